@@ -1,0 +1,98 @@
+//! Comparisons to the bit. Each one is seen failing in `tests/cpu/negative.rs`.
+
+/// Products of dropout: the same bits, but a NaN may have any payload [M11].
+pub fn f32_bits(expected: &[f32], got: &[f32]) -> Result<(), String> {
+    elements(
+        expected,
+        got,
+        |_, expected, got| same_product(expected, got),
+        show_f32,
+    )
+}
+
+/// Like [`f32_bits`] for adapters that flush subnormals: where a subnormal `x` is kept, a zero of either sign passes
+/// too [M11].
+pub fn f32_bits_or_flushed(x: &[f32], expected: &[f32], got: &[f32]) -> Result<(), String> {
+    if x.len() != expected.len() {
+        return Err(format!(
+            "{} inputs for {} expected elements",
+            x.len(),
+            expected.len()
+        ));
+    }
+    let same = |element: usize, expected: f32, got: f32| {
+        // keep_scale is 1 or more: no product rounds to zero, and a subnormal one has a subnormal factor.
+        let kept = expected != 0.0;
+        let may_flush = kept && x[element].is_subnormal();
+        same_product(expected, got) || may_flush && got == 0.0
+    };
+    elements(expected, got, same, show_f32)
+}
+
+/// Copies: every bit, payloads of NaNs included. For D = 0 [M11].
+pub fn f32_copies(expected: &[f32], got: &[f32]) -> Result<(), String> {
+    elements(
+        expected,
+        got,
+        |_, expected, got| expected.to_bits() == got.to_bits(),
+        show_f32,
+    )
+}
+
+/// Packed masks, spare bits included [M15].
+pub fn packed_masks(expected: &[u32], got: &[u32]) -> Result<(), String> {
+    let unpacked = |words: &[u32]| -> Vec<bool> {
+        words
+            .iter()
+            .flat_map(|word| (0..32).map(move |bit| word >> bit & 1 == 1))
+            .collect()
+    };
+    let show = |kept| if kept { "kept (1)" } else { "dropped (0)" }.to_owned();
+    elements(
+        &unpacked(expected),
+        &unpacked(got),
+        |_, expected, got| expected == got,
+        show,
+    )
+}
+
+/// Bytes.
+pub fn bytes(expected: &[u8], got: &[u8]) -> Result<(), String> {
+    elements(
+        expected,
+        got,
+        |_, expected, got| expected == got,
+        |byte| format!("{byte:#04x}"),
+    )
+}
+
+fn same_product(expected: f32, got: f32) -> bool {
+    expected.to_bits() == got.to_bits() || expected.is_nan() && got.is_nan()
+}
+
+fn show_f32(x: f32) -> String {
+    format!("{:#010x} ({x:e})", x.to_bits())
+}
+
+fn elements<T: Copy>(
+    expected: &[T],
+    got: &[T],
+    same: impl Fn(usize, T, T) -> bool,
+    show: impl Fn(T) -> String,
+) -> Result<(), String> {
+    let lengths = format!("lengths: expected {}, got {}", expected.len(), got.len());
+    let common = expected.len().min(got.len());
+    let mut differing =
+        (0..common).filter(|&element| !same(element, expected[element], got[element]));
+    match differing.next() {
+        Some(first) => {
+            let (expected, got) = (show(expected[first]), show(got[first]));
+            let count = 1 + differing.count();
+            Err(format!(
+                "element {first}: expected {expected}, got {got}; {count} of {common} differ; {lengths}"
+            ))
+        }
+        None if expected.len() != got.len() => Err(lengths),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,200 @@
+//! The known answers of `tests/data`, and two batteries that put an implementation through all of them.
+//!
+//! A bad line in a file is a panic that names it.
+
+use std::error::Error;
+use std::str::FromStr;
+
+use super::compare;
+
+/// A block of Philox4x32: this many rounds of this counter under this key give these words.
+#[derive(Clone, Debug)]
+pub struct PhiloxVector {
+    /// 7 or 10.
+    pub rounds: u32,
+    /// Word 0 first.
+    pub counter: [u32; 4],
+    /// Word 0 first.
+    pub key: [u32; 2],
+    /// The answer, word 0 first.
+    pub words: [u32; 4],
+    /// The program it comes from.
+    pub source: String,
+}
+
+/// A keep mask of the contract.
+#[derive(Clone, Debug)]
+pub struct MaskVector {
+    /// What the vector is there for.
+    pub what: String,
+    /// Which mask, with `stream` [M1].
+    pub seed: u64,
+    /// Which mask, with `seed` [M1].
+    pub stream: u64,
+    /// The probability of dropping.
+    pub p: f64,
+    /// What `p` comes to [M8].
+    pub drop_threshold: u64,
+    /// The scale's f32 as bits [M10].
+    pub keep_scale_bits: u32,
+    /// Elements of each dimension.
+    pub shape: Vec<u64>,
+    /// Steps of the mask index, one for each dimension [M13].
+    pub strides: Vec<u64>,
+    /// Mask index of the first element [M13].
+    pub origin: u64,
+    /// Elements that are kept.
+    pub kept: u64,
+    /// The packed mask [M15].
+    pub mask: Vec<u32>,
+}
+
+/// All of `philox4x32.kat`.
+pub fn philox() -> Vec<PhiloxVector> {
+    parse_philox(include_str!("../data/philox4x32.kat"))
+}
+
+/// All of `mask_v1.kat`.
+pub fn masks() -> Vec<MaskVector> {
+    parse_masks(include_str!("../data/mask_v1.kat"))
+}
+
+/// Puts a Philox, from (rounds, counter, key) to a block, through every vector.
+pub fn check_philox(
+    philox4x32: impl Fn(u32, [u32; 4], [u32; 2]) -> [u32; 4],
+) -> Result<(), String> {
+    for vector in philox() {
+        let words = philox4x32(vector.rounds, vector.counter, vector.key);
+        if words != vector.words {
+            return Err(format!("got {words:08x?} for {vector:08x?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Puts a maker of packed masks through every vector.
+pub fn check_masks(packed_mask: impl Fn(&MaskVector) -> Vec<u32>) -> Result<(), String> {
+    for vector in masks() {
+        compare::packed_masks(&vector.mask, &packed_mask(&vector)).map_err(|difference| {
+            let MaskVector { what, seed, stream, p, shape, strides, origin, .. } = &vector;
+            format!(
+                "{difference}; {what}: seed {seed:#x}, stream {stream:#x}, p {p}, shape {shape:?}, strides {strides:?}, \
+                 origin {origin}"
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// The text of a `philox4x32.kat`.
+pub fn parse_philox(text: &str) -> Vec<PhiloxVector> {
+    rows(
+        "philox4x32.kat",
+        text,
+        |[rounds, counter, key, words, source]| {
+            Ok(PhiloxVector {
+                rounds: rounds.parse()?,
+                counter: hex_words(counter)?,
+                key: hex_words(key)?,
+                words: hex_words(words)?,
+                source: source.to_owned(),
+            })
+        },
+    )
+}
+
+/// The text of a `mask_v1.kat`.
+pub fn parse_masks(text: &str) -> Vec<MaskVector> {
+    rows(
+        "mask_v1.kat",
+        text,
+        |[
+            what,
+            seed,
+            stream,
+            p,
+            drop_threshold,
+            keep_scale_bits,
+            shape,
+            strides,
+            origin,
+            kept,
+            mask,
+        ]| {
+            let vector = MaskVector {
+                what: what.to_owned(),
+                seed: u64::from_str_radix(seed, 16)?,
+                stream: u64::from_str_radix(stream, 16)?,
+                p: p.parse()?,
+                drop_threshold: drop_threshold.parse()?,
+                keep_scale_bits: u32::from_str_radix(keep_scale_bits, 16)?,
+                shape: numbers(shape)?,
+                strides: numbers(strides)?,
+                origin: origin.parse()?,
+                kept: kept.parse()?,
+                mask: packed_words(mask)?,
+            };
+            let elements: u64 = vector.shape.iter().product();
+            if vector.mask.len() as u64 != elements.div_ceil(32) {
+                return Err(
+                    format!("{} mask words for {elements} elements", vector.mask.len()).into(),
+                );
+            }
+            Ok(vector)
+        },
+    )
+}
+
+type Parsed<T> = Result<T, Box<dyn Error>>;
+
+/// What `parse` makes of each line's columns.
+fn rows<const COLUMNS: usize, T>(
+    file: &str,
+    text: &str,
+    parse: impl Fn([&str; COLUMNS]) -> Parsed<T>,
+) -> Vec<T> {
+    let mut rows = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.starts_with('#') {
+            continue;
+        }
+        let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+        let row = match columns.try_into() {
+            Ok(columns) => parse(columns),
+            Err(columns) => Err(format!("{} columns, not {COLUMNS}", columns.len()).into()),
+        };
+        rows.push(row.unwrap_or_else(|error| panic!("{file}:{number}: {error}")));
+    }
+    rows
+}
+
+/// `"1 2 3"`.
+fn numbers(text: &str) -> Parsed<Vec<u64>> {
+    Ok(text
+        .split_whitespace()
+        .map(u64::from_str)
+        .collect::<Result<_, _>>()?)
+}
+
+/// `"0000ffff 89abcdef"`.
+fn hex_words<const WORDS: usize>(text: &str) -> Parsed<[u32; WORDS]> {
+    let words: Vec<u32> = text
+        .split_whitespace()
+        .map(|word| u32::from_str_radix(word, 16))
+        .collect::<Result<_, _>>()?;
+    words
+        .try_into()
+        .map_err(|words: Vec<u32>| format!("{} words, not {WORDS}", words.len()).into())
+}
+
+/// `"ffff000089abcdef"`: the bytes of little-endian words.
+fn packed_words(text: &str) -> Parsed<Vec<u32>> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(8) {
+        return Err(format!("{} hex digits are not whole words", digits.len()).into());
+    }
+    digits
+        .chunks(8)
+        .map(|word| Ok(u32::from_str_radix(str::from_utf8(word)?, 16)?.swap_bytes()))
+        .collect()
+}
