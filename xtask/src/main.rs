@@ -1,2 +1,89 @@
-//! x
-fn main(){}
+//! `cargo xtask`: everything a developer or CI runs, and the set-up it needs.
+
+mod adapters;
+mod ci;
+mod command;
+mod options;
+mod report;
+mod suite;
+mod table;
+
+use std::env;
+use std::error::Error;
+use std::process::ExitCode;
+
+use adapters::{Need, Profile};
+use command::cargo;
+use options::Options;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+const HELP: &str = "\
+What developers and CI of wgpu-dropout run.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  test [--no-install] [-- ARGS]   Run every test; ARGS go to `cargo test`
+  bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
+  ci                              Run all that CI checks
+
+`test` and `bench` need a wgpu adapter. Where there is none and apt is at hand
+they install Mesa's software Vulkan, as root or through sudo, printing each
+command first. Without an adapter `test` skips the GPU trials and `bench` fails.
+`ci` installs software Vulkan and OpenGL in the same way and skips nothing.
+
+Options:
+      --no-install  Install nothing; say which commands would
+  -h, --help        Print this help
+
+Examples:
+  cargo xtask test
+  cargo xtask test -- --test gpu -- forward
+  cargo xtask bench -- --sizes 65536,16777216";
+
+fn main() -> ExitCode {
+    match dispatch(env::args().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
+    let Some(name) = args.next() else {
+        return Err(format!("no command given\n\n{HELP}").into());
+    };
+    let options = Options::parse(args)?;
+    if options.help || ["help", "-h", "--help"].contains(&name.as_str()) {
+        println!("{HELP}");
+        return Ok(());
+    }
+    match name.as_str() {
+        "test" => test(&options),
+        "bench" => bench(&options),
+        "ci" => {
+            options.refuse_for("ci")?;
+            ci::run()
+        }
+        _ => Err(format!("there is no command `{name}`\n\n{HELP}").into()),
+    }
+}
+
+fn test(options: &Options) -> Result {
+    let adapter = adapters::ensure(Need::Any, Profile::Dev, options.install);
+    let report = suite::run(&options.rest, &[])?;
+    if let Err(reason) = adapter {
+        eprintln!("\nwarning: no test ran on a GPU: {reason}\n");
+    }
+    println!("{}", report.counts());
+    report.verdict()
+}
+
+fn bench(options: &Options) -> Result {
+    adapters::ensure(Need::Any, Profile::Release, options.install)?;
+    let mut bench = cargo("run --release --package wgpu-dropout-cli -- bench");
+    command::run(bench.args(&options.rest))
+}

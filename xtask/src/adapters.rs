@@ -1,0 +1,165 @@
+//! Sees to it that there is a wgpu adapter, installing Mesa's software drivers where apt can.
+
+use std::process::{Command, Stdio};
+
+use crate::Result;
+use crate::command::{cargo, line, run};
+
+/// The backends of wgpu, as the command line's `adapters` names them.
+const BACKENDS: [&str; 4] = ["vulkan", "gl", "metal", "dx12"];
+
+const MESA_VULKAN: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
+const MESA_GL: [&str; 3] = ["libegl1", "libgl1-mesa-dri", "libegl-mesa0"];
+
+const ELSEWHERE: &str = "\
+wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or Direct3D 12 (Windows).
+A software one will do: Mesa's lavapipe on Linux (package mesa-vulkan-drivers or vulkan-swrast), WARP on Windows.";
+
+/// What must be there.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// One adapter of any backend.
+    Any,
+    /// Both backends that Mesa has software adapters for.
+    VulkanAndGl,
+}
+
+impl Need {
+    fn is_met_by(self, backends: &[&str]) -> bool {
+        match self {
+            Self::Any => !backends.is_empty(),
+            Self::VulkanAndGl => ["vulkan", "gl"].iter().all(|b| backends.contains(b)),
+        }
+    }
+
+    fn packages(self) -> Vec<&'static str> {
+        match self {
+            Self::Any => MESA_VULKAN.to_vec(),
+            Self::VulkanAndGl => [&MESA_VULKAN[..], &MESA_GL[..]].concat(),
+        }
+    }
+}
+
+/// Which build of the command line looks for adapters: the one that is needed afterwards anyway.
+#[derive(Clone, Copy, Debug)]
+pub enum Profile {
+    /// As `cargo test` builds it.
+    Dev,
+    /// As `bench` runs it.
+    Release,
+}
+
+/// Looks for adapters, installs software ones if they are missing and `install` allows it, and looks
+/// again. The error says what is missing and what to do.
+pub fn ensure(need: Need, profile: Profile, install: bool) -> Result {
+    if need.is_met_by(&look(profile)?) {
+        return Ok(());
+    }
+    let missing = match need {
+        Need::Any => "there is no wgpu adapter",
+        Need::VulkanAndGl => "there is not both a Vulkan and an OpenGL adapter",
+    };
+    if !has_apt() {
+        return Err(format!("{missing}.\n{ELSEWHERE}").into());
+    }
+    let mut update = apt(&["update"]);
+    let mut packages = vec!["install", "-y", "--no-install-recommends"];
+    packages.extend(need.packages());
+    let mut packages = apt(&packages);
+    if !install {
+        let (update, packages) = (line(&update), line(&packages));
+        return Err(format!(
+            "{missing}. Without --no-install, these would run:\n  {update}\n  {packages}"
+        )
+        .into());
+    }
+    run(&mut update)?;
+    if run(&mut packages).is_err() {
+        run(&mut apt(&["-y", "-f", "install"]))?;
+        run(&mut packages)?;
+    }
+    if need.is_met_by(&look(profile)?) {
+        Ok(())
+    } else {
+        Err(format!("{missing}, not even after installing Mesa's.\n{ELSEWHERE}").into())
+    }
+}
+
+/// The backends that have an adapter, by the project's own command line: what it sees is what counts.
+fn look(profile: Profile) -> Result<Vec<&'static str>> {
+    let profile: &[&str] = match profile {
+        Profile::Dev => &[],
+        Profile::Release => &["--release"],
+    };
+    // Built apart, so that its progress shows and a compile error is not taken for a missing adapter.
+    run(cargo("build --package wgpu-dropout-cli").args(profile))?;
+    let output = cargo("run --quiet --package wgpu-dropout-cli")
+        .args(profile)
+        .args(["--", "adapters"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    let listing = String::from_utf8_lossy(&output.stdout);
+    print!("{listing}");
+    Ok(backends_in(&listing))
+}
+
+/// The backends of the rows `backend/adapter name …`.
+fn backends_in(listing: &str) -> Vec<&'static str> {
+    let has_row = |backend: &&str| {
+        listing.lines().any(|row| {
+            row.split_once('/')
+                .is_some_and(|(word, _)| word == *backend)
+        })
+    };
+    BACKENDS.into_iter().filter(has_row).collect()
+}
+
+fn has_apt() -> bool {
+    cfg!(target_os = "linux") && Command::new("apt-get").arg("--version").output().is_ok()
+}
+
+/// An `apt-get` command, through sudo unless root runs it.
+fn apt(args: &[&str]) -> Command {
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|id| id.stdout == b"0\n");
+    let mut command = if is_root {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("apt-get");
+        sudo
+    };
+    command.args(args);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTING: &str = "\
+adapter                                  type  driver
+vulkan/llvmpipe (LLVM 15.0.6, 256 bits)  cpu   Mesa 22.3.6
+gl/llvmpipe (LLVM 15.0.6, 256 bits)      cpu   OpenGL ES 3.2
+";
+
+    #[test]
+    fn rows_name_their_backends() {
+        assert_eq!(backends_in(LISTING), ["vulkan", "gl"]);
+    }
+
+    #[test]
+    fn other_lines_name_none() {
+        assert!(backends_in("no adapter: install a vulkan/gl driver\nnoop/x\n").is_empty());
+    }
+
+    #[test]
+    fn one_backend_is_not_both() {
+        assert!(Need::Any.is_met_by(&["gl"]));
+        assert!(!Need::Any.is_met_by(&[]));
+        assert!(Need::VulkanAndGl.is_met_by(&["vulkan", "gl"]));
+        assert!(!Need::VulkanAndGl.is_met_by(&["vulkan"]));
+    }
+}

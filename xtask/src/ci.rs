@@ -1,0 +1,161 @@
+//! Everything that CI checks, in the order that fails soonest.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::adapters::{self, Need, Profile};
+use crate::command::{self, cargo};
+use crate::report::Report;
+use crate::suite;
+use crate::table::table;
+
+/// The adapters that a trial must not be skipped on, and what the tests are told about them.
+const NEEDED: (Need, &str) = if cfg!(target_os = "linux") {
+    (Need::VulkanAndGl, "vulkan,gl")
+} else {
+    (Need::Any, "1")
+};
+
+/// Runs every step, stopping at the first that fails.
+pub fn run() -> Result {
+    let mut steps = Steps::default();
+    let outcome = check(&mut steps);
+    println!("\n{}", steps.table());
+    println!("{}", outcome?.counts());
+    Ok(())
+}
+
+fn check(steps: &mut Steps) -> Result<Report> {
+    steps.step("toolchain", || {
+        command::run(Command::new("rustc").args(["--version", "--verbose"]))?;
+        command::run(&mut cargo("--version"))
+    })?;
+    steps.step("format", || command::run(&mut cargo("fmt --all --check")))?;
+    // The library first alone: the workspace's other members and the tests switch features on.
+    for selection in [
+        "--package wgpu-dropout",
+        "--package wgpu-dropout --no-default-features",
+        "--workspace --all-targets",
+    ] {
+        let mut clippy = cargo(&format!("clippy {selection} -- -D warnings"));
+        steps.step("lint", || command::run(&mut clippy))?;
+    }
+    let mut docs = cargo("doc --workspace --no-deps");
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    steps.step("docs", || command::run(&mut docs))?;
+
+    let (need, required) = NEEDED;
+    steps.step("adapters", || adapters::ensure(need, Profile::Dev, true))?;
+    let report = steps.step("tests", || tests(required))?;
+    for name in examples()? {
+        let mut example = cargo(&format!("run --package wgpu-dropout --example {name}"));
+        steps.step("example", || command::run(&mut example))?;
+    }
+    let mut bench = cargo("run --release --package wgpu-dropout-cli -- bench --sizes 65536");
+    steps.step("bench", || command::run(&mut bench))?;
+
+    let mut package = cargo("package --package wgpu-dropout");
+    // A developer checks before committing; in CI a changed file is a step's doing, and an error.
+    if env::var_os("CI").is_none() {
+        package.arg("--allow-dirty");
+    }
+    steps.step("package", || command::run(&mut package))?;
+    Ok(report)
+}
+
+fn tests(required: &str) -> Result<Report> {
+    let report = suite::run(&[], &[("REQUIRE_GPU", required)])?;
+    report.verdict()?;
+    if report.counts().ran() {
+        Ok(report)
+    } else {
+        Err("no test ran".into())
+    }
+}
+
+/// The names of `examples/*.rs`.
+fn examples() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root()?.join("examples"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs")
+            && let Some(name) = path.file_stem()
+        {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The repository's root, which cargo tells by the folder of this package.
+fn root() -> Result<PathBuf> {
+    let package = env::var_os("CARGO_MANIFEST_DIR").ok_or("start this as `cargo xtask`")?;
+    let root = Path::new(&package)
+        .parent()
+        .ok_or("xtask has no parent folder")?;
+    Ok(root.to_owned())
+}
+
+/// The steps done so far, with their wall time.
+#[derive(Default)]
+struct Steps(Vec<(&'static str, Duration, &'static str)>);
+
+impl Steps {
+    /// Runs one step and notes how long it took; its error names it.
+    fn step<T>(&mut self, name: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        println!("\n== {name} ==");
+        let start = Instant::now();
+        let outcome = run();
+        let word = if outcome.is_ok() { "ok" } else { "FAILED" };
+        self.0.push((name, start.elapsed(), word));
+        outcome.map_err(|error| format!("step `{name}`: {error}").into())
+    }
+
+    fn table(&self) -> String {
+        let total = self.0.iter().map(|(_, time, _)| *time).sum();
+        let mut rows = vec![["step", "result", "seconds"].map(String::from).to_vec()];
+        rows.extend(
+            self.0
+                .iter()
+                .map(|&(name, time, word)| row(name, word, time)),
+        );
+        rows.push(row("all", "", total));
+        table(&rows, 1)
+    }
+}
+
+fn row(name: &str, word: &str, time: Duration) -> Vec<String> {
+    vec![
+        name.into(),
+        word.into(),
+        format!("{:.1}", time.as_secs_f64()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_step_is_named_and_listed() {
+        let mut steps = Steps::default();
+        steps.step("format", || Ok(())).unwrap();
+        let error = steps
+            .step("lint", || Err::<(), _>("a warning".into()))
+            .unwrap_err();
+        assert_eq!(error.to_string(), "step `lint`: a warning");
+        let table = steps.table();
+        assert!(table.contains("format  ok"), "{table}");
+        assert!(table.contains("lint    FAILED"), "{table}");
+    }
+
+    #[test]
+    fn the_quickstart_is_among_the_examples() {
+        assert!(examples().unwrap().contains(&String::from("quickstart")));
+    }
+}

@@ -1,0 +1,39 @@
+//! Runs the test suite, showing its output as it comes and counting it.
+
+use std::io::{self, BufRead, BufReader, Write};
+
+use crate::Result;
+use crate::command::{announce, cargo};
+use crate::report::Report;
+
+/// Runs `cargo test` over the workspace and prints the table of what passed. Failed tests are no
+/// error here: they are in the report.
+pub fn run(args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
+    let mut command = cargo("test --workspace --no-fail-fast");
+    command.args(args).envs(variables.iter().copied());
+    announce(&command);
+    // Only plain text is counted.
+    command.env("CARGO_TERM_COLOR", "never");
+
+    // Cargo names the binaries on standard error and they name their tests on standard output: one
+    // pipe for both keeps the order.
+    let (reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command.spawn()?;
+    // The command holds the pipe's writing ends; the reader sees no end while they are open.
+    drop(command);
+
+    let mut report = Report::default();
+    let mut reader = BufReader::new(reader);
+    let mut stdout = io::stdout();
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        stdout.write_all(&line)?;
+        stdout.flush()?;
+        report.read(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    report.close(child.wait()?.success());
+    println!("\n{}", report.table());
+    Ok(report)
+}
