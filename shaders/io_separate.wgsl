@@ -1,0 +1,11 @@
+// Two buffers. `Word` is four elements or one (prelude).
+@group(0) @binding(0) var<storage, read> input: array<Word>;
+@group(0) @binding(1) var<storage, read_write> output: array<Word>;
+
+fn load(index: u32) -> Word {
+    return input[index];
+}
+
+fn store(index: u32, value: Word) {
+    output[index] = value;
+}

@@ -1,0 +1,1 @@
+var<immediate> params: Params;

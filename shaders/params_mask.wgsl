@@ -1,0 +1,18 @@
+// What one dispatch over mask indices is told. Twin: MaskParams in src/params.rs.
+struct Params {
+    // Philox key (low, high) [M3].
+    seed: vec2<u32>,
+    // Upper counter words (low, high) [M5].
+    stream: vec2<u32>,
+    // Block (low, high) and lane of the dispatch's first element [M4].
+    first_block: vec2<u32>,
+    first_lane: u32,
+    // Elements in this dispatch.
+    len: u32,
+    // D >> 16, at most 2^16, and D & 0xffff [M9].
+    drop_threshold_high: u32,
+    drop_threshold_low: u32,
+    // [M10]
+    keep_scale: f32,
+    padding: u32,
+}

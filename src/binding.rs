@@ -1,0 +1,109 @@
+//! The caller's buffers: every check, and the windows that dispatches see.
+
+use core::ops::Range;
+
+use crate::error::BindError;
+use crate::geometry::Segment;
+
+/// A checked range of the caller's buffer that holds the elements and nothing else.
+#[derive(Debug)]
+pub(crate) struct CheckedRange<'a> {
+    buffer: &'a wgpu::Buffer,
+    offset_bytes: u64,
+    unit_bytes: u64,
+    len: u64,
+}
+
+impl<'a> CheckedRange<'a> {
+    /// Checks usage, alignment, the buffer's end and the length, in units of `unit_bytes`.
+    pub fn new(
+        role: &'static str,
+        binding: &wgpu::BufferBinding<'a>,
+        len: u64,
+        unit_bytes: u64,
+        limits: &wgpu::Limits,
+    ) -> Result<Self, BindError> {
+        let wgpu::BufferBinding {
+            buffer,
+            offset: offset_bytes,
+            size,
+        } = *binding;
+        let usage = buffer.usage();
+        if !usage.contains(wgpu::BufferUsages::STORAGE) {
+            return Err(BindError::MissingStorageUsage { role, usage });
+        }
+        let alignment_bytes = u64::from(limits.min_storage_buffer_offset_alignment);
+        if !offset_bytes.is_multiple_of(alignment_bytes) {
+            return Err(BindError::UnalignedOffset {
+                role,
+                offset_bytes,
+                alignment_bytes,
+            });
+        }
+        let buffer_bytes = buffer.size();
+        let end_bytes = offset_bytes.saturating_add(size.map_or(0, wgpu::BufferSize::get));
+        if end_bytes > buffer_bytes {
+            return Err(BindError::PastBuffer {
+                role,
+                end_bytes,
+                buffer_bytes,
+            });
+        }
+        let range_bytes = size.map_or(buffer_bytes - offset_bytes, wgpu::BufferSize::get);
+        let required_bytes = len.saturating_mul(unit_bytes);
+        if required_bytes > range_bytes {
+            return Err(BindError::RangeTooShort {
+                role,
+                range_bytes,
+                required_bytes,
+                len,
+            });
+        }
+        Ok(Self {
+            buffer,
+            offset_bytes,
+            unit_bytes,
+            len,
+        })
+    }
+
+    /// The bytes of the elements.
+    pub fn bytes(&self) -> Range<u64> {
+        self.offset_bytes..self.offset_bytes + self.len * self.unit_bytes
+    }
+
+    /// Whether both lie in one buffer.
+    ///
+    /// # Errors
+    ///
+    /// If they share a byte.
+    pub fn shares_buffer(&self, output: &CheckedRange<'_>) -> Result<bool, BindError> {
+        if self.buffer != output.buffer {
+            return Ok(false);
+        }
+        let (input, output) = (self.bytes(), output.bytes());
+        if input == output && !input.is_empty() {
+            return Err(BindError::SameRange { range: input });
+        }
+        if input.start.max(output.start) < input.end.min(output.end) {
+            return Err(BindError::Overlap { input, output });
+        }
+        Ok(true)
+    }
+
+    /// What the dispatch of `segment` sees.
+    pub fn window(&self, segment: Segment) -> wgpu::BufferBinding<'a> {
+        wgpu::BufferBinding {
+            buffer: self.buffer,
+            offset: self.offset_bytes + segment.start * self.unit_bytes,
+            size: wgpu::BufferSize::new(u64::from(segment.len) * self.unit_bytes),
+        }
+    }
+}
+
+/// A segment and the group that binds its windows.
+#[derive(Debug)]
+pub(crate) struct BoundSegment {
+    pub segment: Segment,
+    pub group: wgpu::BindGroup,
+}

@@ -1,0 +1,156 @@
+//! The call as data: everything that decides a mask, small enough to keep in its place.
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::error::{IndexOverflow, ParseCallError};
+use crate::mask::MaskPosition;
+use crate::rate::DropoutRate;
+
+/// Which mask: two 64-bit numbers of the caller's choice \[M1\].
+///
+/// Any numbers do: masks of neighbouring seeds and streams are independent. One `(seed, stream)`
+/// pair is one mask, so a training run gives each dropout layer at each step a stream of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaskKey {
+    /// The run.
+    pub seed: u64,
+    /// Which layer at which step.
+    pub stream: u64,
+}
+
+impl MaskKey {
+    /// The mask `stream` of the run `seed`.
+    pub const fn new(seed: u64, stream: u64) -> Self {
+        Self { seed, stream }
+    }
+
+    /// The usual packing of a stream: layer in the high 32 bits, step in the low ones.
+    pub const fn layer_step(seed: u64, layer: u32, step: u32) -> Self {
+        Self::new(seed, (layer as u64) << 32 | step as u64)
+    }
+}
+
+/// One application of dropout. Keep it instead of the mask: forward, backward, recomputation, the
+/// CPU path and a bug report all take the same value.
+///
+/// Its text form reads back to an equal value:
+///
+/// ```
+/// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
+///
+/// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
+/// assert_eq!(call.to_string(), "p=0.1 seed=42 stream=0x300000007 origin=0");
+/// assert_eq!(call.to_string().parse(), Ok(call));
+/// # Ok::<(), wgpu_dropout::RateError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DropoutCall {
+    /// The probability of dropping.
+    pub rate: DropoutRate,
+    /// The mask.
+    pub key: MaskKey,
+    /// Mask index of the first element \[M13\]: 0, or where a shard, chunk or micro-batch begins
+    /// in the whole tensor.
+    pub origin: u64,
+}
+
+impl DropoutCall {
+    /// A call whose first element has mask index 0.
+    pub const fn new(rate: DropoutRate, key: MaskKey) -> Self {
+        Self {
+            rate,
+            key,
+            origin: 0,
+        }
+    }
+
+    /// The same call with its first element at mask index `origin`.
+    pub const fn with_origin(self, origin: u64) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// Checks that `len` elements from `origin` on have mask indices up to 2^64 - 1 \[M13\].
+    pub(crate) fn check_indices(&self, len: u64) -> Result<(), IndexOverflow> {
+        match len.checked_sub(1).map(|last| self.origin.checked_add(last)) {
+            Some(None) => Err(IndexOverflow {
+                origin: self.origin,
+                len,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where element `start` of a checked range lies in the mask.
+    pub(crate) fn position(&self, start: u64) -> MaskPosition {
+        MaskPosition::of(self.origin + start)
+    }
+}
+
+impl fmt::Display for DropoutCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rate, key, origin } = self;
+        write!(
+            f,
+            "p={} seed={} stream={:#x} origin={origin}",
+            rate.p(),
+            key.seed,
+            key.stream
+        )
+    }
+}
+
+impl FromStr for DropoutCall {
+    type Err = ParseCallError;
+
+    /// Reads `p=… seed=… stream=… origin=…` in any order; `origin` may be absent. Integers are
+    /// decimal or 0x hexadecimal.
+    fn from_str(text: &str) -> Result<Self, ParseCallError> {
+        let (mut p, mut seed, mut stream, mut origin) = (None, None, None, None);
+        for field in text.split_whitespace() {
+            let invalid = || ParseCallError::Field {
+                field: field.to_owned(),
+            };
+            let (name, value) = field.split_once('=').ok_or_else(invalid)?;
+            let repeated = match name {
+                "p" => p
+                    .replace(value.parse::<f64>().map_err(|_| invalid())?)
+                    .is_some(),
+                "seed" => seed
+                    .replace(parse_u64(value).ok_or_else(invalid)?)
+                    .is_some(),
+                "stream" => stream
+                    .replace(parse_u64(value).ok_or_else(invalid)?)
+                    .is_some(),
+                "origin" => origin
+                    .replace(parse_u64(value).ok_or_else(invalid)?)
+                    .is_some(),
+                _ => return Err(invalid()),
+            };
+            if repeated {
+                return Err(invalid());
+            }
+        }
+        let missing = |name| ParseCallError::Missing { name };
+        Ok(Self {
+            rate: DropoutRate::new(p.ok_or(missing("p"))?)?,
+            key: MaskKey {
+                seed: seed.ok_or(missing("seed"))?,
+                stream: stream.ok_or(missing("stream"))?,
+            },
+            origin: origin.unwrap_or(0),
+        })
+    }
+}
+
+/// Digits alone, decimal or behind 0x: `u64::from_str` would take a sign too.
+fn parse_u64(text: &str) -> Option<u64> {
+    let (digits, radix) = match text.strip_prefix("0x") {
+        Some(hex) => (hex, 16),
+        None => (text, 10),
+    };
+    if digits.starts_with('+') {
+        return None;
+    }
+    u64::from_str_radix(digits, radix).ok()
+}

@@ -1,0 +1,208 @@
+//! What can go wrong, by phase. Each message names both numbers and the remedy.
+
+use core::ops::Range;
+
+/// A probability that is none.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RateError {
+    /// NaN, negative or above 1.
+    #[error("the probability of dropping is {p}; give a number from 0 to 1")]
+    OutOfRange {
+        /// What was given.
+        p: f64,
+    },
+}
+
+/// A text that is not a [`DropoutCall`](crate::DropoutCall).
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseCallError {
+    /// A word that is not one of the four fields, is given twice or has no valid number.
+    #[error("`{field}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number")]
+    Field {
+        /// The word.
+        field: String,
+    },
+    /// A field that must be there is not.
+    #[error("`{name}=…` is missing")]
+    Missing {
+        /// The field.
+        name: &'static str,
+    },
+    /// `p` is not a probability.
+    #[error(transparent)]
+    Rate(#[from] RateError),
+}
+
+/// A device that cannot run the kernels.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// A limit of the device is too low.
+    #[error(
+        "the device's {limit} is {available}, {required} needed: \
+         request the device with a higher limit, or another adapter"
+    )]
+    Limit {
+        /// The field of [`wgpu::Limits`].
+        limit: &'static str,
+        /// What the kernels need.
+        required: u64,
+        /// What the device has.
+        available: u64,
+    },
+    /// A Philox variant that does not exist.
+    #[error("Philox with {rounds} rounds is not offered: ask for 7 or 10")]
+    Rounds {
+        /// What was asked for.
+        rounds: u32,
+    },
+}
+
+/// Buffers that a kernel cannot use as they were given. Nothing was created or recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The buffer was created without [`wgpu::BufferUsages::STORAGE`].
+    #[error("the {role} buffer has usages {usage:?}: create it with STORAGE among them")]
+    MissingStorageUsage {
+        /// `input`, `output`, `data`, `mask` or `blocks`.
+        role: &'static str,
+        /// The buffer's usages.
+        usage: wgpu::BufferUsages,
+    },
+    /// The offset breaks the device's alignment rule.
+    #[error(
+        "the {role} offset is {offset_bytes} bytes; the device binds at multiples of \
+         {alignment_bytes} (min_storage_buffer_offset_alignment)"
+    )]
+    UnalignedOffset {
+        /// `input`, `output`, `data`, `mask` or `blocks`.
+        role: &'static str,
+        /// The given offset.
+        offset_bytes: u64,
+        /// The device's rule.
+        alignment_bytes: u64,
+    },
+    /// The range does not lie in the buffer.
+    #[error(
+        "the {role} range ends at byte {end_bytes} of a buffer of {buffer_bytes}: \
+         shorten it or make the buffer larger"
+    )]
+    PastBuffer {
+        /// `input`, `output`, `data`, `mask` or `blocks`.
+        role: &'static str,
+        /// End of the given range, or its beginning where no size was given; `u64::MAX` where
+        /// the end passes that.
+        end_bytes: u64,
+        /// Size of the buffer.
+        buffer_bytes: u64,
+    },
+    /// The range is shorter than the elements.
+    #[error(
+        "the {role} range is {range_bytes} bytes, {required_bytes} needed for {len} elements: \
+         lower the length or bind a longer range"
+    )]
+    RangeTooShort {
+        /// `input`, `output`, `data`, `mask` or `blocks`.
+        role: &'static str,
+        /// Size of the given range.
+        range_bytes: u64,
+        /// Size of the elements; `u64::MAX` where it passes that.
+        required_bytes: u64,
+        /// The given length: elements, or blocks for raw Philox blocks.
+        len: u64,
+    },
+    /// Input and output are the same range of one buffer.
+    #[error("input and output are both bytes {range:?} of one buffer: use bind_in_place")]
+    SameRange {
+        /// The range in bytes.
+        range: Range<u64>,
+    },
+    /// Input and output overlap.
+    #[error(
+        "input bytes {input:?} and output bytes {output:?} of one buffer overlap: \
+         move them apart, or use bind_in_place for one range"
+    )]
+    Overlap {
+        /// The input's elements in bytes.
+        input: Range<u64>,
+        /// The output's elements in bytes.
+        output: Range<u64>,
+    },
+}
+
+/// Elements whose mask index would pass 2^64 - 1 \[M13\]. Nothing was recorded or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{len} elements from mask index {origin} on pass the largest index, 2^64 - 1: \
+     lower the origin or the length"
+)]
+pub struct IndexOverflow {
+    /// The call's origin.
+    pub origin: u64,
+    /// Elements.
+    pub len: u64,
+}
+
+/// Slices that the CPU path cannot use. Nothing was written.
+#[cfg(feature = "cpu")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CpuError {
+    /// Input and output differ in length.
+    #[error("the input has {input} elements, the output {output}: make them equal")]
+    LengthMismatch {
+        /// Elements of the input.
+        input: usize,
+        /// Elements of the output.
+        output: usize,
+    },
+    /// A mask buffer of the wrong length.
+    #[error("the mask has {words} words, {required} needed for {len} elements")]
+    MaskLength {
+        /// Words given.
+        words: usize,
+        /// Words needed.
+        required: u64,
+        /// Elements.
+        len: u64,
+    },
+    /// See [`IndexOverflow`].
+    #[error(transparent)]
+    IndexOverflow(#[from] IndexOverflow),
+    /// A Philox variant that does not exist.
+    #[error("Philox with {rounds} rounds is not offered: ask for 7 or 10")]
+    Rounds {
+        /// What was asked for.
+        rounds: u32,
+    },
+}
+
+/// What can go wrong in a blocking call on slices.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockingError {
+    /// See [`IndexOverflow`].
+    #[error(transparent)]
+    IndexOverflow(#[from] IndexOverflow),
+    /// The device cannot bind the call's own buffers: its limits are lower than they need.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The device ran out of memory for the call's own buffers.
+    #[error("the device has no memory for {bytes} bytes of buffers: {message}")]
+    OutOfMemory {
+        /// What the call wanted to allocate.
+        bytes: u64,
+        /// The device's words.
+        message: String,
+    },
+    /// The device refused the call's commands or was lost.
+    #[error("the device did not finish the call: {message}")]
+    Device {
+        /// The device's words.
+        message: String,
+    },
+}

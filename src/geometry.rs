@@ -1,0 +1,166 @@
+//! How many units one dispatch takes and where a long range is cut: integers only.
+
+use crate::error::CreateError;
+use crate::source::WORKGROUP_SIZE;
+
+/// No index that a kernel computes within one dispatch passes 32 bits below this.
+const MAX_SEGMENT_UNITS: u64 = 1 << 26;
+
+/// A unit is what a buffer's length is counted in: an element, a mask word, a Philox block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unit {
+    pub bytes: u64,
+    /// Units one invocation takes.
+    pub per_invocation: u64,
+}
+
+/// One dispatch and its window of the bound buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// First unit.
+    pub start: u64,
+    /// Units.
+    pub len: u32,
+}
+
+/// Where ranges are cut on one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    /// Units between possible beginnings of a segment: a binding's offset must be aligned.
+    granule: u64,
+    /// Units of the longest segment; a multiple of the granule.
+    max_units: u64,
+}
+
+impl Geometry {
+    /// # Errors
+    ///
+    /// If not even one granule fits a binding or a dispatch.
+    pub fn new(limits: &wgpu::Limits, unit: Unit) -> Result<Self, CreateError> {
+        let at_least = |limit, available: u64, required: u64| {
+            if available < required {
+                Err(CreateError::Limit {
+                    limit,
+                    required,
+                    available,
+                })
+            } else {
+                Ok(available)
+            }
+        };
+        let workgroup = u64::from(WORKGROUP_SIZE);
+        at_least(
+            "max_compute_invocations_per_workgroup",
+            limits.max_compute_invocations_per_workgroup.into(),
+            workgroup,
+        )?;
+        at_least(
+            "max_compute_workgroup_size_x",
+            limits.max_compute_workgroup_size_x.into(),
+            workgroup,
+        )?;
+
+        let alignment_bytes = u64::from(limits.min_storage_buffer_offset_alignment);
+        let granule = (alignment_bytes / unit.bytes).max(unit.per_invocation);
+        let binding_units = at_least(
+            "max_storage_buffer_binding_size",
+            limits.max_storage_buffer_binding_size,
+            granule * unit.bytes,
+        )? / unit.bytes;
+        // A range whose first element is no block's first reaches into one block more.
+        let units_per_workgroup = workgroup * unit.per_invocation;
+        let workgroups = at_least(
+            "max_compute_workgroups_per_dimension",
+            limits.max_compute_workgroups_per_dimension.into(),
+            (granule + unit.per_invocation).div_ceil(units_per_workgroup),
+        )?;
+        let dispatch_units = workgroups * units_per_workgroup - unit.per_invocation;
+        let max_units = binding_units.min(dispatch_units).min(MAX_SEGMENT_UNITS);
+        Ok(Self {
+            granule,
+            max_units: max_units / granule * granule,
+        })
+    }
+
+    /// Cuts `len` units into segments, all but the last of the longest length.
+    pub fn segments(&self, len: u64) -> impl Iterator<Item = Segment> + use<> {
+        let max_units = self.max_units;
+        (0..len.div_ceil(max_units)).map(move |index| {
+            let start = index * max_units;
+            // At most MAX_SEGMENT_UNITS.
+            Segment {
+                start,
+                len: (len - start).min(max_units) as u32,
+            }
+        })
+    }
+
+    /// The longest part of `len` units, from the first on, after which a segment may begin.
+    pub fn whole_granules(&self, len: u64) -> u64 {
+        len / self.granule * self.granule
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ELEMENT: Unit = Unit {
+        bytes: 4,
+        per_invocation: 8,
+    };
+
+    fn limits(binding_bytes: u64, workgroups: u32) -> wgpu::Limits {
+        wgpu::Limits {
+            max_storage_buffer_binding_size: binding_bytes,
+            max_compute_workgroups_per_dimension: workgroups,
+            ..wgpu::Limits::downlevel_defaults()
+        }
+    }
+
+    #[test]
+    fn segments_cover_a_range_once_and_fit_the_device() {
+        for (binding_bytes, workgroups) in [(256, 1), (4096, 1), (1 << 20, 1), (1 << 20, 3)] {
+            let limits = limits(binding_bytes, workgroups);
+            let geometry = Geometry::new(&limits, ELEMENT).unwrap();
+            for len in [0, 1, 63, 64, 65, 1000, 4096, 100_003] {
+                let mut next = 0;
+                for Segment { start, len } in geometry.segments(len) {
+                    assert_eq!(start, next);
+                    next = start + u64::from(len);
+                    assert!(len > 0 && u64::from(len) * 4 <= binding_bytes);
+                    assert_eq!(start * 4 % 256, 0);
+                    // The worst first lane is 7.
+                    let invocations = (len + 7).div_ceil(8);
+                    assert!(invocations.div_ceil(WORKGROUP_SIZE) <= workgroups);
+                }
+                assert_eq!(next, len);
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_far_beyond_32_bits_is_cut_without_a_wrap() {
+        let geometry = Geometry::new(&wgpu::Limits::default(), ELEMENT).unwrap();
+        let last = geometry.segments(1 << 48).last().unwrap();
+        assert_eq!(last.start + u64::from(last.len), 1 << 48);
+    }
+
+    #[test]
+    fn a_limit_too_low_is_named_with_both_numbers() {
+        let error = Geometry::new(&limits(255, 1), ELEMENT).unwrap_err();
+        assert_eq!(
+            error,
+            CreateError::Limit {
+                limit: "max_storage_buffer_binding_size",
+                required: 256,
+                available: 255
+            }
+        );
+        let none = wgpu::Limits::downlevel_webgl2_defaults();
+        assert!(matches!(
+            Geometry::new(&none, ELEMENT),
+            Err(CreateError::Limit { .. })
+        ));
+    }
+}

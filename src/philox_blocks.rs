@@ -1,0 +1,131 @@
+//! The generator alone: raw blocks for known answers and statistical suites.
+
+use std::sync::OnceLock;
+
+use crate::binding::{BoundSegment, CheckedRange};
+use crate::error::{BindError, CreateError};
+use crate::geometry::{Geometry, Unit};
+use crate::kernel::{KernelDescriptor, KernelHost};
+use crate::params::BlockParams;
+use crate::source::Kernel;
+
+pub(crate) const BLOCK: Unit = Unit {
+    bytes: 16,
+    per_invocation: 1,
+};
+
+/// Writes Philox4x32 blocks of consecutive 128-bit counters (Salmon et al., SC'11).
+#[derive(Debug)]
+pub struct PhiloxBlocks {
+    host: KernelHost,
+    geometry: Geometry,
+    rounds: u32,
+    group_layout: wgpu::BindGroupLayout,
+    pipeline: OnceLock<wgpu::ComputePipeline>,
+}
+
+/// A checked buffer for blocks; made by [`PhiloxBlocks::bind`].
+#[derive(Debug)]
+pub struct PhiloxBlocksBinding {
+    segments: Vec<BoundSegment>,
+}
+
+impl PhiloxBlocks {
+    /// Prepares the kernel of 7 or 10 `rounds` for `device`. Masks use 10 \[M2\].
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Rounds`] for another number, [`CreateError::Limit`] if the device's limits
+    /// are lower than the kernel needs.
+    pub fn new(
+        device: &wgpu::Device,
+        descriptor: &KernelDescriptor<'_>,
+        rounds: u32,
+    ) -> Result<Self, CreateError> {
+        if !matches!(rounds, 7 | 10) {
+            return Err(CreateError::Rounds { rounds });
+        }
+        let host = KernelHost::new(device, descriptor, 1, size_of::<BlockParams>())?;
+        Ok(Self {
+            geometry: Geometry::new(&device.limits(), BLOCK)?,
+            rounds,
+            group_layout: host.storage_layout(&[false]),
+            pipeline: OnceLock::new(),
+            host,
+        })
+    }
+
+    /// The device the kernel is for.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.host.device
+    }
+
+    /// Binds a buffer for `len` blocks of 16 bytes, with [`wgpu::BufferUsages::STORAGE`] and an
+    /// offset aligned to the device's `min_storage_buffer_offset_alignment`.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then. Its lengths count blocks.
+    pub fn bind(
+        &self,
+        blocks: wgpu::BufferBinding<'_>,
+        len: u64,
+    ) -> Result<PhiloxBlocksBinding, BindError> {
+        let limits = self.host.device.limits();
+        let blocks = CheckedRange::new("blocks", &blocks, len, BLOCK.bytes, &limits)?;
+        let segments = self
+            .geometry
+            .segments(len)
+            .map(|segment| {
+                let group = self
+                    .host
+                    .storage_group(&self.group_layout, &[blocks.window(segment)]);
+                BoundSegment { segment, group }
+            })
+            .collect();
+        Ok(PhiloxBlocksBinding { segments })
+    }
+
+    /// Records the writing of the blocks of `key` whose counters begin at `counter`, word 0 the
+    /// lowest; the carry goes through all four words and wraps. Sets the same state of the pass
+    /// as [`Dropout::encode_forward`](crate::Dropout::encode_forward).
+    pub fn encode(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        binding: &PhiloxBlocksBinding,
+        counter: [u32; 4],
+        key: [u32; 2],
+    ) {
+        let kernel = Kernel::PhiloxBlocks {
+            rounds: self.rounds,
+        };
+        let pipeline = self
+            .pipeline
+            .get_or_init(|| self.host.pipeline(kernel, &self.group_layout));
+        for BoundSegment { segment, group } in &binding.segments {
+            let params = BlockParams {
+                counter: advance_counter(counter, segment.start),
+                key,
+                len: segment.len,
+                padding: 0,
+            };
+            self.host.dispatch(
+                pass,
+                pipeline,
+                group,
+                bytemuck::bytes_of(&params),
+                segment.len,
+            );
+        }
+    }
+}
+
+/// The counter `blocks` after `counter`, as one 128-bit number that wraps; word 0 is the lowest.
+pub fn advance_counter(counter: [u32; 4], blocks: u64) -> [u32; 4] {
+    let words = counter
+        .iter()
+        .rev()
+        .fold(0u128, |sum, &word| sum << 32 | u128::from(word));
+    let sum = words.wrapping_add(blocks.into());
+    [0, 32, 64, 96].map(|shift| (sum >> shift) as u32)
+}

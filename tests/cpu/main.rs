@@ -1,0 +1,6 @@
+//! Tests that need no adapter.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod contract;
+mod negative;

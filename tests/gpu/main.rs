@@ -1,0 +1,2 @@
+//! The gpu tier: each trial on each adapter of the machine.
+fn main() {}
