@@ -6,6 +6,8 @@ mod binding;
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
 mod call;
+#[cfg(feature = "cpu")]
+pub mod cpu;
 mod dropout;
 mod error;
 mod geometry;

@@ -1,6 +1,5 @@
 #![doc = include_str!("../MASK_CONTRACT.md")]
 #![expect(
-    clippy::doc_markdown,
     rustdoc::broken_intra_doc_links,
     reason = "the contract is plain text, its numbers are no links"
 )]

@@ -118,3 +118,55 @@ impl ParamsPath {
         pass.set_bind_group(1, &group, &[]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::mem::offset_of;
+
+    use super::*;
+    use crate::source::{Access, BufferLayout, Kernel, Multiply, ValueMap, assemble};
+
+    /// Names and offsets of the WGSL `Params`, and its size in bytes.
+    fn wgsl_params(source: &str) -> (Vec<(String, usize)>, usize) {
+        let module = naga::front::wgsl::parse_str(source).unwrap();
+        let (_, params) = module
+            .types
+            .iter()
+            .find(|(_, ty)| ty.name.as_deref() == Some("Params"))
+            .unwrap();
+        let naga::TypeInner::Struct { members, span } = &params.inner else {
+            panic!("Params is a struct");
+        };
+        let offsets = members
+            .iter()
+            .map(|member| (member.name.clone().unwrap(), member.offset as usize))
+            .collect();
+        (offsets, *span as usize)
+    }
+
+    macro_rules! offsets {
+        ($ty:ident: $($field:ident),+) => {
+            vec![$((stringify!($field).to_owned(), offset_of!($ty, $field))),+]
+        };
+    }
+
+    #[test]
+    fn mask_params_lie_as_in_the_shader() {
+        let kernel = Kernel::Dropout(BufferLayout::Separate, ValueMap::Scale, Access::Blocks);
+        let (offsets, bytes) = wgsl_params(&assemble(kernel, Multiply::Halves, false));
+        assert_eq!(
+            offsets,
+            offsets!(MaskParams: seed, stream, first_block, first_lane, len, drop_threshold_high,
+                drop_threshold_low, keep_scale, padding)
+        );
+        assert_eq!(bytes, size_of::<MaskParams>());
+    }
+
+    #[test]
+    fn block_params_lie_as_in_the_shader() {
+        let kernel = Kernel::PhiloxBlocks { rounds: 10 };
+        let (offsets, bytes) = wgsl_params(&assemble(kernel, Multiply::Halves, false));
+        assert_eq!(offsets, offsets!(BlockParams: counter, key, len, padding));
+        assert_eq!(bytes, size_of::<BlockParams>());
+    }
+}

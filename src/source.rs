@@ -137,3 +137,79 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
     }
     parts.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+    use super::*;
+
+    fn kernels() -> impl Iterator<Item = Kernel> {
+        let mut kernels = vec![
+            Kernel::KeepMask,
+            Kernel::PhiloxBlocks { rounds: 7 },
+            Kernel::PhiloxBlocks { rounds: 10 },
+        ];
+        for layout in [
+            BufferLayout::Separate,
+            BufferLayout::Pooled,
+            BufferLayout::InPlace,
+        ] {
+            for value in [ValueMap::Scale, ValueMap::Copy] {
+                for access in [Access::Blocks, Access::Elements] {
+                    kernels.push(Kernel::Dropout(layout, value, access));
+                }
+            }
+        }
+        kernels.into_iter()
+    }
+
+    fn validate(source: &str, capabilities: Capabilities) -> Result<naga::Module, String> {
+        let module = naga::front::wgsl::parse_str(source).map_err(|error| error.to_string())?;
+        Validator::new(ValidationFlags::all(), capabilities)
+            .validate(&module)
+            .map_err(|error| error.emit_to_string(source))?;
+        Ok(module)
+    }
+
+    #[test]
+    fn every_kernel_is_valid_and_asks_for_no_more_than_its_variant_says() {
+        for kernel in kernels() {
+            for (multiply, int64) in [
+                (Multiply::U64, Capabilities::SHADER_INT64),
+                (Multiply::Halves, Capabilities::empty()),
+            ] {
+                for (immediates, immediate) in [
+                    (true, Capabilities::IMMEDIATES),
+                    (false, Capabilities::empty()),
+                ] {
+                    let source = assemble(kernel, multiply, immediates);
+                    let module = validate(&source, int64 | immediate).unwrap();
+                    let [entry] = &module.entry_points[..] else {
+                        panic!("one entry point")
+                    };
+                    assert_eq!(entry.name, kernel.entry_point());
+                    assert_eq!(entry.workgroup_size, [WORKGROUP_SIZE, 1, 1]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_capability_that_is_missing_is_seen() {
+        assert!(
+            validate(
+                &assemble(Kernel::KeepMask, Multiply::U64, false),
+                Capabilities::empty()
+            )
+            .is_err()
+        );
+        assert!(
+            validate(
+                &assemble(Kernel::KeepMask, Multiply::Halves, true),
+                Capabilities::empty()
+            )
+            .is_err()
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Keep masks of consecutive mask indices. Twin of shaders/mask.wgsl and shaders/keep_mask.wgsl.
+
+use rayon::prelude::*;
+
+use super::philox::{MASK_ROUNDS, philox4x32};
+use crate::call::{DropoutCall, MaskKey};
+use crate::error::CpuError;
+use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words, split};
+
+const LANES: usize = ELEMENTS_PER_BLOCK as usize;
+/// Blocks drawn at once.
+const BATCH_BLOCKS: usize = 64;
+/// Mask indices of a batch.
+const BATCH_ELEMENTS: usize = BATCH_BLOCKS * LANES;
+const WORD_BITS: usize = ELEMENTS_PER_MASK_WORD as usize;
+/// Words that one task of the pool makes.
+const TASK_WORDS: usize = 1024;
+
+/// The 16-bit halves of consecutive blocks in the order of mask indices \[M6\].
+type Halves = [u16; BATCH_ELEMENTS];
+
+/// Draws the halves of the blocks from `first_block` on \[M5\]. Beyond the last block they are
+/// arbitrary: no index reaches them.
+#[inline(always)]
+fn draw(key: MaskKey, first_block: u64, domain: u32) -> Halves {
+    let [stream_low, stream_high] = split(key.stream);
+    let mut words = [[0; BATCH_BLOCKS]; 4];
+    for i in 0..BATCH_BLOCKS {
+        let [low, high] = split(first_block.wrapping_add(i as u64));
+        words[0][i] = low;
+        words[1][i] = high | domain << 29;
+        words[2][i] = stream_low;
+        words[3][i] = stream_high;
+    }
+    philox4x32(&mut words, split(key.seed), MASK_ROUNDS);
+    let mut halves = [0; BATCH_ELEMENTS];
+    for i in 0..BATCH_BLOCKS {
+        for w in 0..4 {
+            halves[LANES * i + 2 * w] = words[w][i] as u16;
+            halves[LANES * i + 2 * w + 1] = (words[w][i] >> 16) as u16;
+        }
+    }
+    halves
+}
+
+/// The decisions of a batch: -1, all bits, for a kept element and 0 for a dropped one.
+/// `drop_threshold` is neither 0 nor 2^32.
+#[inline(always)]
+fn keep_batch(key: MaskKey, drop_threshold: u64, first_block: u64) -> [i16; BATCH_ELEMENTS] {
+    let (high, low) = ((drop_threshold >> 16) as u16, drop_threshold as u16);
+    let halves = draw(key, first_block, 0);
+    let mut keep = [0; BATCH_ELEMENTS];
+    let mut undecided = false;
+    for i in 0..BATCH_ELEMENTS {
+        keep[i] = -i16::from(halves[i] >= high);
+        undecided |= halves[i] == high;
+    }
+    if low != 0 && undecided {
+        refine(&mut keep, &halves, high, &draw(key, first_block, 1), low);
+    }
+    keep
+}
+
+/// Settles the halves that equal D's upper half \[M9\].
+#[cold]
+fn refine(
+    keep: &mut [i16; BATCH_ELEMENTS],
+    halves: &Halves,
+    high: u16,
+    refined: &Halves,
+    low: u16,
+) {
+    for i in 0..BATCH_ELEMENTS {
+        if halves[i] == high {
+            keep[i] = -i16::from(refined[i] >= low);
+        }
+    }
+}
+
+/// Calls `each` for all of `len` elements in turn, a batch at a time, with the number of the first
+/// and the decisions as [`keep_batch`] makes them. The call drops some elements and keeps some.
+#[inline(always)]
+pub(crate) fn for_each_batch(call: &DropoutCall, len: usize, mut each: impl FnMut(usize, &[i16])) {
+    let drop_threshold = call.rate.drop_threshold();
+    let MaskPosition { mut block, lane } = call.position(0);
+    let mut lane = lane as usize;
+    let mut start = 0;
+    while start < len {
+        let keep = keep_batch(call.key, drop_threshold, block);
+        let count = (BATCH_ELEMENTS - lane).min(len - start);
+        each(start, &keep[lane..lane + count]);
+        start += count;
+        lane = 0;
+        block = block.wrapping_add(BATCH_BLOCKS as u64);
+    }
+}
+
+/// Writes the packed mask \[M15\] of `len` elements into `mask`, as
+/// [`KeepMask`](crate::KeepMask) does.
+///
+/// # Errors
+///
+/// [`CpuError::MaskLength`] unless `mask` has [`mask_words`]`(len)` words,
+/// [`CpuError::IndexOverflow`] if the last mask index passes 2^64 - 1; nothing was written then.
+pub fn keep_mask(mask: &mut [u32], len: u64, call: &DropoutCall) -> Result<(), CpuError> {
+    let required = mask_words(len);
+    if mask.len() as u64 != required {
+        return Err(CpuError::MaskLength {
+            words: mask.len(),
+            required,
+            len,
+        });
+    }
+    call.check_indices(len)?;
+    if call.rate.drops_all() {
+        mask.fill(0);
+    } else if call.rate.drops_nothing() {
+        mask.fill(u32::MAX);
+    } else {
+        mask.par_chunks_mut(TASK_WORDS)
+            .enumerate()
+            .for_each(|(task, words)| {
+                let start = task * TASK_WORDS * WORD_BITS;
+                // The last word's spare bits may lie beyond the last mask index.
+                let elements = (len - start as u64).min((words.len() * WORD_BITS) as u64);
+                mask_task(
+                    words,
+                    elements as usize,
+                    &call.with_origin(call.origin + start as u64),
+                );
+            });
+    }
+    let spare = required * WORD_BITS as u64 - len;
+    if let Some(last) = mask.last_mut() {
+        *last &= u32::MAX >> spare;
+    }
+    Ok(())
+}
+
+fn mask_task(words: &mut [u32], elements: usize, call: &DropoutCall) {
+    words.fill(0);
+    for_each_batch(call, elements, |start, keep| {
+        for (element, &keep) in (start..).zip(keep) {
+            words[element / WORD_BITS] |= u32::from(keep != 0) << (element % WORD_BITS);
+        }
+    });
+}

@@ -1,0 +1,13 @@
+//! The same dropout on slices: for machines without a GPU, for checking one, and as what a GPU
+//! is measured against.
+//!
+//! Results are those of the kernels to the bit, subnormals included. Work is split over the
+//! threads of the current [rayon] pool: install a pool of one thread for one.
+
+mod dropout;
+mod mask;
+mod philox;
+
+pub use dropout::{backward, backward_in_place, forward, forward_in_place};
+pub use mask::keep_mask;
+pub use philox::philox_blocks;
