@@ -1,4 +1,38 @@
-//! x
+//! Fused GPU dropout for [wgpu]: the mask is made by the counter-based Philox generator and
+//! applied in one pass over memory, forward and backward, and none is kept. A mask is a function
+//! of a small [`DropoutCall`] and the element's index alone, so it has the same bits on every
+//! adapter and on the CPU, in forward, backward and recomputation, whole or in pieces. What a
+//! mask is, to the bit, says the [mask contract](mask).
+//!
+//! # Three steps
+//!
+//! 1. [`Dropout::new`] prepares the kernels for the caller's [`wgpu::Device`].
+//! 2. [`Dropout::bind`] and [`Dropout::bind_in_place`] check the caller's buffers, once for a set
+//!    of them, and own the bind groups.
+//! 3. [`Dropout::encode_forward`] and [`Dropout::encode_backward`] record into the caller's
+//!    compute pass, in microseconds.
+//!
+//! The caller keeps device, queue, buffers, encoder and submission. `examples/quickstart.rs` is a
+//! whole program.
+//!
+//! [`KeepMask`] writes the packed mask itself, [`PhiloxBlocks`] the generator's raw blocks.
+//!
+//! # Blocking
+//!
+//! For scripts and tests, [`Dropout::apply_blocking`], [`KeepMask::generate_blocking`] and
+//! [`PhiloxBlocks::generate_blocking`] take and give slices, on native targets.
+//!
+//! # Without a GPU
+//!
+//! The [`cpu`] module does the same on slices.
+//!
+//! # Cargo features
+//!
+//! - `cpu` (default): the [`cpu`] module, and rayon with it.
+//!
+//! wgpu's backends are not chosen here: enable them in your own dependency on wgpu, of the
+//! version that this crate re-exports as [`wgpu`].
+
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -31,3 +65,8 @@ pub use kernel::KernelDescriptor;
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding, advance_counter};
 pub use rate::DropoutRate;
 pub use wgpu;
+
+/// The README's code is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
