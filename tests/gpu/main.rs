@@ -1,2 +1,56 @@
-//! The gpu tier: each trial on each adapter of the machine.
-fn main() {}
+//! The gpu tier: every case on every adapter of the machine, one trial each.
+//!
+//! `REQUIRE_GPU` says what must be there. Unset: a machine without an adapter passes, its cases
+//! count as ignored. `1`: some adapter. `vulkan,gl`: an adapter of each of these backends.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod adapters;
+mod backward;
+mod battery;
+mod blocking;
+mod case;
+mod forward;
+mod gpu;
+mod image;
+mod in_place;
+mod mask;
+mod negative;
+mod passes;
+mod paths;
+mod philox;
+mod pooled;
+mod random;
+mod run;
+mod sizes;
+mod thresholds;
+mod values;
+
+use libtest_mimic::Arguments;
+
+use crate::case::Case;
+
+const CASES: &[(&str, &[Case])] = &[
+    ("forward", forward::CASES),
+    ("backward", backward::CASES),
+    ("in_place", in_place::CASES),
+    ("pooled", pooled::CASES),
+    ("mask", mask::CASES),
+    ("philox", philox::CASES),
+    ("values", values::CASES),
+    ("thresholds", thresholds::CASES),
+    ("sizes", sizes::CASES),
+    ("paths", paths::CASES),
+    ("passes", passes::CASES),
+    ("blocking", blocking::CASES),
+    ("random", random::CASES),
+    ("negative", negative::CASES),
+];
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // A software adapter takes the cores itself.
+    arguments.test_threads.get_or_insert(2);
+    libtest_mimic::run(&arguments, case::trials(CASES)).exit();
+}

@@ -1,0 +1,124 @@
+//! What every implementation is fed, and what the twin makes of it.
+
+use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
+
+use super::compare;
+use super::reference;
+
+/// A key whose four words all differ.
+pub const KEY: MaskKey = MaskKey::new(0x0123_4567_89AB_CDEF, 0x0000_0007_0000_04B0);
+
+const ULP: f64 = 1.0 / 4_294_967_296.0;
+
+/// Thresholds at both ends, with lower 16 bits of zero and not, and scales that only the realised
+/// probability gives.
+pub const RATES: [f64; 9] = [0.0, 1.0, ULP, 0.1, 0.5, 0.9, 0.999, 0.99999, 1.0 - ULP];
+
+/// Every remainder of a block and of a mask word, and the ends of a workgroup.
+pub const LENGTHS: [u64; 29] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256,
+    257, 1000, 4099,
+];
+
+/// Where `len` elements begin in a mask: every kind of lane, the carries between the counter's
+/// words, and the last place, which ends at index 2^64 - 1.
+pub fn origins(len: u64) -> Vec<u64> {
+    let mut origins = vec![
+        0,
+        1,
+        3,
+        7,
+        8,
+        (1 << 32) - 5,
+        1 << 32,
+        (1 << 35) - 5,
+        (1 << 61) + 3,
+        (1 << 63) + 12_345,
+    ];
+    if len > 0 {
+        origins.push(u64::MAX - (len - 1));
+    }
+    origins
+}
+
+/// The call under [`KEY`].
+///
+/// # Panics
+/// If `p` is no probability.
+pub fn call(p: f64, origin: u64) -> DropoutCall {
+    let rate = DropoutRate::new(p).expect("a probability");
+    DropoutCall::new(rate, KEY).with_origin(origin)
+}
+
+/// Numbers of both signs whose product with any scale is a normal number: an element that was
+/// dropped never looks kept, and rounding is the only thing that happens to one that was kept.
+pub fn values(len: u64) -> Vec<f32> {
+    (0..len)
+        .map(|element| {
+            let bits = mix(element) as u32;
+            let exponent = 64 + (bits >> 23 & 0x7F);
+            f32::from_bits(bits & 0x807F_FFFF | exponent << 23)
+        })
+        .collect()
+}
+
+/// What has rules of its own [M11].
+pub const SPECIALS: [f32; 12] = [
+    f32::NAN,
+    f32::from_bits(0xFF80_0001),
+    f32::from_bits(0x7FC0_1234),
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    0.0,
+    -0.0,
+    f32::MAX,
+    f32::MIN,
+    f32::MIN_POSITIVE,
+    1.0,
+    -1.0,
+];
+
+/// The indices of `len` elements of `call`.
+///
+/// # Panics
+/// Once one passes 2^64 - 1, where the range has no more.
+pub fn indices(call: &DropoutCall, len: u64) -> impl Iterator<Item = u64> + use<> {
+    let len = usize::try_from(len).expect("a length in memory");
+    (call.origin..=u64::MAX).take(len)
+}
+
+/// The twin's dropout.
+pub fn dropout(call: &DropoutCall, x: &[f32]) -> Vec<f32> {
+    let indices = indices(call, x.len() as u64);
+    reference::dropout(call.rate.p(), call.key.seed, call.key.stream, indices, x)
+}
+
+/// The twin's packed mask.
+pub fn packed_mask(call: &DropoutCall, len: u64) -> Vec<u32> {
+    let indices = indices(call, len);
+    reference::packed_mask(call.rate.p(), call.key.seed, call.key.stream, indices)
+}
+
+/// Compares with the twin's dropout: all bits where nothing is computed, else products.
+pub fn check_dropout(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
+    let compare = match reference::drop_threshold(call.rate.p()) {
+        0 | 0x1_0000_0000 => compare::f32_copies,
+        _ => compare::f32_bits,
+    };
+    compare(&dropout(call, x), got)
+        .map_err(|difference| format!("{difference}; {call}, {} elements", x.len()))
+}
+
+/// Compares with the twin's packed mask.
+pub fn check_mask(call: &DropoutCall, len: u64, got: &[u32]) -> Result<(), String> {
+    compare::packed_masks(&packed_mask(call, len), got)
+        .map_err(|difference| format!("{difference}; {call}, {len} elements"))
+}
+
+/// Sebastiano Vigna's splitmix64.
+fn mix(index: u64) -> u64 {
+    let mut z = (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ z >> 31
+}

@@ -1,0 +1,109 @@
+//! The machine's adapters and the devices that cases run on.
+
+use std::sync::OnceLock;
+
+use crate::gpu::Gpu;
+
+/// A device of an adapter.
+#[derive(Clone, Copy, Debug)]
+pub enum Variant {
+    /// Every feature that the kernels use, as far as the adapter has it, and all its limits.
+    Full,
+    /// No feature, and limits that downlevel adapters have: products of halves, uniforms.
+    Bare,
+    /// Dispatches of at most two workgroups.
+    FewWorkgroups,
+    /// Bindings of at most 4096 bytes.
+    SmallBindings,
+}
+
+/// The features that the kernels use.
+const FEATURES: wgpu::Features = wgpu::Features::SHADER_INT64.union(wgpu::Features::IMMEDIATES);
+
+/// An adapter and its devices, made when they are first asked for.
+pub struct TestAdapter {
+    name: String,
+    adapter: wgpu::Adapter,
+    devices: [OnceLock<Result<Gpu, String>>; 4],
+}
+
+/// All adapters but `noop`, which computes nothing.
+pub fn adapters() -> Vec<TestAdapter> {
+    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters: Vec<TestAdapter> = Vec::new();
+    for adapter in pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())) {
+        let info = adapter.get_info();
+        if info.backend == wgpu::Backend::Noop {
+            continue;
+        }
+        let mut name = format!("{}/{}", info.backend, info.name);
+        let twins = adapters
+            .iter()
+            .filter(|other| other.name.starts_with(&name));
+        match twins.count() {
+            0 => {}
+            twins => name += &format!(" #{}", twins + 1),
+        }
+        adapters.push(TestAdapter {
+            name,
+            adapter,
+            devices: Default::default(),
+        });
+    }
+    adapters
+}
+
+impl TestAdapter {
+    /// `backend/adapter`, different for each adapter of a machine.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn backend(&self) -> &str {
+        self.adapter.get_info().backend.to_str()
+    }
+
+    /// The features of a [`Variant::Full`] device.
+    pub fn features(&self) -> wgpu::Features {
+        self.adapter.features() & FEATURES
+    }
+
+    pub fn gpu(&self, variant: Variant) -> Result<&Gpu, String> {
+        self.devices[variant as usize]
+            .get_or_init(|| self.request(variant))
+            .as_ref()
+            .map_err(String::clone)
+    }
+
+    fn request(&self, variant: Variant) -> Result<Gpu, String> {
+        let offered = self.adapter.limits();
+        let (required_features, required_limits) = match variant {
+            Variant::Full => (self.features(), offered),
+            Variant::Bare => (wgpu::Features::empty(), wgpu::Limits::downlevel_defaults()),
+            Variant::FewWorkgroups => (
+                self.features(),
+                wgpu::Limits {
+                    max_compute_workgroups_per_dimension: 2,
+                    ..offered
+                },
+            ),
+            Variant::SmallBindings => (
+                self.features(),
+                wgpu::Limits {
+                    max_storage_buffer_binding_size: 4096,
+                    ..offered
+                },
+            ),
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some(&self.name),
+            required_features,
+            required_limits,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(self.adapter.request_device(&descriptor))
+            .map_err(|error| format!("{variant:?} device: {error}"))?;
+        Gpu::new(device, queue, wgpu::Features::empty())
+    }
+}

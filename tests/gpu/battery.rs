@@ -1,0 +1,36 @@
+//! What every way of dropout has to pass.
+
+use crate::common::inputs::{LENGTHS, RATES, call, origins};
+use crate::gpu::Gpu;
+use crate::run::{Item, Way, check_dropout};
+
+/// Every length at every origin, which are the ends of blocks, words, workgroups and of all masks.
+pub fn lengths(gpu: &Gpu, way: Way) -> Result<(), String> {
+    let items: Vec<Item> = LENGTHS
+        .iter()
+        .flat_map(|&len| origins(len).into_iter().map(move |origin| (len, origin)))
+        .map(|(len, origin)| Item::new(call(0.3, origin), len))
+        .collect();
+    check_dropout(gpu, way, &items)
+}
+
+/// Every rate, for kernels with and without whole blocks.
+pub fn rates(gpu: &Gpu, way: Way) -> Result<(), String> {
+    let items: Vec<Item> = RATES
+        .iter()
+        .flat_map(|&p| [(p, 2048, 0), (p, 2048, 5), (p, 2051, 0), (p, 2051, 3)])
+        .map(|(p, len, origin)| Item::new(call(p, origin), len))
+        .collect();
+    check_dropout(gpu, way, &items)
+}
+
+/// Lengths around 65,536 elements, from where on a ragged end has a dispatch of its own.
+pub fn long(gpu: &Gpu, way: Way) -> Result<(), String> {
+    let items: Vec<Item> = (65_535..=65_545)
+        .zip(origins(65_545).into_iter().cycle())
+        .map(|(len, origin)| (len, origin & !7))
+        .chain([(65_544, 3), (65_545, 3), (65_545, u64::MAX - 65_544)])
+        .map(|(len, origin)| Item::new(call(0.1, origin), len))
+        .collect();
+    check_dropout(gpu, way, &items)
+}

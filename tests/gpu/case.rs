@@ -1,0 +1,130 @@
+//! Cases, and the trials they make with the adapters.
+
+use std::env;
+use std::sync::Arc;
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+use crate::adapters::{TestAdapter, Variant, adapters};
+use crate::gpu::Gpu;
+
+/// What a case does: an error is a failure.
+pub type Run = fn(&Gpu) -> Result<(), String>;
+
+/// Something to prove on each adapter.
+#[derive(Clone, Copy)]
+pub struct Case {
+    name: &'static str,
+    device: Variant,
+    needs: wgpu::Features,
+    run: Run,
+}
+
+impl Case {
+    /// On a device with all that the adapter offers.
+    pub const fn new(name: &'static str, run: Run) -> Self {
+        Self {
+            name,
+            device: Variant::Full,
+            needs: wgpu::Features::empty(),
+            run,
+        }
+    }
+
+    /// On another device.
+    pub const fn on(self, device: Variant) -> Self {
+        Self { device, ..self }
+    }
+
+    /// Only where the adapter has these features.
+    pub const fn needing(self, needs: wgpu::Features) -> Self {
+        Self { needs, ..self }
+    }
+}
+
+/// A driver's defect: the case fails on adapters whose name contains this, and must go on failing
+/// until the entry goes.
+struct Defect {
+    adapter: &'static str,
+    case: &'static str,
+    reason: &'static str,
+}
+
+const DEFECTS: &[Defect] = &[];
+
+/// One trial a case and adapter.
+pub fn trials(modules: &[(&str, &'static [Case])]) -> Vec<Trial> {
+    let adapters: Vec<_> = adapters().into_iter().map(Arc::new).collect();
+    let require = env::var("REQUIRE_GPU").unwrap_or_default();
+    let backends = require.split(',').map(str::trim);
+    let missing: Vec<String> = match require.as_str() {
+        "" | "0" | "1" => Vec::new(),
+        _ => backends
+            .filter(|backend| adapters.iter().all(|adapter| adapter.backend() != *backend))
+            .map(|backend| format!("{backend}/missing"))
+            .collect(),
+    };
+
+    let mut trials = Vec::new();
+    for &(module, cases) in modules {
+        for case in cases {
+            let name = format!("{module}::{}", case.name);
+            for adapter in &adapters {
+                trials.push(trial(&name, case, adapter));
+            }
+            for missing in &missing {
+                trials.push(Trial::test(format!("{name} [{missing}]"), move || {
+                    Err(Failed::from(
+                        "REQUIRE_GPU names a backend without an adapter",
+                    ))
+                }));
+            }
+            if adapters.is_empty() && missing.is_empty() {
+                let required = require == "1";
+                let none = Trial::test(format!("{name} [no adapter]"), move || {
+                    Err(Failed::from("there is no adapter"))
+                });
+                trials.push(none.with_ignored_flag(!required));
+            }
+        }
+    }
+    trials
+}
+
+fn trial(name: &str, case: &'static Case, adapter: &Arc<TestAdapter>) -> Trial {
+    let adapter = Arc::clone(adapter);
+    let full_name = format!("{name} [{}]", adapter.name());
+    let name = name.to_owned();
+    Trial::ignorable_test(full_name, move || {
+        let lacking = case.needs - adapter.features();
+        if !lacking.is_empty() {
+            return Ok(Completion::ignored_with(format!("no {lacking}")));
+        }
+        let result = run_scoped(case, &adapter);
+        let defect = DEFECTS
+            .iter()
+            .find(|defect| adapter.name().contains(defect.adapter) && defect.case == name);
+        match (result, defect) {
+            (Ok(()), None) => Ok(Completion::Completed),
+            (Err(failure), None) => Err(failure.into()),
+            (Err(_), Some(defect)) => Ok(Completion::ignored_with(defect.reason)),
+            (Ok(()), Some(defect)) => {
+                Err(format!("passes: remove its known defect, {}", defect.reason).into())
+            }
+        }
+    })
+}
+
+/// wgpu's errors are failures too; the scopes see this thread's commands only.
+fn run_scoped(case: &Case, adapter: &TestAdapter) -> Result<(), String> {
+    let gpu = adapter.gpu(case.device)?;
+    let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let result = (case.run)(gpu);
+    let validation = pollster::block_on(validation.pop());
+    let memory = pollster::block_on(memory.pop());
+    match validation.or(memory) {
+        Some(error) => Err(format!("wgpu reports: {error}; the case: {result:?}")),
+        None => result,
+    }
+}

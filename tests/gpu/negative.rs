@@ -1,0 +1,157 @@
+//! The comparisons of this tier, seen failing on what a GPU computed.
+
+use wgpu_dropout::{DropoutCall, MaskKey};
+
+use crate::case::Case;
+use crate::common::compare;
+use crate::common::inputs::{KEY, call, check_dropout, check_mask, dropout, indices, values};
+use crate::common::reference::keeps;
+use crate::gpu::Gpu;
+use crate::image::{Image, binding};
+use crate::philox;
+use crate::run::{self, Item, WAYS};
+
+pub const CASES: &[Case] = &[
+    Case::new("another_call_differs", another_call),
+    Case::new("another_mask_differs", another_mask),
+    Case::new("a_flipped_bit_differs", flipped_bit),
+    Case::new("the_requested_scale_differs", requested_scale),
+    Case::new("bytes_outside_are_seen", bytes_outside),
+    Case::new("other_blocks_differ", other_blocks),
+];
+
+const LEN: u64 = 2000;
+
+fn must_differ(what: &str, result: Result<(), String>) -> Result<(), String> {
+    match result {
+        Ok(()) => Err(format!("{what} was not noticed")),
+        Err(_) => Ok(()),
+    }
+}
+
+/// What is one step away from this call, by name.
+fn neighbours(call: &DropoutCall) -> [(&'static str, DropoutCall); 8] {
+    let key = |seed, stream| DropoutCall {
+        key: MaskKey::new(seed, stream),
+        ..*call
+    };
+    let rate = |p| DropoutCall {
+        rate: crate::common::inputs::call(p, 0).rate,
+        ..*call
+    };
+    [
+        ("another seed", key(KEY.seed ^ 1, KEY.stream)),
+        (
+            "another seed's high word",
+            key(KEY.seed ^ 1 << 32, KEY.stream),
+        ),
+        ("another stream", key(KEY.seed, KEY.stream ^ 1)),
+        (
+            "another stream's high word",
+            key(KEY.seed, KEY.stream ^ 1 << 32),
+        ),
+        ("the next origin", call.with_origin(call.origin + 1)),
+        ("the next block", call.with_origin(call.origin + 8)),
+        ("a lower rate", rate(0.49)),
+        ("the rate of keeping", rate(0.9)),
+    ]
+}
+
+fn another_call(gpu: &Gpu) -> Result<(), String> {
+    let right = call(0.1, 40);
+    for way in WAYS {
+        let item = Item::new(right, LEN);
+        let got = &run::dropout(gpu, way, std::slice::from_ref(&item))?[0];
+        check_dropout(&right, &item.x, got)?;
+        for (what, wrong) in neighbours(&right) {
+            must_differ(what, check_dropout(&wrong, &item.x, got))?;
+        }
+    }
+    Ok(())
+}
+
+fn another_mask(gpu: &Gpu) -> Result<(), String> {
+    let right = call(0.1, 40);
+    let got = &run::masks(gpu, &[(right, LEN)])?[0];
+    check_mask(&right, LEN, got)?;
+    for (what, wrong) in neighbours(&right) {
+        must_differ(what, check_mask(&wrong, LEN, got))?;
+    }
+    let swapped: Vec<u32> = got.iter().map(|word| !word).collect();
+    must_differ("a swapped mask", check_mask(&right, LEN, &swapped))
+}
+
+fn flipped_bit(gpu: &Gpu) -> Result<(), String> {
+    let call = call(0.5, 3);
+    let item = Item::new(call, 65);
+    let got = run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?.remove(0);
+    let mask = run::masks(gpu, &[(call, 65)])?.remove(0);
+    for bit in 0..32 {
+        for element in 0..got.len() {
+            let mut got = got.clone();
+            got[element] = f32::from_bits(got[element].to_bits() ^ 1 << bit);
+            must_differ("a flipped bit", check_dropout(&call, &item.x, &got))?;
+        }
+        for word in 0..mask.len() {
+            let mut mask = mask.clone();
+            mask[word] ^= 1 << bit;
+            must_differ("a flipped mask bit", check_mask(&call, 65, &mask))?;
+        }
+    }
+    Ok(())
+}
+
+/// At 0.99999 the scale of the p that was asked for is another f32 than the contract's [M10].
+fn requested_scale(gpu: &Gpu) -> Result<(), String> {
+    let p = 0.99999;
+    let call = call(p, 0);
+    let len = 400_000;
+    let x = values(len);
+    let wrong: Vec<f32> = indices(&call, len)
+        .zip(&x)
+        .map(|(index, x)| match keeps(p, KEY.seed, KEY.stream, index) {
+            true => x * (1.0 / (1.0 - p)) as f32,
+            false => 0.0,
+        })
+        .collect();
+    let got = &run::dropout(gpu, WAYS[0], &[Item { call, x: x.clone() }])?[0];
+    compare::f32_bits(&dropout(&call, &x), got)?;
+    must_differ("the requested scale", compare::f32_bits(&wrong, got))
+}
+
+/// A kernel that writes one element too many is one that was told so.
+fn bytes_outside(gpu: &Gpu) -> Result<(), String> {
+    for len in [1, 8, 100] {
+        let mut image = Image::new(gpu);
+        let place = image.place(&vec![0; len as usize]);
+        let buffer = image.upload(gpu);
+        let too_long = gpu
+            .dropout
+            .bind_in_place(binding(&buffer, &place, false), len + 1)
+            .map_err(|error| error.to_string())?;
+        gpu.submit(|pass| {
+            gpu.dropout
+                .encode_forward(pass, &too_long, &call(0.5, 0))
+                .map_err(|error| error.to_string())
+        })?;
+        let outside = image.check_outside(&gpu.download(&buffer)?, &[place]);
+        must_differ("a canary overwritten", outside)?;
+    }
+    Ok(())
+}
+
+fn other_blocks(gpu: &Gpu) -> Result<(), String> {
+    let (counter, key) = ([1, 2, 3, 4], [5, 6]);
+    let got = &run::blocks(gpu, 10, &[(counter, key, 100)])?[0];
+    philox::compare(10, (counter, key, 100), got)?;
+    for (what, rounds, blocks) in [
+        ("7 rounds", 7, (counter, key, 100)),
+        ("the next counter", 10, ([2, 2, 3, 4], key, 100)),
+        ("another counter word", 10, ([1, 2, 3, 5], key, 100)),
+        ("another key", 10, (counter, [6, 5], 100)),
+        ("another length", 10, (counter, key, 101)),
+    ] {
+        must_differ(what, philox::compare(rounds, blocks, got))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! In the caller's own passes: each dispatch sees its own call, and the caller's kernels run beside.
+
+use crate::case::Case;
+use crate::common::compare;
+use crate::common::inputs::{self, call, values};
+use crate::gpu::Gpu;
+
+pub const CASES: &[Case] = &[
+    Case::new("one_binding_serves_many_calls", one_binding_many_calls),
+    Case::new("a_failed_call_leaves_the_pass_usable", failed_call),
+    Case::new("own_kernels_before_and_after", own_kernels),
+    Case::new("forward_backward_and_mask_in_one_pass", mixed),
+];
+
+const LEN: u64 = 1003;
+
+/// Each pass writes all of the output: the last call's is left.
+fn one_binding_many_calls(gpu: &Gpu) -> Result<(), String> {
+    let x = values(LEN);
+    let input = gpu.upload(bytemuck::cast_slice(&x));
+    let calls: Vec<_> = (0..20_u32)
+        .map(|i| call(0.05 * f64::from(i), 1001 * u64::from(i)))
+        .collect();
+    let outputs: Vec<_> = calls
+        .iter()
+        .map(|_| gpu.upload(&[0; LEN as usize]))
+        .collect();
+    let bindings: Vec<_> = outputs
+        .iter()
+        .map(|output| {
+            gpu.dropout.bind(
+                input.as_entire_buffer_binding(),
+                output.as_entire_buffer_binding(),
+                LEN,
+            )
+        })
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())?;
+    gpu.submit(|pass| {
+        for (i, binding) in bindings.iter().enumerate() {
+            for call in &calls[..=i] {
+                gpu.dropout
+                    .encode_forward(pass, binding, call)
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    })?;
+    for (call, output) in calls.iter().zip(&outputs) {
+        let got = gpu.download(output)?;
+        inputs::check_dropout(call, &x, bytemuck::cast_slice(&got))?;
+    }
+    Ok(())
+}
+
+fn failed_call(gpu: &Gpu) -> Result<(), String> {
+    let x = values(LEN);
+    let data = gpu.upload(bytemuck::cast_slice(&x));
+    let binding = gpu
+        .dropout
+        .bind_in_place(data.as_entire_buffer_binding(), LEN)
+        .map_err(|error| error.to_string())?;
+    let good = call(0.5, u64::MAX - (LEN - 1));
+    let bad = good.with_origin(good.origin + 1);
+    gpu.submit(|pass| {
+        let refused = gpu.dropout.encode_forward(pass, &binding, &bad);
+        if refused.is_ok() {
+            return Err("an index past the last was taken".into());
+        }
+        gpu.dropout
+            .encode_forward(pass, &binding, &good)
+            .map_err(|error| error.to_string())?;
+        let refused = gpu.dropout.encode_backward(pass, &binding, &bad);
+        refused.map_or(Ok(()), |()| Err("an index past the last was taken".into()))
+    })?;
+    let got = gpu.download(&data)?;
+    inputs::check_dropout(&good, &x, bytemuck::cast_slice(&got))
+}
+
+/// A kernel of the caller's with a layout of its own: adds 1 to every element.
+fn own_kernels(gpu: &Gpu) -> Result<(), String> {
+    let module = gpu
+        .device
+        .create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some("add_one"),
+            source: wgpu::ShaderSource::Wgsl(
+                "@group(0) @binding(0) var<storage, read_write> data: array<f32>;
+                @compute @workgroup_size(64)
+                fn add_one(@builtin(global_invocation_id) id: vec3<u32>) {
+                    if id.x < arrayLength(&data) { data[id.x] += 1.0; }
+                }"
+                .into(),
+            ),
+        });
+    let add_one = gpu
+        .device
+        .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some("add_one"),
+            layout: None,
+            module: &module,
+            entry_point: Some("add_one"),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+    let group = |buffer: &wgpu::Buffer| {
+        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("add_one"),
+            layout: &add_one.get_bind_group_layout(0),
+            entries: &[wgpu::BindGroupEntry {
+                binding: 0,
+                resource: buffer.as_entire_binding(),
+            }],
+        })
+    };
+
+    let x: Vec<f32> = (0..LEN).map(|element| element as f32 + 0.25).collect();
+    let input = gpu.upload(bytemuck::cast_slice(&x));
+    let output = gpu.upload(&[0; LEN as usize]);
+    let groups = [group(&input), group(&output)];
+    let call = call(0.5, 9);
+    let binding = gpu
+        .dropout
+        .bind(
+            input.as_entire_buffer_binding(),
+            output.as_entire_buffer_binding(),
+            LEN,
+        )
+        .map_err(|error| error.to_string())?;
+    let add_one = |pass: &mut wgpu::ComputePass<'_>, group| {
+        pass.set_pipeline(&add_one);
+        pass.set_bind_group(0, group, &[]);
+        pass.dispatch_workgroups(LEN.div_ceil(64) as u32, 1, 1);
+    };
+    gpu.submit(|pass| {
+        add_one(pass, &groups[0]);
+        gpu.dropout
+            .encode_forward(pass, &binding, &call)
+            .map_err(|error| error.to_string())?;
+        add_one(pass, &groups[1]);
+        Ok(())
+    })?;
+
+    // Exact: small multiples of a quarter.
+    let x: Vec<f32> = x.iter().map(|x| x + 1.0).collect();
+    let y: Vec<f32> = inputs::dropout(&call, &x).iter().map(|y| y + 1.0).collect();
+    compare::f32_copies(&y, bytemuck::cast_slice(&gpu.download(&output)?))
+}
+
+fn mixed(gpu: &Gpu) -> Result<(), String> {
+    let (x, grad) = (values(LEN), values(2 * LEN)[LEN as usize..].to_vec());
+    let call = call(0.1, 12_345);
+    let input = gpu.upload(bytemuck::cast_slice(&x));
+    let grads = gpu.upload(bytemuck::cast_slice(&grad));
+    let output = gpu.upload(&[0; LEN as usize]);
+    let mask = gpu.upload(&[0; LEN.div_ceil(32) as usize]);
+    let message = |error: wgpu_dropout::BindError| error.to_string();
+    let (input, output) = (&input, &output);
+    let forward = gpu
+        .dropout
+        .bind(
+            input.as_entire_buffer_binding(),
+            output.as_entire_buffer_binding(),
+            LEN,
+        )
+        .map_err(message)?;
+    let backward = gpu
+        .dropout
+        .bind_in_place(grads.as_entire_buffer_binding(), LEN)
+        .map_err(message)?;
+    let keep_mask = gpu
+        .keep_mask
+        .bind(mask.as_entire_buffer_binding(), LEN)
+        .map_err(message)?;
+    gpu.submit(|pass| {
+        let message = |error: wgpu_dropout::IndexOverflow| error.to_string();
+        gpu.dropout
+            .encode_forward(pass, &forward, &call)
+            .map_err(message)?;
+        gpu.keep_mask
+            .encode(pass, &keep_mask, &call)
+            .map_err(message)?;
+        gpu.dropout
+            .encode_backward(pass, &backward, &call)
+            .map_err(message)
+    })?;
+    let download = |buffer| gpu.download(buffer);
+    inputs::check_dropout(&call, &x, bytemuck::cast_slice(&download(output)?))?;
+    inputs::check_dropout(&call, &grad, bytemuck::cast_slice(&download(&grads)?))?;
+    inputs::check_mask(&call, LEN, &download(&mask)?)
+}

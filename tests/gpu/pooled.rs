@@ -1,0 +1,13 @@
+//! Two ranges of one buffer give what two buffers give.
+
+use crate::battery;
+use crate::case::Case;
+use crate::run::{Direction, Layout, Way};
+
+const WAY: Way = Way::new(Layout::Pooled, Direction::Forward);
+
+pub const CASES: &[Case] = &[
+    Case::new("lengths", |gpu| battery::lengths(gpu, WAY)),
+    Case::new("rates", |gpu| battery::rates(gpu, WAY)),
+    Case::new("long", |gpu| battery::long(gpu, WAY)),
+];

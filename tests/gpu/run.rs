@@ -1,0 +1,212 @@
+//! Runs of the kernels: many tensors in one pass, canaries around each.
+
+use core::ops::Range;
+
+use wgpu_dropout::mask::mask_words;
+use wgpu_dropout::{DropoutBinding, DropoutCall};
+
+use crate::common::inputs;
+use crate::gpu::Gpu;
+use crate::image::{Image, binding};
+
+/// How a tensor is bound.
+#[derive(Clone, Copy, Debug)]
+pub enum Layout {
+    Separate,
+    Pooled,
+    InPlace,
+}
+
+/// Which of the two methods records.
+#[derive(Clone, Copy, Debug)]
+pub enum Direction {
+    Forward,
+    Backward,
+}
+
+/// One way to dropout.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    pub layout: Layout,
+    pub direction: Direction,
+}
+
+/// All of them.
+pub const WAYS: [Way; 6] = {
+    use Direction::{Backward, Forward};
+    use Layout::{InPlace, Pooled, Separate};
+    [
+        Way::new(Separate, Forward),
+        Way::new(Separate, Backward),
+        Way::new(Pooled, Forward),
+        Way::new(Pooled, Backward),
+        Way::new(InPlace, Forward),
+        Way::new(InPlace, Backward),
+    ]
+};
+
+impl Way {
+    pub const fn new(layout: Layout, direction: Direction) -> Self {
+        Self { layout, direction }
+    }
+
+    /// Records the call.
+    pub fn encode(
+        self,
+        gpu: &Gpu,
+        pass: &mut wgpu::ComputePass<'_>,
+        binding: &DropoutBinding,
+        call: &DropoutCall,
+    ) -> Result<(), String> {
+        match self.direction {
+            Direction::Forward => gpu.dropout.encode_forward(pass, binding, call),
+            Direction::Backward => gpu.dropout.encode_backward(pass, binding, call),
+        }
+        .map_err(|error| error.to_string())
+    }
+}
+
+/// A tensor and what is to be done with it.
+pub struct Item {
+    pub call: DropoutCall,
+    pub x: Vec<f32>,
+}
+
+impl Item {
+    /// Ordinary values.
+    pub fn new(call: DropoutCall, len: u64) -> Self {
+        Self {
+            call,
+            x: inputs::values(len),
+        }
+    }
+}
+
+/// Runs all items in one pass; an error too if any byte around the tensors or of an input changed.
+pub fn dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<Vec<Vec<f32>>, String> {
+    let mut data = Image::new(gpu);
+    let inputs: Vec<_> = items
+        .iter()
+        .map(|item| data.place(bytemuck::cast_slice(&item.x)))
+        .collect();
+    let lens = || items.iter().map(|item| item.x.len() as u64);
+    let separate = {
+        let mut image = Image::new(gpu);
+        let places: Vec<_> = lens().map(|len| image.place_for(len)).collect();
+        (image, places)
+    };
+    let outputs = match way.layout {
+        Layout::Separate => separate.1.clone(),
+        Layout::Pooled => lens().map(|len| data.place_for(len)).collect(),
+        Layout::InPlace => inputs.clone(),
+    };
+
+    let data_buffer = data.upload(gpu);
+    let separate_buffer = separate.0.upload(gpu);
+    let output_buffer = match way.layout {
+        Layout::Separate => &separate_buffer,
+        Layout::Pooled | Layout::InPlace => &data_buffer,
+    };
+    gpu.submit(|pass| {
+        for (i, item) in items.iter().enumerate() {
+            let exact = i % 2 == 0;
+            let input = binding(&data_buffer, &inputs[i], exact);
+            let output = binding(output_buffer, &outputs[i], exact);
+            let len = item.x.len() as u64;
+            let bound = match way.layout {
+                Layout::InPlace => gpu.dropout.bind_in_place(output, len),
+                Layout::Separate | Layout::Pooled => gpu.dropout.bind(input, output, len),
+            };
+            let bound = bound.map_err(|error| error.to_string())?;
+            way.encode(gpu, pass, &bound, &item.call)?;
+        }
+        Ok(())
+    })?;
+
+    let after_data = gpu.download(&data_buffer)?;
+    let after_separate = gpu.download(&separate_buffer)?;
+    let (after, written_data, written_separate) = match way.layout {
+        Layout::Separate => (&after_separate, &[][..], &outputs[..]),
+        Layout::Pooled | Layout::InPlace => (&after_data, &outputs[..], &[][..]),
+    };
+    data.check_outside(&after_data, written_data)?;
+    separate
+        .0
+        .check_outside(&after_separate, written_separate)?;
+    Ok(words_at(after, &outputs)
+        .map(|words| words.iter().map(|&bits| f32::from_bits(bits)).collect())
+        .collect())
+}
+
+/// Runs all items and compares each with the twin.
+pub fn check_dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<(), String> {
+    for (item, got) in items.iter().zip(dropout(gpu, way, items)?) {
+        inputs::check_dropout(&item.call, &item.x, &got)
+            .map_err(|difference| format!("{way:?}: {difference}"))?;
+    }
+    Ok(())
+}
+
+/// The packed masks of (call, elements), made in one pass.
+pub fn masks(gpu: &Gpu, items: &[(DropoutCall, u64)]) -> Result<Vec<Vec<u32>>, String> {
+    let mut image = Image::new(gpu);
+    let places: Vec<_> = items
+        .iter()
+        .map(|&(_, len)| image.place_for(mask_words(len)))
+        .collect();
+    let buffer = image.upload(gpu);
+    gpu.submit(|pass| {
+        for (i, (place, (call, len))) in places.iter().zip(items).enumerate() {
+            let bound = gpu
+                .keep_mask
+                .bind(binding(&buffer, place, i % 2 == 0), *len);
+            let bound = bound.map_err(|error| error.to_string())?;
+            gpu.keep_mask
+                .encode(pass, &bound, call)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    })?;
+    let after = gpu.download(&buffer)?;
+    image.check_outside(&after, &places)?;
+    Ok(words_at(&after, &places).map(<[u32]>::to_vec).collect())
+}
+
+/// Makes all masks and compares each with the twin.
+pub fn check_masks(gpu: &Gpu, items: &[(DropoutCall, u64)]) -> Result<(), String> {
+    for ((call, len), got) in items.iter().zip(masks(gpu, items)?) {
+        inputs::check_mask(call, *len, &got)?;
+    }
+    Ok(())
+}
+
+/// Philox blocks to make: the first counter, the key, how many.
+pub type Blocks = ([u32; 4], [u32; 2], u64);
+
+/// The blocks of each item, made in one pass.
+pub fn blocks(gpu: &Gpu, rounds: u32, items: &[Blocks]) -> Result<Vec<Vec<[u32; 4]>>, String> {
+    let philox = gpu.philox(rounds);
+    let mut image = Image::new(gpu);
+    let places: Vec<_> = items
+        .iter()
+        .map(|&(_, _, len)| image.place_for(4 * len))
+        .collect();
+    let buffer = image.upload(gpu);
+    gpu.submit(|pass| {
+        for (i, (place, &(counter, key, len))) in places.iter().zip(items).enumerate() {
+            let bound = philox.bind(binding(&buffer, place, i % 2 == 0), len);
+            let bound = bound.map_err(|error| error.to_string())?;
+            philox.encode(pass, &bound, counter, key);
+        }
+        Ok(())
+    })?;
+    let after = gpu.download(&buffer)?;
+    image.check_outside(&after, &places)?;
+    Ok(words_at(&after, &places)
+        .map(|words| bytemuck::cast_slice(words).to_vec())
+        .collect())
+}
+
+fn words_at<'a>(words: &'a [u32], places: &'a [Range<usize>]) -> impl Iterator<Item = &'a [u32]> {
+    places.iter().map(|place| &words[place.clone()])
+}

@@ -1,0 +1,61 @@
+//! The decision to the last bit of u(i): an element is dropped below the threshold, kept at it [M8].
+
+use crate::case::Case;
+use crate::common::inputs::{KEY, call};
+use crate::common::reference::uniform;
+use crate::gpu::Gpu;
+use crate::run::{self, Item, WAYS};
+
+pub const CASES: &[Case] = &[
+    Case::new("values_turn_at_their_uniform", values_turn),
+    Case::new("masks_turn_at_their_uniform", masks_turn),
+];
+
+const TWO_POW_32: f64 = 4_294_967_296.0;
+
+/// Where the first element of 16 begins, which of them is looked at, the p that makes D - u(i),
+/// and whether the element is kept then. The upper half of D is that of u(i) for most: domain 1
+/// decides.
+fn turns() -> Vec<(u64, usize, f64, bool)> {
+    let mut turns = Vec::new();
+    for origin in [0, 3, (1 << 35) - 8, u64::MAX - 15] {
+        for element in 0..16 {
+            let u = f64::from(uniform(KEY.seed, KEY.stream, origin + element as u64));
+            turns.push((origin, element, u / TWO_POW_32, true));
+            turns.push((origin, element, (u + 1.0) / TWO_POW_32, false));
+            turns.push((origin, element, (u - 1.0).max(0.0) / TWO_POW_32, true));
+        }
+    }
+    turns
+}
+
+fn values_turn(gpu: &Gpu) -> Result<(), String> {
+    let items: Vec<Item> = turns()
+        .iter()
+        .map(|&(origin, _, p, _)| Item::new(call(p, origin), 16))
+        .collect();
+    for way in WAYS {
+        run::check_dropout(gpu, way, &items)?;
+        for ((_, element, p, kept), got) in turns().into_iter().zip(run::dropout(gpu, way, &items)?)
+        {
+            if (got[element] != 0.0) != kept {
+                return Err(format!("{way:?}: element {element} at p {p}: not {kept}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn masks_turn(gpu: &Gpu) -> Result<(), String> {
+    let items: Vec<_> = turns()
+        .iter()
+        .map(|&(origin, _, p, _)| (call(p, origin), 16))
+        .collect();
+    run::check_masks(gpu, &items)?;
+    for ((_, element, p, kept), got) in turns().into_iter().zip(run::masks(gpu, &items)?) {
+        if (got[0] >> element & 1 == 1) != kept {
+            return Err(format!("element {element} at p {p}: not {kept}"));
+        }
+    }
+    Ok(())
+}
