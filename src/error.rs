@@ -180,11 +180,10 @@ pub enum CpuError {
     },
 }
 
-/// What can go wrong in a blocking call on slices.
-#[cfg(not(target_arch = "wasm32"))]
+/// What can go wrong in a call that runs on the device and reads back.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BlockingError {
+pub enum RunError {
     /// See [`IndexOverflow`].
     #[error(transparent)]
     IndexOverflow(#[from] IndexOverflow),

@@ -22,13 +22,13 @@
 //! For scripts and tests, [`Dropout::apply_blocking`], [`KeepMask::generate_blocking`] and
 //! [`PhiloxBlocks::generate_blocking`] take and give slices, on native targets.
 //!
-//! # Without a GPU
+//! # Without a GPU, and with a doubtful one
 //!
-//! The [`cpu`] module does the same on slices.
+//! The [`cpu`] module does the same on slices. [`audit`](mod@audit) checks a device.
 //!
 //! # Cargo features
 //!
-//! - `cpu` (default): the [`cpu`] module, and rayon with it.
+//! - `cpu` (default): the modules [`cpu`] and [`audit`], and rayon with them.
 //!
 //! wgpu's backends are not chosen here: enable them in your own dependency on wgpu, of the
 //! version that this crate re-exports as [`wgpu`].
@@ -36,6 +36,8 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cpu")]
+pub mod audit;
 mod binding;
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
@@ -45,6 +47,8 @@ pub mod cpu;
 mod dropout;
 mod error;
 mod geometry;
+#[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
+mod job;
 mod keep_mask;
 mod kernel;
 pub mod mask;
@@ -55,11 +59,9 @@ mod source;
 
 pub use call::{DropoutCall, MaskKey};
 pub use dropout::{Dropout, DropoutBinding};
-#[cfg(not(target_arch = "wasm32"))]
-pub use error::BlockingError;
 #[cfg(feature = "cpu")]
 pub use error::CpuError;
-pub use error::{BindError, CreateError, IndexOverflow, ParseCallError, RateError};
+pub use error::{BindError, CreateError, IndexOverflow, ParseCallError, RateError, RunError};
 pub use keep_mask::{KeepMask, KeepMaskBinding};
 pub use kernel::KernelDescriptor;
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding, advance_counter};

@@ -24,13 +24,17 @@ type Halves = [u16; BATCH_ELEMENTS];
 #[inline(always)]
 fn draw(key: MaskKey, first_block: u64, domain: u32) -> Halves {
     let [stream_low, stream_high] = split(key.stream);
-    let mut words = [[0; BATCH_BLOCKS]; 4];
-    for i in 0..BATCH_BLOCKS {
-        let [low, high] = split(first_block.wrapping_add(i as u64));
-        words[0][i] = low;
-        words[1][i] = high | domain << 29;
-        words[2][i] = stream_low;
-        words[3][i] = stream_high;
+    let mut words = [
+        [0; BATCH_BLOCKS],
+        [0; BATCH_BLOCKS],
+        [stream_low; BATCH_BLOCKS],
+        [stream_high; BATCH_BLOCKS],
+    ];
+    let [c0, c1, ..] = &mut words;
+    for (block, (c0, c1)) in (0..).zip(c0.iter_mut().zip(c1)) {
+        let [low, high] = split(first_block.wrapping_add(block));
+        *c0 = low;
+        *c1 = high | domain << 29;
     }
     philox4x32(&mut words, split(key.seed), MASK_ROUNDS);
     let mut halves = [0; BATCH_ELEMENTS];

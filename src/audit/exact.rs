@@ -1,0 +1,369 @@
+//! Checks with one right answer.
+
+use super::subject::{Direction, Layout, Run, Subject, SubjectError};
+use super::{Failure, Outcome, vectors};
+use crate::{DropoutCall, DropoutRate, MaskKey, cpu, mask::mask_words};
+
+type Checked = Result<Outcome, Failure>;
+
+const NONE: wgpu::Features = wgpu::Features::empty();
+/// What no element and no margin holds by itself.
+const CANARY: u32 = 0xc0de_feed;
+/// Around a block, a mask word, a workgroup, and past where a last ragged block is set apart.
+const LENGTHS: [usize; 10] = [1, 7, 8, 9, 31, 33, 255, 257, 4099, 65_541];
+/// D: the smallest, one that is refined, one that never is, one whose scale tells p from D / 2^32.
+const PROBABILITIES: [f64; 4] = [1.0 / 4_294_967_296.0, 0.1, 0.5, 0.99999];
+
+/// Aligned or not, across each carry, and up to the last mask index.
+fn origins(len: usize) -> [u64; 7] {
+    let last = u64::MAX - (len as u64 - 1);
+    [0, 3, 8, (1 << 32) - 5, (1 << 35) - 5, (1 << 61) + 3, last]
+}
+
+/// Calls for `len` elements, each with a key of its own.
+fn calls(len: usize) -> impl Iterator<Item = DropoutCall> {
+    let rates = PROBABILITIES
+        .into_iter()
+        .filter_map(|p| DropoutRate::new(p).ok());
+    rates.zip(1..).flat_map(move |(rate, seed)| {
+        origins(len)
+            .into_iter()
+            .zip(0..)
+            .map(move |(origin, step)| {
+                let key = MaskKey::layer_step(seed << 32 | 42, len as u32, step);
+                DropoutCall::new(rate, key).with_origin(origin)
+            })
+    })
+}
+
+/// Finite normal f32s of both signs, as bits, none like another nearby.
+fn values(len: usize) -> Vec<u32> {
+    (0..len as u32)
+        .map(|i| {
+            let hash = i.wrapping_mul(0x9E37_79B9) ^ i >> 7;
+            let exponent = 64 + hash % 127;
+            (hash & 0x807f_ffff) | exponent << 23
+        })
+        .collect()
+}
+
+/// A run of `input` with canaries all around.
+fn run(layout: Layout, direction: Direction, call: DropoutCall, input: &[u32]) -> Run {
+    let buffers = if layout == Layout::InPlace { 1 } else { 2 };
+    let image = vec![CANARY; buffers * Run::stride(input.len())];
+    let mut run = Run {
+        avoid: NONE,
+        layout,
+        direction,
+        len: input.len(),
+        image,
+        call,
+    };
+    let (start, _) = run.starts();
+    run.image[start..start + input.len()].copy_from_slice(input);
+    run
+}
+
+/// The output's bits on the subject.
+async fn output(subject: &impl Subject, run: &Run) -> Result<Vec<u32>, SubjectError> {
+    let (_, start) = run.starts();
+    let image = subject.dropout(run).await?;
+    Ok(image[start..start + run.len].to_vec())
+}
+
+/// The output's bits on the CPU.
+fn cpu_output(call: &DropoutCall, input: &[u32]) -> Result<Vec<u32>, Failure> {
+    let mut output: Vec<f32> = input.iter().map(|&bits| f32::from_bits(bits)).collect();
+    cpu::forward_in_place(&mut output, call)?;
+    Ok(output.into_iter().map(f32::to_bits).collect())
+}
+
+fn cpu_mask(call: &DropoutCall, len: u64) -> Result<Vec<u32>, Failure> {
+    let mut mask = vec![0; mask_words(len) as usize];
+    cpu::keep_mask(&mut mask, len, call)?;
+    Ok(mask)
+}
+
+/// The packed mask of the elements whose bits are not all 0.
+fn nonzero_mask(output: &[u32]) -> Vec<u32> {
+    let pack = |word: &[u32]| {
+        word.iter()
+            .zip(0..)
+            .fold(0, |mask, (&bits, bit)| mask | u32::from(bits != 0) << bit)
+    };
+    output.chunks(32).map(pack).collect()
+}
+
+/// The first difference of two slices of words is the failure.
+fn same(what: &str, call: &DropoutCall, expected: &[u32], got: &[u32]) -> Result<(), Failure> {
+    if expected.len() != got.len() {
+        let words = |words: &[u32]| format!("{} {what}s ({call})", words.len());
+        return Err(Failure::new(words(expected), words(got)));
+    }
+    match (0..)
+        .zip(expected.iter().zip(got))
+        .find(|(_, (expected, got))| expected != got)
+    {
+        None => Ok(()),
+        Some((i, (expected, got))) => Err(Failure::new(
+            format!("{expected:#010x} in {what} {i} ({call})"),
+            format!("{got:#010x}"),
+        )),
+    }
+}
+
+fn passed(figure: String) -> Checked {
+    Ok(Outcome::Passed { figure })
+}
+
+fn damaged() -> Failure {
+    Failure::new("readable vectors in the library", "a damaged file")
+}
+
+pub(super) async fn known_answers(subject: &impl Subject) -> Checked {
+    let vectors = vectors::philox().ok_or_else(damaged)?;
+    for vector in &vectors {
+        let blocks = subject
+            .blocks(vector.rounds, vector.counter, vector.key, 1)
+            .await?;
+        if blocks != [vector.words] {
+            let vectors::PhiloxVector {
+                rounds,
+                counter,
+                key,
+                words,
+            } = vector;
+            return Err(Failure::new(
+                format!("{words:08x?} for {rounds} rounds of {counter:08x?} under {key:08x?}"),
+                format!("{blocks:08x?}"),
+            ));
+        }
+    }
+    passed(format!("{} vectors", vectors.len()))
+}
+
+pub(super) async fn contract_vectors(subject: &impl Subject) -> Checked {
+    let vectors = vectors::masks().ok_or_else(damaged)?;
+    for vector in &vectors {
+        let vectors::MaskVector {
+            call,
+            drop_threshold,
+            keep_scale_bits,
+            len,
+            mask,
+        } = vector;
+        let (threshold, scale) = (call.rate.drop_threshold(), call.rate.keep_scale().to_bits());
+        if (threshold, scale) != (*drop_threshold, *keep_scale_bits) {
+            return Err(Failure::new(
+                format!("threshold {drop_threshold}, scale {keep_scale_bits:#x} ({call})"),
+                format!("threshold {threshold}, scale {scale:#x}"),
+            ));
+        }
+        same(
+            "mask word",
+            call,
+            mask,
+            &subject.mask(NONE, *len, call).await?,
+        )?;
+    }
+    passed(format!("{} masks", vectors.len()))
+}
+
+pub(super) async fn counter_carry(subject: &impl Subject) -> Checked {
+    let carries: [[u32; 4]; 4] = [
+        [!1, 0, 0, 0],
+        [!1, !0, 0, 0],
+        [!1, !0, !0, 0],
+        [!1, !0, !0, !0],
+    ];
+    for counter in carries {
+        let mut expected = [[0; 4]; 5];
+        cpu::philox_blocks(&mut expected, counter, [1, 2], 10)?;
+        let got = subject.blocks(10, counter, [1, 2], 5).await?;
+        if got != expected {
+            let expected = format!("{expected:08x?} from {counter:08x?}");
+            return Err(Failure::new(expected, format!("{got:08x?}")));
+        }
+    }
+    let len = 257;
+    let mut masks = 0;
+    for call in calls(len as usize) {
+        let expected = cpu_mask(&call, len)?;
+        same(
+            "mask word",
+            &call,
+            &expected,
+            &subject.mask(NONE, len, &call).await?,
+        )?;
+        masks += 1;
+    }
+    passed(format!("{} counters, {masks} masks", carries.len()))
+}
+
+pub(super) async fn gpu_equals_cpu(subject: &impl Subject) -> Checked {
+    let (mut runs, mut elements) = (0, 0);
+    for len in LENGTHS {
+        let input = values(len);
+        for call in calls(len) {
+            let run = run(Layout::Separate, Direction::Forward, call, &input);
+            let expected = cpu_output(&call, &input)?;
+            same("element", &call, &expected, &output(subject, &run).await?)?;
+            runs += 1;
+            elements += len;
+        }
+    }
+    passed(format!("{elements} elements in {runs} runs"))
+}
+
+pub(super) async fn one_mask(subject: &impl Subject) -> Checked {
+    let mut masks = 0;
+    for len in [33, 4099] {
+        let ones = vec![1.0f32.to_bits(); len];
+        for call in calls(len) {
+            let export = subject.mask(NONE, len as u64, &call).await?;
+            for direction in [Direction::Forward, Direction::Backward] {
+                let run = run(Layout::Separate, direction, call, &ones);
+                let mask = nonzero_mask(&output(subject, &run).await?);
+                same("mask word", &call, &export, &mask)?;
+            }
+            masks += 1;
+        }
+    }
+    passed(format!("{masks} masks, three times each"))
+}
+
+pub(super) async fn untouched_bytes(subject: &impl Subject) -> Checked {
+    let mut words = 0;
+    for layout in [Layout::Separate, Layout::Pooled, Layout::InPlace] {
+        for len in LENGTHS {
+            let input = values(len);
+            for call in calls(len).step_by(5) {
+                let run = run(layout, Direction::Forward, call, &input);
+                let mut expected = run.image.clone();
+                let mut image = subject.dropout(&run).await?;
+                let (_, start) = run.starts();
+                for image in [&mut expected, &mut image] {
+                    image.drain(start..start + len);
+                }
+                same("word outside the output", &call, &expected, &image)?;
+                words += expected.len();
+            }
+        }
+    }
+    passed(format!("{words} words"))
+}
+
+pub(super) async fn special_values(subject: &impl Subject) -> Checked {
+    // A quiet and a signalling NaN with payloads, infinities, zeros, the largest and the smallest
+    // normal numbers.
+    let specials: [u32; 10] = [
+        0x7fc1_2345,
+        0xffa0_0001,
+        0x7f80_0000,
+        0xff80_0000,
+        0,
+        0x8000_0000,
+        0x7f7f_ffff,
+        0xff7f_ffff,
+        0x0080_0000,
+        0x8080_0000,
+    ];
+    let input: Vec<u32> = specials.into_iter().cycle().take(1000).collect();
+    // A kept NaN is a NaN of any payload [M11].
+    let quiet = |bits: &u32| {
+        if f32::from_bits(*bits).is_nan() {
+            0x7fc0_0000
+        } else {
+            *bits
+        }
+    };
+    for p in [0.0, 0.1, 0.5, 1.0] {
+        let call = DropoutCall::new(DropoutRate::new(p)?, MaskKey::new(42, 7));
+        for layout in [Layout::Separate, Layout::InPlace] {
+            let run = run(layout, Direction::Forward, call, &input);
+            let got = output(subject, &run).await?;
+            if p == 0.0 {
+                same("element", &call, &input, &got)?;
+            } else {
+                let expected: Vec<u32> = cpu_output(&call, &input)?.iter().map(quiet).collect();
+                same(
+                    "element",
+                    &call,
+                    &expected,
+                    &got.iter().map(quiet).collect::<Vec<_>>(),
+                )?;
+            }
+        }
+    }
+    passed(format!("{} values at 4 rates", specials.len()))
+}
+
+pub(super) async fn in_place(subject: &impl Subject) -> Checked {
+    let mut runs = 0;
+    for len in LENGTHS {
+        let input = values(len);
+        for call in calls(len).step_by(3) {
+            let separate = run(Layout::Separate, Direction::Backward, call, &input);
+            let expected = output(subject, &separate).await?;
+            for layout in [Layout::Pooled, Layout::InPlace] {
+                let run = run(layout, Direction::Backward, call, &input);
+                same("element", &call, &expected, &output(subject, &run).await?)?;
+                runs += 1;
+            }
+        }
+    }
+    passed(format!("{runs} runs"))
+}
+
+/// With and without `feature`, the results are the same.
+pub(super) async fn variants(subject: &impl Subject, feature: wgpu::Features) -> Checked {
+    if !subject.features().contains(feature) {
+        return Ok(Outcome::NotApplicable {
+            reason: format!("the device has no {feature:?}"),
+        });
+    }
+    let mut runs = 0;
+    for len in [33, 4099] {
+        let input = values(len);
+        for call in calls(len) {
+            let with = run(Layout::Separate, Direction::Forward, call, &input);
+            let without = Run {
+                avoid: feature,
+                ..with.clone()
+            };
+            let expected = output(subject, &with).await?;
+            same(
+                "element",
+                &call,
+                &expected,
+                &output(subject, &without).await?,
+            )?;
+            let expected = subject.mask(NONE, len as u64, &call).await?;
+            same(
+                "mask word",
+                &call,
+                &expected,
+                &subject.mask(feature, len as u64, &call).await?,
+            )?;
+            runs += 1;
+        }
+    }
+    passed(format!("{runs} runs, {runs} masks"))
+}
+
+/// FNV-1a, 64 bits, over the masks' little-endian bytes.
+pub(super) async fn mask_hash(subject: &impl Subject) -> Result<u64, SubjectError> {
+    let len = 4099;
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for call in calls(len) {
+        for byte in subject
+            .mask(NONE, len as u64, &call)
+            .await?
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+        {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    Ok(hash)
+}

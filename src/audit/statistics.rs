@@ -1,0 +1,103 @@
+//! Checks with a most probable answer. Keys are fixed, so a right device always gives the same
+//! figures; the false-alarm rates are over the choice of keys.
+
+use super::subject::{Subject, SubjectError};
+use super::{Failure, Outcome};
+use crate::{DropoutCall, DropoutRate, MaskKey};
+
+/// Elements of a mask that is looked at.
+const LEN: u64 = 1 << 24;
+/// Standard deviations. A fair figure is further off with probability 2.0e-7 (two-sided normal):
+/// 6e-7 for the three keep rates, 1.4e-5 for the 70 correlations.
+const BOUND: f64 = 5.2;
+
+async fn mask(
+    subject: &impl Subject,
+    rate: DropoutRate,
+    key: MaskKey,
+) -> Result<Vec<u32>, SubjectError> {
+    subject
+        .mask(wgpu::Features::empty(), LEN, &DropoutCall::new(rate, key))
+        .await
+}
+
+fn ones(words: impl Iterator<Item = u32>) -> u64 {
+    words.map(|word| u64::from(word.count_ones())).sum()
+}
+
+/// Deviation of `count` of `n` events of probability `p` from its mean, in standard deviations.
+fn deviation(count: u64, n: u64, p: f64) -> f64 {
+    let n = n as f64;
+    (count as f64 - n * p) / (n * p * (1.0 - p)).sqrt()
+}
+
+pub(super) async fn keep_rate(subject: &impl Subject) -> Result<Outcome, Failure> {
+    let mut figures = Vec::new();
+    for p in [0.1, 0.5, 0.9] {
+        let rate = DropoutRate::new(p)?;
+        let kept = ones(mask(subject, rate, MaskKey::new(42, 0)).await?.into_iter());
+        let z = deviation(kept, LEN, 1.0 - rate.realized());
+        if z.abs() > BOUND {
+            return Err(Failure::new(
+                format!(
+                    "{:.0} kept of {LEN} at p={p}, within {BOUND} standard deviations",
+                    LEN as f64 * (1.0 - p)
+                ),
+                format!("{kept}, {z:.1} away"),
+            ));
+        }
+        figures.push(format!("{z:+.2}"));
+    }
+    Ok(Outcome::Passed {
+        figure: format!(
+            "z = {} over {LEN} elements each, bound {BOUND}",
+            figures.join(", ")
+        ),
+    })
+}
+
+pub(super) async fn correlation(subject: &impl Subject) -> Result<Outcome, Failure> {
+    let rate = DropoutRate::new(0.5)?;
+    let key = MaskKey::new(42, 0);
+    let base = mask(subject, rate, key).await?;
+    let mut worst = 0.0f64;
+    let mut judge = |what: String, equal: u64, n: u64| {
+        let z = deviation(equal, n, 0.5);
+        if z.abs() > BOUND {
+            let expected = format!(
+                "masks {what} to agree in half of {n} elements, within {BOUND} standard deviations"
+            );
+            return Err(Failure::new(expected, format!("{equal}, {z:.1} away")));
+        }
+        worst = worst.max(z.abs());
+        Ok(())
+    };
+    for lag in 1..=64u32 {
+        // Bit j of `shifted` word i is mask bit 32 i + j + lag.
+        let (whole, bits) = ((lag / 32) as usize, lag % 32);
+        let later = &base[whole..];
+        let shifted = (0..later.len()).map(|i| {
+            let next = later.get(i + 1).copied().unwrap_or(0);
+            ((u64::from(next) << 32 | u64::from(later[i])) >> bits) as u32
+        });
+        // The last words lack later bits: leave them out.
+        let words = later.len() - 1;
+        let equal = ones(base.iter().zip(shifted).take(words).map(|(a, b)| !(a ^ b)));
+        judge(format!("{lag} elements apart"), equal, 32 * words as u64)?;
+    }
+    for (what, neighbour) in [
+        ("of neighbouring seeds", MaskKey::new(43, 0)),
+        ("of neighbouring streams", MaskKey::new(42, 1)),
+        ("of neighbouring layers", MaskKey::layer_step(42, 1, 0)),
+        ("of seeds 2^32 apart", MaskKey::new(42 + (1 << 32), 0)),
+        ("of seed and stream exchanged", MaskKey::new(0, 42)),
+        ("of complementary seeds", MaskKey::new(!42, 0)),
+    ] {
+        let other = mask(subject, rate, neighbour).await?;
+        let equal = ones(base.iter().zip(other).map(|(a, b)| !(a ^ b)));
+        judge(what.to_owned(), equal, LEN)?;
+    }
+    Ok(Outcome::Passed {
+        figure: format!("largest of 70 |z| = {worst:.2} over {LEN} elements each, bound {BOUND}"),
+    })
+}

@@ -1,0 +1,218 @@
+//! The auditor is right about a right subject and names what is wrong with a wrong one.
+
+use super::subject::{Layout, Run, Subject, SubjectError};
+use super::*;
+use crate::{DropoutCall, DropoutRate, MaskKey, cpu, mask::mask_words};
+
+/// One thing that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// One word of one block.
+    GeneratorWord,
+    /// The carry into the counter's fourth word is lost.
+    CounterCarry,
+    /// D is one too large.
+    Threshold,
+    /// The factor is one unit in the last place too large.
+    Scale,
+    /// One bit of a packed mask.
+    MaskBit,
+    /// Backward's mask is another stream's.
+    BackwardMask,
+    /// The byte behind the last element.
+    BytePastEnd,
+    /// A dropped NaN stays.
+    DroppedNan,
+    /// In place, the last element is forgotten.
+    InPlace,
+    /// Without u64, the first element is dropped.
+    Halves,
+    /// Without immediates, the mask is empty.
+    Uniform,
+    /// Element i + 40 is kept with element i.
+    Lag,
+    /// Neighbouring seeds make one mask.
+    Seed,
+}
+
+/// The CPU path in the place of a device, with a fault.
+struct Faulty(Fault);
+
+impl Faulty {
+    fn call(&self, call: &DropoutCall) -> DropoutCall {
+        let mut call = *call;
+        match self.0 {
+            Fault::Threshold if !call.rate.drops_nothing() && !call.rate.drops_all() => {
+                let next = (call.rate.drop_threshold() + 1) as f64 / 4_294_967_296.0;
+                call.rate = DropoutRate::new(next).unwrap();
+            }
+            Fault::Seed => call.key.seed &= !1,
+            _ => {}
+        }
+        call
+    }
+}
+
+impl Subject for Faulty {
+    fn features(&self) -> wgpu::Features {
+        wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES
+    }
+
+    async fn blocks(
+        &self,
+        rounds: u32,
+        counter: [u32; 4],
+        key: [u32; 2],
+        len: u64,
+    ) -> Result<Vec<[u32; 4]>, SubjectError> {
+        let mut blocks = vec![[0; 4]; len as usize];
+        cpu::philox_blocks(&mut blocks, counter, key, rounds).unwrap();
+        match self.0 {
+            Fault::GeneratorWord => blocks[0][2] ^= 1 << 17,
+            Fault::CounterCarry => {
+                for (i, block) in blocks.iter_mut().enumerate() {
+                    let mut own = crate::advance_counter(counter, i as u64);
+                    own[3] = counter[3];
+                    cpu::philox_blocks(core::slice::from_mut(block), own, key, rounds).unwrap();
+                }
+            }
+            _ => {}
+        }
+        Ok(blocks)
+    }
+
+    async fn mask(
+        &self,
+        avoid: wgpu::Features,
+        len: u64,
+        call: &DropoutCall,
+    ) -> Result<Vec<u32>, SubjectError> {
+        let mut mask = vec![0; mask_words(len) as usize];
+        cpu::keep_mask(&mut mask, len, &self.call(call)).unwrap();
+        match self.0 {
+            Fault::MaskBit => mask[0] ^= 1,
+            Fault::Uniform if avoid.contains(wgpu::Features::IMMEDIATES) => mask.fill(0),
+            Fault::Lag if len > 1 << 20 => {
+                for i in (2..mask.len()).step_by(2) {
+                    mask[i] = mask[i - 2] >> 8 | mask[i - 1] << 24;
+                }
+            }
+            _ => {}
+        }
+        Ok(mask)
+    }
+
+    async fn dropout(&self, run: &Run) -> Result<Vec<u32>, SubjectError> {
+        let mut call = self.call(&run.call);
+        if self.0 == Fault::BackwardMask && run.direction == subject::Direction::Backward {
+            call.key = MaskKey::new(call.key.seed, !call.key.stream);
+        }
+        let mut image = run.image.clone();
+        let (input, output) = run.starts();
+        let x: Vec<f32> = image[input..input + run.len]
+            .iter()
+            .map(|&x| f32::from_bits(x))
+            .collect();
+        let mut y = vec![0.0; run.len];
+        cpu::forward(&x, &mut y, &call).unwrap();
+        let mut y: Vec<u32> = y.into_iter().map(f32::to_bits).collect();
+        match self.0 {
+            Fault::Scale if !call.rate.drops_nothing() => {
+                y.iter_mut().filter(|y| **y != 0).for_each(|y| *y += 1);
+            }
+            Fault::DroppedNan => {
+                for (y, x) in y.iter_mut().zip(x).filter(|(y, x)| **y == 0 && x.is_nan()) {
+                    *y = x.to_bits();
+                }
+            }
+            Fault::InPlace if run.layout == Layout::InPlace => {
+                y[run.len - 1] = x[run.len - 1].to_bits();
+            }
+            Fault::Halves if run.avoid.contains(wgpu::Features::SHADER_INT64) => y[0] = 0,
+            _ => {}
+        }
+        image[output..output + run.len].copy_from_slice(&y);
+        if self.0 == Fault::BytePastEnd {
+            image[output + run.len] ^= 0xff;
+        }
+        Ok(image)
+    }
+}
+
+fn failures(fault: Fault) -> Vec<&'static str> {
+    let report = pollster::block_on(run(&Faulty(fault), |_| {}));
+    assert_eq!(report.checks.len(), CHECKS.len());
+    let failed = |check: &&Check| matches!(check.outcome, Outcome::Failed { .. });
+    let failures: Vec<_> = report
+        .checks
+        .iter()
+        .filter(failed)
+        .map(|check| check.name)
+        .collect();
+    assert_eq!(report.passed(), failures.is_empty());
+    failures
+}
+
+#[test]
+fn a_right_subject_passes_and_has_the_contract_s_mask_hash() {
+    let report = pollster::block_on(run(&Faulty(Fault::None), |_| {}));
+    assert!(report.passed(), "{report}");
+    assert_eq!(report.mask_hash, Some(MASK_HASH), "{report}");
+}
+
+/// Of contract version 1: a changed hash is a changed mask.
+const MASK_HASH: u64 = 0xa086_d68c_9cf1_f04c;
+
+#[test]
+fn each_fault_is_named() {
+    for (fault, check) in [
+        (Fault::GeneratorWord, "known answers"),
+        (Fault::CounterCarry, "counter carry"),
+        (Fault::Threshold, "gpu = cpu"),
+        (Fault::Scale, "gpu = cpu"),
+        (Fault::MaskBit, "contract vectors"),
+        (Fault::MaskBit, "one mask"),
+        (Fault::BackwardMask, "one mask"),
+        (Fault::BytePastEnd, "untouched bytes"),
+        (Fault::DroppedNan, "special values"),
+        (Fault::InPlace, "in place"),
+        (Fault::Halves, "multiply"),
+        (Fault::Uniform, "parameters"),
+        (Fault::Lag, "correlation"),
+        (Fault::Seed, "correlation"),
+    ] {
+        let failures = failures(fault);
+        assert!(
+            failures.contains(&check),
+            "{fault:?} failed {failures:?}, not {check}"
+        );
+    }
+}
+
+#[test]
+fn a_fault_in_one_place_is_not_named_in_another() {
+    for (fault, checks) in [
+        (Fault::BytePastEnd, &["untouched bytes"][..]),
+        (Fault::GeneratorWord, &["known answers", "counter carry"]),
+        (Fault::DroppedNan, &["special values"]),
+        // Special values are looked at in place too.
+        (Fault::InPlace, &["in place", "special values"]),
+        (Fault::Halves, &["multiply"]),
+        (Fault::Uniform, &["parameters"]),
+        (Fault::Lag, &["keep rate", "correlation"]),
+    ] {
+        let failures = failures(fault);
+        assert!(
+            failures.iter().all(|name| checks.contains(name)),
+            "{fault:?} failed {failures:?}"
+        );
+    }
+}
+
+#[test]
+fn the_built_in_vectors_are_all_there() {
+    assert_eq!(vectors::philox().unwrap().len(), 33);
+    // The others are strided.
+    assert_eq!(vectors::masks().unwrap().len(), 44);
+}
