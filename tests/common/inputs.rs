@@ -2,8 +2,8 @@
 
 use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
 
-use super::compare;
-use super::reference;
+use super::vectors::{self, MaskVector};
+use super::{compare, reference};
 
 /// A key whose four words all differ.
 pub const KEY: MaskKey = MaskKey::new(0x0123_4567_89AB_CDEF, 0x0000_0007_0000_04B0);
@@ -77,6 +77,23 @@ pub const SPECIALS: [f32; 12] = [
     1.0,
     -1.0,
 ];
+
+/// Those of the contract's masks whose elements follow each other in the mask, with their calls.
+pub fn linear_vectors() -> Vec<(MaskVector, DropoutCall)> {
+    let linear = |vector: &MaskVector| vector.strides == [1];
+    let vectors: Vec<_> = vectors::masks()
+        .into_iter()
+        .filter(linear)
+        .map(|vector| {
+            let rate = DropoutRate::new(vector.p).expect("a probability");
+            let key = MaskKey::new(vector.seed, vector.stream);
+            let call = DropoutCall::new(rate, key).with_origin(vector.origin);
+            (vector, call)
+        })
+        .collect();
+    assert_eq!(vectors.len(), 44, "all linear vectors");
+    vectors
+}
 
 /// The indices of `len` elements of `call`.
 ///

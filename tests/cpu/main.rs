@@ -4,3 +4,4 @@
 mod common;
 mod contract;
 mod negative;
+mod validation;

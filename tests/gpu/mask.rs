@@ -1,11 +1,10 @@
 //! Packed keep masks [M15] are the contract's, and are the masks of dropout.
 
-use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
+use wgpu_dropout::{DropoutCall, MaskKey};
 
 use crate::case::Case;
 use crate::common::compare;
-use crate::common::inputs::{KEY, LENGTHS, RATES, call, origins};
-use crate::common::vectors::{self, MaskVector};
+use crate::common::inputs::{KEY, LENGTHS, RATES, call, linear_vectors, origins};
 use crate::gpu::Gpu;
 use crate::run::{self, Item, WAYS};
 
@@ -20,27 +19,15 @@ pub const CASES: &[Case] = &[
     Case::new("is_the_mask_of_dropout", is_the_mask_of_dropout),
 ];
 
-/// Those of the vectors whose elements follow each other in the mask.
-fn linear_vectors() -> Vec<MaskVector> {
-    let mut vectors = vectors::masks();
-    vectors.retain(|vector| vector.strides == [1]);
-    vectors
-}
-
-fn call_of(vector: &MaskVector) -> DropoutCall {
-    let rate = DropoutRate::new(vector.p).expect("a probability");
-    DropoutCall::new(rate, MaskKey::new(vector.seed, vector.stream)).with_origin(vector.origin)
-}
-
 fn contract_vectors(gpu: &Gpu) -> Result<(), String> {
     let vectors = linear_vectors();
     let items: Vec<_> = vectors
         .iter()
-        .map(|vector| (call_of(vector), vector.shape[0]))
+        .map(|(vector, call)| (*call, vector.shape[0]))
         .collect();
-    for (vector, got) in vectors.iter().zip(run::masks(gpu, &items)?) {
+    for ((vector, call), got) in vectors.iter().zip(run::masks(gpu, &items)?) {
         compare::packed_masks(&vector.mask, &got)
-            .map_err(|difference| format!("{difference}; {}: {}", vector.what, call_of(vector)))?;
+            .map_err(|difference| format!("{difference}; {}: {call}", vector.what))?;
     }
     Ok(())
 }
@@ -49,25 +36,20 @@ fn contract_vectors_of_values(gpu: &Gpu) -> Result<(), String> {
     let vectors = linear_vectors();
     let items: Vec<_> = vectors
         .iter()
-        .map(|vector| Item {
-            call: call_of(vector),
+        .map(|(vector, call)| Item {
+            call: *call,
             x: vec![1.0; vector.shape[0] as usize],
         })
         .collect();
     for way in WAYS {
-        for (vector, got) in vectors.iter().zip(run::dropout(gpu, way, &items)?) {
+        for ((vector, call), got) in vectors.iter().zip(run::dropout(gpu, way, &items)?) {
             let kept = |element: usize| vector.mask[element >> 5] >> (element & 31) & 1 == 1;
             let scale = f32::from_bits(vector.keep_scale_bits);
             let expected: Vec<f32> = (0..got.len())
                 .map(|element| if kept(element) { scale } else { 0.0 })
                 .collect();
-            compare::f32_copies(&expected, &got).map_err(|difference| {
-                format!(
-                    "{way:?}: {difference}; {}: {}",
-                    vector.what,
-                    call_of(vector)
-                )
-            })?;
+            compare::f32_copies(&expected, &got)
+                .map_err(|difference| format!("{way:?}: {difference}; {}: {call}", vector.what))?;
         }
     }
     Ok(())

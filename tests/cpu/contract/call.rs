@@ -1,0 +1,165 @@
+//! DropoutCall as text and as counters; MaskKey's packing.
+
+use proptest::prelude::*;
+use wgpu_dropout::{
+    DropoutCall, DropoutRate, MaskKey, ParseCallError, RateError, advance_counter, mask,
+};
+
+#[test]
+fn layer_and_step_are_the_words_of_the_stream() {
+    let key = MaskKey::layer_step(9, 3, 7);
+    assert_eq!(key, MaskKey::new(9, 0x3_0000_0007));
+    let key = MaskKey::layer_step(u64::MAX, u32::MAX, u32::MAX);
+    assert_eq!(key, MaskKey::new(u64::MAX, u64::MAX));
+}
+
+#[test]
+fn a_call_begins_at_index_zero() {
+    let call = DropoutCall::new(DropoutRate::ZERO, MaskKey::new(1, 2));
+    assert_eq!(call.origin, 0);
+    assert_eq!(call.with_origin(5), DropoutCall { origin: 5, ..call });
+}
+
+#[test]
+fn mask_words_are_counted_without_a_wrap() {
+    for (len, words) in [(0, 0), (1, 1), (32, 1), (33, 2), (u64::MAX, 1 << 59)] {
+        assert_eq!(mask::mask_words(len), words);
+    }
+}
+
+#[test]
+fn fields_come_in_any_order_and_integers_in_two_notations() {
+    let rate = DropoutRate::new(0.25).unwrap();
+    let call = DropoutCall::new(rate, MaskKey::new(255, 16));
+    for text in [
+        "p=0.25 seed=255 stream=0x10 origin=0",
+        "  origin=0x0\tstream=16\nseed=0xfF p=25e-2 ",
+        "p=.25 seed=00255 stream=0x0010",
+    ] {
+        assert_eq!(text.parse(), Ok(call), "{text}");
+    }
+}
+
+#[test]
+fn fields_are_refused_by_name() {
+    let u64_overflow = "seed=18446744073709551616";
+    let words = [
+        "q=1",
+        "p",
+        "seed",
+        "=1",
+        "P=0.5",
+        "p=",
+        "p=half",
+        "p=0.5,",
+        "seed=-1",
+        "seed=+1",
+        "seed=0x",
+        "seed=0x+1",
+        "seed=0xg",
+        "seed=1.0",
+        "seed=1_000",
+        "stream=",
+        "stream=0X1",
+        "origin=x",
+        "origin=0x10000000000000000",
+        u64_overflow,
+    ];
+    for word in words {
+        let expected = ParseCallError::Field {
+            field: word.to_owned(),
+        };
+        let message = format!(
+            "`{word}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number"
+        );
+        assert_eq!(expected.to_string(), message);
+        assert_eq!(word.parse::<DropoutCall>(), Err(expected), "{word}");
+    }
+}
+
+#[test]
+fn each_field_comes_once() {
+    let whole = ["p=0.5", "seed=1", "stream=2", "origin=3"];
+    for repeated in whole {
+        let text = format!("{} {repeated}", whole.join(" "));
+        let field = repeated.to_owned();
+        assert_eq!(
+            text.parse::<DropoutCall>(),
+            Err(ParseCallError::Field { field })
+        );
+    }
+    for (text, name) in [
+        ("", "p"),
+        ("seed=1 stream=2", "p"),
+        ("p=0.5 stream=2", "seed"),
+        ("p=0.5 seed=1 origin=4", "stream"),
+    ] {
+        let expected = ParseCallError::Missing { name };
+        assert_eq!(expected.to_string(), format!("`{name}=…` is missing"));
+        assert_eq!(text.parse::<DropoutCall>(), Err(expected));
+    }
+}
+
+#[test]
+fn a_p_that_is_no_probability_is_the_rates_error() {
+    let call = |p: &str| format!("p={p} seed=1 stream=2").parse::<DropoutCall>();
+    for (text, p) in [("1.5", 1.5), ("-1", -1.0), ("inf", f64::INFINITY)] {
+        let expected = ParseCallError::Rate(RateError::OutOfRange { p });
+        assert_eq!(call(text), Err(expected));
+    }
+    assert!(matches!(
+        call("NaN"),
+        Err(ParseCallError::Rate(RateError::OutOfRange { p })) if p.is_nan()
+    ));
+}
+
+/// Every f64 of the interval is as likely as its bits.
+fn p() -> impl Strategy<Value = f64> {
+    let last = 1.0_f64.to_bits();
+    prop_oneof![(0..=last).prop_map(f64::from_bits), 0.0..=1.0, Just(-0.0)]
+}
+
+proptest! {
+    #[test]
+    fn text_reads_back_to_the_same_bits(
+        p in p(),
+        seed in any::<u64>(),
+        stream in any::<u64>(),
+        origin in any::<u64>(),
+    ) {
+        let rate = DropoutRate::new(p).unwrap();
+        let call = DropoutCall::new(rate, MaskKey::new(seed, stream)).with_origin(origin);
+        let read: DropoutCall = call.to_string().parse().unwrap();
+        prop_assert_eq!(read, call);
+        prop_assert_eq!(read.rate.p().to_bits(), p.to_bits());
+    }
+
+    #[test]
+    fn no_text_panics(text in "[ psedtramorigin=0-9x.e+]{0,40}") {
+        let _ = text.parse::<DropoutCall>();
+    }
+
+    #[test]
+    fn counters_advance_as_128_bits(counter in any::<u128>(), blocks in any::<u64>()) {
+        let words = |c: u128| [c as u32, (c >> 32) as u32, (c >> 64) as u32, (c >> 96) as u32];
+        prop_assert_eq!(
+            advance_counter(words(counter), blocks),
+            words(counter.wrapping_add(u128::from(blocks)))
+        );
+    }
+}
+
+#[test]
+fn counters_carry_and_wrap() {
+    const ONES: u32 = u32::MAX;
+    for (counter, blocks, expected) in [
+        ([1, 2, 3, 4], 0, [1, 2, 3, 4]),
+        ([ONES, 5, 5, 5], 1, [0, 6, 5, 5]),
+        ([ONES, ONES, 5, 5], 1, [0, 0, 6, 5]),
+        ([ONES, ONES, ONES, 5], 1, [0, 0, 0, 6]),
+        ([ONES, ONES, ONES, ONES], 2, [1, 0, 0, 0]),
+        ([0, 1, 5, 5], u64::MAX, [ONES, 0, 6, 5]),
+    ] {
+        assert_eq!(advance_counter(counter, blocks), expected);
+    }
+}

@@ -1,0 +1,233 @@
+//! The CPU path is the twin's dropout, subnormals included.
+
+use proptest::prelude::*;
+use wgpu_dropout::cpu::{
+    backward, backward_in_place, forward, forward_in_place, keep_mask, philox_blocks,
+};
+use wgpu_dropout::mask::mask_words;
+use wgpu_dropout::{CpuError, DropoutCall, DropoutRate, IndexOverflow, MaskKey};
+
+use crate::common::compare;
+use crate::common::inputs::{
+    LENGTHS, RATES, SPECIALS, call, check_dropout, check_mask, linear_vectors, origins, values,
+};
+use crate::common::{reference, vectors};
+
+/// Longer than a task of the pool.
+const LONG: u64 = 100_003;
+
+const CANARY: f32 = -6.25e18;
+
+/// All four ways, each compared with the twin.
+fn check(call: &DropoutCall, x: &[f32]) -> Result<(), String> {
+    let mut results = [x.to_vec(), x.to_vec(), x.to_vec(), x.to_vec()];
+    results[0].fill(CANARY);
+    results[1].fill(CANARY);
+    let [to, back, in_place, back_in_place] = &mut results;
+    forward(x, to, call).map_err(|error| error.to_string())?;
+    backward(x, back, call).map_err(|error| error.to_string())?;
+    forward_in_place(in_place, call).map_err(|error| error.to_string())?;
+    backward_in_place(back_in_place, call).map_err(|error| error.to_string())?;
+    results
+        .iter()
+        .try_for_each(|got| check_dropout(call, x, got))
+}
+
+fn packed(call: &DropoutCall, len: u64) -> Result<Vec<u32>, String> {
+    let mut mask = vec![0x5555_5555; mask_words(len) as usize];
+    keep_mask(&mut mask, len, call).map_err(|error| error.to_string())?;
+    Ok(mask)
+}
+
+fn check_packed(call: &DropoutCall, len: u64) -> Result<(), String> {
+    check_mask(call, len, &packed(call, len)?)
+}
+
+#[test]
+fn philox_vectors() {
+    vectors::check_philox(|rounds, counter, key| {
+        let mut block = [[0; 4]];
+        philox_blocks(&mut block, counter, key, rounds).unwrap();
+        block[0]
+    })
+    .unwrap();
+}
+
+#[test]
+fn philox_blocks_of_every_length_and_carry() {
+    const ONES: u32 = u32::MAX;
+    for counter in [
+        [1, 2, 3, 4],
+        [ONES - 70, 5, 5, 5],
+        [ONES - 70, ONES, 5, 5],
+        [ONES - 70, ONES, ONES, 5],
+        [ONES - 70, ONES, ONES, ONES],
+    ] {
+        for len in [0, 1, 2, 63, 64, 65, 1000] {
+            for rounds in [7, 10] {
+                let mut blocks = vec![[0; 4]; len as usize];
+                philox_blocks(&mut blocks, counter, [8, 9], rounds).unwrap();
+                assert!(blocks == reference::philox_blocks(rounds, counter, [8, 9], len));
+            }
+        }
+    }
+}
+
+#[test]
+fn linear_mask_vectors() {
+    for (vector, call) in linear_vectors() {
+        let len = vector.shape[0];
+        compare::packed_masks(&vector.mask, &packed(&call, len).unwrap()).unwrap();
+        check(&call, &values(len)).unwrap();
+    }
+}
+
+#[test]
+fn lengths_and_origins() {
+    for len in LENGTHS.into_iter().chain([511, 512, 513, LONG]) {
+        for origin in origins(len) {
+            let call = call(0.3, origin);
+            check(&call, &values(len)).unwrap();
+            check_packed(&call, len).unwrap();
+        }
+    }
+}
+
+#[test]
+fn rates() {
+    for p in RATES {
+        for origin in [0, 5] {
+            check(&call(p, origin), &values(LONG)).unwrap();
+            check_packed(&call(p, origin), LONG).unwrap();
+        }
+    }
+}
+
+/// M8 to the last bit of u(i): the second domain decides.
+#[test]
+fn elements_turn_at_their_uniform() {
+    for element in 0..200 {
+        let call = |threshold| call(threshold / 4_294_967_296.0, 0);
+        let key = call(0.0).key;
+        let u = f64::from(reference::uniform(key.seed, key.stream, element));
+        for (threshold, kept) in [(u, 1), (u + 1.0, 0)] {
+            let mask = packed(&call(threshold), 200).unwrap();
+            let bit = mask[element as usize / 32] >> (element % 32) & 1;
+            assert_eq!(bit, kept, "element {element}, threshold {threshold}");
+            check(&call(threshold), &values(200)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn specials_and_subnormals() {
+    let mut x = SPECIALS.repeat(100);
+    x.extend((0..1000_u32).map(|i| f32::from_bits(i.wrapping_mul(0x9E37_79B9) & 0x807F_FFFF)));
+    for p in RATES {
+        check(&call(p, 0), &x).unwrap();
+        check(&call(p, 3), &x).unwrap();
+    }
+}
+
+#[test]
+fn lengths_that_differ_write_nothing() {
+    for (input, output) in [(3, 4), (4, 3), (0, 1), (1, 0)] {
+        let x = values(input);
+        let mut y = vec![CANARY; output];
+        let expected = Err(CpuError::LengthMismatch {
+            input: input as usize,
+            output,
+        });
+        assert_eq!(forward(&x, &mut y, &call(0.5, 0)), expected);
+        assert_eq!(backward(&x, &mut y, &call(0.5, 0)), expected);
+        assert_eq!(y, vec![CANARY; output]);
+    }
+    let error = CpuError::LengthMismatch {
+        input: 3,
+        output: 4,
+    };
+    assert_eq!(
+        error.to_string(),
+        "the input has 3 elements, the output 4: make them equal"
+    );
+}
+
+#[test]
+fn a_mask_of_another_length_is_not_written() {
+    for (len, words) in [(0, 1), (1, 0), (32, 2), (33, 1), (33, 3)] {
+        let mut mask = vec![7; words];
+        let required = mask_words(len);
+        let error = CpuError::MaskLength {
+            words,
+            required,
+            len,
+        };
+        assert_eq!(
+            error.to_string(),
+            format!("the mask has {words} words, {required} needed for {len} elements")
+        );
+        assert_eq!(keep_mask(&mut mask, len, &call(0.5, 0)), Err(error));
+        assert_eq!(mask, vec![7; words]);
+    }
+}
+
+#[test]
+fn indices_past_the_last_write_nothing() {
+    for p in RATES {
+        let origin = u64::MAX - 98;
+        let overflow = IndexOverflow { origin, len: 100 };
+        let error = Err(CpuError::IndexOverflow(overflow));
+        let call = call(p, origin);
+        let (x, mut y, mut mask) = (values(100), vec![CANARY; 100], vec![7; 4]);
+        assert_eq!(forward(&x, &mut y, &call), error);
+        assert_eq!(backward(&x, &mut y, &call), error);
+        assert_eq!(forward_in_place(&mut y, &call), error);
+        assert_eq!(backward_in_place(&mut y, &call), error);
+        assert_eq!(keep_mask(&mut mask, 100, &call), error);
+        assert_eq!((y, mask), (vec![CANARY; 100], vec![7; 4]));
+        // One element less ends at the last index.
+        check(&call, &x[..99]).unwrap();
+        check_packed(&call, 99).unwrap();
+    }
+    check(&call(0.5, u64::MAX), &[1.0]).unwrap();
+    check(&call(0.5, u64::MAX), &[]).unwrap();
+}
+
+#[test]
+fn other_rounds_write_nothing() {
+    for rounds in [0, 1, 6, 8, 9, 11, u32::MAX] {
+        let mut blocks = [[7; 4]; 3];
+        let error = CpuError::Rounds { rounds };
+        assert_eq!(
+            error.to_string(),
+            format!("Philox with {rounds} rounds is not offered: ask for 7 or 10")
+        );
+        assert_eq!(
+            philox_blocks(&mut blocks, [0; 4], [0; 2], rounds),
+            Err(error)
+        );
+        assert_eq!(blocks, [[7; 4]; 3]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn any_call(
+        p in prop_oneof![0.0..=1.0, (0_u64..=1 << 32).prop_map(|d| d as f64 / 4_294_967_296.0)],
+        seed in any::<u64>(),
+        stream in any::<u64>(),
+        origin in any::<u64>(),
+        len in prop_oneof![4 => 0_u64..3000, 1 => 30_000_u64..70_000],
+        shift in 0_usize..4,
+    ) {
+        let rate = DropoutRate::new(p).unwrap();
+        let call = DropoutCall::new(rate, MaskKey::new(seed, stream));
+        let call = call.with_origin(origin.min(u64::MAX - len));
+        let x = values(len + shift as u64);
+        // Slices that begin at any element.
+        check(&call, &x[shift..]).map_err(TestCaseError::fail)?;
+        check_packed(&call, len).map_err(TestCaseError::fail)?;
+    }
+}
