@@ -1,0 +1,323 @@
+//! Buffers: what is refused, with which numbers, and that the last thing before it is taken.
+
+use wgpu::BufferUsages;
+use wgpu_dropout::BindError;
+
+use super::device::{Noop, range};
+
+/// The error and its message.
+#[track_caller]
+fn refused<T: std::fmt::Debug>(got: Result<T, BindError>, expected: BindError, message: &str) {
+    assert_eq!(expected.to_string(), message);
+    assert_eq!(got.unwrap_err(), expected);
+}
+
+#[test]
+fn buffers_without_storage() {
+    let noop = Noop::downlevel();
+    let usage = BufferUsages::COPY_SRC | BufferUsages::UNIFORM;
+    let (bad, good) = (noop.buffer_for(64, usage), noop.buffer(64));
+    let (bad, good) = (|| range(&bad, 0, 64), || range(&good, 0, 64));
+    let expected = |role| BindError::MissingStorageUsage { role, usage };
+    let message = |role| {
+        format!(
+            "the {role} buffer has usages BufferUsages(COPY_SRC | UNIFORM): create it with STORAGE among them"
+        )
+    };
+    noop.without_errors(|| {
+        for (role, got) in [
+            ("input", noop.dropout.bind(bad(), good(), 1)),
+            ("output", noop.dropout.bind(good(), bad(), 1)),
+            ("data", noop.dropout.bind_in_place(bad(), 1)),
+            // Even for nothing.
+            ("data", noop.dropout.bind_in_place(bad(), 0)),
+        ] {
+            refused(got, expected(role), &message(role));
+        }
+        refused(
+            noop.keep_mask.bind(bad(), 1),
+            expected("mask"),
+            &message("mask"),
+        );
+        refused(
+            noop.philox.bind(bad(), 1),
+            expected("blocks"),
+            &message("blocks"),
+        );
+    });
+}
+
+#[test]
+fn offsets_follow_the_devices_rule() {
+    let noop = Noop::downlevel();
+    let buffer = noop.buffer(4096);
+    noop.without_errors(|| {
+        for offset_bytes in [1, 2, 4, 128, 255, 257, 260] {
+            refused(
+                noop.dropout
+                    .bind_in_place(range(&buffer, offset_bytes, 0), 1),
+                BindError::UnalignedOffset {
+                    role: "data",
+                    offset_bytes,
+                    alignment_bytes: 256,
+                },
+                &format!(
+                    "the data offset is {offset_bytes} bytes; the device binds at multiples of 256 \
+                     (min_storage_buffer_offset_alignment)"
+                ),
+            );
+        }
+        for offset in [0, 256, 512, 4096 - 256] {
+            noop.dropout
+                .bind_in_place(range(&buffer, offset, 0), 64)
+                .unwrap();
+        }
+    });
+
+    // A device with a finer rule.
+    let limits = wgpu::Limits {
+        min_storage_buffer_offset_alignment: 32,
+        ..wgpu::Limits::downlevel_defaults()
+    };
+    let noop = Noop::new(wgpu::Features::empty(), limits);
+    let buffer = noop.buffer(4096);
+    noop.without_errors(|| {
+        noop.dropout
+            .bind_in_place(range(&buffer, 32, 0), 64)
+            .unwrap();
+        let error = noop.dropout.bind_in_place(range(&buffer, 16, 0), 64);
+        let expected = BindError::UnalignedOffset {
+            role: "data",
+            offset_bytes: 16,
+            alignment_bytes: 32,
+        };
+        assert_eq!(error.unwrap_err(), expected);
+    });
+}
+
+#[test]
+fn ranges_end_in_their_buffer() {
+    let noop = Noop::downlevel();
+    let buffer = noop.buffer(1024);
+    noop.without_errors(|| {
+        let aligned_last = u64::MAX - 255;
+        for (offset, bytes, end_bytes) in [
+            (0, 1025, 1025),
+            (256, 769, 1025),
+            (1024, 1, 1025),
+            // No size: the beginning is named.
+            (1280, 0, 1280),
+            (aligned_last, 0, aligned_last),
+            (aligned_last, 255, u64::MAX),
+            (aligned_last, 256, u64::MAX),
+            (0, u64::MAX, u64::MAX),
+            (256, u64::MAX, u64::MAX),
+        ] {
+            for len in [0, 1] {
+                refused(
+                    noop.dropout
+                        .bind_in_place(range(&buffer, offset, bytes), len),
+                    BindError::PastBuffer {
+                        role: "data",
+                        end_bytes,
+                        buffer_bytes: 1024,
+                    },
+                    &format!(
+                        "the data range ends at byte {end_bytes} of a buffer of 1024: \
+                         shorten it or make the buffer larger"
+                    ),
+                );
+            }
+        }
+        for (offset, bytes, len) in [(0, 1024, 256), (768, 256, 64), (768, 0, 64), (1024, 0, 0)] {
+            noop.dropout
+                .bind_in_place(range(&buffer, offset, bytes), len)
+                .unwrap();
+        }
+    });
+}
+
+#[test]
+fn ranges_hold_their_elements() {
+    let noop = Noop::downlevel();
+    let buffer = noop.buffer(1024);
+    let message = |role, range, required, len| {
+        format!(
+            "the {role} range is {range} bytes, {required} needed for {len} elements: \
+             lower the length or bind a longer range"
+        )
+    };
+    noop.without_errors(|| {
+        for (offset, bytes, range_bytes, required_bytes, len) in [
+            (0, 0, 1024, 1028, 257),
+            (0, 20, 20, 24, 6),
+            (0, 23, 23, 24, 6),
+            (768, 0, 256, 260, 65),
+            (768, 255, 255, 256, 64),
+            (1024, 0, 0, 4, 1),
+            // Lengths whose bytes pass 64 bits.
+            (0, 0, 1024, 1 << 63, 1 << 61),
+            (0, 0, 1024, u64::MAX, 1 << 62),
+            (0, 0, 1024, u64::MAX, (1 << 62) + 1),
+            (0, 0, 1024, u64::MAX, u64::MAX),
+        ] {
+            let expected = BindError::RangeTooShort {
+                role: "data",
+                range_bytes,
+                required_bytes,
+                len,
+            };
+            let got = noop
+                .dropout
+                .bind_in_place(range(&buffer, offset, bytes), len);
+            refused(
+                got,
+                expected,
+                &message("data", range_bytes, required_bytes, len),
+            );
+        }
+        for (offset, bytes, len) in [(0, 0, 256), (0, 24, 6), (0, 27, 6), (0, 1000, 6)] {
+            noop.dropout
+                .bind_in_place(range(&buffer, offset, bytes), len)
+                .unwrap();
+        }
+    });
+}
+
+#[test]
+fn both_roles_of_dropout_are_checked() {
+    let noop = Noop::downlevel();
+    let (long, short) = (noop.buffer(64), noop.buffer(60));
+    let (long, short) = (|| range(&long, 0, 0), || range(&short, 0, 0));
+    noop.without_errors(|| {
+        for (role, got) in [
+            ("input", noop.dropout.bind(short(), long(), 16)),
+            ("output", noop.dropout.bind(long(), short(), 16)),
+        ] {
+            let expected = BindError::RangeTooShort {
+                role,
+                range_bytes: 60,
+                required_bytes: 64,
+                len: 16,
+            };
+            assert_eq!(got.unwrap_err(), expected);
+        }
+        noop.dropout.bind(short(), long(), 15).unwrap();
+    });
+}
+
+#[test]
+fn masks_are_words_and_blocks_are_four() {
+    let noop = Noop::downlevel();
+    let buffer = noop.buffer(64);
+    let whole = || range(&buffer, 0, 0);
+    noop.without_errors(|| {
+        noop.keep_mask.bind(whole(), 512).unwrap();
+        let expected = BindError::RangeTooShort {
+            role: "mask",
+            range_bytes: 64,
+            required_bytes: 68,
+            len: 17,
+        };
+        assert_eq!(noop.keep_mask.bind(whole(), 513).unwrap_err(), expected);
+        // 2^59 words.
+        let expected = BindError::RangeTooShort {
+            role: "mask",
+            range_bytes: 64,
+            required_bytes: 1 << 61,
+            len: 1 << 59,
+        };
+        assert_eq!(
+            noop.keep_mask.bind(whole(), u64::MAX).unwrap_err(),
+            expected
+        );
+
+        noop.philox.bind(whole(), 4).unwrap();
+        for (len, required_bytes) in [(5, 80), (1 << 60, u64::MAX), (u64::MAX, u64::MAX)] {
+            let expected = BindError::RangeTooShort {
+                role: "blocks",
+                range_bytes: 64,
+                required_bytes,
+                len,
+            };
+            assert_eq!(noop.philox.bind(whole(), len).unwrap_err(), expected);
+        }
+    });
+}
+
+#[test]
+fn the_same_range_twice_is_in_place_by_another_name() {
+    let noop = Noop::downlevel();
+    let buffer = noop.buffer(1024);
+    noop.without_errors(|| {
+        for (input, output, len) in [
+            (range(&buffer, 256, 0), range(&buffer, 256, 0), 64),
+            // What counts are the elements, not the ranges.
+            (range(&buffer, 256, 256), range(&buffer, 256, 512), 64),
+        ] {
+            refused(
+                noop.dropout.bind(input, output, len),
+                BindError::SameRange { range: 256..512 },
+                "input and output are both bytes 256..512 of one buffer: use bind_in_place",
+            );
+        }
+    });
+}
+
+#[test]
+fn elements_may_touch_but_not_overlap() {
+    let noop = Noop::downlevel();
+    let buffer = noop.buffer(1024);
+    let at = |offset| range(&buffer, offset, 0);
+    noop.without_errors(|| {
+        // 65 elements reach 4 bytes into the next range.
+        for (input, output) in [(0, 256), (256, 0), (512, 256)] {
+            let end = |start: u64| start..start + 260;
+            refused(
+                noop.dropout.bind(at(input), at(output), 65),
+                BindError::Overlap {
+                    input: end(input),
+                    output: end(output),
+                },
+                &format!(
+                    "input bytes {:?} and output bytes {:?} of one buffer overlap: \
+                     move them apart, or use bind_in_place for one range",
+                    end(input),
+                    end(output)
+                ),
+            );
+            noop.dropout.bind(at(input), at(output), 64).unwrap();
+        }
+        // Other buffers, the same ranges.
+        let other = noop.buffer(1024);
+        noop.dropout.bind(at(0), range(&other, 0, 0), 256).unwrap();
+    });
+}
+
+#[test]
+fn nothing_can_be_bound_anywhere() {
+    let noop = Noop::downlevel();
+    let (buffer, empty) = (noop.buffer(1024), noop.buffer(0));
+    noop.without_errors(|| {
+        for (input, output) in [
+            (range(&buffer, 0, 0), range(&buffer, 0, 0)),
+            (range(&buffer, 256, 256), range(&buffer, 256, 256)),
+            (range(&buffer, 1024, 0), range(&buffer, 0, 0)),
+            (range(&empty, 0, 0), range(&empty, 0, 0)),
+            (range(&buffer, 0, 0), range(&empty, 0, 0)),
+        ] {
+            let bound = noop.dropout.bind(input, output.clone(), 0).unwrap();
+            assert_eq!(
+                (bound.len(), bound.dispatches(), bound.is_empty()),
+                (0, 0, true)
+            );
+            let bound = noop.dropout.bind_in_place(output.clone(), 0).unwrap();
+            assert_eq!(
+                (bound.len(), bound.dispatches(), bound.is_empty()),
+                (0, 0, true)
+            );
+            noop.keep_mask.bind(output.clone(), 0).unwrap();
+            noop.philox.bind(output, 0).unwrap();
+        }
+    });
+}

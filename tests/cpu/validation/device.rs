@@ -1,0 +1,101 @@
+//! The noop device and its kernels.
+
+use wgpu_dropout::{Dropout, KeepMask, KernelDescriptor, PhiloxBlocks};
+
+/// A device with kernels.
+pub struct Noop {
+    pub device: wgpu::Device,
+    /// Encoders live on it.
+    _queue: wgpu::Queue,
+    pub dropout: Dropout,
+    pub keep_mask: KeepMask,
+    pub philox: PhiloxBlocks,
+}
+
+/// A device with these features and limits.
+pub fn device(features: wgpu::Features, limits: wgpu::Limits) -> (wgpu::Device, wgpu::Queue) {
+    let descriptor = wgpu::DeviceDescriptor {
+        required_features: features,
+        required_limits: limits,
+        ..Default::default()
+    };
+    wgpu::Device::noop(&descriptor)
+}
+
+impl Noop {
+    /// Kernels on a device with these features and limits.
+    pub fn new(features: wgpu::Features, limits: wgpu::Limits) -> Self {
+        let (device, queue) = device(features, limits);
+        let descriptor = KernelDescriptor::default();
+        Self {
+            dropout: Dropout::new(&device, &descriptor).unwrap(),
+            keep_mask: KeepMask::new(&device, &descriptor).unwrap(),
+            philox: PhiloxBlocks::new(&device, &descriptor, 10).unwrap(),
+            device,
+            _queue: queue,
+        }
+    }
+
+    /// On a device with no feature and downlevel limits.
+    pub fn downlevel() -> Self {
+        Self::new(wgpu::Features::empty(), wgpu::Limits::downlevel_defaults())
+    }
+
+    pub fn buffer(&self, bytes: u64) -> wgpu::Buffer {
+        self.buffer_for(bytes, wgpu::BufferUsages::STORAGE)
+    }
+
+    pub fn buffer_for(&self, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: bytes,
+            usage,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// Runs `body`, in which wgpu must find nothing to complain about.
+    #[track_caller]
+    pub fn without_errors<T>(&self, body: impl FnOnce() -> T) -> T {
+        let (result, error) = self.error_of(body);
+        assert_eq!(error, None);
+        result
+    }
+
+    /// Whether `record` leaves something in its pass. If it does not, a dispatch that follows has
+    /// no pipeline, which wgpu reports.
+    #[track_caller]
+    pub fn records(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> bool {
+        let ((), error) = self.error_of(|| {
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            record(&mut pass);
+            pass.dispatch_workgroups(1, 1, 1);
+            drop(pass);
+            encoder.finish();
+        });
+        match error {
+            None => true,
+            Some(message) => {
+                assert!(message.contains("pipeline must be set"), "{message}");
+                false
+            }
+        }
+    }
+
+    fn error_of<T>(&self, body: impl FnOnce() -> T) -> (T, Option<String>) {
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let result = body();
+        let error = pollster::block_on(scope.pop());
+        (result, error.map(|error| error.to_string()))
+    }
+}
+
+/// `bytes` from `offset` on; without a size for 0.
+pub fn range(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BufferBinding<'_> {
+    wgpu::BufferBinding {
+        buffer,
+        offset,
+        size: wgpu::BufferSize::new(bytes),
+    }
+}

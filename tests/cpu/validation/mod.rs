@@ -1,0 +1,8 @@
+//! What is checked before anything is recorded, on wgpu's noop device, which validates as others do
+//! and computes nothing.
+
+mod binding;
+mod calls;
+mod device;
+mod limits;
+mod pipelines;

@@ -1,0 +1,79 @@
+//! Every kernel compiles for every device: no wgpu error where all of them are first used.
+
+use wgpu::{Features, Limits};
+
+use super::device::{Noop, range};
+use crate::common::inputs::call;
+
+/// (rate, origin, length) that take each kernel of a layout: blocks and elements, scaled and copied.
+const KERNELS: [(f64, u64, u64); 5] = [
+    (0.5, 0, 16),
+    (0.5, 0, 15),
+    (0.5, 3, 16),
+    (0.0, 0, 16),
+    (0.0, 0, 15),
+];
+
+fn compile_all(features: Features, limits: Limits) {
+    let noop = Noop::new(features, limits);
+    let (input, output) = (noop.buffer(1024), noop.buffer(1024));
+    noop.without_errors(|| {
+        let mut encoder = noop.device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        for (p, origin, len) in KERNELS {
+            let whole = |buffer| range(buffer, 0, 0);
+            for binding in [
+                noop.dropout.bind(whole(&input), whole(&output), len),
+                noop.dropout.bind(whole(&input), range(&input, 512, 0), len),
+                noop.dropout.bind_in_place(whole(&input), len),
+            ] {
+                let binding = binding.unwrap();
+                noop.dropout
+                    .encode_forward(&mut pass, &binding, &call(p, origin))
+                    .unwrap();
+            }
+            let mask = noop.keep_mask.bind(whole(&output), len).unwrap();
+            noop.keep_mask
+                .encode(&mut pass, &mask, &call(p, origin))
+                .unwrap();
+        }
+        for rounds in [7, 10] {
+            let philox =
+                wgpu_dropout::PhiloxBlocks::new(&noop.device, &Default::default(), rounds).unwrap();
+            let blocks = philox.bind(range(&output, 0, 0), 3).unwrap();
+            philox.encode(&mut pass, &blocks, [0; 4], [0; 2]);
+        }
+        drop(pass);
+        encoder.finish();
+    });
+}
+
+#[test]
+fn with_any_features() {
+    let immediates = Limits {
+        max_immediate_size: 64,
+        ..Limits::downlevel_defaults()
+    };
+    let (int64, immediate) = (Features::SHADER_INT64, Features::IMMEDIATES);
+    compile_all(Features::empty(), Limits::downlevel_defaults());
+    compile_all(int64, Limits::downlevel_defaults());
+    compile_all(immediate, immediates.clone());
+    compile_all(int64 | immediate, immediates);
+}
+
+/// The feature alone does not make room for the parameters: a uniform takes them.
+#[test]
+fn with_immediates_that_hold_too_little() {
+    for max_immediate_size in [0, 4, 44] {
+        let limits = Limits {
+            max_immediate_size,
+            ..Limits::downlevel_defaults()
+        };
+        compile_all(Features::IMMEDIATES, limits);
+    }
+}
+
+#[test]
+fn with_default_limits() {
+    compile_all(Features::empty(), Limits::default());
+}
