@@ -37,13 +37,11 @@ pub fn adapters() -> Vec<TestAdapter> {
         if info.backend == wgpu::Backend::Noop {
             continue;
         }
-        let mut name = format!("{}/{}", info.backend, info.name);
-        let twins = adapters
-            .iter()
-            .filter(|other| other.name.starts_with(&name));
-        match twins.count() {
-            0 => {}
-            twins => name += &format!(" #{}", twins + 1),
+        let base = format!("{}/{}", info.backend, info.name);
+        let (mut name, mut twin) = (base.clone(), 1);
+        while adapters.iter().any(|other| other.name == name) {
+            twin += 1;
+            name = format!("{base} #{twin}");
         }
         adapters.push(TestAdapter {
             name,

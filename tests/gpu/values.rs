@@ -23,22 +23,20 @@ fn items(p: f64, x: &[f32]) -> [Item; 2] {
     })
 }
 
-/// Whole blocks in which each special comes kept and dropped.
 fn specials(gpu: &Gpu) -> Result<(), String> {
     let x = SPECIALS.repeat(100);
     for p in [0.1, 0.5, 0.9] {
         let items = items(p, &x);
-        for special in 0..SPECIALS.len() {
-            let kept = |item: &Item| {
-                let keep = |index| keeps(p, item.call.key.seed, item.call.key.stream, index);
-                let elements = indices(&item.call, 1200)
-                    .skip(special)
-                    .step_by(SPECIALS.len());
-                elements.filter(|&index| keep(index)).count()
-            };
-            for item in &items {
-                if !(1..100).contains(&kept(item)) {
-                    return Err(format!("{} is always or never kept", SPECIALS[special]));
+        for Item { call, x } in &items {
+            for special in SPECIALS {
+                let fates = |kept| {
+                    indices(call, x.len() as u64)
+                        .zip(x)
+                        .filter(|(_, x)| x.to_bits() == special.to_bits())
+                        .any(|(index, _)| keeps(p, call.key.seed, call.key.stream, index) == kept)
+                };
+                if !fates(true) || !fates(false) {
+                    return Err(format!("{special} has one fate only at p {p}"));
                 }
             }
         }
