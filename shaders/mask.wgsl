@@ -17,18 +17,26 @@ fn mask_words(block: vec2<u32>, domain: u32) -> vec4<u32> {
     return philox4x32(vec4<u32>(block.x, block.y | (domain << 29u), params.stream), params.seed);
 }
 
+// u(i) >= D [M8], half by half: domain 0 against D's upper half, and where the halves tie, one
+// element in 65,536, domain 1 against its lower half [M9]. A loop, since software adapters execute
+// both sides of every branch: a second draw behind an `if` would cost all invocations.
 fn keep_block(block: vec2<u32>) -> KeepBlock {
-    let words = mask_words(block, 0u);
-    let even = words & vec4<u32>(0xffffu);
-    let odd = words >> vec4<u32>(16u);
-    let high = vec4<u32>(params.drop_threshold_high);
-    var keep = KeepBlock(even >= high, odd >= high);
-    // A half that equals D's upper half is settled by domain 1: one element in 65,536 [M9].
-    if params.drop_threshold_low != 0u && (any(even == high) || any(odd == high)) {
-        let refined = mask_words(block, 1u);
-        let low = vec4<u32>(params.drop_threshold_low);
-        keep.even = select(keep.even, (refined & vec4<u32>(0xffffu)) >= low, even == high);
-        keep.odd = select(keep.odd, (refined >> vec4<u32>(16u)) >= low, odd == high);
+    var keep = KeepBlock();
+    var tied = KeepBlock(vec4<bool>(true), vec4<bool>(true));
+    var bound = vec4<u32>(params.drop_threshold_high);
+    for (var domain = 0u; domain < 2u; domain++) {
+        let words = mask_words(block, domain);
+        let even = words & vec4<u32>(0xffffu);
+        let odd = words >> vec4<u32>(16u);
+        keep.even = select(keep.even, even >= bound, tied.even);
+        keep.odd = select(keep.odd, odd >= bound, tied.odd);
+        tied.even &= even == bound;
+        tied.odd &= odd == bound;
+        // A lower half of 0 lets every tie pass.
+        if params.drop_threshold_low == 0u || !(any(tied.even) || any(tied.odd)) {
+            break;
+        }
+        bound = vec4<u32>(params.drop_threshold_low);
     }
     return keep;
 }
