@@ -14,16 +14,23 @@ pub const CASES: &[Case] = &[
 const TWO_POW_32: f64 = 4_294_967_296.0;
 
 /// Where the first element of 16 begins, which of them is looked at, the p that makes D - u(i),
-/// and whether the element is kept then. The upper half of D is that of u(i) for most: domain 1
-/// decides.
+/// and whether the element is kept then. Domain 1 decides the first three, whose D has the upper
+/// half of u(i); D is a multiple of 2^16 in the others, where domain 0 must do so alone [M9].
 fn turns() -> Vec<(u64, usize, f64, bool)> {
     let mut turns = Vec::new();
     for origin in [0, 3, (1 << 35) - 8, u64::MAX - 15] {
         for element in 0..16 {
-            let u = f64::from(uniform(KEY.seed, KEY.stream, origin + element as u64));
-            turns.push((origin, element, u / TWO_POW_32, true));
-            turns.push((origin, element, (u + 1.0) / TWO_POW_32, false));
-            turns.push((origin, element, (u - 1.0).max(0.0) / TWO_POW_32, true));
+            let u = u64::from(uniform(KEY.seed, KEY.stream, origin + element as u64));
+            let upper = u >> 16 << 16;
+            for (threshold, kept) in [
+                (u.saturating_sub(1), true),
+                (u, true),
+                (u + 1, false),
+                (upper, true),
+                (upper + (1 << 16), false),
+            ] {
+                turns.push((origin, element, threshold as f64 / TWO_POW_32, kept));
+            }
         }
     }
     turns

@@ -103,14 +103,15 @@ fn rates() {
     }
 }
 
-/// M8 to the last bit of u(i): the second domain decides.
+/// M8 to the last bit of u(i), which the second domain decides, and where the first does alone [M9].
 #[test]
 fn elements_turn_at_their_uniform() {
     for element in 0..200 {
         let call = |threshold| call(threshold / 4_294_967_296.0, 0);
         let key = call(0.0).key;
         let u = f64::from(reference::uniform(key.seed, key.stream, element));
-        for (threshold, kept) in [(u, 1), (u + 1.0, 0)] {
+        let upper = (u / 65_536.0).floor() * 65_536.0;
+        for (threshold, kept) in [(u, 1), (u + 1.0, 0), (upper, 1), (upper + 65_536.0, 0)] {
             let mask = packed(&call(threshold), 200).unwrap();
             let bit = mask[element as usize / 32] >> (element % 32) & 1;
             assert_eq!(bit, kept, "element {element}, threshold {threshold}");
