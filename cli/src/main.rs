@@ -1,2 +1,71 @@
-//! x
-fn main() {}
+//! The command line of wgpu-dropout: dropout of real tensors, its masks, its generator and its
+//! speed, through the library's public API.
+
+mod adapters;
+mod apply;
+mod bench;
+mod call;
+mod engine;
+mod mask;
+mod npy;
+mod number;
+mod output;
+mod words;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use engine::EngineArgs;
+
+/// Dropout on any GPU by one mask contract: the same bits on every adapter and on the CPU.
+///
+/// Integers are decimal or 0x hexadecimal. WGPU_BACKEND (vulkan, gl, metal, dx12) and
+/// WGPU_ADAPTER_NAME choose an adapter where --adapter does not.
+#[derive(Debug, Parser)]
+#[command(name = "wgpu-dropout", version)]
+struct Cli {
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the adapters and say which one would be taken
+    Adapters,
+    /// Apply dropout to the tensor of a .npy file
+    Apply(apply::Args),
+    /// Write a packed keep mask: little-endian words, element e in bit e & 31 of word e >> 5
+    Mask(mask::Args),
+    /// Write Philox4x32 blocks of consecutive counters
+    Words(words::Args),
+    /// Measure dropout on the GPU and the CPU, beside a copy
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Adapters => adapters::run(&cli.engine),
+        Command::Apply(args) => apply::run(args, &cli.engine),
+        Command::Mask(args) => mask::run(args, &cli.engine),
+        Command::Words(args) => words::run(args, &cli.engine),
+        Command::Bench(args) => bench::run(args, &cli.engine),
+    };
+    exit_code(result)
+}
+
+fn exit_code(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader has seen enough: `words … | head`.
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What computes: a GPU or the CPU path.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::adapters::{self, Wish};
+
+#[derive(Debug, clap::Args)]
+pub struct EngineArgs {
+    /// Part of an adapter's name as `adapters` lists it, e.g. vulkan or llvmpipe; case is ignored
+    #[arg(long, value_name = "SUBSTRING", global = true, help_heading = "Engine")]
+    adapter: Option<String>,
+    /// What computes; the CPU needs no adapter
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = EngineKind::Gpu,
+        global = true,
+        help_heading = "Engine"
+    )]
+    engine: EngineKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum EngineKind {
+    Gpu,
+    Cpu,
+}
+
+/// What computes, ready for work.
+#[derive(Debug)]
+pub enum Engine {
+    Gpu(Box<Gpu>),
+    /// The library's `cpu` module.
+    Cpu,
+}
+
+/// A device of the chosen adapter.
+#[derive(Debug)]
+pub struct Gpu {
+    /// Which adapter it is.
+    pub info: wgpu::AdapterInfo,
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+}
+
+impl EngineArgs {
+    /// The adapter that is asked for, by the options and by wgpu's variables.
+    pub fn wish(&self) -> Wish {
+        Wish::new(self.adapter.as_deref())
+    }
+
+    /// Opens what was chosen.
+    pub fn open(&self) -> Result<Engine> {
+        match self.engine {
+            EngineKind::Gpu => Ok(Engine::Gpu(Box::new(Gpu::open(&self.wish())?))),
+            EngineKind::Cpu => {
+                ensure!(
+                    self.adapter.is_none(),
+                    "--adapter chooses a GPU, --engine cpu uses none: leave one of them out"
+                );
+                Ok(Engine::Cpu)
+            }
+        }
+    }
+}
+
+impl Gpu {
+    /// Whether the adapter computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    fn open(wish: &Wish) -> Result<Self> {
+        let adapter = adapters::find(wish)?;
+        let info = adapter.get_info();
+        let features = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("wgpu-dropout"),
+            required_features: adapter.features() & features,
+            // All that there is, so that long tensors bind at once.
+            required_limits: adapter.limits(),
+            ..Default::default()
+        });
+        let (device, queue) = pollster::block_on(request)
+            .with_context(|| format!("cannot open {}", adapters::label(&info)))?;
+        Ok(Self {
+            info,
+            device,
+            queue,
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! .npy files, judged by their header before anything is read or allocated for the tensor.
+//!
+//! A reader of our own: those on crates.io bring a parser generator and a C build script for one
+//! Python dictionary of three entries, and trust the lengths in the file.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+const ELEMENT_BYTES: u64 = 4;
+
+/// A file of little-endian `f32` in row-major order, exactly as long as its header tells.
+#[derive(Debug)]
+pub struct NpyFile {
+    /// All that comes before the first element; that of any tensor of this shape and type.
+    pub header: Vec<u8>,
+    /// Number of elements.
+    pub len: u64,
+    /// Stands at the first element.
+    pub data: File,
+}
+
+impl NpyFile {
+    /// Opens and checks the file at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_unnamed(path).with_context(|| format!("cannot use {}", path.display()))
+    }
+
+    fn open_unnamed(path: &Path) -> Result<Self> {
+        let mut data = File::open(path)?;
+        let metadata = data.metadata()?;
+        ensure!(metadata.is_file(), "it is no regular file");
+        let file_bytes = metadata.len();
+        let (header, text_start) = read_header(&mut data, file_bytes)?;
+        let shape = parse_header(&header[text_start..])?;
+        let len = count(&shape).with_context(|| {
+            format!("its shape {shape:?} passes 64 bits: the header is damaged")
+        })?;
+
+        let promised = u128::from(len) * u128::from(ELEMENT_BYTES);
+        let held = u128::from(file_bytes) - header.len() as u128;
+        ensure!(
+            held >= promised,
+            "it is cut off: its header promises {promised} bytes for the shape {shape:?}, \
+             {held} are there; copy the file again"
+        );
+        ensure!(
+            held == promised,
+            "{} bytes follow the {promised} of the shape {shape:?}: \
+             keep one array a file, as numpy.save writes it",
+            held - promised
+        );
+        Ok(Self { header, len, data })
+    }
+}
+
+/// Reads magic, version, length and text; returns them and where the text begins.
+fn read_header(data: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, usize)> {
+    let foreign = "it is no .npy file, which begins with \\x93NUMPY: write it by numpy.save";
+    let mut header = Vec::new();
+    extend(&mut header, data, file_bytes, 8).context(foreign)?;
+    let [magic @ .., major, minor] = &header[..] else {
+        bail!(foreign);
+    };
+    ensure!(magic == MAGIC, foreign);
+    let length_bytes = match (major, minor) {
+        (1, 0) => 2,
+        (2 | 3, 0) => 4,
+        _ => bail!("its format version is {major}.{minor}; 1.0, 2.0 and 3.0 can be read"),
+    };
+    extend(&mut header, data, file_bytes, length_bytes)?;
+    let text_bytes = header[8..]
+        .iter()
+        .rev()
+        .fold(0, |length, &byte| length << 8 | u64::from(byte));
+    let text_start = header.len();
+    extend(&mut header, data, file_bytes, text_bytes)?;
+    Ok((header, text_start))
+}
+
+/// Reads `bytes` more of the header, if the file has them.
+fn extend(header: &mut Vec<u8>, data: &mut impl Read, file_bytes: u64, bytes: u64) -> Result<()> {
+    let promised = header.len() as u64 + bytes;
+    ensure!(
+        promised <= file_bytes,
+        "its header is cut off: it needs {promised} bytes, the file has {file_bytes}"
+    );
+    let read = data.take(bytes).read_to_end(header)?;
+    ensure!(read as u64 == bytes, "it became shorter while it was read");
+    Ok(())
+}
+
+/// The shape, of a header that tells of little-endian `f32` in row-major order.
+fn parse_header(text: &[u8]) -> Result<Vec<u64>> {
+    let damaged = || {
+        let text = String::from_utf8_lossy(text);
+        anyhow!("its header is damaged: `{}`", text.trim_end())
+    };
+    let entries = str::from_utf8(text)
+        .ok()
+        .and_then(dictionary)
+        .ok_or_else(damaged)?;
+    let entry = |name| {
+        let mut values = entries.iter().filter(|(key, _)| *key == name);
+        values.next().map(|(_, value)| *value).ok_or_else(damaged)
+    };
+
+    let descr = entry("descr")?;
+    ensure!(
+        unquote(descr) == Some("<f4"),
+        "its elements are {descr}, and only little-endian f32, '<f4', can be used: \
+         save array.astype('<f4')"
+    );
+    let shape = tuple(entry("shape")?).ok_or_else(damaged)?;
+    match entry("fortran_order")? {
+        "False" => {}
+        // With one dimension or none both orders are the same.
+        "True" if shape.len() < 2 => {}
+        "True" => bail!(
+            "its elements are in Fortran order, in which they would get each other's masks: \
+             save numpy.ascontiguousarray(array)"
+        ),
+        _ => return Err(damaged()),
+    }
+    Ok(shape)
+}
+
+/// The entries of a Python dictionary with keys of type string; values as they are written.
+fn dictionary(text: &str) -> Option<Vec<(&str, &str)>> {
+    let items = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    split(items)
+        .map(|item| {
+            let (key, value) = item.split_once(':')?;
+            Some((unquote(key.trim())?, value.trim()))
+        })
+        .collect()
+}
+
+/// A tuple of integers: `()`, `(3,)`, `(6, 48, 40)`.
+fn tuple(text: &str) -> Option<Vec<u64>> {
+    let items = text.strip_prefix('(')?.strip_suffix(')')?;
+    split(items)
+        // Python 2 wrote long integers as `3L`.
+        .map(|item| item.strip_suffix('L').unwrap_or(item))
+        .map(|item| crate::number::integer(item).ok())
+        .collect()
+}
+
+/// The trimmed items between commas that are in no brackets and no quotes; one comma may follow
+/// the last item.
+fn split(items: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0u32;
+    let mut quote = None;
+    let items = items.trim();
+    items
+        .strip_suffix(',')
+        .unwrap_or(items)
+        .split(move |c| {
+            match (quote, c) {
+                (Some(open), _) if c == open => quote = None,
+                (Some(_), _) => {}
+                (None, '\'' | '"') => quote = Some(c),
+                (None, '(' | '[' | '{') => depth += 1,
+                (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+                (None, _) => return c == ',' && depth == 0,
+            }
+            false
+        })
+        .map(str::trim)
+        .filter(move |_| !items.is_empty())
+}
+
+fn unquote(text: &str) -> Option<&str> {
+    ['\'', '"']
+        .into_iter()
+        .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
+}
+
+/// Elements of a tensor of this shape.
+fn count(shape: &[u64]) -> Option<u64> {
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    shape
+        .iter()
+        .try_fold(1u64, |len, &size| len.checked_mul(size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape_of(text: &str) -> Option<Vec<u64>> {
+        parse_header(text.as_bytes()).ok()
+    }
+
+    #[test]
+    fn headers_as_numpy_writes_them() {
+        for (shape, expected) in [
+            ("()", vec![]),
+            ("(3,)", vec![3]),
+            ("(6, 48, 40)", vec![6, 48, 40]),
+            ("(6L, 48L)", vec![6, 48]),
+        ] {
+            let text =
+                format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}   \n");
+            assert_eq!(shape_of(&text), Some(expected));
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_the_same() {
+        let text = r#"{"shape":(2,3),"fortran_order":False,"descr":"<f4"}"#;
+        assert_eq!(shape_of(text), Some(vec![2, 3]));
+        let vector = "{'descr': '<f4', 'fortran_order': True, 'shape': (5,)}";
+        assert_eq!(shape_of(vector), Some(vec![5]));
+    }
+
+    #[test]
+    fn damaged_headers() {
+        for text in [
+            "",
+            "{",
+            "{}",
+            "{'descr': '<f4', 'fortran_order': False}",
+            "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': 1}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1,,2)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551616,)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)",
+            "{'descr, 'fortran_order': False, 'shape': (1,)}",
+        ] {
+            assert_eq!(shape_of(text), None, "{text}");
+        }
+        assert!(parse_header(b"{'descr': '\xff'}").is_err());
+    }
+
+    #[test]
+    fn structures_are_refused_by_name() {
+        let text = "{'descr': [('a, b', '<f4')], 'fortran_order': False, 'shape': (1,)}";
+        let error = parse_header(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("[('a, b', '<f4')]"), "{error}");
+    }
+
+    #[test]
+    fn shapes_are_counted_in_64_bits() {
+        assert_eq!(count(&[]), Some(1));
+        assert_eq!(count(&[6, 48, 40]), Some(11_520));
+        assert_eq!(count(&[1 << 63, 2]), None);
+        assert_eq!(count(&[1 << 63, 2, 0]), Some(0));
+    }
+}

@@ -1,0 +1,127 @@
+//! Where results go: standard output, or a file that is there whole or not at all.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tempfile::NamedTempFile;
+
+/// A destination under construction; [`finish`](Self::finish) makes it real.
+#[derive(Debug)]
+pub enum Output {
+    /// Buffered anew, since standard output's own buffer ends at each line feed.
+    Stdout(BufWriter<StdoutLock<'static>>),
+    /// What a path names that is no regular file: a pipe, a terminal, a device.
+    Special(File),
+    /// Written beside `path`, then put in its place; gone if that never comes.
+    Replacement {
+        /// In the folder of `path`.
+        file: NamedTempFile,
+        /// The file that comes into being.
+        path: PathBuf,
+    },
+}
+
+impl Output {
+    /// Standard output.
+    pub fn stdout() -> Self {
+        Self::Stdout(BufWriter::new(io::stdout().lock()))
+    }
+
+    /// The file at `path`, or standard output for `-`.
+    pub fn create(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::stdout());
+        }
+        Self::create_file(path).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn create_file(path: &Path) -> io::Result<Self> {
+        // Opened although it will be replaced: a file that may not be written stays as it is.
+        let permissions = match OpenOptions::new().write(true).open(path) {
+            Ok(file) => {
+                let metadata = file.metadata()?;
+                if !metadata.is_file() {
+                    return Ok(Self::Special(file));
+                }
+                Some(metadata.permissions())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => new_file_permissions(),
+            Err(error) => return Err(error),
+        };
+        // Of a symbolic link the target is replaced, not the link.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        if let Some(permissions) = permissions {
+            builder.permissions(permissions);
+        }
+        let file = builder.tempfile_in(folder)?;
+        Ok(Self::Replacement { file, path })
+    }
+
+    /// Ends the output; a file appears under its name now.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush().context("cannot write the output")?;
+        if let Self::Replacement { file, path } = self {
+            let name = path.display().to_string();
+            // The file it replaces may be the input: that goes when this one is on the disk.
+            file.as_file()
+                .sync_all()
+                .and_then(|()| Ok(file.persist(path)?))
+                .with_context(|| format!("cannot write {name}"))?;
+        }
+        Ok(())
+    }
+
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Stdout(stdout) => stdout,
+            Self::Special(file) => file,
+            Self::Replacement { file, .. } => file,
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer().flush()
+    }
+}
+
+/// What a new file gets, less the umask; a temporary file would be its owner's alone.
+#[cfg(unix)]
+fn new_file_permissions() -> Option<Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn new_file_permissions() -> Option<Permissions> {
+    None
+}
+
+/// Writes `words` as little-endian bytes.
+pub fn write_words(output: &mut impl Write, words: &mut [u32]) -> Result<()> {
+    for word in words.iter_mut() {
+        *word = word.to_le();
+    }
+    output
+        .write_all(bytemuck::cast_slice(words))
+        .context("cannot write the output")
+}
+
+/// Whether the reader of the output has gone.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
