@@ -1,0 +1,155 @@
+//! `apply` against the contract's vectors, and what it keeps of a file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::command::{cpu, word};
+use crate::compare::assert_same;
+use crate::vectors;
+
+/// A .npy file of format 1.0 as numpy writes it.
+pub fn npy(descr: &str, fortran_order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let text =
+        format!("{{'descr': {descr}, 'fortran_order': {fortran_order}, 'shape': {shape}, }}");
+    let text = format!("{text:117}\n");
+    let length = u16::try_from(text.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &length[..], text.as_bytes(), data].concat()
+}
+
+/// A tensor of one dimension.
+fn vector(values: &[f32]) -> Vec<u8> {
+    npy(
+        "'<f4'",
+        "False",
+        &format!("({},)", values.len()),
+        &bytes(values),
+    )
+}
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+/// A folder with the file `in.npy`.
+pub fn folder_with(input: &[u8]) -> (TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (x, y) = (folder.path().join("in.npy"), folder.path().join("out.npy"));
+    fs::write(&x, input).unwrap();
+    (folder, x, y)
+}
+
+fn apply(input: &Path, output: &Path, options: &str) -> Vec<u8> {
+    let (x, y) = (word(input), word(output));
+    assert!(cpu(&format!("apply --input {x} --output {y} {options}")).is_empty());
+    fs::read(output).unwrap()
+}
+
+#[test]
+fn contract_vectors() {
+    for known in vectors::masks() {
+        let input: Vec<f32> = (0..known.len).map(|e| 0.1 * e as f32 - 3.0).collect();
+        let expected: Vec<f32> = (0..known.len)
+            .map(|e| {
+                if known.keeps(e) {
+                    input[e] * known.keep_scale
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        let (_folder, x, y) = folder_with(&vector(&input));
+        for direction in ["", "--backward"] {
+            let options = format!("{} {direction}", known.options);
+            assert_same(&options, &apply(&x, &y, &options), &vector(&expected));
+        }
+    }
+}
+
+/// Negative control: the scale and the mask both show in the output.
+#[test]
+#[should_panic(expected = "byte ")]
+fn another_rate_is_found() {
+    let (_folder, x, y) = folder_with(&vector(&[1.0; 100]));
+    let of = |p| apply(&x, &y, &format!("--p {p} --seed 1 --stream 2"));
+    assert_same("rate", &of("0.5"), &of("0.500001"));
+}
+
+#[test]
+fn shapes_and_headers_are_kept() {
+    let data = bytes(&[1.0, -0.0, f32::NAN, f32::NEG_INFINITY, 1e-40, 5.0]);
+    for (fortran_order, shape, len) in [
+        ("False", "()", 1),
+        ("False", "(6,)", 6),
+        ("True", "(6,)", 6),
+        ("False", "(2, 3)", 6),
+        ("False", "(1, 6, 1)", 6),
+        ("False", "(0,)", 0),
+        ("False", "(3, 0, 9223372036854775807, 5)", 0),
+    ] {
+        let input = npy("'<f4'", fortran_order, shape, &data[..4 * len]);
+        let (_folder, x, y) = folder_with(&input);
+        // Nothing dropped is nothing changed, to the bit.
+        assert_same(shape, &apply(&x, &y, "--p 0 --seed 1 --stream 2"), &input);
+    }
+}
+
+#[test]
+fn the_output_may_be_the_input() {
+    let (folder, x, y) = folder_with(&vector(&[1.0; 1000]));
+    let options = "--p 0.5 --seed 1 --stream 2";
+    let apart = apply(&x, &y, options);
+    assert_same("in its own place", &apply(&x, &x, options), &apart);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn pieces_join_without_a_seam() {
+    let first = 4 << 20;
+    let (_folder, x, y) = folder_with(&vector(&vec![1.0; first + 40]));
+    let whole = apply(&x, &y, "--p 0.5 --seed 1 --stream 2");
+    let (_folder, x, y) = folder_with(&vector(&[1.0; 40]));
+    let tail = apply(
+        &x,
+        &y,
+        &format!("--p 0.5 --seed 1 --stream 2 --origin {first}"),
+    );
+    let tail_bytes = 4 * 40;
+    assert_same(
+        "after the first piece",
+        &whole[whole.len() - tail_bytes..],
+        &tail[tail.len() - tail_bytes..],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn new_files_are_as_readable_as_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_folder, x, y) = folder_with(&vector(&[1.0]));
+    apply(&x, &y, "--p 0.5 --seed 1 --stream 2");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&y), mode(&x));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_permissions_of_the_output_stay() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let (folder, x, y) = folder_with(&vector(&[1.0]));
+    let target = folder.path().join("target.npy");
+    fs::write(&target, "old").unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink(&target, &y).unwrap();
+    let written = apply(&x, &y, "--p 0 --seed 1 --stream 2");
+    assert!(fs::symlink_metadata(&y).unwrap().is_symlink());
+    assert_same("target", &fs::read(&target).unwrap(), &written);
+    assert_eq!(
+        fs::metadata(&target).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+}

@@ -1,0 +1,217 @@
+//! Bad input: a message that says what and how to mend it, and nothing written.
+
+use std::fs;
+use std::path::Path;
+
+use crate::apply::{folder_with, npy};
+use crate::command::{assert_fails, run, word};
+
+const CALL: &str = "--p 0.5 --seed 1 --stream 2 --engine cpu";
+
+/// Runs `apply` on this file and checks that it fails, with nothing new in the folder.
+#[track_caller]
+fn assert_refused(input: &[u8], parts: &[&str]) {
+    let (folder, x, y) = folder_with(input);
+    let output = run(&format!(
+        "apply --input {} --output {} {CALL}",
+        word(&x),
+        word(&y)
+    ));
+    assert_fails(&output, 1, &[&["in.npy"], parts].concat());
+    assert_eq!(entries(folder.path()), ["in.npy"]);
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn f32s(shape: &str, bytes: usize) -> Vec<u8> {
+    npy("'<f4'", "False", shape, &vec![0; bytes])
+}
+
+/// Negative control of all that follows: without a fault the file is taken.
+#[test]
+#[should_panic(expected = "Some(0)")]
+fn a_good_file_is_not_refused() {
+    assert_refused(&f32s("(2,)", 8), &[]);
+}
+
+#[test]
+fn missing_files() {
+    let output = run(&format!(
+        "apply --input no/such.npy --output out.npy {CALL}"
+    ));
+    assert_fails(&output, 1, &["no/such.npy"]);
+}
+
+#[test]
+fn folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = word(folder.path());
+    let output = run(&format!(
+        "apply --input {path} --output {path}/out.npy {CALL}"
+    ));
+    assert_fails(&output, 1, &[path]);
+}
+
+#[test]
+fn foreign_files() {
+    assert_refused(b"", &["numpy.save"]);
+    assert_refused(
+        b"\x89PNG\r\n\x1a\n and more",
+        &["no .npy file", "numpy.save"],
+    );
+    assert_refused(b"\x93NUMPY\x09\x00\x00\x00", &["version is 9.0"]);
+    assert_refused(b"\x93NUMPY\x01\x00\x03\x00abc", &["damaged", "abc"]);
+}
+
+#[test]
+fn truncated_files() {
+    let whole = f32s("(2, 3)", 24);
+    for bytes in [9, 10, 100, 127] {
+        let held = format!("the file has {bytes}");
+        assert_refused(&whole[..bytes], &["cut off", &held]);
+    }
+    for bytes in [128, 129, 151] {
+        let held = format!("{} are there", bytes - 128);
+        assert_refused(&whole[..bytes], &["promises 24 bytes", &held]);
+    }
+}
+
+#[test]
+fn headers_that_promise_more_than_there_is() {
+    // 4 TiB of elements, 2^64 and more of them, 4 GiB of header.
+    assert_refused(
+        &f32s("(1099511627776,)", 8),
+        &["4398046511104", "8 are there"],
+    );
+    assert_refused(&f32s("(4294967296, 4294967296)", 8), &["passes 64 bits"]);
+    assert_refused(
+        b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}",
+        &["4294967307", "has 14"],
+    );
+}
+
+#[test]
+fn trailing_bytes() {
+    assert_refused(&f32s("(2,)", 9), &["1 bytes follow the 8"]);
+}
+
+#[test]
+fn other_types() {
+    for descr in [
+        "'>f4'",
+        "'<f2'",
+        "'<f8'",
+        "'<i4'",
+        "'|u1'",
+        "[('a', '<f4')]",
+    ] {
+        let file = npy(descr, "False", "(1,)", &[0; 8]);
+        assert_refused(&file, &[descr, "astype('<f4')"]);
+    }
+}
+
+#[test]
+fn fortran_order() {
+    let file = npy("'<f4'", "True", "(2, 3)", &[0; 24]);
+    assert_refused(&file, &["Fortran", "ascontiguousarray"]);
+}
+
+#[test]
+fn unwritable_outputs() {
+    let (folder, x, _) = folder_with(&f32s("(2,)", 8));
+    let x = word(&x);
+    let path = word(folder.path());
+    for output in [format!("{path}/no/folder.npy"), path.to_owned()] {
+        for line in [format!("apply --input {x}"), "mask --len 9".to_owned()] {
+            let run = run(&format!("{line} --output {output} {CALL}"));
+            assert_fails(&run, 1, &["cannot write", &output]);
+        }
+    }
+    assert_eq!(entries(folder.path()), ["in.npy"]);
+}
+
+/// A write that fails midway leaves the old file, and no other.
+#[cfg(unix)]
+#[test]
+fn half_written_files_are_never_seen() {
+    use crate::command::binary;
+    let (folder, x, y) = folder_with(&f32s("(100000,)", 400_000));
+    fs::write(&y, "old").unwrap();
+    // In blocks of 512 or 1024 bytes, below the 400,128 of the file; the signal that goes with
+    // the limit is ignored, so that the write fails.
+    let limited = "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"";
+    let output = std::process::Command::new("sh")
+        .args(["-c", limited])
+        .arg(binary().get_program())
+        .args(["apply", "--input", word(&x), "--output", word(&y)])
+        .args(CALL.split(' '))
+        .output()
+        .unwrap();
+    assert_fails(&output, 1, &["cannot write"]);
+    assert_eq!(entries(folder.path()), ["in.npy", "out.npy"]);
+    assert_eq!(fs::read_to_string(&y).unwrap(), "old");
+}
+
+#[test]
+fn indices_past_the_last() {
+    let origin = "--origin 0xffffffffffffffff";
+    let output = run(&format!("mask --len 2 {CALL} {origin} --output -"));
+    assert_fails(
+        &output,
+        1,
+        &["2 elements", "18446744073709551615", "2^64 - 1"],
+    );
+    assert!(output.stdout.is_empty());
+
+    let (_folder, x, y) = folder_with(&f32s("(2,)", 8));
+    let output = run(&format!(
+        "apply --input {} --output {} {CALL} {origin}",
+        word(&x),
+        word(&y)
+    ));
+    assert_fails(
+        &output,
+        1,
+        &["2 elements", "18446744073709551615", "2^64 - 1"],
+    );
+    assert!(!y.exists());
+}
+
+#[test]
+fn numbers_out_of_range_are_usage_errors() {
+    for p in ["-0.1", "1.1", "nan", "x"] {
+        let output = run(&format!(
+            "mask --len 2 --p {p} --seed 1 --stream 2 --output -"
+        ));
+        assert_fails(&output, 2, &["--p", "from 0 to 1"]);
+    }
+    let output = run("mask --len 0x10000000000000000 --p 0.5 --seed 1 --stream 2 --output -");
+    assert_fails(&output, 2, &["--len", "2^64 - 1"]);
+    let output = run("words --key 0,0x100000000 --counter 0,0,0,0 --blocks 1");
+    assert_fails(&output, 2, &["--key", "2^32 - 1"]);
+    let output = run("words --key 0,0 --counter 0,0,0 --blocks 1");
+    assert_fails(&output, 2, &["--counter", "4 numbers", "not 3"]);
+}
+
+#[test]
+fn half_a_call_or_two_are_usage_errors() {
+    let output = run("mask --len 2 --p 0.5 --seed 1 --output -");
+    assert_fails(&output, 2, &["--stream"]);
+    let output = run("mask --len 2 --call p=0.5 --output -");
+    assert_fails(&output, 2, &["seed", "missing"]);
+    let output = run("mask --len 2 --call p=0.5 --seed 1 --output -");
+    assert_fails(&output, 2, &["--call"]);
+}
+
+#[test]
+fn an_adapter_for_the_cpu_is_a_contradiction() {
+    let output = run(&format!("mask --len 2 {CALL} --adapter gl --output -"));
+    assert_fails(&output, 1, &["--adapter", "--engine cpu"]);
+}

@@ -1,0 +1,44 @@
+//! Running the binary.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The binary, chosen adapters of the caller's environment left out.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wgpu-dropout"));
+    command.env_remove("WGPU_BACKEND");
+    command.env_remove("WGPU_ADAPTER_NAME");
+    command
+}
+
+/// Runs it with the words of `line`.
+pub fn run(line: &str) -> Output {
+    binary().args(line.split_whitespace()).output().unwrap()
+}
+
+/// Standard output of a run that must succeed, on the CPU.
+pub fn cpu(line: &str) -> Vec<u8> {
+    let output = run(&format!("{line} --engine cpu"));
+    assert_success(&output);
+    output.stdout
+}
+
+pub fn assert_success(output: &Output) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+}
+
+/// Checks that a run failed with this exit code and that its message has all `parts`.
+#[track_caller]
+pub fn assert_fails(output: &Output, code: i32, parts: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "no `{part}` in: {stderr}");
+    }
+}
+
+/// A path as a word of a command line; temporary folders have no blanks.
+pub fn word(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

@@ -1,0 +1,108 @@
+//! Every adapter that `adapters` lists, against the CPU engine: the same bytes.
+
+use std::env;
+use std::fs;
+
+use crate::command::{assert_fails, assert_success, binary, cpu, run, word};
+use crate::compare::assert_same;
+
+/// The labels of the machine's adapters; none is a failure where REQUIRE_GPU is set.
+fn adapters() -> Vec<String> {
+    let output = run("adapters");
+    let listing = String::from_utf8(output.stdout.clone()).unwrap();
+    let labels: Vec<_> = listing
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| {
+            ["vulkan/", "gl/", "metal/", "dx12/"]
+                .iter()
+                .any(|b| line.starts_with(b))
+        })
+        .map(|line| line.split("  ").next().unwrap().to_owned())
+        .collect();
+    if labels.is_empty() {
+        let required = env::var_os("REQUIRE_GPU").is_some_and(|value| !value.is_empty());
+        assert!(!required, "REQUIRE_GPU is set and there is no adapter");
+        assert_fails(&output, 1, &["there is no adapter", "--engine cpu"]);
+        eprintln!("skipped: there is no adapter");
+    }
+    labels
+}
+
+/// Standard output of the same line on one adapter.
+fn gpu(line: &str, adapter: &str) -> Vec<u8> {
+    let output = binary()
+        .args(line.split_whitespace())
+        .args(["--adapter", adapter])
+        .output()
+        .unwrap();
+    assert_success(&output);
+    output.stdout
+}
+
+#[test]
+fn masks_and_words_are_those_of_the_cpu() {
+    for adapter in adapters() {
+        for line in [
+            "mask --len 100003 --p 0.1 --seed 42 --stream 7 --origin 0xfffffffd --output -",
+            "words --key 1,2 --counter 0xfffffff0,0xffffffff,0,0 --blocks 100 --raw",
+        ] {
+            assert_same(
+                &format!("{line} on {adapter}"),
+                &gpu(line, &adapter),
+                &cpu(line),
+            );
+        }
+    }
+}
+
+#[test]
+fn the_sample_is_the_same_on_the_cpu() {
+    let sample = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../examples/data/activations.npy"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.npy");
+    for adapter in adapters() {
+        for direction in ["", "--backward"] {
+            let line = format!(
+                "apply --input {sample} --output {} --p 0.1 --seed 42 --stream 7 {direction}",
+                word(&output)
+            );
+            gpu(&line, &adapter);
+            let on_gpu = fs::read(&output).unwrap();
+            cpu(&line);
+            assert_same(
+                &format!("{line} on {adapter}"),
+                &on_gpu,
+                &fs::read(&output).unwrap(),
+            );
+            assert_ne!(on_gpu, fs::read(sample).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_benchmark_verifies_and_measures() {
+    for adapter in adapters() {
+        let output = gpu("bench --sizes 4099 --seconds 0", &adapter);
+        let output = String::from_utf8(output).unwrap();
+        assert!(output.starts_with(&format!("GPU: {adapter}")), "{output}");
+        assert!(
+            output.lines().any(|line| line.starts_with("GPU ")),
+            "{output}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_adapter_is_answered_with_those_there_are() {
+    let labels = adapters();
+    if labels.is_empty() {
+        return;
+    }
+    let parts: Vec<_> = labels.iter().map(String::as_str).collect();
+    let output = run("mask --len 1 --p 0 --seed 0 --stream 0 --output - --adapter no/such");
+    assert_fails(&output, 1, &[&["--adapter no/such"], &parts[..]].concat());
+}

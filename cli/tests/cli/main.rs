@@ -1,0 +1,11 @@
+//! The command line as its users run it. The CPU engine needs no adapter; `gpu` compares with it.
+
+mod apply;
+mod bad_input;
+mod bench;
+mod command;
+mod compare;
+mod gpu;
+mod mask;
+mod vectors;
+mod words;
