@@ -70,8 +70,13 @@ impl DropoutCall {
         Self { origin, ..self }
     }
 
-    /// Checks that `len` elements from `origin` on have mask indices up to 2^64 - 1 \[M13\].
-    pub(crate) fn check_indices(&self, len: u64) -> Result<(), IndexOverflow> {
+    /// Checks that `len` elements from `origin` on have mask indices up to 2^64 - 1 \[M13\], as
+    /// every use of the call does first.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexOverflow`] if the last one's passes that.
+    pub fn check_indices(self, len: u64) -> Result<(), IndexOverflow> {
         match len.checked_sub(1).map(|last| self.origin.checked_add(last)) {
             Some(None) => Err(IndexOverflow {
                 origin: self.origin,
@@ -82,7 +87,7 @@ impl DropoutCall {
     }
 
     /// Where element `start` of a checked range lies in the mask.
-    pub(crate) fn position(&self, start: u64) -> MaskPosition {
+    pub(crate) fn position(self, start: u64) -> MaskPosition {
         MaskPosition::of(self.origin + start)
     }
 }
