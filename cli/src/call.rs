@@ -1,7 +1,7 @@
 //! The options that say which mask: one by one, or a whole call as a bug report has it.
 
 use anyhow::Result;
-use wgpu_dropout::{DropoutCall, DropoutRate, IndexOverflow, MaskKey};
+use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
 
 use crate::number;
 
@@ -61,11 +61,7 @@ impl CallArgs {
             } => call,
             _ => unreachable!("clap lets neither half a call nor two pass"),
         };
-        let last = len.saturating_sub(1);
-        if call.origin.checked_add(last).is_none() {
-            let origin = call.origin;
-            return Err(IndexOverflow { origin, len }.into());
-        }
+        call.check_indices(len)?;
         Ok(call)
     }
 }
