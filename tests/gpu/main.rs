@@ -50,8 +50,8 @@ const CASES: &[(&str, &[Case])] = &[
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // On this thread: a software adapter takes the cores itself, and what Mesa leaves in other
-    // threads would be torn down while the process exits.
+    // One: wgpu's GL adapters panic where one thread keeps another waiting for a second, and what
+    // Mesa leaves in other threads would be torn down while the process exits.
     arguments.test_threads.get_or_insert(1);
     libtest_mimic::run(&arguments, case::trials(CASES)).exit();
 }
