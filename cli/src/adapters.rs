@@ -200,7 +200,7 @@ fn table(adapters: &[Adapter]) -> Table {
             format!("{} {}", info.driver, info.driver_info)
                 .trim()
                 .to_owned(),
-            feature_names(adapter.features()),
+            feature_names(adapter.features()).join(" "),
             format!("{} B", limits.max_storage_buffer_binding_size),
             limits.max_compute_workgroups_per_dimension.to_string(),
             format!("{} B", limits.min_storage_buffer_offset_alignment),
@@ -213,7 +213,7 @@ fn table(adapters: &[Adapter]) -> Table {
     table
 }
 
-fn type_name(device_type: DeviceType) -> &'static str {
+pub fn type_name(device_type: DeviceType) -> &'static str {
     match device_type {
         DeviceType::DiscreteGpu => "discrete",
         DeviceType::IntegratedGpu => "integrated",
@@ -223,13 +223,13 @@ fn type_name(device_type: DeviceType) -> &'static str {
     }
 }
 
-fn feature_names(features: Features) -> String {
-    let names: Vec<_> = FEATURES
+/// Those of `features` that are of interest here.
+pub fn feature_names(features: Features) -> Vec<&'static str> {
+    FEATURES
         .iter()
         .filter(|(feature, _)| features.contains(*feature))
         .map(|(_, name)| *name)
-        .collect();
-    names.join(" ")
+        .collect()
 }
 
 #[cfg(test)]

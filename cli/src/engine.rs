@@ -73,7 +73,10 @@ impl Gpu {
     fn open(wish: &Wish) -> Result<Self> {
         let adapter = adapters::find(wish)?;
         let info = adapter.get_info();
-        let features = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
+        // The library uses the first two, the benchmark the third.
+        let features = wgpu::Features::SHADER_INT64
+            | wgpu::Features::IMMEDIATES
+            | wgpu::Features::TIMESTAMP_QUERY;
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("wgpu-dropout"),
             required_features: adapter.features() & features,

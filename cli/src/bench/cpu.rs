@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 use rayon::prelude::*;
@@ -10,7 +10,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use wgpu_dropout::{DropoutCall, cpu};
 
 use super::buffers::{Buffers, zeros};
-use super::measure::{Operation, Place, Subject};
+use super::measure::{Operation, Place, Subject, Time};
 
 /// Elements that a thread copies at once.
 const COPY_ELEMENTS: usize = 1 << 15;
@@ -35,7 +35,7 @@ pub fn expected(operation: Operation, input: &[f32], call: &DropoutCall) -> Resu
     Ok(output)
 }
 
-/// Buffers that the pools share: they work one after the other.
+/// Buffers that all who work on the CPU share: they do so one after the other.
 pub struct CpuTensors {
     len: usize,
     input: Vec<f32>,
@@ -53,6 +53,32 @@ impl CpuTensors {
             output: RefCell::new(zeros(inputs.len())?),
             input: inputs,
         })
+    }
+
+    /// How long the threads of `pool` take for `work` over all pairs of input and output.
+    pub fn time(
+        &self,
+        pool: &ThreadPool,
+        work: impl Fn(&[f32], &mut [f32]) -> Result<()> + Sync,
+    ) -> Result<Time> {
+        let inputs = self.input.chunks_exact(self.len);
+        let mut output = self.output.borrow_mut();
+        let pairs = inputs.zip(output.chunks_exact_mut(self.len));
+        pool.install(|| {
+            let start = Instant::now();
+            for (input, output) in pairs {
+                work(input, output)?;
+            }
+            Ok(Time {
+                wall: start.elapsed(),
+                gpu: None,
+            })
+        })
+    }
+
+    /// The first pair's.
+    pub fn first_output(&self) -> Vec<f32> {
+        self.output.borrow()[..self.len].to_vec()
     }
 }
 
@@ -80,20 +106,15 @@ impl Subject for CpuBench<'_> {
         }
     }
 
-    fn time(&self, operation: Operation) -> Result<Duration> {
-        let (len, input) = (self.tensors.len, &self.tensors.input);
-        let (output, call) = (&mut self.tensors.output.borrow_mut()[..], &self.call);
-        self.pool.install(|| {
-            let start = Instant::now();
-            for (output, input) in output.chunks_exact_mut(len).zip(input.chunks_exact(len)) {
-                run(operation, input, output, call)?;
-            }
-            Ok(start.elapsed())
+    fn time(&self, operation: Operation) -> Result<Time> {
+        let call = &self.call;
+        self.tensors.time(self.pool, |input, output| {
+            run(operation, input, output, call)
         })
     }
 
     fn first_output(&self) -> Result<Vec<f32>> {
-        Ok(self.tensors.output.borrow()[..self.tensors.len].to_vec())
+        Ok(self.tensors.first_output())
     }
 }
 

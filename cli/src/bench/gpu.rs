@@ -1,15 +1,15 @@
 //! The kernels on buffers of the device, and the library's own bit copy as their ceiling.
 
 use std::num::NonZeroU64;
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use wgpu::{BufferUsages, PollType};
 use wgpu_dropout::{Dropout, DropoutBinding, DropoutCall, DropoutRate, KernelDescriptor};
 
 use super::buffers::Buffers;
-use super::measure::{Operation, Place, Subject};
+use super::measure::{Operation, Place, Subject, Time};
+use super::timestamps::Timestamps;
 use crate::engine::Gpu;
 
 /// Staging memory of an upload is given back after this much.
@@ -26,6 +26,7 @@ pub struct GpuBench<'a> {
     in_place: Vec<DropoutBinding>,
     output: wgpu::Buffer,
     tensor_bytes: u64,
+    timestamps: Option<Timestamps>,
 }
 
 impl<'a> GpuBench<'a> {
@@ -87,6 +88,7 @@ impl<'a> GpuBench<'a> {
             in_place,
             output,
             tensor_bytes,
+            timestamps: Timestamps::new(gpu),
         })
     }
 
@@ -97,7 +99,10 @@ impl<'a> GpuBench<'a> {
             ..self.call
         };
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("bench"),
+            timestamp_writes: self.timestamps.as_ref().map(Timestamps::writes),
+        });
         for (separate, in_place) in self.separate.iter().zip(&self.in_place) {
             let (dropout, pass) = (&self.dropout, &mut pass);
             match operation {
@@ -108,6 +113,9 @@ impl<'a> GpuBench<'a> {
             }?;
         }
         drop(pass);
+        if let Some(timestamps) = &self.timestamps {
+            timestamps.resolve(&mut encoder);
+        }
         Ok(encoder.finish())
     }
 
@@ -120,15 +128,8 @@ impl<'a> GpuBench<'a> {
         });
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&self.output, 0, &staging, 0, self.tensor_bytes);
-        let (sender, receiver) = mpsc::channel();
-        encoder.map_buffer_on_submit(&staging, wgpu::MapMode::Read, .., move |mapped| {
-            // The receiver waits below, unless that has already failed.
-            let _ = sender.send(mapped);
-        });
         finish(self.gpu, [encoder.finish()])?;
-        receiver.recv()??;
-        let bytes = staging.get_mapped_range(..)?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
+        read(self.gpu, &staging)
     }
 }
 
@@ -137,13 +138,19 @@ impl Subject for GpuBench<'_> {
         Place::Gpu
     }
 
-    /// From the submission to its end; recording and transfers are outside.
-    fn time(&self, operation: Operation) -> Result<Duration> {
+    /// By the wall from the submission to its end; recording and transfers are outside.
+    fn time(&self, operation: Operation) -> Result<Time> {
         checked(&self.gpu.device, || {
             let commands = self.record(operation)?;
             let start = Instant::now();
             finish(self.gpu, [commands])?;
-            Ok(start.elapsed())
+            let wall = start.elapsed();
+            let gpu = self.timestamps.as_ref();
+            let gpu = gpu.map(|timestamps| timestamps.read(self.gpu));
+            Ok(Time {
+                wall,
+                gpu: gpu.transpose()?,
+            })
         })
     }
 
@@ -159,8 +166,18 @@ fn finish<const N: usize>(gpu: &Gpu, commands: [wgpu::CommandBuffer; N]) -> Resu
     Ok(())
 }
 
+/// The contents of a buffer for reading back that no command writes any more.
+pub fn read<T: bytemuck::Pod>(gpu: &Gpu, staging: &wgpu::Buffer) -> Result<Vec<T>> {
+    // An error of the mapping is one of the range too.
+    staging.map_async(wgpu::MapMode::Read, .., |_| {});
+    gpu.device.poll(PollType::wait_indefinitely())?;
+    let values = bytemuck::pod_collect_to_vec(&staging.get_mapped_range(..)?);
+    staging.unmap();
+    Ok(values)
+}
+
 /// Turns what the device would report on its own, by a panic, into an error.
-fn checked<T>(device: &wgpu::Device, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn checked<T>(device: &wgpu::Device, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let result = work();

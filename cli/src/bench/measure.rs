@@ -1,17 +1,20 @@
-//! Measurements as data, how they are taken and what is read from them.
+//! What is measured, and how: verified first, then in rounds.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use serde::Serialize;
 
 use super::buffers::Buffers;
+use super::samples::Samples;
 
 const MIN_ROUNDS: usize = 5;
 const MAX_ROUNDS: usize = 101;
 
 /// What is done to a tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Operation {
     Forward,
     Backward,
@@ -37,10 +40,25 @@ impl fmt::Display for Operation {
 }
 
 /// Where it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "place")]
 pub enum Place {
     Gpu,
-    Cpu { threads: usize },
+    Cpu {
+        threads: usize,
+    },
+    /// A loop over rand's generator, in place of the library.
+    RandLoop,
+}
+
+impl Place {
+    /// Where the copy is made that nothing done here can outrun.
+    pub fn ceiling(self) -> Self {
+        match self {
+            Self::RandLoop => Self::Cpu { threads: 1 },
+            own => own,
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -49,47 +67,77 @@ impl fmt::Display for Place {
             Self::Gpu => f.write_str("GPU"),
             Self::Cpu { threads: 1 } => f.write_str("CPU, 1 thread"),
             Self::Cpu { threads } => write!(f, "CPU, {threads} threads"),
+            Self::RandLoop => f.write_str("rand loop, 1 thread"),
         }
     }
 }
 
-/// Something that does all operations over the buffers of one size.
+/// How long an operation took.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    /// By the clock on the wall.
+    pub wall: Duration,
+    /// By the GPU's own timestamps, where it has them.
+    pub gpu: Option<Duration>,
+}
+
+/// Something that does operations over the buffers of one size.
 pub trait Subject {
     fn place(&self) -> Place;
 
+    /// What it does.
+    fn operations(&self) -> &'static [Operation] {
+        &Operation::ALL
+    }
+
     /// How long the operation took over all pairs of buffers.
-    fn time(&self, operation: Operation) -> Result<Duration>;
+    fn time(&self, operation: Operation) -> Result<Time>;
 
     /// What the last operation wrote into the first pair's output.
     fn first_output(&self) -> Result<Vec<f32>>;
 }
 
 /// One row: an operation in a place on one size.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measurement {
+    #[serde(flatten)]
     pub place: Place,
     pub operation: Operation,
+    /// Of a tensor.
     pub elements: usize,
-    /// One time an element of the rounds: that of one tensor.
-    pub seconds: Vec<f64>,
+    /// That the task needs moved: each element read once and written once.
+    pub bytes: u64,
+    /// Of one tensor.
+    pub wall_seconds: Samples,
+    /// Of one tensor, by timestamps.
+    pub gpu_seconds: Option<Samples>,
 }
 
 impl Measurement {
-    /// The time that a share of the rounds stayed within; 0.5 gives the median.
-    pub fn quantile(&self, share: f64) -> f64 {
-        let mut seconds = self.seconds.clone();
-        seconds.sort_by(f64::total_cmp);
-        let last = seconds.len() - 1;
-        seconds[(share * last as f64).round() as usize]
+    fn new(place: Place, operation: Operation, elements: usize) -> Self {
+        Self {
+            place,
+            operation,
+            elements,
+            bytes: (2 * size_of::<f32>() * elements) as u64,
+            wall_seconds: Samples::default(),
+            gpu_seconds: None,
+        }
     }
 
-    pub fn median(&self) -> f64 {
-        self.quantile(0.5)
+    /// Notes how long all `tensors` took.
+    fn push(&mut self, time: Time, tensors: usize) {
+        let of_one = |all: Duration| all.as_secs_f64() / tensors as f64;
+        self.wall_seconds.push(of_one(time.wall));
+        if let Some(gpu) = time.gpu {
+            let seconds = self.gpu_seconds.get_or_insert_default();
+            seconds.push(of_one(gpu));
+        }
     }
 
-    /// Bytes that the task needs moved, each element read once and written once, a second.
-    pub fn useful_bytes_per_second(&self) -> f64 {
-        (2 * size_of::<f32>() * self.elements) as f64 / self.median()
+    /// By the wall, in `seconds`: a quantile of this row's.
+    pub fn gigabytes_per_second(&self, seconds: f64) -> f64 {
+        self.bytes as f64 / seconds / 1e9
     }
 }
 
@@ -120,56 +168,45 @@ fn compare(output: &[f32], expected: &[f32]) -> Result<()> {
 }
 
 /// Measures every operation of every subject once a round, so that a change of the machine's pace
-/// meets all of them, until `duration` is over.
+/// meets all of them, until `duration` is over. `progress` is told the share that is done.
 pub fn interleaved(
     subjects: &[Box<dyn Subject + '_>],
     buffers: &Buffers,
     duration: Duration,
+    progress: impl Fn(f64),
 ) -> Result<Vec<Measurement>> {
     let start = Instant::now();
-    let mut rows: Vec<_> = subjects
+    let work: Vec<_> = subjects
         .iter()
-        .flat_map(|subject| {
-            Operation::ALL.map(|operation| Measurement {
-                place: subject.place(),
-                operation,
-                elements: buffers.len,
-                seconds: Vec::new(),
-            })
-        })
+        .flat_map(|subject| subject.operations().iter().map(move |&op| (subject, op)))
+        .collect();
+    let mut rows: Vec<_> = work
+        .iter()
+        .map(|(subject, operation)| Measurement::new(subject.place(), *operation, buffers.len))
         .collect();
     for round in 0..MAX_ROUNDS {
         if round >= MIN_ROUNDS && start.elapsed() >= duration {
             break;
         }
-        let operations = subjects
-            .iter()
-            .flat_map(|subject| Operation::ALL.map(|operation| (subject, operation)));
-        for (row, (subject, operation)) in rows.iter_mut().zip(operations) {
-            let all = subject.time(operation)?;
-            row.seconds.push(all.as_secs_f64() / buffers.pairs as f64);
+        for (row, (subject, operation)) in rows.iter_mut().zip(&work) {
+            row.push(subject.time(*operation)?, buffers.pairs);
         }
+        let of_time = start.elapsed().as_secs_f64() / duration.as_secs_f64();
+        let of_rounds = |rounds| (round + 1) as f64 / rounds as f64;
+        progress(
+            of_time
+                .min(of_rounds(MIN_ROUNDS))
+                .max(of_rounds(MAX_ROUNDS)),
+        );
     }
     Ok(rows)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::cell::Cell;
 
-    #[test]
-    fn quantiles_are_of_the_sorted_times() {
-        let row = Measurement {
-            place: Place::Gpu,
-            operation: Operation::Forward,
-            elements: 1_000_000,
-            seconds: vec![5.0, 1.0, 4.0, 2.0, 3.0],
-        };
-        assert_eq!(row.quantile(0.0), 1.0);
-        assert_eq!(row.median(), 3.0);
-        assert_eq!(row.quantile(0.9), 5.0);
-        assert_eq!(row.useful_bytes_per_second(), 8e6 / 3.0);
-    }
+    use super::*;
 
     /// A subject that copies, whatever it is asked for.
     struct Copier;
@@ -179,8 +216,11 @@ mod tests {
             Place::Gpu
         }
 
-        fn time(&self, _: Operation) -> Result<Duration> {
-            Ok(Duration::from_secs(8))
+        fn time(&self, operation: Operation) -> Result<Time> {
+            Ok(Time {
+                wall: Duration::from_secs(8),
+                gpu: (operation == Operation::Copy).then_some(Duration::from_secs(4)),
+            })
         }
 
         fn first_output(&self) -> Result<Vec<f32>> {
@@ -205,9 +245,19 @@ mod tests {
             pairs: 4,
             cache_bytes: 0,
         };
-        let rows = interleaved(&subjects, &buffers, Duration::ZERO)?;
-        assert_eq!(rows.len(), Operation::ALL.len());
-        assert_eq!(rows[0].seconds, [2.0; MIN_ROUNDS]);
+        let done = Cell::new(0.0);
+        let rows = interleaved(&subjects, &buffers, Duration::ZERO, |share| {
+            assert!(share > done.replace(share));
+        })?;
+        assert_eq!(done.get(), 1.0);
+        let [forward, _, _, copy] = &rows[..] else {
+            panic!("not one row an operation: {rows:?}");
+        };
+        let of_each_round = |seconds| Samples::from_iter([seconds; MIN_ROUNDS]);
+        assert_eq!(forward.wall_seconds, of_each_round(2.0));
+        assert_eq!(forward.gpu_seconds, None);
+        assert_eq!(copy.gpu_seconds, Some(of_each_round(1.0)));
+        assert_eq!(copy.gigabytes_per_second(2.0), 12e-9);
         Ok(())
     }
 }

@@ -2,11 +2,19 @@
 
 mod buffers;
 mod cpu;
+mod csv;
 mod gpu;
 mod measure;
+mod plot;
+mod progress;
+mod rand_loop;
+mod record;
+mod recording;
 mod report;
+mod samples;
+mod timestamps;
 
-use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -14,10 +22,16 @@ use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
 
 use crate::engine::{Engine, EngineArgs, Gpu};
 use crate::number;
+use crate::output::Output;
 use buffers::Buffers;
 use cpu::{CpuBench, CpuTensors};
 use gpu::GpuBench;
 use measure::{Measurement, Operation, Subject};
+use progress::Progress;
+use rand_loop::RandLoop;
+use record::Record;
+
+const FILES: &str = "Files; `-` is standard output, in place of the tables";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -27,7 +41,7 @@ pub struct Args {
         value_name = "N,…",
         value_delimiter = ',',
         value_parser = number::integer::<usize>,
-        default_value = "65536,1048576,16777216"
+        default_value = "4096,65536,1048576,16777216"
     )]
     sizes: Vec<usize>,
     /// Probability of dropping an element
@@ -42,6 +56,15 @@ pub struct Args {
     /// How long each size is measured; five rounds are made in any case
     #[arg(long, value_name = "S", value_parser = number::integer::<u64>, default_value = "10")]
     seconds: u64,
+    /// Write the record of the run, every single time included
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
+    json: Option<PathBuf>,
+    /// Write a row for each measurement of a tensor
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
+    csv: Option<PathBuf>,
+    /// Draw throughput over size as SVG
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
+    plot: Option<PathBuf>,
 }
 
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
@@ -54,19 +77,70 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         Engine::Gpu(gpu) => Some(&**gpu),
         Engine::Cpu => None,
     };
+    let files = args.files()?;
     // Neither the time nor the share of kept elements depends on the key.
     let call = DropoutCall::new(args.p, MaskKey::layer_step(42, 3, 7));
-    let pools = cpu::thread_pools()?;
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", report::preamble(gpu, &call))?;
-    for &len in &args.sizes {
-        let buffers = Buffers::plan(len, gpu)?;
-        let measurements = measure_size(gpu, &pools, &buffers, call, args.seconds)
-            .with_context(|| format!("at {len} elements"))?;
-        writeln!(stdout, "\n{}", report::size(&buffers, &measurements))?;
+    let record = measure(args, gpu, &call)?;
+    for (mut output, write) in files {
+        write(&record, &mut output)?;
+        output.finish()?;
     }
-    writeln!(stdout, "\n{}", report::LEGEND)?;
     Ok(())
+}
+
+/// Writes a record in one of its forms.
+type Writer = fn(&Record, &mut Output) -> Result<()>;
+
+impl Args {
+    fn forms(&self) -> impl Iterator<Item = (&Path, Writer)> {
+        let forms: [(&Option<PathBuf>, Writer); 3] = [
+            (&self.json, Record::write_json),
+            (&self.csv, csv::write),
+            (&self.plot, plot::write),
+        ];
+        forms
+            .into_iter()
+            .filter_map(|(path, write)| Some((path.as_deref()?, write)))
+    }
+
+    /// Opened before anything is measured: to learn of a wrong path minutes later is too late.
+    fn files(&self) -> Result<Vec<(Output, Writer)>> {
+        self.forms()
+            .map(|(path, write)| Ok((Output::create(path)?, write)))
+            .collect()
+    }
+
+    fn has_tables(&self) -> bool {
+        self.forms().all(|(path, _)| path != Path::new("-"))
+    }
+}
+
+/// Measures everything, and prints each table when it is complete.
+fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record> {
+    let pools = cpu::thread_pools()?;
+    let mut record = Record::new(gpu, call)?;
+    let progress = Progress::new(args.sizes.len(), args.has_tables())?;
+    progress.print(&report::preamble(&record))?;
+    for (index, &len) in args.sizes.iter().enumerate() {
+        progress.say(format!("{len} elements"));
+        let buffers = Buffers::plan(len, gpu)?;
+        let duration = Duration::from_secs(args.seconds);
+        let measurements = measure_size(gpu, &pools, &buffers, call, duration, |share| {
+            progress.set(index, share);
+        })
+        .with_context(|| format!("at {len} elements"))?;
+        let table = report::size(record.adapter.as_ref(), &buffers, &measurements);
+        progress.print(&format!("\n{table}"))?;
+        record.measurements.extend(measurements);
+    }
+    if let Some(gpu) = gpu {
+        progress.say("recording".to_owned());
+        record.recording = recording::measure(gpu, call)?;
+        let table = report::recording(record.adapter.as_ref(), &record.recording);
+        progress.print(&format!("\n{table}"))?;
+    }
+    progress.print(&format!("\n{}", report::LEGEND))?;
+    Ok(record)
 }
 
 /// One size: verified on every subject, then measured.
@@ -74,23 +148,26 @@ fn measure_size(
     gpu: Option<&Gpu>,
     pools: &[rayon::ThreadPool],
     buffers: &Buffers,
-    call: DropoutCall,
-    seconds: u64,
+    call: &DropoutCall,
+    duration: Duration,
+    progress: impl Fn(f64),
 ) -> Result<Vec<Measurement>> {
     let input = buffers::random_input(buffers.len)?;
     let tensors = CpuTensors::new(buffers, &input)?;
     let mut subjects: Vec<Box<dyn Subject + '_>> = Vec::new();
     if let Some(gpu) = gpu {
-        subjects.push(Box::new(GpuBench::new(gpu, buffers, &input, call)?));
+        subjects.push(Box::new(GpuBench::new(gpu, buffers, &input, *call)?));
     }
     for pool in pools {
-        subjects.push(Box::new(CpuBench::new(pool, &tensors, call)));
+        subjects.push(Box::new(CpuBench::new(pool, &tensors, *call)));
     }
     for operation in Operation::ALL {
-        let expected = cpu::expected(operation, &input, &call)?;
+        let expected = cpu::expected(operation, &input, call)?;
         for subject in &subjects {
             measure::verify(&**subject, operation, &expected)?;
         }
     }
-    measure::interleaved(&subjects, buffers, Duration::from_secs(seconds))
+    // Has a mask of its own, and checks itself.
+    subjects.push(Box::new(RandLoop::new(&pools[0], &tensors, &input, call)?));
+    measure::interleaved(&subjects, buffers, duration, progress)
 }

@@ -1,59 +1,81 @@
 //! Measurements as text.
 
 use comfy_table::{CellAlignment, Table, presets};
-use wgpu_dropout::DropoutCall;
 
 use super::buffers::Buffers;
 use super::measure::{Measurement, Operation, Place};
-use crate::adapters;
-use crate::engine::Gpu;
+use super::record::{Adapter, Record};
+use super::recording::{DISPATCHES, Recording, Way};
 
 /// What the columns mean.
 pub const LEGEND: &str = "\
-Times are of one tensor; on the GPU from submission to completion, uploads and recording excluded.
-GB/s: 8 bytes an element, each read once and written once, over the median.
-x copy: time over that of a copy of the same bytes in the same place: the copy kernel on the GPU,
-memcpy by as many threads on the CPU. 1.00 is the best there can be.
+Times are of one tensor. wall: median with p10 and p90; on the GPU from submission to completion,
+uploads and recording excluded. GPU: median of the compute pass by the adapter's timestamps; empty
+where it has none.
+GB/s: 8 bytes an element, each read once and written once, over the wall's median.
+x copy: wall time over that of a copy of the same bytes in the same place: the copy kernel on the
+GPU, memcpy by as many threads on the CPU. 1.00 is the best there can be.
 x GPU: speed over that of the same operation on the GPU.
+rand loop: a plain loop over rand's SmallRng that scales or drops, without this library.
 A run goes through buffers of twice the largest cache, but no more than 1 GiB or 4096 pairs.
 Outputs were checked to the bit before anything was timed.";
 
 /// What is measured, above all tables.
-pub fn preamble(gpu: Option<&Gpu>, call: &DropoutCall) -> String {
-    let gpu = match gpu {
-        Some(gpu) if gpu.is_software() => format!(
-            "GPU: {}, a SOFTWARE adapter: it runs on the CPU, and its times say nothing about a GPU",
-            adapters::label(&gpu.info)
+pub fn preamble(record: &Record) -> String {
+    let gpu = match &record.adapter {
+        Some(adapter) if adapter.software => format!(
+            "{}: it runs on the CPU, and its times say nothing about a GPU",
+            adapter.title()
         ),
-        Some(gpu) => format!("GPU: {}", adapters::label(&gpu.info)),
-        None => "GPU: none (--engine cpu)".to_owned(),
+        Some(adapter) => adapter.title(),
+        None => "none (--engine cpu)".to_owned(),
     };
-    format!("{gpu}\ncall: {call}")
+    format!("GPU: {gpu}\ncall: {}", record.call)
 }
 
 /// The table of one size, below a line about its buffers.
-pub fn size(buffers: &Buffers, measurements: &[Measurement]) -> String {
+pub fn size(adapter: Option<&Adapter>, buffers: &Buffers, measurements: &[Measurement]) -> String {
+    let cache = mebibytes(buffers.cache_bytes);
+    let caches = if buffers.fit_the_cache() {
+        format!("which caches of up to {cache} may hold")
+    } else {
+        format!("beyond caches of up to {cache}")
+    };
     format!(
-        "{}\n{}",
-        buffers_line(buffers, measurements),
+        "{} elements{}\n{} rounds over {} x (input + output) = {}, {caches}\n{}",
+        buffers.len,
+        on(adapter),
+        measurements.first().map_or(0, |row| row.wall_seconds.len()),
+        buffers.pairs,
+        mebibytes(buffers.bytes()),
         table(measurements)
     )
 }
 
-fn buffers_line(buffers: &Buffers, measurements: &[Measurement]) -> String {
-    let caches = if buffers.fit_the_cache() {
-        "which the caches may hold"
-    } else {
-        "beyond the caches"
-    };
+/// What recording costs.
+pub fn recording(adapter: Option<&Adapter>, recording: &[Recording]) -> String {
+    let by_hand = recording.iter().find(|row| row.way == Way::ByHand);
+    let by_hand = by_hand.map(|row| row.seconds.median());
+    let rows = recording.iter().map(|row| {
+        vec![
+            row.way.to_string(),
+            time(row.seconds.median()),
+            time(row.seconds.quantile(0.1)),
+            time(row.seconds.quantile(0.9)),
+            ratio(by_hand.map(|by_hand| row.seconds.median() / by_hand)),
+        ]
+    });
     format!(
-        "{} elements, {} rounds over {} x (input + output) = {}, {caches} of up to {}",
-        buffers.len,
-        measurements.first().map_or(0, |row| row.seconds.len()),
-        buffers.pairs,
-        mebibytes(buffers.bytes()),
-        mebibytes(buffers.cache_bytes),
+        "CPU time to record a dispatch{}: {DISPATCHES} in a pass, encoder and finish included, \
+         nothing submitted\n{}",
+        on(adapter),
+        aligned(["recorded", "median", "p10", "p90", "x by hand"], rows, 1)
     )
+}
+
+/// Every table names its adapter.
+fn on(adapter: Option<&Adapter>) -> String {
+    adapter.map_or(String::new(), |adapter| format!(" on {}", adapter.title()))
 }
 
 fn table(measurements: &[Measurement]) -> String {
@@ -61,45 +83,66 @@ fn table(measurements: &[Measurement]) -> String {
         measurements
             .iter()
             .find(|row| row.place == place && row.operation == operation)
-            .map(Measurement::median)
+            .map(|row| row.wall_seconds.median())
     };
-    let ratio = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.2}"));
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
+    let heads = [
         "where",
         "operation",
-        "median",
+        "wall",
         "p10",
         "p90",
+        "GPU",
         "GB/s",
         "x copy",
         "x GPU",
-    ]);
-    for row in measurements {
-        let copy = median_of(row.place, Operation::Copy);
-        let gpu = median_of(Place::Gpu, row.operation);
-        table.add_row([
+    ];
+    let rows = measurements.iter().map(|row| {
+        let median = row.wall_seconds.median();
+        let copy = median_of(row.place.ceiling(), Operation::Copy);
+        let on_gpu = median_of(Place::Gpu, row.operation);
+        let by_timestamps = row.gpu_seconds.as_ref();
+        vec![
             row.place.to_string(),
             row.operation.to_string(),
-            time(row.median()),
-            time(row.quantile(0.1)),
-            time(row.quantile(0.9)),
-            format!("{:.2}", row.useful_bytes_per_second() / 1e9),
-            ratio(copy.map(|copy| row.median() / copy)),
-            ratio(gpu.map(|gpu| gpu / row.median())),
-        ]);
-    }
+            time(median),
+            time(row.wall_seconds.quantile(0.1)),
+            time(row.wall_seconds.quantile(0.9)),
+            by_timestamps.map_or(String::new(), |seconds| time(seconds.median())),
+            format!("{:.2}", row.gigabytes_per_second(median)),
+            ratio(copy.map(|copy| median / copy)),
+            ratio(on_gpu.map(|on_gpu| on_gpu / median)),
+        ]
+    });
+    aligned(heads, rows, 2)
+}
+
+/// A table whose first `names` columns are text and the others numbers.
+fn aligned<const N: usize>(
+    heads: [&str; N],
+    rows: impl Iterator<Item = Vec<String>>,
+    names: usize,
+) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(heads)
+        .add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        if index >= 2 {
+        if index >= names {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.trim_fmt()
 }
 
+fn ratio(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| format!("{value:.2}"))
+}
+
 fn time(seconds: f64) -> String {
     match seconds {
+        s if s < 1e-5 => format!("{:.2} us", s * 1e6),
         s if s < 1e-3 => format!("{:.1} us", s * 1e6),
         s if s < 1.0 => format!("{:.2} ms", s * 1e3),
         s => format!("{s:.3} s"),

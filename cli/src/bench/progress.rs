@@ -1,0 +1,52 @@
+//! A bar on the terminal; indicatif hides it where standard error is none.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Steps of the bar a size.
+const STEPS: u64 = 100;
+
+/// How far the sizes are.
+pub struct Progress {
+    bar: ProgressBar,
+    has_tables: bool,
+}
+
+impl Progress {
+    /// Tables are printed unless standard output has another use.
+    pub fn new(sizes: usize, has_tables: bool) -> Result<Self> {
+        let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}")?;
+        let bar = ProgressBar::new(STEPS * sizes as u64).with_style(style);
+        Ok(Self { bar, has_tables })
+    }
+
+    /// What comes next.
+    pub fn say(&self, message: String) {
+        self.bar.set_message(message);
+        self.bar.tick();
+    }
+
+    /// `share` of the size after the first `sizes`.
+    pub fn set(&self, sizes: usize, share: f64) {
+        let of_size = (STEPS as f64 * share) as u64;
+        self.bar.set_position(STEPS * sizes as u64 + of_size);
+    }
+
+    /// Prints results above the bar, on standard output.
+    pub fn print(&self, text: &str) -> Result<()> {
+        if !self.has_tables {
+            return Ok(());
+        }
+        self.bar.suspend(|| writeln!(io::stdout(), "{text}"))?;
+        Ok(())
+    }
+}
+
+/// The results stay, the bar goes.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

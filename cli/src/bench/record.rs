@@ -1,0 +1,158 @@
+//! A run as data: what was measured, and on what.
+
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::process::Command;
+use std::thread;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use serde::Serialize;
+use wgpu_dropout::DropoutCall;
+
+use super::measure::Measurement;
+use super::recording::Recording;
+use crate::adapters;
+use crate::engine::Gpu;
+use crate::output::Output;
+
+/// Of the JSON; another one where a reader of this one would go wrong.
+const VERSION: u32 = 1;
+
+/// Everything that a run finds out.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    version: u32,
+    /// Of the start, in UTC.
+    date: String,
+    library: Library,
+    machine: Machine,
+    /// `None` if only the CPU was measured.
+    pub adapter: Option<Adapter>,
+    /// As the library prints it.
+    pub call: String,
+    pub measurements: Vec<Measurement>,
+    pub recording: Vec<Recording>,
+}
+
+#[derive(Debug, Serialize)]
+struct Library {
+    version: &'static str,
+    commit: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Machine {
+    os: &'static str,
+    architecture: &'static str,
+    cpu: Option<String>,
+    threads: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Adapter {
+    backend: String,
+    name: String,
+    device_type: &'static str,
+    /// Whether it runs on the CPU.
+    pub software: bool,
+    driver: String,
+    driver_info: String,
+    /// Those that were in use.
+    features: Vec<&'static str>,
+}
+
+impl Record {
+    /// Before anything is measured.
+    pub fn new(gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Self> {
+        Ok(Self {
+            version: VERSION,
+            date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            library: Library {
+                // All packages of the workspace have one version.
+                version: env!("CARGO_PKG_VERSION"),
+                commit: commit(),
+            },
+            machine: Machine {
+                os: env::consts::OS,
+                architecture: env::consts::ARCH,
+                cpu: cpu_model(),
+                threads: thread::available_parallelism()?.get(),
+            },
+            adapter: gpu.map(Adapter::new),
+            call: call.to_string(),
+            measurements: Vec::new(),
+            recording: Vec::new(),
+        })
+    }
+
+    pub fn write_json(&self, output: &mut Output) -> Result<()> {
+        serde_json::to_writer_pretty(&mut *output, self)?;
+        Ok(writeln!(output)?)
+    }
+}
+
+impl Adapter {
+    fn new(gpu: &Gpu) -> Self {
+        let info = &gpu.info;
+        Self {
+            backend: info.backend.to_string(),
+            name: info.name.clone(),
+            device_type: adapters::type_name(info.device_type),
+            software: gpu.is_software(),
+            driver: info.driver.clone(),
+            driver_info: info.driver_info.clone(),
+            features: adapters::feature_names(gpu.device.features()),
+        }
+    }
+
+    /// For the head of a table or a plot: `vulkan/llvmpipe, a SOFTWARE adapter`.
+    pub fn title(&self) -> String {
+        let software = if self.software {
+            ", a SOFTWARE adapter"
+        } else {
+            ""
+        };
+        format!("{}/{}{software}", self.backend, self.name)
+    }
+}
+
+/// The commit that cargo has just built this program from. Started in any other way, the program
+/// cannot tell.
+fn commit() -> Option<String> {
+    if env::var("CARGO_PKG_NAME").ok()? != env!("CARGO_PKG_NAME") {
+        return None;
+    }
+    let package = env::var_os("CARGO_MANIFEST_DIR")?;
+    first_line(Command::new("git").arg("-C").arg(package).args([
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--exclude=*",
+        "--dirty=, changed",
+    ]))
+}
+
+/// As Linux, macOS or Windows tells it.
+fn cpu_model() -> Option<String> {
+    let linux = || {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").ok()?;
+        let mut fields = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        let (_, model) = fields.find(|(name, _)| name.trim() == "model name")?;
+        Some(model.trim().to_owned())
+    };
+    let mac = || first_line(Command::new("sysctl").args(["-n", "machdep.cpu.brand_string"]));
+    let windows = || env::var("PROCESSOR_IDENTIFIER").ok();
+    linux().or_else(mac).or_else(windows)
+}
+
+/// Of a program's output, if there is the program and it succeeds.
+fn first_line(command: &mut Command) -> Option<String> {
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().next().map(str::to_owned)
+}
