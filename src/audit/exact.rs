@@ -319,7 +319,7 @@ pub(super) async fn in_place(subject: &impl Subject) -> Checked {
 pub(super) async fn variants(subject: &impl Subject, feature: wgpu::Features) -> Checked {
     if !subject.features().contains(feature) {
         return Ok(Outcome::NotApplicable {
-            reason: format!("the device has no {feature:?}"),
+            reason: format!("the device has no {feature}"),
         });
     }
     let mut runs = 0;

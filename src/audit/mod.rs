@@ -58,6 +58,9 @@ pub const CHECKS: [(&str, &str); 12] = [
     ),
 ];
 
+/// The [mask hash](AuditReport::mask_hash) of a right device, for version 1 of the contract.
+pub const MASK_HASH: u64 = 0xa086_d68c_9cf1_f04c;
+
 /// What became of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,17 +98,16 @@ pub struct Check {
 pub struct AuditReport {
     /// One for each of [`CHECKS`].
     pub checks: Vec<Check>,
-    /// FNV-1a over a fixed set of masks that the device made: the same on every right device for
-    /// one version of the contract. `None` if it could not make them.
+    /// FNV-1a over a fixed set of masks that the device made: [`MASK_HASH`] on every right device.
+    /// `None` if it could not make them.
     pub mask_hash: Option<u64>,
 }
 
 impl AuditReport {
-    /// Whether no check failed.
+    /// Whether no check failed and the mask hash is right.
     pub fn passed(&self) -> bool {
-        self.checks
-            .iter()
-            .all(|check| !matches!(check.outcome, Outcome::Failed { .. }))
+        let failed = |check: &Check| matches!(check.outcome, Outcome::Failed { .. });
+        self.mask_hash == Some(MASK_HASH) && !self.checks.iter().any(failed)
     }
 }
 
@@ -121,8 +123,12 @@ impl fmt::Display for AuditReport {
             }
         }
         match self.mask_hash {
-            Some(hash) => write!(f, "mask hash {hash:016x}"),
-            None => write!(f, "no mask hash"),
+            Some(MASK_HASH) => write!(f, "passed  mask hash: {MASK_HASH:016x}"),
+            Some(hash) => write!(
+                f,
+                "FAILED  mask hash: expected {MASK_HASH:016x}; got {hash:016x}"
+            ),
+            None => write!(f, "FAILED  mask hash: expected {MASK_HASH:016x}; got none"),
         }
     }
 }

@@ -161,8 +161,17 @@ fn a_right_subject_passes_and_has_the_contract_s_mask_hash() {
     assert_eq!(report.mask_hash, Some(MASK_HASH), "{report}");
 }
 
-/// Of contract version 1: a changed hash is a changed mask.
-const MASK_HASH: u64 = 0xa086_d68c_9cf1_f04c;
+#[test]
+fn a_wrong_or_missing_mask_hash_is_a_failure() {
+    for mask_hash in [None, Some(MASK_HASH ^ 1)] {
+        let report = AuditReport {
+            checks: Vec::new(),
+            mask_hash,
+        };
+        assert!(!report.passed());
+        assert!(report.to_string().starts_with("FAILED  mask hash"));
+    }
+}
 
 #[test]
 fn each_fault_is_named() {
