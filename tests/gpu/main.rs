@@ -7,6 +7,7 @@
 mod common;
 
 mod adapters;
+mod audit;
 mod backward;
 mod battery;
 mod blocking;
@@ -44,6 +45,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("paths", paths::CASES),
     ("passes", passes::CASES),
     ("blocking", blocking::CASES),
+    ("audit", audit::CASES),
     ("random", random::CASES),
     ("negative", negative::CASES),
 ];
