@@ -92,6 +92,16 @@ pub fn find(wish: &Wish) -> Result<Adapter> {
     }
 }
 
+/// Every adapter that may be taken.
+pub fn find_all(wish: &Wish) -> Result<Vec<Adapter>> {
+    let mut adapters = enumerate(wish.backends());
+    adapters.retain(|adapter| wish.admits(&adapter.get_info()));
+    if adapters.is_empty() {
+        return Err(no_match(wish));
+    }
+    Ok(adapters)
+}
+
 /// `adapters`: the table and the choice.
 pub fn run(engine: &EngineArgs) -> Result<()> {
     let wish = engine.wish();

@@ -49,10 +49,26 @@ impl EngineArgs {
         Wish::new(self.adapter.as_deref())
     }
 
+    /// The adapter that is asked for, or all that could be.
+    pub fn adapters(&self, all: bool) -> Result<Vec<wgpu::Adapter>> {
+        ensure!(
+            self.engine == EngineKind::Gpu,
+            "this is for adapters, and --engine cpu has none: leave it out"
+        );
+        if all {
+            adapters::find_all(&self.wish())
+        } else {
+            Ok(vec![adapters::find(&self.wish())?])
+        }
+    }
+
     /// Opens what was chosen.
     pub fn open(&self) -> Result<Engine> {
         match self.engine {
-            EngineKind::Gpu => Ok(Engine::Gpu(Box::new(Gpu::open(&self.wish())?))),
+            EngineKind::Gpu => {
+                let adapter = adapters::find(&self.wish())?;
+                Ok(Engine::Gpu(Box::new(Gpu::open(&adapter)?)))
+            }
             EngineKind::Cpu => {
                 ensure!(
                     self.adapter.is_none(),
@@ -70,8 +86,8 @@ impl Gpu {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
-    fn open(wish: &Wish) -> Result<Self> {
-        let adapter = adapters::find(wish)?;
+    /// A device with all that the library uses of what the adapter has.
+    pub fn open(adapter: &wgpu::Adapter) -> Result<Self> {
         let info = adapter.get_info();
         // The library uses the first two, the benchmark the third.
         let features = wgpu::Features::SHADER_INT64

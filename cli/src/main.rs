@@ -10,6 +10,7 @@ mod mask;
 mod npy;
 mod number;
 mod output;
+mod verify;
 mod words;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Mask(mask::Args),
     /// Write Philox4x32 blocks of consecutive counters
     Words(words::Args),
+    /// Check whether an adapter computes dropout right, to the bit
+    Verify(verify::Args),
     /// Measure dropout on the GPU and the CPU, beside a copy
     Bench(bench::Args),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Apply(args) => apply::run(args, &cli.engine),
         Command::Mask(args) => mask::run(args, &cli.engine),
         Command::Words(args) => words::run(args, &cli.engine),
+        Command::Verify(args) => verify::run(args, &cli.engine),
         Command::Bench(args) => bench::run(args, &cli.engine),
     };
     exit_code(result)

@@ -7,7 +7,7 @@ use crate::command::{assert_fails, assert_success, binary, cpu, run, word};
 use crate::compare::assert_same;
 
 /// The labels of the machine's adapters; none is a failure where REQUIRE_GPU is set.
-fn adapters() -> Vec<String> {
+pub fn adapters() -> Vec<String> {
     let output = run("adapters");
     let listing = String::from_utf8(output.stdout.clone()).unwrap();
     let labels: Vec<_> = listing

@@ -8,4 +8,5 @@ mod compare;
 mod gpu;
 mod mask;
 mod vectors;
+mod verify;
 mod words;

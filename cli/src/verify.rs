@@ -1,0 +1,452 @@
+//! `verify`: the library's audit of adapters, as tables and as JSON for a bug report.
+
+use std::env::consts::{ARCH, OS};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use wgpu::{Adapter, AdapterInfo};
+use wgpu_dropout::audit::{self, AuditReport, CHECKS, MASK_HASH, Outcome};
+use wgpu_dropout::mask::MASK_VERSION;
+
+use crate::adapters;
+use crate::engine::{EngineArgs, Gpu};
+use crate::output::Output;
+
+/// Columns of a terminal that tables are made for.
+const WIDTH: u16 = 100;
+/// Of the JSON; another one where a reader of this one would go wrong.
+const JSON_VERSION: u32 = 1;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Verify every adapter that could be taken, one after the other
+    #[arg(long)]
+    all: bool,
+    /// Write the results as JSON, for a bug report; `-` is standard output, in place of the tables
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// An adapter and what its audit found.
+struct Audited {
+    info: AdapterInfo,
+    /// Or why there was no device to audit.
+    report: Result<AuditReport, String>,
+}
+
+pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
+    let adapters = engine.adapters(args.all)?;
+    // Opened first: a file that cannot be written is an error before the work, not after it.
+    let json = args.json.as_deref().map(Output::create).transpose()?;
+    let style = ProgressStyle::with_template("{bar:40} {pos:>3} of {len} checks  {msg}")?;
+    let bar = ProgressBar::new((adapters.len() * CHECKS.len()) as u64).with_style(style);
+    let audits: Vec<_> = adapters
+        .iter()
+        .map(|adapter| Audited::new(adapter, &bar))
+        .collect();
+    bar.finish_and_clear();
+
+    if args.json.as_deref() != Some(Path::new("-")) {
+        write!(io::stdout(), "{}", text(&audits))?;
+    }
+    if let Some(mut json) = json {
+        serde_json::to_writer_pretty(&mut json, &Record::new(&audits))?;
+        writeln!(json)?;
+        json.finish()?;
+    }
+    verdict(&audits)
+}
+
+impl Audited {
+    fn new(adapter: &Adapter, bar: &ProgressBar) -> Self {
+        let info = adapter.get_info();
+        bar.set_message(adapters::label(&info));
+        let end = bar.position() + CHECKS.len() as u64;
+        let report = Gpu::open(adapter)
+            .map(|gpu| pollster::block_on(audit::audit(&gpu.device, &gpu.queue, |_| bar.inc(1))))
+            .map_err(|error| format!("{error:#}"));
+        bar.set_position(end);
+        Self { info, report }
+    }
+
+    fn passed(&self) -> bool {
+        self.report.as_ref().is_ok_and(AuditReport::passed)
+    }
+
+    /// One for each of [`CHECKS`]; none without a device.
+    fn checks(&self) -> &[audit::Check] {
+        self.report.as_ref().map_or(&[], |report| &report.checks)
+    }
+
+    /// What the mask hash should be and is, where it is wrong.
+    fn wrong_hash(&self) -> Option<(String, String)> {
+        let hash = self.report.as_ref().ok()?.mask_hash;
+        let got = hash.map_or("none".to_owned(), hex);
+        (hash != Some(MASK_HASH)).then(|| (hex(MASK_HASH), got))
+    }
+}
+
+fn hex(hash: u64) -> String {
+    format!("{hash:016x}")
+}
+
+/// A word and what stands behind it.
+fn describe(outcome: &Outcome) -> (&'static str, String) {
+    match outcome {
+        Outcome::Passed { figure } => ("ok", figure.clone()),
+        Outcome::Failed { expected, got } => ("FAILED", difference(expected, got)),
+        Outcome::NotApplicable { reason } => ("n/a", reason.clone()),
+        other => ("?", format!("{other:?}")),
+    }
+}
+
+fn difference(expected: &str, got: &str) -> String {
+    format!("expected {expected}\ngot {got}")
+}
+
+/// An error that has everything that is wrong.
+fn verdict(audits: &[Audited]) -> Result<()> {
+    let mut wrong = String::new();
+    for audited in audits {
+        let label = adapters::label(&audited.info);
+        if let Err(error) = &audited.report {
+            write!(wrong, "\n{label}: {error}")?;
+        }
+        for check in audited.checks() {
+            if let Outcome::Failed { expected, got } = &check.outcome {
+                let name = check.name;
+                write!(wrong, "\n{label}: {name}: expected {expected}; got {got}")?;
+            }
+        }
+        if let Some((expected, got)) = audited.wrong_hash() {
+            write!(
+                wrong,
+                "\n{label}: mask hash: expected {expected}; got {got}"
+            )?;
+        }
+    }
+    if !wrong.is_empty() {
+        let failed = audits.iter().filter(|audited| !audited.passed()).count();
+        bail!("{failed} of {} adapters failed:{wrong}", audits.len());
+    }
+    Ok(())
+}
+
+/// Everything for standard output: adapters against checks, then the figures of each adapter.
+fn text(audits: &[Audited]) -> String {
+    let mut text = format!("{}\n", matrix(audits).trim_fmt());
+    for audited in audits {
+        let _ = write!(text, "\n{}", details(audited));
+    }
+    let right = audits.iter().filter(|a| a.passed()).count();
+    let _ = writeln!(
+        text,
+        "\n{right} of {} adapters passed. Mask hash of contract version {MASK_VERSION}: {}",
+        audits.len(),
+        hex(MASK_HASH),
+    );
+    text
+}
+
+fn new_table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH);
+    table
+}
+
+fn matrix(audits: &[Audited]) -> Table {
+    let mut table = new_table();
+    let numbers = (1..=CHECKS.len()).map(|number| number.to_string());
+    table.set_header(["adapter".to_owned()].into_iter().chain(numbers));
+    for audited in audits {
+        let words: Vec<_> = match &audited.report {
+            Ok(report) => report
+                .checks
+                .iter()
+                .map(|c| describe(&c.outcome).0)
+                .collect(),
+            Err(_) => vec!["-"; CHECKS.len()],
+        };
+        let label = [adapters::label(&audited.info)];
+        table.add_row(
+            label
+                .into_iter()
+                .chain(words.into_iter().map(str::to_owned)),
+        );
+    }
+    pad(&mut table);
+    table
+}
+
+fn details(audited: &Audited) -> String {
+    let info = &audited.info;
+    let driver = format!("{} {}", info.driver, info.driver_info);
+    let head = format!(
+        "{}: {}, {}",
+        adapters::label(info),
+        adapters::type_name(info.device_type),
+        driver.trim(),
+    );
+    let report = match &audited.report {
+        Ok(report) => report,
+        Err(error) => return format!("{head}\nFAILED: {error}\n"),
+    };
+    let mut table = new_table();
+    for (check, number) in report.checks.iter().zip(1..) {
+        let (word, figure) = describe(&check.outcome);
+        table.add_row([&number.to_string(), check.name, word, &figure]);
+    }
+    let (word, figure) = match audited.wrong_hash() {
+        Some((expected, got)) => ("FAILED", difference(&expected, &got)),
+        None => ("ok", hex(MASK_HASH)),
+    };
+    table.add_row(["", "mask hash", word, &figure]);
+    pad(&mut table);
+    if let Some(column) = table.column_mut(0) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("{head}\n{}\n", table.trim_fmt())
+}
+
+fn pad(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+}
+
+/// The results as data.
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    version: u32,
+    command: &'static str,
+    library: &'static str,
+    contract: u32,
+    os: &'static str,
+    architecture: &'static str,
+    passed: bool,
+    mask_hash_of_contract: String,
+    adapters: Vec<RecordedAdapter<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RecordedAdapter<'a> {
+    backend: &'static str,
+    name: &'a str,
+    device_type: &'static str,
+    driver: &'a str,
+    driver_info: &'a str,
+    /// PCI numbers, 0 where the backend has none.
+    vendor_id: u32,
+    device_id: u32,
+    passed: bool,
+    mask_hash: Option<String>,
+    /// Why no check could run.
+    error: Option<&'a str>,
+    checks: Vec<RecordedCheck<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RecordedCheck<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    outcome: RecordedOutcome<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum RecordedOutcome<'a> {
+    Passed { figure: &'a str },
+    Failed { expected: &'a str, got: &'a str },
+    NotApplicable { reason: &'a str },
+    Other,
+}
+
+impl<'a> Record<'a> {
+    fn new(audits: &'a [Audited]) -> Self {
+        Self {
+            version: JSON_VERSION,
+            command: "verify",
+            // All packages of the workspace have one version.
+            library: env!("CARGO_PKG_VERSION"),
+            contract: MASK_VERSION,
+            os: OS,
+            architecture: ARCH,
+            passed: audits.iter().all(Audited::passed),
+            mask_hash_of_contract: hex(MASK_HASH),
+            adapters: audits.iter().map(RecordedAdapter::new).collect(),
+        }
+    }
+}
+
+impl<'a> RecordedAdapter<'a> {
+    fn new(audited: &'a Audited) -> Self {
+        let Audited { info, report } = audited;
+        Self {
+            backend: info.backend.to_str(),
+            name: &info.name,
+            device_type: adapters::type_name(info.device_type),
+            driver: &info.driver,
+            driver_info: &info.driver_info,
+            vendor_id: info.vendor,
+            device_id: info.device,
+            passed: audited.passed(),
+            mask_hash: report.as_ref().ok().and_then(|r| r.mask_hash).map(hex),
+            error: report.as_ref().err().map(String::as_str),
+            checks: audited.checks().iter().map(RecordedCheck::new).collect(),
+        }
+    }
+}
+
+impl<'a> RecordedCheck<'a> {
+    fn new(check: &'a audit::Check) -> Self {
+        let outcome = match &check.outcome {
+            Outcome::Passed { figure } => RecordedOutcome::Passed { figure },
+            Outcome::Failed { expected, got } => RecordedOutcome::Failed { expected, got },
+            Outcome::NotApplicable { reason } => RecordedOutcome::NotApplicable { reason },
+            _ => RecordedOutcome::Other,
+        };
+        Self {
+            name: check.name,
+            outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wgpu::{Backend, DeviceType};
+
+    use super::*;
+
+    /// All checks passed but the first, which ended so.
+    fn audited(name: &str, first: Outcome) -> Audited {
+        let mut info = AdapterInfo::new(DeviceType::DiscreteGpu, Backend::Vulkan);
+        info.name = name.to_owned();
+        let figure = "1 vector".to_owned();
+        let mut checks: Vec<_> = CHECKS
+            .iter()
+            .map(|&(name, _)| audit::Check {
+                name,
+                outcome: Outcome::Passed {
+                    figure: figure.clone(),
+                },
+            })
+            .collect();
+        checks[0].outcome = first;
+        Audited {
+            info,
+            report: Ok(AuditReport {
+                checks,
+                mask_hash: Some(MASK_HASH),
+            }),
+        }
+    }
+
+    fn right() -> Audited {
+        let reason = "the device has none".to_owned();
+        audited("Right", Outcome::NotApplicable { reason })
+    }
+
+    fn wrong() -> Audited {
+        let (expected, got) = ("0x00000001 in element 5".to_owned(), "0x2".to_owned());
+        audited("Wrong", Outcome::Failed { expected, got })
+    }
+
+    fn without_hash() -> Audited {
+        let mut audited = right();
+        audited.report.as_mut().unwrap().mask_hash = None;
+        audited
+    }
+
+    fn not_opened() -> Audited {
+        let mut audited = right();
+        audited.report = Err("cannot open".to_owned());
+        audited
+    }
+
+    fn json(audits: &[Audited]) -> serde_json::Value {
+        serde_json::to_value(Record::new(audits)).unwrap()
+    }
+
+    #[test]
+    fn right_adapters_pass() {
+        let audits = [right(), right()];
+        assert!(verdict(&audits).is_ok());
+        let text = text(&audits);
+        assert!(!text.contains("FAILED"), "{text}");
+        assert!(text.contains("vulkan/Right  n/a  ok "), "{text}");
+        assert!(text.contains("2 of 2 adapters passed"), "{text}");
+        assert_eq!(json(&audits)["passed"], true);
+    }
+
+    #[test]
+    fn a_failed_check_is_in_every_form_with_what_was_expected_and_what_came() {
+        let audits = [right(), wrong()];
+        let message = verdict(&audits).unwrap_err().to_string();
+        let expected = "1 of 2 adapters failed:\n\
+            vulkan/Wrong: known answers: expected 0x00000001 in element 5; got 0x2";
+        assert_eq!(message, expected);
+
+        let text = text(&audits);
+        for part in [
+            "vulkan/Wrong  FAILED  ok ",
+            "known answers     FAILED  expected 0x00000001 in element 5\n",
+            "   got 0x2\n",
+            "1 of 2 adapters passed",
+        ] {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+
+        let json = json(&audits);
+        assert_eq!(json["passed"], false);
+        let [right, wrong] = [&json["adapters"][0], &json["adapters"][1]];
+        assert_eq!([&right["passed"], &wrong["passed"]], [true, false]);
+        let check = &wrong["checks"][0];
+        assert_eq!(check["name"], "known answers");
+        assert_eq!(check["outcome"], "failed");
+        assert_eq!(check["expected"], "0x00000001 in element 5");
+        assert_eq!(check["got"], "0x2");
+    }
+
+    #[test]
+    fn an_adapter_without_the_contract_s_hash_fails() {
+        let audits = [without_hash()];
+        let message = verdict(&audits).unwrap_err().to_string();
+        assert!(message.contains("mask hash: expected a086d68c9cf1f04c; got none"));
+        let text = text(&audits);
+        assert!(text.contains("mask hash         FAILED"), "{text}");
+        assert_eq!(
+            json(&audits)["adapters"][0]["mask_hash"],
+            serde_json::Value::Null
+        );
+    }
+
+    #[test]
+    fn an_adapter_that_does_not_open_fails() {
+        let audits = [not_opened()];
+        let message = verdict(&audits).unwrap_err().to_string();
+        assert!(message.contains("vulkan/Right: cannot open"), "{message}");
+        let text = text(&audits);
+        assert!(text.contains("FAILED: cannot open"), "{text}");
+        assert_eq!(json(&audits)["adapters"][0]["error"], "cannot open");
+        assert_eq!(json(&audits)["passed"], false);
+    }
+
+    #[test]
+    fn tables_fit_the_width_where_all_goes_well() {
+        let mut audits = [right()];
+        audits[0].info.name = "llvmpipe (LLVM 15.0.6, 256 bits)".to_owned();
+        let text = text(&audits);
+        for line in text.lines() {
+            assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `verify`, on every adapter.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::command::{assert_fails, assert_success, binary, run, word};
+use crate::gpu::adapters;
+
+/// Of the mask contract, version 1.
+const MASK_HASH: &str = "a086d68c9cf1f04c";
+
+fn label(adapter: &Value) -> String {
+    let text = |key: &str| adapter[key].as_str().unwrap().to_owned();
+    format!("{}/{}", text("backend"), text("name"))
+}
+
+#[test]
+fn one_adapter_has_a_row_figures_and_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("verify.json");
+    for adapter in adapters() {
+        let output = binary()
+            .args(["verify", "--json", word(&path), "--adapter", &adapter])
+            .output()
+            .unwrap();
+        assert_success(&output);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let row = text.lines().nth(1).unwrap();
+        assert!(row.starts_with(&format!("{adapter}  ok ")), "{text}");
+        for part in [
+            "known answers",
+            "33 vectors",
+            "1 of 1 adapters passed",
+            MASK_HASH,
+        ] {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+
+        let json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(json["version"], 1);
+        assert_eq!(json["contract"], 1);
+        assert_eq!(json["passed"], true);
+        let [audited] = &json["adapters"].as_array().unwrap()[..] else {
+            panic!("one adapter, not {json}");
+        };
+        assert_eq!(label(audited), adapter);
+        assert_eq!(audited["mask_hash"], MASK_HASH);
+        for check in audited["checks"].as_array().unwrap() {
+            let key = match check["outcome"].as_str().unwrap() {
+                "passed" => "figure",
+                "not_applicable" => "reason",
+                other => panic!("{other}: {check}"),
+            };
+            assert!(check[key].is_string(), "{check}");
+        }
+    }
+}
+
+#[test]
+fn all_adapters_are_those_of_the_listing_and_json_may_take_the_tables_place() {
+    let labels = adapters();
+    if labels.is_empty() {
+        return;
+    }
+    let output = run("verify --all --json -");
+    assert_success(&output);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let audited: Vec<_> = json["adapters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(label)
+        .collect();
+    assert_eq!(audited, labels);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused() {
+    let output = run("verify --engine cpu");
+    assert_fails(&output, 1, &["--engine cpu"]);
+    let output = run("verify --all --adapter no/such");
+    assert_fails(&output, 1, &[]);
+    assert!(output.stdout.is_empty());
+    if !adapters().is_empty() {
+        let output = run("verify --json no/such/folder/verify.json");
+        assert_fails(&output, 1, &["cannot write no/such/folder/verify.json"]);
+        assert!(output.stdout.is_empty());
+    }
+}
