@@ -20,7 +20,7 @@ const ASSUMED_GPU_CACHE_BYTES: u64 = 256 << 20;
 const MAX_PAIRS_BYTES: u64 = 1 << 30;
 
 /// More dispatches than this are not recorded at once.
-const MAX_PAIRS: u64 = 4096;
+const MAX_PAIRS: u64 = 1024;
 
 /// WebGPU lets no adapter ask for a larger alignment.
 const ALIGNMENT_BYTES: u64 = 256;
@@ -64,7 +64,7 @@ impl Buffers {
             pairs = pairs.min(largest / needed);
         }
         let buffers = Self {
-            // At most 4096.
+            // At most `MAX_PAIRS`.
             pairs: pairs as usize,
             ..one
         };

@@ -168,14 +168,13 @@ fn compare(output: &[f32], expected: &[f32]) -> Result<()> {
 }
 
 /// Measures every operation of every subject once a round, so that a change of the machine's pace
-/// meets all of them, until `duration` is over. `progress` is told the share that is done.
+/// meets all of them.
 pub fn interleaved(
     subjects: &[Box<dyn Subject + '_>],
     buffers: &Buffers,
     duration: Duration,
     progress: impl Fn(f64),
 ) -> Result<Vec<Measurement>> {
-    let start = Instant::now();
     let work: Vec<_> = subjects
         .iter()
         .flat_map(|subject| subject.operations().iter().map(move |&op| (subject, op)))
@@ -184,22 +183,36 @@ pub fn interleaved(
         .iter()
         .map(|(subject, operation)| Measurement::new(subject.place(), *operation, buffers.len))
         .collect();
-    for round in 0..MAX_ROUNDS {
-        if round >= MIN_ROUNDS && start.elapsed() >= duration {
-            break;
-        }
+    in_rounds(duration, progress, || {
         for (row, (subject, operation)) in rows.iter_mut().zip(&work) {
             row.push(subject.time(*operation)?, buffers.pairs);
         }
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Repeats `round` until `duration` is over. `progress` is told the share that is done.
+pub fn in_rounds(
+    duration: Duration,
+    progress: impl Fn(f64),
+    mut round: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    let start = Instant::now();
+    for done in 1..=MAX_ROUNDS {
+        round()?;
         let of_time = start.elapsed().as_secs_f64() / duration.as_secs_f64();
-        let of_rounds = |rounds| (round + 1) as f64 / rounds as f64;
+        let of_rounds = |rounds| done as f64 / rounds as f64;
         progress(
             of_time
                 .min(of_rounds(MIN_ROUNDS))
                 .max(of_rounds(MAX_ROUNDS)),
         );
+        if done >= MIN_ROUNDS && start.elapsed() >= duration {
+            break;
+        }
     }
-    Ok(rows)
+    Ok(())
 }
 
 #[cfg(test)]

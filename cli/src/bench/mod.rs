@@ -118,13 +118,13 @@ impl Args {
 /// Measures everything, and prints each table when it is complete.
 fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record> {
     let pools = cpu::thread_pools()?;
+    let duration = Duration::from_secs(args.seconds);
     let mut record = Record::new(gpu, call)?;
     let progress = Progress::new(args.sizes.len(), args.has_tables())?;
     progress.print(&report::preamble(&record))?;
     for (index, &len) in args.sizes.iter().enumerate() {
         progress.say(format!("{len} elements"));
         let buffers = Buffers::plan(len, gpu)?;
-        let duration = Duration::from_secs(args.seconds);
         let measurements = measure_size(gpu, &pools, &buffers, call, duration, |share| {
             progress.set(index, share);
         })
@@ -135,7 +135,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     }
     if let Some(gpu) = gpu {
         progress.say("recording".to_owned());
-        record.recording = recording::measure(gpu, call)?;
+        record.recording = recording::measure(gpu, call, duration)?;
         let table = report::recording(record.adapter.as_ref(), &record.recording);
         progress.print(&format!("\n{table}"))?;
     }

@@ -9,12 +9,12 @@ use wgpu::{BufferUsages, ComputePass, Features};
 use wgpu_dropout::{Dropout, DropoutBinding, DropoutCall, KernelDescriptor};
 
 use super::gpu::checked;
+use super::measure::in_rounds;
 use super::samples::Samples;
 use crate::engine::Gpu;
 
 /// In one pass.
 pub const DISPATCHES: usize = 1000;
-const ROUNDS: usize = 101;
 
 /// Of little account: nothing is submitted.
 const ELEMENTS: u64 = 4096;
@@ -64,11 +64,11 @@ pub struct Recording {
 }
 
 /// All ways that the device has, each once a round.
-pub fn measure(gpu: &Gpu, call: &DropoutCall) -> Result<Vec<Recording>> {
-    checked(&gpu.device, || measure_unchecked(gpu, call))
+pub fn measure(gpu: &Gpu, call: &DropoutCall, duration: Duration) -> Result<Vec<Recording>> {
+    checked(&gpu.device, || measure_unchecked(gpu, call, duration))
 }
 
-fn measure_unchecked(gpu: &Gpu, call: &DropoutCall) -> Result<Vec<Recording>> {
+fn measure_unchecked(gpu: &Gpu, call: &DropoutCall, duration: Duration) -> Result<Vec<Recording>> {
     let buffers = ["input", "output"].map(|label| {
         gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
@@ -104,12 +104,17 @@ fn measure_unchecked(gpu: &Gpu, call: &DropoutCall) -> Result<Vec<Recording>> {
             seconds: Samples::default(),
         })
         .collect();
-    for _ in 0..ROUNDS {
-        for (row, (_, record)) in rows.iter_mut().zip(&ways) {
-            let all = time(gpu, record)?;
-            row.seconds.push(all.as_secs_f64() / DISPATCHES as f64);
-        }
-    }
+    in_rounds(
+        duration,
+        |_| (),
+        || {
+            for (row, (_, record)) in rows.iter_mut().zip(&ways) {
+                let all = time(gpu, record)?;
+                row.seconds.push(all.as_secs_f64() / DISPATCHES as f64);
+            }
+            Ok(())
+        },
+    )?;
     Ok(rows)
 }
 
@@ -127,7 +132,9 @@ fn time(gpu: &Gpu, record: &Record<'_>) -> Result<Duration> {
     drop(pass);
     let commands = encoder.finish();
     let elapsed = start.elapsed();
+    // Their resources go now, not in the next one's time.
     drop(commands);
+    gpu.device.poll(wgpu::PollType::Poll)?;
     Ok(elapsed)
 }
 

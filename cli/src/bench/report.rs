@@ -17,7 +17,7 @@ x copy: wall time over that of a copy of the same bytes in the same place: the c
 GPU, memcpy by as many threads on the CPU. 1.00 is the best there can be.
 x GPU: speed over that of the same operation on the GPU.
 rand loop: a plain loop over rand's SmallRng that scales or drops, without this library.
-A run goes through buffers of twice the largest cache, but no more than 1 GiB or 4096 pairs.
+A run goes through buffers of twice the largest cache, but no more than 1 GiB or 1024 pairs.
 Outputs were checked to the bit before anything was timed.";
 
 /// What is measured, above all tables.

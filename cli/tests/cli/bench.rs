@@ -13,8 +13,9 @@ fn each_size_has_its_rows() {
         });
         assert_eq!(rows.count(), 2, "{operation} in:\n{output}");
     }
-    assert!(output.contains("\n7 elements, 5 rounds"), "{output}");
-    assert!(output.contains("\n256 elements, 5 rounds"), "{output}");
+    assert!(output.contains("\n7 elements\n5 rounds"), "{output}");
+    assert!(output.contains("\n256 elements\n5 rounds"), "{output}");
+    assert!(output.contains("\nrand loop, 1 thread"), "{output}");
 }
 
 #[test]
@@ -23,4 +24,16 @@ fn sizes_without_sense_are_refused() {
     assert_fails(&output, 1, &["--sizes from 1 on"]);
     let output = run("bench --sizes 0x0fffffffffffffff --engine cpu");
     assert_fails(&output, 1, &["lower --sizes"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_before_measuring() {
+    for option in ["--json", "--csv", "--plot"] {
+        // No test waits for these.
+        let output = run(&format!(
+            "bench --engine cpu --seconds 1000000 {option} no/such/folder/file"
+        ));
+        assert_fails(&output, 1, &["cannot write no/such/folder/file"]);
+        assert!(output.stdout.is_empty());
+    }
 }

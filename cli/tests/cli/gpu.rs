@@ -3,6 +3,8 @@
 use std::env;
 use std::fs;
 
+use serde_json::Value;
+
 use crate::command::{assert_fails, assert_success, binary, cpu, run, word};
 use crate::compare::assert_same;
 
@@ -86,9 +88,21 @@ fn the_sample_is_the_same_on_the_cpu() {
 #[test]
 fn the_benchmark_verifies_and_measures() {
     for adapter in adapters() {
-        let output = gpu("bench --sizes 4099 --seconds 0", &adapter);
-        let output = String::from_utf8(output).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let json = folder.path().join("json");
+        let line = format!("bench --sizes 4099 --seconds 0 --json {}", word(&json));
+        let output = String::from_utf8(gpu(&line, &adapter)).unwrap();
         assert!(output.starts_with(&format!("GPU: {adapter}")), "{output}");
+        // Every table names it.
+        let heads = ["4099 elements on", "CPU time to record a dispatch on"];
+        for head in heads.map(|head| format!("\n{head} {adapter}")) {
+            assert!(output.contains(&head), "no `{head}` in:\n{output}");
+        }
+        let record: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+        let [backend, name] =
+            ["backend", "name"].map(|key| record["adapter"][key].as_str().unwrap());
+        assert_eq!(format!("{backend}/{name}"), adapter);
+        assert!(record["recording"][0]["seconds"]["median"].is_f64());
         assert!(
             output.lines().any(|line| line.starts_with("GPU ")),
             "{output}"

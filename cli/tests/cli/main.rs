@@ -3,6 +3,7 @@
 mod apply;
 mod bad_input;
 mod bench;
+mod bench_files;
 mod command;
 mod compare;
 mod gpu;

@@ -1,0 +1,173 @@
+//! What `bench` writes, on the CPU alone; each check is seen failing too.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::command::{cpu, word};
+
+const LINE: &str = "bench --sizes 4096 --seconds 0";
+
+/// Rounds of a run without a duration.
+const ROUNDS: usize = 5;
+
+/// The file that `option` writes.
+fn file(option: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let tables = cpu(&format!("{LINE} {option} {}", word(&path)));
+    assert!(!tables.is_empty());
+    fs::read_to_string(path).unwrap()
+}
+
+fn ensure(condition: bool, what: impl Into<String>) -> Result<(), String> {
+    if condition { Ok(()) } else { Err(what.into()) }
+}
+
+/// Places and operations of a run on one size.
+fn rows() -> usize {
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let pools = if threads == 1 { 1 } else { 2 };
+    4 * pools + 1
+}
+
+fn check_record(record: &Value) -> Result<(), String> {
+    ensure(record["version"] == 1, "not version 1")?;
+    ensure(
+        record["library"]["version"] == env!("CARGO_PKG_VERSION"),
+        "not this library",
+    )?;
+    for field in ["/date", "/call", "/machine/os", "/machine/architecture"] {
+        let value = record.pointer(field).and_then(Value::as_str);
+        ensure(value.is_some_and(|value| !value.is_empty()), field)?;
+    }
+    ensure(record["adapter"].is_null(), "an adapter on the CPU")?;
+    let measurements = record["measurements"].as_array().ok_or("none")?;
+    ensure(measurements.len() == rows(), "not one row an operation")?;
+    for row in measurements {
+        ensure(row["elements"] == 4096, "not the size")?;
+        ensure(row["bytes"] == 2 * 4 * 4096, "not read once, written once")?;
+        ensure(row["gpu_seconds"].is_null(), "timestamps of no adapter")?;
+        check_samples(&row["wall_seconds"])?;
+    }
+    Ok(())
+}
+
+fn check_samples(samples: &Value) -> Result<(), String> {
+    let all = samples["all"].as_array().ok_or("no times")?;
+    let mut all: Vec<_> = all.iter().filter_map(Value::as_f64).collect();
+    ensure(all.len() == ROUNDS, "not one time a round")?;
+    all.sort_by(f64::total_cmp);
+    for (name, index) in [("min", 0), ("median", ROUNDS / 2), ("max", ROUNDS - 1)] {
+        ensure(samples[name] == all[index], name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_record_says_what_was_measured_and_on_what() {
+    let record: Value = serde_json::from_str(&file("--json")).unwrap();
+    assert_eq!(check_record(&record), Ok(()));
+    for (field, wrong) in [
+        ("/version", json!(2)),
+        ("/library/version", json!("0.0.0")),
+        ("/date", json!("")),
+        ("/machine/os", json!(null)),
+        ("/adapter", json!({})),
+        ("/measurements/0", json!(null)),
+        ("/measurements/0/bytes", json!(4096)),
+        ("/measurements/1/gpu_seconds", json!({})),
+        ("/measurements/1/wall_seconds/median", json!(1e9)),
+        ("/measurements/1/wall_seconds/all", json!([1.0])),
+    ] {
+        let mut record = record.clone();
+        *record.pointer_mut(field).unwrap() = wrong;
+        assert!(check_record(&record).is_err(), "{field}");
+    }
+}
+
+#[test]
+fn standard_output_has_the_record_in_place_of_the_tables() {
+    let output = cpu(&format!("{LINE} --json -"));
+    let record: Value = serde_json::from_slice(&output).unwrap();
+    assert_eq!(check_record(&record), Ok(()));
+}
+
+fn check_csv(text: &str) -> Result<(), String> {
+    let mut lines = text.lines();
+    let header = "adapter,place,operation,elements,bytes,rounds,\
+                  wall_p10_seconds,wall_median_seconds,wall_p90_seconds,\
+                  gpu_p10_seconds,gpu_median_seconds,gpu_p90_seconds";
+    ensure(lines.next() == Some(header), "another header")?;
+    ensure(lines.clone().count() == rows(), "not one row an operation")?;
+    for line in lines {
+        // Only the first two fields are quoted, and `CPU, 1 thread` has a comma.
+        let (names, numbers) = line.rsplit_once("\",").ok_or("no names")?;
+        ensure(names.starts_with("\"\",\""), "an adapter on the CPU")?;
+        let fields: Vec<_> = numbers.split(',').collect();
+        ensure(fields.len() == 10, "not the header's fields")?;
+        ensure(fields[1] == "4096", "not the size")?;
+        let times: Vec<f64> = fields[4..7].iter().flat_map(|s| s.parse()).collect();
+        ensure(times.len() == 3 && times.is_sorted(), "no quantiles")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_csv_has_a_row_for_each_measurement() {
+    let csv = file("--csv");
+    assert_eq!(check_csv(&csv), Ok(()));
+    for wrong in [
+        csv.replacen("median", "mean", 1),
+        csv.replacen(",4096,", ",", 1),
+        csv.replacen(",4096,", ",4097,", 1),
+        csv.replacen("\"\"", "\"GPU\"", 1),
+        csv.lines().take(2).collect::<Vec<_>>().join("\n"),
+    ] {
+        assert!(check_csv(&wrong).is_err(), "{wrong}");
+    }
+}
+
+fn check_svg(text: &str) -> Result<(), String> {
+    let svg = roxmltree::Document::parse(text).map_err(|error| error.to_string())?;
+    let root = svg.root_element();
+    ensure(
+        root.has_tag_name(("http://www.w3.org/2000/svg", "svg")),
+        "no SVG",
+    )?;
+    let texts: Vec<_> = svg
+        .descendants()
+        .filter(|node| node.tag_name().name() == "text")
+        .filter_map(|node| Some(node.text()?.trim()))
+        .collect();
+    for text in [
+        "Dropout on the CPU",
+        "elements of a tensor, f32",
+        "GB/s by wall time: median, p10 to p90; 8 bytes an element",
+        "4 Ki",
+        "CPU, 1 thread: forward",
+        "CPU, 1 thread: memcpy",
+        "rand loop, 1 thread: forward",
+    ] {
+        ensure(texts.contains(&text), text)?;
+    }
+    let lines = svg
+        .descendants()
+        .filter(|node| node.tag_name().name() == "circle");
+    ensure(lines.count() >= 2 * 3, "no points and no legend")
+}
+
+#[test]
+fn the_plot_names_what_it_shows() {
+    let svg = file("--plot");
+    assert_eq!(check_svg(&svg), Ok(()));
+    for wrong in [
+        svg.replace("</svg>", ""),
+        svg.replace("elements of a tensor", "sizes"),
+        svg.replace("Dropout on", "Dropout off"),
+        svg.replace("circle", "ellipse"),
+        svg.replace("2000/svg", "1999/xhtml"),
+    ] {
+        assert!(check_svg(&wrong).is_err());
+    }
+}
