@@ -121,7 +121,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     queue.submit([encoder.finish()]);
 
     read.map_async(wgpu::MapMode::Read, .., |mapped| {
-        mapped.expect("read buffer")
+        mapped.expect("read buffer");
     });
     device.poll(wgpu::PollType::wait_indefinitely())?;
     let view = read.get_mapped_range(..)?;

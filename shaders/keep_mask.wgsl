@@ -1,4 +1,4 @@
-// The packed keep mask [M15]: an invocation makes one word, 32 mask indices.
+// The packed keep mask [M15] of consecutive mask indices: an invocation makes one word.
 // Twin: src/cpu/mask.rs.
 @group(0) @binding(0) var<storage, read_write> mask: array<u32>;
 

@@ -1,12 +1,6 @@
 // Which of a block's eight mask indices are kept: the mask contract in WGSL [M4]-[M9].
 // No bindings; reads params. Twins: src/cpu/mask.rs, tests/common/reference/mask.rs.
 
-// Lanes 0, 2, 4, 6 and lanes 1, 3, 5, 7: the low and the high halves of the block's words [M6].
-struct KeepBlock {
-    even: vec4<bool>,
-    odd: vec4<bool>,
-}
-
 // Block `offset` of the dispatch as (low, high).
 fn block_at(offset: u32) -> vec2<u32> {
     let low = params.first_block.x + offset;
@@ -37,6 +31,23 @@ fn keep_block(block: vec2<u32>) -> KeepBlock {
             break;
         }
         bound = vec4<u32>(params.drop_threshold_low);
+    }
+    return keep;
+}
+
+// The decision of one mask index (low, high), as keep_block makes it for eight.
+fn keep_index(index: vec2<u32>) -> bool {
+    let block = vec2<u32>(index.x >> 3u | index.y << 29u, index.y >> 3u);
+    let lane = index.x & 7u;
+    var keep = false;
+    var bound = params.drop_threshold_high;
+    for (var domain = 0u; domain < 2u; domain++) {
+        let half = (mask_words(block, domain)[lane >> 1u] >> (16u * (lane & 1u))) & 0xffffu;
+        keep = half >= bound;
+        if params.drop_threshold_low == 0u || half != bound {
+            break;
+        }
+        bound = params.drop_threshold_low;
     }
     return keep;
 }

@@ -4,7 +4,8 @@ struct Params {
     seed: vec2<u32>,
     // Upper counter words (low, high) [M5].
     stream: vec2<u32>,
-    // Block (low, high) and lane of the dispatch's first element [M4].
+    // Block (low, high) and lane [M4] of the dispatch's first element; of a strided layout's first
+    // index; of a packed mask's first element, counted from the bound word.
     first_block: vec2<u32>,
     first_lane: u32,
     // Elements in this dispatch.
@@ -12,7 +13,10 @@ struct Params {
     // D >> 16, at most 2^16, and D & 0xffff [M9].
     drop_threshold_high: u32,
     drop_threshold_low: u32,
-    // [M10]
+    // Kept: x * keep_scale + keep_shift. Dropped: dropped_value. The last two are 0 but for alpha
+    // dropout [M10].
     keep_scale: f32,
+    keep_shift: f32,
+    dropped_value: f32,
     padding: u32,
 }

@@ -1,4 +1,5 @@
-// A kept value: one f32 product [M11]. `Float` is the f32 of `Word`'s shape (prelude).
-fn kept_value(bits: Word) -> Word {
-    return bitcast<Word>(bitcast<Float>(bits) * params.keep_scale);
+// Inverted scaling: kept values are scaled, one f32 product [M11]. Decided on bits: WGSL lets an
+// implementation assume that no NaN exists [M12]. `Float` and `Keep` have `Word`'s shape (prelude).
+fn value(bits: Word, keep: Keep) -> Word {
+    return select(Word(), bitcast<Word>(bitcast<Float>(bits) * params.keep_scale), keep);
 }

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use crate::error::BindError;
 use crate::geometry::Segment;
+use crate::mask::mask_words;
 
 /// A checked range of the caller's buffer that holds the elements and nothing else.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ impl<'a> CheckedRange<'a> {
     ///
     /// If they share a byte.
     pub fn shares_buffer(&self, output: &CheckedRange<'_>) -> Result<bool, BindError> {
-        if self.buffer != output.buffer {
+        if !self.same_buffer(output) {
             return Ok(false);
         }
         let (input, output) = (self.bytes(), output.bytes());
@@ -91,19 +92,42 @@ impl<'a> CheckedRange<'a> {
         Ok(true)
     }
 
+    /// Whether both lie in one buffer, wherever.
+    pub fn same_buffer(&self, other: &CheckedRange<'_>) -> bool {
+        self.buffer == other.buffer
+    }
+
     /// What the dispatch of `segment` sees.
     pub fn window(&self, segment: Segment) -> wgpu::BufferBinding<'a> {
+        let start = segment.start * self.unit_bytes;
+        self.sub_range(start, u64::from(segment.len) * self.unit_bytes)
+    }
+
+    /// All of the range.
+    pub fn whole(&self) -> wgpu::BufferBinding<'a> {
+        self.sub_range(0, self.len * self.unit_bytes)
+    }
+
+    /// Of a packed mask, a window that holds what `segment`, in elements, needs, and the window's
+    /// first byte that does.
+    pub fn mask_window(
+        &self,
+        segment: Segment,
+        alignment_bytes: u32,
+    ) -> (wgpu::BufferBinding<'a>, u32) {
+        // Segments begin at multiples of 8 elements.
+        let first = segment.start / 8;
+        let start = first / u64::from(alignment_bytes) * u64::from(alignment_bytes);
+        let end = 4 * mask_words(segment.start + u64::from(segment.len));
+        // Below the alignment.
+        (self.sub_range(start, end - start), (first - start) as u32)
+    }
+
+    fn sub_range(&self, start_bytes: u64, bytes: u64) -> wgpu::BufferBinding<'a> {
         wgpu::BufferBinding {
             buffer: self.buffer,
-            offset: self.offset_bytes + segment.start * self.unit_bytes,
-            size: wgpu::BufferSize::new(u64::from(segment.len) * self.unit_bytes),
+            offset: self.offset_bytes + start_bytes,
+            size: wgpu::BufferSize::new(bytes),
         }
     }
-}
-
-/// A segment and the group that binds its windows.
-#[derive(Debug)]
-pub(crate) struct BoundSegment {
-    pub segment: Segment,
-    pub group: wgpu::BindGroup,
 }

@@ -4,8 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::error::{IndexOverflow, ParseCallError};
-use crate::mask::MaskPosition;
-use crate::rate::DropoutRate;
+use crate::rate::{DropoutKind, DropoutRate};
 
 /// Which mask: two 64-bit numbers of the caller's choice \[M1\].
 ///
@@ -86,9 +85,49 @@ impl DropoutCall {
         }
     }
 
-    /// Where element `start` of a checked range lies in the mask.
-    pub(crate) fn position(self, start: u64) -> MaskPosition {
-        MaskPosition::of(self.origin + start)
+    /// Mask index of the first of `len` elements whose layout begins at `first_index`.
+    pub(crate) fn first_index(&self, first_index: u64, len: u64) -> Result<u64, IndexOverflow> {
+        let overflow = IndexOverflow {
+            origin: self.origin,
+            len: first_index.saturating_add(len),
+        };
+        let origin = self.origin.checked_add(first_index).ok_or(overflow)?;
+        self.with_origin(origin)
+            .check_indices(len)
+            .map_err(|_| overflow)?;
+        Ok(origin)
+    }
+}
+
+/// The kinds by name, as in the text form of a call.
+const KINDS: [(&str, DropoutKind); 3] = [
+    ("inverted", DropoutKind::Inverted),
+    ("classic", DropoutKind::Classic),
+    ("alpha", DropoutKind::Alpha),
+];
+
+impl fmt::Display for DropoutKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = KINDS
+            .iter()
+            .find(|(_, kind)| kind == self)
+            .map_or("", |(name, _)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for DropoutKind {
+    type Err = ParseCallError;
+
+    /// Reads `inverted`, `classic` or `alpha`.
+    fn from_str(text: &str) -> Result<Self, ParseCallError> {
+        KINDS
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, kind)| *kind)
+            .ok_or_else(|| ParseCallError::Field {
+                field: format!("kind={text}"),
+            })
     }
 }
 
@@ -101,17 +140,21 @@ impl fmt::Display for DropoutCall {
             rate.p(),
             key.seed,
             key.stream
-        )
+        )?;
+        match rate.kind() {
+            DropoutKind::Inverted => Ok(()),
+            kind => write!(f, " kind={kind}"),
+        }
     }
 }
 
 impl FromStr for DropoutCall {
     type Err = ParseCallError;
 
-    /// Reads `p=… seed=… stream=… origin=…` in any order; `origin` may be absent. Integers are
-    /// decimal or 0x hexadecimal.
+    /// Reads `p=… seed=… stream=… origin=… kind=…` in any order; `origin` and `kind` may be absent.
+    /// Integers are decimal or 0x hexadecimal.
     fn from_str(text: &str) -> Result<Self, ParseCallError> {
-        let (mut p, mut seed, mut stream, mut origin) = (None, None, None, None);
+        let (mut p, mut seed, mut stream, mut origin, mut kind) = (None, None, None, None, None);
         for field in text.split_whitespace() {
             let invalid = || ParseCallError::Field {
                 field: field.to_owned(),
@@ -130,6 +173,7 @@ impl FromStr for DropoutCall {
                 "origin" => origin
                     .replace(parse_u64(value).ok_or_else(invalid)?)
                     .is_some(),
+                "kind" => kind.replace(value.parse::<DropoutKind>()?).is_some(),
                 _ => return Err(invalid()),
             };
             if repeated {
@@ -138,7 +182,7 @@ impl FromStr for DropoutCall {
         }
         let missing = |name| ParseCallError::Missing { name };
         Ok(Self {
-            rate: DropoutRate::new(p.ok_or(missing("p"))?)?,
+            rate: DropoutRate::new(p.ok_or(missing("p"))?)?.with_kind(kind.unwrap_or_default()),
             key: MaskKey {
                 seed: seed.ok_or(missing("seed"))?,
                 stream: stream.ok_or(missing("stream"))?,

@@ -1,18 +1,21 @@
 //! Dropout on the caller's buffers: build, bind, record.
 
-use std::sync::OnceLock;
-
-use crate::binding::{BoundSegment, CheckedRange};
+use crate::binding::CheckedRange;
 use crate::call::DropoutCall;
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
 use crate::kernel::{KernelDescriptor, KernelHost};
-use crate::mask::ELEMENTS_PER_BLOCK;
-use crate::params::MaskParams;
-use crate::source::{Access, BufferLayout, Kernel, ValueMap};
+use crate::layout::MaskLayout;
+use crate::mask::{ELEMENTS_PER_BLOCK, MaskPosition, mask_words};
+use crate::params::{MaskParams, uniform_buffer};
+use crate::rate::DropoutKind;
+use crate::source::{Access, BufferLayout, Kernel, MaskSource, ValueMap};
+use crate::strided::StridedLayout;
+
+const ELEMENT_BYTES: u64 = 4;
 
 const ELEMENT: Unit = Unit {
-    bytes: 4,
+    bytes: ELEMENT_BYTES,
     per_invocation: ELEMENTS_PER_BLOCK as u64,
 };
 
@@ -29,58 +32,53 @@ const TAIL_APART_ELEMENTS: u64 = 1 << 16;
 /// # Determinism
 ///
 /// `gpu_to_gpu` and to the CPU: the mask is a function of the call and the element's mask index
-/// alone \[M1\], values follow \[M11\] to the bit, subnormals excepted.
+/// alone \[M1\], values follow \[M11\] to the bit, subnormals excepted, and those of
+/// [`Alpha`](DropoutKind::Alpha), which may be off by a rounding.
 #[derive(Debug)]
 pub struct Dropout {
     host: KernelHost,
     geometry: Geometry,
-    separate: LayoutKernels,
-    pooled: LayoutKernels,
-    in_place: LayoutKernels,
 }
 
-/// The kernels of one buffer layout.
-#[derive(Debug)]
-struct LayoutKernels {
-    layout: BufferLayout,
-    group_layout: wgpu::BindGroupLayout,
-    scale_blocks: OnceLock<wgpu::ComputePipeline>,
-    scale_elements: OnceLock<wgpu::ComputePipeline>,
-    copy_blocks: OnceLock<wgpu::ComputePipeline>,
-    copy_elements: OnceLock<wgpu::ComputePipeline>,
+/// The elements of a tensor and where their decisions come from. A length or a layout converts
+/// into it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Elements<'a> {
+    /// So many elements with consecutive mask indices.
+    Len(u64),
+    /// Elements of a layout.
+    Layout(&'a MaskLayout),
+    /// Samples, the layout's first dimension, each with an id of its own: the coordinate of the
+    /// sample at place i of the batch is `ids[i]` in the place of i \[M16\], so that its mask does
+    /// not depend on its place, on padding or on the batch's size.
+    Samples {
+        /// The batch.
+        layout: &'a MaskLayout,
+        /// A `u32` for each sample, in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that
+        /// dropout does not write.
+        ids: wgpu::BufferBinding<'a>,
+    },
+    /// A mask from outside, kept where recomputation is unwanted: the call's key and origin play no
+    /// role, its rate gives the scale.
+    Packed {
+        /// Packed as in \[M15\], in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that dropout
+        /// does not write.
+        mask: wgpu::BufferBinding<'a>,
+        /// Elements.
+        len: u64,
+    },
 }
 
-impl LayoutKernels {
-    fn new(host: &KernelHost, layout: BufferLayout) -> Self {
-        let read_only: &[bool] = match layout {
-            BufferLayout::Separate => &[true, false],
-            BufferLayout::Pooled => &[false, false],
-            BufferLayout::InPlace => &[false],
-        };
-        Self {
-            layout,
-            group_layout: host.storage_layout(read_only),
-            scale_blocks: OnceLock::new(),
-            scale_elements: OnceLock::new(),
-            copy_blocks: OnceLock::new(),
-            copy_elements: OnceLock::new(),
-        }
+impl From<u64> for Elements<'_> {
+    fn from(len: u64) -> Self {
+        Self::Len(len)
     }
+}
 
-    fn pipeline(
-        &self,
-        host: &KernelHost,
-        value: ValueMap,
-        access: Access,
-    ) -> &wgpu::ComputePipeline {
-        let pipeline = match (value, access) {
-            (ValueMap::Scale, Access::Blocks) => &self.scale_blocks,
-            (ValueMap::Scale, Access::Elements) => &self.scale_elements,
-            (ValueMap::Copy, Access::Blocks) => &self.copy_blocks,
-            (ValueMap::Copy, Access::Elements) => &self.copy_elements,
-        };
-        let kernel = Kernel::Dropout(self.layout, value, access);
-        pipeline.get_or_init(|| host.pipeline(kernel, &self.group_layout))
+impl<'a> From<&'a MaskLayout> for Elements<'a> {
+    fn from(layout: &'a MaskLayout) -> Self {
+        Self::Layout(layout)
     }
 }
 
@@ -90,9 +88,32 @@ impl LayoutKernels {
 /// It keeps the buffers alive and belongs to the device of the [`Dropout`] that made it.
 #[derive(Debug)]
 pub struct DropoutBinding {
-    layout: BufferLayout,
+    buffers: BufferLayout,
+    map: Map,
     len: u64,
     segments: Vec<BoundSegment>,
+}
+
+/// Where a binding's decisions come from.
+#[derive(Debug)]
+enum Map {
+    Linear {
+        first_index: u64,
+    },
+    Strided {
+        layout: StridedLayout,
+        first_index: u64,
+        span: u64,
+    },
+    Packed,
+}
+
+#[derive(Debug)]
+struct BoundSegment {
+    segment: Segment,
+    group: wgpu::BindGroup,
+    /// First byte of the packed mask's window that is the segment's.
+    mask_byte: u32,
 }
 
 impl DropoutBinding {
@@ -114,6 +135,14 @@ impl DropoutBinding {
     }
 }
 
+/// What a binding needs beside input and output.
+struct Plan<'a> {
+    map: Map,
+    len: u64,
+    /// Sample ids or a packed mask.
+    extra: Option<CheckedRange<'a>>,
+}
+
 impl Dropout {
     /// Prepares the kernels for `device`, which needs no feature and no limit above
     /// [`wgpu::Limits::downlevel_defaults`].
@@ -125,12 +154,10 @@ impl Dropout {
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
     ) -> Result<Self, CreateError> {
-        let host = KernelHost::new(device, descriptor, 2, size_of::<MaskParams>())?;
+        // Input, output, and a mask or sample ids.
+        let host = KernelHost::new(device, descriptor, 3, size_of::<MaskParams>())?;
         Ok(Self {
             geometry: Geometry::new(&device.limits(), ELEMENT)?,
-            separate: LayoutKernels::new(&host, BufferLayout::Separate),
-            pooled: LayoutKernels::new(&host, BufferLayout::Pooled),
-            in_place: LayoutKernels::new(&host, BufferLayout::InPlace),
             host,
         })
     }
@@ -140,11 +167,12 @@ impl Dropout {
         &self.host.device
     }
 
-    /// Binds `len` elements of `input` and of `output`: for forward the layer's input and output,
-    /// for backward `grad_output` and `grad_input`.
+    /// Binds `elements` of `input` and of `output`: for forward the layer's input and output, for
+    /// backward `grad_output` and `grad_input`. `elements` is a length, a [`MaskLayout`] or one of
+    /// [`Elements`].
     ///
     /// Both need [`wgpu::BufferUsages::STORAGE`], an offset aligned to the device's
-    /// `min_storage_buffer_offset_alignment` and `4 * len` bytes. They may be ranges of one
+    /// `min_storage_buffer_offset_alignment` and 4 bytes an element. They may be ranges of one
     /// buffer, if the elements do not overlap. Bytes behind the last element are neither read nor
     /// written. Any length will do: longer tensors than the device binds or dispatches at once
     /// are cut, with the same bits. A length of 0 records nothing.
@@ -152,58 +180,198 @@ impl Dropout {
     /// # Errors
     ///
     /// See [`BindError`]; nothing was created then.
-    pub fn bind(
+    pub fn bind<'a>(
         &self,
         input: wgpu::BufferBinding<'_>,
         output: wgpu::BufferBinding<'_>,
-        len: u64,
+        elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
-        let limits = self.host.device.limits();
-        let input = CheckedRange::new("input", &input, len, ELEMENT.bytes, &limits)?;
-        let output = CheckedRange::new("output", &output, len, ELEMENT.bytes, &limits)?;
-        let kernels = if input.shares_buffer(&output)? {
-            &self.pooled
+        let plan = self.plan(elements.into())?;
+        let input = self.checked("input", &input, plan.len)?;
+        let output = self.checked("output", &output, plan.len)?;
+        let buffers = if input.shares_buffer(&output)? {
+            BufferLayout::Pooled
         } else {
-            &self.separate
+            BufferLayout::Separate
         };
-        Ok(self.bind_ranges(kernels, &[input, output], len))
+        self.bind_ranges(buffers, &[input, output], plan)
     }
 
-    /// Binds `len` elements of `data`, which are overwritten by the result. Requirements and
-    /// errors as for [`bind`](Self::bind).
+    /// Binds `elements` of `data`, which are overwritten by the result. Requirements and errors as
+    /// for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
     /// See [`BindError`]; nothing was created then.
-    pub fn bind_in_place(
+    pub fn bind_in_place<'a>(
         &self,
         data: wgpu::BufferBinding<'_>,
-        len: u64,
+        elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
-        let limits = self.host.device.limits();
-        let data = CheckedRange::new("data", &data, len, ELEMENT.bytes, &limits)?;
-        Ok(self.bind_ranges(&self.in_place, &[data], len))
+        let plan = self.plan(elements.into())?;
+        let data = self.checked("data", &data, plan.len)?;
+        self.bind_ranges(BufferLayout::InPlace, &[data], plan)
+    }
+
+    fn checked<'a>(
+        &self,
+        role: &'static str,
+        binding: &wgpu::BufferBinding<'a>,
+        len: u64,
+    ) -> Result<CheckedRange<'a>, BindError> {
+        CheckedRange::new(
+            role,
+            binding,
+            len,
+            ELEMENT_BYTES,
+            &self.host.device.limits(),
+        )
+    }
+
+    fn plan<'a>(&self, elements: Elements<'a>) -> Result<Plan<'a>, BindError> {
+        let (layout, ids) = match elements {
+            Elements::Len(len) => {
+                return Ok(Plan {
+                    map: Map::Linear { first_index: 0 },
+                    len,
+                    extra: None,
+                });
+            }
+            Elements::Packed { mask, len } => {
+                let mask = self.checked("mask", &mask, mask_words(len))?;
+                return Ok(Plan {
+                    map: Map::Packed,
+                    len,
+                    extra: Some(mask),
+                });
+            }
+            Elements::Layout(layout) => (layout, None),
+            Elements::Samples { layout, ids } => (layout, Some(ids)),
+        };
+        let (len, first_index) = (layout.len(), layout.first_index());
+        if layout.is_empty() {
+            return Ok(Plan {
+                map: Map::Linear { first_index },
+                len: 0,
+                extra: None,
+            });
+        }
+        let samples = layout.shape().first().copied().unwrap_or(1);
+        let mut span = layout.span();
+        let extra = match ids {
+            None => None,
+            Some(ids) => {
+                let ids = self.checked("sample ids", &ids, samples)?;
+                let max_bytes = self.host.device.limits().max_storage_buffer_binding_size;
+                let bytes = ids.bytes().end - ids.bytes().start;
+                if bytes > max_bytes {
+                    return Err(BindError::TooLong {
+                        role: "sample ids",
+                        bytes,
+                        max_bytes,
+                    });
+                }
+                let stride = layout.strides().first().copied().unwrap_or(0);
+                span = (u64::from(u32::MAX) - (samples - 1).min(u64::from(u32::MAX)))
+                    .checked_mul(stride)
+                    .and_then(|more| span.checked_add(more))
+                    .ok_or(BindError::SampleStride { stride })?;
+                Some(ids)
+            }
+        };
+        let map = match StridedLayout::new(layout, extra.is_some())? {
+            None => Map::Linear { first_index },
+            Some(layout) => Map::Strided {
+                layout,
+                first_index,
+                span,
+            },
+        };
+        Ok(Plan { map, len, extra })
     }
 
     fn bind_ranges(
         &self,
-        kernels: &LayoutKernels,
+        buffers: BufferLayout,
         ranges: &[CheckedRange<'_>],
-        len: u64,
-    ) -> DropoutBinding {
-        let segments = self
-            .cut(len)
-            .map(|segment| {
-                let windows: Vec<_> = ranges.iter().map(|range| range.window(segment)).collect();
-                let group = self.host.storage_group(&kernels.group_layout, &windows);
-                BoundSegment { segment, group }
-            })
-            .collect();
-        DropoutBinding {
-            layout: kernels.layout,
+        plan: Plan<'_>,
+    ) -> Result<DropoutBinding, BindError> {
+        let Plan { map, len, extra } = plan;
+        // The last range is written; in a pool the first one counts as written too.
+        let read = usize::from(buffers == BufferLayout::Separate);
+        if let Some(extra) = &extra {
+            let role = if matches!(map, Map::Packed) {
+                "mask"
+            } else {
+                "sample ids"
+            };
+            if ranges[read..].iter().any(|range| range.same_buffer(extra)) {
+                return Err(BindError::WrittenBuffer { role });
+            }
+        }
+        let kernel = Kernel::Dropout {
+            buffers,
+            mask: map.source(),
+            value: ValueMap::Scale,
+            access: Access::Elements,
+        };
+        let group_layout = self.host.group_layout(kernel);
+        let bind = |segment: Segment| {
+            let windows = ranges.iter().map(|range| range.window(segment));
+            let mut bindings: Vec<_> = (0..).zip(windows).collect();
+            let mut mask_byte = 0;
+            let dimensions = match &map {
+                Map::Strided { layout, .. } => {
+                    let params = layout.params(segment.start);
+                    let params = bytemuck::bytes_of(&params);
+                    Some(uniform_buffer(
+                        &self.host.device,
+                        "wgpu-dropout: layout",
+                        params,
+                    ))
+                }
+                _ => None,
+            };
+            if let Some(dimensions) = &dimensions {
+                bindings.push((2, dimensions.as_entire_buffer_binding()));
+            }
+            match (&map, &extra) {
+                (Map::Packed, Some(mask)) => {
+                    let alignment = self
+                        .host
+                        .device
+                        .limits()
+                        .min_storage_buffer_offset_alignment;
+                    let (window, byte) = mask.mask_window(segment, alignment);
+                    bindings.push((2, window));
+                    mask_byte = byte;
+                }
+                (_, Some(ids)) => bindings.push((3, ids.whole())),
+                (_, None) => {}
+            }
+            let group = self.host.group(&group_layout, &bindings);
+            BoundSegment {
+                segment,
+                group,
+                mask_byte,
+            }
+        };
+        let segments = match &map {
+            Map::Strided { layout, .. } => {
+                let limits = self.host.device.limits();
+                Geometry::new(&limits, layout.unit(ELEMENT_BYTES))?
+                    .segments(len)
+                    .map(bind)
+                    .collect()
+            }
+            Map::Linear { .. } | Map::Packed => self.cut(len).map(bind).collect(),
+        };
+        Ok(DropoutBinding {
+            buffers,
+            map,
             len,
             segments,
-        }
+        })
     }
 
     fn cut(&self, len: u64) -> impl Iterator<Item = Segment> + use<> {
@@ -230,19 +398,28 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// [`IndexOverflow`] if the last element's mask index passes 2^64 - 1; nothing was recorded
-    /// then.
+    /// [`IndexOverflow`] if a mask index passes 2^64 - 1; nothing was recorded then.
     pub fn encode_forward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &DropoutBinding,
         call: &DropoutCall,
     ) -> Result<(), IndexOverflow> {
-        self.encode(pass, binding, call)
+        self.encode(
+            pass,
+            binding,
+            call,
+            match call.rate.kind() {
+                DropoutKind::Inverted => ValueMap::Scale,
+                DropoutKind::Classic => ValueMap::Keep,
+                DropoutKind::Alpha => ValueMap::Affine,
+            },
+        )
     }
 
     /// Records `grad_input = dropout'(grad_output)`: the forward's call gives the forward's mask
-    /// \[M14\], and the map is the same. Effects as for [`encode_forward`](Self::encode_forward).
+    /// \[M14\], kept gradients are multiplied by [`keep_scale`](crate::DropoutRate::keep_scale), the
+    /// others are +0. Effects as for [`encode_forward`](Self::encode_forward).
     ///
     /// # Errors
     ///
@@ -253,7 +430,15 @@ impl Dropout {
         binding: &DropoutBinding,
         call: &DropoutCall,
     ) -> Result<(), IndexOverflow> {
-        self.encode(pass, binding, call)
+        self.encode(
+            pass,
+            binding,
+            call,
+            match call.rate.kind() {
+                DropoutKind::Inverted | DropoutKind::Alpha => ValueMap::Scale,
+                DropoutKind::Classic => ValueMap::Keep,
+            },
+        )
     }
 
     fn encode(
@@ -261,42 +446,90 @@ impl Dropout {
         pass: &mut wgpu::ComputePass<'_>,
         binding: &DropoutBinding,
         call: &DropoutCall,
+        value: ValueMap,
     ) -> Result<(), IndexOverflow> {
-        call.check_indices(binding.len)?;
-        let value = if call.rate.drops_nothing() {
-            ValueMap::Copy
-        } else {
-            ValueMap::Scale
+        let DropoutBinding {
+            buffers,
+            map,
+            len,
+            segments,
+        } = binding;
+        let base = match map {
+            Map::Linear { first_index } => call.first_index(*first_index, *len)?,
+            Map::Strided {
+                first_index, span, ..
+            } => {
+                call.check_indices(*span)?;
+                call.origin + first_index
+            }
+            Map::Packed => 0,
         };
-        let kernels = match binding.layout {
-            BufferLayout::Separate => &self.separate,
-            BufferLayout::Pooled => &self.pooled,
-            BufferLayout::InPlace if value == ValueMap::Copy => return Ok(()),
-            BufferLayout::InPlace => &self.in_place,
+        let value = match (call.rate.drops_nothing(), map) {
+            (false, _) => value,
+            // The mask alone decides; a product by 1 could flush subnormals.
+            (true, Map::Packed) => ValueMap::Keep,
+            (true, _) if *buffers == BufferLayout::InPlace => return Ok(()),
+            (true, _) => ValueMap::Copy,
         };
-        for BoundSegment { segment, group } in &binding.segments {
-            let params = MaskParams::new(call, segment.start, segment.len);
-            // A copy has no lanes.
-            let lane = if value == ValueMap::Copy {
-                0
-            } else {
-                params.first_lane
+        for BoundSegment {
+            segment,
+            group,
+            mask_byte,
+        } in segments
+        {
+            let position = match map {
+                Map::Linear { .. } => MaskPosition::of(base + segment.start),
+                Map::Strided { .. } => MaskPosition::of(base),
+                Map::Packed => MaskPosition {
+                    block: (*mask_byte).into(),
+                    lane: 0,
+                },
             };
-            let access = if lane == 0 && segment.len.is_multiple_of(ELEMENTS_PER_BLOCK) {
-                Access::Blocks
-            } else {
-                Access::Elements
+            let whole_blocks = segment.len.is_multiple_of(ELEMENTS_PER_BLOCK);
+            let blocks_if = |blocks| {
+                if blocks {
+                    Access::Blocks
+                } else {
+                    Access::Elements
+                }
             };
-            let pipeline = kernels.pipeline(&self.host, value, access);
-            let invocations = (lane + segment.len).div_ceil(ELEMENTS_PER_BLOCK);
+            let access = match map {
+                _ if value == ValueMap::Copy => blocks_if(whole_blocks),
+                Map::Linear { .. } | Map::Packed => blocks_if(whole_blocks && position.lane == 0),
+                Map::Strided { layout, .. } => layout.access(base),
+            };
+            let invocations = match map {
+                _ if value == ValueMap::Copy => segment.len.div_ceil(ELEMENTS_PER_BLOCK),
+                Map::Linear { .. } | Map::Packed => {
+                    (position.lane + segment.len).div_ceil(ELEMENTS_PER_BLOCK)
+                }
+                Map::Strided { layout, .. } => layout.invocations(*segment, access),
+            };
+            let kernel = Kernel::Dropout {
+                buffers: *buffers,
+                mask: map.source(),
+                value,
+                access,
+            };
+            let params = MaskParams::new(call, position, segment.len);
             self.host.dispatch(
                 pass,
-                pipeline,
+                kernel,
                 group,
                 bytemuck::bytes_of(&params),
                 invocations,
             );
         }
         Ok(())
+    }
+}
+
+impl Map {
+    fn source(&self) -> MaskSource {
+        match self {
+            Self::Linear { .. } => MaskSource::Linear,
+            Self::Strided { layout, .. } => MaskSource::Strided(layout.strided()),
+            Self::Packed => MaskSource::Packed,
+        }
     }
 }

@@ -18,8 +18,11 @@ pub enum RateError {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseCallError {
-    /// A word that is not one of the four fields, is given twice or has no valid number.
-    #[error("`{field}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number")]
+    /// A word that is not one of the five fields, is given twice or has no valid value.
+    #[error(
+        "`{field}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number, or \
+         kind=inverted|classic|alpha"
+    )]
     Field {
         /// The word.
         field: String,
@@ -33,6 +36,69 @@ pub enum ParseCallError {
     /// `p` is not a probability.
     #[error(transparent)]
     Rate(#[from] RateError),
+}
+
+/// A mask layout that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// More dimensions than the kernels take.
+    #[error("{dimensions} dimensions, at most {max}: merge neighbours that the mask treats alike")]
+    TooManyDimensions {
+        /// Dimensions given.
+        dimensions: usize,
+        /// [`MaskLayout::MAX_DIMENSIONS`](crate::MaskLayout::MAX_DIMENSIONS).
+        max: usize,
+    },
+    /// Another number of dimensions than needed.
+    #[error("{what} has {got} dimensions, {expected} needed: give one number for each dimension")]
+    Rank {
+        /// What was given.
+        what: &'static str,
+        /// Dimensions needed; for a named layout the least, for a noise shape the most.
+        expected: usize,
+        /// Dimensions given.
+        got: usize,
+    },
+    /// A noise shape that does not broadcast.
+    #[error("the noise shape has {noise} in dimension {dimension} of {size} elements: 1 or {size}")]
+    NoiseShape {
+        /// The tensor's dimension, from 0 on.
+        dimension: usize,
+        /// The noise shape's size there.
+        noise: u64,
+        /// The tensor's size there.
+        size: u64,
+    },
+    /// A shard that lies outside of its whole.
+    #[error(
+        "{len} elements from {start} on pass the {size} of dimension {dimension}: \
+         move or shorten the shard"
+    )]
+    Shard {
+        /// The dimension, from 0 on.
+        dimension: usize,
+        /// The shard's first coordinate.
+        start: u64,
+        /// The shard's elements.
+        len: u64,
+        /// The whole's elements.
+        size: u64,
+    },
+    /// An order that does not name each dimension once.
+    #[error("the order {order:?} does not name each of {dimensions} dimensions once")]
+    Order {
+        /// What was given.
+        order: Vec<usize>,
+        /// Dimensions.
+        dimensions: usize,
+    },
+    /// Mask indices that pass 2^64 - 1.
+    #[error("mask indices pass 2^64 - 1 in dimension {dimension}: lower its stride or size")]
+    IndexOverflow {
+        /// The dimension, from 0 on, in which the sum passes it.
+        dimension: usize,
+    },
 }
 
 /// A device that cannot run the kernels.
@@ -114,6 +180,45 @@ pub enum BindError {
         /// The given length: elements, or blocks for raw Philox blocks.
         len: u64,
     },
+    /// The device cannot run the layout's kernel: its limits are lower than it needs.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// Mask indices of samples that pass 2^64 - 1 for the largest id.
+    #[error(
+        "sample id 2^32 - 1 times {stride} mask indices a sample passes 2^64 - 1: \
+         give samples fewer elements"
+    )]
+    SampleStride {
+        /// The layout's first stride.
+        stride: u64,
+    },
+    /// A mask or sample ids that lie in a buffer which the kernel writes.
+    #[error("the {role} buffer is also written by dropout: keep it in a buffer of its own")]
+    WrittenBuffer {
+        /// `sample ids` or `mask`.
+        role: &'static str,
+    },
+    /// A range longer than the device binds.
+    #[error("the {role} take {bytes} bytes, the device binds {max_bytes}: bind fewer samples")]
+    TooLong {
+        /// `sample ids`.
+        role: &'static str,
+        /// Size of the range.
+        bytes: u64,
+        /// The device's max_storage_buffer_binding_size.
+        max_bytes: u64,
+    },
+    /// A dimension that the strided kernels cannot count.
+    #[error(
+        "a dimension, or neighbours that the mask treats alike, has {size} elements, at most {max}: \
+         bind it in shards"
+    )]
+    DimensionTooLong {
+        /// Its elements.
+        size: u64,
+        /// What the kernels count to.
+        max: u64,
+    },
     /// Input and output are the same range of one buffer.
     #[error("input and output are both bytes {range:?} of one buffer: use bind_in_place")]
     SameRange {
@@ -133,16 +238,16 @@ pub enum BindError {
     },
 }
 
-/// Elements whose mask index would pass 2^64 - 1 \[M13\]. Nothing was recorded or written.
+/// Mask indices that would pass 2^64 - 1 \[M13\]. Nothing was recorded or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{len} elements from mask index {origin} on pass the largest index, 2^64 - 1: \
+    "{len} mask indices from {origin} on pass the largest one, 2^64 - 1: \
      lower the origin or the length"
 )]
 pub struct IndexOverflow {
     /// The call's origin.
     pub origin: u64,
-    /// Elements.
+    /// Indices needed from there on: elements, or what the layout spans.
     pub len: u64,
 }
 
@@ -158,6 +263,14 @@ pub enum CpuError {
         input: usize,
         /// Elements of the output.
         output: usize,
+    },
+    /// Slices of another length than the layout.
+    #[error("the slices have {elements} elements, the layout {required}: make them equal")]
+    LayoutLength {
+        /// Elements of the slices.
+        elements: usize,
+        /// Elements of the layout.
+        required: u64,
     },
     /// A mask buffer of the wrong length.
     #[error("the mask has {words} words, {required} needed for {len} elements")]

@@ -6,6 +6,10 @@ use crate::source::WORKGROUP_SIZE;
 /// No index that a kernel computes within one dispatch passes 32 bits below this.
 const MAX_SEGMENT_UNITS: u64 = 1 << 26;
 
+/// Invocations that a dispatch may need beyond one for `per_invocation` units each: where it
+/// begins and ends within a block or a row.
+const SLACK_INVOCATIONS: u64 = 10;
+
 /// A unit is what a buffer's length is counted in: an element, a mask word, a Philox block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unit {
@@ -67,14 +71,12 @@ impl Geometry {
             limits.max_storage_buffer_binding_size,
             granule * unit.bytes,
         )? / unit.bytes;
-        // A range whose first element is no block's first reaches into one block more.
-        let units_per_workgroup = workgroup * unit.per_invocation;
         let workgroups = at_least(
             "max_compute_workgroups_per_dimension",
             limits.max_compute_workgroups_per_dimension.into(),
-            (granule + unit.per_invocation).div_ceil(units_per_workgroup),
+            (granule / unit.per_invocation + SLACK_INVOCATIONS).div_ceil(workgroup),
         )?;
-        let dispatch_units = workgroups * units_per_workgroup - unit.per_invocation;
+        let dispatch_units = (workgroups * workgroup - SLACK_INVOCATIONS) * unit.per_invocation;
         let max_units = binding_units.min(dispatch_units).min(MAX_SEGMENT_UNITS);
         Ok(Self {
             granule,

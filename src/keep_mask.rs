@@ -1,15 +1,15 @@
 //! The keep mask itself, packed: for looking at it, checking it or keeping it after all.
 
-use std::sync::OnceLock;
-
-use crate::binding::{BoundSegment, CheckedRange};
+use crate::binding::CheckedRange;
 use crate::call::DropoutCall;
 use crate::error::{BindError, CreateError, IndexOverflow};
-use crate::geometry::{Geometry, Unit};
+use crate::geometry::{Geometry, Segment, Unit};
 use crate::kernel::{KernelDescriptor, KernelHost};
-use crate::mask::{ELEMENTS_PER_MASK_WORD, mask_words};
-use crate::params::MaskParams;
+use crate::layout::MaskLayout;
+use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
+use crate::params::{MaskParams, uniform_buffer};
 use crate::source::Kernel;
+use crate::strided::StridedLayout;
 
 const WORD: Unit = Unit {
     bytes: 4,
@@ -17,20 +17,21 @@ const WORD: Unit = Unit {
 };
 
 /// Writes packed keep masks \[M15\]: element e in bit `e & 31` of word `e >> 5`, 1 = kept, spare
-/// bits 0. The bits are those of [`Dropout`](crate::Dropout) for the same call.
+/// bits 0. The bits are those of [`Dropout`](crate::Dropout) for the same call and layout.
 #[derive(Debug)]
 pub struct KeepMask {
     host: KernelHost,
     geometry: Geometry,
-    group_layout: wgpu::BindGroupLayout,
-    pipeline: OnceLock<wgpu::ComputePipeline>,
 }
 
 /// A checked buffer for the mask of one tensor; made by [`KeepMask::bind`].
 #[derive(Debug)]
 pub struct KeepMaskBinding {
     len: u64,
-    segments: Vec<BoundSegment>,
+    first_index: u64,
+    /// Mask indices from `first_index` on.
+    strided: Option<(StridedLayout, u64)>,
+    segments: Vec<(Segment, wgpu::BindGroup)>,
 }
 
 impl KeepMask {
@@ -46,8 +47,6 @@ impl KeepMask {
         let host = KernelHost::new(device, descriptor, 1, size_of::<MaskParams>())?;
         Ok(Self {
             geometry: Geometry::new(&device.limits(), WORD)?,
-            group_layout: host.storage_layout(&[false]),
-            pipeline: OnceLock::new(),
             host,
         })
     }
@@ -69,19 +68,59 @@ impl KeepMask {
         mask: wgpu::BufferBinding<'_>,
         len: u64,
     ) -> Result<KeepMaskBinding, BindError> {
+        self.bind_map(mask, len, 0, None)
+    }
+
+    /// Binds a buffer for the mask of a layout, as [`bind`](Self::bind) does for a length.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then. Its lengths count words.
+    pub fn bind_layout(
+        &self,
+        mask: wgpu::BufferBinding<'_>,
+        layout: &MaskLayout,
+    ) -> Result<KeepMaskBinding, BindError> {
+        let strided = if layout.is_empty() {
+            None
+        } else {
+            StridedLayout::new(layout, false)?
+        };
+        let strided = strided.map(|strided| (strided, layout.span()));
+        self.bind_map(mask, layout.len(), layout.first_index(), strided)
+    }
+
+    fn bind_map(
+        &self,
+        mask: wgpu::BufferBinding<'_>,
+        len: u64,
+        first_index: u64,
+        strided: Option<(StridedLayout, u64)>,
+    ) -> Result<KeepMaskBinding, BindError> {
         let words = mask_words(len);
-        let mask = CheckedRange::new("mask", &mask, words, WORD.bytes, &self.host.device.limits())?;
-        let segments = self
-            .geometry
-            .segments(words)
-            .map(|segment| {
-                let group = self
-                    .host
-                    .storage_group(&self.group_layout, &[mask.window(segment)]);
-                BoundSegment { segment, group }
-            })
-            .collect();
-        Ok(KeepMaskBinding { len, segments })
+        let device = &self.host.device;
+        let mask = CheckedRange::new("mask", &mask, words, WORD.bytes, &device.limits())?;
+        let kernel = Kernel::KeepMask(strided.as_ref().map(|(layout, _)| layout.strided()));
+        let group_layout = self.host.group_layout(kernel);
+        let bind = |segment: Segment| {
+            let dimensions = strided.as_ref().map(|(layout, _)| {
+                let start = segment.start * u64::from(ELEMENTS_PER_MASK_WORD);
+                let params = layout.params(start);
+                uniform_buffer(device, "wgpu-dropout: layout", bytemuck::bytes_of(&params))
+            });
+            let mut bindings = vec![(0, mask.window(segment))];
+            if let Some(dimensions) = &dimensions {
+                bindings.push((2, dimensions.as_entire_buffer_binding()));
+            }
+            (segment, self.host.group(&group_layout, &bindings))
+        };
+        let segments = self.geometry.segments(words).map(bind).collect();
+        Ok(KeepMaskBinding {
+            len,
+            first_index,
+            strided,
+            segments,
+        })
     }
 
     /// Records the writing of the mask of `call`. Sets the same state of the pass as
@@ -89,27 +128,42 @@ impl KeepMask {
     ///
     /// # Errors
     ///
-    /// [`IndexOverflow`] if the last element's mask index passes 2^64 - 1; nothing was recorded
-    /// then.
+    /// [`IndexOverflow`] if a mask index passes 2^64 - 1; nothing was recorded then.
     pub fn encode(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &KeepMaskBinding,
         call: &DropoutCall,
     ) -> Result<(), IndexOverflow> {
-        call.check_indices(binding.len)?;
-        let pipeline = self
-            .pipeline
-            .get_or_init(|| self.host.pipeline(Kernel::KeepMask, &self.group_layout));
-        for BoundSegment { segment, group } in &binding.segments {
+        let KeepMaskBinding {
+            len,
+            first_index,
+            strided,
+            segments,
+        } = binding;
+        let base = match strided {
+            None => call.first_index(*first_index, *len)?,
+            Some((_, span)) => {
+                call.check_indices(*span)?;
+                call.origin + first_index
+            }
+        };
+        let kernel = Kernel::KeepMask(strided.as_ref().map(|(layout, _)| layout.strided()));
+        for (segment, group) in segments {
             let per_word = u64::from(ELEMENTS_PER_MASK_WORD);
             let start = segment.start * per_word;
             // At most 2^26 words of 32 elements.
-            let len = (binding.len - start).min(u64::from(segment.len) * per_word) as u32;
-            let params = MaskParams::new(call, start, len);
+            let elements = (len - start).min(u64::from(segment.len) * per_word) as u32;
+            // A strided dispatch learns where it begins from its coordinates.
+            let first = if strided.is_none() {
+                base + start
+            } else {
+                base
+            };
+            let params = MaskParams::new(call, MaskPosition::of(first), elements);
             self.host.dispatch(
                 pass,
-                pipeline,
+                kernel,
                 group,
                 bytemuck::bytes_of(&params),
                 segment.len,

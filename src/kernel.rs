@@ -1,8 +1,11 @@
 //! What the kernels of one device share: features, layouts, pipelines, a dispatch.
 
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
 use crate::error::CreateError;
-use crate::params::ParamsPath;
-use crate::source::{self, Kernel, Multiply, WORKGROUP_SIZE};
+use crate::params::{DIMENSIONS_BYTES, ParamsPath};
+use crate::source::{self, BufferLayout, Kernel, MaskSource, Multiply, Strided, WORKGROUP_SIZE};
 
 /// How [`Dropout`](crate::Dropout), [`KeepMask`](crate::KeepMask) and
 /// [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
@@ -25,6 +28,7 @@ pub(crate) struct KernelHost {
     multiply: Multiply,
     params: ParamsPath,
     params_bytes: u32,
+    pipelines: RwLock<HashMap<Kernel, wgpu::ComputePipeline>>,
 }
 
 impl KernelHost {
@@ -59,22 +63,57 @@ impl KernelHost {
             multiply,
             params,
             params_bytes,
+            pipelines: RwLock::default(),
         })
     }
 
-    /// A group of storage buffers, one an entry: read only or not.
-    pub fn storage_layout(&self, read_only: &[bool]) -> wgpu::BindGroupLayout {
-        let entries: Vec<_> = (0..)
-            .zip(read_only)
-            .map(|(binding, &read_only)| wgpu::BindGroupLayoutEntry {
+    /// The buffers of `kernel`, as its shader's io and map files declare them.
+    pub fn group_layout(&self, kernel: Kernel) -> wgpu::BindGroupLayout {
+        use wgpu::BufferBindingType::{Storage, Uniform};
+        const READ: wgpu::BufferBindingType = Storage { read_only: true };
+        const WRITE: wgpu::BufferBindingType = Storage { read_only: false };
+        let mut bindings = match kernel {
+            Kernel::KeepMask(_) | Kernel::PhiloxBlocks { .. } => vec![(0, WRITE)],
+            Kernel::Dropout { buffers, .. } => match buffers {
+                BufferLayout::Separate => vec![(0, READ), (1, WRITE)],
+                BufferLayout::Pooled => vec![(0, WRITE), (1, WRITE)],
+                BufferLayout::InPlace => vec![(0, WRITE)],
+            },
+        };
+        match kernel {
+            Kernel::Dropout {
+                mask: MaskSource::Strided(strided),
+                ..
+            }
+            | Kernel::KeepMask(Some(strided)) => {
+                bindings.push((2, Uniform));
+                if let Strided {
+                    sample_ids: true, ..
+                } = strided
+                {
+                    bindings.push((3, READ));
+                }
+            }
+            Kernel::Dropout {
+                mask: MaskSource::Packed,
+                ..
+            } => bindings.push((2, READ)),
+            _ => {}
+        }
+        let entries: Vec<_> = bindings
+            .into_iter()
+            .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
                 binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Storage { read_only },
+                    ty,
                     has_dynamic_offset: false,
-                    // One layout serves kernels that load one element and four: wgpu checks the
-                    // bound size against the kernel at the dispatch.
-                    min_binding_size: None,
+                    // Of storage buffers, one layout serves kernels that load one element and
+                    // four: wgpu checks the bound size against the kernel at the dispatch.
+                    min_binding_size: match ty {
+                        Uniform => wgpu::BufferSize::new(DIMENSIONS_BYTES),
+                        Storage { .. } => None,
+                    },
                 },
                 count: None,
             })
@@ -86,16 +125,16 @@ impl KernelHost {
             })
     }
 
-    /// The group of these windows of buffers.
-    pub fn storage_group(
+    /// A group of these bindings.
+    pub fn group(
         &self,
         layout: &wgpu::BindGroupLayout,
-        windows: &[wgpu::BufferBinding<'_>],
+        bindings: &[(u32, wgpu::BufferBinding<'_>)],
     ) -> wgpu::BindGroup {
-        let entries: Vec<_> = (0..)
-            .zip(windows)
+        let entries: Vec<_> = bindings
+            .iter()
             .map(|(binding, window)| wgpu::BindGroupEntry {
-                binding,
+                binding: *binding,
                 resource: wgpu::BindingResource::Buffer(window.clone()),
             })
             .collect();
@@ -106,12 +145,26 @@ impl KernelHost {
         })
     }
 
-    /// Compiles `kernel` for groups of `layout`.
-    pub fn pipeline(
-        &self,
-        kernel: Kernel,
-        layout: &wgpu::BindGroupLayout,
-    ) -> wgpu::ComputePipeline {
+    /// The pipeline of `kernel`, compiled at its first use.
+    fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
+        // A thread that panicked within these lines left a whole map behind.
+        let pipelines = self
+            .pipelines
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = pipelines.get(&kernel) {
+            return pipeline.clone();
+        }
+        drop(pipelines);
+        let pipeline = self.compile(kernel);
+        let mut pipelines = self
+            .pipelines
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        pipelines.entry(kernel).or_insert(pipeline).clone()
+    }
+
+    fn compile(&self, kernel: Kernel) -> wgpu::ComputePipeline {
         let label = format!("{}: {}", self.label, kernel.entry_point());
         let (uniform, immediate_size) = match &self.params {
             ParamsPath::Immediates => (None, self.params_bytes),
@@ -124,7 +177,8 @@ impl KernelHost {
                 label: Some(&label),
                 source: wgpu::ShaderSource::Wgsl(text.into()),
             });
-        let groups = [Some(layout), uniform];
+        let layout = self.group_layout(kernel);
+        let groups = [Some(&layout), uniform];
         let groups = if uniform.is_some() {
             &groups[..]
         } else {
@@ -156,12 +210,12 @@ impl KernelHost {
     pub fn dispatch(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
-        pipeline: &wgpu::ComputePipeline,
+        kernel: Kernel,
         group: &wgpu::BindGroup,
         params: &[u8],
         invocations: u32,
     ) {
-        pass.set_pipeline(pipeline);
+        pass.set_pipeline(&self.pipeline(kernel));
         pass.set_bind_group(0, group, &[]);
         self.params.set(&self.device, pass, &self.label, params);
         pass.dispatch_workgroups(invocations.div_ceil(WORKGROUP_SIZE), 1, 1);

@@ -51,21 +51,26 @@ mod geometry;
 mod job;
 mod keep_mask;
 mod kernel;
+mod layout;
 pub mod mask;
 mod params;
 mod philox_blocks;
 mod rate;
 mod source;
+mod strided;
 
 pub use call::{DropoutCall, MaskKey};
-pub use dropout::{Dropout, DropoutBinding};
+pub use dropout::{Dropout, DropoutBinding, Elements};
 #[cfg(feature = "cpu")]
 pub use error::CpuError;
-pub use error::{BindError, CreateError, IndexOverflow, ParseCallError, RateError, RunError};
+pub use error::{
+    BindError, CreateError, IndexOverflow, LayoutError, ParseCallError, RateError, RunError,
+};
 pub use keep_mask::{KeepMask, KeepMaskBinding};
 pub use kernel::KernelDescriptor;
+pub use layout::MaskLayout;
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding, advance_counter};
-pub use rate::DropoutRate;
+pub use rate::{DropoutKind, DropoutRate};
 pub use wgpu;
 
 /// The README's code is compiled with the tests.

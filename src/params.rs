@@ -3,7 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::call::DropoutCall;
-use crate::mask::split;
+use crate::layout::MaskLayout;
+use crate::mask::{MaskPosition, split};
 
 /// Twin of `Params` in shaders/params_mask.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -17,13 +18,14 @@ pub(crate) struct MaskParams {
     pub drop_threshold_high: u32,
     pub drop_threshold_low: u32,
     pub keep_scale: f32,
+    pub keep_shift: f32,
+    pub dropped_value: f32,
     pub padding: u32,
 }
 
 impl MaskParams {
-    /// Elements `start .. start + len` of a call whose indices were checked.
-    pub fn new(call: &DropoutCall, start: u64, len: u32) -> Self {
-        let position = call.position(start);
+    /// `len` elements of a call, the first of them at `position`.
+    pub fn new(call: &DropoutCall, position: MaskPosition, len: u32) -> Self {
         let drop_threshold = call.rate.drop_threshold();
         Self {
             seed: split(call.key.seed),
@@ -34,6 +36,8 @@ impl MaskParams {
             drop_threshold_high: (drop_threshold >> 16) as u32,
             drop_threshold_low: (drop_threshold & 0xffff) as u32,
             keep_scale: call.rate.keep_scale(),
+            keep_shift: call.rate.keep_shift(),
+            dropped_value: call.rate.dropped_value(),
             padding: 0,
         }
     }
@@ -48,6 +52,19 @@ pub(crate) struct BlockParams {
     pub len: u32,
     pub padding: u32,
 }
+
+/// Twin of `Dimension` in shaders/strided.wgsl.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct DimensionParams {
+    pub size: u32,
+    pub start: u32,
+    pub stride: [u32; 2],
+}
+
+/// The uniform buffer of a strided layout.
+pub(crate) const DIMENSIONS_BYTES: u64 =
+    (MaskLayout::MAX_DIMENSIONS * size_of::<DimensionParams>()) as u64;
 
 /// Both are right at any time and in any number of dispatches of one command buffer. Writing to
 /// one buffer through the queue would not be: all dispatches would see the last write.
@@ -96,17 +113,7 @@ impl ParamsPath {
             Self::Immediates => return pass.set_immediates(0, params),
             Self::Uniform(layout) => layout,
         };
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size: params.len() as u64,
-            usage: wgpu::BufferUsages::UNIFORM,
-            mapped_at_creation: true,
-        });
-        // Fails only where the buffer could not be created, which the device has reported then.
-        if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
-            view.copy_from_slice(params);
-        }
-        buffer.unmap();
+        let buffer = uniform_buffer(device, label, params);
         let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(label),
             layout,
@@ -119,23 +126,39 @@ impl ParamsPath {
     }
 }
 
+/// A uniform buffer that holds `content`: mapped at creation, since there is no queue here.
+pub(crate) fn uniform_buffer(device: &wgpu::Device, label: &str, content: &[u8]) -> wgpu::Buffer {
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: content.len() as u64,
+        usage: wgpu::BufferUsages::UNIFORM,
+        mapped_at_creation: true,
+    });
+    // Fails only where the buffer could not be created, which the device has reported then.
+    if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
+        view.copy_from_slice(content);
+    }
+    buffer.unmap();
+    buffer
+}
+
 #[cfg(test)]
 mod tests {
     use core::mem::offset_of;
 
     use super::*;
-    use crate::source::{Access, BufferLayout, Kernel, Multiply, ValueMap, assemble};
+    use crate::source::{Family, Kernel, Multiply, Strided, assemble};
 
-    /// Names and offsets of the WGSL `Params`, and its size in bytes.
-    fn wgsl_params(source: &str) -> (Vec<(String, usize)>, usize) {
+    /// Names and offsets of the WGSL struct `name`, and its size in bytes.
+    fn wgsl_struct(source: &str, name: &str) -> (Vec<(String, usize)>, usize) {
         let module = naga::front::wgsl::parse_str(source).unwrap();
-        let (_, params) = module
+        let (_, ty) = module
             .types
             .iter()
-            .find(|(_, ty)| ty.name.as_deref() == Some("Params"))
+            .find(|(_, ty)| ty.name.as_deref() == Some(name))
             .unwrap();
-        let naga::TypeInner::Struct { members, span } = &params.inner else {
-            panic!("Params is a struct");
+        let naga::TypeInner::Struct { members, span } = &ty.inner else {
+            panic!("{name} is a struct");
         };
         let offsets = members
             .iter()
@@ -152,12 +175,12 @@ mod tests {
 
     #[test]
     fn mask_params_lie_as_in_the_shader() {
-        let kernel = Kernel::Dropout(BufferLayout::Separate, ValueMap::Scale, Access::Blocks);
-        let (offsets, bytes) = wgsl_params(&assemble(kernel, Multiply::Halves, false));
+        let kernel = Kernel::KeepMask(None);
+        let (offsets, bytes) = wgsl_struct(&assemble(kernel, Multiply::Halves, false), "Params");
         assert_eq!(
             offsets,
             offsets!(MaskParams: seed, stream, first_block, first_lane, len, drop_threshold_high,
-                drop_threshold_low, keep_scale, padding)
+                drop_threshold_low, keep_scale, keep_shift, dropped_value, padding)
         );
         assert_eq!(bytes, size_of::<MaskParams>());
     }
@@ -165,8 +188,22 @@ mod tests {
     #[test]
     fn block_params_lie_as_in_the_shader() {
         let kernel = Kernel::PhiloxBlocks { rounds: 10 };
-        let (offsets, bytes) = wgsl_params(&assemble(kernel, Multiply::Halves, false));
+        let (offsets, bytes) = wgsl_struct(&assemble(kernel, Multiply::Halves, false), "Params");
         assert_eq!(offsets, offsets!(BlockParams: counter, key, len, padding));
         assert_eq!(bytes, size_of::<BlockParams>());
+    }
+
+    #[test]
+    fn dimensions_lie_as_in_the_shader() {
+        let strided = Strided {
+            family: Family::Scattered,
+            dimensions: 8,
+            sample_ids: false,
+        };
+        let source = assemble(Kernel::KeepMask(Some(strided)), Multiply::Halves, false);
+        let (offsets, bytes) = wgsl_struct(&source, "Dimension");
+        assert_eq!(offsets, offsets!(DimensionParams: size, start, stride));
+        assert_eq!(bytes, size_of::<DimensionParams>());
+        assert!(source.contains(&format!("array<Dimension, {}>", MaskLayout::MAX_DIMENSIONS)));
     }
 }

@@ -1,10 +1,8 @@
 //! The generator alone: raw blocks for known answers and statistical suites.
 
-use std::sync::OnceLock;
-
-use crate::binding::{BoundSegment, CheckedRange};
+use crate::binding::CheckedRange;
 use crate::error::{BindError, CreateError};
-use crate::geometry::{Geometry, Unit};
+use crate::geometry::{Geometry, Segment, Unit};
 use crate::kernel::{KernelDescriptor, KernelHost};
 use crate::params::BlockParams;
 use crate::source::Kernel;
@@ -19,15 +17,13 @@ pub(crate) const BLOCK: Unit = Unit {
 pub struct PhiloxBlocks {
     host: KernelHost,
     geometry: Geometry,
-    rounds: u32,
-    group_layout: wgpu::BindGroupLayout,
-    pipeline: OnceLock<wgpu::ComputePipeline>,
+    kernel: Kernel,
 }
 
 /// A checked buffer for blocks; made by [`PhiloxBlocks::bind`].
 #[derive(Debug)]
 pub struct PhiloxBlocksBinding {
-    segments: Vec<BoundSegment>,
+    segments: Vec<(Segment, wgpu::BindGroup)>,
 }
 
 impl PhiloxBlocks {
@@ -48,9 +44,7 @@ impl PhiloxBlocks {
         let host = KernelHost::new(device, descriptor, 1, size_of::<BlockParams>())?;
         Ok(Self {
             geometry: Geometry::new(&device.limits(), BLOCK)?,
-            rounds,
-            group_layout: host.storage_layout(&[false]),
-            pipeline: OnceLock::new(),
+            kernel: Kernel::PhiloxBlocks { rounds },
             host,
         })
     }
@@ -73,16 +67,15 @@ impl PhiloxBlocks {
     ) -> Result<PhiloxBlocksBinding, BindError> {
         let limits = self.host.device.limits();
         let blocks = CheckedRange::new("blocks", &blocks, len, BLOCK.bytes, &limits)?;
-        let segments = self
-            .geometry
-            .segments(len)
-            .map(|segment| {
-                let group = self
-                    .host
-                    .storage_group(&self.group_layout, &[blocks.window(segment)]);
-                BoundSegment { segment, group }
-            })
-            .collect();
+        let group_layout = self.host.group_layout(self.kernel);
+        let bind = |segment: Segment| {
+            (
+                segment,
+                self.host
+                    .group(&group_layout, &[(0, blocks.window(segment))]),
+            )
+        };
+        let segments = self.geometry.segments(len).map(bind).collect();
         Ok(PhiloxBlocksBinding { segments })
     }
 
@@ -96,13 +89,7 @@ impl PhiloxBlocks {
         counter: [u32; 4],
         key: [u32; 2],
     ) {
-        let kernel = Kernel::PhiloxBlocks {
-            rounds: self.rounds,
-        };
-        let pipeline = self
-            .pipeline
-            .get_or_init(|| self.host.pipeline(kernel, &self.group_layout));
-        for BoundSegment { segment, group } in &binding.segments {
+        for (segment, group) in &binding.segments {
             let params = BlockParams {
                 counter: advance_counter(counter, segment.start),
                 key,
@@ -111,7 +98,7 @@ impl PhiloxBlocks {
             };
             self.host.dispatch(
                 pass,
-                pipeline,
+                self.kernel,
                 group,
                 bytemuck::bytes_of(&params),
                 segment.len,

@@ -16,7 +16,7 @@ pub(crate) enum Multiply {
 }
 
 /// Which buffers a dropout kernel reads and writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum BufferLayout {
     /// Two buffers.
     Separate,
@@ -26,41 +26,106 @@ pub(crate) enum BufferLayout {
     InPlace,
 }
 
+/// Where decisions come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum MaskSource {
+    /// Consecutive mask indices.
+    Linear,
+    Strided(Strided),
+    /// A packed mask.
+    Packed,
+}
+
+/// A strided layout's kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Strided {
+    pub family: Family,
+    /// After folding.
+    pub dimensions: u32,
+    /// Whether ids stand for the outermost coordinate.
+    pub sample_ids: bool,
+}
+
+/// What the innermost dimension is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Family {
+    /// Stride 1.
+    Rows,
+    /// Stride 0.
+    Runs,
+    /// Neither.
+    Scattered,
+}
+
 /// What a kernel does to a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ValueMap {
-    /// Dropped or scaled.
+    /// Scaled or 0.
     Scale,
-    /// Copied, without a mask.
+    /// Unchanged or 0.
+    Keep,
+    /// An affine map's or a constant.
+    Affine,
+    /// Copied, all of them: no mask is made.
     Copy,
 }
 
-/// Elements in one load or store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an invocation loads and stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
-    /// Four, aligned.
+    /// Eight elements, four at a time.
     Blocks,
-    /// One.
+    /// Up to eight elements, one at a time.
     Elements,
+    /// Elements of one run, four at a time.
+    Runs {
+        /// How many times four.
+        vectors: u32,
+    },
 }
 
 /// One kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
-    Dropout(BufferLayout, ValueMap, Access),
-    KeepMask,
-    PhiloxBlocks { rounds: u32 },
+    Dropout {
+        buffers: BufferLayout,
+        mask: MaskSource,
+        value: ValueMap,
+        access: Access,
+    },
+    KeepMask(Option<Strided>),
+    PhiloxBlocks {
+        rounds: u32,
+    },
 }
 
 impl Kernel {
     /// The entry point, which has its file's name.
     pub fn entry_point(self) -> &'static str {
         match self {
-            Self::Dropout(_, ValueMap::Scale, Access::Blocks) => "dropout_blocks",
-            Self::Dropout(_, ValueMap::Scale, Access::Elements) => "dropout_elements",
-            Self::Dropout(_, ValueMap::Copy, Access::Blocks) => "copy_blocks",
-            Self::Dropout(_, ValueMap::Copy, Access::Elements) => "copy_elements",
-            Self::KeepMask => "keep_mask",
+            Self::Dropout {
+                value: ValueMap::Copy,
+                access: Access::Elements,
+                ..
+            } => "copy_elements",
+            Self::Dropout {
+                value: ValueMap::Copy,
+                ..
+            } => "copy_blocks",
+            Self::Dropout {
+                access: Access::Blocks,
+                ..
+            } => "dropout_blocks",
+            Self::Dropout {
+                access: Access::Elements,
+                ..
+            } => "dropout_elements",
+            Self::Dropout {
+                access: Access::Runs { .. },
+                ..
+            } => "dropout_runs",
+            Self::KeepMask(None) => "keep_mask",
+            Self::KeepMask(Some(_)) => "keep_mask_strided",
             Self::PhiloxBlocks { .. } => "philox_blocks",
         }
     }
@@ -73,18 +138,40 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
             include_str!(concat!("../shaders/", $name, ".wgsl"))
         };
     }
-    let mul_wide = match multiply {
-        Multiply::U64 => shader!("philox_u64"),
-        Multiply::Halves => shader!("philox_halves"),
-    };
+    let mut prelude = format!("const WORKGROUP_SIZE: u32 = {WORKGROUP_SIZE}u;\n");
     let rounds = match kernel {
         Kernel::PhiloxBlocks { rounds } => rounds,
         // [M2]
         _ => 10,
     };
-    let prelude = format!(
-        "const WORKGROUP_SIZE: u32 = {WORKGROUP_SIZE}u;\nconst PHILOX_ROUNDS: u32 = {rounds}u;\n"
-    );
+    prelude += &format!("const PHILOX_ROUNDS: u32 = {rounds}u;\n");
+    if let Kernel::Dropout { access, .. } = kernel {
+        prelude += match access {
+            Access::Elements => "alias Word = u32;\nalias Float = f32;\nalias Keep = bool;\n",
+            Access::Blocks | Access::Runs { .. } => {
+                "alias Word = vec4<u32>;\nalias Float = vec4<f32>;\nalias Keep = vec4<bool>;\n"
+            }
+        };
+        if let Access::Runs { vectors } = access {
+            prelude += &format!("const RUN_VECTORS: u32 = {vectors}u;\n");
+        }
+    }
+    let strided = match kernel {
+        Kernel::Dropout {
+            value: ValueMap::Copy,
+            ..
+        } => None,
+        Kernel::Dropout {
+            mask: MaskSource::Strided(strided),
+            ..
+        } => Some(strided),
+        Kernel::KeepMask(strided) => strided,
+        _ => None,
+    };
+    if let Some(Strided { dimensions, .. }) = strided {
+        prelude += &format!("const DIMENSIONS: u32 = {dimensions}u;\n");
+    }
+
     let mut parts = vec![
         prelude.as_str(),
         if immediates {
@@ -92,46 +179,94 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
         } else {
             shader!("params_uniform")
         },
+        match kernel {
+            Kernel::PhiloxBlocks { .. } => shader!("params_blocks"),
+            _ => shader!("params_mask"),
+        },
     ];
+    if let Kernel::Dropout { buffers, .. } = kernel {
+        parts.push(match buffers {
+            BufferLayout::Separate => shader!("io_separate"),
+            BufferLayout::Pooled => shader!("io_pooled"),
+            BufferLayout::InPlace => shader!("io_in_place"),
+        });
+    }
+    let philox = [
+        match multiply {
+            Multiply::U64 => shader!("philox_u64"),
+            Multiply::Halves => shader!("philox_halves"),
+        },
+        shader!("philox"),
+    ];
+    if let Some(Strided { sample_ids, .. }) = strided {
+        parts.push(shader!("strided"));
+        parts.push(if sample_ids {
+            shader!("sample_ids")
+        } else {
+            shader!("sample_position")
+        });
+    }
     match kernel {
-        Kernel::Dropout(layout, value, access) => {
-            parts.push(match access {
-                Access::Blocks => "alias Word = vec4<u32>;\nalias Float = vec4<f32>;\n",
-                Access::Elements => "alias Word = u32;\nalias Float = f32;\n",
-            });
-            parts.push(shader!("params_mask"));
-            parts.push(match layout {
-                BufferLayout::Separate => shader!("io_separate"),
-                BufferLayout::Pooled => shader!("io_pooled"),
-                BufferLayout::InPlace => shader!("io_in_place"),
-            });
-            if value == ValueMap::Scale {
-                parts.extend([
-                    mul_wide,
-                    shader!("philox"),
-                    shader!("mask"),
-                    shader!("value_scale"),
-                ]);
+        Kernel::Dropout {
+            value: ValueMap::Copy,
+            access,
+            ..
+        } => parts.push(match access {
+            Access::Elements => shader!("copy_elements"),
+            Access::Blocks | Access::Runs { .. } => shader!("copy_blocks"),
+        }),
+        Kernel::Dropout {
+            mask,
+            value,
+            access,
+            ..
+        } => {
+            parts.push(shader!("work"));
+            if mask != MaskSource::Packed {
+                parts.extend(philox);
+                parts.push(shader!("mask"));
             }
-            parts.push(match (value, access) {
-                (ValueMap::Scale, Access::Blocks) => shader!("dropout_blocks"),
-                (ValueMap::Scale, Access::Elements) => shader!("dropout_elements"),
-                (ValueMap::Copy, Access::Blocks) => shader!("copy_blocks"),
-                (ValueMap::Copy, Access::Elements) => shader!("copy_elements"),
+            parts.push(match mask {
+                MaskSource::Linear => shader!("map_linear"),
+                MaskSource::Strided(Strided {
+                    family: Family::Rows,
+                    ..
+                }) => shader!("map_rows"),
+                MaskSource::Strided(Strided {
+                    family: Family::Runs,
+                    ..
+                }) => shader!("map_runs"),
+                MaskSource::Strided(Strided {
+                    family: Family::Scattered,
+                    ..
+                }) => {
+                    shader!("map_scattered")
+                }
+                MaskSource::Packed => shader!("map_packed"),
+            });
+            parts.push(match value {
+                ValueMap::Scale => shader!("value_scale"),
+                ValueMap::Keep => shader!("value_keep"),
+                ValueMap::Affine => shader!("value_affine"),
+                ValueMap::Copy => "",
+            });
+            parts.push(match access {
+                Access::Blocks => shader!("dropout_blocks"),
+                Access::Elements => shader!("dropout_elements"),
+                Access::Runs { .. } => shader!("dropout_runs"),
             });
         }
-        Kernel::KeepMask => {
-            let mask = [
-                shader!("params_mask"),
-                mul_wide,
-                shader!("philox"),
-                shader!("mask"),
-            ];
-            parts.extend(mask);
-            parts.push(shader!("keep_mask"));
+        Kernel::KeepMask(strided) => {
+            parts.push(shader!("work"));
+            parts.extend(philox);
+            parts.push(shader!("mask"));
+            parts.push(match strided {
+                None => shader!("keep_mask"),
+                Some(_) => shader!("keep_mask_strided"),
+            });
         }
         Kernel::PhiloxBlocks { .. } => {
-            parts.extend([shader!("params_blocks"), mul_wide, shader!("philox")]);
+            parts.extend(philox);
             parts.push(shader!("philox_blocks"));
         }
     }
@@ -144,24 +279,58 @@ mod tests {
 
     use super::*;
 
-    fn kernels() -> impl Iterator<Item = Kernel> {
+    fn kernels() -> Vec<Kernel> {
         let mut kernels = vec![
-            Kernel::KeepMask,
+            Kernel::KeepMask(None),
             Kernel::PhiloxBlocks { rounds: 7 },
             Kernel::PhiloxBlocks { rounds: 10 },
         ];
-        for layout in [
+        let mut masks = vec![MaskSource::Linear, MaskSource::Packed];
+        for family in [Family::Rows, Family::Runs, Family::Scattered] {
+            for sample_ids in [false, true] {
+                for dimensions in [1, 8] {
+                    let strided = Strided {
+                        family,
+                        dimensions,
+                        sample_ids,
+                    };
+                    masks.push(MaskSource::Strided(strided));
+                    kernels.push(Kernel::KeepMask(Some(strided)));
+                }
+            }
+        }
+        for buffers in [
             BufferLayout::Separate,
             BufferLayout::Pooled,
             BufferLayout::InPlace,
         ] {
-            for value in [ValueMap::Scale, ValueMap::Copy] {
-                for access in [Access::Blocks, Access::Elements] {
-                    kernels.push(Kernel::Dropout(layout, value, access));
+            for mask in &masks {
+                let mut accesses = vec![Access::Blocks, Access::Elements];
+                if let MaskSource::Strided(Strided {
+                    family: Family::Runs,
+                    ..
+                }) = mask
+                {
+                    accesses.push(Access::Runs { vectors: 8 });
+                }
+                for value in [
+                    ValueMap::Scale,
+                    ValueMap::Keep,
+                    ValueMap::Affine,
+                    ValueMap::Copy,
+                ] {
+                    for &access in &accesses {
+                        kernels.push(Kernel::Dropout {
+                            buffers,
+                            mask: *mask,
+                            value,
+                            access,
+                        });
+                    }
                 }
             }
         }
-        kernels.into_iter()
+        kernels
     }
 
     fn validate(source: &str, capabilities: Capabilities) -> Result<naga::Module, String> {
@@ -199,14 +368,14 @@ mod tests {
     fn a_capability_that_is_missing_is_seen() {
         assert!(
             validate(
-                &assemble(Kernel::KeepMask, Multiply::U64, false),
+                &assemble(Kernel::KeepMask(None), Multiply::U64, false),
                 Capabilities::empty()
             )
             .is_err()
         );
         assert!(
             validate(
-                &assemble(Kernel::KeepMask, Multiply::Halves, true),
+                &assemble(Kernel::KeepMask(None), Multiply::Halves, true),
                 Capabilities::empty()
             )
             .is_err()

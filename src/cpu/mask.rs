@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::philox::{MASK_ROUNDS, philox4x32};
 use crate::call::{DropoutCall, MaskKey};
 use crate::error::CpuError;
+use crate::layout::MaskLayout;
 use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words, split};
 
 const LANES: usize = ELEMENTS_PER_BLOCK as usize;
@@ -86,7 +87,7 @@ fn refine(
 #[inline(always)]
 pub(crate) fn for_each_batch(call: &DropoutCall, len: usize, mut each: impl FnMut(usize, &[i16])) {
     let drop_threshold = call.rate.drop_threshold();
-    let MaskPosition { mut block, lane } = call.position(0);
+    let MaskPosition { mut block, lane } = MaskPosition::of(call.origin);
     let mut lane = lane as usize;
     let mut start = 0;
     while start < len {
@@ -97,6 +98,64 @@ pub(crate) fn for_each_batch(call: &DropoutCall, len: usize, mut each: impl FnMu
         lane = 0;
         block = block.wrapping_add(BATCH_BLOCKS as u64);
     }
+}
+
+/// Calls `each` for `len` elements of `layout` from `start` on, with each one's number from there
+/// and whether it is kept. The call drops some elements and keeps some.
+pub(crate) fn for_each_decision(
+    call: &DropoutCall,
+    layout: &MaskLayout,
+    start: u64,
+    len: usize,
+    mut each: impl FnMut(usize, bool),
+) {
+    let drop_threshold = call.rate.drop_threshold();
+    // The last index and its decision, for runs; the last block drawn, for rows.
+    let mut last = None;
+    let mut blocks = BlockCache {
+        key: call.key,
+        drawn: [None; 2],
+    };
+    for element in 0..len {
+        let index = call.origin + layout.index(start + element as u64);
+        let keep = match last {
+            Some((last, keep)) if last == index => keep,
+            _ => blocks.uniform(index) >= drop_threshold,
+        };
+        last = Some((index, keep));
+        each(element, keep);
+    }
+}
+
+/// The block last drawn in each domain.
+struct BlockCache {
+    key: MaskKey,
+    drawn: [Option<(u64, [u32; 4])>; 2],
+}
+
+impl BlockCache {
+    /// u(i) \[M7\].
+    fn uniform(&mut self, index: u64) -> u64 {
+        let MaskPosition { block, lane } = MaskPosition::of(index);
+        let [high, low] = [0, 1].map(|domain| {
+            let drawn = &mut self.drawn[domain as usize];
+            let words = match *drawn {
+                Some((last, words)) if last == block => words,
+                _ => mask_block(self.key, block, domain),
+            };
+            *drawn = Some((block, words));
+            words[(lane / 2) as usize] >> (16 * (lane % 2)) & 0xffff
+        });
+        u64::from(high << 16 | low)
+    }
+}
+
+/// One block of a mask \[M5\].
+fn mask_block(key: MaskKey, block: u64, domain: u32) -> [u32; 4] {
+    let ([low, high], [stream_low, stream_high]) = (split(block), split(key.stream));
+    let mut words = [[low], [high | domain << 29], [stream_low], [stream_high]];
+    philox4x32(&mut words, split(key.seed), MASK_ROUNDS);
+    words.map(|[word]| word)
 }
 
 /// Writes the packed mask \[M15\] of `len` elements into `mask`, as
@@ -138,6 +197,39 @@ pub fn keep_mask(mask: &mut [u32], len: u64, call: &DropoutCall) -> Result<(), C
     if let Some(last) = mask.last_mut() {
         *last &= u32::MAX >> spare;
     }
+    Ok(())
+}
+
+/// Writes the packed mask \[M15\] of a layout into `mask`.
+///
+/// # Errors
+///
+/// As [`keep_mask`], for the layout's length.
+pub fn keep_mask_layout(
+    mask: &mut [u32],
+    layout: &MaskLayout,
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    let len = layout.len();
+    let required = mask_words(len);
+    if mask.len() as u64 != required {
+        return Err(CpuError::MaskLength {
+            words: mask.len(),
+            required,
+            len,
+        });
+    }
+    call.check_indices(layout.span())?;
+    mask.par_chunks_mut(TASK_WORDS)
+        .enumerate()
+        .for_each(|(task, words)| {
+            let start = (task * TASK_WORDS * WORD_BITS) as u64;
+            let elements = (len - start).min((words.len() * WORD_BITS) as u64);
+            words.fill(0);
+            for_each_decision(call, layout, start, elements as usize, |element, keep| {
+                words[element / WORD_BITS] |= u32::from(keep) << (element % WORD_BITS);
+            });
+        });
     Ok(())
 }
 

@@ -8,6 +8,8 @@ mod dropout;
 mod mask;
 mod philox;
 
-pub use dropout::{backward, backward_in_place, forward, forward_in_place};
-pub use mask::keep_mask;
+pub use dropout::{
+    backward, backward_in_place, backward_layout, forward, forward_in_place, forward_layout,
+};
+pub use mask::{keep_mask, keep_mask_layout};
 pub use philox::philox_blocks;

@@ -1,6 +1,6 @@
 //! What every implementation is fed, and what the twin makes of it.
 
-use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
+use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, MaskLayout};
 
 use super::vectors::{self, MaskVector};
 use super::{compare, reference};
@@ -124,6 +124,39 @@ pub fn check_dropout(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), S
     };
     compare(&dropout(call, x), got)
         .map_err(|difference| format!("{difference}; {call}, {} elements", x.len()))
+}
+
+/// The mask indices of a layout's elements, by the twin.
+pub fn layout_indices(call: &DropoutCall, layout: &MaskLayout) -> Vec<u64> {
+    let origin = call.origin + layout.first_index();
+    reference::indices(layout.shape(), layout.strides(), origin)
+}
+
+/// Compares with the twin's dropout of a layout.
+pub fn check_layout(
+    call: &DropoutCall,
+    layout: &MaskLayout,
+    x: &[f32],
+    got: &[f32],
+) -> Result<(), String> {
+    let DropoutCall { rate, key, .. } = call;
+    let indices = layout_indices(call, layout).into_iter();
+    let expected = reference::dropout(rate.p(), key.seed, key.stream, indices, x);
+    compare::f32_bits(&expected, got)
+        .map_err(|difference| format!("{difference}; {call}, {layout:?}"))
+}
+
+/// Compares with the twin's packed mask of a layout.
+pub fn check_layout_mask(
+    call: &DropoutCall,
+    layout: &MaskLayout,
+    got: &[u32],
+) -> Result<(), String> {
+    let DropoutCall { rate, key, .. } = call;
+    let indices = layout_indices(call, layout).into_iter();
+    let expected = reference::packed_mask(rate.p(), key.seed, key.stream, indices);
+    compare::packed_masks(&expected, got)
+        .map_err(|difference| format!("{difference}; {call}, {layout:?}"))
 }
 
 /// Compares with the twin's packed mask.

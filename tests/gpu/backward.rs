@@ -28,6 +28,7 @@ fn drops_what_forward_drops(gpu: &Gpu) -> Result<(), String> {
             [Item {
                 x: vec![1.0; 5003],
                 call: call(p, 77),
+                layout: None,
             }]
         };
         let zeros = |way| -> Result<Vec<bool>, String> {

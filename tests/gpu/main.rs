@@ -16,6 +16,7 @@ mod forward;
 mod gpu;
 mod image;
 mod in_place;
+mod layouts;
 mod mask;
 mod negative;
 mod passes;
@@ -43,6 +44,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("thresholds", thresholds::CASES),
     ("sizes", sizes::CASES),
     ("paths", paths::CASES),
+    ("layouts", layouts::CASES),
     ("passes", passes::CASES),
     ("blocking", blocking::CASES),
     ("audit", audit::CASES),

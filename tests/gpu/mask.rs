@@ -39,6 +39,7 @@ fn contract_vectors_of_values(gpu: &Gpu) -> Result<(), String> {
         .map(|(vector, call)| Item {
             call: *call,
             x: vec![1.0; vector.shape[0] as usize],
+            layout: None,
         })
         .collect();
     for way in WAYS {
@@ -123,6 +124,7 @@ fn is_the_mask_of_dropout(gpu: &Gpu) -> Result<(), String> {
     let items = calls.map(|call| Item {
         call,
         x: vec![1.0; 4099],
+        layout: None,
     });
     for way in WAYS {
         for (values, mask) in run::dropout(gpu, way, &items)?.iter().zip(&masks) {

@@ -114,7 +114,7 @@ fn requested_scale(gpu: &Gpu) -> Result<(), String> {
             false => 0.0,
         })
         .collect();
-    let got = &run::dropout(gpu, WAYS[0], &[Item { call, x: x.clone() }])?[0];
+    let got = &run::dropout(gpu, WAYS[0], &[Item::of(call, x.clone())])?[0];
     compare::f32_bits(&dropout(&call, &x), got)?;
     must_differ("the requested scale", compare::f32_bits(&wrong, got))
 }

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{DropoutBinding, DropoutCall};
+use wgpu_dropout::{DropoutBinding, DropoutCall, Elements, MaskLayout};
 
 use crate::common::inputs;
 use crate::gpu::Gpu;
@@ -70,14 +70,38 @@ impl Way {
 pub struct Item {
     pub call: DropoutCall,
     pub x: Vec<f32>,
+    /// `None`: consecutive mask indices.
+    pub layout: Option<MaskLayout>,
 }
 
 impl Item {
     /// Ordinary values.
     pub fn new(call: DropoutCall, len: u64) -> Self {
+        Self::of(call, inputs::values(len))
+    }
+
+    /// These values.
+    pub fn of(call: DropoutCall, x: Vec<f32>) -> Self {
         Self {
             call,
-            x: inputs::values(len),
+            x,
+            layout: None,
+        }
+    }
+
+    /// Ordinary values of a layout.
+    pub fn of_layout(call: DropoutCall, layout: MaskLayout) -> Self {
+        Self {
+            x: inputs::values(layout.len()),
+            layout: Some(layout),
+            call,
+        }
+    }
+
+    fn elements(&self) -> Elements<'_> {
+        match &self.layout {
+            Some(layout) => layout.into(),
+            None => (self.x.len() as u64).into(),
         }
     }
 }
@@ -112,10 +136,11 @@ pub fn dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<Vec<Vec<f32>>, Str
             let exact = i % 2 == 0;
             let input = binding(&data_buffer, &inputs[i], exact);
             let output = binding(output_buffer, &outputs[i], exact);
-            let len = item.x.len() as u64;
             let bound = match way.layout {
-                Layout::InPlace => gpu.dropout.bind_in_place(output, len),
-                Layout::Separate | Layout::Pooled => gpu.dropout.bind(input, output, len),
+                Layout::InPlace => gpu.dropout.bind_in_place(output, item.elements()),
+                Layout::Separate | Layout::Pooled => {
+                    gpu.dropout.bind(input, output, item.elements())
+                }
             };
             let bound = bound.map_err(|error| error.to_string())?;
             way.encode(gpu, pass, &bound, &item.call)?;
@@ -141,8 +166,11 @@ pub fn dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<Vec<Vec<f32>>, Str
 /// Runs all items and compares each with the twin.
 pub fn check_dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<(), String> {
     for (item, got) in items.iter().zip(dropout(gpu, way, items)?) {
-        inputs::check_dropout(&item.call, &item.x, &got)
-            .map_err(|difference| format!("{way:?}: {difference}"))?;
+        match &item.layout {
+            None => inputs::check_dropout(&item.call, &item.x, &got),
+            Some(layout) => inputs::check_layout(&item.call, layout, &item.x, &got),
+        }
+        .map_err(|difference| format!("{way:?}: {difference}"))?;
     }
     Ok(())
 }
@@ -178,6 +206,34 @@ pub fn check_masks(gpu: &Gpu, items: &[(DropoutCall, u64)]) -> Result<(), String
         inputs::check_mask(call, *len, &got)?;
     }
     Ok(())
+}
+
+/// The packed masks of layouts, made in one pass.
+pub fn layout_masks(
+    gpu: &Gpu,
+    items: &[(DropoutCall, MaskLayout)],
+) -> Result<Vec<Vec<u32>>, String> {
+    let mut image = Image::new(gpu);
+    let places: Vec<_> = items
+        .iter()
+        .map(|(_, layout)| image.place_for(mask_words(layout.len())))
+        .collect();
+    let buffer = image.upload(gpu);
+    gpu.submit(|pass| {
+        for (place, (call, layout)) in places.iter().zip(items) {
+            let bound = gpu
+                .keep_mask
+                .bind_layout(binding(&buffer, place, false), layout);
+            let bound = bound.map_err(|error| error.to_string())?;
+            gpu.keep_mask
+                .encode(pass, &bound, call)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    })?;
+    let after = gpu.download(&buffer)?;
+    image.check_outside(&after, &places)?;
+    Ok(words_at(&after, &places).map(<[u32]>::to_vec).collect())
 }
 
 /// Philox blocks to make: the first counter, the key, how many.

@@ -20,6 +20,7 @@ fn items(p: f64, x: &[f32]) -> [Item; 2] {
     [(0, 0), (3, 1)].map(|(origin, shorter)| Item {
         call: call(p, origin),
         x: x[shorter..].to_vec(),
+        layout: None,
     })
 }
 
@@ -27,7 +28,7 @@ fn specials(gpu: &Gpu) -> Result<(), String> {
     let x = SPECIALS.repeat(100);
     for p in [0.1, 0.5, 0.9] {
         let items = items(p, &x);
-        for Item { call, x } in &items {
+        for Item { call, x, .. } in &items {
             for special in SPECIALS {
                 let fates = |kept| {
                     indices(call, x.len() as u64)

@@ -1,0 +1,355 @@
+//! Which mask index each element of a tensor has: one map for every kind of dropout \[M13\].
+
+use crate::error::LayoutError;
+
+/// The map from the elements of a tensor, in row-major order, to mask indices:
+/// `origin + first_index + sum over dimensions of coordinate * stride` \[M13\].
+///
+/// Each kind of dropout is a choice of strides. A stride of 0 shares one decision along its
+/// dimension; a shard keeps the strides of the whole tensor and begins at its own first index, so
+/// it gets exactly its slice of the whole mask.
+///
+/// | layer | PyTorch | Keras | layout |
+/// |---|---|---|---|
+/// | dropout | `nn.Dropout` | `Dropout` | [`elementwise`](Self::elementwise) |
+/// | feature dropout 1d, 2d, 3d | `nn.Dropout1d`, `2d`, `3d` | `SpatialDropout1D`, `2D`, `3D` with `channels_first` | [`feature_channels_first`](Self::feature_channels_first) |
+/// | the same, channels last | | `SpatialDropout1D`, `2D`, `3D` | [`feature_channels_last`](Self::feature_channels_last) |
+/// | time-locked (variational, recurrent) dropout | | `recurrent_dropout`, `noise_shape=(n, 1, f)` | [`time_locked_batch_first`](Self::time_locked_batch_first), [`time_locked_time_first`](Self::time_locked_time_first) |
+/// | drop path (stochastic depth) | timm's `DropPath` | `noise_shape=(n, 1, …)` | [`drop_path`](Self::drop_path) |
+/// | any of them | | `Dropout(noise_shape=…)` | [`noise_shape`](Self::noise_shape) |
+///
+/// ```
+/// use wgpu_dropout::MaskLayout;
+///
+/// let images = MaskLayout::feature_channels_first(&[2, 6, 5, 7])?;
+/// assert_eq!(images.strides(), [6, 1, 0, 0]);
+/// assert_eq!(images, MaskLayout::noise_shape(&[2, 6, 5, 7], &[2, 6, 1, 1])?);
+/// # Ok::<(), wgpu_dropout::LayoutError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MaskLayout {
+    shape: Vec<u64>,
+    strides: Vec<u64>,
+    first_index: u64,
+}
+
+/// A dimension of a folded layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dimension {
+    pub size: u64,
+    pub stride: u64,
+}
+
+impl MaskLayout {
+    /// The most dimensions a layout may have.
+    pub const MAX_DIMENSIONS: usize = 8;
+
+    /// Any strides, in mask indices.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::TooManyDimensions`]; [`LayoutError::Rank`] unless there is a stride for each
+    /// dimension; [`LayoutError::IndexOverflow`] if the largest index passes 2^64 - 1.
+    pub fn strided(shape: &[u64], strides: &[u64]) -> Result<Self, LayoutError> {
+        if shape.len() > Self::MAX_DIMENSIONS {
+            return Err(LayoutError::TooManyDimensions {
+                dimensions: shape.len(),
+                max: Self::MAX_DIMENSIONS,
+            });
+        }
+        same_rank("strides", shape.len(), strides.len())?;
+        Self {
+            shape: shape.into(),
+            strides: strides.into(),
+            first_index: 0,
+        }
+        .checked()
+    }
+
+    /// A decision for each element.
+    ///
+    /// # Errors
+    ///
+    /// As [`strided`](Self::strided).
+    pub fn elementwise(shape: &[u64]) -> Result<Self, LayoutError> {
+        Self::noise_shape(shape, shape)
+    }
+
+    /// Keras's `noise_shape`: a decision for each element of it, broadcast to `shape`. Dimensions
+    /// are aligned from the last one on; each of `noise_shape` is 1, or as large as that of
+    /// `shape`.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::NoiseShape`] names the dimension that does not broadcast; else as
+    /// [`strided`](Self::strided).
+    pub fn noise_shape(shape: &[u64], noise_shape: &[u64]) -> Result<Self, LayoutError> {
+        let Some(missing) = shape.len().checked_sub(noise_shape.len()) else {
+            return Err(LayoutError::Rank {
+                what: "noise shape",
+                expected: shape.len(),
+                got: noise_shape.len(),
+            });
+        };
+        let mut strides = vec![0; shape.len()];
+        let mut next = 1u64;
+        for dimension in (missing..shape.len()).rev() {
+            let (size, noise) = (shape[dimension], noise_shape[dimension - missing]);
+            if noise != 1 && noise != size {
+                return Err(LayoutError::NoiseShape {
+                    dimension,
+                    noise,
+                    size,
+                });
+            }
+            if noise != 1 {
+                strides[dimension] = next;
+                next = next
+                    .checked_mul(noise.max(1))
+                    .ok_or(LayoutError::IndexOverflow { dimension })?;
+            }
+        }
+        Self::strided(shape, &strides)
+    }
+
+    /// Feature dropout of `(samples, channels, …)`: whole channels are dropped. Replaces PyTorch's
+    /// `nn.Dropout1d`, `2d` and `3d`, and Keras's `SpatialDropout` with `channels_first`.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    pub fn feature_channels_first(shape: &[u64]) -> Result<Self, LayoutError> {
+        Self::keep_axes("feature dropout", shape, 2, |axis, _| axis < 2)
+    }
+
+    /// Feature dropout of `(samples, …, channels)`: whole channels are dropped. Replaces Keras's
+    /// `SpatialDropout1D`, `2D` and `3D`.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    pub fn feature_channels_last(shape: &[u64]) -> Result<Self, LayoutError> {
+        Self::keep_axes("feature dropout", shape, 2, |axis, rank| {
+            axis == 0 || axis == rank - 1
+        })
+    }
+
+    /// One mask for all time steps of `(samples, time, features…)`: variational dropout (Gal and
+    /// Ghahramani 2016), Keras's `recurrent_dropout`.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    pub fn time_locked_batch_first(shape: &[u64]) -> Result<Self, LayoutError> {
+        Self::keep_axes("time-locked dropout", shape, 2, |axis, _| axis != 1)
+    }
+
+    /// One mask for all time steps of `(time, samples, features…)`.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    pub fn time_locked_time_first(shape: &[u64]) -> Result<Self, LayoutError> {
+        Self::keep_axes("time-locked dropout", shape, 2, |axis, _| axis != 0)
+    }
+
+    /// Drop path of `(samples, …)`: whole samples of a residual branch are dropped (stochastic
+    /// depth, Huang et al. 2016). Replaces timm's `DropPath`.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Rank`] without a dimension; else as [`strided`](Self::strided).
+    pub fn drop_path(shape: &[u64]) -> Result<Self, LayoutError> {
+        Self::keep_axes("drop path", shape, 1, |axis, _| axis == 0)
+    }
+
+    fn keep_axes(
+        what: &'static str,
+        shape: &[u64],
+        min_rank: usize,
+        keep: impl Fn(usize, usize) -> bool,
+    ) -> Result<Self, LayoutError> {
+        if shape.len() < min_rank {
+            return Err(LayoutError::Rank {
+                what,
+                expected: min_rank,
+                got: shape.len(),
+            });
+        }
+        let noise: Vec<_> = (0..shape.len())
+            .map(|axis| {
+                if keep(axis, shape.len()) {
+                    shape[axis]
+                } else {
+                    1
+                }
+            })
+            .collect();
+        Self::noise_shape(shape, &noise)
+    }
+
+    /// The part of this layout that begins at the coordinates `start` and has `shape`: a shard of a
+    /// tensor that is cut over devices, a chunk, a micro-batch or a slice. Its mask is the whole
+    /// mask's slice.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Shard`] names the dimension in which it lies outside; [`LayoutError::Rank`]
+    /// unless both have this layout's number of dimensions.
+    pub fn shard(&self, start: &[u64], shape: &[u64]) -> Result<Self, LayoutError> {
+        same_rank("shard start", self.shape.len(), start.len())?;
+        same_rank("shard shape", self.shape.len(), shape.len())?;
+        let mut first_index = self.first_index;
+        for (dimension, &size) in self.shape.iter().enumerate() {
+            let (start, len) = (start[dimension], shape[dimension]);
+            if start.checked_add(len).is_none_or(|end| end > size) {
+                return Err(LayoutError::Shard {
+                    dimension,
+                    start,
+                    len,
+                    size,
+                });
+            }
+            // An empty shard at the end has no first index; any will do.
+            let first = start.min(size.saturating_sub(1));
+            first_index += first * self.strides[dimension];
+        }
+        Ok(Self {
+            shape: shape.into(),
+            strides: self.strides.clone(),
+            first_index,
+        })
+    }
+
+    /// The view whose dimension `d` is this layout's dimension `order[d]`: a transposed tensor
+    /// keeps the mask of the tensor it is a view of.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::Order`] unless `order` names each dimension once.
+    pub fn permuted(&self, order: &[usize]) -> Result<Self, LayoutError> {
+        let mut sorted = order.to_vec();
+        sorted.sort_unstable();
+        if sorted.iter().copied().ne(0..self.shape.len()) {
+            return Err(LayoutError::Order {
+                order: order.into(),
+                dimensions: self.shape.len(),
+            });
+        }
+        Ok(Self {
+            shape: order.iter().map(|&axis| self.shape[axis]).collect(),
+            strides: order.iter().map(|&axis| self.strides[axis]).collect(),
+            first_index: self.first_index,
+        })
+    }
+
+    /// The same layout with `first_index` added to each index.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::IndexOverflow`] if the largest index passes 2^64 - 1.
+    pub fn offset(mut self, first_index: u64) -> Result<Self, LayoutError> {
+        self.first_index = self
+            .first_index
+            .checked_add(first_index)
+            .ok_or(LayoutError::IndexOverflow { dimension: 0 })?;
+        self.checked()
+    }
+
+    /// Elements in each dimension.
+    pub fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    /// Mask indices from one coordinate to the next in each dimension.
+    pub fn strides(&self) -> &[u64] {
+        &self.strides
+    }
+
+    /// Mask index of the first element, before the call's origin is added.
+    pub fn first_index(&self) -> u64 {
+        self.first_index
+    }
+
+    /// Number of elements; `u64::MAX` where it passes that.
+    pub fn len(&self) -> u64 {
+        self.shape
+            .iter()
+            .fold(1, |len, &size| len.saturating_mul(size))
+    }
+
+    /// Whether a dimension has no element.
+    pub fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
+    /// Mask index of element `element` in row-major order, before the call's origin is added.
+    pub fn index(&self, mut element: u64) -> u64 {
+        let mut index = self.first_index;
+        for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            index += element % size * stride;
+            element /= size;
+        }
+        index
+    }
+
+    /// Mask indices from 0 to the largest one, before the call's origin is added; `u64::MAX` where
+    /// it passes that, 0 without an element.
+    pub fn span(&self) -> u64 {
+        let last = |(&size, &stride): (&u64, &u64)| (size - 1) * stride;
+        let dimensions = || self.shape.iter().zip(&self.strides);
+        if self.is_empty() {
+            0
+        } else {
+            (self.first_index + dimensions().map(last).sum::<u64>()).saturating_add(1)
+        }
+    }
+
+    fn checked(self) -> Result<Self, LayoutError> {
+        if !self.is_empty() {
+            let mut last = self.first_index;
+            for (dimension, (&size, &stride)) in self.shape.iter().zip(&self.strides).enumerate() {
+                last = (size - 1)
+                    .checked_mul(stride)
+                    .and_then(|reach| last.checked_add(reach))
+                    .ok_or(LayoutError::IndexOverflow { dimension })?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// The same map of the same elements with as few dimensions as there can be: none of size 1,
+    /// and neighbours that the mask passes as if they were one are one. With `apart` the first
+    /// stays by itself. The layout has an element.
+    pub(crate) fn folded(&self, apart: bool) -> Vec<Dimension> {
+        let first = usize::from(apart).min(self.shape.len());
+        let mut folded: Vec<Dimension> = Vec::with_capacity(self.shape.len());
+        for (axis, (&size, &stride)) in self.shape.iter().zip(&self.strides).enumerate() {
+            let mergeable = folded.len() > first;
+            match folded.last_mut() {
+                _ if axis < first => folded.push(Dimension { size, stride }),
+                _ if size == 1 => {}
+                Some(outer) if mergeable && stride.checked_mul(size) == Some(outer.stride) => {
+                    *outer = Dimension {
+                        size: outer.size.saturating_mul(size),
+                        stride,
+                    };
+                }
+                _ => folded.push(Dimension { size, stride }),
+            }
+        }
+        folded
+    }
+}
+
+fn same_rank(what: &'static str, expected: usize, got: usize) -> Result<(), LayoutError> {
+    if expected == got {
+        Ok(())
+    } else {
+        Err(LayoutError::Rank {
+            what,
+            expected,
+            got,
+        })
+    }
+}
