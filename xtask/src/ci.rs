@@ -2,13 +2,12 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::adapters::{self, Need, Profile};
-use crate::command::{self, cargo};
+use crate::command::{self, cargo, root};
 use crate::report::Report;
 use crate::suite;
 use crate::table::table;
@@ -90,15 +89,6 @@ fn examples() -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-/// The repository's root, which cargo tells by the folder of this package.
-fn root() -> Result<PathBuf> {
-    let package = env::var_os("CARGO_MANIFEST_DIR").ok_or("start this as `cargo xtask`")?;
-    let root = Path::new(&package)
-        .parent()
-        .ok_or("xtask has no parent folder")?;
-    Ok(root.to_owned())
 }
 
 /// The steps done so far, with their wall time.

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
@@ -12,6 +12,15 @@ pub fn cargo(args: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args.split_whitespace());
     command
+}
+
+/// The repository's root, which cargo tells by the folder of this package.
+pub fn root() -> Result<PathBuf> {
+    let package = env::var_os("CARGO_MANIFEST_DIR").ok_or("start this as `cargo xtask`")?;
+    let root = Path::new(&package)
+        .parent()
+        .ok_or("xtask has no parent folder")?;
+    Ok(root.to_owned())
 }
 
 /// Prints the command, runs it and waits for it.

@@ -3,6 +3,7 @@
 mod adapters;
 mod ci;
 mod command;
+mod mutants;
 mod options;
 mod report;
 mod suite;
@@ -27,6 +28,8 @@ Commands:
   test [--no-install] [-- ARGS]   Run every test; ARGS go to `cargo test`
   bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
   ci                              Run all that CI checks
+  mutants [--list] [--file NAME]  Change each constant, operator, lane and statement of the shaders,
+                                  or of one, and see whether a test fails
 
 `test` and `bench` need a wgpu adapter. Where there is none and apt is at hand
 they install Mesa's software Vulkan, as root or through sudo, printing each
@@ -56,6 +59,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     let Some(name) = args.next() else {
         return Err(format!("no command given\n\n{HELP}").into());
     };
+    if name == "mutants" {
+        return mutants::run(args);
+    }
     let options = Options::parse(args)?;
     if options.help || ["help", "-h", "--help"].contains(&name.as_str()) {
         println!("{HELP}");
