@@ -5,6 +5,7 @@ mod ci;
 mod command;
 mod mutants;
 mod options;
+mod readme;
 mod report;
 mod suite;
 mod table;
@@ -28,6 +29,7 @@ Commands:
   test [--no-install] [-- ARGS]   Run every test; ARGS go to `cargo test`
   bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
   ci                              Run all that CI checks
+  readme [--check]                Write the README's benchmark section from its record
   mutants [--list] [--file NAME]  Change each constant, operator, lane and statement of the shaders,
                                   or of one, and see whether a test fails
 
@@ -61,6 +63,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     };
     if name == "mutants" {
         return mutants::run(args);
+    }
+    if name == "readme" {
+        return readme::run(args);
     }
     let options = Options::parse(args)?;
     if options.help || ["help", "-h", "--help"].contains(&name.as_str()) {

@@ -1,0 +1,288 @@
+//! The README's benchmark section, made from a record of `wgpu-dropout bench --json`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::command::root;
+
+/// What the README quotes.
+const RECORD: &str = "benches/records/2026-11-21-vulkan-llvmpipe.json";
+
+/// The form of records that is understood here.
+const VERSION: u64 = 1;
+
+const BEGIN: &str = "<!-- benchmark:begin -->\n";
+const END: &str = "<!-- benchmark:end -->\n";
+
+/// `readme [--check]`: writes the section, or fails where it is not what the record gives.
+pub fn run(args: impl Iterator<Item = String>) -> Result {
+    let check = match args.collect::<Vec<_>>().as_slice() {
+        [] => false,
+        [option] if option == "--check" => true,
+        _ => return Err("`readme` takes no option but --check".into()),
+    };
+    let root = root()?;
+    let path = root.join("README.md");
+    let readme = fs::read_to_string(&path)?;
+    let updated = with_section(&readme, &section(&record(&root)?)?)?;
+    if updated == readme {
+        return Ok(());
+    }
+    if check {
+        return Err(format!(
+            "the README's benchmark section is not {RECORD}'s: run `cargo xtask readme`"
+        )
+        .into());
+    }
+    Ok(fs::write(path, updated)?)
+}
+
+fn record(root: &Path) -> Result<Value> {
+    let text =
+        fs::read_to_string(root.join(RECORD)).map_err(|error| format!("{RECORD}: {error}"))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// `readme` with `section` between the markers.
+fn with_section(readme: &str, section: &str) -> Result<String> {
+    let missing = || format!("the README lacks {} or {}", BEGIN.trim(), END.trim());
+    let (before, rest) = readme.split_once(BEGIN).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(END).ok_or_else(missing)?;
+    Ok(format!("{before}{BEGIN}{section}{END}{after}"))
+}
+
+/// What stands between the markers: ratios alone. A software adapter's speed is the CPU's, and
+/// never the library's.
+fn section(record: &Value) -> Result<String> {
+    if record["version"] != VERSION {
+        return Err(format!("{RECORD} is not of version {VERSION}").into());
+    }
+    let adapter = &record["adapter"];
+    let is_software = adapter["software"]
+        .as_bool()
+        .ok_or("a record of no adapter")?;
+    let software = if is_software {
+        ", a SOFTWARE adapter: it runs on the CPU and says nothing about a GPU's speed"
+    } else {
+        ""
+    };
+    Ok(format!(
+        "\
+Here is {backend}/{name}, {driver}{software}. Its CPU is {cpu}, {threads} threads. f32, {call}.
+
+Time over that of a copy of the same bytes in the same place, the copy kernel or memcpy on as many threads: 1.00 is the best
+there can be. The rand loop is what one writes in a minute, `random_bool` of rand's `SmallRng` an element.
+
+{table}
+{recording}
+
+From [`{RECORD}`]({RECORD})
+of {date}, library {version}, by `cargo xtask readme`. `cargo xtask bench` measures your adapter.
+",
+        backend = text(&adapter["backend"])?,
+        name = text(&adapter["name"])?,
+        driver = text(&adapter["driver_info"])?,
+        cpu = text(&record["machine"]["cpu"])?,
+        threads = threads(record)?,
+        call = text(&record["call"])?,
+        table = table(record)?,
+        recording = recording(record)?,
+        date = text(&record["date"])?.split('T').next().unwrap_or_default(),
+        version = text(&record["library"]["version"])?,
+    ))
+}
+
+/// Where something is done, as records say it.
+#[derive(Clone, Copy)]
+struct Place {
+    place: &'static str,
+    /// Of the CPU path.
+    threads: Option<u64>,
+}
+
+const GPU: Place = Place {
+    place: "gpu",
+    threads: None,
+};
+const RAND_LOOP: Place = Place {
+    place: "rand_loop",
+    threads: None,
+};
+
+const fn cpu(threads: u64) -> Place {
+    Place {
+        place: "cpu",
+        threads: Some(threads),
+    }
+}
+
+/// A row for each operation, a column for each size.
+fn table(record: &Value) -> Result<String> {
+    let threads = threads(record)?;
+    let cpu_path = format!("CPU path, {threads} threads, forward");
+    // An operation, and where the copy is made that it is held against.
+    let mut rows = vec![
+        ("GPU, forward", GPU, "forward", GPU),
+        ("GPU, backward", GPU, "backward", GPU),
+        ("GPU, in place", GPU, "in_place", GPU),
+        ("CPU path, 1 thread, forward", cpu(1), "forward", cpu(1)),
+        ("rand loop, 1 thread, forward", RAND_LOOP, "forward", cpu(1)),
+    ];
+    if threads > 1 {
+        rows.insert(3, (&cpu_path, cpu(threads), "forward", cpu(threads)));
+    }
+    let sizes = sizes(record);
+    let mut table = line("elements", sizes.iter().map(|size| grouped(*size)));
+    table += &line("---", sizes.iter().map(|_| "--:".to_owned()));
+    for (name, place, operation, ceiling) in rows {
+        let ratios = sizes.iter().map(|&elements| {
+            let time = median(record, place, operation, elements)?;
+            let copy = median(record, ceiling, "copy", elements)?;
+            Ok(format!("{:.2}", time / copy))
+        });
+        table += &line(name, ratios.collect::<Result<Vec<_>>>()?.into_iter());
+    }
+    Ok(table)
+}
+
+/// Seconds.
+fn median(record: &Value, place: Place, operation: &str, elements: u64) -> Result<f64> {
+    let rows = record["measurements"].as_array().into_iter().flatten();
+    let mut rows = rows.filter(|row| {
+        row["place"] == place.place
+            && row["threads"].as_u64() == place.threads
+            && row["operation"] == operation
+            && row["elements"] == elements
+    });
+    let row = rows.next();
+    row.and_then(|row| row["wall_seconds"]["median"].as_f64())
+        .ok_or_else(|| {
+            let place = place.place;
+            format!("{RECORD} lacks {operation} on {place} of {elements} elements").into()
+        })
+}
+
+/// Each once, in the order of the rows.
+fn sizes(record: &Value) -> Vec<u64> {
+    let rows = record["measurements"].as_array().into_iter().flatten();
+    let mut sizes: Vec<_> = rows.filter_map(|row| row["elements"].as_u64()).collect();
+    sizes.dedup();
+    sizes
+}
+
+fn threads(record: &Value) -> Result<u64> {
+    let threads = record["machine"]["threads"].as_u64();
+    Ok(threads.ok_or("the record does not say how many threads there were")?)
+}
+
+/// What recording a dispatch costs.
+fn recording(record: &Value) -> Result<String> {
+    let median = |way: &str| {
+        let rows = record["recording"].as_array().into_iter().flatten();
+        let mut rows = rows.filter(|row| row["way"] == way);
+        let row = rows.next();
+        row.and_then(|row| row["seconds"]["median"].as_f64())
+            .ok_or_else(|| format!("{RECORD} lacks the recording {way}"))
+    };
+    let by_hand = median("by_hand")?;
+    Ok(format!(
+        "Recording a dispatch takes {:.2} times the CPU time of the same calls by hand; without `IMMEDIATES`, {:.1} times.",
+        median("immediates")? / by_hand,
+        median("uniforms")? / by_hand,
+    ))
+}
+
+fn text(value: &Value) -> Result<&str> {
+    let text = value.as_str();
+    Ok(text.ok_or_else(|| format!("{RECORD} has {value} where a text should be"))?)
+}
+
+fn line(name: &str, cells: impl Iterator<Item = String>) -> String {
+    let cells: Vec<_> = cells.collect();
+    format!("| {name} | {} |\n", cells.join(" | "))
+}
+
+/// 65536 as `65,536`.
+fn grouped(number: u64) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1000), number % 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn committed() -> Value {
+        record(&root().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_readme_has_the_records_table() {
+        assert!(run([String::from("--check")].into_iter()).is_ok());
+    }
+
+    #[test]
+    fn another_record_gives_another_section() {
+        let record = committed();
+        let expected = section(&record).unwrap();
+        for (field, other) in [
+            ("/measurements/0/wall_seconds/median", json!(1.0)),
+            ("/recording/0/seconds/median", json!(1.0)),
+            ("/adapter/name", json!("another")),
+            ("/date", json!("2020-01-01T00:00:00Z")),
+        ] {
+            let mut record = record.clone();
+            *record.pointer_mut(field).unwrap() = other;
+            assert_ne!(section(&record).unwrap(), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_lacks_something_is_refused() {
+        for field in [
+            "/version",
+            "/adapter",
+            "/machine/threads",
+            "/measurements/0",
+            "/recording/0",
+        ] {
+            let mut record = committed();
+            *record.pointer_mut(field).unwrap() = Value::Null;
+            assert!(section(&record).is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_software_adapter_is_called_so() {
+        let mut record = committed();
+        for software in [true, false] {
+            record["adapter"]["software"] = software.into();
+            let section = section(&record).unwrap();
+            assert_eq!(section.contains("SOFTWARE"), software);
+        }
+    }
+
+    #[test]
+    fn only_what_is_between_the_markers_is_replaced() {
+        let readme = format!("before\n{BEGIN}old\n{END}after\n");
+        let updated = with_section(&readme, "new\n").unwrap();
+        assert_eq!(updated, format!("before\n{BEGIN}new\n{END}after\n"));
+        assert!(with_section(&readme.replace(END, ""), "").is_err());
+        assert!(with_section(&readme.replace(BEGIN, ""), "").is_err());
+    }
+
+    #[test]
+    fn digits_are_grouped() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(65_536), "65,536");
+        assert_eq!(grouped(1_048_576), "1,048,576");
+        assert_eq!(grouped(1_000_001), "1,000,001");
+    }
+}
