@@ -5,6 +5,7 @@ use core::ops::Range;
 use crate::error::BindError;
 use crate::geometry::Segment;
 use crate::mask::mask_words;
+use crate::source::BufferLayout;
 
 /// A checked range of the caller's buffer that holds the elements and nothing else.
 #[derive(Debug)]
@@ -74,25 +75,6 @@ impl<'a> CheckedRange<'a> {
     }
 
     /// Whether both lie in one buffer.
-    ///
-    /// # Errors
-    ///
-    /// If they share a byte.
-    pub fn shares_buffer(&self, output: &CheckedRange<'_>) -> Result<bool, BindError> {
-        if !self.same_buffer(output) {
-            return Ok(false);
-        }
-        let (input, output) = (self.bytes(), output.bytes());
-        if input == output && !input.is_empty() {
-            return Err(BindError::SameRange { range: input });
-        }
-        if input.start.max(output.start) < input.end.min(output.end) {
-            return Err(BindError::Overlap { input, output });
-        }
-        Ok(true)
-    }
-
-    /// Whether both lie in one buffer, wherever.
     pub fn same_buffer(&self, other: &CheckedRange<'_>) -> bool {
         self.buffer == other.buffer
     }
@@ -129,5 +111,26 @@ impl<'a> CheckedRange<'a> {
             offset: self.offset_bytes + start_bytes,
             size: wgpu::BufferSize::new(bytes),
         }
+    }
+}
+
+impl BufferLayout {
+    /// How two ranges lie.
+    ///
+    /// # Errors
+    ///
+    /// If they share a byte.
+    pub fn of(input: &CheckedRange<'_>, output: &CheckedRange<'_>) -> Result<Self, BindError> {
+        if !input.same_buffer(output) {
+            return Ok(Self::Separate);
+        }
+        let (input, output) = (input.bytes(), output.bytes());
+        if input == output && !input.is_empty() {
+            return Err(BindError::SameRange { range: input });
+        }
+        if input.start.max(output.start) < input.end.min(output.end) {
+            return Err(BindError::Overlap { input, output });
+        }
+        Ok(Self::Pooled)
     }
 }

@@ -189,11 +189,7 @@ impl Dropout {
         let plan = self.plan(elements.into())?;
         let input = self.checked("input", &input, plan.len)?;
         let output = self.checked("output", &output, plan.len)?;
-        let buffers = if input.shares_buffer(&output)? {
-            BufferLayout::Pooled
-        } else {
-            BufferLayout::Separate
-        };
+        let buffers = BufferLayout::of(&input, &output)?;
         self.bind_ranges(buffers, &[input, output], plan)
     }
 

@@ -251,11 +251,37 @@ pub struct IndexOverflow {
     pub len: u64,
 }
 
+/// A call that Gaussian dropout has no noise for. Nothing was recorded or written.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GaussianError {
+    /// Noise is drawn for indices below 2^63 \[M18\].
+    #[error(
+        "{len} elements from index {origin} on pass the largest one, 2^63 - 1: \
+         lower the origin or the length"
+    )]
+    IndexOverflow {
+        /// The call's origin.
+        origin: u64,
+        /// Elements.
+        len: u64,
+    },
+    /// The variance p / (1 - p) is not finite.
+    #[error("p = {p} drops everything, and has no finite variance: give a smaller one")]
+    DropsAll {
+        /// The rate's p.
+        p: f64,
+    },
+}
+
 /// Slices that the CPU path cannot use. Nothing was written.
 #[cfg(feature = "cpu")]
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CpuError {
+    /// See [`GaussianError`].
+    #[error(transparent)]
+    Gaussian(#[from] GaussianError),
     /// Input and output differ in length.
     #[error("the input has {input} elements, the output {output}: make them equal")]
     LengthMismatch {

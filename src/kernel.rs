@@ -74,7 +74,7 @@ impl KernelHost {
         const WRITE: wgpu::BufferBindingType = Storage { read_only: false };
         let mut bindings = match kernel {
             Kernel::KeepMask(_) | Kernel::PhiloxBlocks { .. } => vec![(0, WRITE)],
-            Kernel::Dropout { buffers, .. } => match buffers {
+            Kernel::Dropout { buffers, .. } | Kernel::Gaussian { buffers } => match buffers {
                 BufferLayout::Separate => vec![(0, READ), (1, WRITE)],
                 BufferLayout::Pooled => vec![(0, WRITE), (1, WRITE)],
                 BufferLayout::InPlace => vec![(0, WRITE)],

@@ -15,7 +15,7 @@
 //! The caller keeps device, queue, buffers, encoder and submission. `examples/quickstart.rs` is a
 //! whole program.
 //!
-//! [`KeepMask`] writes the packed mask itself, [`PhiloxBlocks`] the generator's raw blocks.
+//! [`GaussianDropout`] multiplies by noise instead. [`KeepMask`] writes the packed mask itself, [`PhiloxBlocks`] the generator's raw blocks.
 //!
 //! # Blocking
 //!
@@ -46,6 +46,7 @@ mod call;
 pub mod cpu;
 mod dropout;
 mod error;
+mod gaussian;
 mod geometry;
 #[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
 mod job;
@@ -64,8 +65,10 @@ pub use dropout::{Dropout, DropoutBinding, Elements};
 #[cfg(feature = "cpu")]
 pub use error::CpuError;
 pub use error::{
-    BindError, CreateError, IndexOverflow, LayoutError, ParseCallError, RateError, RunError,
+    BindError, CreateError, GaussianError, IndexOverflow, LayoutError, ParseCallError, RateError,
+    RunError,
 };
+pub use gaussian::{GaussianBinding, GaussianDropout};
 pub use keep_mask::{KeepMask, KeepMaskBinding};
 pub use kernel::KernelDescriptor;
 pub use layout::MaskLayout;

@@ -93,6 +93,9 @@ pub(crate) enum Kernel {
         value: ValueMap,
         access: Access,
     },
+    Gaussian {
+        buffers: BufferLayout,
+    },
     KeepMask(Option<Strided>),
     PhiloxBlocks {
         rounds: u32,
@@ -124,6 +127,7 @@ impl Kernel {
                 access: Access::Runs { .. },
                 ..
             } => "dropout_runs",
+            Self::Gaussian { .. } => "gaussian",
             Self::KeepMask(None) => "keep_mask",
             Self::KeepMask(Some(_)) => "keep_mask_strided",
             Self::PhiloxBlocks { .. } => "philox_blocks",
@@ -145,16 +149,23 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
         _ => 10,
     };
     prelude += &format!("const PHILOX_ROUNDS: u32 = {rounds}u;\n");
-    if let Kernel::Dropout { access, .. } = kernel {
-        prelude += match access {
-            Access::Elements => "alias Word = u32;\nalias Float = f32;\nalias Keep = bool;\n",
-            Access::Blocks | Access::Runs { .. } => {
-                "alias Word = vec4<u32>;\nalias Float = vec4<f32>;\nalias Keep = vec4<bool>;\n"
-            }
-        };
-        if let Access::Runs { vectors } = access {
-            prelude += &format!("const RUN_VECTORS: u32 = {vectors}u;\n");
+    let access = match kernel {
+        Kernel::Dropout { access, .. } => Some(access),
+        Kernel::Gaussian { .. } => Some(Access::Elements),
+        Kernel::KeepMask(_) | Kernel::PhiloxBlocks { .. } => None,
+    };
+    match access {
+        Some(Access::Elements) => {
+            prelude += "alias Word = u32;\nalias Float = f32;\nalias Keep = bool;\n";
         }
+        Some(Access::Blocks | Access::Runs { .. }) => {
+            prelude +=
+                "alias Word = vec4<u32>;\nalias Float = vec4<f32>;\nalias Keep = vec4<bool>;\n";
+        }
+        None => {}
+    }
+    if let Some(Access::Runs { vectors }) = access {
+        prelude += &format!("const RUN_VECTORS: u32 = {vectors}u;\n");
     }
     let strided = match kernel {
         Kernel::Dropout {
@@ -184,7 +195,7 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
             _ => shader!("params_mask"),
         },
     ];
-    if let Kernel::Dropout { buffers, .. } = kernel {
+    if let Kernel::Dropout { buffers, .. } | Kernel::Gaussian { buffers } = kernel {
         parts.push(match buffers {
             BufferLayout::Separate => shader!("io_separate"),
             BufferLayout::Pooled => shader!("io_pooled"),
@@ -256,6 +267,11 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
                 Access::Runs { .. } => shader!("dropout_runs"),
             });
         }
+        Kernel::Gaussian { .. } => {
+            parts.push(shader!("work"));
+            parts.extend(philox);
+            parts.extend([shader!("mask"), shader!("gaussian")]);
+        }
         Kernel::KeepMask(strided) => {
             parts.push(shader!("work"));
             parts.extend(philox);
@@ -304,6 +320,7 @@ mod tests {
             BufferLayout::Pooled,
             BufferLayout::InPlace,
         ] {
+            kernels.push(Kernel::Gaussian { buffers });
             for mask in &masks {
                 let mut accesses = vec![Access::Blocks, Access::Elements];
                 if let MaskSource::Strided(Strided {

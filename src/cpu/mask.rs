@@ -151,7 +151,7 @@ impl BlockCache {
 }
 
 /// One block of a mask \[M5\].
-fn mask_block(key: MaskKey, block: u64, domain: u32) -> [u32; 4] {
+pub(crate) fn mask_block(key: MaskKey, block: u64, domain: u32) -> [u32; 4] {
     let ([low, high], [stream_low, stream_high]) = (split(block), split(key.stream));
     let mut words = [[low], [high | domain << 29], [stream_low], [stream_high]];
     philox4x32(&mut words, split(key.seed), MASK_ROUNDS);

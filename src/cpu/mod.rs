@@ -5,11 +5,13 @@
 //! threads of the current [rayon] pool: install a pool of one thread for one.
 
 mod dropout;
+mod gaussian;
 mod mask;
 mod philox;
 
 pub use dropout::{
     backward, backward_in_place, backward_layout, forward, forward_in_place, forward_layout,
 };
+pub use gaussian::gaussian;
 pub use mask::{keep_mask, keep_mask_layout};
 pub use philox::philox_blocks;

@@ -13,6 +13,7 @@ mod battery;
 mod blocking;
 mod case;
 mod forward;
+mod gaussian;
 mod gpu;
 mod image;
 mod in_place;
@@ -45,6 +46,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("sizes", sizes::CASES),
     ("paths", paths::CASES),
     ("layouts", layouts::CASES),
+    ("gaussian", gaussian::CASES),
     ("passes", passes::CASES),
     ("blocking", blocking::CASES),
     ("audit", audit::CASES),

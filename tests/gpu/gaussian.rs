@@ -1,0 +1,159 @@
+//! Gaussian dropout is the contract's [M18]-[M20], by a twin of its own here.
+
+use wgpu_dropout::{DropoutCall, GaussianDropout, GaussianError, KernelDescriptor};
+
+use crate::case::Case;
+use crate::common::inputs::{call, values};
+use crate::common::reference;
+use crate::gpu::Gpu;
+use crate::image::{Image, binding};
+
+pub const CASES: &[Case] = &[
+    Case::new("values", equals_the_twin),
+    Case::new("moments", moments),
+    Case::new("refused_calls", refused_calls),
+    Case::new("another_call_differs", another_call_differs),
+];
+
+/// z of an index, in f64.
+fn normal(call: &DropoutCall, index: u64) -> f64 {
+    let (block, key) = (index >> 2, call.key);
+    let counter = [
+        block as u32,
+        (block >> 32) as u32 | 2 << 29,
+        key.stream as u32,
+        (key.stream >> 32) as u32,
+    ];
+    let words = reference::philox4x32(10, counter, [key.seed as u32, (key.seed >> 32) as u32]);
+    let pair = (index & 2) as usize;
+    let unit = |word: u32, shift: f64| (f64::from(word >> 9) + shift) / 8_388_608.0;
+    let r = (-2.0 * unit(words[pair], 0.5).ln()).sqrt();
+    let t = std::f64::consts::TAU * (unit(words[pair + 1], 0.0) - 0.5);
+    if index & 1 == 0 {
+        r * t.cos()
+    } else {
+        r * t.sin()
+    }
+}
+
+/// Within the bound of [M20] of the twin.
+fn check(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
+    let p = call.rate.realized();
+    let sigma = (p / (1.0 - p)).sqrt();
+    for (i, (&x, &got)) in x.iter().zip(got).enumerate() {
+        let x = f64::from(x);
+        let exact = x * (1.0 + sigma * normal(call, call.origin + i as u64));
+        // Besides, one rounding to f32.
+        let bound = x.abs() * sigma / 256.0 + exact.abs() / 8_388_608.0;
+        if (f64::from(got) - exact).abs() > bound {
+            return Err(format!(
+                "element {i}: {got} for {exact}, within {bound}; {call}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `x` through the kernel, out of place or in place; bytes around it must stay.
+fn run(gpu: &Gpu, call: &DropoutCall, x: &[f32], in_place: bool) -> Result<Vec<f32>, String> {
+    let message = |error: &dyn std::error::Error| error.to_string();
+    let kernel = GaussianDropout::new(&gpu.device, &KernelDescriptor::default());
+    let kernel = kernel.map_err(|error| message(&error))?;
+    let (len, mut image) = (x.len() as u64, Image::new(gpu));
+    let input = image.place(bytemuck::cast_slice(x));
+    let output = if in_place {
+        input.clone()
+    } else {
+        image.place_for(len)
+    };
+    let buffer = image.upload(gpu);
+    gpu.submit(|pass| {
+        let output = binding(&buffer, &output, true);
+        let bound = if in_place {
+            kernel.bind_in_place(output, len)
+        } else {
+            kernel.bind(binding(&buffer, &input, true), output, len)
+        };
+        let bound = bound.map_err(|error| message(&error))?;
+        kernel
+            .encode(pass, &bound, call)
+            .map_err(|error| message(&error))
+    })?;
+    let after = gpu.download(&buffer)?;
+    image.check_outside(&after, &[output.clone()])?;
+    Ok(after[output]
+        .iter()
+        .map(|&bits| f32::from_bits(bits))
+        .collect())
+}
+
+fn equals_the_twin(gpu: &Gpu) -> Result<(), String> {
+    for (p, origin, len) in [
+        (0.1, 0, 1000),
+        (0.5, 3, 1001),
+        (0.9, (1 << 34) - 5, 33),
+        (0.5, (1 << 63) - 100, 100),
+        (0.0, 0, 50),
+        (0.3, 1, 1),
+        (0.3, 0, 0),
+    ] {
+        let (call, x) = (call(p, origin), values(len));
+        for in_place in [false, true] {
+            let got = run(gpu, &call, &x, in_place)?;
+            check(&call, &x, &got)?;
+        }
+        let mut cpu = vec![0.0; x.len()];
+        wgpu_dropout::cpu::gaussian(&x, &mut cpu, &call).map_err(|error| error.to_string())?;
+        check(&call, &x, &cpu)?;
+    }
+    Ok(())
+}
+
+/// Mean 1 and variance p / (1 - p) of 2^20 numbers, within 5.2 standard errors: a false alarm has
+/// probability 4e-7 over the choice of keys.
+fn moments(gpu: &Gpu) -> Result<(), String> {
+    let (call, n) = (call(0.5, 0), 1 << 20);
+    let got = run(gpu, &call, &vec![1.0; n], false)?;
+    let sum = |power: i32| {
+        got.iter()
+            .map(|&y| (f64::from(y) - 1.0).powi(power))
+            .sum::<f64>()
+    };
+    let root = (n as f64).sqrt();
+    let (mean, variance) = (sum(1) / root, (sum(2) - n as f64) / root / 2f64.sqrt());
+    if mean.abs() > 5.2 || variance.abs() > 5.2 {
+        return Err(format!("{mean:.2} and {variance:.2} standard errors"));
+    }
+    Ok(())
+}
+
+fn refused_calls(gpu: &Gpu) -> Result<(), String> {
+    let kernel = GaussianDropout::new(&gpu.device, &KernelDescriptor::default());
+    let kernel = kernel.map_err(|error| error.to_string())?;
+    let buffer = gpu.upload(&[0; 64]);
+    let bound = kernel.bind_in_place(buffer.as_entire_buffer_binding(), 64);
+    let bound = bound.map_err(|error| error.to_string())?;
+    gpu.submit(|pass| {
+        let origin = (1 << 63) - 63;
+        let past = kernel.encode(pass, &bound, &call(0.5, origin));
+        let all = kernel.encode(pass, &bound, &call(1.0, 0));
+        let expected = Err(GaussianError::IndexOverflow { origin, len: 64 });
+        if past != expected || all != Err(GaussianError::DropsAll { p: 1.0 }) {
+            return Err(format!("{past:?} and {all:?}"));
+        }
+        Ok(())
+    })
+}
+
+/// The comparison can fail.
+fn another_call_differs(gpu: &Gpu) -> Result<(), String> {
+    let (right, x) = (call(0.5, 8), values(1000));
+    let got = run(gpu, &right, &x, false)?;
+    check(&right, &x, &got)?;
+    for wrong in [right.with_origin(9), right.with_origin(12), call(0.49, 8)] {
+        if check(&wrong, &x, &got).is_ok() {
+            return Err(format!("{wrong} looks the same"));
+        }
+    }
+    Ok(())
+}
