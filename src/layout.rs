@@ -66,6 +66,15 @@ impl MaskLayout {
         .checked()
     }
 
+    /// Consecutive indices, without a shape.
+    pub(crate) fn linear(len: u64) -> Self {
+        Self {
+            shape: vec![len],
+            strides: vec![1],
+            first_index: 0,
+        }
+    }
+
     /// A decision for each element.
     ///
     /// # Errors

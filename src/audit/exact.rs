@@ -2,7 +2,7 @@
 
 use super::subject::{Direction, Layout, Run, Subject, SubjectError};
 use super::{Failure, Outcome, vectors};
-use crate::{DropoutCall, DropoutRate, MaskKey, cpu, mask::mask_words};
+use crate::{DropoutCall, DropoutRate, LayoutError, MaskKey, MaskLayout, cpu, mask::mask_words};
 
 type Checked = Result<Outcome, Failure>;
 
@@ -56,6 +56,7 @@ fn run(layout: Layout, direction: Direction, call: DropoutCall, input: &[u32]) -
         layout,
         direction,
         len: input.len(),
+        mask: MaskLayout::linear(input.len() as u64),
         image,
         call,
     };
@@ -149,7 +150,7 @@ pub(super) async fn contract_vectors(subject: &impl Subject) -> Checked {
             call,
             drop_threshold,
             keep_scale_bits,
-            len,
+            layout,
             mask,
         } = vector;
         let (threshold, scale) = (call.rate.drop_threshold(), call.rate.keep_scale().to_bits());
@@ -163,7 +164,7 @@ pub(super) async fn contract_vectors(subject: &impl Subject) -> Checked {
             "mask word",
             call,
             mask,
-            &subject.mask(NONE, *len, call).await?,
+            &subject.mask(NONE, layout, call).await?,
         )?;
     }
     passed(format!("{} masks", vectors.len()))
@@ -193,7 +194,7 @@ pub(super) async fn counter_carry(subject: &impl Subject) -> Checked {
             "mask word",
             &call,
             &expected,
-            &subject.mask(NONE, len, &call).await?,
+            &subject.mask(NONE, &MaskLayout::linear(len), &call).await?,
         )?;
         masks += 1;
     }
@@ -220,7 +221,9 @@ pub(super) async fn one_mask(subject: &impl Subject) -> Checked {
     for len in [33, 4099] {
         let ones = vec![1.0f32.to_bits(); len];
         for call in calls(len) {
-            let export = subject.mask(NONE, len as u64, &call).await?;
+            let export = subject
+                .mask(NONE, &MaskLayout::linear(len as u64), &call)
+                .await?;
             for direction in [Direction::Forward, Direction::Backward] {
                 let run = run(Layout::Separate, direction, call, &ones);
                 let mask = nonzero_mask(&output(subject, &run).await?);
@@ -315,6 +318,41 @@ pub(super) async fn in_place(subject: &impl Subject) -> Checked {
     passed(format!("{runs} runs"))
 }
 
+/// A layout for each family of kernels and way of loading, folded and not, and a shard.
+fn sample_layouts() -> Result<[MaskLayout; 8], LayoutError> {
+    Ok([
+        MaskLayout::feature_channels_first(&[3, 4, 8, 16])?,
+        MaskLayout::feature_channels_first(&[3, 4, 5, 7])?,
+        MaskLayout::feature_channels_last(&[3, 5, 7, 12])?,
+        MaskLayout::time_locked_batch_first(&[3, 9, 64])?,
+        MaskLayout::time_locked_batch_first(&[3, 9, 67])?,
+        MaskLayout::drop_path(&[16, 3, 11])?,
+        MaskLayout::elementwise(&[13, 17])?.permuted(&[1, 0])?,
+        MaskLayout::elementwise(&[20, 96])?.shard(&[5, 16], &[10, 70])?,
+    ])
+}
+
+pub(super) async fn layouts(subject: &impl Subject) -> Checked {
+    let layouts = sample_layouts()?;
+    for (mask, step) in layouts.iter().zip(0..) {
+        let len = mask.len() as usize;
+        let input: Vec<f32> = values(len).into_iter().map(f32::from_bits).collect();
+        let key = MaskKey::layer_step(42, 1000, step);
+        for origin in [0, (1 << 35) - 5] {
+            let call = DropoutCall::new(DropoutRate::new(0.3)?, key).with_origin(origin);
+            let mut expected = vec![0.0; len];
+            cpu::forward_layout(&input, &mut expected, mask, &call)?;
+            let expected: Vec<u32> = expected.into_iter().map(f32::to_bits).collect();
+            let run = Run {
+                mask: mask.clone(),
+                ..run(Layout::Separate, Direction::Forward, call, &values(len))
+            };
+            same("element", &call, &expected, &output(subject, &run).await?)?;
+        }
+    }
+    passed(format!("{} layouts", layouts.len()))
+}
+
 /// With and without `feature`, the results are the same.
 pub(super) async fn variants(subject: &impl Subject, feature: wgpu::Features) -> Checked {
     if !subject.features().contains(feature) {
@@ -338,12 +376,16 @@ pub(super) async fn variants(subject: &impl Subject, feature: wgpu::Features) ->
                 &expected,
                 &output(subject, &without).await?,
             )?;
-            let expected = subject.mask(NONE, len as u64, &call).await?;
+            let expected = subject
+                .mask(NONE, &MaskLayout::linear(len as u64), &call)
+                .await?;
             same(
                 "mask word",
                 &call,
                 &expected,
-                &subject.mask(feature, len as u64, &call).await?,
+                &subject
+                    .mask(feature, &MaskLayout::linear(len as u64), &call)
+                    .await?,
             )?;
             runs += 1;
         }
@@ -357,7 +399,7 @@ pub(super) async fn mask_hash(subject: &impl Subject) -> Result<u64, SubjectErro
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for call in calls(len) {
         for byte in subject
-            .mask(NONE, len as u64, &call)
+            .mask(NONE, &MaskLayout::linear(len as u64), &call)
             .await?
             .iter()
             .flat_map(|word| word.to_le_bytes())

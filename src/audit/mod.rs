@@ -25,7 +25,7 @@ use core::fmt;
 use subject::{Gpu, Subject};
 
 /// The checks in the order in which [`audit`] runs them: a name and what it proves.
-pub const CHECKS: [(&str, &str); 12] = [
+pub const CHECKS: [(&str, &str); 13] = [
     (
         "known answers",
         "raw Philox blocks of 7 and 10 rounds are Random123's",
@@ -48,6 +48,10 @@ pub const CHECKS: [(&str, &str); 12] = [
     (
         "in place",
         "in place and within one buffer equal out of place",
+    ),
+    (
+        "layouts",
+        "feature, time-locked, drop path, views and shards equal the CPU path",
     ),
     ("multiply", "u64 and 16-bit products give the same bits"),
     ("parameters", "immediates and uniforms give the same bits"),
@@ -157,6 +161,7 @@ async fn run(subject: &impl Subject, mut progress: impl FnMut(&Check)) -> AuditR
             "untouched bytes" => exact::untouched_bytes(subject).await,
             "special values" => exact::special_values(subject).await,
             "in place" => exact::in_place(subject).await,
+            "layouts" => exact::layouts(subject).await,
             "multiply" => exact::variants(subject, wgpu::Features::SHADER_INT64).await,
             "parameters" => exact::variants(subject, wgpu::Features::IMMEDIATES).await,
             "keep rate" => statistics::keep_rate(subject).await,

@@ -3,7 +3,7 @@
 
 use super::subject::{Subject, SubjectError};
 use super::{Failure, Outcome};
-use crate::{DropoutCall, DropoutRate, MaskKey};
+use crate::{DropoutCall, DropoutRate, MaskKey, MaskLayout};
 
 /// Elements of a mask that is looked at.
 const LEN: u64 = 1 << 24;
@@ -17,7 +17,11 @@ async fn mask(
     key: MaskKey,
 ) -> Result<Vec<u32>, SubjectError> {
     subject
-        .mask(wgpu::Features::empty(), LEN, &DropoutCall::new(rate, key))
+        .mask(
+            wgpu::Features::empty(),
+            &MaskLayout::linear(LEN),
+            &DropoutCall::new(rate, key),
+        )
         .await
 }
 

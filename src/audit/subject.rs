@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use crate::job::{self, Content};
 use crate::{
-    CreateError, Dropout, DropoutCall, KeepMask, KernelDescriptor, PhiloxBlocks, RunError,
-    mask::mask_words,
+    CreateError, Dropout, DropoutCall, KeepMask, KernelDescriptor, MaskLayout, PhiloxBlocks,
+    RunError, mask::mask_words,
 };
 
 /// Why a run gave no result.
@@ -44,6 +44,8 @@ pub(super) struct Run {
     pub direction: Direction,
     /// Elements.
     pub len: usize,
+    /// Their mask indices; as long as they are.
+    pub mask: MaskLayout,
     /// What all buffers hold before, words of 32 bits.
     pub image: Vec<u32>,
     pub call: DropoutCall,
@@ -84,7 +86,7 @@ pub(super) trait Subject {
     async fn mask(
         &self,
         avoid: wgpu::Features,
-        len: u64,
+        layout: &MaskLayout,
         call: &DropoutCall,
     ) -> Result<Vec<u32>, SubjectError>;
 
@@ -157,7 +159,7 @@ impl Subject for Gpu<'_> {
     async fn mask(
         &self,
         avoid: wgpu::Features,
-        len: u64,
+        layout: &MaskLayout,
         call: &DropoutCall,
     ) -> Result<Vec<u32>, SubjectError> {
         let kernel = self.masks[slot(avoid)]
@@ -166,7 +168,7 @@ impl Subject for Gpu<'_> {
             .map_err(Clone::clone)?;
         let mut mask = Vec::new();
         let content = [Content::Zeros {
-            bytes: 4 * mask_words(len),
+            bytes: 4 * mask_words(layout.len()),
         }];
         job::run(
             self.device,
@@ -174,7 +176,7 @@ impl Subject for Gpu<'_> {
             &content,
             &mut mask,
             |pass, buffers| {
-                let binding = kernel.bind(buffers[0].as_entire_buffer_binding(), len)?;
+                let binding = kernel.bind_layout(buffers[0].as_entire_buffer_binding(), layout)?;
                 Ok(kernel.encode(pass, &binding, call)?)
             },
         )
@@ -216,14 +218,16 @@ impl Subject for Gpu<'_> {
                     (Layout::Separate, [input, output]) => kernel.bind(
                         binding(input, Run::MARGIN),
                         binding(output, Run::MARGIN),
-                        len,
+                        &run.mask,
                     )?,
                     (Layout::InPlace, [data, ..]) => {
-                        kernel.bind_in_place(binding(data, input_start), len)?
+                        kernel.bind_in_place(binding(data, input_start), &run.mask)?
                     }
-                    (_, [pool, ..]) => {
-                        kernel.bind(binding(pool, input_start), binding(pool, output_start), len)?
-                    }
+                    (_, [pool, ..]) => kernel.bind(
+                        binding(pool, input_start),
+                        binding(pool, output_start),
+                        &run.mask,
+                    )?,
                     (_, []) => return Ok(()),
                 };
                 match run.direction {

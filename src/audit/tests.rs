@@ -2,7 +2,7 @@
 
 use super::subject::{Layout, Run, Subject, SubjectError};
 use super::*;
-use crate::{DropoutCall, DropoutRate, MaskKey, cpu, mask::mask_words};
+use crate::{DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu, mask::mask_words};
 
 /// One thing that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ enum Fault {
     DroppedNan,
     /// In place, the last element is forgotten.
     InPlace,
+    /// Strides other than 1 are taken for 1.
+    Strides,
     /// Without u64, the first element is dropped.
     Halves,
     /// Without immediates, the mask is empty.
@@ -85,11 +87,17 @@ impl Subject for Faulty {
     async fn mask(
         &self,
         avoid: wgpu::Features,
-        len: u64,
+        layout: &MaskLayout,
         call: &DropoutCall,
     ) -> Result<Vec<u32>, SubjectError> {
+        let len = layout.len();
         let mut mask = vec![0; mask_words(len) as usize];
-        cpu::keep_mask(&mut mask, len, &self.call(call)).unwrap();
+        let call = self.call(call);
+        if layout.strides() == [1] {
+            cpu::keep_mask(&mut mask, len, &call).unwrap();
+        } else {
+            cpu::keep_mask_layout(&mut mask, layout, &call).unwrap();
+        }
         match self.0 {
             Fault::MaskBit => mask[0] ^= 1,
             Fault::Uniform if avoid.contains(wgpu::Features::IMMEDIATES) => mask.fill(0),
@@ -115,7 +123,11 @@ impl Subject for Faulty {
             .map(|&x| f32::from_bits(x))
             .collect();
         let mut y = vec![0.0; run.len];
-        cpu::forward(&x, &mut y, &call).unwrap();
+        if run.mask.strides() == [1] || self.0 == Fault::Strides {
+            cpu::forward(&x, &mut y, &call).unwrap();
+        } else {
+            cpu::forward_layout(&x, &mut y, &run.mask, &call).unwrap();
+        }
         let mut y: Vec<u32> = y.into_iter().map(f32::to_bits).collect();
         match self.0 {
             Fault::Scale if !call.rate.drops_nothing() => {
@@ -186,6 +198,7 @@ fn each_fault_is_named() {
         (Fault::BytePastEnd, "untouched bytes"),
         (Fault::DroppedNan, "special values"),
         (Fault::InPlace, "in place"),
+        (Fault::Strides, "layouts"),
         (Fault::Halves, "multiply"),
         (Fault::Uniform, "parameters"),
         (Fault::Lag, "correlation"),
@@ -207,6 +220,7 @@ fn a_fault_in_one_place_is_not_named_in_another() {
         (Fault::DroppedNan, &["special values"]),
         // Special values are looked at in place too.
         (Fault::InPlace, &["in place", "special values"]),
+        (Fault::Strides, &["layouts"]),
         (Fault::Halves, &["multiply"]),
         (Fault::Uniform, &["parameters"]),
         (Fault::Lag, &["keep rate", "correlation"]),
@@ -222,6 +236,5 @@ fn a_fault_in_one_place_is_not_named_in_another() {
 #[test]
 fn the_built_in_vectors_are_all_there() {
     assert_eq!(vectors::philox().unwrap().len(), 33);
-    // The others are strided.
-    assert_eq!(vectors::masks().unwrap().len(), 44);
+    assert_eq!(vectors::masks().unwrap().len(), 52);
 }

@@ -1,6 +1,6 @@
 //! The contract's numbers, built in: tests/data, whose headers say how to read them.
 
-use crate::{DropoutCall, DropoutRate, MaskKey};
+use crate::{DropoutCall, DropoutRate, MaskKey, MaskLayout};
 
 /// A block of Philox4x32.
 pub(super) struct PhiloxVector {
@@ -10,12 +10,12 @@ pub(super) struct PhiloxVector {
     pub words: [u32; 4],
 }
 
-/// A contiguous mask.
+/// A mask of the contract.
 pub(super) struct MaskVector {
     pub call: DropoutCall,
     pub drop_threshold: u64,
     pub keep_scale_bits: u32,
-    pub len: u64,
+    pub layout: MaskLayout,
     pub mask: Vec<u32>,
 }
 
@@ -51,10 +51,9 @@ pub(super) fn philox() -> Option<Vec<PhiloxVector>> {
         .collect()
 }
 
-/// Every contiguous mask vector, or `None` if the file is damaged.
+/// Every mask vector, or `None` if the file is damaged.
 pub(super) fn masks() -> Option<Vec<MaskVector>> {
     rows(include_str!("../../tests/data/mask_v1.kat"))
-        .filter(|row| row.get(7) == Some(&"1"))
         .map(|row| {
             let [
                 _,
@@ -63,14 +62,17 @@ pub(super) fn masks() -> Option<Vec<MaskVector>> {
                 p,
                 drop_threshold,
                 keep_scale,
-                len,
-                _,
+                shape,
+                strides,
                 origin,
                 _,
                 mask,
             ] = row[..]
             else {
                 return None;
+            };
+            let numbers = |text: &str| -> Option<Vec<u64>> {
+                text.split(' ').map(|number| number.parse().ok()).collect()
             };
             let hex = |text| u64::from_str_radix(text, 16).ok();
             let key = MaskKey::new(hex(seed)?, hex(stream)?);
@@ -86,7 +88,7 @@ pub(super) fn masks() -> Option<Vec<MaskVector>> {
                 call: DropoutCall::new(rate, key).with_origin(origin.parse().ok()?),
                 drop_threshold: drop_threshold.parse().ok()?,
                 keep_scale_bits: u32::from_str_radix(keep_scale, 16).ok()?,
-                len: len.parse().ok()?,
+                layout: MaskLayout::strided(&numbers(shape)?, &numbers(strides)?).ok()?,
                 mask: (0..mask.len())
                     .step_by(8)
                     .map(word)
