@@ -80,7 +80,7 @@ fn run(gpu: &Gpu, call: &DropoutCall, x: &[f32], in_place: bool) -> Result<Vec<f
             .map_err(|error| message(&error))
     })?;
     let after = gpu.download(&buffer)?;
-    image.check_outside(&after, &[output.clone()])?;
+    image.check_outside(&after, std::slice::from_ref(&output))?;
     Ok(after[output]
         .iter()
         .map(|&bits| f32::from_bits(bits))
