@@ -102,87 +102,100 @@ pub(crate) enum Kernel {
     },
 }
 
+macro_rules! shader {
+    ($name:literal) => {
+        include_str!(concat!("../shaders/", $name, ".wgsl"))
+    };
+}
+
 impl Kernel {
-    /// The entry point, which has its file's name.
+    /// The entry point, and the file of that name in which it stands.
+    fn entry(self) -> (&'static str, &'static str) {
+        macro_rules! entry {
+            ($name:literal) => {
+                ($name, shader!($name))
+            };
+        }
+        match self {
+            Self::Dropout { access, .. } => match access {
+                Access::Blocks => entry!("dropout_blocks"),
+                Access::Elements => entry!("dropout_elements"),
+                Access::Runs { .. } => entry!("dropout_runs"),
+            },
+            Self::Gaussian { .. } => entry!("gaussian"),
+            Self::KeepMask(None) => entry!("keep_mask"),
+            Self::KeepMask(Some(_)) => entry!("keep_mask_strided"),
+            Self::PhiloxBlocks { .. } => entry!("philox_blocks"),
+        }
+    }
+
+    /// The entry point's name.
     pub fn entry_point(self) -> &'static str {
+        self.entry().0
+    }
+
+    /// Whether random numbers are drawn.
+    fn draws(self) -> bool {
+        match self {
+            Self::Dropout { mask, value, .. } => {
+                mask != MaskSource::Packed && value != ValueMap::Copy
+            }
+            _ => true,
+        }
+    }
+
+    /// The strided layout that numbers are drawn for.
+    fn strided(self) -> Option<Strided> {
         match self {
             Self::Dropout {
-                value: ValueMap::Copy,
-                access: Access::Elements,
+                mask: MaskSource::Strided(strided),
                 ..
-            } => "copy_elements",
-            Self::Dropout {
-                value: ValueMap::Copy,
-                ..
-            } => "copy_blocks",
-            Self::Dropout {
-                access: Access::Blocks,
-                ..
-            } => "dropout_blocks",
-            Self::Dropout {
-                access: Access::Elements,
-                ..
-            } => "dropout_elements",
-            Self::Dropout {
-                access: Access::Runs { .. },
-                ..
-            } => "dropout_runs",
-            Self::Gaussian { .. } => "gaussian",
-            Self::KeepMask(None) => "keep_mask",
-            Self::KeepMask(Some(_)) => "keep_mask_strided",
-            Self::PhiloxBlocks { .. } => "philox_blocks",
+            } if self.draws() => Some(strided),
+            Self::KeepMask(strided) => strided,
+            _ => None,
         }
+    }
+
+    /// How the buffers of a tensor are loaded and stored.
+    fn access(self) -> Option<(BufferLayout, Access)> {
+        match self {
+            Self::Dropout {
+                buffers, access, ..
+            } => Some((buffers, access)),
+            Self::Gaussian { buffers } => Some((buffers, Access::Elements)),
+            Self::KeepMask(_) | Self::PhiloxBlocks { .. } => None,
+        }
+    }
+
+    /// The names that the files leave open.
+    fn prelude(self) -> String {
+        let rounds = match self {
+            Self::PhiloxBlocks { rounds } => rounds,
+            // [M2]
+            _ => 10,
+        };
+        let mut prelude = format!(
+            "const WORKGROUP_SIZE: u32 = {WORKGROUP_SIZE}u;\nconst PHILOX_ROUNDS: u32 = {rounds}u;\n"
+        );
+        if let Some(Strided { dimensions, .. }) = self.strided() {
+            prelude += &format!("const DIMENSIONS: u32 = {dimensions}u;\n");
+        }
+        let (word, float, keep) = match self.access() {
+            None => return prelude,
+            Some((_, Access::Elements)) => ("u32", "f32", "bool"),
+            Some((_, Access::Blocks)) => ("vec4<u32>", "vec4<f32>", "vec4<bool>"),
+            Some((_, Access::Runs { vectors })) => {
+                prelude += &format!("const RUN_VECTORS: u32 = {vectors}u;\n");
+                ("vec4<u32>", "vec4<f32>", "vec4<bool>")
+            }
+        };
+        prelude + &format!("alias Word = {word};\nalias Float = {float};\nalias Keep = {keep};\n")
     }
 }
 
 /// The whole WGSL module of `kernel`.
 pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> String {
-    macro_rules! shader {
-        ($name:literal) => {
-            include_str!(concat!("../shaders/", $name, ".wgsl"))
-        };
-    }
-    let mut prelude = format!("const WORKGROUP_SIZE: u32 = {WORKGROUP_SIZE}u;\n");
-    let rounds = match kernel {
-        Kernel::PhiloxBlocks { rounds } => rounds,
-        // [M2]
-        _ => 10,
-    };
-    prelude += &format!("const PHILOX_ROUNDS: u32 = {rounds}u;\n");
-    let access = match kernel {
-        Kernel::Dropout { access, .. } => Some(access),
-        Kernel::Gaussian { .. } => Some(Access::Elements),
-        Kernel::KeepMask(_) | Kernel::PhiloxBlocks { .. } => None,
-    };
-    match access {
-        Some(Access::Elements) => {
-            prelude += "alias Word = u32;\nalias Float = f32;\nalias Keep = bool;\n";
-        }
-        Some(Access::Blocks | Access::Runs { .. }) => {
-            prelude +=
-                "alias Word = vec4<u32>;\nalias Float = vec4<f32>;\nalias Keep = vec4<bool>;\n";
-        }
-        None => {}
-    }
-    if let Some(Access::Runs { vectors }) = access {
-        prelude += &format!("const RUN_VECTORS: u32 = {vectors}u;\n");
-    }
-    let strided = match kernel {
-        Kernel::Dropout {
-            value: ValueMap::Copy,
-            ..
-        } => None,
-        Kernel::Dropout {
-            mask: MaskSource::Strided(strided),
-            ..
-        } => Some(strided),
-        Kernel::KeepMask(strided) => strided,
-        _ => None,
-    };
-    if let Some(Strided { dimensions, .. }) = strided {
-        prelude += &format!("const DIMENSIONS: u32 = {dimensions}u;\n");
-    }
-
+    let prelude = kernel.prelude();
     let mut parts = vec![
         prelude.as_str(),
         if immediates {
@@ -195,21 +208,27 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
             _ => shader!("params_mask"),
         },
     ];
-    if let Kernel::Dropout { buffers, .. } | Kernel::Gaussian { buffers } = kernel {
+    if let Some((buffers, _)) = kernel.access() {
         parts.push(match buffers {
             BufferLayout::Separate => shader!("io_separate"),
             BufferLayout::Pooled => shader!("io_pooled"),
             BufferLayout::InPlace => shader!("io_in_place"),
         });
     }
-    let philox = [
-        match multiply {
+    if kernel.draws() {
+        parts.push(match multiply {
             Multiply::U64 => shader!("philox_u64"),
             Multiply::Halves => shader!("philox_halves"),
-        },
-        shader!("philox"),
-    ];
-    if let Some(Strided { sample_ids, .. }) = strided {
+        });
+        parts.push(shader!("philox"));
+    }
+    if !matches!(kernel, Kernel::PhiloxBlocks { .. }) {
+        parts.push(shader!("work"));
+        if kernel.draws() {
+            parts.push(shader!("mask"));
+        }
+    }
+    if let Some(Strided { sample_ids, .. }) = kernel.strided() {
         parts.push(shader!("strided"));
         parts.push(if sample_ids {
             shader!("sample_ids")
@@ -217,75 +236,24 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
             shader!("sample_position")
         });
     }
-    match kernel {
-        Kernel::Dropout {
-            value: ValueMap::Copy,
-            access,
-            ..
-        } => parts.push(match access {
-            Access::Elements => shader!("copy_elements"),
-            Access::Blocks | Access::Runs { .. } => shader!("copy_blocks"),
-        }),
-        Kernel::Dropout {
-            mask,
-            value,
-            access,
-            ..
-        } => {
-            parts.push(shader!("work"));
-            if mask != MaskSource::Packed {
-                parts.extend(philox);
-                parts.push(shader!("mask"));
-            }
-            parts.push(match mask {
-                MaskSource::Linear => shader!("map_linear"),
-                MaskSource::Strided(Strided {
-                    family: Family::Rows,
-                    ..
-                }) => shader!("map_rows"),
-                MaskSource::Strided(Strided {
-                    family: Family::Runs,
-                    ..
-                }) => shader!("map_runs"),
-                MaskSource::Strided(Strided {
-                    family: Family::Scattered,
-                    ..
-                }) => {
-                    shader!("map_scattered")
-                }
-                MaskSource::Packed => shader!("map_packed"),
-            });
-            parts.push(match value {
-                ValueMap::Scale => shader!("value_scale"),
-                ValueMap::Keep => shader!("value_keep"),
-                ValueMap::Affine => shader!("value_affine"),
-                ValueMap::Copy => "",
-            });
-            parts.push(match access {
-                Access::Blocks => shader!("dropout_blocks"),
-                Access::Elements => shader!("dropout_elements"),
-                Access::Runs { .. } => shader!("dropout_runs"),
-            });
-        }
-        Kernel::Gaussian { .. } => {
-            parts.push(shader!("work"));
-            parts.extend(philox);
-            parts.extend([shader!("mask"), shader!("gaussian")]);
-        }
-        Kernel::KeepMask(strided) => {
-            parts.push(shader!("work"));
-            parts.extend(philox);
-            parts.push(shader!("mask"));
-            parts.push(match strided {
-                None => shader!("keep_mask"),
-                Some(_) => shader!("keep_mask_strided"),
-            });
-        }
-        Kernel::PhiloxBlocks { .. } => {
-            parts.extend(philox);
-            parts.push(shader!("philox_blocks"));
-        }
+    if let Kernel::Dropout { mask, value, .. } = kernel {
+        parts.push(match (value, mask) {
+            (ValueMap::Copy, _) => shader!("map_all"),
+            (_, MaskSource::Linear) => shader!("map_linear"),
+            (_, MaskSource::Packed) => shader!("map_packed"),
+            (_, MaskSource::Strided(strided)) => match strided.family {
+                Family::Rows => shader!("map_rows"),
+                Family::Runs => shader!("map_runs"),
+                Family::Scattered => shader!("map_scattered"),
+            },
+        });
+        parts.push(match value {
+            ValueMap::Scale => shader!("value_scale"),
+            ValueMap::Keep | ValueMap::Copy => shader!("value_keep"),
+            ValueMap::Affine => shader!("value_affine"),
+        });
     }
+    parts.push(kernel.entry().1);
     parts.join("\n")
 }
 
@@ -336,7 +304,13 @@ mod tests {
                     ValueMap::Affine,
                     ValueMap::Copy,
                 ] {
-                    for &access in &accesses {
+                    // A copy has no runs.
+                    let accesses = if value == ValueMap::Copy {
+                        &accesses[..2]
+                    } else {
+                        &accesses
+                    };
+                    for &access in accesses {
                         kernels.push(Kernel::Dropout {
                             buffers,
                             mask: *mask,
