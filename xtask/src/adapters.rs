@@ -1,4 +1,5 @@
-//! Sees to it that there is a wgpu adapter, installing Mesa's software drivers where apt can.
+//! Sees to it that there is a wgpu adapter, or another program, installing Debian's packages where apt
+//! can: for an adapter Mesa's software drivers.
 
 use std::process::{Command, Stdio};
 
@@ -62,10 +63,36 @@ pub fn ensure(need: Need, profile: Profile, install: bool) -> Result {
     if !has_apt() {
         return Err(format!("{missing}.\n{ELSEWHERE}").into());
     }
+    apt_install(missing, &need.packages(), install)?;
+    if need.is_met_by(&look(profile)?) {
+        Ok(())
+    } else {
+        Err(format!("{missing}, not even after installing Mesa's.\n{ELSEWHERE}").into())
+    }
+}
+
+/// Sees to it that Debian's programs are there, whose packages have their names.
+pub fn ensure_programs(names: &[&str], install: bool) -> Result {
+    let is_missing = |name: &&str| {
+        let mut found = Command::new("sh");
+        found.args(["-c", "command -v \"$0\" > /dev/null", name]);
+        !found.status().is_ok_and(|status| status.success())
+    };
+    let missing: Vec<_> = names.iter().copied().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!("there is no {}", missing.join(" and no "));
+    if !has_apt() {
+        return Err(format!("{message}, and no apt-get to install it with").into());
+    }
+    apt_install(&message, &missing, install)
+}
+
+/// Installs packages, or says which commands would.
+fn apt_install(missing: &str, packages: &[&str], install: bool) -> Result {
     let mut update = apt(&["update"]);
-    let mut packages = vec!["install", "-y", "--no-install-recommends"];
-    packages.extend(need.packages());
-    let mut packages = apt(&packages);
+    let mut packages = apt(&[&["install", "-y", "--no-install-recommends"], packages].concat());
     if !install {
         let (update, packages) = (line(&update), line(&packages));
         return Err(format!(
@@ -78,11 +105,7 @@ pub fn ensure(need: Need, profile: Profile, install: bool) -> Result {
         run(&mut apt(&["-y", "-f", "install"]))?;
         run(&mut packages)?;
     }
-    if need.is_met_by(&look(profile)?) {
-        Ok(())
-    } else {
-        Err(format!("{missing}, not even after installing Mesa's.\n{ELSEWHERE}").into())
-    }
+    Ok(())
 }
 
 /// The backends that have an adapter, by the project's own command line: what it sees is what counts.

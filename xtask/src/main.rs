@@ -7,6 +7,7 @@ mod mutants;
 mod options;
 mod readme;
 mod report;
+mod statistics;
 mod suite;
 mod table;
 
@@ -32,6 +33,8 @@ Commands:
   readme [--check]                Write the README's benchmark section from its record
   mutants [--list] [--file NAME]  Change each constant, operator, lane and statement of the shaders,
                                   or of one, and see whether a test fails
+  statistics [--no-install] [--record FILE]
+                                  Give the random streams to dieharder and ent, ten minutes
 
 `test` and `bench` need a wgpu adapter. Where there is none and apt is at hand
 they install Mesa's software Vulkan, as root or through sudo, printing each
@@ -63,6 +66,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     };
     if name == "mutants" {
         return mutants::run(args);
+    }
+    if name == "statistics" {
+        return statistics::run(args);
     }
     if name == "readme" {
         return readme::run(args);

@@ -205,6 +205,8 @@ impl Tests {
 
         let mut build = cargo("test --package wgpu-dropout --lib --test gpu --no-run");
         build
+            // It parses every kernel for every mutant.
+            .args(["--config", "profile.dev.package.naga.opt-level=2"])
             .current_dir(&tree)
             .env("CARGO_TARGET_DIR", folder.join("target"))
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
