@@ -66,8 +66,8 @@ impl MaskLayout {
         .checked()
     }
 
-    /// Consecutive indices, without a shape.
-    pub(crate) fn linear(len: u64) -> Self {
+    /// Consecutive indices in one dimension: what a length alone stands for.
+    pub fn linear(len: u64) -> Self {
         Self {
             shape: vec![len],
             strides: vec![1],

@@ -166,7 +166,7 @@ fn indices_past_the_last() {
     assert_fails(
         &output,
         1,
-        &["2 elements", "18446744073709551615", "2^64 - 1"],
+        &["2 mask indices", "18446744073709551615", "2^64 - 1"],
     );
     assert!(output.stdout.is_empty());
 
@@ -179,7 +179,7 @@ fn indices_past_the_last() {
     assert_fails(
         &output,
         1,
-        &["2 elements", "18446744073709551615", "2^64 - 1"],
+        &["2 mask indices", "18446744073709551615", "2^64 - 1"],
     );
     assert!(!y.exists());
 }
