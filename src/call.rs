@@ -76,26 +76,26 @@ impl DropoutCall {
     ///
     /// [`IndexOverflow`] if the last one's passes that.
     pub fn check_indices(self, len: u64) -> Result<(), IndexOverflow> {
-        match len.checked_sub(1).map(|last| self.origin.checked_add(last)) {
-            Some(None) => Err(IndexOverflow {
-                origin: self.origin,
-                len,
+        self.check_last(len.checked_sub(1))
+    }
+
+    /// Checks that the origin plus `last`, a layout's last index, is at most 2^64 - 1.
+    pub(crate) fn check_last(self, last: Option<u64>) -> Result<(), IndexOverflow> {
+        let origin = self.origin;
+        match last {
+            Some(last) if origin.checked_add(last).is_none() => Err(IndexOverflow {
+                origin,
+                len: last.saturating_add(1),
             }),
             _ => Ok(()),
         }
     }
 
-    /// Mask index of the first of `len` elements whose layout begins at `first_index`.
-    pub(crate) fn first_index(&self, first_index: u64, len: u64) -> Result<u64, IndexOverflow> {
-        let overflow = IndexOverflow {
-            origin: self.origin,
-            len: first_index.saturating_add(len),
-        };
-        let origin = self.origin.checked_add(first_index).ok_or(overflow)?;
-        self.with_origin(origin)
-            .check_indices(len)
-            .map_err(|_| overflow)?;
-        Ok(origin)
+    /// The first mask index of elements whose layout has these, if all of them are indices.
+    pub(crate) fn base(self, first: u64, last: Option<u64>) -> Result<u64, IndexOverflow> {
+        self.check_last(last)?;
+        // It wraps only where there is no element.
+        Ok(self.origin.wrapping_add(first))
     }
 }
 

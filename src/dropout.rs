@@ -103,7 +103,7 @@ enum Map {
     Strided {
         layout: StridedLayout,
         first_index: u64,
-        span: u64,
+        last_index: u64,
     },
     Packed,
 }
@@ -245,15 +245,14 @@ impl Dropout {
             Elements::Samples { layout, ids } => (layout, Some(ids)),
         };
         let (len, first_index) = (layout.len(), layout.first_index());
-        if layout.is_empty() {
+        let Some(mut last_index) = layout.last_index() else {
             return Ok(Plan {
                 map: Map::Linear { first_index },
                 len: 0,
                 extra: None,
             });
-        }
+        };
         let samples = layout.shape().first().copied().unwrap_or(1);
-        let mut span = layout.span();
         let extra = match ids {
             None => None,
             Some(ids) => {
@@ -268,9 +267,9 @@ impl Dropout {
                     });
                 }
                 let stride = layout.strides().first().copied().unwrap_or(0);
-                span = (u64::from(u32::MAX) - (samples - 1).min(u64::from(u32::MAX)))
+                last_index = (u64::from(u32::MAX) - (samples - 1).min(u64::from(u32::MAX)))
                     .checked_mul(stride)
-                    .and_then(|more| span.checked_add(more))
+                    .and_then(|more| last_index.checked_add(more))
                     .ok_or(BindError::SampleStride { stride })?;
                 Some(ids)
             }
@@ -280,7 +279,7 @@ impl Dropout {
             Some(layout) => Map::Strided {
                 layout,
                 first_index,
-                span,
+                last_index,
             },
         };
         Ok(Plan { map, len, extra })
@@ -451,13 +450,15 @@ impl Dropout {
             segments,
         } = binding;
         let base = match map {
-            Map::Linear { first_index } => call.first_index(*first_index, *len)?,
-            Map::Strided {
-                first_index, span, ..
-            } => {
-                call.check_indices(*span)?;
-                call.origin + first_index
+            Map::Linear { first_index } => {
+                let last = len.checked_sub(1).map(|last| first_index + last);
+                call.base(*first_index, last)?
             }
+            Map::Strided {
+                first_index,
+                last_index,
+                ..
+            } => call.base(*first_index, Some(*last_index))?,
             Map::Packed => 0,
         };
         let value = match (call.rate.drops_nothing(), map) {

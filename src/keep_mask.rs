@@ -29,8 +29,8 @@ pub struct KeepMask {
 pub struct KeepMaskBinding {
     len: u64,
     first_index: u64,
-    /// Mask indices from `first_index` on.
-    strided: Option<(StridedLayout, u64)>,
+    last_index: Option<u64>,
+    strided: Option<StridedLayout>,
     segments: Vec<(Segment, wgpu::BindGroup)>,
 }
 
@@ -68,7 +68,7 @@ impl KeepMask {
         mask: wgpu::BufferBinding<'_>,
         len: u64,
     ) -> Result<KeepMaskBinding, BindError> {
-        self.bind_map(mask, len, 0, None)
+        self.bind_layout(mask, &MaskLayout::linear(len))
     }
 
     /// Binds a buffer for the mask of a layout, as [`bind`](Self::bind) does for a length.
@@ -81,29 +81,18 @@ impl KeepMask {
         mask: wgpu::BufferBinding<'_>,
         layout: &MaskLayout,
     ) -> Result<KeepMaskBinding, BindError> {
-        let strided = if layout.is_empty() {
-            None
-        } else {
-            StridedLayout::new(layout, false)?
+        let len = layout.len();
+        let strided = match layout.is_empty() {
+            true => None,
+            false => StridedLayout::new(layout, false)?,
         };
-        let strided = strided.map(|strided| (strided, layout.span()));
-        self.bind_map(mask, layout.len(), layout.first_index(), strided)
-    }
-
-    fn bind_map(
-        &self,
-        mask: wgpu::BufferBinding<'_>,
-        len: u64,
-        first_index: u64,
-        strided: Option<(StridedLayout, u64)>,
-    ) -> Result<KeepMaskBinding, BindError> {
         let words = mask_words(len);
         let device = &self.host.device;
         let mask = CheckedRange::new("mask", &mask, words, WORD.bytes, &device.limits())?;
-        let kernel = Kernel::KeepMask(strided.as_ref().map(|(layout, _)| layout.strided()));
+        let kernel = Kernel::KeepMask(strided.as_ref().map(StridedLayout::strided));
         let group_layout = self.host.group_layout(kernel);
         let bind = |segment: Segment| {
-            let dimensions = strided.as_ref().map(|(layout, _)| {
+            let dimensions = strided.as_ref().map(|layout| {
                 let start = segment.start * u64::from(ELEMENTS_PER_MASK_WORD);
                 let params = layout.params(start);
                 uniform_buffer(device, "wgpu-dropout: layout", bytemuck::bytes_of(&params))
@@ -117,7 +106,8 @@ impl KeepMask {
         let segments = self.geometry.segments(words).map(bind).collect();
         Ok(KeepMaskBinding {
             len,
-            first_index,
+            first_index: layout.first_index(),
+            last_index: layout.last_index(),
             strided,
             segments,
         })
@@ -138,17 +128,12 @@ impl KeepMask {
         let KeepMaskBinding {
             len,
             first_index,
+            last_index,
             strided,
             segments,
         } = binding;
-        let base = match strided {
-            None => call.first_index(*first_index, *len)?,
-            Some((_, span)) => {
-                call.check_indices(*span)?;
-                call.origin + first_index
-            }
-        };
-        let kernel = Kernel::KeepMask(strided.as_ref().map(|(layout, _)| layout.strided()));
+        let base = call.base(*first_index, *last_index)?;
+        let kernel = Kernel::KeepMask(strided.as_ref().map(StridedLayout::strided));
         for (segment, group) in segments {
             let per_word = u64::from(ELEMENTS_PER_MASK_WORD);
             let start = segment.start * per_word;

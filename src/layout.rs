@@ -113,9 +113,8 @@ impl MaskLayout {
             }
             if noise != 1 {
                 strides[dimension] = next;
-                next = next
-                    .checked_mul(noise.max(1))
-                    .ok_or(LayoutError::IndexOverflow { dimension })?;
+                // Where this passes 2^64 - 1, so does an index, if there is any.
+                next = next.saturating_mul(noise.max(1));
             }
         }
         Self::strided(shape, &strides)
@@ -219,9 +218,10 @@ impl MaskLayout {
                     size,
                 });
             }
-            // An empty shard at the end has no first index; any will do.
-            let first = start.min(size.saturating_sub(1));
-            first_index += first * self.strides[dimension];
+            // An empty shard has no first index; any will do.
+            if !shape.contains(&0) {
+                first_index += start * self.strides[dimension];
+            }
         }
         Ok(Self {
             shape: shape.into(),
@@ -302,16 +302,11 @@ impl MaskLayout {
         index
     }
 
-    /// Mask indices from 0 to the largest one, before the call's origin is added; `u64::MAX` where
-    /// it passes that, 0 without an element.
-    pub fn span(&self) -> u64 {
-        let last = |(&size, &stride): (&u64, &u64)| (size - 1) * stride;
+    /// The largest mask index, before the call's origin is added; `None` without an element.
+    pub fn last_index(&self) -> Option<u64> {
+        let reach = |(&size, &stride): (&u64, &u64)| (size - 1) * stride;
         let dimensions = || self.shape.iter().zip(&self.strides);
-        if self.is_empty() {
-            0
-        } else {
-            (self.first_index + dimensions().map(last).sum::<u64>()).saturating_add(1)
-        }
+        (!self.is_empty()).then(|| self.first_index + dimensions().map(reach).sum::<u64>())
     }
 
     fn checked(self) -> Result<Self, LayoutError> {

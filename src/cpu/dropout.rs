@@ -186,7 +186,7 @@ fn strided(
             required: layout.len(),
         });
     }
-    call.check_indices(layout.span())?;
+    call.check_last(layout.last_index())?;
     input
         .par_chunks(TASK_ELEMENTS)
         .zip(output.par_chunks_mut(TASK_ELEMENTS))

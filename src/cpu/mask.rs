@@ -219,7 +219,7 @@ pub fn keep_mask_layout(
             len,
         });
     }
-    call.check_indices(layout.span())?;
+    call.check_last(layout.last_index())?;
     mask.par_chunks_mut(TASK_WORDS)
         .enumerate()
         .for_each(|(task, words)| {

@@ -39,6 +39,35 @@ pub fn f32_copies(expected: &[f32], got: &[f32]) -> Result<(), String> {
     )
 }
 
+/// Numbers and how far from each the result may be; what is no number or passes f32 must be just that.
+pub fn f32_within(expected: &[(f64, f64)], got: &[f32]) -> Result<(), String> {
+    if expected.len() != got.len() {
+        return Err(format!(
+            "lengths: expected {}, got {}",
+            expected.len(),
+            got.len()
+        ));
+    }
+    let same = |&(&(exact, bound), &got): &(&(f64, f64), &f32)| match exact as f32 {
+        nearest if nearest.is_finite() => (f64::from(got) - exact).abs() <= bound,
+        nearest => same_product(nearest, got),
+    };
+    let mut differing = expected
+        .iter()
+        .zip(got)
+        .enumerate()
+        .filter(|(_, pair)| !same(pair));
+    match differing.next() {
+        Some((first, (&(exact, bound), &got))) => Err(format!(
+            "element {first}: expected {exact:e} within {bound:e}, got {}; {} of {} differ",
+            show_f32(got),
+            1 + differing.count(),
+            expected.len()
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Packed masks, spare bits included [M15].
 pub fn packed_masks(expected: &[u32], got: &[u32]) -> Result<(), String> {
     let unpacked = |words: &[u32]| -> Vec<bool> {

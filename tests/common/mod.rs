@@ -3,5 +3,8 @@
 
 pub mod compare;
 pub mod inputs;
+pub mod kinds;
+pub mod layers;
+pub mod random_layouts;
 pub mod reference;
 pub mod vectors;

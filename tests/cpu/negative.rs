@@ -1,6 +1,11 @@
 //! Every comparison and every known answer, seen failing: for each mistake it is there to find.
 
+use wgpu_dropout::DropoutKind;
+
 use crate::common::compare;
+use crate::common::inputs::{call, values};
+use crate::common::kinds::{self, Direction};
+use crate::common::layers::layers;
 use crate::common::reference::{dropout, indices, packed_mask, philox4x32, uniform};
 use crate::common::vectors::{self, MaskVector};
 
@@ -107,6 +112,42 @@ mod comparisons {
     }
 
     #[test]
+    fn f32_within() {
+        let check = |exact, bound, got| compare::f32_within(&[(exact, bound)], &[got]);
+        for (exact, bound, got) in [
+            (1.0, 0.0, 1.0),
+            (1.0, 0.5, 1.5),
+            (1.0, 0.5, 0.5),
+            (0.0, 0.0, -0.0),
+            (f64::NAN, 0.0, NAN),
+            (f64::INFINITY, f64::INFINITY, f32::INFINITY),
+            (1e39, 1.0, f32::INFINITY),
+        ] {
+            assert_eq!(check(exact, bound, got), Ok(()));
+        }
+        for (exact, bound, got) in [
+            (1.0, 0.0, 1.0_f32.next_up()),
+            (1.0, 0.5, 1.5_f32.next_up()),
+            (1.0, 0.5, NAN),
+            (1.0, f64::NAN, 1.0),
+            (f64::NAN, 1.0, 1.0),
+            (f64::INFINITY, f64::INFINITY, f32::MAX),
+            (1e39, 1e39, f32::MAX),
+            (-1e39, 1e39, f32::INFINITY),
+        ] {
+            check(exact, bound, got).unwrap_err();
+        }
+        differs(
+            compare::f32_within(&[(1.0, 0.5), (2.0, 0.5)], &[1.0, 3.0]),
+            "element 1: expected 2e0 within 5e-1, got 0x40400000 (3e0); 1 of 2 differ",
+        );
+        differs(
+            compare::f32_within(&[(1.0, 1.0)], &[]),
+            "lengths: expected 1, got 0",
+        );
+    }
+
+    #[test]
     fn packed_masks() {
         let expected = packed_mask(0.5, 42, 1, 0..100);
         assert_eq!(compare::packed_masks(&expected, &expected), Ok(()));
@@ -186,6 +227,97 @@ fn wrong_dropouts() {
     {
         compare::f32_bits(&expected, &wrong).unwrap_err();
     }
+}
+
+/// What each kind makes of ones and others, and mistakes in it.
+#[test]
+fn wrong_kinds() {
+    let x: Vec<f32> = (0..1000).map(|element| element as f32 - 500.5).collect();
+    let make = |p: f64, kind, scale: f32, shift: f32, dropped: f32| {
+        let mut call = call(p, 0);
+        call.rate = call.rate.with_kind(kind);
+        let kept = kinds::kept(&call, 0..1000);
+        let one = |(&kept, &x): (&bool, &f32)| if kept { x * scale + shift } else { dropped };
+        let y: Vec<f32> = kept.iter().zip(&x).map(one).collect();
+        (call, kept, y)
+    };
+    let check = |direction, (call, kept, y): &(_, Vec<bool>, Vec<f32>)| {
+        kinds::check(call, direction, kept, &x, y)
+    };
+    use Direction::{Backward, Forward};
+    use DropoutKind::{Alpha, Classic, Inverted};
+    let kinds::Alpha { a, b, dropped } = kinds::Alpha::new(0.3);
+    let (a, b, dropped) = (a as f32, b as f32, dropped as f32);
+    let scale = (1.0 / (1.0 - call(0.3, 0).rate.realized())) as f32;
+    for (kind, direction, right) in [
+        (Inverted, Forward, (scale, 0.0, 0.0)),
+        (Inverted, Backward, (scale, 0.0, 0.0)),
+        (Classic, Forward, (1.0, 0.0, 0.0)),
+        (Classic, Backward, (1.0, 0.0, 0.0)),
+        (Alpha, Forward, (a, b, dropped)),
+        (Alpha, Backward, (a, 0.0, 0.0)),
+    ] {
+        let made = |(scale, shift, dropped)| make(0.3, kind, scale, shift, dropped);
+        assert_eq!(
+            check(direction, &made(right)),
+            Ok(()),
+            "{kind}, {direction:?}"
+        );
+        let (s, t, d) = right;
+        for wrong in [
+            (s * 1.000_002, t, d),
+            (1.000_002 - s, t, d),
+            (s, t * 1.000_01 + 0.001, d),
+            (s, -t - 0.001, d),
+            (s, t, d.next_up()),
+            (s, t, -0.1 - d),
+        ] {
+            check(direction, &made(wrong)).unwrap_err();
+        }
+        let (call, mut kept, y) = made(right);
+        kept[500] = !kept[500];
+        check(direction, &(call, kept, y)).unwrap_err();
+        let (call, kept, mut y) = made(right);
+        y.pop();
+        check(direction, &(call, kept, y)).unwrap_err();
+    }
+    // Nothing and everything.
+    check(Forward, &make(0.0, Alpha, 1.0, 0.0, 0.0)).unwrap();
+    check(Forward, &make(0.0, Alpha, 1.0, 0.001, 0.0)).unwrap_err();
+    check(Forward, &make(1.0, Alpha, 1.0, 0.0, 0.0)).unwrap();
+    check(Forward, &make(1.0, Alpha, 1.0, 0.0, -0.0)).unwrap_err();
+}
+
+/// Each layer's definition against all others of its shape, and against its own from the next index.
+#[test]
+fn wrong_layers() {
+    let right = call(0.3, 0);
+    let layers = layers();
+    let mut others = 0;
+    for layer in &layers {
+        let x = values(layer.layout.len());
+        let kept = layer.kept(&right);
+        let y = dropout_of(&kept, &x);
+        kinds::check(&right, Direction::Forward, &kept, &x, &y).unwrap();
+        let next = layer.kept(&right.with_origin(1));
+        kinds::check(&right, Direction::Forward, &next, &x, &y).unwrap_err();
+        for other in &layers {
+            let same_shape = other.layout.shape() == layer.layout.shape();
+            if same_shape && other.layout != layer.layout {
+                others += 1;
+                let kept = other.kept(&right);
+                kinds::check(&right, Direction::Forward, &kept, &x, &y).unwrap_err();
+            }
+        }
+    }
+    assert_eq!(others, 6);
+}
+
+/// Inverted dropout at 0.3.
+fn dropout_of(kept: &[bool], x: &[f32]) -> Vec<f32> {
+    let scale = call(0.3, 0).rate.keep_scale();
+    let one = |(&kept, &x): (&bool, &f32)| if kept { x * scale } else { 0.0 };
+    kept.iter().zip(x).map(one).collect()
 }
 
 /// Only a rate near 1 tells the two scales apart: at 0.3 they are the same f32.

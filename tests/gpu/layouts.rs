@@ -60,11 +60,7 @@ fn layouts() -> Result<Vec<MaskLayout>, LayoutError> {
 }
 
 fn calls(layout: &MaskLayout) -> Vec<DropoutCall> {
-    let last = if layout.is_empty() {
-        0
-    } else {
-        u64::MAX - (layout.span() - 1)
-    };
+    let last = u64::MAX - layout.last_index().unwrap_or(u64::MAX);
     [0, 8, 3, (1 << 35) - 5, last]
         .into_iter()
         .filter(|&origin| origin <= last)

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use wgpu_dropout::{
-    DropoutCall, DropoutRate, MaskKey, ParseCallError, RateError, advance_counter, mask,
+    DropoutCall, DropoutKind, DropoutRate, MaskKey, ParseCallError, RateError, advance_counter,
+    mask,
 };
 
 #[test]
@@ -63,6 +64,10 @@ fn fields_are_refused_by_name() {
         "stream=0X1",
         "origin=x",
         "origin=0x10000000000000000",
+        "kind=",
+        "kind=Alpha",
+        "kind=gaussian",
+        "kind",
         u64_overflow,
     ];
     for word in words {
@@ -80,7 +85,7 @@ fn fields_are_refused_by_name() {
 
 #[test]
 fn each_field_comes_once() {
-    let whole = ["p=0.5", "seed=1", "stream=2", "origin=3"];
+    let whole = ["p=0.5", "seed=1", "stream=2", "origin=3", "kind=alpha"];
     for repeated in whole {
         let text = format!("{} {repeated}", whole.join(" "));
         let field = repeated.to_owned();
@@ -114,6 +119,32 @@ fn a_p_that_is_no_probability_is_the_rates_error() {
     ));
 }
 
+#[test]
+fn a_kind_has_a_name_and_inverted_need_not_be_told() {
+    let rate = DropoutRate::new(0.5).unwrap();
+    assert_eq!(rate.kind(), DropoutKind::Inverted);
+    for (kind, name, field) in [
+        (DropoutKind::Inverted, "inverted", ""),
+        (DropoutKind::Classic, "classic", " kind=classic"),
+        (DropoutKind::Alpha, "alpha", " kind=alpha"),
+    ] {
+        assert_eq!(kind.to_string(), name);
+        assert_eq!(name.parse(), Ok(kind));
+        let call = DropoutCall::new(rate.with_kind(kind), MaskKey::new(1, 2));
+        assert_eq!(
+            call.to_string(),
+            format!("p=0.5 seed=1 stream=0x2 origin=0{field}")
+        );
+        let told = format!("kind={name} p=0.5 seed=1 stream=2");
+        assert_eq!(told.parse(), Ok(call));
+    }
+    let field = "kind=Classic".to_owned();
+    assert_eq!(
+        "Classic".parse::<DropoutKind>(),
+        Err(ParseCallError::Field { field })
+    );
+}
+
 /// Every f64 of the interval is as likely as its bits.
 fn p() -> impl Strategy<Value = f64> {
     let last = 1.0_f64.to_bits();
@@ -127,8 +158,9 @@ proptest! {
         seed in any::<u64>(),
         stream in any::<u64>(),
         origin in any::<u64>(),
+        kind in prop::sample::select(vec![DropoutKind::Inverted, DropoutKind::Classic, DropoutKind::Alpha]),
     ) {
-        let rate = DropoutRate::new(p).unwrap();
+        let rate = DropoutRate::new(p).unwrap().with_kind(kind);
         let call = DropoutCall::new(rate, MaskKey::new(seed, stream)).with_origin(origin);
         let read: DropoutCall = call.to_string().parse().unwrap();
         prop_assert_eq!(read, call);

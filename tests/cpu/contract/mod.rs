@@ -3,5 +3,10 @@
 mod call;
 #[cfg(feature = "cpu")]
 mod cpu;
+#[cfg(feature = "cpu")]
+mod kinds;
+#[cfg(feature = "cpu")]
+mod layers;
+mod layout;
 mod rate;
 mod reference;

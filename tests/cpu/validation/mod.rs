@@ -4,5 +4,6 @@
 mod binding;
 mod calls;
 mod device;
+mod layouts;
 mod limits;
 mod pipelines;

@@ -1,0 +1,182 @@
+//! Classic and alpha dropout [M17]: their constants, values and statistics.
+
+use wgpu_dropout::cpu::{backward, backward_in_place, forward, forward_in_place};
+use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate};
+
+use crate::common::inputs::{RATES, SPECIALS, call, indices, values};
+use crate::common::kinds::{self, Alpha, Direction};
+use crate::common::reference::{philox4x32, uniform};
+
+/// Longer than a task of the pool.
+const LONG: u64 = 100_003;
+
+fn rate(p: f64, kind: DropoutKind) -> DropoutRate {
+    DropoutRate::new(p).unwrap().with_kind(kind)
+}
+
+fn kind_call(p: f64, origin: u64, kind: DropoutKind) -> DropoutCall {
+    DropoutCall {
+        rate: rate(p, kind),
+        ..call(p, origin)
+    }
+}
+
+/// All four ways.
+fn check(call: &DropoutCall, x: &[f32]) {
+    let kept = kinds::kept(call, indices(call, x.len() as u64));
+    let (mut y, mut in_place) = (vec![f32::NAN; x.len()], x.to_vec());
+    forward(x, &mut y, call).unwrap();
+    forward_in_place(&mut in_place, call).unwrap();
+    for y in [y, in_place] {
+        kinds::check(call, Direction::Forward, &kept, x, &y).unwrap();
+    }
+    let (mut y, mut in_place) = (vec![f32::NAN; x.len()], x.to_vec());
+    backward(x, &mut y, call).unwrap();
+    backward_in_place(&mut in_place, call).unwrap();
+    for y in [y, in_place] {
+        kinds::check(call, Direction::Backward, &kept, x, &y).unwrap();
+    }
+}
+
+#[test]
+fn values_of_every_rate() {
+    for kind in [DropoutKind::Classic, DropoutKind::Alpha] {
+        for p in RATES {
+            for origin in [0, 5] {
+                check(&kind_call(p, origin, kind), &values(LONG));
+                check(&kind_call(p, origin, kind), &SPECIALS.repeat(100));
+            }
+        }
+    }
+}
+
+#[test]
+fn constants_of_classic() {
+    let half_ulp = 0.5 / 4_294_967_296.0;
+    for (p, inference) in [
+        (0.0, 1.0),
+        (half_ulp, 1.0),
+        (0.25, 0.75),
+        (0.1, (1.0 - 429_496_730.0 / 4_294_967_296.0) as f32),
+        (1.0 - half_ulp, 0.0),
+        (1.0, 0.0),
+    ] {
+        let classic = rate(p, DropoutKind::Classic);
+        assert_eq!(classic.inference_scale(), inference, "p {p}");
+        let keep_scale = if classic.drops_all() { 0.0 } else { 1.0 };
+        assert_eq!(classic.keep_scale(), keep_scale);
+        assert_eq!((classic.keep_shift(), classic.dropped_value()), (0.0, 0.0));
+        for kind in [DropoutKind::Inverted, DropoutKind::Alpha] {
+            assert_eq!(rate(p, kind).inference_scale(), 1.0);
+        }
+    }
+}
+
+#[test]
+fn constants_of_alpha() {
+    for p in RATES.into_iter().filter(|&p| p < 1.0) {
+        let Alpha { a, b, dropped } = Alpha::new(p);
+        let alpha = rate(p, DropoutKind::Alpha);
+        assert_eq!(alpha.keep_scale(), a as f32, "p {p}");
+        assert_eq!(alpha.keep_shift(), b as f32, "p {p}");
+        assert_eq!(alpha.dropped_value(), dropped as f32, "p {p}");
+    }
+    let all = rate(1.0, DropoutKind::Alpha);
+    let constants = (all.keep_scale(), all.keep_shift(), all.dropped_value());
+    assert_eq!(constants, (0.0, 0.0, 0.0));
+}
+
+/// The realised p, not the one asked for: near 1 they give other constants.
+#[test]
+fn constants_are_of_the_realised_probability() {
+    let p = 0.999_999_999;
+    let a = |p: f64| 1.0 / ((1.758_099_340_847_376_6_f64.powi(2) * p + 1.0) * (1.0 - p)).sqrt();
+    let alpha = rate(p, DropoutKind::Alpha);
+    assert_eq!(alpha.keep_scale(), a(alpha.realized()) as f32);
+    assert_ne!(alpha.keep_scale(), a(p) as f32);
+}
+
+/// Normal numbers by Box and Muller, of a generator that the mask does not draw from.
+fn normals(pairs: u32) -> Vec<f32> {
+    let unit = |word: u32| (f64::from(word) + 0.5) / 4_294_967_296.0;
+    (0..pairs)
+        .flat_map(|pair| {
+            let [u, v, ..] = philox4x32(10, [pair, 0, 0, 0], [1, 2]);
+            let (r, t) = (
+                (-2.0 * unit(u).ln()).sqrt(),
+                std::f64::consts::TAU * unit(v),
+            );
+            [r * t.cos(), r * t.sin()]
+        })
+        .map(|x| x as f32)
+        .collect()
+}
+
+/// Standard errors by which mean and variance of `y` miss 0 and 1, where its fourth moment is `mu`.
+fn misses(y: &[f32], mu: f64) -> [f64; 2] {
+    let n = y.len() as f64;
+    let moment = |power| y.iter().map(|&y| f64::from(y).powi(power)).sum::<f64>() / n;
+    [
+        moment(1).abs() * n.sqrt(),
+        (moment(2) - 1.0).abs() * (n / (mu - 1.0)).sqrt(),
+    ]
+}
+
+/// Of numbers with mean 0 and variance 1 the mean and variance stay, within 5.2 standard errors over
+/// 2^18 numbers: a false alarm has probability 4e-7 over the choice of keys. Without the affine map
+/// they do not.
+#[test]
+fn alpha_keeps_mean_and_variance() {
+    let x = normals(1 << 17);
+    for p in [0.05, 0.1, 0.5, 0.9] {
+        let call = kind_call(p, 0, DropoutKind::Alpha);
+        let Alpha { a, b, dropped } = Alpha::new(p);
+        let kept_moment = b.powi(4) + 6.0 * (a * b).powi(2) + 3.0 * a.powi(4);
+        let mu = p * dropped.powi(4) + (1.0 - p) * kept_moment;
+        let mut y = vec![0.0; x.len()];
+        forward(&x, &mut y, &call).unwrap();
+        let [mean, variance] = misses(&y, mu);
+        assert!(mean < 5.2 && variance < 5.2, "p {p}: {mean}, {variance}");
+
+        for (y, x) in y.iter_mut().zip(&x) {
+            *y = if *y == dropped as f32 {
+                -1.758_099_4
+            } else {
+                *x
+            };
+        }
+        let [mean, _] = misses(&y, mu);
+        assert!(mean > 5.2, "p {p}: the plain saturation looks the same");
+    }
+}
+
+/// Kinds differ in values only.
+#[test]
+fn one_mask_for_all_kinds() {
+    let fates = |kind| {
+        let call = kind_call(0.3, 9, kind);
+        let mut y = vec![1.0; 1000];
+        backward_in_place(&mut y, &call).unwrap();
+        y.iter().map(|&y| y != 0.0).collect::<Vec<_>>()
+    };
+    let key = call(0.3, 9).key;
+    let threshold = rate(0.3, DropoutKind::Inverted).drop_threshold();
+    let kept = |index| u64::from(uniform(key.seed, key.stream, index)) >= threshold;
+    let expected: Vec<bool> = (9..1009).map(kept).collect();
+    for kind in [
+        DropoutKind::Inverted,
+        DropoutKind::Classic,
+        DropoutKind::Alpha,
+    ] {
+        assert_eq!(fates(kind), expected, "{kind}");
+    }
+}
+
+/// M11 and M17 to the bit where no number is computed.
+#[test]
+fn classic_keeps_payloads() {
+    let x: Vec<f32> = (0..4096_u32)
+        .map(|i| f32::from_bits(0x7F80_0001 + 0x801 * i ^ i << 31))
+        .collect();
+    check(&kind_call(0.5, 0, DropoutKind::Classic), &x);
+}

@@ -1,0 +1,232 @@
+//! The CPU path makes of each layer what its own definition says.
+
+use proptest::prelude::*;
+use wgpu_dropout::cpu::{backward_layout, forward_layout, keep_mask_layout};
+use wgpu_dropout::mask::mask_words;
+use wgpu_dropout::{CpuError, DropoutCall, DropoutKind, IndexOverflow, MaskLayout};
+
+use crate::common::inputs::{RATES, call, layout_indices, values};
+use crate::common::kinds::{self, Direction};
+use crate::common::layers::layers;
+use crate::common::random_layouts::random_layout;
+use crate::common::{compare, reference, vectors};
+
+const CANARY: f32 = -6.25e18;
+
+/// Forward, backward and mask against these fates.
+fn check(call: &DropoutCall, layout: &MaskLayout, kept: &[bool]) -> Result<(), String> {
+    let x = values(layout.len());
+    let (mut y, mut grad) = (vec![CANARY; x.len()], vec![CANARY; x.len()]);
+    forward_layout(&x, &mut y, layout, call).map_err(|error| error.to_string())?;
+    backward_layout(&x, &mut grad, layout, call).map_err(|error| error.to_string())?;
+    kinds::check(call, Direction::Forward, kept, &x, &y)?;
+    kinds::check(call, Direction::Backward, kept, &x, &grad)?;
+
+    let mut mask = vec![0x5555_5555; mask_words(layout.len()) as usize];
+    keep_mask_layout(&mut mask, layout, call).map_err(|error| error.to_string())?;
+    let mut expected = vec![0; mask.len()];
+    for (element, &kept) in kept.iter().enumerate() {
+        expected[element / 32] |= u32::from(kept) << (element % 32);
+    }
+    compare::packed_masks(&expected, &mask)
+}
+
+#[test]
+fn definitions() {
+    for layer in layers() {
+        for origin in [0, 3] {
+            let call = call(0.3, origin);
+            check(&call, &layer.layout, &layer.kept(&call))
+                .unwrap_or_else(|difference| panic!("{}: {difference}", layer.name));
+        }
+    }
+}
+
+#[test]
+fn contract_vectors() {
+    vectors::check_masks(|vector| {
+        let layout = MaskLayout::strided(&vector.shape, &vector.strides).unwrap();
+        let key = wgpu_dropout::MaskKey::new(vector.seed, vector.stream);
+        let call = DropoutCall {
+            key,
+            ..call(vector.p, vector.origin)
+        };
+        let mut mask = vec![0x5555_5555; mask_words(layout.len()) as usize];
+        keep_mask_layout(&mut mask, &layout, &call).unwrap();
+        mask
+    })
+    .unwrap();
+}
+
+/// Every rate and kind, and a layout longer than a task of the pool.
+#[test]
+fn rates_and_kinds() {
+    let layouts = [
+        MaskLayout::time_locked_batch_first(&[7, 3, 5000]).unwrap(),
+        MaskLayout::drop_path(&[11, 9001]).unwrap(),
+        MaskLayout::elementwise(&[3, 70])
+            .unwrap()
+            .permuted(&[1, 0])
+            .unwrap(),
+    ];
+    for layout in layouts {
+        for p in RATES {
+            for kind in [
+                DropoutKind::Inverted,
+                DropoutKind::Classic,
+                DropoutKind::Alpha,
+            ] {
+                let mut call = call(p, 5);
+                call.rate = call.rate.with_kind(kind);
+                let kept = kinds::kept(&call, layout_indices(&call, &layout));
+                check(&call, &layout, &kept).unwrap();
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn every_shard_is_its_slice_of_the_whole(random in random_layout(), origin in any::<u64>()) {
+        let call = call(0.4, origin.min(u64::MAX - (1 << 32)));
+        for (element, &index) in (0..).zip(&random.indices) {
+            prop_assert_eq!(random.layout.index(element), index);
+        }
+        prop_assert_eq!(random.layout.last_index(), random.indices.iter().max().copied());
+        let kept = kinds::kept(&call, random.indices.iter().map(|index| call.origin + index));
+        check(&call, &random.layout, &kept).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn any_strides(
+        dimensions in prop::collection::vec((0_u64..4, any::<u64>(), 0_u32..64), 0..=8),
+        first_index in any::<u64>(),
+    ) {
+        let shape: Vec<u64> = dimensions.iter().map(|(size, ..)| *size).collect();
+        let strides: Vec<u64> = dimensions.iter().map(|(_, bits, shift)| bits >> shift).collect();
+        let reach = dimensions.iter().zip(&strides).map(|((size, ..), stride)| {
+            u128::from(size.saturating_sub(1)) * u128::from(*stride)
+        });
+        let last = u128::from(first_index) + reach.sum::<u128>();
+        let layout = MaskLayout::strided(&shape, &strides).and_then(|l| l.offset(first_index));
+        if shape.contains(&0) || last <= u128::from(u64::MAX) {
+            let layout = layout.unwrap();
+            let indices = reference::indices(&shape, &strides, first_index);
+            let got: Vec<u64> = (0..layout.len()).map(|element| layout.index(element)).collect();
+            prop_assert_eq!(got, indices);
+        } else {
+            prop_assert!(layout.is_err());
+        }
+    }
+}
+
+#[test]
+fn slices_of_another_length_write_nothing() {
+    let layout = MaskLayout::elementwise(&[2, 3]).unwrap();
+    let call = call(0.5, 0);
+    for (input, output, expected) in [
+        (
+            6,
+            5,
+            CpuError::LengthMismatch {
+                input: 6,
+                output: 5,
+            },
+        ),
+        (
+            5,
+            6,
+            CpuError::LengthMismatch {
+                input: 5,
+                output: 6,
+            },
+        ),
+        (
+            5,
+            5,
+            CpuError::LayoutLength {
+                elements: 5,
+                required: 6,
+            },
+        ),
+        (
+            7,
+            7,
+            CpuError::LayoutLength {
+                elements: 7,
+                required: 6,
+            },
+        ),
+        (
+            0,
+            0,
+            CpuError::LayoutLength {
+                elements: 0,
+                required: 6,
+            },
+        ),
+    ] {
+        let (x, mut y) = (values(input), vec![CANARY; output]);
+        assert_eq!(
+            forward_layout(&x, &mut y, &layout, &call),
+            Err(expected.clone())
+        );
+        assert_eq!(backward_layout(&x, &mut y, &layout, &call), Err(expected));
+        assert_eq!(y, vec![CANARY; output]);
+    }
+    let error = CpuError::LayoutLength {
+        elements: 5,
+        required: 6,
+    };
+    assert_eq!(
+        error.to_string(),
+        "the slices have 5 elements, the layout 6: make them equal"
+    );
+    for words in [0, 2] {
+        let mut mask = vec![7; words];
+        let error = CpuError::MaskLength {
+            words,
+            required: 1,
+            len: 6,
+        };
+        assert_eq!(keep_mask_layout(&mut mask, &layout, &call), Err(error));
+        assert_eq!(mask, vec![7; words]);
+    }
+}
+
+#[test]
+fn indices_past_the_last_write_nothing() {
+    let strided = |stride| MaskLayout::strided(&[2, 3], &[stride, 1]).unwrap();
+    let layouts = [
+        (strided(10), u64::MAX - 12, 13),
+        // These alone take all there are.
+        (strided(u64::MAX - 2), 0, u64::MAX),
+        (strided(10).offset(u64::MAX - 12).unwrap(), 0, u64::MAX),
+    ];
+    for (layout, last_origin, len) in layouts {
+        let kept = |call| kinds::kept(call, layout_indices(call, &layout));
+        let good = call(0.5, last_origin);
+        check(&good, &layout, &kept(&good)).unwrap();
+        for p in RATES {
+            let origin = last_origin + 1;
+            let call = call(p, origin);
+            let error = Err(CpuError::IndexOverflow(IndexOverflow { origin, len }));
+            let (x, mut y, mut mask) = (values(6), vec![CANARY; 6], [7]);
+            assert_eq!(forward_layout(&x, &mut y, &layout, &call), error);
+            assert_eq!(backward_layout(&x, &mut y, &layout, &call), error);
+            assert_eq!(keep_mask_layout(&mut mask, &layout, &call), error);
+            assert_eq!((y, mask), (vec![CANARY; 6], [7]));
+        }
+    }
+}
+
+#[test]
+fn nothing_has_no_index_to_overflow() {
+    let layout = MaskLayout::elementwise(&[2, 0, 3])
+        .unwrap()
+        .offset(7)
+        .unwrap();
+    check(&call(0.5, u64::MAX), &layout, &[]).unwrap();
+}

@@ -1,0 +1,283 @@
+//! MaskLayout: strides of every constructor, and what each refuses.
+
+use wgpu_dropout::{LayoutError, MaskLayout};
+
+type Made = Result<MaskLayout, LayoutError>;
+
+/// The error and its message.
+#[track_caller]
+fn refused(made: Made, expected: LayoutError, message: &str) {
+    assert_eq!(expected.to_string(), message);
+    assert_eq!(made, Err(expected));
+}
+
+/// 2^32 elements a side: as many as there are mask indices.
+const SIDE: u64 = 1 << 32;
+
+#[test]
+fn constructors_have_the_noise_shapes_row_major_strides() {
+    use MaskLayout as L;
+    for (made, strides) in [
+        (L::elementwise(&[2, 6, 5, 7]), &[210, 35, 7, 1][..]),
+        (L::elementwise(&[]), &[]),
+        (L::feature_channels_first(&[2, 6]), &[6, 1]),
+        (L::feature_channels_first(&[2, 6, 5]), &[6, 1, 0]),
+        (L::feature_channels_first(&[2, 6, 5, 7]), &[6, 1, 0, 0]),
+        (
+            L::feature_channels_first(&[2, 6, 5, 7, 3]),
+            &[6, 1, 0, 0, 0],
+        ),
+        (L::feature_channels_last(&[2, 6]), &[6, 1]),
+        (L::feature_channels_last(&[2, 5, 6]), &[6, 0, 1]),
+        (L::feature_channels_last(&[2, 5, 7, 6]), &[6, 0, 0, 1]),
+        (L::time_locked_batch_first(&[3, 9, 20]), &[20, 0, 1]),
+        (L::time_locked_batch_first(&[3, 9]), &[1, 0]),
+        (L::time_locked_batch_first(&[3, 9, 4, 5]), &[20, 0, 5, 1]),
+        (L::time_locked_time_first(&[9, 3, 20]), &[0, 20, 1]),
+        (L::drop_path(&[16, 3, 11]), &[1, 0, 0]),
+        (L::drop_path(&[16]), &[1]),
+        (L::noise_shape(&[4, 6, 10], &[4, 1, 10]), &[10, 0, 1]),
+        (L::noise_shape(&[4, 6, 10], &[6, 1]), &[0, 1, 0]),
+        (L::noise_shape(&[4, 6, 10], &[]), &[0, 0, 0]),
+        // One element has no neighbour to step to.
+        (L::elementwise(&[4, 1, 10]), &[10, 0, 1]),
+        (L::strided(&[2, 2], &[7, 3]), &[7, 3]),
+    ] {
+        let layout = made.unwrap();
+        assert_eq!(layout.strides(), strides);
+        assert_eq!(layout.first_index(), 0);
+    }
+}
+
+#[test]
+fn what_a_layout_tells() {
+    let layout = MaskLayout::strided(&[2, 3], &[100, 10]).unwrap();
+    let layout = layout.offset(5).unwrap().offset(2).unwrap();
+    assert_eq!(
+        (layout.shape(), layout.strides()),
+        (&[2, 3][..], &[100, 10][..])
+    );
+    assert_eq!((layout.first_index(), layout.last_index()), (7, Some(127)));
+    assert_eq!((layout.len(), layout.is_empty()), (6, false));
+    let indices: Vec<u64> = (0..6).map(|element| layout.index(element)).collect();
+    assert_eq!(indices, [7, 17, 27, 107, 117, 127]);
+
+    let one = MaskLayout::elementwise(&[]).unwrap();
+    assert_eq!(
+        (one.len(), one.is_empty(), one.last_index()),
+        (1, false, Some(0))
+    );
+    assert_eq!(one.index(0), 0);
+
+    let long = MaskLayout::strided(&[SIDE, SIDE, 2], &[0, 0, 0]).unwrap();
+    assert_eq!(long.len(), u64::MAX);
+}
+
+#[test]
+fn zero_sized_dimensions_are_fine() {
+    for shape in [&[0][..], &[0, 3], &[3, 0], &[2, 0, 3], &[0, 0]] {
+        let layout = MaskLayout::elementwise(shape).unwrap();
+        assert_eq!(
+            (layout.len(), layout.is_empty(), layout.last_index()),
+            (0, true, None)
+        );
+        MaskLayout::drop_path(shape).unwrap();
+        MaskLayout::noise_shape(shape, &vec![1; shape.len()]).unwrap();
+    }
+    MaskLayout::feature_channels_first(&[0, 3, 4]).unwrap();
+    MaskLayout::time_locked_time_first(&[5, 0, 4]).unwrap();
+    // Without an element there is no index to pass the last.
+    MaskLayout::strided(&[0, 3], &[1, u64::MAX]).unwrap();
+    MaskLayout::elementwise(&[SIDE, SIDE, SIDE, 0]).unwrap();
+    MaskLayout::elementwise(&[0, SIDE, SIDE, SIDE]).unwrap();
+    // Nor has a shard of it.
+    let layout = MaskLayout::strided(&[0, 3], &[1, u64::MAX]).unwrap();
+    assert!(layout.shard(&[0, 2], &[0, 1]).unwrap().is_empty());
+}
+
+#[test]
+fn eight_dimensions_and_no_more() {
+    let made = |dimensions: usize| MaskLayout::strided(&vec![2; dimensions], &vec![1; dimensions]);
+    assert_eq!(MaskLayout::MAX_DIMENSIONS, 8);
+    made(8).unwrap();
+    let error = || LayoutError::TooManyDimensions {
+        dimensions: 9,
+        max: 8,
+    };
+    let message = "9 dimensions, at most 8: merge neighbours that the mask treats alike";
+    refused(made(9), error(), message);
+    refused(MaskLayout::elementwise(&[1; 9]), error(), message);
+    refused(MaskLayout::drop_path(&[1; 9]), error(), message);
+}
+
+#[test]
+fn ranks_are_checked() {
+    use MaskLayout as L;
+    let feature = "feature dropout";
+    let time = "time-locked dropout";
+    for (made, what, expected, got) in [
+        (L::strided(&[2, 3], &[1]), "strides", 2, 1),
+        (L::strided(&[], &[1]), "strides", 0, 1),
+        (L::noise_shape(&[2, 3], &[1, 2, 3]), "noise shape", 2, 3),
+        (L::noise_shape(&[], &[1]), "noise shape", 0, 1),
+        (L::feature_channels_first(&[2]), feature, 2, 1),
+        (L::feature_channels_last(&[]), feature, 2, 0),
+        (L::time_locked_batch_first(&[2]), time, 2, 1),
+        (L::time_locked_time_first(&[]), time, 2, 0),
+        (L::drop_path(&[]), "drop path", 1, 0),
+    ] {
+        let error = LayoutError::Rank {
+            what,
+            expected,
+            got,
+        };
+        let message = format!(
+            "{what} has {got} dimensions, {expected} needed: give one number for each dimension"
+        );
+        refused(made, error, &message);
+    }
+}
+
+#[test]
+fn noise_shapes_broadcast_or_are_refused_by_dimension() {
+    for (noise_shape, dimension, noise, size) in [
+        (&[4, 6, 5][..], 2, 5, 10),
+        (&[4, 2, 10], 1, 2, 6),
+        (&[5, 1, 1], 0, 5, 4),
+        // Aligned from the last dimension on.
+        (&[4, 1], 1, 4, 6),
+        (&[0], 2, 0, 10),
+        (&[u64::MAX, 1, 1], 0, u64::MAX, 4),
+    ] {
+        let error = LayoutError::NoiseShape {
+            dimension,
+            noise,
+            size,
+        };
+        let message = format!(
+            "the noise shape has {noise} in dimension {dimension} of {size} elements: 1 or {size}"
+        );
+        refused(
+            MaskLayout::noise_shape(&[4, 6, 10], noise_shape),
+            error,
+            &message,
+        );
+    }
+}
+
+#[test]
+fn the_largest_index_is_the_last_one() {
+    let overflow = |dimension| LayoutError::IndexOverflow { dimension };
+    let message = |dimension| {
+        format!("mask indices pass 2^64 - 1 in dimension {dimension}: lower its stride or size")
+    };
+    let last = |made: Made| assert_eq!(made.unwrap().last_index(), Some(u64::MAX));
+    let strided = MaskLayout::strided;
+
+    last(strided(&[2], &[u64::MAX]));
+    last(strided(&[u64::MAX], &[1]).and_then(|layout| layout.offset(1)));
+    last(strided(&[2, 2], &[u64::MAX - 5, 5]));
+    last(strided(&[1 << 33, 2], &[1 << 31, (1 << 31) - 1]));
+    last(MaskLayout::elementwise(&[SIDE, SIDE]));
+    last(MaskLayout::elementwise(&[2, SIDE, 1, 1 << 31]));
+    last(strided(&[2], &[1]).and_then(|layout| layout.offset(u64::MAX - 1)));
+
+    for (made, dimension) in [
+        (strided(&[3], &[1 << 63]), 0),
+        (strided(&[2, 2], &[u64::MAX - 5, 6]), 1),
+        (strided(&[2, 2, 2], &[1 << 63, 1 << 62, 1 << 62]), 2),
+        (MaskLayout::elementwise(&[SIDE + 1, SIDE]), 0),
+        (MaskLayout::elementwise(&[SIDE, SIDE, SIDE]), 0),
+        (
+            strided(&[2], &[1]).and_then(|layout| layout.offset(u64::MAX)),
+            0,
+        ),
+        (
+            strided(&[], &[]).and_then(|l| l.offset(u64::MAX)?.offset(1)),
+            0,
+        ),
+    ] {
+        refused(made, overflow(dimension), &message(dimension));
+    }
+    MaskLayout::elementwise(&[2, SIDE, SIDE]).unwrap_err();
+}
+
+#[test]
+fn shards_lie_in_their_whole() {
+    let whole = MaskLayout::elementwise(&[6, 48, 40]).unwrap();
+    let shard = whole.shard(&[2, 0, 30], &[4, 48, 10]).unwrap();
+    assert_eq!(shard.shape(), [4, 48, 10]);
+    assert_eq!(shard.strides(), whole.strides());
+    assert_eq!(shard.first_index(), 2 * 1920 + 30);
+    assert_eq!(shard.last_index(), whole.last_index());
+    // A shard of a shard, and one without an element behind the end.
+    let inner = shard.shard(&[1, 5, 0], &[1, 1, 10]).unwrap();
+    assert_eq!(inner.first_index(), 3 * 1920 + 5 * 40 + 30);
+    assert!(whole.shard(&[6, 48, 40], &[0, 0, 0]).unwrap().is_empty());
+    let last = MaskLayout::strided(&[2], &[u64::MAX]).unwrap();
+    assert_eq!(last.shard(&[1], &[1]).unwrap().first_index(), u64::MAX);
+
+    for (start, len, dimension, from, elements) in [
+        ([0, 0, 0], [7, 48, 40], 0, 0, 7),
+        ([6, 0, 0], [1, 1, 1], 0, 6, 1),
+        ([7, 0, 0], [0, 1, 1], 0, 7, 0),
+        ([0, 47, 0], [1, 2, 1], 1, 47, 2),
+        ([0, 0, u64::MAX], [1, 1, 1], 2, u64::MAX, 1),
+        ([0, 0, 1], [1, 1, u64::MAX], 2, 1, u64::MAX),
+    ] {
+        let size = whole.shape()[dimension];
+        let error = LayoutError::Shard {
+            dimension,
+            start: from,
+            len: elements,
+            size,
+        };
+        let message = format!(
+            "{elements} elements from {from} on pass the {size} of dimension {dimension}: \
+             move or shorten the shard"
+        );
+        refused(whole.shard(&start, &len), error, &message);
+    }
+    for (start, len, what, got) in [
+        (&[0, 0][..], &[1, 1, 1][..], "shard start", 2),
+        (&[0, 0, 0], &[1, 1, 1, 1], "shard shape", 4),
+    ] {
+        let error = LayoutError::Rank {
+            what,
+            expected: 3,
+            got,
+        };
+        let message =
+            format!("{what} has {got} dimensions, 3 needed: give one number for each dimension");
+        refused(whole.shard(start, len), error, &message);
+    }
+}
+
+#[test]
+fn views_keep_the_mask() {
+    let whole = MaskLayout::elementwise(&[2, 3, 5])
+        .unwrap()
+        .offset(7)
+        .unwrap();
+    let view = whole.permuted(&[2, 0, 1]).unwrap();
+    assert_eq!(view.shape(), [5, 2, 3]);
+    for a in 0..2 {
+        for b in 0..3 {
+            for c in 0..5 {
+                assert_eq!(
+                    view.index(6 * c + 3 * a + b),
+                    whole.index(15 * a + 5 * b + c)
+                );
+            }
+        }
+    }
+    assert_eq!(whole.permuted(&[0, 1, 2]).unwrap(), whole);
+    for order in [&[0, 1][..], &[0, 1, 1], &[0, 1, 3], &[0, 1, 2, 3], &[]] {
+        let error = LayoutError::Order {
+            order: order.into(),
+            dimensions: 3,
+        };
+        let message = format!("the order {order:?} does not name each of 3 dimensions once");
+        refused(whole.permuted(order), error, &message);
+    }
+}

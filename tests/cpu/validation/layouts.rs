@@ -1,0 +1,338 @@
+//! Layouts, sample ids and packed masks: what binding and recording refuse.
+
+use wgpu::{BufferUsages, Features, Limits};
+use wgpu_dropout::{BindError, DropoutCall, Elements, IndexOverflow, MaskLayout};
+
+use super::device::{Noop, range};
+use crate::common::inputs::call;
+
+/// The error and its message.
+#[track_caller]
+fn refused<T: std::fmt::Debug>(got: Result<T, BindError>, expected: BindError, message: &str) {
+    assert_eq!(expected.to_string(), message);
+    assert_eq!(got.unwrap_err(), expected);
+}
+
+fn small_bindings() -> Noop {
+    let limits = Limits {
+        max_storage_buffer_binding_size: 4096,
+        ..Limits::downlevel_defaults()
+    };
+    Noop::new(Features::empty(), limits)
+}
+
+/// Both kinds of elements with a buffer of their own: 64 samples with an id each, 2048 bits.
+fn with_buffers<'a>(
+    layout: &'a MaskLayout,
+    buffer: wgpu::BufferBinding<'a>,
+) -> [(&'static str, Elements<'a>); 2] {
+    let (ids, mask) = (buffer.clone(), buffer);
+    [
+        ("sample ids", Elements::Samples { layout, ids }),
+        (
+            "mask",
+            Elements::Packed {
+                mask,
+                len: layout.len(),
+            },
+        ),
+    ]
+}
+
+fn rows() -> MaskLayout {
+    MaskLayout::elementwise(&[64, 32]).unwrap()
+}
+
+#[test]
+fn buffers_of_ids_and_masks_are_checked() {
+    let noop = Noop::downlevel();
+    let data = noop.buffer(8192);
+    let usage = BufferUsages::UNIFORM;
+    let (bad, short, good) = (
+        noop.buffer_for(256, usage),
+        noop.buffer(252),
+        noop.buffer(512),
+    );
+    let layout = rows();
+    noop.without_errors(|| {
+        let bind = |elements| noop.dropout.bind_in_place(range(&data, 0, 0), elements);
+        for (role, elements) in with_buffers(&layout, range(&bad, 0, 0)) {
+            let message = format!(
+                "the {role} buffer has usages BufferUsages(UNIFORM): create it with STORAGE among them"
+            );
+            refused(bind(elements), BindError::MissingStorageUsage { role, usage }, &message);
+        }
+        for (role, elements) in with_buffers(&layout, range(&good, 4, 0)) {
+            let error = BindError::UnalignedOffset { role, offset_bytes: 4, alignment_bytes: 256 };
+            let message = format!(
+                "the {role} offset is 4 bytes; the device binds at multiples of 256 \
+                 (min_storage_buffer_offset_alignment)"
+            );
+            refused(bind(elements), error, &message);
+        }
+        for (role, elements) in with_buffers(&layout, range(&good, 256, 257)) {
+            let error = BindError::PastBuffer { role, end_bytes: 513, buffer_bytes: 512 };
+            let message = format!(
+                "the {role} range ends at byte 513 of a buffer of 512: \
+                 shorten it or make the buffer larger"
+            );
+            refused(bind(elements), error, &message);
+        }
+        for window in [range(&short, 0, 0), range(&good, 256, 252)] {
+            for (role, elements) in with_buffers(&layout, window.clone()) {
+                let error =
+                    BindError::RangeTooShort { role, range_bytes: 252, required_bytes: 256, len: 64 };
+                let message = format!(
+                    "the {role} range is 252 bytes, 256 needed for 64 elements: \
+                     lower the length or bind a longer range"
+                );
+                refused(bind(elements), error, &message);
+            }
+        }
+        for (_, elements) in with_buffers(&layout, range(&good, 256, 0)) {
+            bind(elements).unwrap();
+        }
+    });
+}
+
+#[test]
+fn ids_and_masks_are_not_written() {
+    let noop = Noop::downlevel();
+    let (a, b) = (noop.buffer(32_768), noop.buffer(32_768));
+    let layout = rows();
+    let (a, b) = (|offset| range(&a, offset, 0), |offset| range(&b, offset, 0));
+    noop.without_errors(|| {
+        for (role, elements) in with_buffers(&layout, a(16_384)) {
+            let message = format!(
+                "the {role} buffer is also written by dropout: keep it in a buffer of its own"
+            );
+            let error = || BindError::WrittenBuffer { role };
+            for got in [
+                noop.dropout.bind_in_place(a(0), elements.clone()),
+                noop.dropout.bind(b(0), a(0), elements.clone()),
+                noop.dropout.bind(a(0), a(8192), elements.clone()),
+            ] {
+                refused(got, error(), &message);
+            }
+            // The input is only read.
+            noop.dropout.bind(a(0), b(0), elements).unwrap();
+        }
+    });
+}
+
+#[test]
+fn all_ids_fit_one_binding() {
+    let noop = small_bindings();
+    let (data, ids) = (noop.buffer(8200), noop.buffer(8200));
+    let bind = |samples| {
+        let layout = MaskLayout::drop_path(&[samples, 2]).unwrap();
+        let ids = range(&ids, 0, 0);
+        noop.dropout.bind_in_place(
+            range(&data, 0, 0),
+            Elements::Samples {
+                layout: &layout,
+                ids,
+            },
+        )
+    };
+    noop.without_errors(|| {
+        assert_eq!(bind(1024).unwrap().dispatches(), 2);
+        let error = BindError::TooLong {
+            role: "sample ids",
+            bytes: 4100,
+            max_bytes: 4096,
+        };
+        refused(
+            bind(1025),
+            error,
+            "the sample ids take 4100 bytes, the device binds 4096: bind fewer samples",
+        );
+    });
+}
+
+#[test]
+fn the_largest_id_has_indices() {
+    let noop = Noop::downlevel();
+    let (data, ids) = (noop.buffer(256), noop.buffer(256));
+    let bind = |shape: &[u64], strides: &[u64], first_index| {
+        let layout = MaskLayout::strided(shape, strides)
+            .unwrap()
+            .offset(first_index)
+            .unwrap();
+        let ids = range(&ids, 0, 0);
+        noop.dropout.bind_in_place(
+            range(&data, 0, 0),
+            Elements::Samples {
+                layout: &layout,
+                ids,
+            },
+        )
+    };
+    const SIDE: u64 = 1 << 32;
+    noop.without_errors(|| {
+        // (2^32 - 1) 2^32 + 2^32 - 1 is the last index.
+        bind(&[1, 2], &[SIDE, SIDE - 1], 0).unwrap();
+        bind(&[3, 2], &[SIDE, SIDE - 1], 0).unwrap();
+        bind(&[3, 2], &[SIDE, 1], SIDE - 2).unwrap();
+        for (shape, strides, first_index) in [
+            (&[1, 2], &[SIDE, SIDE], 0),
+            (&[3, 2], &[SIDE, SIDE], 0),
+            (&[3, 2], &[SIDE, 1], SIDE - 1),
+            (&[1, 2], &[SIDE + 2, 1], 0),
+            (&[1, 2], &[u64::MAX, 1], 0),
+        ] {
+            let stride = strides[0];
+            let message = format!(
+                "sample id 2^32 - 1 times {stride} mask indices a sample passes 2^64 - 1: \
+                 give samples fewer elements"
+            );
+            refused(
+                bind(shape, strides, first_index),
+                BindError::SampleStride { stride },
+                &message,
+            );
+        }
+    });
+}
+
+#[test]
+fn dimensions_are_counted_in_31_bits() {
+    let noop = Noop::downlevel();
+    let buffer = noop.buffer(256);
+    let bind = |layout: &MaskLayout| noop.dropout.bind_in_place(range(&buffer, 0, 0), layout);
+    let mask = |layout: &MaskLayout| noop.keep_mask.bind_layout(range(&buffer, 0, 0), layout);
+    let short = |error| matches!(error, BindError::RangeTooShort { .. });
+    noop.without_errors(|| {
+        for shape in [
+            &[2, 1 << 31][..],
+            &[2, 1 << 16, 1 << 15],
+            &[2, 1 << 20, 1, 1 << 11],
+        ] {
+            let layout = MaskLayout::drop_path(shape).unwrap();
+            let error = || BindError::DimensionTooLong {
+                size: 1 << 31,
+                max: (1 << 31) - 1,
+            };
+            let message = "a dimension, or neighbours that the mask treats alike, has 2147483648 \
+                 elements, at most 2147483647: bind it in shards";
+            refused(bind(&layout), error(), message);
+            refused(mask(&layout), error(), message);
+        }
+        // Only the buffer is too short for these, and consecutive indices need no dimension.
+        for layout in [
+            MaskLayout::drop_path(&[2, (1 << 31) - 1]),
+            MaskLayout::elementwise(&[2, 1 << 31]),
+            MaskLayout::elementwise(&[1 << 40]).and_then(|layout| layout.offset(5)),
+        ] {
+            let layout = layout.unwrap();
+            assert!(short(bind(&layout).unwrap_err()));
+            assert!(short(mask(&layout).unwrap_err()));
+        }
+    });
+}
+
+#[test]
+fn the_last_index_is_taken_and_the_next_refused() {
+    let noop = Noop::downlevel();
+    let (data, ids) = (noop.buffer(1024), noop.buffer(256));
+    let whole = || range(&data, 0, 0);
+    let strided = |stride| MaskLayout::strided(&[2, 3], &[stride, 1]).unwrap();
+    // A layout, whether its first dimension has ids, and its largest index.
+    for (layout, samples, last) in [
+        (strided(10), false, 12),
+        (strided(3).offset(100).unwrap(), false, 105),
+        (strided(10).offset(100).unwrap(), false, 112),
+        (strided(10).offset(u64::MAX - 12).unwrap(), false, u64::MAX),
+        (strided(3).offset(u64::MAX - 5).unwrap(), false, u64::MAX),
+        (strided(u64::MAX - 2), false, u64::MAX),
+        (strided(10), true, 10 * u64::from(u32::MAX) + 2),
+        (
+            strided(1 << 32).offset((1 << 32) - 3).unwrap(),
+            true,
+            u64::MAX,
+        ),
+    ] {
+        let elements = match samples {
+            true => Elements::Samples {
+                layout: &layout,
+                ids: range(&ids, 0, 0),
+            },
+            false => Elements::Layout(&layout),
+        };
+        let binding = noop.dropout.bind_in_place(whole(), elements).unwrap();
+        let mask = noop.keep_mask.bind_layout(whole(), &layout).unwrap();
+        let good = call(0.5, u64::MAX - last);
+        let record = |call: DropoutCall| {
+            let mut results = Vec::new();
+            let recorded = noop.records(|pass| {
+                results.push(noop.dropout.encode_forward(pass, &binding, &call));
+                results.push(noop.dropout.encode_backward(pass, &binding, &call));
+                if !samples {
+                    results.push(noop.keep_mask.encode(pass, &mask, &call));
+                }
+            });
+            results.dedup();
+            (results, recorded)
+        };
+        assert_eq!(record(good), (vec![Ok(())], true), "{layout:?}");
+        if let Some(origin) = good.origin.checked_add(1) {
+            for p in [0.0, 0.5, 1.0] {
+                let len = last.saturating_add(1);
+                let overflow = Err(IndexOverflow { origin, len });
+                assert_eq!(
+                    record(call(p, origin)),
+                    (vec![overflow], false),
+                    "{layout:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_has_no_index_to_overflow() {
+    let noop = Noop::downlevel();
+    let buffer = noop.buffer(256);
+    let whole = || range(&buffer, 0, 0);
+    let layout = MaskLayout::elementwise(&[2, 0]).unwrap().offset(7).unwrap();
+    let ids = Elements::Samples {
+        layout: &layout,
+        ids: whole(),
+    };
+    let packed = Elements::Packed {
+        mask: whole(),
+        len: 0,
+    };
+    let call = call(0.5, u64::MAX);
+    for elements in [Elements::Layout(&layout), ids, packed] {
+        let other = noop.buffer(256);
+        let binding = noop
+            .dropout
+            .bind_in_place(range(&other, 0, 0), elements)
+            .unwrap();
+        assert_eq!((binding.len(), binding.dispatches()), (0, 0));
+        assert!(!noop.records(|pass| noop.dropout.encode_forward(pass, &binding, &call).unwrap()));
+    }
+    let mask = noop.keep_mask.bind_layout(whole(), &layout).unwrap();
+    assert!(!noop.records(|pass| noop.keep_mask.encode(pass, &mask, &call).unwrap()));
+}
+
+/// A packed mask has no indices: any origin will do.
+#[test]
+fn packed_masks_know_no_origin() {
+    let noop = Noop::downlevel();
+    let (data, mask) = (noop.buffer(256), noop.buffer(256));
+    let packed = Elements::Packed {
+        mask: range(&mask, 0, 0),
+        len: 64,
+    };
+    let binding = noop
+        .dropout
+        .bind_in_place(range(&data, 0, 0), packed)
+        .unwrap();
+    // A rate of 0 is work even in place: the mask decides.
+    for p in [0.0, 0.5, 1.0] {
+        let call = call(p, u64::MAX);
+        assert!(noop.records(|pass| noop.dropout.encode_forward(pass, &binding, &call).unwrap()));
+    }
+}
