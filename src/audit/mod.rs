@@ -3,7 +3,7 @@
 //!
 //! [`audit`] runs every check of [`CHECKS`] on a device: exact ones, against the contract's own
 //! numbers and against the [CPU path](crate::cpu), and statistical ones, against what a fair mask
-//! must do. It takes about a second on a software adapter. Keys and cases are fixed, so a right
+//! must do. It takes some seconds on a software adapter. Keys and cases are fixed, so a right
 //! device passes always, with the same figures and the same [mask hash](AuditReport::mask_hash).
 //!
 //! ```no_run
