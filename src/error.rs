@@ -326,6 +326,17 @@ pub enum RunError {
     /// See [`IndexOverflow`].
     #[error(transparent)]
     IndexOverflow(#[from] IndexOverflow),
+    /// See [`GaussianError`].
+    #[error(transparent)]
+    Gaussian(#[from] GaussianError),
+    /// A slice of another length than the layout.
+    #[error("the slice has {elements} elements, the layout {required}: make them equal")]
+    LayoutLength {
+        /// Elements of the slice.
+        elements: usize,
+        /// Elements of the layout.
+        required: u64,
+    },
     /// The device cannot bind the call's own buffers: its limits are lower than they need.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -58,6 +58,15 @@ impl GaussianDropout {
         })
     }
 
+    /// Checks that the call has noise for `len` elements, as every use of it does first.
+    ///
+    /// # Errors
+    ///
+    /// [`GaussianError`] if an index reaches 2^63 or the rate drops everything.
+    pub fn check(call: &DropoutCall, len: u64) -> Result<(), GaussianError> {
+        check(call, len).map(drop)
+    }
+
     /// The device the kernel is for.
     pub fn device(&self) -> &wgpu::Device {
         &self.host.device

@@ -19,8 +19,8 @@
 //!
 //! # Blocking
 //!
-//! For scripts and tests, [`Dropout::apply_blocking`], [`KeepMask::generate_blocking`] and
-//! [`PhiloxBlocks::generate_blocking`] take and give slices, on native targets.
+//! For scripts and tests, [`Dropout::apply_blocking`], [`KeepMask::generate_blocking`] and their
+//! siblings take and give slices, on native targets.
 //!
 //! # Without a GPU, and with a doubtful one
 //!
