@@ -79,8 +79,13 @@ impl DropoutCall {
         self.check_last(len.checked_sub(1))
     }
 
-    /// Checks that the origin plus `last`, a layout's last index, is at most 2^64 - 1.
-    pub(crate) fn check_last(self, last: Option<u64>) -> Result<(), IndexOverflow> {
+    /// Checks that the origin plus `last`, a layout's [`last_index`](crate::MaskLayout::last_index),
+    /// is at most 2^64 - 1, as every use of the call does first.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexOverflow`] if it passes that.
+    pub fn check_last(self, last: Option<u64>) -> Result<(), IndexOverflow> {
         let origin = self.origin;
         match last {
             Some(last) if origin.checked_add(last).is_none() => Err(IndexOverflow {

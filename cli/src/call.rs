@@ -1,7 +1,6 @@
 //! The options that say which mask: one by one, or a whole call as a bug report has it.
 
-use anyhow::Result;
-use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
+use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey};
 
 use crate::number;
 
@@ -38,30 +37,56 @@ pub struct CallArgs {
     /// All four in one: "p=0.1 seed=42 stream=0x300000007 origin=0"
     #[arg(long, value_name = "CALL", conflicts_with_all = ["p", "seed", "stream", "origin"])]
     call: Option<DropoutCall>,
+    /// What becomes of the elements, in the place of what --call says
+    ///
+    /// Adapters and the CPU give the same bytes, but for alpha, where an adapter may fuse a
+    /// product and a sum and be off by a rounding of each, and for gaussian, which is within
+    /// |x| * sqrt(p / (1 - p)) * 2^-8
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// Kept elements times 1 / (1 - p)
+    Dropout,
+    /// Kept elements unchanged
+    Classic,
+    /// Alpha dropout, for SELU
+    Alpha,
+    /// Each element times normal noise of mean 1 and variance p / (1 - p)
+    Gaussian,
 }
 
 impl CallArgs {
-    /// The call for `len` elements.
-    ///
-    /// # Errors
-    ///
-    /// If the last element's mask index would pass 2^64 - 1: said before the first byte is
-    /// written.
-    pub fn for_len(&self, len: u64) -> Result<DropoutCall> {
-        let call = match *self {
+    /// The call; its indices are not checked.
+    pub fn call(&self) -> DropoutCall {
+        let mut call = match *self {
             Self {
                 p: Some(rate),
                 seed: Some(seed),
                 stream: Some(stream),
                 origin,
                 call: None,
+                ..
             } => DropoutCall::new(rate, MaskKey::new(seed, stream)).with_origin(origin),
             Self {
                 call: Some(call), ..
             } => call,
             _ => unreachable!("clap lets neither half a call nor two pass"),
         };
-        call.check_indices(len)?;
-        Ok(call)
+        if let Some(kind) = self.kind {
+            call.rate = call.rate.with_kind(match kind {
+                Kind::Dropout | Kind::Gaussian => DropoutKind::Inverted,
+                Kind::Classic => DropoutKind::Classic,
+                Kind::Alpha => DropoutKind::Alpha,
+            });
+        }
+        call
+    }
+
+    /// Whether noise is asked for in the place of a mask.
+    pub fn is_gaussian(&self) -> bool {
+        self.kind == Some(Kind::Gaussian)
     }
 }

@@ -6,6 +6,7 @@ mod apply;
 mod bench;
 mod call;
 mod engine;
+mod layout;
 mod mask;
 mod npy;
 mod number;

@@ -2,55 +2,162 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use wgpu_dropout::mask::{ELEMENTS_PER_MASK_WORD, mask_words};
-use wgpu_dropout::{DropoutCall, KeepMask, KernelDescriptor, cpu};
+use wgpu_dropout::{KeepMask, KernelDescriptor, cpu};
 
 use crate::call::CallArgs;
 use crate::engine::{Engine, EngineArgs};
+use crate::layout::{LayoutArgs, Tensor};
 use crate::number;
 use crate::output::{Output, write_words};
 
-/// A multiple of a word's elements; memory does not grow with the mask.
+/// Memory does not grow with the mask.
 const PIECE_ELEMENTS: u64 = (4 << 20) * ELEMENTS_PER_MASK_WORD as u64;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Number of elements
-    #[arg(long, value_name = "N", value_parser = number::integer::<u64>)]
-    len: u64,
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = number::integer::<u64>,
+        required_unless_present = "shape"
+    )]
+    len: Option<u64>,
+    /// Elements in each dimension
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        value_parser = number::integer::<u64>,
+        conflicts_with = "len"
+    )]
+    shape: Option<Vec<u64>>,
     #[command(flatten)]
     call: CallArgs,
+    #[command(flatten)]
+    layout: LayoutArgs,
     /// Where the words go; `-` is standard output
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 }
 
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
-    let call = args.call.for_len(args.len)?;
+    ensure!(
+        !args.call.is_gaussian(),
+        "--kind gaussian has noise and no mask: see what it does by `apply`"
+    );
+    // clap lets exactly one of them pass.
+    let shape = args.shape.as_deref().unwrap_or(args.len.as_slice());
+    let tensor = args.layout.tensor(shape, args.call.call())?;
     let engine = engine.open()?;
     let generate = generator(&engine)?;
     let mut output = Output::create(&args.output)?;
-    for start in (0..args.len).step_by(PIECE_ELEMENTS as usize) {
-        let piece = PIECE_ELEMENTS.min(args.len - start);
-        let mut words = generate(piece, &call.with_origin(call.origin + start))?;
+    let mut seam = Seam::default();
+    let mut start = 0;
+    while start < tensor.len {
+        let piece = tensor.piece(start, PIECE_ELEMENTS)?;
+        let mut words = generate(&piece)?;
+        seam.join(&mut words, piece.len);
         write_words(&mut output, &mut words)?;
+        start += piece.len;
+    }
+    if seam.bits > 0 {
+        write_words(&mut output, &mut [seam.word])?;
     }
     output.finish()
 }
 
-type Generate<'a> = dyn Fn(u64, &DropoutCall) -> Result<Vec<u32>> + 'a;
+type Generate<'a> = dyn Fn(&Tensor) -> Result<Vec<u32>> + 'a;
 
 fn generator(engine: &Engine) -> Result<Box<Generate<'_>>> {
     Ok(match engine {
         Engine::Gpu(gpu) => {
             let kernel = KeepMask::new(&gpu.device, &KernelDescriptor::default())?;
-            Box::new(move |len, call| Ok(kernel.generate_blocking(&gpu.queue, len, call)?))
+            let queue = &gpu.queue;
+            Box::new(move |piece| {
+                Ok(match &piece.layout {
+                    None => kernel.generate_blocking(queue, piece.len, &piece.call),
+                    Some(layout) => kernel.generate_layout_blocking(queue, layout, &piece.call),
+                }?)
+            })
         }
-        Engine::Cpu => Box::new(|len, call| {
-            let mut words = vec![0; mask_words(len) as usize];
-            cpu::keep_mask(&mut words, len, call)?;
+        Engine::Cpu => Box::new(|piece| {
+            let mut words = vec![0; mask_words(piece.len) as usize];
+            match &piece.layout {
+                None => cpu::keep_mask(&mut words, piece.len, &piece.call),
+                Some(layout) => cpu::keep_mask_layout(&mut words, layout, &piece.call),
+            }?;
             Ok(words)
         }),
     })
+}
+
+/// The bits behind the last whole word of a piece, which need not have whole words.
+#[derive(Debug, Default)]
+struct Seam {
+    word: u32,
+    bits: u32,
+}
+
+impl Seam {
+    /// Puts the last piece's bits before the `len` bits of `words`, and keeps those that fill no
+    /// word.
+    fn join(&mut self, words: &mut Vec<u32>, len: u64) {
+        words.push(0);
+        let mut carry = self.word;
+        for word in words.iter_mut() {
+            let shifted = u64::from(*word) << self.bits | u64::from(carry);
+            (*word, carry) = (shifted as u32, (shifted >> 32) as u32);
+        }
+        let bits = len + u64::from(self.bits);
+        let per_word = u64::from(ELEMENTS_PER_MASK_WORD);
+        let whole = (bits / per_word) as usize;
+        *self = Self {
+            word: words[whole],
+            bits: (bits % per_word) as u32,
+        };
+        words.truncate(whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn join(lengths: &[u64], bit: impl Fn(u64) -> u32) -> Vec<u32> {
+        let mut seam = Seam::default();
+        let (mut all, mut start) = (Vec::new(), 0);
+        for &len in lengths {
+            let mut words = vec![0; mask_words(len) as usize];
+            for e in 0..len {
+                words[e as usize / 32] |= bit(start + e) << (e % 32);
+            }
+            seam.join(&mut words, len);
+            all.extend(words);
+            start += len;
+        }
+        if seam.bits > 0 {
+            all.push(seam.word);
+        }
+        all
+    }
+
+    #[test]
+    fn pieces_of_any_length_join_bit_by_bit() {
+        let bit = |e: u64| (e.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63) as u32;
+        let whole = join(&[101], bit);
+        for lengths in [
+            &[1; 101][..],
+            &[31, 33, 37],
+            &[32, 32, 37],
+            &[70, 31],
+            &[95, 1, 5],
+        ] {
+            assert_eq!(join(lengths, bit), whole, "{lengths:?}");
+        }
+        // Negative control: the bits tell places apart.
+        assert_ne!(join(&[101], |e| bit(e + 1)), whole);
+    }
 }

@@ -17,8 +17,8 @@ const ELEMENT_BYTES: u64 = 4;
 pub struct NpyFile {
     /// All that comes before the first element; that of any tensor of this shape and type.
     pub header: Vec<u8>,
-    /// Number of elements.
-    pub len: u64,
+    /// Elements in each dimension.
+    pub shape: Vec<u64>,
     /// Stands at the first element.
     pub data: File,
 }
@@ -53,7 +53,11 @@ impl NpyFile {
              keep one array a file, as numpy.save writes it",
             held - promised
         );
-        Ok(Self { header, len, data })
+        Ok(Self {
+            header,
+            shape,
+            data,
+        })
     }
 }
 
@@ -179,8 +183,8 @@ fn unquote(text: &str) -> Option<&str> {
         .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
 }
 
-/// Elements of a tensor of this shape.
-fn count(shape: &[u64]) -> Option<u64> {
+/// Elements of a tensor of this shape; `None` where they pass 64 bits.
+pub fn count(shape: &[u64]) -> Option<u64> {
     if shape.contains(&0) {
         return Some(0);
     }

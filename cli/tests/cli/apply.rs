@@ -19,7 +19,7 @@ pub fn npy(descr: &str, fortran_order: &str, shape: &str, data: &[u8]) -> Vec<u8
 }
 
 /// A tensor of one dimension.
-fn vector(values: &[f32]) -> Vec<u8> {
+pub fn vector(values: &[f32]) -> Vec<u8> {
     npy(
         "'<f4'",
         "False",
@@ -28,7 +28,7 @@ fn vector(values: &[f32]) -> Vec<u8> {
     )
 }
 
-fn bytes(values: &[f32]) -> Vec<u8> {
+pub fn bytes(values: &[f32]) -> Vec<u8> {
     values
         .iter()
         .flat_map(|value| value.to_le_bytes())

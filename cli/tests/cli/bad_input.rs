@@ -215,3 +215,144 @@ fn an_adapter_for_the_cpu_is_a_contradiction() {
     let output = run(&format!("mask --len 2 {CALL} --adapter gl --output -"));
     assert_fails(&output, 1, &["--adapter", "--engine cpu"]);
 }
+
+/// What both `apply` and `mask` say of these options for a tensor of this shape.
+#[track_caller]
+fn assert_layout_refused(shape: &str, options: &str, parts: &[&str]) {
+    let line = format!("mask --shape {shape} {CALL} {options} --output -");
+    assert_fails(&run(&line), 1, parts);
+
+    let elements: usize = shape
+        .split(',')
+        .map(|size| size.parse::<usize>().unwrap())
+        .product();
+    let (folder, x, y) = folder_with(&f32s(&format!("({shape},)"), 4 * elements));
+    let (x, y) = (word(&x), word(&y));
+    let line = format!("apply --input {x} --output {y} {CALL} {options}");
+    assert_fails(&run(&line), 1, parts);
+    assert_eq!(entries(folder.path()), ["in.npy"]);
+}
+
+/// Negative control: good layouts are taken, those without an element among them.
+#[test]
+fn good_layouts_are_not_refused() {
+    for (shape, options) in [
+        ("2,6,5,7", "--noise-shape 2,6,1,1"),
+        ("2,6,5,7", "--noise-shape 5,1"),
+        ("2,6,5,7", "--mask-strides 6,1,0,0"),
+        ("2,0,3", "--noise-shape 2,1,3"),
+        (
+            "0,3",
+            "--mask-strides 0xffffffffffffffff,0xffffffffffffffff",
+        ),
+        ("2,1,1,1,1,1,1,1", "--noise-shape 2,1,1,1,1,1,1,1"),
+        ("2", "--mask-strides 0xffffffffffffffff"),
+    ] {
+        let line = format!("mask --shape {shape} {CALL} {options} --output -");
+        crate::command::assert_success(&run(&line));
+    }
+}
+
+#[test]
+#[should_panic(expected = "Some(0)")]
+fn a_good_layout_does_not_pass_for_a_bad_one() {
+    assert_layout_refused("2,6", "--noise-shape 2,1", &[]);
+}
+
+#[test]
+fn noise_shapes_that_do_not_broadcast() {
+    assert_layout_refused(
+        "2,6,5,7",
+        "--noise-shape 2,3,1,1",
+        &[
+            "--noise-shape",
+            "has 3 in dimension 1 of 6 elements",
+            "[2, 6, 5, 7]",
+        ],
+    );
+    assert_layout_refused(
+        "6,5",
+        "--noise-shape 1,6,5",
+        &["noise shape has 3 dimensions, 2 needed"],
+    );
+}
+
+#[test]
+fn strides_that_do_not_fit() {
+    assert_layout_refused(
+        "2,6",
+        "--mask-strides 6,1,0",
+        &["--mask-strides", "strides has 3 dimensions, 2 needed"],
+    );
+    assert_layout_refused(
+        "2,3",
+        "--mask-strides 1,0x8000000000000000",
+        &["mask indices pass 2^64 - 1 in dimension 1"],
+    );
+    assert_layout_refused(
+        "2,3",
+        "--mask-strides 3,1 --origin 0xfffffffffffffffb",
+        &["6 mask indices", "18446744073709551611", "2^64 - 1"],
+    );
+    assert_layout_refused(
+        "2",
+        "--mask-strides 0xffffffffffffffff --origin 1",
+        &["mask indices from 1 on", "2^64 - 1"],
+    );
+}
+
+#[test]
+fn too_many_dimensions() {
+    let options = "--noise-shape 1,1,1,1,1,1,1,1,2";
+    assert_layout_refused("1,1,1,1,1,1,1,1,2", options, &["9 dimensions, at most 8"]);
+}
+
+#[test]
+fn shapes_past_64_bits() {
+    let shape = "--shape 0x100000000,0x100000000";
+    for options in ["", "--mask-strides 0,0", "--noise-shape 1,1"] {
+        let output = run(&format!("mask {shape} {CALL} {options} --output -"));
+        assert_fails(&output, 1, &["[4294967296, 4294967296]", "passes 64 bits"]);
+    }
+}
+
+#[test]
+fn two_layouts_or_two_lengths_are_usage_errors() {
+    let output = run(&format!(
+        "mask --len 2 {CALL} --noise-shape 2 --mask-strides 1 --output -"
+    ));
+    assert_fails(&output, 2, &["--noise-shape", "--mask-strides"]);
+    let output = run(&format!("mask --len 2 --shape 2 {CALL} --output -"));
+    assert_fails(&output, 2, &["--len", "--shape"]);
+    let output = run(&format!("mask {CALL} --output -"));
+    assert_fails(&output, 2, &["--len"]);
+}
+
+#[test]
+fn gaussian_where_it_has_no_sense() {
+    let gaussian = "--kind gaussian --engine cpu --seed 1 --stream 2";
+    let output = run(&format!("mask --len 2 --p 0.5 {gaussian} --output -"));
+    assert_fails(&output, 1, &["--kind gaussian", "no mask"]);
+
+    let (folder, x, y) = folder_with(&f32s("(2,)", 8));
+    let line = format!(
+        "apply --input {} --output {} {gaussian}",
+        word(&x),
+        word(&y)
+    );
+    for (options, parts) in [
+        ("--p 0.5 --noise-shape 1", &["--noise-shape", "leave"][..]),
+        ("--p 0.5 --mask-strides 1", &["--mask-strides", "leave"]),
+        ("--p 1", &["p = 1", "drops everything"]),
+        (
+            "--p 0.5 --origin 0x7fffffffffffffff",
+            &["2 elements from index 9223372036854775807", "2^63 - 1"],
+        ),
+    ] {
+        assert_fails(&run(&format!("{line} {options}")), 1, parts);
+        assert_eq!(entries(folder.path()), ["in.npy"]);
+    }
+    // Negative control: one index lower it fits.
+    let output = run(&format!("{line} --p 0.5 --origin 0x7ffffffffffffffe"));
+    crate::command::assert_success(&output);
+}

@@ -42,6 +42,16 @@ fn gpu(line: &str, adapter: &str) -> Vec<u8> {
     output.stdout
 }
 
+/// Standard output of the same line on the CPU and on each adapter, with their names.
+pub fn everywhere(line: &str) -> Vec<(String, Vec<u8>)> {
+    let mut outputs = vec![("CPU".to_owned(), cpu(line))];
+    outputs.extend(adapters().into_iter().map(|adapter| {
+        let output = gpu(line, &adapter);
+        (adapter, output)
+    }));
+    outputs
+}
+
 #[test]
 fn masks_and_words_are_those_of_the_cpu() {
     for adapter in adapters() {

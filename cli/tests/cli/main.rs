@@ -7,6 +7,8 @@ mod bench_files;
 mod command;
 mod compare;
 mod gpu;
+mod kinds;
+mod layout;
 mod mask;
 mod vectors;
 mod verify;

@@ -2,9 +2,14 @@
 
 use std::fs;
 
-/// A contract vector of a contiguous tensor.
+/// A contract vector of a mask.
 pub struct MaskVector {
+    pub what: String,
     pub len: usize,
+    /// Comma separated.
+    pub shape: String,
+    /// Comma separated.
+    pub strides: String,
     /// `--p … --seed … --stream … --origin …`
     pub options: String,
     pub keep_scale: f32,
@@ -26,25 +31,41 @@ pub struct BlockVector {
     pub words: String,
 }
 
-/// Columns: what, seed, stream, p, drop_threshold, keep_scale_bits, shape, strides, origin, kept,
-/// mask.
+/// The vectors of contiguous tensors.
 pub fn masks() -> Vec<MaskVector> {
-    let rows = rows("mask_v1.kat");
-    let vectors: Vec<_> = rows
-        .iter()
-        .filter(|row| !row[6].contains(' ') && row[7] == "1")
-        .map(|row| MaskVector {
-            len: row[6].parse().unwrap(),
-            options: format!(
-                "--p {} --seed 0x{} --stream 0x{} --origin {}",
-                row[3], row[1], row[2], row[8]
-            ),
-            keep_scale: f32::from_bits(u32::from_str_radix(&row[5], 16).unwrap()),
-            mask: hex(&row[10]),
-        })
-        .collect();
+    let mut vectors = all_masks();
+    vectors.retain(|vector| vector.strides == "1");
     assert!(vectors.len() > 30, "only {} vectors", vectors.len());
     vectors
+}
+
+/// The vectors of other layouts.
+pub fn layouts() -> Vec<MaskVector> {
+    let mut vectors = all_masks();
+    vectors.retain(|vector| vector.strides != "1");
+    assert!(vectors.len() >= 8, "only {} vectors", vectors.len());
+    vectors
+}
+
+/// Columns: what, seed, stream, p, drop_threshold, keep_scale_bits, shape, strides, origin, kept,
+/// mask.
+fn all_masks() -> Vec<MaskVector> {
+    let vector = |row: &Vec<String>| MaskVector {
+        what: row[0].clone(),
+        len: row[6]
+            .split(' ')
+            .map(|size| size.parse::<usize>().unwrap())
+            .product(),
+        shape: row[6].replace(' ', ","),
+        strides: row[7].replace(' ', ","),
+        options: format!(
+            "--p {} --seed 0x{} --stream 0x{} --origin {}",
+            row[3], row[1], row[2], row[8]
+        ),
+        keep_scale: f32::from_bits(u32::from_str_radix(&row[5], 16).unwrap()),
+        mask: hex(&row[10]),
+    };
+    rows("mask_v1.kat").iter().map(vector).collect()
 }
 
 /// Columns: rounds, counter, key, words, source.

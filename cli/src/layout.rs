@@ -1,0 +1,142 @@
+//! The options that say which mask index each element has, and a tensor's pieces.
+
+use anyhow::{Context, Result};
+use wgpu_dropout::{DropoutCall, MaskLayout};
+
+use crate::npy::count;
+use crate::number;
+
+#[derive(Debug, clap::Args)]
+pub struct LayoutArgs {
+    /// Make a decision for each element of this shape and broadcast it to the tensor's, as Keras
+    /// does: each dimension is 1 or the tensor's
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        value_parser = number::integer::<u64>,
+        conflicts_with = "mask_strides"
+    )]
+    noise_shape: Option<Vec<u64>>,
+    /// Mask indices from one coordinate to the next in each dimension; 0 shares a decision along
+    /// it. With --origin the part of a larger tensor, or a view
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        value_parser = number::integer::<u64>
+    )]
+    mask_strides: Option<Vec<u64>>,
+}
+
+impl LayoutArgs {
+    /// The tensor of this shape under `call`.
+    ///
+    /// # Errors
+    ///
+    /// If the options do not fit the shape, or a mask index would pass 2^64 - 1: said before the
+    /// first byte is written.
+    pub fn tensor(&self, shape: &[u64], call: DropoutCall) -> Result<Tensor> {
+        let len = count(shape)
+            .with_context(|| format!("the shape {shape:?} passes 64 bits: make it smaller"))?;
+        let layout = match (&self.noise_shape, &self.mask_strides) {
+            (Some(noise_shape), _) => Some(
+                MaskLayout::noise_shape(shape, noise_shape)
+                    .with_context(|| format!("--noise-shape does not fit the shape {shape:?}"))?,
+            ),
+            (_, Some(strides)) => Some(
+                MaskLayout::strided(shape, strides)
+                    .with_context(|| format!("--mask-strides do not fit the shape {shape:?}"))?,
+            ),
+            (None, None) => None,
+        };
+        match &layout {
+            Some(layout) => call.check_last(layout.last_index())?,
+            None => call.check_indices(len)?,
+        }
+        Ok(Tensor { len, call, layout })
+    }
+}
+
+/// A tensor, or a piece of one.
+#[derive(Debug)]
+pub struct Tensor {
+    /// Number of elements.
+    pub len: u64,
+    pub call: DropoutCall,
+    /// `None` where mask indices are consecutive.
+    pub layout: Option<MaskLayout>,
+}
+
+impl Tensor {
+    /// The piece that begins with element `start`, where the last one ended; at most `max`
+    /// elements. A layout is cut along the outermost dimension that need be.
+    pub fn piece(&self, start: u64, max: u64) -> Result<Self> {
+        let Some(layout) = &self.layout else {
+            return Ok(Self {
+                len: max.min(self.len - start),
+                call: self.call.with_origin(self.call.origin + start),
+                layout: None,
+            });
+        };
+        let mut shape = layout.shape().to_vec();
+        let mut first = Vec::with_capacity(shape.len());
+        let (mut row, mut rest) = (self.len, start);
+        for size in &mut shape {
+            row /= *size;
+            let coordinate = rest / row;
+            rest %= row;
+            // Whole where all that is left fits, a single coordinate where not even a row does.
+            *size = (max / row).clamp(1, *size - coordinate);
+            first.push(coordinate);
+        }
+        let layout = layout.shard(&first, &shape)?;
+        Ok(Self {
+            len: layout.len(),
+            call: self.call,
+            layout: Some(layout),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgpu_dropout::{DropoutRate, MaskKey};
+
+    /// The mask indices of all pieces, and how many pieces there are.
+    fn indices(tensor: &Tensor, max: u64) -> (Vec<u64>, usize) {
+        let (mut indices, mut pieces) = (Vec::new(), 0);
+        while (indices.len() as u64) < tensor.len {
+            let piece = tensor.piece(indices.len() as u64, max).unwrap();
+            assert!((1..=max).contains(&piece.len));
+            let layout = piece.layout.unwrap();
+            indices.extend((0..piece.len).map(|element| layout.index(element)));
+            pieces += 1;
+        }
+        (indices, pieces)
+    }
+
+    #[test]
+    fn pieces_are_the_whole_in_order() {
+        let layout = MaskLayout::strided(&[3, 4, 5], &[100, 7, 1]).unwrap();
+        let tensor = Tensor {
+            len: layout.len(),
+            call: DropoutCall::new(DropoutRate::ZERO, MaskKey::new(1, 2)),
+            layout: Some(layout.clone()),
+        };
+        let whole: Vec<_> = (0..60).map(|element| layout.index(element)).collect();
+        for (max, pieces) in [
+            (1, 60),
+            (2, 36),
+            (5, 12),
+            (11, 6),
+            (20, 3),
+            (59, 2),
+            (60, 1),
+            (u64::MAX, 1),
+        ] {
+            assert_eq!(indices(&tensor, max), (whole.clone(), pieces), "{max}");
+        }
+    }
+}
