@@ -192,8 +192,8 @@ impl Record {
             "{head}\n\
              Streams: `wgpu-dropout ARGS --engine cpu`, words with --raw\n\
              {what}\n\
-             dieharder -g 200 -d {tests}: its assessments and the range of its p-values\n\
-             ent, of the first 16 MiB: 255 degrees of freedom; serial correlation of bytes\n\
+             dieharder -g 200 -d N for N = {tests}: assessments and the range of p-values;\n\
+             ent -t of the first 16 MiB: chi-square has 255 degrees of freedom, correlation is of bytes\n\
              {suites}\n\
              {remarks}\n\
              10^9 mask bits (seed 42, stream 7): deviations from the keep rate and from no correlation\n\
@@ -202,7 +202,7 @@ impl Record {
              Verdict: {verdict}\n",
             head = self.head,
             what = table(&what, 0),
-            tests = DIEHARDER_TESTS.join(", -d "),
+            tests = DIEHARDER_TESTS.join(", "),
             suites = table(&self.suites, 8),
             remarks = match self.remarks.as_str() {
                 "" => "Nothing but the control was WEAK or FAILED.\n",
