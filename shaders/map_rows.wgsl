@@ -12,7 +12,7 @@ fn work_at(invocation: u32) -> Work {
     let number = invocation + row.start / 8u;
     let rows = number / blocks;
     let index = index_after(rows, DIMENSIONS - 1u);
-    let block = number % blocks;
+    let block = number - rows * blocks;
     let column = 8u * block - (index.x & 7u);
     let keep = keep_block(add_wide(block_of(index), vec2<u32>(block, 0u)));
     return Work(rows * row.size - row.start + column, column, row.size, keep);

@@ -11,7 +11,7 @@ fn work_at(invocation: u32) -> Work {
     // The dispatch may begin within a run.
     let number = invocation + run.start / 8u;
     let runs = number / pieces;
-    let column = 8u * (number % pieces);
+    let column = 8u * (number - runs * pieces);
     let keep = vec4<bool>(keep_index(index_after(runs, DIMENSIONS - 1u)));
     return Work(runs * run.size - run.start + column, column, run.size, KeepBlock(keep, keep));
 }
