@@ -24,13 +24,7 @@ pub const CASES: &[Case] = &[
 /// No value of a forward's input shows in its backward, so the zeros must be the call's.
 fn drops_what_forward_drops(gpu: &Gpu) -> Result<(), String> {
     for p in [0.1, 0.5, 0.999] {
-        let item = || {
-            [Item {
-                x: vec![1.0; 5003],
-                call: call(p, 77),
-                layout: None,
-            }]
-        };
+        let item = || [Item::of(call(p, 77), vec![1.0; 5003])];
         let zeros = |way| -> Result<Vec<bool>, String> {
             Ok(run::dropout(gpu, way, &item())?[0]
                 .iter()

@@ -17,15 +17,20 @@ mod gaussian;
 mod gpu;
 mod image;
 mod in_place;
+mod kinds;
+mod layers;
 mod layouts;
 mod mask;
 mod negative;
+mod packed;
 mod passes;
 mod paths;
 mod philox;
 mod pooled;
 mod random;
 mod run;
+mod samples;
+mod shards;
 mod sizes;
 mod thresholds;
 mod values;
@@ -46,6 +51,11 @@ const CASES: &[(&str, &[Case])] = &[
     ("sizes", sizes::CASES),
     ("paths", paths::CASES),
     ("layouts", layouts::CASES),
+    ("layers", layers::CASES),
+    ("kinds", kinds::CASES),
+    ("samples", samples::CASES),
+    ("packed", packed::CASES),
+    ("shards", shards::CASES),
     ("gaussian", gaussian::CASES),
     ("passes", passes::CASES),
     ("blocking", blocking::CASES),

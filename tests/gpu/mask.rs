@@ -36,11 +36,7 @@ fn contract_vectors_of_values(gpu: &Gpu) -> Result<(), String> {
     let vectors = linear_vectors();
     let items: Vec<_> = vectors
         .iter()
-        .map(|(vector, call)| Item {
-            call: *call,
-            x: vec![1.0; vector.shape[0] as usize],
-            layout: None,
-        })
+        .map(|(vector, call)| Item::of(*call, vec![1.0; vector.shape[0] as usize]))
         .collect();
     for way in WAYS {
         for ((vector, call), got) in vectors.iter().zip(run::dropout(gpu, way, &items)?) {
@@ -121,11 +117,7 @@ fn keys(gpu: &Gpu) -> Result<(), String> {
 fn is_the_mask_of_dropout(gpu: &Gpu) -> Result<(), String> {
     let calls = [call(0.1, 0), call(0.5, 13), call(0.9, (1 << 35) - 5)];
     let masks = run::masks(gpu, &calls.map(|call| (call, 4099)))?;
-    let items = calls.map(|call| Item {
-        call,
-        x: vec![1.0; 4099],
-        layout: None,
-    });
+    let items = calls.map(|call| Item::of(call, vec![1.0; 4099]));
     for way in WAYS {
         for (values, mask) in run::dropout(gpu, way, &items)?.iter().zip(&masks) {
             let mut packed = vec![0; mask.len()];

@@ -5,9 +5,12 @@ use core::ops::Range;
 use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{DropoutBinding, DropoutCall, Elements, MaskLayout};
 
-use crate::common::inputs;
+use crate::common::kinds;
+use crate::common::{inputs, reference};
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
+
+pub use crate::common::kinds::Direction;
 
 /// How a tensor is bound.
 #[derive(Clone, Copy, Debug)]
@@ -15,13 +18,6 @@ pub enum Layout {
     Separate,
     Pooled,
     InPlace,
-}
-
-/// Which of the two methods records.
-#[derive(Clone, Copy, Debug)]
-pub enum Direction {
-    Forward,
-    Backward,
 }
 
 /// One way to dropout.
@@ -70,8 +66,19 @@ impl Way {
 pub struct Item {
     pub call: DropoutCall,
     pub x: Vec<f32>,
-    /// `None`: consecutive mask indices.
-    pub layout: Option<MaskLayout>,
+    pub source: Source,
+}
+
+/// Where decisions come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Consecutive mask indices.
+    Consecutive,
+    Layout(MaskLayout),
+    /// A layout and the ids of its samples.
+    Samples(MaskLayout, Vec<u32>),
+    /// A packed mask from outside.
+    Packed(Vec<u32>),
 }
 
 impl Item {
@@ -85,23 +92,67 @@ impl Item {
         Self {
             call,
             x,
-            layout: None,
+            source: Source::Consecutive,
         }
     }
 
     /// Ordinary values of a layout.
     pub fn of_layout(call: DropoutCall, layout: MaskLayout) -> Self {
         Self {
-            x: inputs::values(layout.len()),
-            layout: Some(layout),
             call,
+            x: inputs::values(layout.len()),
+            source: Source::Layout(layout),
         }
     }
 
-    fn elements(&self) -> Elements<'_> {
-        match &self.layout {
-            Some(layout) => layout.into(),
-            None => (self.x.len() as u64).into(),
+    /// Ordinary values of samples.
+    pub fn of_samples(call: DropoutCall, layout: MaskLayout, ids: Vec<u32>) -> Self {
+        Self {
+            call,
+            x: inputs::values(layout.len()),
+            source: Source::Samples(layout, ids),
+        }
+    }
+
+    /// Whether each element is kept, by the twin.
+    pub fn kept(&self) -> Vec<bool> {
+        let Self { call, x, source } = self;
+        match source {
+            Source::Consecutive => kinds::kept(call, inputs::indices(call, x.len() as u64)),
+            Source::Layout(layout) => kinds::kept(call, inputs::layout_indices(call, layout)),
+            Source::Samples(layout, ids) => {
+                let sample = |id: &u32| {
+                    // A rank of 0 is one sample whose id reaches nothing.
+                    let inner = layout.shape().len().min(1);
+                    let stride = layout.strides().first().unwrap_or(&0);
+                    let first = call.origin + layout.first_index() + u64::from(*id) * stride;
+                    reference::indices(&layout.shape()[inner..], &layout.strides()[inner..], first)
+                };
+                kinds::kept(call, ids.iter().flat_map(sample))
+            }
+            Source::Packed(mask) => (0..x.len())
+                .map(|element| mask[element / 32] >> (element % 32) & 1 == 1)
+                .collect(),
+        }
+    }
+
+    /// What binds, with a window of the buffer of ids and masks.
+    fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> Elements<'a> {
+        match &self.source {
+            Source::Consecutive => Elements::Len(self.x.len() as u64),
+            Source::Layout(layout) => Elements::Layout(layout),
+            Source::Samples(layout, _) => Elements::Samples { layout, ids: side },
+            Source::Packed(_) => Elements::Packed {
+                mask: side,
+                len: self.x.len() as u64,
+            },
+        }
+    }
+
+    fn side(&self) -> &[u32] {
+        match &self.source {
+            Source::Samples(_, words) | Source::Packed(words) => words,
+            Source::Consecutive | Source::Layout(_) => &[],
         }
     }
 }
@@ -125,6 +176,10 @@ pub fn dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<Vec<Vec<f32>>, Str
         Layout::InPlace => inputs.clone(),
     };
 
+    let mut side = Image::new(gpu);
+    let sides: Vec<_> = items.iter().map(|item| side.place(item.side())).collect();
+
+    let side_buffer = side.upload(gpu);
     let data_buffer = data.upload(gpu);
     let separate_buffer = separate.0.upload(gpu);
     let output_buffer = match way.layout {
@@ -136,11 +191,10 @@ pub fn dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<Vec<Vec<f32>>, Str
             let exact = i % 2 == 0;
             let input = binding(&data_buffer, &inputs[i], exact);
             let output = binding(output_buffer, &outputs[i], exact);
+            let elements = item.elements(binding(&side_buffer, &sides[i], exact));
             let bound = match way.layout {
-                Layout::InPlace => gpu.dropout.bind_in_place(output, item.elements()),
-                Layout::Separate | Layout::Pooled => {
-                    gpu.dropout.bind(input, output, item.elements())
-                }
+                Layout::InPlace => gpu.dropout.bind_in_place(output, elements),
+                Layout::Separate | Layout::Pooled => gpu.dropout.bind(input, output, elements),
             };
             let bound = bound.map_err(|error| error.to_string())?;
             way.encode(gpu, pass, &bound, &item.call)?;
@@ -148,6 +202,7 @@ pub fn dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<Vec<Vec<f32>>, Str
         Ok(())
     })?;
 
+    side.check_outside(&gpu.download(&side_buffer)?, &[])?;
     let after_data = gpu.download(&data_buffer)?;
     let after_separate = gpu.download(&separate_buffer)?;
     let (after, written_data, written_separate) = match way.layout {
@@ -166,11 +221,8 @@ pub fn dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<Vec<Vec<f32>>, Str
 /// Runs all items and compares each with the twin.
 pub fn check_dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<(), String> {
     for (item, got) in items.iter().zip(dropout(gpu, way, items)?) {
-        match &item.layout {
-            None => inputs::check_dropout(&item.call, &item.x, &got),
-            Some(layout) => inputs::check_layout(&item.call, layout, &item.x, &got),
-        }
-        .map_err(|difference| format!("{way:?}: {difference}"))?;
+        kinds::check(&item.call, way.direction, &item.kept(), &item.x, &got)
+            .map_err(|difference| format!("{way:?}: {difference}; {:?}", item.source))?;
     }
     Ok(())
 }

@@ -17,11 +17,7 @@ pub const CASES: &[Case] = &[
 
 /// Aligned and not, so that both kernels see each.
 fn items(p: f64, x: &[f32]) -> [Item; 2] {
-    [(0, 0), (3, 1)].map(|(origin, shorter)| Item {
-        call: call(p, origin),
-        x: x[shorter..].to_vec(),
-        layout: None,
-    })
+    [(0, 0), (3, 1)].map(|(origin, shorter)| Item::of(call(p, origin), x[shorter..].to_vec()))
 }
 
 fn specials(gpu: &Gpu) -> Result<(), String> {

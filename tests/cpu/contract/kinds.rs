@@ -176,7 +176,7 @@ fn one_mask_for_all_kinds() {
 #[test]
 fn classic_keeps_payloads() {
     let x: Vec<f32> = (0..4096_u32)
-        .map(|i| f32::from_bits(0x7F80_0001 + 0x801 * i ^ i << 31))
+        .map(|i| f32::from_bits((0x7F80_0001 + 0x801 * i) ^ (i << 31)))
         .collect();
     check(&kind_call(0.5, 0, DropoutKind::Classic), &x);
 }

@@ -39,6 +39,13 @@ fn constructors_have_the_noise_shapes_row_major_strides() {
         (L::noise_shape(&[4, 6, 10], &[4, 1, 10]), &[10, 0, 1]),
         (L::noise_shape(&[4, 6, 10], &[6, 1]), &[0, 1, 0]),
         (L::noise_shape(&[4, 6, 10], &[]), &[0, 0, 0]),
+        // A batch of one sample, whose id may be another than 0 [M16].
+        (L::elementwise(&[1, 24]), &[24, 1]),
+        (L::feature_channels_first(&[1, 6, 5]), &[6, 1, 0]),
+        (L::time_locked_batch_first(&[1, 9, 20]), &[20, 0, 1]),
+        (L::drop_path(&[1, 3]), &[1, 0]),
+        (L::elementwise(&[1]), &[1]),
+        (L::noise_shape(&[1, 24], &[24]), &[0, 1]),
         // One element has no neighbour to step to.
         (L::elementwise(&[4, 1, 10]), &[10, 0, 1]),
         (L::strided(&[2, 2], &[7, 3]), &[7, 3]),

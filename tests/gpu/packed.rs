@@ -1,0 +1,133 @@
+//! Packed masks from outside [M15]: the mask of a call gives the call's result, and any bits select.
+
+use wgpu_dropout::{DropoutCall, DropoutKind, MaskLayout};
+
+use crate::adapters::Variant;
+use crate::case::Case;
+use crate::common::inputs::{SPECIALS, call, values};
+use crate::common::reference::philox4x32;
+use crate::common::{compare, kinds};
+use crate::gpu::Gpu;
+use crate::run::{self, Item, Source, WAYS, Way};
+
+pub const CASES: &[Case] = &[
+    Case::new("of_a_call", |gpu| {
+        WAYS.into_iter()
+            .try_for_each(|way| of_a_call(gpu, way, &LENGTHS))
+    }),
+    Case::new("long", |gpu| of_a_call(gpu, WAYS[0], &LONG)),
+    Case::new("few_workgroups", cut).on(Variant::FewWorkgroups),
+    Case::new("small_bindings", cut).on(Variant::SmallBindings),
+    Case::new("no_features", cut).on(Variant::Bare),
+    Case::new("of_a_layout", of_a_layout),
+    Case::new("any_bits", any_bits),
+    Case::new("a_rate_of_zero_keeps_bits", rate_of_zero),
+    Case::new("another_mask_differs", another_mask_differs),
+];
+
+/// Ends in blocks and words, and more than one window of the small devices.
+const LENGTHS: [u64; 11] = [0, 1, 7, 8, 9, 31, 32, 33, 1000, 4099, 10_248];
+/// Ragged ends that have a dispatch of their own.
+const LONG: [u64; 4] = [65_535, 65_536, 65_541, 70_001];
+
+fn packed(call: DropoutCall, x: Vec<f32>, mask: Vec<u32>) -> Item {
+    let source = Source::Packed(mask);
+    Item { call, x, source }
+}
+
+/// Random bits, those behind the last element too.
+fn random_mask(len: u64) -> Vec<u32> {
+    (0..len.div_ceil(32) as u32)
+        .map(|word| philox4x32(10, [word, 7, 7, 7], [3, 4])[0])
+        .collect()
+}
+
+/// KeepMask's output in place of the call's own decisions: the same bits.
+fn of_a_call(gpu: &Gpu, way: Way, lengths: &[u64]) -> Result<(), String> {
+    let calls = |len| [(0.1, 0), (0.5, 3), (1.0, 5)].map(|(p, origin)| (call(p, origin), len));
+    let calls: Vec<_> = lengths.iter().copied().flat_map(calls).collect();
+    let masks = run::masks(gpu, &calls)?;
+    let own: Vec<Item> = calls
+        .iter()
+        .map(|&(call, len)| Item::new(call, len))
+        .collect();
+    let from_outside: Vec<Item> = own
+        .iter()
+        .zip(masks)
+        .map(|(item, mask)| packed(item.call, item.x.clone(), mask))
+        .collect();
+    let own = run::dropout(gpu, way, &own)?;
+    let from_outside = run::dropout(gpu, way, &from_outside)?;
+    for (((call, _), own), from_outside) in calls.iter().zip(own).zip(from_outside) {
+        compare::f32_copies(&own, &from_outside)
+            .map_err(|difference| format!("{way:?}: {difference}; {call}"))?;
+    }
+    Ok(())
+}
+
+fn cut(gpu: &Gpu) -> Result<(), String> {
+    of_a_call(gpu, WAYS[0], &LENGTHS)?;
+    of_a_call(gpu, WAYS[5], &LONG)
+}
+
+fn of_a_layout(gpu: &Gpu) -> Result<(), String> {
+    let layout = MaskLayout::feature_channels_first(&[2, 6, 5, 7]);
+    let layout = layout.map_err(|error| error.to_string())?;
+    let call = call(0.5, 3);
+    let mask = run::layout_masks(gpu, &[(call, layout.clone())])?.remove(0);
+    let own = Item::of_layout(call, layout);
+    let from_outside = packed(call, own.x.clone(), mask);
+    let results = run::dropout(gpu, WAYS[0], &[own, from_outside])?;
+    compare::f32_copies(&results[0], &results[1])
+}
+
+/// Key and origin play no role, the last place included.
+fn any_bits(gpu: &Gpu) -> Result<(), String> {
+    for way in WAYS {
+        let mut items = Vec::new();
+        for len in [1, 33, 1000, 2048] {
+            for p in [0.3, 0.9] {
+                items.push(packed(call(p, u64::MAX), values(len), random_mask(len)));
+            }
+        }
+        run::check_dropout(gpu, way, &items)?;
+    }
+    let kinds = [DropoutKind::Classic, DropoutKind::Alpha];
+    let items = kinds.map(|kind| {
+        let mut call = call(0.3, 0);
+        call.rate = call.rate.with_kind(kind);
+        packed(call, values(1003), random_mask(1003))
+    });
+    run::check_dropout(gpu, WAYS[0], &items)
+}
+
+/// Even in place: the mask alone decides.
+fn rate_of_zero(gpu: &Gpu) -> Result<(), String> {
+    let mut x = SPECIALS.repeat(10);
+    x.extend((0..31).map(|bit| f32::from_bits(1 << bit)));
+    let item = packed(call(0.0, 0), x, random_mask(151));
+    let select = |(x, kept): (&f32, bool)| if kept { *x } else { 0.0 };
+    let expected: Vec<f32> = item.x.iter().zip(item.kept()).map(select).collect();
+    for way in WAYS {
+        let got = &run::dropout(gpu, way, std::slice::from_ref(&item))?[0];
+        compare::f32_copies(&expected, got)
+            .map_err(|difference| format!("{way:?}: {difference}"))?;
+    }
+    Ok(())
+}
+
+/// The comparison can fail: at any one bit.
+fn another_mask_differs(gpu: &Gpu) -> Result<(), String> {
+    let mask = random_mask(100);
+    let item = packed(call(0.5, 0), values(100), mask.clone());
+    let got = &run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?[0];
+    for element in 0..100 {
+        let mut mask = mask.clone();
+        mask[element / 32] ^= 1 << (element % 32);
+        let wrong = packed(item.call, item.x.clone(), mask);
+        if kinds::check(&item.call, WAYS[0].direction, &wrong.kept(), &item.x, got).is_ok() {
+            return Err(format!("a flipped bit {element} looks the same"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Sample ids [M16]: a sample's mask is its id's, wherever it stands.
+
+use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
+
+use crate::adapters::Variant;
+use crate::case::Case;
+use crate::common::inputs::{call, values};
+use crate::common::kinds;
+use crate::gpu::Gpu;
+use crate::run::{self, Item, Source, WAYS};
+
+pub const CASES: &[Case] = &[
+    Case::new("any_ids", any_ids),
+    Case::new("a_batch_in_order_of_ids", batch_in_order),
+    Case::new("place_padding_and_size_play_no_role", place_plays_no_role),
+    Case::new("few_workgroups", long_batches).on(Variant::FewWorkgroups),
+    Case::new("small_bindings", long_batches).on(Variant::SmallBindings),
+    Case::new("no_features", long_batches).on(Variant::Bare),
+    Case::new("another_id_differs", another_id_differs),
+];
+
+const IDS: [u32; 5] = [0, 3, u32::MAX, 1 << 20, 3];
+
+/// A layer on so many samples, the decisions that it draws for one, and the one of each element.
+type Layer = (
+    fn(u64) -> Result<MaskLayout, LayoutError>,
+    usize,
+    fn(usize) -> usize,
+);
+
+/// Rows, runs and scattered elements, aligned and not.
+const LAYERS: [Layer; 8] = [
+    (|n| MaskLayout::elementwise(&[n, 24]), 24, |e| e),
+    (|n| MaskLayout::elementwise(&[n, 11]), 11, |e| e),
+    (|n| MaskLayout::drop_path(&[n, 33]), 1, |_| 0),
+    (|n| MaskLayout::drop_path(&[n, 64]), 1, |_| 0),
+    (|n| MaskLayout::elementwise(&[n]), 1, |_| 0),
+    (
+        |n| MaskLayout::feature_channels_first(&[n, 3, 7]),
+        3,
+        |e| e / 7,
+    ),
+    (
+        |n| MaskLayout::feature_channels_first(&[n, 3, 8]),
+        3,
+        |e| e / 8,
+    ),
+    (
+        |n| MaskLayout::time_locked_batch_first(&[n, 4, 6]),
+        6,
+        |e| e % 6,
+    ),
+];
+
+fn layouts(samples: u64) -> Result<Vec<MaskLayout>, String> {
+    LAYERS
+        .iter()
+        .map(|(layout, ..)| layout(samples).map_err(|error| error.to_string()))
+        .collect()
+}
+
+fn calls() -> [DropoutCall; 2] {
+    [0, 3].map(|origin| call(0.3, origin))
+}
+
+/// The first layouts in every way; for the others one will do, as compiling takes most of the time.
+fn any_ids(gpu: &Gpu) -> Result<(), String> {
+    let mut layouts = layouts(IDS.len() as u64)?;
+    let items = |layouts: &[MaskLayout]| -> Vec<Item> {
+        let item = |layout: &MaskLayout| {
+            let ids = IDS[..layout.shape().first().map_or(1, |_| IDS.len())].to_vec();
+            calls().map(|call| Item::of_samples(call, layout.clone(), ids.clone()))
+        };
+        layouts.iter().flat_map(item).collect()
+    };
+    for way in WAYS {
+        run::check_dropout(gpu, way, &items(&layouts[..3]))?;
+    }
+    let scalar = MaskLayout::elementwise(&[]).map_err(|error| error.to_string())?;
+    layouts.push(scalar);
+    run::check_dropout(gpu, WAYS[0], &items(&layouts[3..]))
+}
+
+/// By the layers' own definitions: a whole batch, drawn in a row.
+fn batch_in_order(gpu: &Gpu) -> Result<(), String> {
+    let ids = [4_u32, 0, 9, 8, 1];
+    for (layout, (_, draws, draw_of)) in layouts(5)?.into_iter().zip(LAYERS) {
+        for call in calls() {
+            let batch = kinds::kept(&call, call.origin..call.origin + 10 * draws as u64);
+            let features = (layout.len() / 5) as usize;
+            let kept: Vec<bool> = ids
+                .iter()
+                .flat_map(|&id| (0..features).map(move |e| id as usize * draws + draw_of(e)))
+                .map(|draw| batch[draw])
+                .collect();
+            let item = Item::of_samples(call, layout.clone(), ids.to_vec());
+            let got = &run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?[0];
+            kinds::check(&call, WAYS[0].direction, &kept, &item.x, got)
+                .map_err(|difference| format!("{difference}; {layout:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn place_plays_no_role(gpu: &Gpu) -> Result<(), String> {
+    let batches = [&[7, 3, 9][..], &[9, 7, 3], &[3], &[9, 0, 7, 12, 0, 3, 7]];
+    for (layout, ..) in LAYERS {
+        for call in calls() {
+            let item = |ids: &&[u32]| {
+                let layout = layout(ids.len() as u64).map_err(|error| error.to_string())?;
+                let features = layout.len() as usize / ids.len();
+                // What a sample holds is its own too.
+                let of_id = |id: u32| values((id as u64 + 1) * 64).split_off(64 * id as usize);
+                let x = ids
+                    .iter()
+                    .flat_map(|&id| of_id(id).into_iter().take(features));
+                let x: Vec<f32> = x.collect();
+                let source = Source::Samples(layout, ids.to_vec());
+                Ok(Item { call, x, source })
+            };
+            let items: Vec<Item> = batches.iter().map(item).collect::<Result<_, String>>()?;
+            let results = run::dropout(gpu, WAYS[0], &items)?;
+            let mut seen: Vec<(u32, Vec<u32>)> = Vec::new();
+            for (ids, got) in batches.iter().zip(results) {
+                for (&id, sample) in ids.iter().zip(got.chunks(got.len() / ids.len())) {
+                    let bits: Vec<u32> = sample.iter().map(|y| y.to_bits()).collect();
+                    match seen.iter().find(|(other, _)| *other == id) {
+                        Some((_, first)) if *first != bits => {
+                            return Err(format!("sample {id} differs in {ids:?}"));
+                        }
+                        Some(_) => {}
+                        None => seen.push((id, bits)),
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Cut within rows and runs and between samples.
+fn long_batches(gpu: &Gpu) -> Result<(), String> {
+    let mut items = Vec::new();
+    for layout in [
+        MaskLayout::elementwise(&[70, 296]),
+        MaskLayout::elementwise(&[70, 299]),
+        MaskLayout::drop_path(&[1000, 7]),
+        MaskLayout::drop_path(&[6, 3200]),
+        MaskLayout::elementwise(&[1000]),
+    ] {
+        let layout = layout.map_err(|error| error.to_string())?;
+        let ids: Vec<u32> = (0..layout.shape()[0] as u32)
+            .map(|place| place.wrapping_mul(0x9E37_79B9))
+            .collect();
+        for call in calls() {
+            items.push(Item::of_samples(call, layout.clone(), ids.clone()));
+        }
+    }
+    run::check_dropout(gpu, WAYS[0], &items)
+}
+
+/// The comparison can fail.
+fn another_id_differs(gpu: &Gpu) -> Result<(), String> {
+    let call = call(0.5, 0);
+    let layout = MaskLayout::elementwise(&[5, 24]).map_err(|error| error.to_string())?;
+    let item = Item::of_samples(call, layout.clone(), IDS.to_vec());
+    let got = &run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?[0];
+    for place in 0..IDS.len() {
+        let mut ids = IDS.to_vec();
+        ids[place] = ids[place].wrapping_add(1);
+        let wrong = Item::of_samples(call, layout.clone(), ids);
+        if kinds::check(&call, WAYS[0].direction, &wrong.kept(), &item.x, got).is_ok() {
+            return Err(format!("another id at place {place} looks the same"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Parts of a tensor, on the GPU and on the CPU, stitch to the whole, bit for bit [M13].
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use wgpu_dropout::{DropoutCall, MaskLayout, cpu};
+
+use crate::case::Case;
+use crate::common::inputs::{self, call, values};
+use crate::common::random_layouts::random_layout;
+use crate::common::{compare, kinds, reference};
+use crate::gpu::Gpu;
+use crate::run::{self, Direction, Item, Layout, Source, Way};
+
+pub const CASES: &[Case] = &[
+    Case::new("gpu_and_cpu_stitched", stitched),
+    Case::new("a_shard_without_its_start_differs", without_start),
+    Case::new("random_layouts", random_layouts),
+];
+
+const WHOLE: [u64; 3] = [6, 48, 40];
+const FORWARD: Way = Way::new(Layout::Separate, Direction::Forward);
+
+/// A part: its first coordinates and its shape.
+type Part = ([u64; 3], [u64; 3]);
+
+/// `parts` parts along `axis`, as equal as can be.
+fn cut(axis: usize, parts: u64) -> Vec<Part> {
+    let at = |part| WHOLE[axis] * part / parts;
+    let part = |part| {
+        let (mut start, mut shape) = ([0; 3], WHOLE);
+        start[axis] = at(part);
+        shape[axis] = at(part + 1) - at(part);
+        (start, shape)
+    };
+    (0..parts).map(part).collect()
+}
+
+/// Where the elements of a part lie in the whole.
+fn places((start, shape): &Part) -> Vec<usize> {
+    let [_, rows, columns] = WHOLE;
+    let steps = [rows * columns, columns, 1];
+    let first = (0..3).map(|d| start[d] * steps[d]).sum();
+    let places = reference::indices(shape, &steps, first);
+    places.into_iter().map(|place| place as usize).collect()
+}
+
+fn shard((start, shape): &Part) -> Result<MaskLayout, String> {
+    MaskLayout::elementwise(&WHOLE)
+        .and_then(|whole| whole.shard(start, shape))
+        .map_err(|error| error.to_string())
+}
+
+/// The whole of `x`, part by part: each second one on the GPU, beginning with the first or not.
+fn stitch(
+    gpu: &Gpu,
+    call: DropoutCall,
+    x: &[f32],
+    parts: &[Part],
+    gpu_first: bool,
+) -> Result<Vec<f32>, String> {
+    let mut y = vec![f32::NAN; x.len()];
+    let mut put = |part: &Part, got: &[f32]| {
+        places(part)
+            .into_iter()
+            .zip(got)
+            .for_each(|(place, &got)| y[place] = got);
+    };
+    let (mut on_gpu, mut items) = (Vec::new(), Vec::new());
+    for (number, part) in parts.iter().enumerate() {
+        let x: Vec<f32> = places(part).into_iter().map(|place| x[place]).collect();
+        let layout = shard(part)?;
+        if (number % 2 == 0) == gpu_first {
+            on_gpu.push(part);
+            items.push(Item {
+                call,
+                x,
+                source: Source::Layout(layout),
+            });
+        } else {
+            let mut got = vec![f32::NAN; x.len()];
+            cpu::forward_layout(&x, &mut got, &layout, &call).map_err(|error| error.to_string())?;
+            put(part, &got);
+        }
+    }
+    for (part, got) in on_gpu.into_iter().zip(run::dropout(gpu, FORWARD, &items)?) {
+        put(part, &got);
+    }
+    Ok(y)
+}
+
+fn stitched(gpu: &Gpu) -> Result<(), String> {
+    let x = values(WHOLE.iter().product());
+    for origin in [0, 5, u64::MAX - 11_519] {
+        let call = call(0.3, origin);
+        let whole = inputs::dropout(&call, &x);
+        for (axis, parts) in (0..3).flat_map(|axis| [(axis, 2), (axis, 3)]) {
+            for gpu_first in [true, false] {
+                let got = stitch(gpu, call, &x, &cut(axis, parts), gpu_first)?;
+                compare::f32_copies(&whole, &got)
+                    .map_err(|difference| format!("{difference}; {parts} along {axis}, {call}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The comparison can fail: parts that all begin at 0.
+fn without_start(gpu: &Gpu) -> Result<(), String> {
+    let x = values(WHOLE.iter().product());
+    let call = call(0.3, 0);
+    let whole = inputs::dropout(&call, &x);
+    for axis in 0..3 {
+        let part = cut(axis, 2)[1];
+        let slice = |of: &[f32]| places(&part).into_iter().map(|p| of[p]).collect::<Vec<_>>();
+        let item = |layout| Item {
+            call,
+            x: slice(&x),
+            source: Source::Layout(layout),
+        };
+        let items = [item(shard(&part)?), item(shard(&([0; 3], part.1))?)];
+        let got = run::dropout(gpu, FORWARD, &items)?;
+        compare::f32_copies(&slice(&whole), &got[0])?;
+        if compare::f32_copies(&slice(&whole), &got[1]).is_ok() {
+            return Err(format!("the first part along {axis} looks like the second"));
+        }
+    }
+    Ok(())
+}
+
+/// Every fold, view and shard of a noise shape is its slice of the whole.
+fn random_layouts(gpu: &Gpu) -> Result<(), String> {
+    let config = Config {
+        cases: 24,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(0x5EED),
+        ..Config::default()
+    };
+    let tensors = prop::collection::vec((random_layout(), 0_u64..20), 8);
+    TestRunner::new(config)
+        .run(&tensors, |tensors| {
+            let items: Vec<Item> = tensors
+                .iter()
+                .map(|(random, origin)| Item::of_layout(call(0.4, *origin), random.layout.clone()))
+                .collect();
+            let results = run::dropout(gpu, FORWARD, &items).map_err(TestCaseError::fail)?;
+            for (((random, origin), item), got) in tensors.iter().zip(&items).zip(results) {
+                let indices = random.indices.iter().map(|index| origin + index);
+                let kept = kinds::kept(&item.call, indices);
+                kinds::check(&item.call, FORWARD.direction, &kept, &item.x, &got)
+                    .map_err(|difference| format!("{difference}; {:?}", random.layout))
+                    .map_err(TestCaseError::fail)?;
+            }
+            Ok(())
+        })
+        .map_err(|failure| failure.to_string())
+}
