@@ -111,7 +111,8 @@ impl MaskLayout {
                     size,
                 });
             }
-            if noise != 1 {
+            // One sample has the stride of many, for its id [M16].
+            if noise != 1 || (dimension, size) == (0, 1) {
                 strides[dimension] = next;
                 // Where this passes 2^64 - 1, so does an index, if there is any.
                 next = next.saturating_mul(noise.max(1));
