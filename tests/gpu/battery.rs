@@ -18,8 +18,8 @@ pub fn lengths(gpu: &Gpu, way: Way) -> Result<(), String> {
 pub fn rates(gpu: &Gpu, way: Way) -> Result<(), String> {
     let items: Vec<Item> = RATES
         .iter()
-        .flat_map(|&p| [(p, 2048, 0), (p, 2048, 5), (p, 2051, 0), (p, 2051, 3)])
-        .map(|(p, len, origin)| Item::new(call(p, origin), len))
+        .flat_map(|&p| [(2047, 0), (2048, 0), (2048, 5), (2051, 0), (2051, 3)].map(|at| (p, at)))
+        .map(|(p, (len, origin))| Item::new(call(p, origin), len))
         .collect();
     check_dropout(gpu, way, &items)
 }
