@@ -51,7 +51,7 @@ pub enum LayoutError {
         max: usize,
     },
     /// Another number of dimensions than needed.
-    #[error("{what} has {got} dimensions, {expected} needed: give one number for each dimension")]
+    #[error("{got} dimensions for {what}, {expected} needed: give one number for each dimension")]
     Rank {
         /// What was given.
         what: &'static str,

@@ -57,7 +57,7 @@ impl MaskLayout {
                 max: Self::MAX_DIMENSIONS,
             });
         }
-        same_rank("strides", shape.len(), strides.len())?;
+        same_rank("the strides", shape.len(), strides.len())?;
         Self {
             shape: shape.into(),
             strides: strides.into(),
@@ -95,7 +95,7 @@ impl MaskLayout {
     pub fn noise_shape(shape: &[u64], noise_shape: &[u64]) -> Result<Self, LayoutError> {
         let Some(missing) = shape.len().checked_sub(noise_shape.len()) else {
             return Err(LayoutError::Rank {
-                what: "noise shape",
+                what: "the noise shape",
                 expected: shape.len(),
                 got: noise_shape.len(),
             });
@@ -206,8 +206,8 @@ impl MaskLayout {
     /// [`LayoutError::Shard`] names the dimension in which it lies outside; [`LayoutError::Rank`]
     /// unless both have this layout's number of dimensions.
     pub fn shard(&self, start: &[u64], shape: &[u64]) -> Result<Self, LayoutError> {
-        same_rank("shard start", self.shape.len(), start.len())?;
-        same_rank("shard shape", self.shape.len(), shape.len())?;
+        same_rank("the shard's start", self.shape.len(), start.len())?;
+        same_rank("the shard's shape", self.shape.len(), shape.len())?;
         let mut first_index = self.first_index;
         for (dimension, &size) in self.shape.iter().enumerate() {
             let (start, len) = (start[dimension], shape[dimension]);

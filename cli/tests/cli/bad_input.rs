@@ -273,7 +273,7 @@ fn noise_shapes_that_do_not_broadcast() {
     assert_layout_refused(
         "6,5",
         "--noise-shape 1,6,5",
-        &["noise shape has 3 dimensions, 2 needed"],
+        &["3 dimensions for the noise shape, 2 needed"],
     );
 }
 
@@ -282,7 +282,7 @@ fn strides_that_do_not_fit() {
     assert_layout_refused(
         "2,6",
         "--mask-strides 6,1,0",
-        &["--mask-strides", "strides has 3 dimensions, 2 needed"],
+        &["--mask-strides", "3 dimensions for the strides, 2 needed"],
     );
     assert_layout_refused(
         "2,3",

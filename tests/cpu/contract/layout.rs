@@ -123,10 +123,10 @@ fn ranks_are_checked() {
     let feature = "feature dropout";
     let time = "time-locked dropout";
     for (made, what, expected, got) in [
-        (L::strided(&[2, 3], &[1]), "strides", 2, 1),
-        (L::strided(&[], &[1]), "strides", 0, 1),
-        (L::noise_shape(&[2, 3], &[1, 2, 3]), "noise shape", 2, 3),
-        (L::noise_shape(&[], &[1]), "noise shape", 0, 1),
+        (L::strided(&[2, 3], &[1]), "the strides", 2, 1),
+        (L::strided(&[], &[1]), "the strides", 0, 1),
+        (L::noise_shape(&[2, 3], &[1, 2, 3]), "the noise shape", 2, 3),
+        (L::noise_shape(&[], &[1]), "the noise shape", 0, 1),
         (L::feature_channels_first(&[2]), feature, 2, 1),
         (L::feature_channels_last(&[]), feature, 2, 0),
         (L::time_locked_batch_first(&[2]), time, 2, 1),
@@ -139,7 +139,7 @@ fn ranks_are_checked() {
             got,
         };
         let message = format!(
-            "{what} has {got} dimensions, {expected} needed: give one number for each dimension"
+            "{got} dimensions for {what}, {expected} needed: give one number for each dimension"
         );
         refused(made, error, &message);
     }
@@ -246,8 +246,8 @@ fn shards_lie_in_their_whole() {
         refused(whole.shard(&start, &len), error, &message);
     }
     for (start, len, what, got) in [
-        (&[0, 0][..], &[1, 1, 1][..], "shard start", 2),
-        (&[0, 0, 0], &[1, 1, 1, 1], "shard shape", 4),
+        (&[0, 0][..], &[1, 1, 1][..], "the shard's start", 2),
+        (&[0, 0, 0], &[1, 1, 1, 1], "the shard's shape", 4),
     ] {
         let error = LayoutError::Rank {
             what,
@@ -255,7 +255,7 @@ fn shards_lie_in_their_whole() {
             got,
         };
         let message =
-            format!("{what} has {got} dimensions, 3 needed: give one number for each dimension");
+            format!("{got} dimensions for {what}, 3 needed: give one number for each dimension");
         refused(whole.shard(start, len), error, &message);
     }
 }
