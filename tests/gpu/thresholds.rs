@@ -1,5 +1,7 @@
 //! The decision to the last bit of u(i): an element is dropped below the threshold, kept at it [M8].
 
+use wgpu_dropout::MaskLayout;
+
 use crate::case::Case;
 use crate::common::inputs::{KEY, call};
 use crate::common::reference::uniform;
@@ -9,6 +11,7 @@ use crate::run::{self, Item, WAYS};
 pub const CASES: &[Case] = &[
     Case::new("values_turn_at_their_uniform", values_turn),
     Case::new("masks_turn_at_their_uniform", masks_turn),
+    Case::new("scattered_masks_turn", scattered_masks_turn),
 ];
 
 const TWO_POW_32: f64 = 4_294_967_296.0;
@@ -17,10 +20,14 @@ const TWO_POW_32: f64 = 4_294_967_296.0;
 /// and whether the element is kept then. Domain 1 decides the first three, whose D has the upper
 /// half of u(i); D is a multiple of 2^16 in the others, where domain 0 must do so alone [M9].
 fn turns() -> Vec<(u64, usize, f64, bool)> {
+    let uniform = |index| u64::from(uniform(KEY.seed, KEY.stream, index));
+    // Its lower half is 0: below a D whose lower half is 1, the least that domain 1 can decide.
+    let low_0 = (16..).find(|&index| uniform(index) & 0xffff == 0);
+    let low_0 = low_0.expect("one index in 65,536");
     let mut turns = Vec::new();
-    for origin in [0, 3, (1 << 35) - 8, u64::MAX - 15] {
+    for origin in [0, 3, low_0 - 7, (1 << 35) - 8, u64::MAX - 15] {
         for element in 0..16 {
-            let u = u64::from(uniform(KEY.seed, KEY.stream, origin + element as u64));
+            let u = uniform(origin + element as u64);
             let upper = u >> 16 << 16;
             for (threshold, kept) in [
                 (u.saturating_sub(1), true),
@@ -62,6 +69,26 @@ fn masks_turn(gpu: &Gpu) -> Result<(), String> {
     for ((_, element, p, kept), got) in turns().into_iter().zip(run::masks(gpu, &items)?) {
         if (got[0] >> element & 1 == 1) != kept {
             return Err(format!("element {element} at p {p}: not {kept}"));
+        }
+    }
+    Ok(())
+}
+
+/// One index at a time, as layouts that are not linear decide.
+fn scattered_masks_turn(gpu: &Gpu) -> Result<(), String> {
+    let layout = MaskLayout::strided(&[2], &[3]).map_err(|error| error.to_string())?;
+    let turns: Vec<_> = turns()
+        .into_iter()
+        .map(|(origin, element, p, kept)| (origin + element as u64, p, kept))
+        .filter(|(index, ..)| index.checked_add(3).is_some())
+        .collect();
+    let items: Vec<_> = turns
+        .iter()
+        .map(|&(index, p, _)| (call(p, index), layout.clone()))
+        .collect();
+    for ((index, p, kept), got) in turns.into_iter().zip(run::layout_masks(gpu, &items)?) {
+        if (got[0] & 1 == 1) != kept {
+            return Err(format!("index {index} at p {p}: not {kept}"));
         }
     }
     Ok(())
