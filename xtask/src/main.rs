@@ -31,8 +31,8 @@ Commands:
   bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
   ci                              Run all that CI checks
   readme [--check]                Write the README's benchmark section from its record
-  mutants [--list] [--file NAME]  Change each constant, operator, lane and statement of the shaders,
-                                  or of one, and see whether a test fails
+  mutants [--list] [--file NAME]… Change each constant, operator, lane and statement of the shaders,
+                                  or of some, and see whether a test fails
   statistics [--no-install] [--record FILE]
                                   Give the random streams to dieharder and ent, ten minutes
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::command::{self, cargo, root};
 use crate::table::table;
-use equivalent::EQUIVALENT;
+use equivalent::{EQUIVALENT, Equivalent};
 use rules::{Kind, Mutant};
 
 /// Mutants that may survive for want of a test, of those that change a result.
@@ -31,8 +31,8 @@ const READ: &str = r#"&*std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR
 struct Options {
     /// Lists the mutants and runs nothing.
     list: bool,
-    /// Only this file's mutants.
-    file: Option<String>,
+    /// Only these files' mutants; none for all.
+    files: Vec<String>,
 }
 
 impl Options {
@@ -41,7 +41,9 @@ impl Options {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--list" => options.list = true,
-                "--file" => options.file = Some(args.next().ok_or("--file needs a name")?),
+                "--file" => options
+                    .files
+                    .push(args.next().ok_or("--file needs a name")?),
                 _ => return Err(format!("`mutants` has no option `{arg}`").into()),
             }
         }
@@ -65,14 +67,14 @@ enum Fate {
     Invalid,
     TimedOut,
     Survived,
-    /// Survived, as the list says it must.
-    Equivalent,
+    /// Survived, as the list says it must, for this reason.
+    Equivalent(&'static str),
 }
 
 pub fn run(args: impl Iterator<Item = String>) -> Result {
     let options = Options::parse(args)?;
     let root = root()?;
-    let shaders = shaders(&root.join("shaders"), options.file.as_deref())?;
+    let shaders = shaders(&root.join("shaders"), &options.files)?;
     if options.list {
         for shader in &shaders {
             for mutant in &shader.mutants {
@@ -83,14 +85,14 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     }
     let tests = Tests::build(&root)?;
     let mut fates = Vec::new();
-    let mut wrong = stale(&shaders, options.file.as_deref());
+    let mut wrong = stale(&shaders, &options.files);
     for shader in &shaders {
         let path = tests.tree.join("shaders").join(&shader.name);
         for mutant in &shader.mutants {
             fs::write(&path, mutant.apply(&shader.text))?;
             let reason = equivalence(shader, mutant);
             let fate = match (tests.fate()?, reason) {
-                (Fate::Survived, Some(_)) => Fate::Equivalent,
+                (Fate::Survived, Some(reason)) => Fate::Equivalent(reason),
                 (fate, None) => fate,
                 (fate, Some(_)) => {
                     let mutant = describe(shader, mutant);
@@ -111,12 +113,12 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
 }
 
 /// The shaders in alphabetical order.
-fn shaders(folder: &Path, only: Option<&str>) -> Result<Vec<Shader>> {
+fn shaders(folder: &Path, only: &[String]) -> Result<Vec<Shader>> {
     let mut shaders = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".wgsl") && only.is_none_or(|only| only == name) {
+        if name.ends_with(".wgsl") && (only.is_empty() || only.contains(&name)) {
             let text = fs::read_to_string(entry.path())?;
             let mutants = rules::mutants(&text);
             shaders.push(Shader {
@@ -126,8 +128,8 @@ fn shaders(folder: &Path, only: Option<&str>) -> Result<Vec<Shader>> {
             });
         }
     }
-    if shaders.is_empty() {
-        return Err("shaders/ has no such file".into());
+    if shaders.len() < only.len() {
+        return Err("shaders/ has not all these files".into());
     }
     shaders.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(shaders)
@@ -146,29 +148,34 @@ fn describe(shader: &Shader, mutant: &Mutant) -> String {
 
 /// Why the mutant changes no result, if the list has it.
 fn equivalence(shader: &Shader, mutant: &Mutant) -> Option<&'static str> {
-    let line = mutant.changed_line(&shader.text);
     EQUIVALENT
         .iter()
-        .find(|listed| listed.file == shader.name && listed.line == line)
+        .find(|listed| is(listed, shader, mutant))
         .map(|listed| listed.reason)
 }
 
+fn is(listed: &Equivalent, shader: &Shader, mutant: &Mutant) -> bool {
+    let [above, line, changed] = mutant.lines(&shader.text);
+    listed.file == shader.name
+        && [listed.above, listed.line, listed.changed] == [above, line, changed]
+}
+
 /// Entries of the list that no mutant is.
-fn stale(shaders: &[Shader], only: Option<&str>) -> Vec<String> {
-    let is_mutant = |file: &str, line: &str| {
+fn stale(shaders: &[Shader], only: &[String]) -> Vec<String> {
+    let is_mutant = |listed: &&Equivalent| {
         shaders.iter().any(|shader| {
-            let lines = || shader.mutants.iter().map(|m| m.changed_line(&shader.text));
-            shader.name == file && lines().any(|changed| changed == line)
+            let mut mutants = shader.mutants.iter();
+            mutants.any(|mutant| is(listed, shader, mutant))
         })
     };
     EQUIVALENT
         .iter()
-        .filter(|listed| only.is_none_or(|only| only == listed.file))
-        .filter(|listed| !is_mutant(listed.file, listed.line))
+        .filter(|listed| only.is_empty() || only.iter().any(|only| only == listed.file))
+        .filter(|listed| !is_mutant(listed))
         .map(|listed| {
             format!(
                 "listed as equivalent, but no mutant: {}: {}",
-                listed.file, listed.line
+                listed.file, listed.changed
             )
         })
         .collect()
@@ -177,7 +184,7 @@ fn stale(shaders: &[Shader], only: Option<&str>) -> Vec<String> {
 /// The test binaries of the copy.
 struct Tests {
     tree: PathBuf,
-    /// The library's unit tests, which parse every kernel.
+    /// The library's unit tests.
     unit: PathBuf,
     /// The gpu tier.
     gpu: PathBuf,
@@ -205,7 +212,7 @@ impl Tests {
 
         let mut build = cargo("test --package wgpu-dropout --lib --test gpu --no-run");
         build
-            // It parses every kernel for every mutant.
+            // It compiles the kernels for every mutant.
             .args(["--config", "profile.dev.package.naga.opt-level=2"])
             .current_dir(&tree)
             .env("CARGO_TARGET_DIR", folder.join("target"))
@@ -249,11 +256,10 @@ impl Tests {
 
     /// What becomes of the shaders as they are in the copy.
     fn fate(&self) -> Result<Fate> {
-        // The audit's unit tests run on the CPU.
-        let unit = self.run(Command::new(&self.unit).args(["--skip", "audit::"]))?;
-        let run = match unit {
-            Run::Failed(test) if test.starts_with("source::") => return Ok(Fate::Invalid),
-            Run::Passed => self.run(Command::new(&self.gpu).arg(&self.adapter))?,
+        let run = match self.run(Command::new(&self.gpu).arg(&self.adapter))? {
+            Run::Failed(test) if self.refuses_shaders(&test)? => return Ok(Fate::Invalid),
+            // The audit's unit tests run on the CPU.
+            Run::Passed => self.run(Command::new(&self.unit).args(["--skip", "audit::"]))?,
             other => other,
         };
         Ok(match run {
@@ -261,6 +267,12 @@ impl Tests {
             Run::Failed(test) => Fate::Killed(test.replace(&self.adapter, "").trim().to_owned()),
             Run::TimedOut => Fate::TimedOut,
         })
+    }
+
+    /// Whether a trial fails because its shader does not parse; only a whole run prints why.
+    fn refuses_shaders(&self, test: &str) -> Result<bool> {
+        let output = Command::new(&self.gpu).args(["--exact", test]).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).contains("Device::create_shader_module"))
     }
 
     /// Runs a test binary up to its first failure.
@@ -370,7 +382,7 @@ impl Fate {
             Self::Invalid => "not valid WGSL".into(),
             Self::TimedOut => "timed out".into(),
             Self::Survived => "SURVIVED".into(),
-            Self::Equivalent => "equivalent".into(),
+            Self::Equivalent(reason) => format!("equivalent: {reason}"),
         }
     }
 
@@ -381,7 +393,7 @@ impl Fate {
             Self::Invalid => 1,
             Self::TimedOut => 2,
             Self::Survived => 3,
-            Self::Equivalent => 4,
+            Self::Equivalent(_) => 4,
         }
     }
 }
@@ -472,7 +484,7 @@ mod tests {
     fn options_are_read() {
         let options = parse(&["--list", "--file", "mask.wgsl"]).unwrap();
         assert!(options.list);
-        assert_eq!(options.file.as_deref(), Some("mask.wgsl"));
+        assert_eq!(options.files, ["mask.wgsl"]);
         assert!(parse(&["--file"]).is_err());
         assert!(parse(&["mask.wgsl"]).is_err());
     }
@@ -485,8 +497,8 @@ mod tests {
 
     #[test]
     fn every_listed_equivalent_is_a_mutant() {
-        let shaders = shaders(&root().unwrap().join("shaders"), None).unwrap();
-        assert_eq!(stale(&shaders, None), [""; 0]);
+        let shaders = shaders(&root().unwrap().join("shaders"), &[]).unwrap();
+        assert_eq!(stale(&shaders, &[]), [""; 0]);
     }
 
     #[test]
@@ -525,7 +537,7 @@ mod tests {
                     true => Fate::Survived,
                     false => Fate::Killed("a test".into()),
                 })
-                .chain([Fate::Equivalent])
+                .chain([Fate::Equivalent("a reason")])
                 .map(|fate| ("mask.wgsl".to_owned(), Kind::Lane, fate))
                 .collect()
         };

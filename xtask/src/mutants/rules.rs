@@ -127,11 +127,21 @@ impl Mutant {
         [&text[..start], &self.to, &text[end..]].concat()
     }
 
-    /// Its line after the change, without the indentation.
-    pub fn changed_line(&self, text: &str) -> String {
-        let changed = self.apply(text);
-        let line = changed.lines().nth(self.line - 1).unwrap_or_default();
-        line.trim().to_owned()
+    /// The line above, then its line before and after the change, without indentation.
+    pub fn lines(&self, text: &str) -> [String; 3] {
+        let line = |text: &str, number: usize| {
+            let line = text.lines().nth(number - 1).unwrap_or_default();
+            line.trim().to_owned()
+        };
+        let above = match self.line {
+            1 => String::new(),
+            number => line(text, number - 1),
+        };
+        [
+            above,
+            line(text, self.line),
+            line(&self.apply(text), self.line),
+        ]
     }
 }
 
@@ -298,7 +308,11 @@ mod tests {
         let mutants = mutants(line);
         mutants
             .iter()
-            .map(|mutant| mutant.changed_line(line))
+            .map(|mutant| {
+                let [_, before, after] = mutant.lines(line);
+                assert_eq!(before, line);
+                after
+            })
             .collect()
     }
 
