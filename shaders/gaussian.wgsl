@@ -7,7 +7,8 @@ fn normal_pair(words: vec2<u32>) -> vec2<f32> {
     // Both are exact: 23 bits, and a half.
     let uniform_0 = (f32(words.x >> 9u) + 0.5) * 0x1p-23;
     let uniform_1 = f32(words.y >> 9u) * 0x1p-23;
-    let radius = sqrt(-2.0 * log(uniform_0));
+    // An adapter's log of a number just below 1 may be above 0.
+    let radius = sqrt(max(-2.0 * log(uniform_0), 0.0));
     let angle = 6.28318530717958647692 * (uniform_1 - 0.5);
     return radius * vec2<f32>(cos(angle), sin(angle));
 }

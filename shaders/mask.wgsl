@@ -1,5 +1,5 @@
 // Which of a block's eight mask indices are kept: the mask contract in WGSL [M4]-[M9].
-// No bindings; reads params. Twins: src/cpu/mask.rs, tests/common/reference/mask.rs.
+// No bindings; reads params. Needs philox4x32 (philox.wgsl) and KeepBlock (work.wgsl). Twins: src/cpu/mask.rs, tests/common/reference/mask.rs.
 
 // Block `offset` of the dispatch as (low, high).
 fn block_at(offset: u32) -> vec2<u32> {
@@ -35,9 +35,14 @@ fn keep_block(block: vec2<u32>) -> KeepBlock {
     return keep;
 }
 
+// The block of a mask index (low, high) [M4].
+fn block_of(index: vec2<u32>) -> vec2<u32> {
+    return vec2<u32>(index.x >> 3u | index.y << 29u, index.y >> 3u);
+}
+
 // The decision of one mask index (low, high), as keep_block makes it for eight.
 fn keep_index(index: vec2<u32>) -> bool {
-    let block = vec2<u32>(index.x >> 3u | index.y << 29u, index.y >> 3u);
+    let block = block_of(index);
     let lane = index.x & 7u;
     var keep = false;
     var bound = params.drop_threshold_high;

@@ -17,11 +17,6 @@ fn add_wide(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     return vec2<u32>(low, a.y + b.y + u32(low < b.x));
 }
 
-// The block of a mask index [M4].
-fn block_of(index: vec2<u32>) -> vec2<u32> {
-    return vec2<u32>(index.x >> 3u | index.y << 29u, index.y >> 3u);
-}
-
 // A mask index that is being summed up.
 struct Sum {
     index: vec2<u32>,

@@ -104,20 +104,13 @@ impl DropoutCall {
     }
 }
 
-/// The kinds by name, as in the text form of a call.
-const KINDS: [(&str, DropoutKind); 3] = [
-    ("inverted", DropoutKind::Inverted),
-    ("classic", DropoutKind::Classic),
-    ("alpha", DropoutKind::Alpha),
-];
-
 impl fmt::Display for DropoutKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = KINDS
-            .iter()
-            .find(|(_, kind)| kind == self)
-            .map_or("", |(name, _)| name);
-        f.write_str(name)
+        f.write_str(match self {
+            Self::Inverted => "inverted",
+            Self::Classic => "classic",
+            Self::Alpha => "alpha",
+        })
     }
 }
 
@@ -126,13 +119,14 @@ impl FromStr for DropoutKind {
 
     /// Reads `inverted`, `classic` or `alpha`.
     fn from_str(text: &str) -> Result<Self, ParseCallError> {
-        KINDS
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, kind)| *kind)
-            .ok_or_else(|| ParseCallError::Field {
+        match text {
+            "inverted" => Ok(Self::Inverted),
+            "classic" => Ok(Self::Classic),
+            "alpha" => Ok(Self::Alpha),
+            _ => Err(ParseCallError::Field {
                 field: format!("kind={text}"),
-            })
+            }),
+        }
     }
 }
 

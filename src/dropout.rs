@@ -7,7 +7,7 @@ use crate::geometry::{Geometry, Segment, Unit};
 use crate::kernel::{KernelDescriptor, KernelHost};
 use crate::layout::MaskLayout;
 use crate::mask::{ELEMENTS_PER_BLOCK, MaskPosition, mask_words};
-use crate::params::{MaskParams, uniform_buffer};
+use crate::params::MaskParams;
 use crate::rate::DropoutKind;
 use crate::source::{Access, BufferLayout, Kernel, MaskSource, ValueMap};
 use crate::strided::StridedLayout;
@@ -51,7 +51,8 @@ pub enum Elements<'a> {
     Layout(&'a MaskLayout),
     /// Samples, the layout's first dimension, each with an id of its own: the coordinate of the
     /// sample at place i of the batch is `ids[i]` in the place of i \[M16\], so that its mask does
-    /// not depend on its place, on padding or on the batch's size.
+    /// not depend on its place, on padding or on the batch's size. Ids count from the layout's first
+    /// index: a batch that is cut over devices takes layouts that begin at sample 0.
     Samples {
         /// The batch.
         layout: &'a MaskLayout,
@@ -128,7 +129,7 @@ impl DropoutBinding {
         self.len == 0
     }
 
-    /// How many dispatches one call records: more than one where the tensor is longer than a
+    /// How many dispatches one call records at most: more than one where the tensor is longer than a
     /// binding or a dispatch of the device, and one for the last elements of a long tensor whose
     /// length is no multiple of 8.
     pub fn dispatches(&self) -> usize {
@@ -319,12 +320,7 @@ impl Dropout {
             let dimensions = match &map {
                 Map::Strided { layout, .. } => {
                     let params = layout.params(segment.start);
-                    let params = bytemuck::bytes_of(&params);
-                    Some(uniform_buffer(
-                        &self.host.device,
-                        "wgpu-dropout: layout",
-                        params,
-                    ))
+                    Some(self.host.uniform(bytemuck::bytes_of(&params)))
                 }
                 _ => None,
             };

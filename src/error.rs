@@ -133,7 +133,7 @@ pub enum BindError {
     /// The buffer was created without [`wgpu::BufferUsages::STORAGE`].
     #[error("the {role} buffer has usages {usage:?}: create it with STORAGE among them")]
     MissingStorageUsage {
-        /// `input`, `output`, `data`, `mask` or `blocks`.
+        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
         role: &'static str,
         /// The buffer's usages.
         usage: wgpu::BufferUsages,
@@ -144,7 +144,7 @@ pub enum BindError {
          {alignment_bytes} (min_storage_buffer_offset_alignment)"
     )]
     UnalignedOffset {
-        /// `input`, `output`, `data`, `mask` or `blocks`.
+        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
         role: &'static str,
         /// The given offset.
         offset_bytes: u64,
@@ -157,7 +157,7 @@ pub enum BindError {
          shorten it or make the buffer larger"
     )]
     PastBuffer {
-        /// `input`, `output`, `data`, `mask` or `blocks`.
+        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
         role: &'static str,
         /// End of the given range, or its beginning where no size was given; `u64::MAX` where
         /// the end passes that.
@@ -167,17 +167,17 @@ pub enum BindError {
     },
     /// The range is shorter than the elements.
     #[error(
-        "the {role} range is {range_bytes} bytes, {required_bytes} needed for {len} elements: \
+        "the {role} range is {range_bytes} bytes, {required_bytes} needed for {len} of them: \
          lower the length or bind a longer range"
     )]
     RangeTooShort {
-        /// `input`, `output`, `data`, `mask` or `blocks`.
+        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
         role: &'static str,
         /// Size of the given range.
         range_bytes: u64,
         /// Size of the elements; `u64::MAX` where it passes that.
         required_bytes: u64,
-        /// The given length: elements, or blocks for raw Philox blocks.
+        /// How many: elements, mask words, ids or Philox blocks.
         len: u64,
     },
     /// The device cannot run the layout's kernel: its limits are lower than it needs.

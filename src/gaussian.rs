@@ -25,7 +25,7 @@ const ELEMENT: Unit = Unit {
 ///
 /// The noise is `y = x * (1 + sigma * z)` with z from domain 2 of the call's key \[M18\]. Its words
 /// are the same everywhere; z goes through `log`, `sin` and `cos`, which adapters compute
-/// differently, so y is within `|x| * sigma * 2^-8` of the CPU's \[M20\].
+/// differently, so y is within `|x| * sigma * 2^-8 + |y| * 2^-23` of the exact value \[M20\].
 #[derive(Debug)]
 pub struct GaussianDropout {
     host: KernelHost,
@@ -186,7 +186,7 @@ pub(crate) fn position(index: u64) -> MaskPosition {
 /// the call have one.
 pub(crate) fn check(call: &DropoutCall, len: u64) -> Result<f32, GaussianError> {
     let DropoutCall { rate, origin, .. } = *call;
-    if origin.checked_add(len).is_none_or(|end| end > 1 << 63) {
+    if len > 0 && origin.checked_add(len).is_none_or(|end| end > 1 << 63) {
         return Err(GaussianError::IndexOverflow { origin, len });
     }
     if rate.drops_all() {

@@ -1,6 +1,7 @@
 //! How many units one dispatch takes and where a long range is cut: integers only.
 
 use crate::error::CreateError;
+use crate::mask::ELEMENTS_PER_BLOCK;
 use crate::source::WORKGROUP_SIZE;
 
 /// No index that a kernel computes within one dispatch passes 32 bits below this.
@@ -36,22 +37,31 @@ pub(crate) struct Geometry {
     max_units: u64,
 }
 
+/// `available`, if it is enough.
+///
+/// # Errors
+///
+/// [`CreateError::Limit`] names the `limit` and both numbers.
+pub(crate) fn at_least(
+    limit: &'static str,
+    available: u64,
+    required: u64,
+) -> Result<u64, CreateError> {
+    if available < required {
+        return Err(CreateError::Limit {
+            limit,
+            required,
+            available,
+        });
+    }
+    Ok(available)
+}
+
 impl Geometry {
     /// # Errors
     ///
     /// If not even one granule fits a binding or a dispatch.
     pub fn new(limits: &wgpu::Limits, unit: Unit) -> Result<Self, CreateError> {
-        let at_least = |limit, available: u64, required: u64| {
-            if available < required {
-                Err(CreateError::Limit {
-                    limit,
-                    required,
-                    available,
-                })
-            } else {
-                Ok(available)
-            }
-        };
         let workgroup = u64::from(WORKGROUP_SIZE);
         at_least(
             "max_compute_invocations_per_workgroup",
@@ -71,12 +81,14 @@ impl Geometry {
             limits.max_storage_buffer_binding_size,
             granule * unit.bytes,
         )? / unit.bytes;
+        // A copy takes a block of elements an invocation, however many a run's own kernel takes.
+        let per_invocation = unit.per_invocation.min(ELEMENTS_PER_BLOCK.into());
         let workgroups = at_least(
             "max_compute_workgroups_per_dimension",
             limits.max_compute_workgroups_per_dimension.into(),
-            (granule / unit.per_invocation + SLACK_INVOCATIONS).div_ceil(workgroup),
+            (granule / per_invocation + SLACK_INVOCATIONS).div_ceil(workgroup),
         )?;
-        let dispatch_units = (workgroups * workgroup - SLACK_INVOCATIONS) * unit.per_invocation;
+        let dispatch_units = (workgroups * workgroup - SLACK_INVOCATIONS) * per_invocation;
         let max_units = binding_units.min(dispatch_units).min(MAX_SEGMENT_UNITS);
         Ok(Self {
             granule,

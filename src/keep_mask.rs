@@ -7,7 +7,7 @@ use crate::geometry::{Geometry, Segment, Unit};
 use crate::kernel::{KernelDescriptor, KernelHost};
 use crate::layout::MaskLayout;
 use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
-use crate::params::{MaskParams, uniform_buffer};
+use crate::params::MaskParams;
 use crate::source::Kernel;
 use crate::strided::StridedLayout;
 
@@ -95,7 +95,7 @@ impl KeepMask {
             let dimensions = strided.as_ref().map(|layout| {
                 let start = segment.start * u64::from(ELEMENTS_PER_MASK_WORD);
                 let params = layout.params(start);
-                uniform_buffer(device, "wgpu-dropout: layout", bytemuck::bytes_of(&params))
+                self.host.uniform(bytemuck::bytes_of(&params))
             });
             let mut bindings = vec![(0, mask.window(segment))];
             if let Some(dimensions) = &dimensions {

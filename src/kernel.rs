@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use crate::error::CreateError;
-use crate::params::{DIMENSIONS_BYTES, ParamsPath};
+use crate::geometry::at_least;
+use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
 use crate::source::{self, BufferLayout, Kernel, MaskSource, Multiply, Strided, WORKGROUP_SIZE};
 
-/// How [`Dropout`](crate::Dropout), [`KeepMask`](crate::KeepMask) and
-/// [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
+/// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
+/// [`KeepMask`](crate::KeepMask) and [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
 #[derive(Clone, Debug, Default)]
 pub struct KernelDescriptor<'a> {
     /// Begins the label of each wgpu object that is created.
@@ -39,14 +40,35 @@ impl KernelHost {
         storage_buffers: u32,
         params_bytes: usize,
     ) -> Result<Self, CreateError> {
-        let available = device.limits().max_storage_buffers_per_shader_stage;
-        if available < storage_buffers {
-            return Err(CreateError::Limit {
-                limit: "max_storage_buffers_per_shader_stage",
-                required: storage_buffers.into(),
-                available: available.into(),
-            });
+        let limits = device.limits();
+        for (limit, available, required) in [
+            (
+                "max_storage_buffers_per_shader_stage",
+                limits.max_storage_buffers_per_shader_stage,
+                storage_buffers,
+            ),
+            // Buffers; parameters, where they are no immediates.
+            ("max_bind_groups", limits.max_bind_groups, 2),
+            // Parameters and a strided layout.
+            (
+                "max_uniform_buffers_per_shader_stage",
+                limits.max_uniform_buffers_per_shader_stage,
+                2,
+            ),
+            // Input, output, a strided layout and sample ids.
+            (
+                "max_bindings_per_bind_group",
+                limits.max_bindings_per_bind_group,
+                4,
+            ),
+        ] {
+            at_least(limit, available.into(), required.into())?;
         }
+        at_least(
+            "max_uniform_buffer_binding_size",
+            limits.max_uniform_buffer_binding_size,
+            DIMENSIONS_BYTES,
+        )?;
         let label = descriptor.label.unwrap_or("wgpu-dropout").to_owned();
         let features = device.features() - descriptor.avoid;
         let multiply = if features.contains(wgpu::Features::SHADER_INT64) {
@@ -143,6 +165,11 @@ impl KernelHost {
             layout,
             entries: &entries,
         })
+    }
+
+    /// A uniform buffer that holds `content`.
+    pub fn uniform(&self, content: &[u8]) -> wgpu::Buffer {
+        uniform_buffer(&self.device, &format!("{}: layout", self.label), content)
     }
 
     /// The pipeline of `kernel`, compiled at its first use.

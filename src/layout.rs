@@ -111,7 +111,7 @@ impl MaskLayout {
                     size,
                 });
             }
-            // One sample has the stride of many, for its id [M16].
+            // One sample has the stride of many, for its id [M16]; without ids it makes no difference.
             if noise != 1 || (dimension, size) == (0, 1) {
                 strides[dimension] = next;
                 // Where this passes 2^64 - 1, so does an index, if there is any.
@@ -293,10 +293,12 @@ impl MaskLayout {
         self.shape.contains(&0)
     }
 
-    /// Mask index of element `element` in row-major order, before the call's origin is added.
+    /// Mask index of element `element` in row-major order, before the call's origin is added; numbers
+    /// from [`len`](Self::len) on start again.
     pub fn index(&self, mut element: u64) -> u64 {
         let mut index = self.first_index;
         for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            let size = size.max(1);
             index += element % size * stride;
             element /= size;
         }

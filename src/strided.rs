@@ -97,7 +97,7 @@ impl StridedLayout {
         }
     }
 
-    /// Elements by which dispatches are counted: no access takes more invocations.
+    /// Elements by which dispatches are cut and counted.
     pub fn unit(&self, bytes: u64) -> Unit {
         let per_invocation = match (self.strided().family, self.access(0)) {
             (Family::Scattered, _) => LANES,

@@ -165,7 +165,8 @@ async fn run(subject: &impl Subject, mut progress: impl FnMut(&Check)) -> AuditR
             "multiply" => exact::variants(subject, wgpu::Features::SHADER_INT64).await,
             "parameters" => exact::variants(subject, wgpu::Features::IMMEDIATES).await,
             "keep rate" => statistics::keep_rate(subject).await,
-            _ => statistics::correlation(subject).await,
+            "correlation" => statistics::correlation(subject).await,
+            _ => Err(Failure::new("a check of this name", "none")),
         };
         let check = Check {
             name,

@@ -32,7 +32,7 @@ enum Fault {
     Halves,
     /// Without immediates, the mask is empty.
     Uniform,
-    /// Element i + 40 is kept with element i.
+    /// Element i + 56 is kept with element i.
     Lag,
     /// Neighbouring seeds make one mask.
     Seed,

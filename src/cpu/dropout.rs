@@ -93,7 +93,8 @@ pub fn backward_in_place(grad: &mut [f32], call: &DropoutCall) -> Result<(), Cpu
 ///
 /// # Errors
 ///
-/// [`CpuError::LengthMismatch`] unless both have the layout's length, [`CpuError::IndexOverflow`]
+/// [`CpuError::LengthMismatch`] unless both have one length, [`CpuError::LayoutLength`] unless it is
+/// the layout's, [`CpuError::IndexOverflow`]
 /// if a mask index passes 2^64 - 1; nothing was written then.
 pub fn forward_layout(
     input: &[f32],

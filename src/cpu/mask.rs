@@ -1,4 +1,5 @@
-//! Keep masks of consecutive mask indices. Twin of shaders/mask.wgsl and shaders/keep_mask.wgsl.
+//! Keep decisions and packed keep masks, of consecutive mask indices and of layouts. Twin of
+//! shaders/mask.wgsl, shaders/strided.wgsl and shaders/keep_mask*.wgsl.
 
 use rayon::prelude::*;
 
@@ -16,6 +17,7 @@ const BATCH_ELEMENTS: usize = BATCH_BLOCKS * LANES;
 const WORD_BITS: usize = ELEMENTS_PER_MASK_WORD as usize;
 /// Words that one task of the pool makes.
 const TASK_WORDS: usize = 1024;
+const TASK_ELEMENTS: u64 = (TASK_WORDS * WORD_BITS) as u64;
 
 /// The 16-bit halves of consecutive blocks in the order of mask indices \[M6\].
 type Halves = [u16; BATCH_ELEMENTS];
@@ -101,7 +103,7 @@ pub(crate) fn for_each_batch(call: &DropoutCall, len: usize, mut each: impl FnMu
 }
 
 /// Calls `each` for `len` elements of `layout` from `start` on, with each one's number from there
-/// and whether it is kept. The call drops some elements and keeps some.
+/// and whether it is kept.
 pub(crate) fn for_each_decision(
     call: &DropoutCall,
     layout: &MaskLayout,
@@ -183,13 +185,13 @@ pub fn keep_mask(mask: &mut [u32], len: u64, call: &DropoutCall) -> Result<(), C
         mask.par_chunks_mut(TASK_WORDS)
             .enumerate()
             .for_each(|(task, words)| {
-                let start = task * TASK_WORDS * WORD_BITS;
+                let start = task as u64 * TASK_ELEMENTS;
                 // The last word's spare bits may lie beyond the last mask index.
-                let elements = (len - start as u64).min((words.len() * WORD_BITS) as u64);
+                let elements = (len - start).min((words.len() * WORD_BITS) as u64);
                 mask_task(
                     words,
                     elements as usize,
-                    &call.with_origin(call.origin + start as u64),
+                    &call.with_origin(call.origin + start),
                 );
             });
     }
@@ -223,7 +225,7 @@ pub fn keep_mask_layout(
     mask.par_chunks_mut(TASK_WORDS)
         .enumerate()
         .for_each(|(task, words)| {
-            let start = (task * TASK_WORDS * WORD_BITS) as u64;
+            let start = task as u64 * TASK_ELEMENTS;
             let elements = (len - start).min((words.len() * WORD_BITS) as u64);
             words.fill(0);
             for_each_decision(call, layout, start, elements as usize, |element, keep| {

@@ -1,7 +1,9 @@
 //! The same dropout on slices: for machines without a GPU, for checking one, and as what a GPU
 //! is measured against.
 //!
-//! Results are those of the kernels to the bit, subnormals included. Work is split over the
+//! Masks are those of the kernels to the bit, and so are values, but for subnormals that an adapter
+//! flushes, alpha dropout, which may be off by a rounding, and Gaussian dropout, which has a bound.
+//! Sample ids and packed masks are for the kernels alone. Work is split over the
 //! threads of the current [rayon] pool: install a pool of one thread for one.
 
 mod dropout;

@@ -143,7 +143,7 @@ fn ranges_hold_their_elements() {
     let buffer = noop.buffer(1024);
     let message = |role, range, required, len| {
         format!(
-            "the {role} range is {range} bytes, {required} needed for {len} elements: \
+            "the {role} range is {range} bytes, {required} needed for {len} of them: \
              lower the length or bind a longer range"
         )
     };

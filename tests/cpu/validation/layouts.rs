@@ -83,7 +83,7 @@ fn buffers_of_ids_and_masks_are_checked() {
                 let error =
                     BindError::RangeTooShort { role, range_bytes: 252, required_bytes: 256, len: 64 };
                 let message = format!(
-                    "the {role} range is 252 bytes, 256 needed for 64 elements: \
+                    "the {role} range is 252 bytes, 256 needed for 64 of them: \
                      lower the length or bind a longer range"
                 );
                 refused(bind(elements), error, &message);

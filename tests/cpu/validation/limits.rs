@@ -1,7 +1,7 @@
 //! Devices with low limits: refused where not one workgroup fits, else the tensor is cut.
 
 use wgpu::{Features, Limits};
-use wgpu_dropout::{CreateError, Dropout, KeepMask, KernelDescriptor, PhiloxBlocks};
+use wgpu_dropout::{CreateError, Dropout, KeepMask, KernelDescriptor, MaskLayout, PhiloxBlocks};
 
 use super::device::{Noop, device, range};
 use crate::common::inputs::call;
@@ -106,12 +106,20 @@ fn dispatches(limits: Limits, len: u64) -> usize {
         let in_place = noop.dropout.bind_in_place(whole(&output), len).unwrap();
         let mask = noop.keep_mask.bind(whole(&output), len).unwrap();
         let blocks = noop.philox.bind(whole(&output), len / 4).unwrap();
+        let runs = MaskLayout::strided(&[len / 32, 32], &[1, 0]).unwrap();
+        let runs = noop
+            .dropout
+            .bind(whole(&input), whole(&output), &runs)
+            .unwrap();
         assert_eq!(separate.dispatches(), in_place.dispatches());
         assert_eq!((separate.len(), separate.is_empty()), (len, false));
 
         let mut encoder = noop.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for call in [call(0.0, 0), call(0.5, 7), call(1.0, u64::MAX - (len - 1))] {
+            noop.dropout
+                .encode_forward(&mut pass, &runs, &call)
+                .unwrap();
             noop.dropout
                 .encode_forward(&mut pass, &separate, &call)
                 .unwrap();
