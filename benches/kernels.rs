@@ -1,4 +1,5 @@
-//! Forward and in place on the GPU, beside the copy kernel: from submission to completion.
+//! Forward and in place on the GPU, and the families of strided layouts, beside the copy kernel: from
+//! submission to completion.
 //!
 //! For comparing a change with what was before it, at two sizes; what a user may expect of an
 //! adapter, beyond its caches, measures `wgpu-dropout bench`.
@@ -8,7 +9,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use wgpu_dropout::{Dropout, DropoutBinding, DropoutCall, DropoutRate, KernelDescriptor, wgpu};
+use wgpu_dropout::{
+    Dropout, DropoutBinding, DropoutCall, DropoutRate, Elements, KernelDescriptor, MaskLayout, wgpu,
+};
 
 use common::{Gpu, call};
 
@@ -42,6 +45,81 @@ fn kernels(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The kernel families of strided layouts and a packed mask, beside the linear kernel and the copy.
+fn families(criterion: &mut Criterion) {
+    const LEN: u64 = SIZES[1];
+    let Some(gpu) = Gpu::open() else { return };
+    let dropout = Dropout::new(&gpu.device, &KernelDescriptor::default()).unwrap();
+    let [input, output] = [(); 2].map(|()| gpu.storage_buffer(LEN));
+    let mask = gpu.storage_buffer(LEN / 32);
+    let call = |p| call(DropoutRate::new(p).unwrap());
+    let rows = |columns, stride| MaskLayout::strided(&[LEN / columns, columns], &[stride, 1]);
+    let runs = |columns| MaskLayout::drop_path(&[LEN / columns, columns]);
+    let linear = MaskLayout::linear(LEN);
+    let transposed = MaskLayout::elementwise(&[2048, LEN / 2048]).unwrap();
+    let packed = Elements::Packed {
+        mask: mask.as_entire_buffer_binding(),
+        len: LEN,
+    };
+    let mut group = criterion.benchmark_group(format!("families, {}", gpu.label));
+    group.throughput(Throughput::Elements(LEN));
+    for (name, elements, call) in [
+        ("copy", (&linear).into(), call(0.0)),
+        ("linear", (&linear).into(), call(0.1)),
+        (
+            "linear, unaligned",
+            (&linear).into(),
+            call(0.1).with_origin(3),
+        ),
+        ("rows of 64", (&rows(64, 128).unwrap()).into(), call(0.1)),
+        (
+            "rows of 1024",
+            (&rows(1024, 2048).unwrap()).into(),
+            call(0.1),
+        ),
+        (
+            "rows of 64, unaligned",
+            (&rows(64, 67).unwrap()).into(),
+            call(0.1),
+        ),
+        (
+            "rows of 1024, unaligned",
+            (&rows(1024, 1027).unwrap()).into(),
+            call(0.1),
+        ),
+        ("runs of 64", (&runs(64).unwrap()).into(), call(0.1)),
+        ("runs of 1024", (&runs(1024).unwrap()).into(), call(0.1)),
+        (
+            "drop path, p = 0.01",
+            (&runs(65_536).unwrap()).into(),
+            call(0.01),
+        ),
+        (
+            "drop path, p = 0.5",
+            (&runs(65_536).unwrap()).into(),
+            call(0.5),
+        ),
+        (
+            "drop path, p = 0.99",
+            (&runs(65_536).unwrap()).into(),
+            call(0.99),
+        ),
+        (
+            "transposed",
+            (&transposed.permuted(&[1, 0]).unwrap()).into(),
+            call(0.1),
+        ),
+        ("packed mask", packed, call(0.1)),
+    ] {
+        let [input, output] = [&input, &output].map(|buffer| buffer.as_entire_buffer_binding());
+        let binding = dropout.bind(input, output, elements).unwrap();
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|dispatches| time(&gpu, &dropout, &binding, &call, dispatches));
+        });
+    }
+    group.finish();
+}
+
 fn time(
     gpu: &Gpu,
     dropout: &Dropout,
@@ -70,5 +148,5 @@ fn time(
     total
 }
 
-criterion_group!(benches, kernels);
+criterion_group!(benches, kernels, families);
 criterion_main!(benches);
