@@ -134,4 +134,25 @@ pub const EQUIVALENT: &[Equivalent] = &[
         changed: "",
         reason: SECOND_DRAW,
     },
+    Equivalent {
+        file: "philox_blocks.wgsl",
+        above: "fn philox_blocks(@builtin(global_invocation_id) id: vec3<u32>) {",
+        line: "if id.x >= params.len {",
+        changed: "if id.y >= params.len {",
+        reason: STRAY,
+    },
+    Equivalent {
+        file: "philox_blocks.wgsl",
+        above: "fn philox_blocks(@builtin(global_invocation_id) id: vec3<u32>) {",
+        line: "if id.x >= params.len {",
+        changed: "if id.x > params.len {",
+        reason: STRAY,
+    },
+    Equivalent {
+        file: "philox_blocks.wgsl",
+        above: "if id.x >= params.len {",
+        line: "return;",
+        changed: "",
+        reason: STRAY,
+    },
 ];
