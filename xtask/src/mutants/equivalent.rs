@@ -114,6 +114,20 @@ pub const EQUIVALENT: &[Equivalent] = &[
         reason: STRAY,
     },
     Equivalent {
+        file: "keep_mask_strided.wgsl",
+        above: "let first = 32u * id.x;",
+        line: "if first >= params.len {",
+        changed: "if first > params.len {",
+        reason: STRAY,
+    },
+    Equivalent {
+        file: "keep_mask_strided.wgsl",
+        above: "if first >= params.len {",
+        line: "return;",
+        changed: "",
+        reason: STRAY,
+    },
+    Equivalent {
         file: "map_all.wgsl",
         above: "fn work_at(invocation: u32) -> Work {",
         line: "return Work(8u * invocation, 8u * invocation, params.len, keep_at(invocation));",
