@@ -199,19 +199,7 @@ impl KeepMask {
         for start in (0..len).step_by(piece_elements as usize) {
             let piece = (len - start).min(piece_elements);
             let call = call.with_origin(call.origin + start);
-            let content = [Content::Zeros {
-                bytes: 4 * mask_words(piece),
-            }];
-            pollster::block_on(run(
-                self.device(),
-                queue,
-                &content,
-                &mut mask,
-                |pass, words| {
-                    let binding = self.bind(words[0].as_entire_buffer_binding(), piece)?;
-                    Ok(self.encode(pass, &binding, &call)?)
-                },
-            ))?;
+            self.run(queue, &MaskLayout::linear(piece), &call, &mut mask)?;
         }
         Ok(mask)
     }
@@ -229,23 +217,25 @@ impl KeepMask {
         call: &DropoutCall,
     ) -> Result<Vec<u32>, RunError> {
         let mut mask = Vec::new();
-        if layout.is_empty() {
-            return Ok(mask);
+        if !layout.is_empty() {
+            self.run(queue, layout, call, &mut mask)?;
         }
-        let content = [Content::Zeros {
-            bytes: mask_words(layout.len()).saturating_mul(4),
-        }];
-        pollster::block_on(run(
-            self.device(),
-            queue,
-            &content,
-            &mut mask,
-            |pass, words| {
-                let binding = self.bind_layout(words[0].as_entire_buffer_binding(), layout)?;
-                Ok(self.encode(pass, &binding, call)?)
-            },
-        ))?;
         Ok(mask)
+    }
+
+    fn run(
+        &self,
+        queue: &wgpu::Queue,
+        layout: &MaskLayout,
+        call: &DropoutCall,
+        mask: &mut Vec<u32>,
+    ) -> Result<(), RunError> {
+        let bytes = mask_words(layout.len()).saturating_mul(4);
+        let content = [Content::Zeros { bytes }];
+        pollster::block_on(run(self.device(), queue, &content, mask, |pass, words| {
+            let binding = self.bind_layout(words[0].as_entire_buffer_binding(), layout)?;
+            Ok(self.encode(pass, &binding, call)?)
+        }))
     }
 }
 

@@ -189,8 +189,12 @@ impl Dropout {
         elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
         let plan = self.plan(elements.into())?;
-        let input = self.checked("input", &input, plan.len)?;
-        let output = self.checked("output", &output, plan.len)?;
+        let input = self
+            .host
+            .checked("input", &input, plan.len, ELEMENT_BYTES)?;
+        let output = self
+            .host
+            .checked("output", &output, plan.len, ELEMENT_BYTES)?;
         let buffers = BufferLayout::of(&input, &output)?;
         self.bind_ranges(buffers, &[input, output], plan)
     }
@@ -207,23 +211,8 @@ impl Dropout {
         elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
         let plan = self.plan(elements.into())?;
-        let data = self.checked("data", &data, plan.len)?;
+        let data = self.host.checked("data", &data, plan.len, ELEMENT_BYTES)?;
         self.bind_ranges(BufferLayout::InPlace, &[data], plan)
-    }
-
-    fn checked<'a>(
-        &self,
-        role: &'static str,
-        binding: &wgpu::BufferBinding<'a>,
-        len: u64,
-    ) -> Result<CheckedRange<'a>, BindError> {
-        CheckedRange::new(
-            role,
-            binding,
-            len,
-            ELEMENT_BYTES,
-            &self.host.device.limits(),
-        )
     }
 
     fn plan<'a>(&self, elements: Elements<'a>) -> Result<Plan<'a>, BindError> {
@@ -236,7 +225,9 @@ impl Dropout {
                 });
             }
             Elements::Packed { mask, len } => {
-                let mask = self.checked("mask", &mask, mask_words(len))?;
+                let mask = self
+                    .host
+                    .checked("mask", &mask, mask_words(len), ELEMENT_BYTES)?;
                 return Ok(Plan {
                     map: Map::Packed,
                     len,
@@ -258,7 +249,9 @@ impl Dropout {
         let extra = match ids {
             None => None,
             Some(ids) => {
-                let ids = self.checked("sample ids", &ids, samples)?;
+                let ids = self
+                    .host
+                    .checked("sample ids", &ids, samples, ELEMENT_BYTES)?;
                 let max_bytes = self.host.device.limits().max_storage_buffer_binding_size;
                 let bytes = ids.bytes().end - ids.bytes().start;
                 if bytes > max_bytes {

@@ -84,8 +84,8 @@ impl GaussianDropout {
         output: wgpu::BufferBinding<'_>,
         len: u64,
     ) -> Result<GaussianBinding, BindError> {
-        let input = self.checked("input", &input, len)?;
-        let output = self.checked("output", &output, len)?;
+        let input = self.host.checked("input", &input, len, ELEMENT.bytes)?;
+        let output = self.host.checked("output", &output, len, ELEMENT.bytes)?;
         let buffers = BufferLayout::of(&input, &output)?;
         Ok(self.bind_ranges(buffers, &[input, output], len))
     }
@@ -100,23 +100,8 @@ impl GaussianDropout {
         data: wgpu::BufferBinding<'_>,
         len: u64,
     ) -> Result<GaussianBinding, BindError> {
-        let data = self.checked("data", &data, len)?;
+        let data = self.host.checked("data", &data, len, ELEMENT.bytes)?;
         Ok(self.bind_ranges(BufferLayout::InPlace, &[data], len))
-    }
-
-    fn checked<'a>(
-        &self,
-        role: &'static str,
-        binding: &wgpu::BufferBinding<'a>,
-        len: u64,
-    ) -> Result<CheckedRange<'a>, BindError> {
-        CheckedRange::new(
-            role,
-            binding,
-            len,
-            ELEMENT.bytes,
-            &self.host.device.limits(),
-        )
     }
 
     fn bind_ranges(

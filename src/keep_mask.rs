@@ -1,6 +1,5 @@
 //! The keep mask itself, packed: for looking at it, checking it or keeping it after all.
 
-use crate::binding::CheckedRange;
 use crate::call::DropoutCall;
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
@@ -82,13 +81,13 @@ impl KeepMask {
         layout: &MaskLayout,
     ) -> Result<KeepMaskBinding, BindError> {
         let len = layout.len();
-        let strided = match layout.is_empty() {
-            true => None,
-            false => StridedLayout::new(layout, false)?,
+        let strided = if layout.is_empty() {
+            None
+        } else {
+            StridedLayout::new(layout, false)?
         };
         let words = mask_words(len);
-        let device = &self.host.device;
-        let mask = CheckedRange::new("mask", &mask, words, WORD.bytes, &device.limits())?;
+        let mask = self.host.checked("mask", &mask, words, WORD.bytes)?;
         let kernel = Kernel::KeepMask(strided.as_ref().map(StridedLayout::strided));
         let group_layout = self.host.group_layout(kernel);
         let bind = |segment: Segment| {

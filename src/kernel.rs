@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use crate::error::CreateError;
+use crate::binding::CheckedRange;
+use crate::error::{BindError, CreateError};
 use crate::geometry::at_least;
 use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
 use crate::source::{self, BufferLayout, Kernel, MaskSource, Multiply, Strided, WORKGROUP_SIZE};
@@ -87,6 +88,17 @@ impl KernelHost {
             params_bytes,
             pipelines: RwLock::default(),
         })
+    }
+
+    /// The caller's range for `len` units of `unit_bytes`, if all of it can be bound.
+    pub fn checked<'a>(
+        &self,
+        role: &'static str,
+        binding: &wgpu::BufferBinding<'a>,
+        len: u64,
+        unit_bytes: u64,
+    ) -> Result<CheckedRange<'a>, BindError> {
+        CheckedRange::new(role, binding, len, unit_bytes, &self.device.limits())
     }
 
     /// The buffers of `kernel`, as its shader's io and map files declare them.

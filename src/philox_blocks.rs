@@ -1,6 +1,5 @@
 //! The generator alone: raw blocks for known answers and statistical suites.
 
-use crate::binding::CheckedRange;
 use crate::error::{BindError, CreateError};
 use crate::geometry::{Geometry, Segment, Unit};
 use crate::kernel::{KernelDescriptor, KernelHost};
@@ -65,8 +64,7 @@ impl PhiloxBlocks {
         blocks: wgpu::BufferBinding<'_>,
         len: u64,
     ) -> Result<PhiloxBlocksBinding, BindError> {
-        let limits = self.host.device.limits();
-        let blocks = CheckedRange::new("blocks", &blocks, len, BLOCK.bytes, &limits)?;
+        let blocks = self.host.checked("blocks", &blocks, len, BLOCK.bytes)?;
         let group_layout = self.host.group_layout(self.kernel);
         let bind = |segment: Segment| {
             (
