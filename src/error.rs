@@ -86,18 +86,36 @@ pub enum LayoutError {
         size: u64,
     },
     /// An order that does not name each dimension once.
-    #[error("the order {order:?} does not name each of {dimensions} dimensions once")]
+    #[error(
+        "the order {order:?} does not name each of {dimensions} dimensions once: \
+         give each number below {dimensions} once"
+    )]
     Order {
         /// What was given.
         order: Vec<usize>,
         /// Dimensions.
         dimensions: usize,
     },
-    /// Mask indices that pass 2^64 - 1.
-    #[error("mask indices pass 2^64 - 1 in dimension {dimension}: lower its stride or size")]
+    /// Strides that lead past mask index 2^64 - 1.
+    #[error(
+        "mask indices pass 2^64 - 1 in dimension {dimension}, of {size} elements {stride} apart: \
+         lower its stride or size"
+    )]
     IndexOverflow {
         /// The dimension, from 0 on, in which the sum passes it.
         dimension: usize,
+        /// Its elements.
+        size: u64,
+        /// Its stride.
+        stride: u64,
+    },
+    /// An offset that leads past mask index 2^64 - 1.
+    #[error("an offset of {offset} moves mask index {last_index} past 2^64 - 1: lower it")]
+    Offset {
+        /// What was given.
+        offset: u64,
+        /// The layout's largest mask index.
+        last_index: u64,
     },
 }
 

@@ -58,12 +58,26 @@ impl MaskLayout {
             });
         }
         same_rank("the strides", shape.len(), strides.len())?;
-        Self {
+        let mut last = 0u64;
+        for (dimension, (&size, &stride)) in shape.iter().zip(strides).enumerate() {
+            // Without an element there is no index.
+            if shape.contains(&0) {
+                break;
+            }
+            last = (size - 1)
+                .checked_mul(stride)
+                .and_then(|reach| last.checked_add(reach))
+                .ok_or(LayoutError::IndexOverflow {
+                    dimension,
+                    size,
+                    stride,
+                })?;
+        }
+        Ok(Self {
             shape: shape.into(),
             strides: strides.into(),
             first_index: 0,
-        }
-        .checked()
+        })
     }
 
     /// Consecutive indices in one dimension: what a length alone stands for.
@@ -253,17 +267,20 @@ impl MaskLayout {
         })
     }
 
-    /// The same layout with `first_index` added to each index.
+    /// The same layout with `offset` added to each index.
     ///
     /// # Errors
     ///
-    /// [`LayoutError::IndexOverflow`] if the largest index passes 2^64 - 1.
-    pub fn offset(mut self, first_index: u64) -> Result<Self, LayoutError> {
-        self.first_index = self
-            .first_index
-            .checked_add(first_index)
-            .ok_or(LayoutError::IndexOverflow { dimension: 0 })?;
-        self.checked()
+    /// [`LayoutError::Offset`] if the largest index passes 2^64 - 1.
+    pub fn offset(self, offset: u64) -> Result<Self, LayoutError> {
+        let last_index = self.last_index().unwrap_or(self.first_index);
+        if last_index.checked_add(offset).is_none() {
+            return Err(LayoutError::Offset { offset, last_index });
+        }
+        Ok(Self {
+            first_index: self.first_index + offset,
+            ..self
+        })
     }
 
     /// Elements in each dimension.
@@ -310,19 +327,6 @@ impl MaskLayout {
         let reach = |(&size, &stride): (&u64, &u64)| (size - 1) * stride;
         let dimensions = || self.shape.iter().zip(&self.strides);
         (!self.is_empty()).then(|| self.first_index + dimensions().map(reach).sum::<u64>())
-    }
-
-    fn checked(self) -> Result<Self, LayoutError> {
-        if !self.is_empty() {
-            let mut last = self.first_index;
-            for (dimension, (&size, &stride)) in self.shape.iter().zip(&self.strides).enumerate() {
-                last = (size - 1)
-                    .checked_mul(stride)
-                    .and_then(|reach| last.checked_add(reach))
-                    .ok_or(LayoutError::IndexOverflow { dimension })?;
-            }
-        }
-        Ok(self)
     }
 
     /// The same map of the same elements with as few dimensions as there can be: none of size 1,

@@ -174,10 +174,6 @@ fn noise_shapes_broadcast_or_are_refused_by_dimension() {
 
 #[test]
 fn the_largest_index_is_the_last_one() {
-    let overflow = |dimension| LayoutError::IndexOverflow { dimension };
-    let message = |dimension| {
-        format!("mask indices pass 2^64 - 1 in dimension {dimension}: lower its stride or size")
-    };
     let last = |made: Made| assert_eq!(made.unwrap().last_index(), Some(u64::MAX));
     let strided = MaskLayout::strided;
 
@@ -189,22 +185,54 @@ fn the_largest_index_is_the_last_one() {
     last(MaskLayout::elementwise(&[2, SIDE, 1, 1 << 31]));
     last(strided(&[2], &[1]).and_then(|layout| layout.offset(u64::MAX - 1)));
 
-    for (made, dimension) in [
-        (strided(&[3], &[1 << 63]), 0),
-        (strided(&[2, 2], &[u64::MAX - 5, 6]), 1),
-        (strided(&[2, 2, 2], &[1 << 63, 1 << 62, 1 << 62]), 2),
-        (MaskLayout::elementwise(&[SIDE + 1, SIDE]), 0),
-        (MaskLayout::elementwise(&[SIDE, SIDE, SIDE]), 0),
+    for (made, dimension, size, stride) in [
+        (strided(&[3], &[1 << 63]), 0, 3, 1 << 63),
+        (strided(&[2, 2], &[u64::MAX - 5, 6]), 1, 2, 6),
         (
-            strided(&[2], &[1]).and_then(|layout| layout.offset(u64::MAX)),
-            0,
+            strided(&[2, 2, 2], &[1 << 63, 1 << 62, 1 << 62]),
+            2,
+            2,
+            1 << 62,
         ),
         (
-            strided(&[], &[]).and_then(|l| l.offset(u64::MAX)?.offset(1)),
+            MaskLayout::elementwise(&[SIDE + 1, SIDE]),
             0,
+            SIDE + 1,
+            SIDE,
+        ),
+        (
+            MaskLayout::elementwise(&[SIDE, SIDE, SIDE]),
+            0,
+            SIDE,
+            u64::MAX,
         ),
     ] {
-        refused(made, overflow(dimension), &message(dimension));
+        let error = LayoutError::IndexOverflow {
+            dimension,
+            size,
+            stride,
+        };
+        let message = format!(
+            "mask indices pass 2^64 - 1 in dimension {dimension}, of {size} elements {stride} apart: \
+             lower its stride or size"
+        );
+        refused(made, error, &message);
+    }
+    for (layout, offset, last_index) in [
+        (strided(&[2, 3], &[100, 10]), u64::MAX - 119, 120),
+        (strided(&[2], &[u64::MAX]), 1, u64::MAX),
+        (
+            strided(&[], &[]).and_then(|layout| layout.offset(u64::MAX)),
+            1,
+            u64::MAX,
+        ),
+    ] {
+        let error = LayoutError::Offset { offset, last_index };
+        let message =
+            format!("an offset of {offset} moves mask index {last_index} past 2^64 - 1: lower it");
+        let layout = layout.unwrap();
+        refused(layout.clone().offset(offset), error, &message);
+        last(layout.offset(offset - 1));
     }
     MaskLayout::elementwise(&[2, SIDE, SIDE]).unwrap_err();
 }
@@ -284,7 +312,10 @@ fn views_keep_the_mask() {
             order: order.into(),
             dimensions: 3,
         };
-        let message = format!("the order {order:?} does not name each of 3 dimensions once");
+        let message = format!(
+            "the order {order:?} does not name each of 3 dimensions once: \
+             give each number below 3 once"
+        );
         refused(whole.permuted(order), error, &message);
     }
 }
