@@ -238,37 +238,19 @@ impl Dropout {
             Elements::Samples { layout, ids } => (layout, Some(ids)),
         };
         let (len, first_index) = (layout.len(), layout.first_index());
-        let Some(mut last_index) = layout.last_index() else {
+        let last_index = match ids {
+            Some(_) => layout.last_sample_index()?,
+            None => layout.last_index(),
+        };
+        let Some(last_index) = last_index else {
             return Ok(Plan {
                 map: Map::Linear { first_index },
                 len: 0,
                 extra: None,
             });
         };
-        let samples = layout.shape().first().copied().unwrap_or(1);
-        let extra = match ids {
-            None => None,
-            Some(ids) => {
-                let ids = self
-                    .host
-                    .checked("sample ids", &ids, samples, ELEMENT_BYTES)?;
-                let max_bytes = self.host.device.limits().max_storage_buffer_binding_size;
-                let bytes = ids.bytes().end - ids.bytes().start;
-                if bytes > max_bytes {
-                    return Err(BindError::TooLong {
-                        role: "sample ids",
-                        bytes,
-                        max_bytes,
-                    });
-                }
-                let stride = layout.strides().first().copied().unwrap_or(0);
-                last_index = (u64::from(u32::MAX) - (samples - 1).min(u64::from(u32::MAX)))
-                    .checked_mul(stride)
-                    .and_then(|more| last_index.checked_add(more))
-                    .ok_or(BindError::SampleStride { stride })?;
-                Some(ids)
-            }
-        };
+        let ids = ids.map(|ids| self.host.checked_ids(layout, &ids));
+        let extra = ids.transpose()?;
         let map = match StridedLayout::new(layout, extra.is_some())? {
             None => Map::Linear { first_index },
             Some(layout) => Map::Strided {

@@ -201,15 +201,9 @@ pub enum BindError {
     /// The device cannot run the layout's kernel: its limits are lower than it needs.
     #[error(transparent)]
     Create(#[from] CreateError),
-    /// Mask indices of samples that pass 2^64 - 1 for the largest id.
-    #[error(
-        "sample id 2^32 - 1 times {stride} mask indices a sample passes 2^64 - 1: \
-         give samples fewer elements"
-    )]
-    SampleStride {
-        /// The layout's first stride.
-        stride: u64,
-    },
+    /// See [`SampleOverflow`].
+    #[error(transparent)]
+    SampleOverflow(#[from] SampleOverflow),
     /// A mask or sample ids that lie in a buffer which the kernel writes.
     #[error("the {role} buffer is also written by dropout: keep it in a buffer of its own")]
     WrittenBuffer {
@@ -269,6 +263,20 @@ pub struct IndexOverflow {
     pub len: u64,
 }
 
+/// Mask indices of sample id 2^32 - 1 that would pass 2^64 - 1 \[M16\]. Nothing was created or
+/// written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "sample id 2^32 - 1 times {stride} mask indices a sample, and index {last_index} of sample id 0, \
+     pass 2^64 - 1: give samples fewer elements, or the layout a lower first index"
+)]
+pub struct SampleOverflow {
+    /// The layout's first stride.
+    pub stride: u64,
+    /// The largest mask index of sample id 0.
+    pub last_index: u64,
+}
+
 /// A call that Gaussian dropout has no noise for. Nothing was recorded or written.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -316,8 +324,19 @@ pub enum CpuError {
         /// Elements of the layout.
         required: u64,
     },
-    /// A mask buffer of the wrong length.
-    #[error("the mask has {words} words, {required} needed for {len} elements")]
+    /// Sample ids of another number than the layout's samples.
+    #[error("there are {ids} sample ids for {samples} samples: give one for each")]
+    SampleIds {
+        /// Ids given.
+        ids: usize,
+        /// The layout's samples.
+        samples: u64,
+    },
+    /// See [`SampleOverflow`].
+    #[error(transparent)]
+    SampleOverflow(#[from] SampleOverflow),
+    /// A mask of the wrong length.
+    #[error("the mask has {words} words, {required} needed for {len} elements: make them equal")]
     MaskLength {
         /// Words given.
         words: usize,

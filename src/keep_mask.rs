@@ -1,5 +1,6 @@
 //! The keep mask itself, packed: for looking at it, checking it or keeping it after all.
 
+use crate::binding::CheckedRange;
 use crate::call::DropoutCall;
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
@@ -16,14 +17,14 @@ const WORD: Unit = Unit {
 };
 
 /// Writes packed keep masks \[M15\]: element e in bit `e & 31` of word `e >> 5`, 1 = kept, spare
-/// bits 0. The bits are those of [`Dropout`](crate::Dropout) for the same call and layout.
+/// bits 0. The bits are those of [`Dropout`](crate::Dropout) for the same call and elements.
 #[derive(Debug)]
 pub struct KeepMask {
     host: KernelHost,
     geometry: Geometry,
 }
 
-/// A checked buffer for the mask of one tensor; made by [`KeepMask::bind`].
+/// A checked buffer for the mask of one tensor; made by [`KeepMask::bind`] and its siblings.
 #[derive(Debug)]
 pub struct KeepMaskBinding {
     len: u64,
@@ -43,7 +44,8 @@ impl KeepMask {
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
     ) -> Result<Self, CreateError> {
-        let host = KernelHost::new(device, descriptor, 1, size_of::<MaskParams>())?;
+        // The mask, and sample ids.
+        let host = KernelHost::new(device, descriptor, 2, size_of::<MaskParams>())?;
         Ok(Self {
             geometry: Geometry::new(&device.limits(), WORD)?,
             host,
@@ -80,14 +82,46 @@ impl KeepMask {
         mask: wgpu::BufferBinding<'_>,
         layout: &MaskLayout,
     ) -> Result<KeepMaskBinding, BindError> {
+        self.bind_ranges(mask, layout, layout.last_index(), None)
+    }
+
+    /// Binds a buffer for the mask of samples, the first dimension of `layout`, each with an id of
+    /// its own \[M16\]: `ids` has a `u32` for each, in a buffer of its own that
+    /// [`Elements::Samples`](crate::Elements::Samples) could use.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then. Its lengths count words and ids.
+    pub fn bind_samples(
+        &self,
+        mask: wgpu::BufferBinding<'_>,
+        layout: &MaskLayout,
+        ids: wgpu::BufferBinding<'_>,
+    ) -> Result<KeepMaskBinding, BindError> {
+        let last_index = layout.last_sample_index()?;
+        // Without a sample there are no ids to bind.
+        let ids = (!layout.is_empty()).then(|| self.host.checked_ids(layout, &ids));
+        self.bind_ranges(mask, layout, last_index, ids.transpose()?)
+    }
+
+    fn bind_ranges(
+        &self,
+        mask: wgpu::BufferBinding<'_>,
+        layout: &MaskLayout,
+        last_index: Option<u64>,
+        ids: Option<CheckedRange<'_>>,
+    ) -> Result<KeepMaskBinding, BindError> {
         let len = layout.len();
         let strided = if layout.is_empty() {
             None
         } else {
-            StridedLayout::new(layout, false)?
+            StridedLayout::new(layout, ids.is_some())?
         };
         let words = mask_words(len);
         let mask = self.host.checked("mask", &mask, words, WORD.bytes)?;
+        if ids.as_ref().is_some_and(|ids| ids.same_buffer(&mask)) {
+            return Err(BindError::WrittenBuffer { role: "sample ids" });
+        }
         let kernel = Kernel::KeepMask(strided.as_ref().map(StridedLayout::strided));
         let group_layout = self.host.group_layout(kernel);
         let bind = |segment: Segment| {
@@ -100,13 +134,16 @@ impl KeepMask {
             if let Some(dimensions) = &dimensions {
                 bindings.push((2, dimensions.as_entire_buffer_binding()));
             }
+            if let Some(ids) = &ids {
+                bindings.push((3, ids.whole()));
+            }
             (segment, self.host.group(&group_layout, &bindings))
         };
         let segments = self.geometry.segments(words).map(bind).collect();
         Ok(KeepMaskBinding {
             len,
             first_index: layout.first_index(),
-            last_index: layout.last_index(),
+            last_index,
             strided,
             segments,
         })

@@ -6,6 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use crate::binding::CheckedRange;
 use crate::error::{BindError, CreateError};
 use crate::geometry::at_least;
+use crate::layout::MaskLayout;
 use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
 use crate::source::{self, BufferLayout, Kernel, MaskSource, Multiply, Strided, WORKGROUP_SIZE};
 
@@ -99,6 +100,27 @@ impl KernelHost {
         unit_bytes: u64,
     ) -> Result<CheckedRange<'a>, BindError> {
         CheckedRange::new(role, binding, len, unit_bytes, &self.device.limits())
+    }
+
+    /// The caller's range for the sample ids of `layout`, which one binding must hold.
+    pub fn checked_ids<'a>(
+        &self,
+        layout: &MaskLayout,
+        ids: &wgpu::BufferBinding<'a>,
+    ) -> Result<CheckedRange<'a>, BindError> {
+        let role = "sample ids";
+        let (samples, _) = layout.samples();
+        let ids = self.checked(role, ids, samples, size_of::<u32>() as u64)?;
+        let max_bytes = self.device.limits().max_storage_buffer_binding_size;
+        let bytes = ids.bytes().end - ids.bytes().start;
+        if bytes > max_bytes {
+            return Err(BindError::TooLong {
+                role,
+                bytes,
+                max_bytes,
+            });
+        }
+        Ok(ids)
     }
 
     /// The buffers of `kernel`, as its shader's io and map files declare them.

@@ -1,6 +1,6 @@
 //! Which mask index each element of a tensor has: one map for every kind of dropout \[M13\].
 
-use crate::error::LayoutError;
+use crate::error::{LayoutError, SampleOverflow};
 
 /// The map from the elements of a tensor, in row-major order, to mask indices:
 /// `origin + first_index + sum over dimensions of coordinate * stride` \[M13\].
@@ -312,11 +312,23 @@ impl MaskLayout {
 
     /// Mask index of element `element` in row-major order, before the call's origin is added; numbers
     /// from [`len`](Self::len) on start again.
-    pub fn index(&self, mut element: u64) -> u64 {
+    pub fn index(&self, element: u64) -> u64 {
+        self.index_of(element, |place| place)
+    }
+
+    /// [`index`](Self::index) with `sample` of the outermost coordinate in its place.
+    pub(crate) fn index_of(&self, mut element: u64, sample: impl Fn(u64) -> u64) -> u64 {
         let mut index = self.first_index;
-        for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
+        let dimensions = self.shape.iter().zip(&self.strides);
+        for (dimension, (&size, &stride)) in dimensions.enumerate().rev() {
             let size = size.max(1);
-            index += element % size * stride;
+            let coordinate = element % size;
+            index += stride
+                * if dimension == 0 {
+                    sample(coordinate)
+                } else {
+                    coordinate
+                };
             element /= size;
         }
         index
@@ -327,6 +339,30 @@ impl MaskLayout {
         let reach = |(&size, &stride): (&u64, &u64)| (size - 1) * stride;
         let dimensions = || self.shape.iter().zip(&self.strides);
         (!self.is_empty()).then(|| self.first_index + dimensions().map(reach).sum::<u64>())
+    }
+
+    /// Samples, and mask indices from one to the next. Without a dimension there is one.
+    pub(crate) fn samples(&self) -> (u64, u64) {
+        let first = |numbers: &[u64]| numbers.first().copied();
+        (
+            first(&self.shape).unwrap_or(1),
+            first(&self.strides).unwrap_or(0),
+        )
+    }
+
+    /// The largest mask index that any sample ids give \[M16\], before the call's origin is added;
+    /// `None` without an element.
+    pub(crate) fn last_sample_index(&self) -> Result<Option<u64>, SampleOverflow> {
+        let Some(last_index) = self.last_index() else {
+            return Ok(None);
+        };
+        let (samples, stride) = self.samples();
+        let last_index = last_index - (samples - 1) * stride;
+        u64::from(u32::MAX)
+            .checked_mul(stride)
+            .and_then(|reach| reach.checked_add(last_index))
+            .map(Some)
+            .ok_or(SampleOverflow { stride, last_index })
     }
 
     /// The same map of the same elements with as few dimensions as there can be: none of size 1,

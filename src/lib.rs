@@ -66,7 +66,7 @@ pub use dropout::{Dropout, DropoutBinding, Elements};
 pub use error::CpuError;
 pub use error::{
     BindError, CreateError, GaussianError, IndexOverflow, LayoutError, ParseCallError, RateError,
-    RunError,
+    RunError, SampleOverflow,
 };
 pub use gaussian::{GaussianBinding, GaussianDropout};
 pub use keep_mask::{KeepMask, KeepMaskBinding};

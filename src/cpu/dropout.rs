@@ -2,10 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::mask::{for_each_batch, for_each_decision};
+use super::mask::{Decisions, check_mask_length, for_each_batch, for_each_decision};
 use crate::call::DropoutCall;
 use crate::error::CpuError;
 use crate::layout::MaskLayout;
+use crate::mask::ELEMENTS_PER_MASK_WORD;
 use crate::rate::DropoutKind;
 
 /// Elements that one task of the pool takes: 128 KiB, some tens of microseconds.
@@ -102,7 +103,8 @@ pub fn forward_layout(
     layout: &MaskLayout,
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
-    strided(input, output, layout, call, Value::forward(call))
+    let decisions = Decisions::of_layout(layout);
+    decided(input, output, decisions, call, Value::forward(call))
 }
 
 /// `grad_input = dropout'(grad_output)`, with the mask of `layout`.
@@ -116,7 +118,84 @@ pub fn backward_layout(
     layout: &MaskLayout,
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
-    strided(grad_output, grad_input, layout, call, Value::backward(call))
+    let decisions = Decisions::of_layout(layout);
+    decided(
+        grad_output,
+        grad_input,
+        decisions,
+        call,
+        Value::backward(call),
+    )
+}
+
+/// `output = dropout(input)` of samples, the first dimension of `layout`, each with an id of `ids`
+/// in the place of its place \[M16\]: twin of [`Elements::Samples`](crate::Elements::Samples).
+///
+/// # Errors
+///
+/// As [`forward_layout`]; [`CpuError::SampleIds`] unless there is an id for each sample,
+/// [`CpuError::SampleOverflow`] if the largest id would have indices past 2^64 - 1.
+pub fn forward_samples(
+    input: &[f32],
+    output: &mut [f32],
+    layout: &MaskLayout,
+    ids: &[u32],
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    let decisions = Decisions::of_samples(layout, ids);
+    decided(input, output, decisions, call, Value::forward(call))
+}
+
+/// `grad_input = dropout'(grad_output)` of samples with ids.
+///
+/// # Errors
+///
+/// As [`forward_samples`].
+pub fn backward_samples(
+    grad_output: &[f32],
+    grad_input: &mut [f32],
+    layout: &MaskLayout,
+    ids: &[u32],
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    let decisions = Decisions::of_samples(layout, ids);
+    decided(
+        grad_output,
+        grad_input,
+        decisions,
+        call,
+        Value::backward(call),
+    )
+}
+
+/// `output = dropout(input)` by a packed mask \[M15\] from outside: of `call` only the rate counts,
+/// as with [`Elements::Packed`](crate::Elements::Packed), whose twin this is.
+///
+/// # Errors
+///
+/// [`CpuError::LengthMismatch`] unless both slices have one length, [`CpuError::MaskLength`] unless
+/// `mask` has [`mask_words`](crate::mask::mask_words) of it; nothing was written then.
+pub fn forward_packed(
+    input: &[f32],
+    output: &mut [f32],
+    mask: &[u32],
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    packed(input, output, mask, call, Value::forward(call))
+}
+
+/// `grad_input = dropout'(grad_output)` by a packed mask from outside.
+///
+/// # Errors
+///
+/// As [`forward_packed`].
+pub fn backward_packed(
+    grad_output: &[f32],
+    grad_input: &mut [f32],
+    mask: &[u32],
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    packed(grad_output, grad_input, mask, call, Value::backward(call))
 }
 
 fn check_lengths(input: &[f32], output: &[f32]) -> Result<(), CpuError> {
@@ -173,21 +252,21 @@ fn linear_in_place(data: &mut [f32], call: &DropoutCall, value: Value) -> Result
     Ok(())
 }
 
-fn strided(
+fn decided(
     input: &[f32],
     output: &mut [f32],
-    layout: &MaskLayout,
+    decisions: Decisions<'_>,
     call: &DropoutCall,
     value: Value,
 ) -> Result<(), CpuError> {
     check_lengths(input, output)?;
-    if input.len() as u64 != layout.len() {
+    if input.len() as u64 != decisions.len() {
         return Err(CpuError::LayoutLength {
             elements: input.len(),
-            required: layout.len(),
+            required: decisions.len(),
         });
     }
-    call.check_last(layout.last_index())?;
+    decisions.check(call)?;
     input
         .par_chunks(TASK_ELEMENTS)
         .zip(output.par_chunks_mut(TASK_ELEMENTS))
@@ -199,10 +278,40 @@ fn strided(
                 output.fill(0.0);
             } else {
                 let start = (task * TASK_ELEMENTS) as u64;
-                for_each_decision(call, layout, start, input.len(), |element, keep| {
+                for_each_decision(call, decisions, start, input.len(), |element, keep| {
                     output[element] = one(input[element], value, -i16::from(keep));
                 });
             }
+        });
+    Ok(())
+}
+
+fn packed(
+    input: &[f32],
+    output: &mut [f32],
+    mask: &[u32],
+    call: &DropoutCall,
+    value: Value,
+) -> Result<(), CpuError> {
+    const WORD_BITS: usize = ELEMENTS_PER_MASK_WORD as usize;
+    check_lengths(input, output)?;
+    check_mask_length(mask, input.len() as u64)?;
+    // The mask alone decides.
+    let value = if call.rate.drops_nothing() {
+        Value::Keep
+    } else {
+        value
+    };
+    input
+        .par_chunks(TASK_ELEMENTS)
+        .zip(output.par_chunks_mut(TASK_ELEMENTS))
+        .zip(mask.par_chunks(TASK_ELEMENTS / WORD_BITS))
+        .for_each(|((input, output), mask)| {
+            let elements = output.iter_mut().zip(input).enumerate();
+            elements.for_each(|(element, (output, input))| {
+                let bit = mask[element / WORD_BITS] >> (element % WORD_BITS) & 1;
+                *output = one(*input, value, -(bit as i16));
+            });
         });
     Ok(())
 }

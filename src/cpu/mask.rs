@@ -102,11 +102,63 @@ pub(crate) fn for_each_batch(call: &DropoutCall, len: usize, mut each: impl FnMu
     }
 }
 
-/// Calls `each` for `len` elements of `layout` from `start` on, with each one's number from there
+/// The elements of a layout, and where their decisions are.
+#[derive(Clone, Copy)]
+pub(crate) struct Decisions<'a> {
+    layout: &'a MaskLayout,
+    /// Of the samples, in the place of their places \[M16\].
+    ids: Option<&'a [u32]>,
+}
+
+impl<'a> Decisions<'a> {
+    pub fn of_layout(layout: &'a MaskLayout) -> Self {
+        Self { layout, ids: None }
+    }
+
+    pub fn of_samples(layout: &'a MaskLayout, ids: &'a [u32]) -> Self {
+        Self {
+            layout,
+            ids: Some(ids),
+        }
+    }
+
+    /// Elements.
+    pub fn len(&self) -> u64 {
+        self.layout.len()
+    }
+
+    /// Checks that there is an id for each sample, and that all mask indices are up to 2^64 - 1.
+    pub fn check(&self, call: &DropoutCall) -> Result<(), CpuError> {
+        let Some(ids) = self.ids else {
+            return Ok(call.check_last(self.layout.last_index())?);
+        };
+        let (samples, _) = self.layout.samples();
+        if ids.len() as u64 != samples {
+            return Err(CpuError::SampleIds {
+                ids: ids.len(),
+                samples,
+            });
+        }
+        Ok(call.check_last(self.layout.last_sample_index()?)?)
+    }
+
+    /// Before the call's origin is added.
+    fn index(&self, element: u64) -> u64 {
+        match self.ids {
+            None => self.layout.index(element),
+            // There is an id for each place.
+            Some(ids) => self
+                .layout
+                .index_of(element, |place| ids[place as usize].into()),
+        }
+    }
+}
+
+/// Calls `each` for `len` elements of `decisions` from `start` on, with each one's number from there
 /// and whether it is kept.
 pub(crate) fn for_each_decision(
     call: &DropoutCall,
-    layout: &MaskLayout,
+    decisions: Decisions<'_>,
     start: u64,
     len: usize,
     mut each: impl FnMut(usize, bool),
@@ -119,7 +171,7 @@ pub(crate) fn for_each_decision(
         drawn: [None; 2],
     };
     for element in 0..len {
-        let index = call.origin + layout.index(start + element as u64);
+        let index = call.origin + decisions.index(start + element as u64);
         let keep = match last {
             Some((last, keep)) if last == index => keep,
             _ => blocks.uniform(index) >= drop_threshold,
@@ -168,14 +220,7 @@ pub(crate) fn mask_block(key: MaskKey, block: u64, domain: u32) -> [u32; 4] {
 /// [`CpuError::MaskLength`] unless `mask` has [`mask_words`]`(len)` words,
 /// [`CpuError::IndexOverflow`] if the last mask index passes 2^64 - 1; nothing was written then.
 pub fn keep_mask(mask: &mut [u32], len: u64, call: &DropoutCall) -> Result<(), CpuError> {
-    let required = mask_words(len);
-    if mask.len() as u64 != required {
-        return Err(CpuError::MaskLength {
-            words: mask.len(),
-            required,
-            len,
-        });
-    }
+    check_mask_length(mask, len)?;
     call.check_indices(len)?;
     if call.rate.drops_all() {
         mask.fill(0);
@@ -195,7 +240,7 @@ pub fn keep_mask(mask: &mut [u32], len: u64, call: &DropoutCall) -> Result<(), C
                 );
             });
     }
-    let spare = required * WORD_BITS as u64 - len;
+    let spare = mask_words(len) * WORD_BITS as u64 - len;
     if let Some(last) = mask.last_mut() {
         *last &= u32::MAX >> spare;
     }
@@ -212,25 +257,58 @@ pub fn keep_mask_layout(
     layout: &MaskLayout,
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
-    let len = layout.len();
+    pack(mask, Decisions::of_layout(layout), call)
+}
+
+/// Writes the packed mask \[M15\] of samples, the first dimension of `layout`, into `mask`: each
+/// has an id of `ids` in the place of its place \[M16\].
+///
+/// # Errors
+///
+/// As [`keep_mask`], for the layout's length; [`CpuError::SampleIds`] unless there is an id for each
+/// sample, [`CpuError::SampleOverflow`] if the largest id would have indices past 2^64 - 1.
+pub fn keep_mask_samples(
+    mask: &mut [u32],
+    layout: &MaskLayout,
+    ids: &[u32],
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    pack(mask, Decisions::of_samples(layout, ids), call)
+}
+
+/// A packed mask has a word for each 32 elements.
+pub(crate) fn check_mask_length(mask: &[u32], len: u64) -> Result<(), CpuError> {
     let required = mask_words(len);
-    if mask.len() as u64 != required {
-        return Err(CpuError::MaskLength {
+    if mask.len() as u64 == required {
+        Ok(())
+    } else {
+        Err(CpuError::MaskLength {
             words: mask.len(),
             required,
             len,
-        });
+        })
     }
-    call.check_last(layout.last_index())?;
+}
+
+fn pack(mask: &mut [u32], decisions: Decisions<'_>, call: &DropoutCall) -> Result<(), CpuError> {
+    let len = decisions.len();
+    check_mask_length(mask, len)?;
+    decisions.check(call)?;
     mask.par_chunks_mut(TASK_WORDS)
         .enumerate()
         .for_each(|(task, words)| {
             let start = task as u64 * TASK_ELEMENTS;
             let elements = (len - start).min((words.len() * WORD_BITS) as u64);
             words.fill(0);
-            for_each_decision(call, layout, start, elements as usize, |element, keep| {
-                words[element / WORD_BITS] |= u32::from(keep) << (element % WORD_BITS);
-            });
+            for_each_decision(
+                call,
+                decisions,
+                start,
+                elements as usize,
+                |element, keep| {
+                    words[element / WORD_BITS] |= u32::from(keep) << (element % WORD_BITS);
+                },
+            );
         });
     Ok(())
 }

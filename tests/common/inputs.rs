@@ -132,6 +132,18 @@ pub fn layout_indices(call: &DropoutCall, layout: &MaskLayout) -> Vec<u64> {
     reference::indices(layout.shape(), layout.strides(), origin)
 }
 
+/// The mask indices of samples with these ids [M16], by the twin.
+pub fn sample_indices(call: &DropoutCall, layout: &MaskLayout, ids: &[u32]) -> Vec<u64> {
+    // A rank of 0 is one sample whose id reaches nothing.
+    let inner = layout.shape().len().min(1);
+    let stride = layout.strides().first().unwrap_or(&0);
+    let sample = |id: &u32| {
+        let first = call.origin + layout.first_index() + u64::from(*id) * stride;
+        reference::indices(&layout.shape()[inner..], &layout.strides()[inner..], first)
+    };
+    ids.iter().flat_map(sample).collect()
+}
+
 /// Compares with the twin's dropout of a layout.
 pub fn check_layout(
     call: &DropoutCall,
@@ -152,11 +164,16 @@ pub fn check_layout_mask(
     layout: &MaskLayout,
     got: &[u32],
 ) -> Result<(), String> {
+    check_mask_of(call, layout_indices(call, layout), got)
+        .map_err(|difference| format!("{difference}, {layout:?}"))
+}
+
+/// Compares with the twin's packed mask of elements with these indices.
+pub fn check_mask_of(call: &DropoutCall, indices: Vec<u64>, got: &[u32]) -> Result<(), String> {
     let DropoutCall { rate, key, .. } = call;
-    let indices = layout_indices(call, layout).into_iter();
+    let indices = indices.into_iter();
     let expected = reference::packed_mask(rate.p(), key.seed, key.stream, indices);
-    compare::packed_masks(&expected, got)
-        .map_err(|difference| format!("{difference}; {call}, {layout:?}"))
+    compare::packed_masks(&expected, got).map_err(|difference| format!("{difference}; {call}"))
 }
 
 /// Compares with the twin's packed mask.

@@ -5,8 +5,7 @@ use core::ops::Range;
 use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{DropoutBinding, DropoutCall, Elements, MaskLayout};
 
-use crate::common::kinds;
-use crate::common::{inputs, reference};
+use crate::common::{inputs, kinds};
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
 
@@ -121,14 +120,7 @@ impl Item {
             Source::Consecutive => kinds::kept(call, inputs::indices(call, x.len() as u64)),
             Source::Layout(layout) => kinds::kept(call, inputs::layout_indices(call, layout)),
             Source::Samples(layout, ids) => {
-                let sample = |id: &u32| {
-                    // A rank of 0 is one sample whose id reaches nothing.
-                    let inner = layout.shape().len().min(1);
-                    let stride = layout.strides().first().unwrap_or(&0);
-                    let first = call.origin + layout.first_index() + u64::from(*id) * stride;
-                    reference::indices(&layout.shape()[inner..], &layout.strides()[inner..], first)
-                };
-                kinds::kept(call, ids.iter().flat_map(sample))
+                kinds::kept(call, inputs::sample_indices(call, layout, ids))
             }
             Source::Packed(mask) => (0..x.len())
                 .map(|element| mask[element / 32] >> (element % 32) & 1 == 1)
@@ -229,27 +221,8 @@ pub fn check_dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<(), String> 
 
 /// The packed masks of (call, elements), made in one pass.
 pub fn masks(gpu: &Gpu, items: &[(DropoutCall, u64)]) -> Result<Vec<Vec<u32>>, String> {
-    let mut image = Image::new(gpu);
-    let places: Vec<_> = items
-        .iter()
-        .map(|&(_, len)| image.place_for(mask_words(len)))
-        .collect();
-    let buffer = image.upload(gpu);
-    gpu.submit(|pass| {
-        for (i, (place, (call, len))) in places.iter().zip(items).enumerate() {
-            let bound = gpu
-                .keep_mask
-                .bind(binding(&buffer, place, i % 2 == 0), *len);
-            let bound = bound.map_err(|error| error.to_string())?;
-            gpu.keep_mask
-                .encode(pass, &bound, call)
-                .map_err(|error| error.to_string())?;
-        }
-        Ok(())
-    })?;
-    let after = gpu.download(&buffer)?;
-    image.check_outside(&after, &places)?;
-    Ok(words_at(&after, &places).map(<[u32]>::to_vec).collect())
+    let linear = |&(call, len)| (call, MaskLayout::linear(len));
+    layout_masks(gpu, &items.iter().map(linear).collect::<Vec<_>>())
 }
 
 /// Makes all masks and compares each with the twin.
@@ -265,17 +238,45 @@ pub fn layout_masks(
     gpu: &Gpu,
     items: &[(DropoutCall, MaskLayout)],
 ) -> Result<Vec<Vec<u32>>, String> {
-    let mut image = Image::new(gpu);
+    let layouts = items.iter().map(|(call, layout)| (call, layout, None));
+    packed_masks(gpu, &layouts.collect::<Vec<_>>())
+}
+
+/// The packed masks of samples with ids, made in one pass.
+pub fn sample_masks(
+    gpu: &Gpu,
+    items: &[(DropoutCall, MaskLayout, Vec<u32>)],
+) -> Result<Vec<Vec<u32>>, String> {
+    let samples = items.iter();
+    let samples = samples.map(|(call, layout, ids)| (call, layout, Some(&ids[..])));
+    packed_masks(gpu, &samples.collect::<Vec<_>>())
+}
+
+fn packed_masks(
+    gpu: &Gpu,
+    items: &[(&DropoutCall, &MaskLayout, Option<&[u32]>)],
+) -> Result<Vec<Vec<u32>>, String> {
+    let (mut image, mut side) = (Image::new(gpu), Image::new(gpu));
     let places: Vec<_> = items
         .iter()
-        .map(|(_, layout)| image.place_for(mask_words(layout.len())))
+        .map(|(_, layout, _)| image.place_for(mask_words(layout.len())))
         .collect();
-    let buffer = image.upload(gpu);
+    let sides: Vec<_> = items
+        .iter()
+        .map(|(_, _, ids)| side.place(ids.unwrap_or_default()))
+        .collect();
+    let (buffer, side_buffer) = (image.upload(gpu), side.upload(gpu));
     gpu.submit(|pass| {
-        for (place, (call, layout)) in places.iter().zip(items) {
-            let bound = gpu
-                .keep_mask
-                .bind_layout(binding(&buffer, place, false), layout);
+        for (i, (call, layout, ids)) in items.iter().enumerate() {
+            let exact = i % 2 == 0;
+            let mask = binding(&buffer, &places[i], exact);
+            let bound = match ids {
+                None => gpu.keep_mask.bind_layout(mask, layout),
+                Some(_) => {
+                    let ids = binding(&side_buffer, &sides[i], exact);
+                    gpu.keep_mask.bind_samples(mask, layout, ids)
+                }
+            };
             let bound = bound.map_err(|error| error.to_string())?;
             gpu.keep_mask
                 .encode(pass, &bound, call)

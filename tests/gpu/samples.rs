@@ -4,13 +4,14 @@ use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
 
 use crate::adapters::Variant;
 use crate::case::Case;
-use crate::common::inputs::{call, values};
+use crate::common::inputs::{self, call, values};
 use crate::common::kinds;
 use crate::gpu::Gpu;
 use crate::run::{self, Item, Source, WAYS};
 
 pub const CASES: &[Case] = &[
     Case::new("any_ids", any_ids),
+    Case::new("masks", masks),
     Case::new("a_batch_in_order_of_ids", batch_in_order),
     Case::new("place_padding_and_size_play_no_role", place_plays_no_role),
     Case::new("few_workgroups", long_batches).on(Variant::FewWorkgroups),
@@ -79,6 +80,35 @@ fn any_ids(gpu: &Gpu) -> Result<(), String> {
     let scalar = MaskLayout::elementwise(&[]).map_err(|error| error.to_string())?;
     layouts.push(scalar);
     run::check_dropout(gpu, WAYS[0], &items(&layouts[3..]))
+}
+
+/// Those of dropout; another id's is another.
+fn masks(gpu: &Gpu) -> Result<(), String> {
+    let mut items = Vec::new();
+    for layout in layouts(IDS.len() as u64)? {
+        items.extend(calls().map(|call| (call, layout.clone(), IDS.to_vec())));
+    }
+    // More than a dispatch of words of a workgroup, and no element.
+    for layout in [
+        MaskLayout::elementwise(&[70, 299]),
+        MaskLayout::elementwise(&[0, 3]),
+    ] {
+        let layout = layout.map_err(|error| error.to_string())?;
+        let ids = (0..layout.shape()[0] as u32).rev().collect();
+        items.push((calls()[1], layout, ids));
+    }
+    for ((call, layout, ids), got) in items.iter().zip(run::sample_masks(gpu, &items)?) {
+        let check = |ids: &[u32]| {
+            let indices = inputs::sample_indices(call, layout, ids);
+            inputs::check_mask_of(call, indices, &got)
+        };
+        check(ids).map_err(|difference| format!("{difference}, {layout:?}"))?;
+        let others: Vec<u32> = ids.iter().map(|id| id ^ 1).collect();
+        if !layout.is_empty() && check(&others).is_ok() {
+            return Err(format!("other ids look the same, {layout:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// By the layers' own definitions: a whole batch, drawn in a row.

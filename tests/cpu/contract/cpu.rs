@@ -165,7 +165,9 @@ fn a_mask_of_another_length_is_not_written() {
         };
         assert_eq!(
             error.to_string(),
-            format!("the mask has {words} words, {required} needed for {len} elements")
+            format!(
+                "the mask has {words} words, {required} needed for {len} elements: make them equal"
+            )
         );
         assert_eq!(keep_mask(&mut mask, len, &call(0.5, 0)), Err(error));
         assert_eq!(mask, vec![7; words]);

@@ -4,6 +4,8 @@ mod call;
 #[cfg(feature = "cpu")]
 mod cpu;
 #[cfg(feature = "cpu")]
+mod elements;
+#[cfg(feature = "cpu")]
 mod kinds;
 #[cfg(feature = "cpu")]
 mod layers;

@@ -1,7 +1,7 @@
 //! Layouts, sample ids and packed masks: what binding and recording refuse.
 
 use wgpu::{BufferUsages, Features, Limits};
-use wgpu_dropout::{BindError, DropoutCall, Elements, IndexOverflow, MaskLayout};
+use wgpu_dropout::{BindError, DropoutCall, Elements, IndexOverflow, MaskLayout, SampleOverflow};
 
 use super::device::{Noop, range};
 use crate::common::inputs::call;
@@ -96,6 +96,41 @@ fn buffers_of_ids_and_masks_are_checked() {
 }
 
 #[test]
+fn the_mask_kernel_checks_its_ids() {
+    let noop = small_bindings();
+    let (mask, ids) = (noop.buffer(1024), noop.buffer(8200));
+    let bind = |samples, ids| {
+        let layout = MaskLayout::drop_path(&[samples, 2]).unwrap();
+        noop.keep_mask
+            .bind_samples(range(&mask, 0, 512), &layout, ids)
+    };
+    noop.without_errors(|| {
+        bind(1024, range(&ids, 256, 4096)).unwrap();
+        bind(0, range(&ids, 1, 0)).unwrap();
+        let error = BindError::RangeTooShort {
+            role: "sample ids",
+            range_bytes: 4092,
+            required_bytes: 4096,
+            len: 1024,
+        };
+        let message = "the sample ids range is 4092 bytes, 4096 needed for 1024 of them: \
+             lower the length or bind a longer range";
+        refused(bind(1024, range(&ids, 256, 4092)), error, message);
+        let error = BindError::TooLong {
+            role: "sample ids",
+            bytes: 4100,
+            max_bytes: 4096,
+        };
+        let message = "the sample ids take 4100 bytes, the device binds 4096: bind fewer samples";
+        refused(bind(1025, range(&ids, 0, 0)), error, message);
+        let error = BindError::WrittenBuffer { role: "sample ids" };
+        let message =
+            "the sample ids buffer is also written by dropout: keep it in a buffer of its own";
+        refused(bind(16, range(&mask, 512, 0)), error, message);
+    });
+}
+
+#[test]
 fn ids_and_masks_are_not_written() {
     let noop = Noop::downlevel();
     let (a, b) = (noop.buffer(32_768), noop.buffer(32_768));
@@ -159,38 +194,41 @@ fn the_largest_id_has_indices() {
             .unwrap()
             .offset(first_index)
             .unwrap();
-        let ids = range(&ids, 0, 0);
-        noop.dropout.bind_in_place(
-            range(&data, 0, 0),
-            Elements::Samples {
-                layout: &layout,
-                ids,
-            },
-        )
+        let (data, ids, layout) = (range(&data, 0, 0), range(&ids, 0, 0), &layout);
+        let mask = noop
+            .keep_mask
+            .bind_samples(data.clone(), layout, ids.clone());
+        let samples = Elements::Samples { layout, ids };
+        (noop.dropout.bind_in_place(data, samples), mask)
     };
     const SIDE: u64 = 1 << 32;
     noop.without_errors(|| {
         // (2^32 - 1) 2^32 + 2^32 - 1 is the last index.
-        bind(&[1, 2], &[SIDE, SIDE - 1], 0).unwrap();
-        bind(&[3, 2], &[SIDE, SIDE - 1], 0).unwrap();
-        bind(&[3, 2], &[SIDE, 1], SIDE - 2).unwrap();
-        for (shape, strides, first_index) in [
-            (&[1, 2], &[SIDE, SIDE], 0),
-            (&[3, 2], &[SIDE, SIDE], 0),
-            (&[3, 2], &[SIDE, 1], SIDE - 1),
-            (&[1, 2], &[SIDE + 2, 1], 0),
-            (&[1, 2], &[u64::MAX, 1], 0),
+        for (dropout, mask) in [
+            bind(&[1, 2], &[SIDE, SIDE - 1], 0),
+            bind(&[3, 2], &[SIDE, SIDE - 1], 0),
+            bind(&[3, 2], &[SIDE, 1], SIDE - 2),
+        ] {
+            dropout.unwrap();
+            mask.unwrap();
+        }
+        for (shape, strides, first_index, last_index) in [
+            (&[1, 2], &[SIDE, SIDE], 0, SIDE),
+            (&[3, 2], &[SIDE, SIDE], 0, SIDE),
+            (&[3, 2], &[SIDE, 1], SIDE - 1, SIDE),
+            (&[1, 2], &[SIDE + 2, 1], 0, 1),
+            (&[1, 2], &[u64::MAX, 1], 0, 1),
         ] {
             let stride = strides[0];
             let message = format!(
-                "sample id 2^32 - 1 times {stride} mask indices a sample passes 2^64 - 1: \
-                 give samples fewer elements"
+                "sample id 2^32 - 1 times {stride} mask indices a sample, and index {last_index} of \
+                 sample id 0, pass 2^64 - 1: give samples fewer elements, or the layout a lower first \
+                 index"
             );
-            refused(
-                bind(shape, strides, first_index),
-                BindError::SampleStride { stride },
-                &message,
-            );
+            let error = || SampleOverflow { stride, last_index }.into();
+            let (dropout, mask) = bind(shape, strides, first_index);
+            refused(dropout, error(), &message);
+            refused(mask, error(), &message);
         }
     });
 }
@@ -260,16 +298,20 @@ fn the_last_index_is_taken_and_the_next_refused() {
             false => Elements::Layout(&layout),
         };
         let binding = noop.dropout.bind_in_place(whole(), elements).unwrap();
-        let mask = noop.keep_mask.bind_layout(whole(), &layout).unwrap();
+        let mask = match samples {
+            true => noop
+                .keep_mask
+                .bind_samples(whole(), &layout, range(&ids, 0, 0)),
+            false => noop.keep_mask.bind_layout(whole(), &layout),
+        };
+        let mask = mask.unwrap();
         let good = call(0.5, u64::MAX - last);
         let record = |call: DropoutCall| {
             let mut results = Vec::new();
             let recorded = noop.records(|pass| {
                 results.push(noop.dropout.encode_forward(pass, &binding, &call));
                 results.push(noop.dropout.encode_backward(pass, &binding, &call));
-                if !samples {
-                    results.push(noop.keep_mask.encode(pass, &mask, &call));
-                }
+                results.push(noop.keep_mask.encode(pass, &mask, &call));
             });
             results.dedup();
             (results, recorded)

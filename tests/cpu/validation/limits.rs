@@ -13,7 +13,7 @@ const ROWS: [Row; 5] = [
     (
         "max_storage_buffers_per_shader_stage",
         |limits, value| limits.max_storage_buffers_per_shader_stage = value,
-        [3, 1, 1],
+        [3, 2, 1],
     ),
     (
         "max_compute_invocations_per_workgroup",

@@ -1,0 +1,209 @@
+//! The CPU path's samples with ids [M16], and packed masks from outside [M15].
+
+use wgpu_dropout::cpu::{
+    backward_packed, backward_samples, forward_packed, forward_samples, keep_mask_samples,
+};
+use wgpu_dropout::mask::mask_words;
+use wgpu_dropout::{CpuError, DropoutCall, DropoutKind, IndexOverflow, MaskLayout, SampleOverflow};
+
+use crate::common::inputs::{RATES, SPECIALS, call, check_mask_of, sample_indices, values};
+use crate::common::kinds::{self, Direction};
+use crate::common::{compare, reference};
+
+const CANARY: f32 = -6.25e18;
+
+const KINDS: [DropoutKind; 3] = [
+    DropoutKind::Inverted,
+    DropoutKind::Classic,
+    DropoutKind::Alpha,
+];
+
+const IDS: [u32; 5] = [0, 3, u32::MAX, 1 << 20, 3];
+
+fn kind_call(p: f64, kind: DropoutKind) -> DropoutCall {
+    let mut call = call(p, 5);
+    call.rate = call.rate.with_kind(kind);
+    call
+}
+
+/// Forward, backward and mask of samples.
+fn check_samples(call: &DropoutCall, layout: &MaskLayout, ids: &[u32]) -> Result<(), String> {
+    let indices = sample_indices(call, layout, ids);
+    let kept = kinds::kept(call, indices.iter().copied());
+    let x = values(layout.len());
+    let (mut y, mut grad) = (vec![CANARY; x.len()], vec![CANARY; x.len()]);
+    let mut mask = vec![0x5555_5555; mask_words(layout.len()) as usize];
+    forward_samples(&x, &mut y, layout, ids, call).map_err(|error| error.to_string())?;
+    backward_samples(&x, &mut grad, layout, ids, call).map_err(|error| error.to_string())?;
+    keep_mask_samples(&mut mask, layout, ids, call).map_err(|error| error.to_string())?;
+    kinds::check(call, Direction::Forward, &kept, &x, &y)?;
+    kinds::check(call, Direction::Backward, &kept, &x, &grad)?;
+    check_mask_of(call, indices, &mask)
+}
+
+#[test]
+fn samples_have_their_ids_masks() {
+    for layout in [
+        MaskLayout::elementwise(&[5, 24]),
+        MaskLayout::elementwise(&[5]),
+        MaskLayout::drop_path(&[5, 33]),
+        MaskLayout::feature_channels_first(&[5, 3, 7]),
+        MaskLayout::time_locked_batch_first(&[5, 4, 6]).and_then(|layout| layout.offset(9)),
+        // Longer than a task of the pool.
+        MaskLayout::elementwise(&[5, 20_001]),
+    ] {
+        let layout = layout.unwrap();
+        for p in RATES {
+            for kind in KINDS {
+                check_samples(&kind_call(p, kind), &layout, &IDS).unwrap();
+            }
+        }
+    }
+    let scalar = MaskLayout::elementwise(&[]).unwrap();
+    check_samples(&call(0.5, 5), &scalar, &[7]).unwrap();
+    let empty = MaskLayout::elementwise(&[0, 3]).unwrap();
+    check_samples(&call(0.5, u64::MAX), &empty, &[]).unwrap();
+}
+
+#[test]
+fn ids_that_do_not_fit_write_nothing() {
+    let layout = MaskLayout::elementwise(&[2, 3]).unwrap();
+    let wide = MaskLayout::strided(&[2, 3], &[1 << 32, 1])
+        .and_then(|layout| layout.offset(1 << 32))
+        .unwrap();
+    let ids = |ids| CpuError::SampleIds { ids, samples: 2 };
+    let overflow = CpuError::IndexOverflow(IndexOverflow {
+        origin: u64::MAX,
+        len: 3 * u64::from(u32::MAX) + 3,
+    });
+    let stride = CpuError::SampleOverflow(SampleOverflow {
+        stride: 1 << 32,
+        last_index: (1 << 32) + 2,
+    });
+    assert_eq!(
+        ids(3).to_string(),
+        "there are 3 sample ids for 2 samples: give one for each"
+    );
+    for (layout, given, origin, error) in [
+        (&layout, 1, 0, ids(1)),
+        (&layout, 3, 0, ids(3)),
+        (&layout, 2, u64::MAX, overflow),
+        (&wide, 2, 0, stride),
+    ] {
+        let (ids, call) = (&[0, 1, 2][..given], call(0.5, origin));
+        let (x, mut y, mut mask) = (values(6), [CANARY; 6], [7]);
+        let error = Err(error);
+        assert_eq!(forward_samples(&x, &mut y, layout, ids, &call), error);
+        assert_eq!(backward_samples(&x, &mut y, layout, ids, &call), error);
+        assert_eq!(keep_mask_samples(&mut mask, layout, ids, &call), error);
+        assert_eq!((y, mask), ([CANARY; 6], [7]));
+    }
+}
+
+/// The comparison can fail.
+#[test]
+fn another_id_differs() {
+    let (layout, call) = (MaskLayout::elementwise(&[5, 24]).unwrap(), call(0.5, 0));
+    let x = values(layout.len());
+    let mut y = vec![CANARY; x.len()];
+    forward_samples(&x, &mut y, &layout, &IDS, &call).unwrap();
+    for place in 0..IDS.len() {
+        let mut ids = IDS;
+        ids[place] = ids[place].wrapping_add(1);
+        let kept = kinds::kept(&call, sample_indices(&call, &layout, &ids));
+        kinds::check(&call, Direction::Forward, &kept, &x, &y).unwrap_err();
+    }
+}
+
+/// Random bits, those behind the last element too.
+fn random_mask(len: usize) -> Vec<u32> {
+    (0..len.div_ceil(32) as u32)
+        .map(|word| reference::philox4x32(10, [word, 7, 7, 7], [3, 4])[0])
+        .collect()
+}
+
+fn kept(mask: &[u32], len: usize) -> Vec<bool> {
+    (0..len)
+        .map(|element| mask[element / 32] >> (element % 32) & 1 == 1)
+        .collect()
+}
+
+#[test]
+fn a_packed_mask_decides_alone() {
+    for len in [0, 1, 31, 32, 33, 1000, 100_003] {
+        let (x, mask) = (values(len), random_mask(len as usize));
+        let kept = kept(&mask, x.len());
+        for p in RATES.into_iter().filter(|&p| p > 0.0 && p < 1.0) {
+            for kind in KINDS {
+                // Key and origin play no role.
+                let call = kind_call(p, kind).with_origin(u64::MAX);
+                let (mut y, mut grad) = (vec![CANARY; x.len()], vec![CANARY; x.len()]);
+                forward_packed(&x, &mut y, &mask, &call).unwrap();
+                backward_packed(&x, &mut grad, &mask, &call).unwrap();
+                kinds::check(&call, Direction::Forward, &kept, &x, &y).unwrap();
+                kinds::check(&call, Direction::Backward, &kept, &x, &grad).unwrap();
+            }
+        }
+    }
+}
+
+/// A rate of 0 keeps bits and drops to +0; one of 1 multiplies what is kept by 0.
+#[test]
+fn packed_masks_at_the_ends_of_the_rate() {
+    let x = SPECIALS.repeat(10);
+    let mask = random_mask(x.len());
+    let kept = kept(&mask, x.len());
+    let select = |value: fn(f32) -> f32| -> Vec<f32> {
+        let one = |(&x, &kept): (&f32, &bool)| if kept { value(x) } else { 0.0 };
+        x.iter().zip(&kept).map(one).collect()
+    };
+    let mut y = vec![CANARY; x.len()];
+    for kind in KINDS {
+        forward_packed(&x, &mut y, &mask, &kind_call(0.0, kind)).unwrap();
+        compare::f32_copies(&select(|x| x), &y).unwrap();
+    }
+    forward_packed(&x, &mut y, &mask, &call(1.0, 0)).unwrap();
+    compare::f32_bits(&select(|x| x * 0.0), &y).unwrap();
+}
+
+#[test]
+fn packed_masks_of_another_length_write_nothing() {
+    let call = call(0.5, 0);
+    for (input, output, words, error) in [
+        (
+            33,
+            32,
+            2,
+            CpuError::LengthMismatch {
+                input: 33,
+                output: 32,
+            },
+        ),
+        (
+            33,
+            33,
+            1,
+            CpuError::MaskLength {
+                words: 1,
+                required: 2,
+                len: 33,
+            },
+        ),
+        (
+            32,
+            32,
+            2,
+            CpuError::MaskLength {
+                words: 2,
+                required: 1,
+                len: 32,
+            },
+        ),
+    ] {
+        let (x, mut y, mask) = (values(input), vec![CANARY; output], vec![!0; words]);
+        let error = Err(error);
+        assert_eq!(forward_packed(&x, &mut y, &mask, &call), error);
+        assert_eq!(backward_packed(&x, &mut y, &mask, &call), error);
+        assert_eq!(y, vec![CANARY; output]);
+    }
+}
