@@ -10,17 +10,20 @@ use crate::output::Output;
 
 const HEADER: &str = "adapter,place,operation,elements,bytes,rounds,\
 wall_p10_seconds,wall_median_seconds,wall_p90_seconds,\
-gpu_p10_seconds,gpu_median_seconds,gpu_p90_seconds";
+gpu_p10_seconds,gpu_median_seconds,gpu_p90_seconds,variant";
 
 /// One row a measurement; what is absent is empty.
 pub fn write(record: &Record, output: &mut Output) -> Result<()> {
     let adapter = record.adapter.as_ref().map(Adapter::title);
     let adapter = quoted(&adapter.unwrap_or_default());
     writeln!(output, "{HEADER}")?;
-    for row in &record.measurements {
+    let plain = record.measurements.iter().map(|row| (row, String::new()));
+    let variants = record.variants.iter();
+    let variants = variants.map(|row| (&row.measurement, row.variant.to_string()));
+    for (row, variant) in plain.chain(variants) {
         writeln!(
             output,
-            "{adapter},{},{},{},{},{},{},{}",
+            "{adapter},{},{},{},{},{},{},{},{}",
             quoted(&row.place.to_string()),
             row.operation,
             row.elements,
@@ -28,6 +31,7 @@ pub fn write(record: &Record, output: &mut Output) -> Result<()> {
             row.wall_seconds.len(),
             quantiles(Some(&row.wall_seconds)),
             quantiles(row.gpu_seconds.as_ref()),
+            quoted(&variant),
         )?;
     }
     Ok(())

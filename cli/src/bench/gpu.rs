@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use wgpu::{BufferUsages, PollType};
+use wgpu::{BufferBinding, BufferUsages, ComputePass, PollType};
 use wgpu_dropout::{Dropout, DropoutBinding, DropoutCall, DropoutRate, KernelDescriptor};
 
 use super::buffers::Buffers;
@@ -15,133 +15,86 @@ use crate::engine::Gpu;
 /// Staging memory of an upload is given back after this much.
 const UPLOAD_BYTES: u64 = 64 << 20;
 
+/// Input and output.
+pub type Pair<'a> = [BufferBinding<'a>; 2];
+
 /// The tensors of one size in two buffers.
-pub struct GpuBench<'a> {
+pub struct GpuTensors<'a> {
     gpu: &'a Gpu,
-    dropout: Dropout,
-    call: DropoutCall,
-    /// Input and output of each pair.
-    separate: Vec<DropoutBinding>,
-    /// Output of each pair.
-    in_place: Vec<DropoutBinding>,
-    output: wgpu::Buffer,
-    tensor_bytes: u64,
+    inputs: wgpu::Buffer,
+    outputs: wgpu::Buffer,
+    buffers: Buffers,
     timestamps: Option<Timestamps>,
 }
 
-impl<'a> GpuBench<'a> {
-    pub fn new(gpu: &'a Gpu, buffers: &Buffers, input: &[f32], call: DropoutCall) -> Result<Self> {
+impl<'a> GpuTensors<'a> {
+    /// All inputs are `input`.
+    pub fn new(gpu: &'a Gpu, buffers: &Buffers, input: &[f32]) -> Result<Self> {
         checked(&gpu.device, || {
-            Self::new_unchecked(gpu, buffers, input, call)
-        })
-    }
-
-    fn new_unchecked(
-        gpu: &'a Gpu,
-        buffers: &Buffers,
-        input: &[f32],
-        call: DropoutCall,
-    ) -> Result<Self> {
-        let stride = buffers.stride_bytes();
-        let create = |label, usage| {
-            gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size: stride * buffers.pairs as u64,
-                usage: BufferUsages::STORAGE | usage,
-                mapped_at_creation: false,
-            })
-        };
-        let inputs = create("bench: inputs", BufferUsages::COPY_DST);
-        let output = create("bench: outputs", BufferUsages::COPY_SRC);
-        let offsets = (0..buffers.pairs as u64).map(|pair| pair * stride);
-        let mut pending = 0;
-        for offset in offsets.clone() {
-            gpu.queue
-                .write_buffer(&inputs, offset, bytemuck::cast_slice(input));
-            pending += stride;
-            if pending >= UPLOAD_BYTES {
-                finish(gpu, [])?;
-                pending = 0;
+            let create = |label, usage| {
+                gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(label),
+                    size: buffers.stride_bytes() * buffers.pairs as u64,
+                    usage: BufferUsages::STORAGE | usage,
+                    mapped_at_creation: false,
+                })
+            };
+            let tensors = Self {
+                gpu,
+                inputs: create("bench: inputs", BufferUsages::COPY_DST),
+                outputs: create("bench: outputs", BufferUsages::COPY_SRC),
+                buffers: buffers.clone(),
+                timestamps: Timestamps::new(gpu),
+            };
+            let mut pending = 0;
+            for offset in tensors.offsets() {
+                gpu.queue
+                    .write_buffer(&tensors.inputs, offset, bytemuck::cast_slice(input));
+                pending += buffers.stride_bytes();
+                if pending >= UPLOAD_BYTES {
+                    finish(gpu, [])?;
+                    pending = 0;
+                }
             }
-        }
-
-        let dropout = Dropout::new(&gpu.device, &KernelDescriptor::default())?;
-        let len = buffers.len as u64;
-        let tensor_bytes = size_of_val(input) as u64;
-        let tensor = |buffer, offset| wgpu::BufferBinding {
-            buffer,
-            offset,
-            size: NonZeroU64::new(tensor_bytes),
-        };
-        let separate = offsets
-            .clone()
-            .map(|offset| dropout.bind(tensor(&inputs, offset), tensor(&output, offset), len))
-            .collect::<Result<_, _>>()?;
-        let in_place = offsets
-            .map(|offset| dropout.bind_in_place(tensor(&output, offset), len))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            gpu,
-            dropout,
-            call,
-            separate,
-            in_place,
-            output,
-            tensor_bytes,
-            timestamps: Timestamps::new(gpu),
+            Ok(tensors)
         })
     }
 
-    /// One dispatch, or as many as the length needs, for each pair.
-    fn record(&self, operation: Operation) -> Result<wgpu::CommandBuffer> {
-        let copy = DropoutCall {
-            rate: DropoutRate::ZERO,
-            ..self.call
-        };
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-            label: Some("bench"),
-            timestamp_writes: self.timestamps.as_ref().map(Timestamps::writes),
-        });
-        for (separate, in_place) in self.separate.iter().zip(&self.in_place) {
-            let (dropout, pass) = (&self.dropout, &mut pass);
-            match operation {
-                Operation::Forward => dropout.encode_forward(pass, separate, &self.call),
-                Operation::Backward => dropout.encode_backward(pass, separate, &self.call),
-                Operation::InPlace => dropout.encode_forward(pass, in_place, &self.call),
-                Operation::Copy => dropout.encode_forward(pass, separate, &copy),
-            }?;
-        }
-        drop(pass);
-        if let Some(timestamps) = &self.timestamps {
-            timestamps.resolve(&mut encoder);
-        }
-        Ok(encoder.finish())
+    fn offsets(&self) -> impl Iterator<Item = u64> + use<> {
+        let stride = self.buffers.stride_bytes();
+        (0..self.buffers.pairs as u64).map(move |pair| pair * stride)
     }
 
-    fn read_output(&self) -> Result<Vec<f32>> {
-        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("bench: read back"),
-            size: self.tensor_bytes,
-            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.output, 0, &staging, 0, self.tensor_bytes);
-        finish(self.gpu, [encoder.finish()])?;
-        read(self.gpu, &staging)
-    }
-}
-
-impl Subject for GpuBench<'_> {
-    fn place(&self) -> Place {
-        Place::Gpu
+    fn tensor_bytes(&self) -> u64 {
+        (size_of::<f32>() * self.buffers.len) as u64
     }
 
-    /// By the wall from the submission to its end; recording and transfers are outside.
-    fn time(&self, operation: Operation) -> Result<Time> {
+    pub fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
+        let size = NonZeroU64::new(self.tensor_bytes());
+        self.offsets().map(move |offset| {
+            [&self.inputs, &self.outputs].map(|buffer| BufferBinding {
+                buffer,
+                offset,
+                size,
+            })
+        })
+    }
+
+    /// How long the device takes for what `record` records, by the wall from the submission to its
+    /// end; recording and transfers are outside.
+    pub fn time(&self, record: impl FnOnce(&mut ComputePass<'_>) -> Result<()>) -> Result<Time> {
         checked(&self.gpu.device, || {
-            let commands = self.record(operation)?;
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            record(
+                &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: Some("bench"),
+                    timestamp_writes: self.timestamps.as_ref().map(Timestamps::writes),
+                }),
+            )?;
+            if let Some(timestamps) = &self.timestamps {
+                timestamps.resolve(&mut encoder);
+            }
+            let commands = encoder.finish();
             let start = Instant::now();
             finish(self.gpu, [commands])?;
             let wall = start.elapsed();
@@ -154,8 +107,84 @@ impl Subject for GpuBench<'_> {
         })
     }
 
+    /// The first pair's.
+    pub fn first_output(&self) -> Result<Vec<f32>> {
+        checked(&self.gpu.device, || {
+            let bytes = self.tensor_bytes();
+            let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("bench: read back"),
+                size: bytes,
+                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(&self.outputs, 0, &staging, 0, bytes);
+            finish(self.gpu, [encoder.finish()])?;
+            read(self.gpu, &staging)
+        })
+    }
+}
+
+/// The linear kernels at work.
+pub struct GpuBench<'a> {
+    tensors: GpuTensors<'a>,
+    dropout: Dropout,
+    call: DropoutCall,
+    /// Input and output of each pair.
+    separate: Vec<DropoutBinding>,
+    /// Output of each pair.
+    in_place: Vec<DropoutBinding>,
+}
+
+impl<'a> GpuBench<'a> {
+    pub fn new(gpu: &'a Gpu, buffers: &Buffers, input: &[f32], call: DropoutCall) -> Result<Self> {
+        let tensors = GpuTensors::new(gpu, buffers, input)?;
+        checked(&gpu.device, || {
+            let dropout = Dropout::new(&gpu.device, &KernelDescriptor::default())?;
+            let len = buffers.len as u64;
+            let (mut separate, mut in_place) = (Vec::new(), Vec::new());
+            for [input, output] in tensors.pairs() {
+                separate.push(dropout.bind(input, output.clone(), len)?);
+                in_place.push(dropout.bind_in_place(output, len)?);
+            }
+            Ok(Self {
+                tensors,
+                dropout,
+                call,
+                separate,
+                in_place,
+            })
+        })
+    }
+}
+
+impl Subject for GpuBench<'_> {
+    fn place(&self) -> Place {
+        Place::Gpu
+    }
+
+    /// One dispatch, or as many as the length needs, for each pair.
+    fn time(&self, operation: Operation) -> Result<Time> {
+        let (dropout, call) = (&self.dropout, &self.call);
+        let copy = DropoutCall {
+            rate: DropoutRate::ZERO,
+            ..*call
+        };
+        self.tensors.time(|pass| {
+            for (separate, in_place) in self.separate.iter().zip(&self.in_place) {
+                match operation {
+                    Operation::Forward => dropout.encode_forward(pass, separate, call),
+                    Operation::Backward => dropout.encode_backward(pass, separate, call),
+                    Operation::InPlace => dropout.encode_forward(pass, in_place, call),
+                    Operation::Copy => dropout.encode_forward(pass, separate, &copy),
+                }?;
+            }
+            Ok(())
+        })
+    }
+
     fn first_output(&self) -> Result<Vec<f32>> {
-        checked(&self.gpu.device, || self.read_output())
+        self.tensors.first_output()
     }
 }
 

@@ -114,7 +114,7 @@ pub struct Measurement {
 }
 
 impl Measurement {
-    fn new(place: Place, operation: Operation, elements: usize) -> Self {
+    pub fn new(place: Place, operation: Operation, elements: usize) -> Self {
         Self {
             place,
             operation,
@@ -126,7 +126,7 @@ impl Measurement {
     }
 
     /// Notes how long all `tensors` took.
-    fn push(&mut self, time: Time, tensors: usize) {
+    pub fn push(&mut self, time: Time, tensors: usize) {
         let of_one = |all: Duration| all.as_secs_f64() / tensors as f64;
         self.wall_seconds.push(of_one(time.wall));
         if let Some(gpu) = time.gpu {

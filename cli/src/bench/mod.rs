@@ -13,6 +13,7 @@ mod recording;
 mod report;
 mod samples;
 mod timestamps;
+mod variants;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,7 +54,7 @@ pub struct Args {
         default_value = "0.1"
     )]
     p: DropoutRate,
-    /// How long each size is measured; five rounds are made in any case
+    /// How long each size is measured, and layouts and kinds; five rounds are made in any case
     #[arg(long, value_name = "S", value_parser = number::integer::<u64>, default_value = "10")]
     seconds: u64,
     /// Write the record of the run, every single time included
@@ -120,7 +121,8 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     let pools = cpu::thread_pools()?;
     let duration = Duration::from_secs(args.seconds);
     let mut record = Record::new(gpu, call)?;
-    let progress = Progress::new(args.sizes.len(), args.has_tables())?;
+    let parts = args.sizes.len() + usize::from(gpu.is_some());
+    let progress = Progress::new(parts, args.has_tables())?;
     progress.print(&report::preamble(&record))?;
     for (index, &len) in args.sizes.iter().enumerate() {
         progress.say(format!("{len} elements"));
@@ -134,6 +136,12 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
         record.measurements.extend(measurements);
     }
     if let Some(gpu) = gpu {
+        progress.say("layouts and kinds".to_owned());
+        let share = |share| progress.set(args.sizes.len(), share);
+        let (buffers, rows) = variants::measure(gpu, call, duration, share)?;
+        let table = report::variants(record.adapter.as_ref(), &buffers, &rows);
+        progress.print(&format!("\n{table}"))?;
+        record.variants = rows;
         progress.say("recording".to_owned());
         record.recording = recording::measure(gpu, call, duration)?;
         let table = report::recording(record.adapter.as_ref(), &record.recording);

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Steps of the bar a size.
+/// Steps of the bar a part.
 const STEPS: u64 = 100;
 
-/// How far the sizes are.
+/// How far the parts are: the sizes, then what else is measured.
 pub struct Progress {
     bar: ProgressBar,
     has_tables: bool,
@@ -16,9 +16,9 @@ pub struct Progress {
 
 impl Progress {
     /// Tables are printed unless standard output has another use.
-    pub fn new(sizes: usize, has_tables: bool) -> Result<Self> {
+    pub fn new(parts: usize, has_tables: bool) -> Result<Self> {
         let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}")?;
-        let bar = ProgressBar::new(STEPS * sizes as u64).with_style(style);
+        let bar = ProgressBar::new(STEPS * parts as u64).with_style(style);
         Ok(Self { bar, has_tables })
     }
 
@@ -28,10 +28,10 @@ impl Progress {
         self.bar.tick();
     }
 
-    /// `share` of the size after the first `sizes`.
-    pub fn set(&self, sizes: usize, share: f64) {
-        let of_size = (STEPS as f64 * share) as u64;
-        self.bar.set_position(STEPS * sizes as u64 + of_size);
+    /// `share` of the part after the first `parts`.
+    pub fn set(&self, parts: usize, share: f64) {
+        let of_part = (STEPS as f64 * share) as u64;
+        self.bar.set_position(STEPS * parts as u64 + of_part);
     }
 
     /// Prints results above the bar, on standard output.

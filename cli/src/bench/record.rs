@@ -13,6 +13,7 @@ use wgpu_dropout::DropoutCall;
 
 use super::measure::Measurement;
 use super::recording::Recording;
+use super::variants::VariantMeasurement;
 use crate::adapters;
 use crate::engine::Gpu;
 use crate::output::Output;
@@ -33,6 +34,8 @@ pub struct Record {
     /// As the library prints it.
     pub call: String,
     pub measurements: Vec<Measurement>,
+    /// Of layouts and kinds on the GPU.
+    pub variants: Vec<VariantMeasurement>,
     pub recording: Vec<Recording>,
 }
 
@@ -83,6 +86,7 @@ impl Record {
             adapter: gpu.map(Adapter::new),
             call: call.to_string(),
             measurements: Vec::new(),
+            variants: Vec::new(),
             recording: Vec::new(),
         })
     }

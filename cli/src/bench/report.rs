@@ -6,6 +6,7 @@ use super::buffers::Buffers;
 use super::measure::{Measurement, Operation, Place};
 use super::record::{Adapter, Record};
 use super::recording::{DISPATCHES, Recording, Way};
+use super::variants::{Variant, VariantMeasurement};
 
 /// What the columns mean.
 pub const LEGEND: &str = "\
@@ -16,9 +17,11 @@ GB/s: 8 bytes an element, each read once and written once, over the wall's media
 x copy: wall time over that of a copy of the same bytes in the same place: the copy kernel on the
 GPU, memcpy by as many threads on the CPU. 1.00 is the best there can be.
 x GPU: speed over that of the same operation on the GPU.
+x dropout: wall time over that of dropout of elements with consecutive mask indices.
 rand loop: a plain loop over rand's SmallRng that scales or drops, without this library.
 A run goes through buffers of twice the largest cache, but no more than 1 GiB or 1024 pairs.
-Outputs were checked to the bit before anything was timed.";
+Outputs were checked against the CPU path before anything was timed: to the bit, but alpha and
+Gaussian dropout within the library's bounds.";
 
 /// What is measured, above all tables.
 pub fn preamble(record: &Record) -> String {
@@ -35,6 +38,11 @@ pub fn preamble(record: &Record) -> String {
 
 /// The table of one size, below a line about its buffers.
 pub fn size(adapter: Option<&Adapter>, buffers: &Buffers, measurements: &[Measurement]) -> String {
+    let head = head(adapter, buffers, measurements.first());
+    format!("{head}\n{}", table(measurements))
+}
+
+fn head(adapter: Option<&Adapter>, buffers: &Buffers, first: Option<&Measurement>) -> String {
     let cache = mebibytes(buffers.cache_bytes);
     let caches = if buffers.fit_the_cache() {
         format!("which caches of up to {cache} may hold")
@@ -42,13 +50,50 @@ pub fn size(adapter: Option<&Adapter>, buffers: &Buffers, measurements: &[Measur
         format!("beyond caches of up to {cache}")
     };
     format!(
-        "{} elements{}\n{} rounds over {} x (input + output) = {}, {caches}\n{}",
+        "{} elements{}\n{} rounds over {} x (input + output) = {}, {caches}",
         buffers.len,
         on(adapter),
-        measurements.first().map_or(0, |row| row.wall_seconds.len()),
+        first.map_or(0, |row| row.wall_seconds.len()),
         buffers.pairs,
         mebibytes(buffers.bytes()),
-        table(measurements)
+    )
+}
+
+/// The table of layouts and kinds, forward.
+pub fn variants(
+    adapter: Option<&Adapter>,
+    buffers: &Buffers,
+    rows: &[VariantMeasurement],
+) -> String {
+    let median_of = |variant| {
+        rows.iter()
+            .find(|row| row.variant == variant)
+            .map(|row| row.measurement.wall_seconds.median())
+    };
+    let [copy, linear] = [Variant::Copy, Variant::Linear].map(median_of);
+    let cells = rows.iter().map(|row| {
+        let median = row.measurement.wall_seconds.median();
+        let mut cells = vec![row.variant.to_string()];
+        cells.extend(times(&row.measurement));
+        cells.push(ratio(copy.map(|copy| median / copy)));
+        cells.push(ratio(linear.map(|linear| median / linear)));
+        cells
+    });
+    let heads = [
+        "forward on the GPU",
+        "wall",
+        "p10",
+        "p90",
+        "GPU",
+        "GB/s",
+        "x copy",
+        "x dropout",
+    ];
+    let first = rows.first().map(|row| &row.measurement);
+    format!(
+        "Layouts and kinds, {}\n{}",
+        head(adapter, buffers, first),
+        aligned(heads, cells, 1)
     )
 }
 
@@ -100,20 +145,26 @@ fn table(measurements: &[Measurement]) -> String {
         let median = row.wall_seconds.median();
         let copy = median_of(row.place.ceiling(), Operation::Copy);
         let on_gpu = median_of(Place::Gpu, row.operation);
-        let by_timestamps = row.gpu_seconds.as_ref();
-        vec![
-            row.place.to_string(),
-            row.operation.to_string(),
-            time(median),
-            time(row.wall_seconds.quantile(0.1)),
-            time(row.wall_seconds.quantile(0.9)),
-            by_timestamps.map_or(String::new(), |seconds| time(seconds.median())),
-            format!("{:.2}", row.gigabytes_per_second(median)),
-            ratio(copy.map(|copy| median / copy)),
-            ratio(on_gpu.map(|on_gpu| on_gpu / median)),
-        ]
+        let mut cells = vec![row.place.to_string(), row.operation.to_string()];
+        cells.extend(times(row));
+        cells.push(ratio(copy.map(|copy| median / copy)));
+        cells.push(ratio(on_gpu.map(|on_gpu| on_gpu / median)));
+        cells
     });
     aligned(heads, rows, 2)
+}
+
+/// The wall's median, p10 and p90, the GPU's median, and GB/s.
+fn times(row: &Measurement) -> [String; 5] {
+    let wall = &row.wall_seconds;
+    let by_timestamps = row.gpu_seconds.as_ref();
+    [
+        time(wall.median()),
+        time(wall.quantile(0.1)),
+        time(wall.quantile(0.9)),
+        by_timestamps.map_or(String::new(), |seconds| time(seconds.median())),
+        format!("{:.2}", row.gigabytes_per_second(wall.median())),
+    ]
 }
 
 /// A table whose first `names` columns are text and the others numbers.

@@ -99,12 +99,20 @@ fn the_sample_is_the_same_on_the_cpu() {
 fn the_benchmark_verifies_and_measures() {
     for adapter in adapters() {
         let folder = tempfile::tempdir().unwrap();
-        let json = folder.path().join("json");
-        let line = format!("bench --sizes 4099 --seconds 0 --json {}", word(&json));
+        let (json, csv) = (folder.path().join("json"), folder.path().join("csv"));
+        let line = format!(
+            "bench --sizes 4099 --seconds 0 --json {} --csv {}",
+            word(&json),
+            word(&csv)
+        );
         let output = String::from_utf8(gpu(&line, &adapter)).unwrap();
         assert!(output.starts_with(&format!("GPU: {adapter}")), "{output}");
         // Every table names it.
-        let heads = ["4099 elements on", "CPU time to record a dispatch on"];
+        let heads = [
+            "4099 elements on",
+            "Layouts and kinds, 4194304 elements on",
+            "CPU time to record a dispatch on",
+        ];
         for head in heads.map(|head| format!("\n{head} {adapter}")) {
             assert!(output.contains(&head), "no `{head}` in:\n{output}");
         }
@@ -113,6 +121,37 @@ fn the_benchmark_verifies_and_measures() {
             ["backend", "name"].map(|key| record["adapter"][key].as_str().unwrap());
         assert_eq!(format!("{backend}/{name}"), adapter);
         assert!(record["recording"][0]["seconds"]["median"].is_f64());
+        let variants = record["variants"].as_array().unwrap();
+        let names: Vec<_> = variants
+            .iter()
+            .flat_map(|row| row["variant"].as_str())
+            .collect();
+        assert_eq!(names.len(), variants.len());
+        for name in [
+            "copy",
+            "linear",
+            "drop_path",
+            "gaussian",
+            "sample_ids",
+            "packed_mask",
+        ] {
+            assert!(names.contains(&name), "no {name} in {names:?}");
+        }
+        for row in variants {
+            assert_eq!(row["bytes"], 8 * 4_194_304);
+            assert!(row["wall_seconds"]["median"].is_f64(), "{row}");
+        }
+        let csv = fs::read_to_string(csv).unwrap();
+        let rows = csv.lines().filter(|line| line.contains(",4194304,"));
+        assert_eq!(rows.clone().count(), variants.len(), "{csv}");
+        assert!(
+            rows.clone()
+                .all(|row| row.starts_with(&format!("\"{adapter}")))
+        );
+        assert_eq!(
+            rows.filter(|row| row.ends_with(",\"packed mask\"")).count(),
+            1
+        );
         assert!(
             output.lines().any(|line| line.starts_with("GPU ")),
             "{output}"

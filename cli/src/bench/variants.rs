@@ -1,0 +1,344 @@
+//! Layouts, kinds, sample ids and a packed mask on the GPU, beside the linear kernel and the copy.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use wgpu::BufferUsages;
+use wgpu_dropout::mask::mask_words;
+use wgpu_dropout::{
+    Dropout, DropoutBinding, DropoutCall, DropoutKind, DropoutRate, Elements, GaussianBinding,
+    GaussianDropout, KernelDescriptor, MaskLayout, cpu,
+};
+
+use super::buffers::{Buffers, random_input, zeros};
+use super::gpu::{GpuTensors, Pair, checked};
+use super::measure::{Measurement, Operation, Place, Time, in_rounds};
+use crate::engine::Gpu;
+
+/// Elements of a tensor: one size will do for ratios.
+pub const LEN: usize = 1 << 22;
+
+/// A round through more would take a software adapter many seconds.
+const MAX_SOFTWARE_PAIRS: usize = 8;
+
+/// Of those with ids.
+const SAMPLES: u64 = 64;
+
+/// What is done to a tensor, forward. Shapes have [`LEN`] elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// The same bytes read and written, nothing else.
+    Copy,
+    /// Dropout of elements with consecutive mask indices.
+    Linear,
+    Classic,
+    Alpha,
+    Gaussian,
+    /// Rows of 1024.
+    TimeLocked,
+    /// Rows of 64.
+    FeatureChannelsLast,
+    /// Runs of 4096.
+    FeatureChannelsFirst,
+    /// Runs of 65,536.
+    DropPath,
+    /// Elements scattered over the mask.
+    Transposed,
+    SampleIds,
+    PackedMask,
+}
+
+impl Variant {
+    /// In an order in which no output is that of the variant before.
+    const ALL: [Self; 12] = [
+        Self::Copy,
+        Self::Linear,
+        Self::Classic,
+        Self::Alpha,
+        Self::Gaussian,
+        Self::TimeLocked,
+        Self::FeatureChannelsLast,
+        Self::FeatureChannelsFirst,
+        Self::DropPath,
+        Self::Transposed,
+        Self::SampleIds,
+        Self::PackedMask,
+    ];
+
+    fn layout(self) -> Result<MaskLayout> {
+        Ok(match self {
+            Self::TimeLocked => MaskLayout::time_locked_batch_first(&[16, 256, 1024])?,
+            Self::FeatureChannelsLast => MaskLayout::feature_channels_last(&[16, 64, 64, 64])?,
+            Self::FeatureChannelsFirst => MaskLayout::feature_channels_first(&[16, 64, 64, 64])?,
+            Self::DropPath => MaskLayout::drop_path(&[64, 65_536])?,
+            Self::Transposed => MaskLayout::elementwise(&[2048, 2048])?.permuted(&[1, 0])?,
+            Self::SampleIds => MaskLayout::elementwise(&[SAMPLES, LEN as u64 / SAMPLES])?,
+            _ => MaskLayout::linear(LEN as u64),
+        })
+    }
+
+    fn call(self, call: &DropoutCall) -> DropoutCall {
+        let rate = match self {
+            Self::Copy => DropoutRate::ZERO,
+            Self::Classic => call.rate.with_kind(DropoutKind::Classic),
+            Self::Alpha => call.rate.with_kind(DropoutKind::Alpha),
+            _ => call.rate,
+        };
+        DropoutCall { rate, ..*call }
+    }
+
+    /// How far the GPU's value of `x` may be from the CPU path's, `y`: each within the library's own
+    /// bound of the exact one.
+    fn tolerance(self, rate: DropoutRate, x: f32, y: f32) -> f32 {
+        let (two_23, p) = (f32::EPSILON, rate.realized());
+        match self {
+            Self::Alpha => 4.0 * two_23 * ((x * rate.keep_scale()).abs() + rate.keep_shift().abs()),
+            Self::Gaussian => {
+                let sigma = (p / (1.0 - p)).sqrt() as f32;
+                2.0 * (x.abs() * sigma / 256.0 + y.abs() * two_23)
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Copy => "copy",
+            Self::Linear => "dropout",
+            Self::Classic => "classic dropout",
+            Self::Alpha => "alpha dropout",
+            Self::Gaussian => "Gaussian dropout",
+            Self::TimeLocked => "time-locked (16, 256, 1024)",
+            Self::FeatureChannelsLast => "feature, channels last (16, 64, 64, 64)",
+            Self::FeatureChannelsFirst => "feature, channels first (16, 64, 64, 64)",
+            Self::DropPath => "drop path (64, 65536)",
+            Self::Transposed => "transposed (2048, 2048)",
+            Self::SampleIds => "64 samples with ids",
+            Self::PackedMask => "packed mask",
+        })
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VariantMeasurement {
+    pub variant: Variant,
+    #[serde(flatten)]
+    pub measurement: Measurement,
+}
+
+/// What mask or ids there are beside the tensors.
+struct Sides {
+    ids: Vec<u32>,
+    mask: Vec<u32>,
+}
+
+/// A variant's kernels with the bound pairs.
+enum Bound {
+    Dropout(Vec<DropoutBinding>),
+    Gaussian(GaussianDropout, Vec<GaussianBinding>),
+}
+
+struct Bench<'a> {
+    tensors: &'a GpuTensors<'a>,
+    dropout: Dropout,
+    sides: Sides,
+    ids: wgpu::Buffer,
+    mask: wgpu::Buffer,
+    call: DropoutCall,
+}
+
+/// Verifies each variant against the CPU path, then measures all of them in turn.
+pub fn measure(
+    gpu: &Gpu,
+    call: &DropoutCall,
+    duration: Duration,
+    progress: impl Fn(f64),
+) -> Result<(Buffers, Vec<VariantMeasurement>)> {
+    let mut buffers = Buffers::plan(LEN, Some(gpu))?;
+    if gpu.is_software() {
+        buffers.pairs = buffers.pairs.min(MAX_SOFTWARE_PAIRS);
+    }
+    let input = random_input(LEN)?;
+    let tensors = GpuTensors::new(gpu, &buffers, &input)?;
+    let bench = checked(&gpu.device, || Bench::new(gpu, &tensors, call))?;
+    let mut work = Vec::new();
+    for variant in Variant::ALL {
+        // No noise has the variance that a rate of 1 asks for.
+        if variant == Variant::Gaussian && call.rate.drops_all() {
+            continue;
+        }
+        let bound = checked(&gpu.device, || bench.bind(variant))?;
+        bench.time(variant, &bound)?;
+        compare(
+            variant,
+            call.rate,
+            &input,
+            &tensors.first_output()?,
+            &bench.expected(variant, &input)?,
+        )
+        .with_context(|| format!("{variant}: nothing was timed"))?;
+        let operation = match variant {
+            Variant::Copy => Operation::Copy,
+            _ => Operation::Forward,
+        };
+        let row = VariantMeasurement {
+            variant,
+            measurement: Measurement::new(Place::Gpu, operation, LEN),
+        };
+        work.push((bound, row));
+    }
+    in_rounds(duration, progress, || {
+        for (bound, row) in &mut work {
+            let time = bench.time(row.variant, bound)?;
+            row.measurement.push(time, buffers.pairs);
+        }
+        Ok(())
+    })?;
+    Ok((buffers, work.into_iter().map(|(_, row)| row).collect()))
+}
+
+impl<'a> Bench<'a> {
+    fn new(gpu: &Gpu, tensors: &'a GpuTensors<'a>, call: &DropoutCall) -> Result<Self> {
+        let mut mask = vec![0; mask_words(LEN as u64) as usize];
+        cpu::keep_mask(&mut mask, LEN as u64, call)?;
+        let sides = Sides {
+            // Any will do: they differ from the places.
+            ids: (0..SAMPLES as u32).rev().collect(),
+            mask,
+        };
+        let upload = |label, words: &[u32]| {
+            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size: size_of_val(words) as u64,
+                usage: BufferUsages::STORAGE | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            gpu.queue
+                .write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+            buffer
+        };
+        Ok(Self {
+            tensors,
+            dropout: Dropout::new(&gpu.device, &KernelDescriptor::default())?,
+            ids: upload("bench: sample ids", &sides.ids),
+            mask: upload("bench: packed mask", &sides.mask),
+            sides,
+            call: *call,
+        })
+    }
+
+    fn bind(&self, variant: Variant) -> Result<Bound> {
+        let layout = variant.layout()?;
+        let pairs = self.tensors.pairs();
+        if variant == Variant::Gaussian {
+            let kernel = GaussianDropout::new(self.dropout.device(), &KernelDescriptor::default())?;
+            let bind = |[input, output]: Pair<'_>| kernel.bind(input, output, layout.len());
+            let bindings = pairs.map(bind).collect::<Result<_, _>>()?;
+            return Ok(Bound::Gaussian(kernel, bindings));
+        }
+        let elements = match variant {
+            Variant::SampleIds => Elements::Samples {
+                layout: &layout,
+                ids: self.ids.as_entire_buffer_binding(),
+            },
+            Variant::PackedMask => Elements::Packed {
+                mask: self.mask.as_entire_buffer_binding(),
+                len: layout.len(),
+            },
+            _ => Elements::Layout(&layout),
+        };
+        let bind = |[input, output]: Pair<'_>| self.dropout.bind(input, output, elements.clone());
+        Ok(Bound::Dropout(pairs.map(bind).collect::<Result<_, _>>()?))
+    }
+
+    fn time(&self, variant: Variant, bound: &Bound) -> Result<Time> {
+        let call = variant.call(&self.call);
+        self.tensors.time(|pass| {
+            match bound {
+                Bound::Dropout(bindings) => {
+                    for binding in bindings {
+                        self.dropout.encode_forward(pass, binding, &call)?;
+                    }
+                }
+                Bound::Gaussian(kernel, bindings) => {
+                    for binding in bindings {
+                        kernel.encode(pass, binding, &call)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What the CPU path makes of `input`.
+    fn expected(&self, variant: Variant, input: &[f32]) -> Result<Vec<f32>> {
+        let (layout, call) = (variant.layout()?, variant.call(&self.call));
+        let Sides { ids, mask } = &self.sides;
+        let mut output = zeros(input.len())?;
+        match variant {
+            Variant::Gaussian => cpu::gaussian(input, &mut output, &call),
+            Variant::SampleIds => cpu::forward_samples(input, &mut output, &layout, ids, &call),
+            Variant::PackedMask => cpu::forward_packed(input, &mut output, mask, &call),
+            _ => cpu::forward_layout(input, &mut output, &layout, &call),
+        }?;
+        Ok(output)
+    }
+}
+
+fn compare(
+    variant: Variant,
+    rate: DropoutRate,
+    input: &[f32],
+    output: &[f32],
+    expected: &[f32],
+) -> Result<()> {
+    ensure!(
+        output.len() == expected.len(),
+        "the output has {} elements, the CPU path's {}",
+        output.len(),
+        expected.len()
+    );
+    for (index, ((&x, &y), &expected)) in input.iter().zip(output).zip(expected).enumerate() {
+        let tolerance = variant.tolerance(rate, x, expected);
+        ensure!(
+            y.to_bits() == expected.to_bits() || (y - expected).abs() < tolerance,
+            "element {index} is {y:e}, the CPU path's {expected:e}, {tolerance:e} between them allowed"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_beyond_its_tolerance_is_a_mismatch() {
+        let rate = DropoutRate::new(0.5).unwrap();
+        for (variant, expected, inside, outside) in [
+            (Variant::Linear, 2.0, 2.0, 2.0f32.next_up()),
+            (Variant::Linear, 0.0, 0.0, -0.0),
+            (Variant::Alpha, 1.5, 1.5f32.next_up(), 1.500_1),
+            (Variant::Gaussian, 1.5, 1.504, 1.51),
+        ] {
+            let rate = variant.call(&DropoutCall::new(rate, wgpu_dropout::MaskKey::new(1, 2)));
+            let compare = |y| compare(variant, rate.rate, &[1.0], &[y], &[expected]);
+            assert!(compare(inside).is_ok(), "{variant}");
+            assert!(compare(outside).is_err(), "{variant}");
+        }
+        assert!(compare(Variant::Copy, rate, &[1.0], &[], &[1.0]).is_err());
+    }
+
+    #[test]
+    fn every_layout_has_all_elements() {
+        for variant in Variant::ALL {
+            assert_eq!(variant.layout().unwrap().len(), LEN as u64, "{variant}");
+        }
+    }
+}
