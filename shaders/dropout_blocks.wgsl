@@ -9,7 +9,7 @@ fn dropout_blocks(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let first = load(2u * block);
     let second = load(2u * block + 1u);
-    let keep = keep_at(block);
+    let keep = keep_block(block_number(block));
     store(2u * block, value(first, Keep(keep.even.x, keep.odd.x, keep.even.y, keep.odd.y)));
     store(2u * block + 1u, value(second, Keep(keep.even.z, keep.odd.z, keep.even.w, keep.odd.w)));
 }

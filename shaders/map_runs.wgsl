@@ -1,17 +1,18 @@
-// One decision along the innermost dimension, a run; any strides along the others.
-fn keep_at(block: u32) -> KeepBlock {
-    let keep = vec4<bool>(keep_index(index_after(8u * block, DIMENSIONS)));
-    return KeepBlock(keep, keep);
+// One decision along the innermost dimension, a run of 32 elements and more; any strides along the
+// others.
+fn run_bits(run: u32) -> u32 {
+    return select(0u, 0xffffffffu, keep_index(index_after(run, DIMENSIONS - 1u)));
 }
 
-// An invocation takes eight elements of one run.
-fn work_at(invocation: u32) -> Work {
+fn mask_word(n: u32) -> u32 {
     let run = dimensions[DIMENSIONS - 1u];
-    let pieces = (run.size + 7u) / 8u;
-    // The dispatch may begin within a run.
-    let number = invocation + run.start / 8u;
-    let runs = number / pieces;
-    let column = 8u * (number - runs * pieces);
-    let keep = vec4<bool>(keep_index(index_after(runs, DIMENSIONS - 1u)));
-    return Work(runs * run.size - run.start + column, column, run.size, KeepBlock(keep, keep));
+    // The dispatch may begin within a run, and a word have parts of two.
+    let element = run.start + 32u * n;
+    let runs = element / run.size;
+    let bits = run_bits(runs);
+    if WHOLE_WORDS {
+        return bits;
+    }
+    let left = run.size - (element - runs * run.size);
+    return insertBits(bits, run_bits(runs + 1u), min(left, 32u), 32u);
 }

@@ -1,26 +1,22 @@
 // Any strides: each element draws for itself.
-fn keep_element(element: u32) -> bool {
-    return keep_index(index_after(element, DIMENSIONS));
+fn keep_bit(element: u32) -> u32 {
+    return u32(keep_index(index_after(element, DIMENSIONS)));
 }
 
-fn keep_at(block: u32) -> KeepBlock {
-    let first = 8u * block;
-    return KeepBlock(
-        vec4<bool>(
-            keep_element(first),
-            keep_element(first + 2u),
-            keep_element(first + 4u),
-            keep_element(first + 6u),
-        ),
-        vec4<bool>(
-            keep_element(first + 1u),
-            keep_element(first + 3u),
-            keep_element(first + 5u),
-            keep_element(first + 7u),
-        ),
-    );
-}
-
-fn work_at(invocation: u32) -> Work {
-    return Work(8u * invocation, 8u * invocation, params.len, keep_at(invocation));
+fn mask_word(n: u32) -> u32 {
+    var bits = 0u;
+    // Ends at the bottom: software adapters run a loop's body once more than it turns.
+    var i = 0u;
+    loop {
+        let first = 32u * n + i;
+        bits |= keep_bit(first) << i;
+        bits |= keep_bit(first + 1u) << (i + 1u);
+        bits |= keep_bit(first + 2u) << (i + 2u);
+        bits |= keep_bit(first + 3u) << (i + 3u);
+        i += 4u;
+        continuing {
+            break if i == 32u;
+        }
+    }
+    return bits;
 }

@@ -1,5 +1,12 @@
 // Which of a block's eight mask indices are kept: the mask contract in WGSL [M4]-[M9].
-// No bindings; reads params. Needs philox4x32 (philox.wgsl) and KeepBlock (work.wgsl). Twins: src/cpu/mask.rs, tests/common/reference/mask.rs.
+// No bindings; reads params. Needs philox4x32 (philox.wgsl). Twins: src/cpu/mask.rs,
+// tests/common/reference/mask.rs.
+
+// Which lanes are kept: 0, 2, 4, 6 and 1, 3, 5, 7, the low and the high halves of the words [M6].
+struct KeepBlock {
+    even: vec4<bool>,
+    odd: vec4<bool>,
+}
 
 // Block `offset` of the dispatch as (low, high).
 fn block_at(offset: u32) -> vec2<u32> {
@@ -33,6 +40,14 @@ fn keep_block(block: vec2<u32>) -> KeepBlock {
         bound = vec4<u32>(params.drop_threshold_low);
     }
     return keep;
+}
+
+// Bit l = lane l, 1 = kept, as in a packed mask [M15].
+fn keep_bits(keep: KeepBlock) -> u32 {
+    let even = select(vec4<u32>(), vec4<u32>(1u, 4u, 16u, 64u), keep.even);
+    let odd = select(vec4<u32>(), vec4<u32>(2u, 8u, 32u, 128u), keep.odd);
+    let bits = even | odd;
+    return bits.x | bits.y | bits.z | bits.w;
 }
 
 // The block of a mask index (low, high) [M4].

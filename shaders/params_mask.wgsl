@@ -5,7 +5,7 @@ struct Params {
     // Upper counter words (low, high) [M5].
     stream: vec2<u32>,
     // Block (low, high) and lane [M4] of the dispatch's first element; of a strided layout's first
-    // index; of a packed mask's first element, counted from the bound word.
+    // index. Of a packed mask the first word that is the dispatch's, counted from the bound one.
     first_block: vec2<u32>,
     first_lane: u32,
     // Elements in this dispatch.

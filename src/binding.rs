@@ -91,18 +91,19 @@ impl<'a> CheckedRange<'a> {
     }
 
     /// Of a packed mask, a window that holds what `segment`, in elements, needs, and the window's
-    /// first byte that does.
+    /// first word that does.
     pub fn mask_window(
         &self,
         segment: Segment,
         alignment_bytes: u32,
     ) -> (wgpu::BufferBinding<'a>, u32) {
-        // Segments begin at multiples of 8 elements.
-        let first = segment.start / 8;
+        // Segments begin at multiples of 32 elements.
+        let first = self.unit_bytes * mask_words(segment.start);
         let start = first / u64::from(alignment_bytes) * u64::from(alignment_bytes);
-        let end = 4 * mask_words(segment.start + u64::from(segment.len));
+        let end = self.unit_bytes * mask_words(segment.start + u64::from(segment.len));
         // Below the alignment.
-        (self.sub_range(start, end - start), (first - start) as u32)
+        let first_word = ((first - start) / self.unit_bytes) as u32;
+        (self.sub_range(start, end - start), first_word)
     }
 
     fn sub_range(&self, start_bytes: u64, bytes: u64) -> wgpu::BufferBinding<'a> {

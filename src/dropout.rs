@@ -6,7 +6,7 @@ use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
 use crate::kernel::{KernelDescriptor, KernelHost};
 use crate::layout::MaskLayout;
-use crate::mask::{ELEMENTS_PER_BLOCK, MaskPosition, mask_words};
+use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::params::MaskParams;
 use crate::rate::DropoutKind;
 use crate::source::{Access, BufferLayout, Kernel, MaskSource, ValueMap};
@@ -14,12 +14,16 @@ use crate::strided::StridedLayout;
 
 const ELEMENT_BYTES: u64 = 4;
 
+/// Elements of a vector of 16 bytes.
+const VECTOR_ELEMENTS: u32 = 4;
+
 const ELEMENT: Unit = Unit {
     bytes: ELEMENT_BYTES,
     per_invocation: ELEMENTS_PER_BLOCK as u64,
+    granule: ELEMENTS_PER_MASK_WORD as u64,
 };
 
-/// From this length on, the elements behind the last whole block get a dispatch of their own, so
+/// From this length on, the elements behind the last whole granule get a dispatch of their own, so
 /// that the others are loaded four at a time; below it one dispatch more would cost more.
 const TAIL_APART_ELEMENTS: u64 = 1 << 16;
 
@@ -114,8 +118,8 @@ enum Map {
 struct BoundSegment {
     segment: Segment,
     group: wgpu::BindGroup,
-    /// First byte of the packed mask's window that is the segment's.
-    mask_byte: u32,
+    /// First word of the packed mask's window that is the segment's.
+    mask_word: u32,
 }
 
 impl DropoutBinding {
@@ -283,7 +287,7 @@ impl Dropout {
         }
         let kernel = Kernel::Dropout {
             buffers,
-            mask: map.source(),
+            mask: map.source(false),
             value: ValueMap::Scale,
             access: Access::Elements,
         };
@@ -291,7 +295,7 @@ impl Dropout {
         let bind = |segment: Segment| {
             let windows = ranges.iter().map(|range| range.window(segment));
             let mut bindings: Vec<_> = (0..).zip(windows).collect();
-            let mut mask_byte = 0;
+            let mut mask_word = 0;
             let dimensions = match &map {
                 Map::Strided { layout, .. } => {
                     let params = layout.params(segment.start);
@@ -309,9 +313,9 @@ impl Dropout {
                         .device
                         .limits()
                         .min_storage_buffer_offset_alignment;
-                    let (window, byte) = mask.mask_window(segment, alignment);
+                    let (window, word) = mask.mask_window(segment, alignment);
                     bindings.push((2, window));
-                    mask_byte = byte;
+                    mask_word = word;
                 }
                 (_, Some(ids)) => bindings.push((3, ids.whole())),
                 (_, None) => {}
@@ -320,19 +324,10 @@ impl Dropout {
             BoundSegment {
                 segment,
                 group,
-                mask_byte,
+                mask_word,
             }
         };
-        let segments = match &map {
-            Map::Strided { layout, .. } => {
-                let limits = self.host.device.limits();
-                Geometry::new(&limits, layout.unit(ELEMENT_BYTES))?
-                    .segments(len)
-                    .map(bind)
-                    .collect()
-            }
-            Map::Linear { .. } | Map::Packed => self.cut(len).map(bind).collect(),
-        };
+        let segments = self.cut(len).map(bind).collect();
         Ok(DropoutBinding {
             buffers,
             map,
@@ -440,43 +435,40 @@ impl Dropout {
             (true, _) if *buffers == BufferLayout::InPlace => return Ok(()),
             (true, _) => ValueMap::Copy,
         };
+        let whole_blocks = value != ValueMap::Copy
+            && match map {
+                // Segments begin at multiples of a block.
+                Map::Linear { .. } => base.is_multiple_of(ELEMENTS_PER_BLOCK.into()),
+                Map::Strided { layout, .. } => layout.whole_blocks(base),
+                Map::Packed => false,
+            };
+        let mask = map.source(whole_blocks);
         for BoundSegment {
             segment,
             group,
-            mask_byte,
+            mask_word,
         } in segments
         {
             let position = match map {
                 Map::Linear { .. } => MaskPosition::of(base + segment.start),
                 Map::Strided { .. } => MaskPosition::of(base),
                 Map::Packed => MaskPosition {
-                    block: (*mask_byte).into(),
+                    block: (*mask_word).into(),
                     lane: 0,
                 },
             };
-            let whole_blocks = segment.len.is_multiple_of(ELEMENTS_PER_BLOCK);
-            let blocks_if = |blocks| {
-                if blocks {
-                    Access::Blocks
+            let (access, per_invocation) =
+                if whole_blocks && segment.len.is_multiple_of(ELEMENTS_PER_BLOCK) {
+                    (Access::Blocks, ELEMENTS_PER_BLOCK)
+                } else if segment.len.is_multiple_of(VECTOR_ELEMENTS) {
+                    (Access::Vectors, ELEMENTS_PER_MASK_WORD)
                 } else {
-                    Access::Elements
-                }
-            };
-            let access = match map {
-                _ if value == ValueMap::Copy => blocks_if(whole_blocks),
-                Map::Linear { .. } | Map::Packed => blocks_if(whole_blocks && position.lane == 0),
-                Map::Strided { layout, .. } => layout.access(base),
-            };
-            let invocations = match map {
-                _ if value == ValueMap::Copy => segment.len.div_ceil(ELEMENTS_PER_BLOCK),
-                Map::Linear { .. } | Map::Packed => {
-                    (position.lane + segment.len).div_ceil(ELEMENTS_PER_BLOCK)
-                }
-                Map::Strided { layout, .. } => layout.invocations(*segment, access),
-            };
+                    (Access::Elements, ELEMENTS_PER_MASK_WORD)
+                };
+            let invocations = segment.len.div_ceil(per_invocation);
             let kernel = Kernel::Dropout {
                 buffers: *buffers,
-                mask: map.source(),
+                mask,
                 value,
                 access,
             };
@@ -494,10 +486,10 @@ impl Dropout {
 }
 
 impl Map {
-    fn source(&self) -> MaskSource {
+    fn source(&self, whole_blocks: bool) -> MaskSource {
         match self {
             Self::Linear { .. } => MaskSource::Linear,
-            Self::Strided { layout, .. } => MaskSource::Strided(layout.strided()),
+            Self::Strided { layout, .. } => MaskSource::Strided(layout.strided(whole_blocks)),
             Self::Packed => MaskSource::Packed,
         }
     }

@@ -1,22 +1,22 @@
 //! How many units one dispatch takes and where a long range is cut: integers only.
 
 use crate::error::CreateError;
-use crate::mask::ELEMENTS_PER_BLOCK;
 use crate::source::WORKGROUP_SIZE;
 
 /// No index that a kernel computes within one dispatch passes 32 bits below this.
 const MAX_SEGMENT_UNITS: u64 = 1 << 26;
 
-/// Invocations that a dispatch may need beyond one for `per_invocation` units each: where it
-/// begins and ends within a block or a row.
-const SLACK_INVOCATIONS: u64 = 10;
+/// Where a dispatch begins within a block, it may need an invocation more than its units fill.
+const SLACK_INVOCATIONS: u64 = 1;
 
 /// A unit is what a buffer's length is counted in: an element, a mask word, a Philox block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unit {
     pub bytes: u64,
-    /// Units one invocation takes.
+    /// The least units an invocation takes.
     pub per_invocation: u64,
+    /// Units between possible beginnings of a segment.
+    pub granule: u64,
 }
 
 /// One dispatch and its window of the bound buffers.
@@ -31,7 +31,7 @@ pub(crate) struct Segment {
 /// Where ranges are cut on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
-    /// Units between possible beginnings of a segment: a binding's offset must be aligned.
+    /// The unit's, or more: a binding's offset must be aligned.
     granule: u64,
     /// Units of the longest segment; a multiple of the granule.
     max_units: u64,
@@ -75,20 +75,18 @@ impl Geometry {
         )?;
 
         let alignment_bytes = u64::from(limits.min_storage_buffer_offset_alignment);
-        let granule = (alignment_bytes / unit.bytes).max(unit.per_invocation);
+        let granule = (alignment_bytes / unit.bytes).max(unit.granule);
         let binding_units = at_least(
             "max_storage_buffer_binding_size",
             limits.max_storage_buffer_binding_size,
             granule * unit.bytes,
         )? / unit.bytes;
-        // A copy takes a block of elements an invocation, however many a run's own kernel takes.
-        let per_invocation = unit.per_invocation.min(ELEMENTS_PER_BLOCK.into());
         let workgroups = at_least(
             "max_compute_workgroups_per_dimension",
             limits.max_compute_workgroups_per_dimension.into(),
-            (granule / per_invocation + SLACK_INVOCATIONS).div_ceil(workgroup),
+            (granule / unit.per_invocation + SLACK_INVOCATIONS).div_ceil(workgroup),
         )?;
-        let dispatch_units = (workgroups * workgroup - SLACK_INVOCATIONS) * per_invocation;
+        let dispatch_units = (workgroups * workgroup - SLACK_INVOCATIONS) * unit.per_invocation;
         let max_units = binding_units.min(dispatch_units).min(MAX_SEGMENT_UNITS);
         Ok(Self {
             granule,
@@ -122,6 +120,7 @@ mod tests {
     const ELEMENT: Unit = Unit {
         bytes: 4,
         per_invocation: 8,
+        granule: 32,
     };
 
     fn limits(binding_bytes: u64, workgroups: u32) -> wgpu::Limits {

@@ -8,12 +8,13 @@ use crate::kernel::{KernelDescriptor, KernelHost};
 use crate::layout::MaskLayout;
 use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::params::MaskParams;
-use crate::source::Kernel;
+use crate::source::{Kernel, MaskSource};
 use crate::strided::StridedLayout;
 
 const WORD: Unit = Unit {
     bytes: 4,
     per_invocation: 1,
+    granule: 1,
 };
 
 /// Writes packed keep masks \[M15\]: element e in bit `e & 31` of word `e >> 5`, 1 = kept, spare
@@ -122,7 +123,7 @@ impl KeepMask {
         if ids.as_ref().is_some_and(|ids| ids.same_buffer(&mask)) {
             return Err(BindError::WrittenBuffer { role: "sample ids" });
         }
-        let kernel = Kernel::KeepMask(strided.as_ref().map(StridedLayout::strided));
+        let kernel = kernel(strided.as_ref());
         let group_layout = self.host.group_layout(kernel);
         let bind = |segment: Segment| {
             let dimensions = strided.as_ref().map(|layout| {
@@ -169,7 +170,7 @@ impl KeepMask {
             segments,
         } = binding;
         let base = call.base(*first_index, *last_index)?;
-        let kernel = Kernel::KeepMask(strided.as_ref().map(StridedLayout::strided));
+        let kernel = kernel(strided.as_ref());
         for (segment, group) in segments {
             let per_word = u64::from(ELEMENTS_PER_MASK_WORD);
             let start = segment.start * per_word;
@@ -192,4 +193,10 @@ impl KeepMask {
         }
         Ok(())
     }
+}
+
+fn kernel(layout: Option<&StridedLayout>) -> Kernel {
+    Kernel::KeepMask(layout.map_or(MaskSource::Linear, |layout| {
+        MaskSource::Strided(layout.strided(false))
+    }))
 }

@@ -8,7 +8,7 @@ use crate::error::{BindError, CreateError};
 use crate::geometry::at_least;
 use crate::layout::MaskLayout;
 use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
-use crate::source::{self, BufferLayout, Kernel, MaskSource, Multiply, Strided, WORKGROUP_SIZE};
+use crate::source::{self, BufferLayout, Kernel, MaskSource, Multiply, WORKGROUP_SIZE};
 
 /// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
 /// [`KeepMask`](crate::KeepMask) and [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
@@ -136,25 +136,17 @@ impl KernelHost {
                 BufferLayout::InPlace => vec![(0, WRITE)],
             },
         };
-        match kernel {
-            Kernel::Dropout {
-                mask: MaskSource::Strided(strided),
-                ..
-            }
-            | Kernel::KeepMask(Some(strided)) => {
-                bindings.push((2, Uniform));
-                if let Strided {
-                    sample_ids: true, ..
-                } = strided
-                {
-                    bindings.push((3, READ));
+        if let Kernel::Dropout { mask, .. } | Kernel::KeepMask(mask) = kernel {
+            match mask {
+                MaskSource::Linear => {}
+                MaskSource::Packed => bindings.push((2, READ)),
+                MaskSource::Strided(strided) => {
+                    bindings.push((2, Uniform));
+                    if strided.sample_ids {
+                        bindings.push((3, READ));
+                    }
                 }
             }
-            Kernel::Dropout {
-                mask: MaskSource::Packed,
-                ..
-            } => bindings.push((2, READ)),
-            _ => {}
         }
         let entries: Vec<_> = bindings
             .into_iter()

@@ -147,7 +147,7 @@ mod tests {
     use core::mem::offset_of;
 
     use super::*;
-    use crate::source::{Family, Kernel, Multiply, Strided, assemble};
+    use crate::source::{Family, Kernel, MaskSource, Multiply, Strided, assemble};
 
     /// Names and offsets of the WGSL struct `name`, and its size in bytes.
     fn wgsl_struct(source: &str, name: &str) -> (Vec<(String, usize)>, usize) {
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn mask_params_lie_as_in_the_shader() {
-        let kernel = Kernel::KeepMask(None);
+        let kernel = Kernel::KeepMask(MaskSource::Linear);
         let (offsets, bytes) = wgsl_struct(&assemble(kernel, Multiply::Halves, false), "Params");
         assert_eq!(
             offsets,
@@ -197,10 +197,15 @@ mod tests {
     fn dimensions_lie_as_in_the_shader() {
         let strided = Strided {
             family: Family::Scattered,
+            whole_words: false,
             dimensions: 8,
             sample_ids: false,
         };
-        let source = assemble(Kernel::KeepMask(Some(strided)), Multiply::Halves, false);
+        let source = assemble(
+            Kernel::KeepMask(MaskSource::Strided(strided)),
+            Multiply::Halves,
+            false,
+        );
         let (offsets, bytes) = wgsl_struct(&source, "Dimension");
         assert_eq!(offsets, offsets!(DimensionParams: size, start, stride));
         assert_eq!(bytes, size_of::<DimensionParams>());

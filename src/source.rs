@@ -40,6 +40,8 @@ pub(crate) enum MaskSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Strided {
     pub family: Family,
+    /// Whether rows or runs are of whole mask words.
+    pub whole_words: bool,
     /// After folding.
     pub dimensions: u32,
     /// Whether ids stand for the outermost coordinate.
@@ -53,7 +55,7 @@ pub(crate) enum Family {
     Rows,
     /// Stride 0.
     Runs,
-    /// Neither.
+    /// Any stride, or so few elements that a mask word could have parts of three rows or runs.
     Scattered,
 }
 
@@ -73,15 +75,12 @@ pub(crate) enum ValueMap {
 /// What an invocation loads and stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
-    /// Eight elements, four at a time.
+    /// The elements of a mask block, four at a time.
     Blocks,
-    /// Up to eight elements, one at a time.
+    /// The elements of a mask word, four at a time.
+    Vectors,
+    /// The elements of a mask word, one at a time.
     Elements,
-    /// Elements of one run, four at a time.
-    Runs {
-        /// How many times four.
-        vectors: u32,
-    },
 }
 
 /// One kernel.
@@ -96,7 +95,7 @@ pub(crate) enum Kernel {
     Gaussian {
         buffers: BufferLayout,
     },
-    KeepMask(Option<Strided>),
+    KeepMask(MaskSource),
     PhiloxBlocks {
         rounds: u32,
     },
@@ -117,14 +116,13 @@ impl Kernel {
             };
         }
         match self {
-            Self::Dropout { access, .. } => match access {
-                Access::Blocks => entry!("dropout_blocks"),
-                Access::Elements => entry!("dropout_elements"),
-                Access::Runs { .. } => entry!("dropout_runs"),
-            },
+            Self::Dropout {
+                access: Access::Blocks,
+                ..
+            } => entry!("dropout_blocks"),
+            Self::Dropout { .. } => entry!("dropout_words"),
             Self::Gaussian { .. } => entry!("gaussian"),
-            Self::KeepMask(None) => entry!("keep_mask"),
-            Self::KeepMask(Some(_)) => entry!("keep_mask_strided"),
+            Self::KeepMask(_) => entry!("keep_mask"),
             Self::PhiloxBlocks { .. } => entry!("philox_blocks"),
         }
     }
@@ -134,36 +132,22 @@ impl Kernel {
         self.entry().0
     }
 
-    /// Whether random numbers are drawn.
-    fn draws(self) -> bool {
+    /// Where decisions come from; a copy makes none.
+    fn mask(self) -> Option<MaskSource> {
         match self {
-            Self::Dropout { mask, value, .. } => {
-                mask != MaskSource::Packed && value != ValueMap::Copy
-            }
-            _ => true,
-        }
-    }
-
-    /// The strided layout that numbers are drawn for.
-    fn strided(self) -> Option<Strided> {
-        match self {
-            Self::Dropout {
-                mask: MaskSource::Strided(strided),
-                ..
-            } if self.draws() => Some(strided),
-            Self::KeepMask(strided) => strided,
+            Self::Dropout { mask, value, .. } if value != ValueMap::Copy => Some(mask),
+            Self::KeepMask(mask) => Some(mask),
             _ => None,
         }
     }
 
-    /// How the buffers of a tensor are loaded and stored.
-    fn access(self) -> Option<(BufferLayout, Access)> {
+    /// Whether random numbers are drawn.
+    fn draws(self) -> bool {
         match self {
-            Self::Dropout {
-                buffers, access, ..
-            } => Some((buffers, access)),
-            Self::Gaussian { buffers } => Some((buffers, Access::Elements)),
-            Self::KeepMask(_) | Self::PhiloxBlocks { .. } => None,
+            Self::Dropout { .. } | Self::KeepMask(_) => {
+                !matches!(self.mask(), None | Some(MaskSource::Packed))
+            }
+            Self::Gaussian { .. } | Self::PhiloxBlocks { .. } => true,
         }
     }
 
@@ -177,19 +161,40 @@ impl Kernel {
         let mut prelude = format!(
             "const WORKGROUP_SIZE: u32 = {WORKGROUP_SIZE}u;\nconst PHILOX_ROUNDS: u32 = {rounds}u;\n"
         );
-        if let Some(Strided { dimensions, .. }) = self.strided() {
-            prelude += &format!("const DIMENSIONS: u32 = {dimensions}u;\n");
+        if let Some(MaskSource::Strided(Strided {
+            dimensions,
+            whole_words,
+            ..
+        })) = self.mask()
+        {
+            prelude += &format!(
+                "const DIMENSIONS: u32 = {dimensions}u;\nconst WHOLE_WORDS: bool = {whole_words};\n"
+            );
         }
-        let (word, float, keep) = match self.access() {
-            None => return prelude,
-            Some((_, Access::Elements)) => ("u32", "f32", "bool"),
-            Some((_, Access::Blocks)) => ("vec4<u32>", "vec4<f32>", "vec4<bool>"),
-            Some((_, Access::Runs { vectors })) => {
-                prelude += &format!("const RUN_VECTORS: u32 = {vectors}u;\n");
-                ("vec4<u32>", "vec4<f32>", "vec4<bool>")
+        let access = match self {
+            Self::Dropout { access, .. } => access,
+            Self::Gaussian { .. } => Access::Elements,
+            Self::KeepMask(_) | Self::PhiloxBlocks { .. } => return prelude,
+        };
+        prelude += match access {
+            Access::Blocks | Access::Vectors => {
+                "alias Word = vec4<u32>;\nalias Float = vec4<f32>;\nalias Keep = vec4<bool>;\n\
+                 const LANES: u32 = 4u;\nconst LANE_BITS = Word(1u, 2u, 4u, 8u);\n"
+            }
+            Access::Elements => {
+                "alias Word = u32;\nalias Float = f32;\nalias Keep = bool;\n\
+                 const LANES: u32 = 1u;\nconst LANE_BITS = 1u;\n"
             }
         };
-        prelude + &format!("alias Word = {word};\nalias Float = {float};\nalias Keep = {keep};\n")
+        // Runs are dropped as a whole, often a whole word and its neighbours.
+        let skip_dropped = matches!(
+            self.mask(),
+            Some(MaskSource::Strided(Strided {
+                family: Family::Runs,
+                ..
+            }))
+        );
+        prelude + &format!("const SKIP_DROPPED: bool = {skip_dropped};\n")
     }
 }
 
@@ -208,7 +213,7 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
             _ => shader!("params_mask"),
         },
     ];
-    if let Some((buffers, _)) = kernel.access() {
+    if let Kernel::Dropout { buffers, .. } | Kernel::Gaussian { buffers } = kernel {
         parts.push(match buffers {
             BufferLayout::Separate => shader!("io_separate"),
             BufferLayout::Pooled => shader!("io_pooled"),
@@ -222,36 +227,36 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
         });
         parts.push(shader!("philox"));
     }
-    if !matches!(kernel, Kernel::PhiloxBlocks { .. }) {
-        parts.push(shader!("work"));
-        if kernel.draws() {
-            parts.push(shader!("mask"));
-        }
+    if kernel.draws() && !matches!(kernel, Kernel::PhiloxBlocks { .. }) {
+        parts.push(shader!("mask"));
     }
-    if let Some(Strided { sample_ids, .. }) = kernel.strided() {
-        parts.push(shader!("strided"));
-        parts.push(if sample_ids {
-            shader!("sample_ids")
-        } else {
-            shader!("sample_position")
-        });
-    }
-    if let Kernel::Dropout { mask, value, .. } = kernel {
-        parts.push(match (value, mask) {
-            (ValueMap::Copy, _) => shader!("map_all"),
-            (_, MaskSource::Linear) => shader!("map_linear"),
-            (_, MaskSource::Packed) => shader!("map_packed"),
-            (_, MaskSource::Strided(strided)) => match strided.family {
+    match kernel.mask() {
+        None => {}
+        Some(MaskSource::Linear) => parts.push(shader!("map_linear")),
+        Some(MaskSource::Packed) => parts.push(shader!("map_packed")),
+        Some(MaskSource::Strided(strided)) => parts.extend([
+            shader!("strided"),
+            if strided.sample_ids {
+                shader!("sample_ids")
+            } else {
+                shader!("sample_position")
+            },
+            match strided.family {
                 Family::Rows => shader!("map_rows"),
                 Family::Runs => shader!("map_runs"),
                 Family::Scattered => shader!("map_scattered"),
             },
-        });
+        ]),
+    }
+    if let Kernel::Dropout { value, .. } = kernel {
         parts.push(match value {
             ValueMap::Scale => shader!("value_scale"),
             ValueMap::Keep | ValueMap::Copy => shader!("value_keep"),
             ValueMap::Affine => shader!("value_affine"),
         });
+        if value == ValueMap::Copy {
+            parts.push(shader!("map_all"));
+        }
     }
     parts.push(kernel.entry().1);
     parts.join("\n")
@@ -263,60 +268,55 @@ mod tests {
 
     use super::*;
 
+    /// Every kind of kernel; of the numbers of dimensions the least and the most.
     fn kernels() -> Vec<Kernel> {
-        let mut kernels = vec![
-            Kernel::KeepMask(None),
-            Kernel::PhiloxBlocks { rounds: 7 },
-            Kernel::PhiloxBlocks { rounds: 10 },
-        ];
-        let mut masks = vec![MaskSource::Linear, MaskSource::Packed];
+        let mut drawn = vec![MaskSource::Linear];
         for family in [Family::Rows, Family::Runs, Family::Scattered] {
             for sample_ids in [false, true] {
-                for dimensions in [1, 8] {
-                    let strided = Strided {
+                for (dimensions, whole_words) in [(1, false), (8, true)] {
+                    drawn.push(MaskSource::Strided(Strided {
                         family,
+                        whole_words,
                         dimensions,
                         sample_ids,
-                    };
-                    masks.push(MaskSource::Strided(strided));
-                    kernels.push(Kernel::KeepMask(Some(strided)));
+                    }));
                 }
             }
         }
+        let mut kernels = vec![
+            Kernel::PhiloxBlocks { rounds: 7 },
+            Kernel::PhiloxBlocks { rounds: 10 },
+        ];
+        kernels.extend(drawn.iter().copied().map(Kernel::KeepMask));
         for buffers in [
             BufferLayout::Separate,
             BufferLayout::Pooled,
             BufferLayout::InPlace,
         ] {
             kernels.push(Kernel::Gaussian { buffers });
-            for mask in &masks {
-                let mut accesses = vec![Access::Blocks, Access::Elements];
-                if let MaskSource::Strided(Strided {
-                    family: Family::Runs,
-                    ..
-                }) = mask
-                {
-                    accesses.push(Access::Runs { vectors: 8 });
-                }
+            for mask in drawn.iter().copied().chain([MaskSource::Packed]) {
                 for value in [
                     ValueMap::Scale,
                     ValueMap::Keep,
                     ValueMap::Affine,
                     ValueMap::Copy,
                 ] {
-                    // A copy has no runs.
-                    let accesses = if value == ValueMap::Copy {
-                        &accesses[..2]
-                    } else {
-                        &accesses
-                    };
-                    for &access in accesses {
-                        kernels.push(Kernel::Dropout {
-                            buffers,
-                            mask: *mask,
-                            value,
-                            access,
-                        });
+                    for access in [Access::Blocks, Access::Vectors, Access::Elements] {
+                        // Only these have blocks.
+                        let blocks = value != ValueMap::Copy
+                            && match mask {
+                                MaskSource::Linear => true,
+                                MaskSource::Strided(strided) => strided.family == Family::Rows,
+                                MaskSource::Packed => false,
+                            };
+                        if access != Access::Blocks || blocks {
+                            kernels.push(Kernel::Dropout {
+                                buffers,
+                                mask,
+                                value,
+                                access,
+                            });
+                        }
                     }
                 }
             }
@@ -359,14 +359,14 @@ mod tests {
     fn a_capability_that_is_missing_is_seen() {
         assert!(
             validate(
-                &assemble(Kernel::KeepMask(None), Multiply::U64, false),
+                &assemble(Kernel::KeepMask(MaskSource::Linear), Multiply::U64, false),
                 Capabilities::empty()
             )
             .is_err()
         );
         assert!(
             validate(
-                &assemble(Kernel::KeepMask(None), Multiply::Halves, true),
+                &assemble(Kernel::KeepMask(MaskSource::Linear), Multiply::Halves, true),
                 Capabilities::empty()
             )
             .is_err()

@@ -1,16 +1,13 @@
-//! A mask layout as its kernels see it: folded, with a family chosen, cut into dispatches.
+//! A mask layout as its kernels see it: folded, with a family chosen.
 
 use crate::error::BindError;
-use crate::geometry::{Segment, Unit};
 use crate::layout::{Dimension, MaskLayout};
-use crate::mask::{ELEMENTS_PER_BLOCK, split};
+use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, split};
 use crate::params::DimensionParams;
-use crate::source::{Access, Family, Strided};
+use crate::source::{Family, Strided};
 
 /// Coordinates and their carries are counted in 32 bits.
 const MAX_DIMENSION_SIZE: u64 = (1 << 31) - 1;
-
-const LANES: u64 = ELEMENTS_PER_BLOCK as u64;
 
 /// A layout that is not linear, folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,95 +37,43 @@ impl StridedLayout {
         }))
     }
 
-    /// What the kernels are chosen by.
-    pub fn strided(&self) -> Strided {
-        let inner = match self.dimensions[..] {
+    /// What the kernels are chosen by; `whole_blocks` says that one will take block by block.
+    pub fn strided(&self, whole_blocks: bool) -> Strided {
+        let (stride, size) = match self.dimensions[..] {
             // The ids' dimension has no neighbours.
-            [_] if self.sample_ids => None,
-            [.., inner] => Some(inner.stride),
-            [] => None,
+            [_] if self.sample_ids => (None, 0),
+            [.., inner] => (Some(inner.stride), inner.size),
+            [] => (None, 0),
         };
+        let word = u64::from(ELEMENTS_PER_MASK_WORD);
         Strided {
-            family: match inner {
-                Some(0) => Family::Runs,
-                Some(1) => Family::Rows,
+            family: match stride {
+                Some(1) if size >= word || whole_blocks => Family::Rows,
+                Some(0) if size >= word => Family::Runs,
                 _ => Family::Scattered,
             },
+            whole_words: size.is_multiple_of(word),
             // At most 8.
             dimensions: self.dimensions.len() as u32,
             sample_ids: self.sample_ids,
         }
     }
 
-    /// Elements of a row or run.
-    fn columns(&self) -> u64 {
-        self.dimensions.last().map_or(1, |inner| inner.size)
-    }
-
-    /// How a call whose first mask index is `base` loads and stores.
-    pub fn access(&self, base: u64) -> Access {
-        let columns = self.columns();
-        let aligned = |number: u64| number.is_multiple_of(LANES);
-        match self.strided().family {
-            Family::Runs if columns.is_multiple_of(4 * LANES) => Access::Runs { vectors: 8 },
-            Family::Runs if aligned(columns) => Access::Runs { vectors: 2 },
-            Family::Rows if aligned(base) && aligned(columns) && self.outer().all(aligned) => {
-                Access::Blocks
+    /// Whether each row of a call whose first mask index is `base` begins with a block and ends
+    /// with one.
+    pub fn whole_blocks(&self, base: u64) -> bool {
+        let aligned = |number: u64| number.is_multiple_of(ELEMENTS_PER_BLOCK.into());
+        match &self.dimensions[..] {
+            // The ids' dimension is no row.
+            [_] if self.sample_ids => false,
+            [outer @ .., row] => {
+                row.stride == 1
+                    && aligned(row.size)
+                    && aligned(base)
+                    && outer.iter().all(|outer| aligned(outer.stride))
             }
-            _ => Access::Elements,
+            [] => false,
         }
-    }
-
-    /// Strides of all but the innermost dimension.
-    fn outer(&self) -> impl Iterator<Item = u64> {
-        let outer = self.dimensions.len().saturating_sub(1);
-        self.dimensions[..outer]
-            .iter()
-            .map(|dimension| dimension.stride)
-    }
-
-    /// Invocations that one row or run takes, loaded element by element: as `work_at` counts them
-    /// in shaders/map_rows.wgsl and shaders/map_runs.wgsl.
-    fn invocations_per_row(&self) -> u64 {
-        match self.strided().family {
-            Family::Rows => (self.columns() + 14) / LANES,
-            Family::Runs => self.columns().div_ceil(LANES),
-            Family::Scattered => 1,
-        }
-    }
-
-    /// Elements by which dispatches are cut and counted.
-    pub fn unit(&self, bytes: u64) -> Unit {
-        let per_invocation = match (self.strided().family, self.access(0)) {
-            (Family::Scattered, _) => LANES,
-            (_, Access::Runs { vectors }) => 4 * u64::from(vectors),
-            _ => (self.columns() / self.invocations_per_row()).max(1),
-        };
-        Unit {
-            bytes,
-            per_invocation,
-        }
-    }
-
-    /// Invocations of a dispatch over `segment`.
-    pub fn invocations(&self, segment: Segment, access: Access) -> u32 {
-        let len = u64::from(segment.len);
-        let invocations = match (access, self.strided().family) {
-            (Access::Runs { vectors }, _) => len / (4 * u64::from(vectors)),
-            (Access::Blocks, _) => len / LANES,
-            (Access::Elements, Family::Scattered) => len.div_ceil(LANES),
-            (Access::Elements, family) => {
-                let columns = self.columns();
-                let start = segment.start % columns;
-                let last = start + len - 1;
-                // A row may begin with any lane of its first block.
-                let lanes = if family == Family::Rows { LANES - 1 } else { 0 };
-                let rows = last / columns * self.invocations_per_row();
-                rows + (last % columns + lanes) / LANES + 1 - start / LANES
-            }
-        };
-        // The geometry keeps it below a dispatch's invocations.
-        invocations as u32
     }
 
     /// What the shader is told of a dispatch that begins at element `start`.

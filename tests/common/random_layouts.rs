@@ -52,10 +52,10 @@ impl RandomLayout {
     }
 }
 
-/// Up to five dimensions; those of 8 and 32 make vectors.
+/// Up to five dimensions; those of 8 and 32 make whole blocks and words.
 pub fn random_layout() -> impl Strategy<Value = RandomLayout> {
     let size = prop_oneof![6 => 1_u64..5, 2 => Just(8_u64)];
-    let inner = prop_oneof![2 => 1_u64..20, 1 => Just(8_u64), 1 => Just(32_u64)];
+    let inner = prop_oneof![2 => 1_u64..20, 1 => 33_u64..80, 1 => Just(8_u64), 1 => Just(32_u64)];
     let axis = |size: BoxedStrategy<u64>| {
         let parts = size.prop_flat_map(|size| (Just(size), 0..=size, 0..=size));
         (parts, any::<bool>(), any::<bool>()).prop_map(|((size, a, b), cut, shared)| {

@@ -33,6 +33,9 @@ fn layouts() -> Result<Vec<MaskLayout>, LayoutError> {
         strided(&[6, 64], &[67, 1])?,
         strided(&[5, 3, 70], &[1000, 77, 1])?,
         strided(&[50, 3], &[10, 1])?,
+        // Words with parts of seven blocks.
+        strided(&[64, 34], &[41, 1])?,
+        strided(&[64, 42], &[45, 1])?,
         strided(&[3, 1000], &[1 << 40, 1])?,
         strided(&[2, 4, 1, 3, 2, 5, 2, 9], &[1, 2, 3, 1 << 33, 0, 50, 0, 1])?,
         MaskLayout::time_locked_batch_first(&[3, 9, 20])?,
@@ -45,6 +48,8 @@ fn layouts() -> Result<Vec<MaskLayout>, LayoutError> {
         MaskLayout::drop_path(&[16, 3, 11])?,
         MaskLayout::drop_path(&[5, 1024])?,
         MaskLayout::drop_path(&[5, 5000])?,
+        MaskLayout::drop_path(&[60, 33])?,
+        MaskLayout::drop_path(&[60, 31])?,
         MaskLayout::noise_shape(&[300], &[1])?,
         strided(&[40, 3], &[1 << 32, 0])?,
         // Scattered.

@@ -162,13 +162,13 @@ fn a_dispatch_too_small_cuts() {
         max_compute_workgroups_per_dimension: workgroups,
         ..Limits::downlevel_defaults()
     };
-    // 2048 elements a workgroup, less what ten invocations take, in whole windows of 64.
+    // 2048 elements a workgroup, less what one invocation takes, in whole windows of 64.
     for (workgroups, len, expected) in [
-        (1, 1920, 1),
-        (1, 1921, 2),
-        (2, 3968, 1),
-        (2, 3969, 2),
-        (2, 39_680, 10),
+        (1, 1984, 1),
+        (1, 1985, 2),
+        (2, 4032, 1),
+        (2, 4033, 2),
+        (2, 40_320, 10),
     ] {
         assert_eq!(
             dispatches(limits(workgroups), len),
