@@ -8,8 +8,8 @@ use crate::gaussian::GaussianDropout;
 use crate::job::{Content, run};
 use crate::keep_mask::KeepMask;
 use crate::layout::MaskLayout;
-use crate::mask::{ELEMENTS_PER_MASK_WORD, mask_words};
-use crate::philox_blocks::{PhiloxBlocks, advance_counter};
+use crate::mask::ELEMENTS_PER_MASK_WORD;
+use crate::philox_blocks::{BLOCK, PhiloxBlocks, advance_counter};
 
 /// Longer work is done in pieces, so that no buffer takes more than this.
 const PIECE_BYTES: u64 = 64 << 20;
@@ -164,18 +164,7 @@ impl GaussianDropout {
         let mut output = Vec::with_capacity(input.len());
         for piece in input.chunks(PIECE_ELEMENTS) {
             let call = call.with_origin(call.origin + output.len() as u64);
-            let content = [Content::Bytes(bytemuck::cast_slice(piece))];
-            pollster::block_on(run(
-                self.device(),
-                queue,
-                &content,
-                &mut output,
-                |pass, data| {
-                    let data = data[0].as_entire_buffer_binding();
-                    let binding = self.bind_in_place(data, piece.len() as u64)?;
-                    Ok(self.encode(pass, &binding, &call)?)
-                },
-            ))?;
+            pollster::block_on(self.apply(queue, piece, &call, &mut output))?;
         }
         Ok(output)
     }
@@ -199,7 +188,8 @@ impl KeepMask {
         for start in (0..len).step_by(piece_elements as usize) {
             let piece = (len - start).min(piece_elements);
             let call = call.with_origin(call.origin + start);
-            self.run(queue, &MaskLayout::linear(piece), &call, &mut mask)?;
+            let layout = MaskLayout::linear(piece);
+            pollster::block_on(self.generate(queue, &layout, None, &call, &mut mask))?;
         }
         Ok(mask)
     }
@@ -218,24 +208,9 @@ impl KeepMask {
     ) -> Result<Vec<u32>, RunError> {
         let mut mask = Vec::new();
         if !layout.is_empty() {
-            self.run(queue, layout, call, &mut mask)?;
+            pollster::block_on(self.generate(queue, layout, None, call, &mut mask))?;
         }
         Ok(mask)
-    }
-
-    fn run(
-        &self,
-        queue: &wgpu::Queue,
-        layout: &MaskLayout,
-        call: &DropoutCall,
-        mask: &mut Vec<u32>,
-    ) -> Result<(), RunError> {
-        let bytes = mask_words(layout.len()).saturating_mul(4);
-        let content = [Content::Zeros { bytes }];
-        pollster::block_on(run(self.device(), queue, &content, mask, |pass, words| {
-            let binding = self.bind_layout(words[0].as_entire_buffer_binding(), layout)?;
-            Ok(self.encode(pass, &binding, call)?)
-        }))
     }
 }
 
@@ -253,22 +228,12 @@ impl PhiloxBlocks {
         key: [u32; 2],
         len: u64,
     ) -> Result<Vec<[u32; 4]>, RunError> {
-        let piece_blocks = PIECE_BYTES / 16;
+        let piece_blocks = PIECE_BYTES / BLOCK.bytes;
         let mut blocks = Vec::new();
         for start in (0..len).step_by(piece_blocks as usize) {
             let piece = (len - start).min(piece_blocks);
-            let content = [Content::Zeros { bytes: 16 * piece }];
-            pollster::block_on(run(
-                self.device(),
-                queue,
-                &content,
-                &mut blocks,
-                |pass, data| {
-                    let binding = self.bind(data[0].as_entire_buffer_binding(), piece)?;
-                    self.encode(pass, &binding, advance_counter(counter, start), key);
-                    Ok(())
-                },
-            ))?;
+            let counter = advance_counter(counter, start);
+            pollster::block_on(self.generate(queue, counter, key, piece, &mut blocks))?;
         }
         Ok(blocks)
     }

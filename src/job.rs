@@ -3,20 +3,103 @@
 use bytemuck::Pod;
 use futures_channel::oneshot;
 
+use crate::call::DropoutCall;
 use crate::error::RunError;
+use crate::gaussian::GaussianDropout;
+use crate::keep_mask::KeepMask;
+use crate::layout::MaskLayout;
+use crate::mask::mask_words;
+use crate::philox_blocks::{BLOCK, PhiloxBlocks};
 
-/// What a buffer holds before the work: these bytes, or zeros.
+/// What a buffer holds before the work.
 pub(crate) enum Content<'a> {
     Bytes(&'a [u8]),
-    Zeros { bytes: u64 },
+    Zeros {
+        bytes: u64,
+    },
+    /// These bytes, which are only read and no part of the result.
+    Constant(&'a [u8]),
 }
 
 impl Content<'_> {
     fn bytes(&self) -> u64 {
         match *self {
-            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Bytes(bytes) | Self::Constant(bytes) => bytes.len() as u64,
             Self::Zeros { bytes } => bytes,
         }
+    }
+
+    fn result_bytes(&self) -> u64 {
+        match self {
+            Self::Constant(_) => 0,
+            _ => self.bytes(),
+        }
+    }
+}
+
+impl PhiloxBlocks {
+    /// Appends `len` blocks to `blocks`.
+    pub(crate) async fn generate(
+        &self,
+        queue: &wgpu::Queue,
+        counter: [u32; 4],
+        key: [u32; 2],
+        len: u64,
+        blocks: &mut Vec<[u32; 4]>,
+    ) -> Result<(), RunError> {
+        let bytes = len.saturating_mul(BLOCK.bytes);
+        let contents = [Content::Zeros { bytes }];
+        run(self.device(), queue, &contents, blocks, |pass, buffers| {
+            let binding = self.bind(buffers[0].as_entire_buffer_binding(), len)?;
+            self.encode(pass, &binding, counter, key);
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl KeepMask {
+    /// Appends the mask of a layout to `mask`, that of samples with `ids`, where there are some.
+    pub(crate) async fn generate(
+        &self,
+        queue: &wgpu::Queue,
+        layout: &MaskLayout,
+        ids: Option<&[u32]>,
+        call: &DropoutCall,
+        mask: &mut Vec<u32>,
+    ) -> Result<(), RunError> {
+        let bytes = mask_words(layout.len()).saturating_mul(4);
+        let mut contents = vec![Content::Zeros { bytes }];
+        contents.extend(ids.map(|ids| Content::Constant(bytemuck::cast_slice(ids))));
+        run(self.device(), queue, &contents, mask, |pass, buffers| {
+            let mut buffers = buffers.iter().map(wgpu::Buffer::as_entire_buffer_binding);
+            let binding = match (buffers.next(), buffers.next()) {
+                (Some(mask), Some(ids)) => self.bind_samples(mask, layout, ids)?,
+                (Some(mask), None) => self.bind_layout(mask, layout)?,
+                (None, _) => return Ok(()),
+            };
+            Ok(self.encode(pass, &binding, call)?)
+        })
+        .await
+    }
+}
+
+impl GaussianDropout {
+    /// Appends what becomes of `input` to `output`.
+    pub(crate) async fn apply(
+        &self,
+        queue: &wgpu::Queue,
+        input: &[f32],
+        call: &DropoutCall,
+        output: &mut Vec<f32>,
+    ) -> Result<(), RunError> {
+        let contents = [Content::Bytes(bytemuck::cast_slice(input))];
+        run(self.device(), queue, &contents, output, |pass, buffers| {
+            let data = buffers[0].as_entire_buffer_binding();
+            let binding = self.bind_in_place(data, input.len() as u64)?;
+            Ok(self.encode(pass, &binding, call)?)
+        })
+        .await
     }
 }
 
@@ -40,7 +123,8 @@ pub(crate) async fn run<T: Pod>(
     let out_of_memory = out_of_memory.pop();
     // A failed allocation makes the buffer's uses invalid too: the first cause counts.
     if let Some(error) = out_of_memory.await {
-        let bytes = 2 * contents.iter().map(Content::bytes).sum::<u64>();
+        let bytes = |content: &Content<'_>| content.bytes() + content.result_bytes();
+        let bytes = contents.iter().map(bytes).sum();
         return Err(RunError::OutOfMemory {
             bytes,
             message: error.to_string(),
@@ -99,13 +183,13 @@ fn submit(
         .map(|content| {
             let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
             let data = buffer(content.bytes(), usage);
-            if let Content::Bytes(bytes) = content {
+            if let Content::Bytes(bytes) | Content::Constant(bytes) = content {
                 queue.write_buffer(&data, 0, bytes);
             }
             data
         })
         .collect();
-    let bytes = contents.iter().map(Content::bytes).sum();
+    let bytes = contents.iter().map(Content::result_bytes).sum();
     let staging = buffer(bytes, Usage::MAP_READ | Usage::COPY_DST);
 
     let mut encoder = device.create_command_encoder(&Default::default());
@@ -114,9 +198,10 @@ fn submit(
         &buffers,
     )?;
     let mut offset = 0;
-    for data in &buffers {
-        encoder.copy_buffer_to_buffer(data, 0, &staging, offset, data.size());
-        offset += data.size();
+    for (data, content) in buffers.iter().zip(contents) {
+        let bytes = content.result_bytes();
+        encoder.copy_buffer_to_buffer(data, 0, &staging, offset, bytes);
+        offset += bytes;
     }
     queue.submit([encoder.finish()]);
     Ok(staging)

@@ -1,8 +1,11 @@
 //! Checks with one right answer.
 
-use super::subject::{Direction, Layout, Run, Subject, SubjectError};
+use super::subject::{Direction, Layout, Run, Source, Subject, SubjectError};
 use super::{Failure, Outcome, vectors};
-use crate::{DropoutCall, DropoutRate, LayoutError, MaskKey, MaskLayout, cpu, mask::mask_words};
+use crate::{
+    CpuError, DropoutCall, DropoutKind, DropoutRate, LayoutError, MaskKey, MaskLayout, cpu,
+    gaussian, mask::mask_words,
+};
 
 type Checked = Result<Outcome, Failure>;
 
@@ -56,7 +59,7 @@ fn run(layout: Layout, direction: Direction, call: DropoutCall, input: &[u32]) -
         layout,
         direction,
         len: input.len(),
-        mask: MaskLayout::linear(input.len() as u64),
+        source: Source::Layout(MaskLayout::linear(input.len() as u64)),
         image,
         call,
     };
@@ -72,11 +75,23 @@ async fn output(subject: &impl Subject, run: &Run) -> Result<Vec<u32>, SubjectEr
     Ok(image[start..start + run.len].to_vec())
 }
 
+fn floats(bits: &[u32]) -> Vec<f32> {
+    bits.iter().map(|&bits| f32::from_bits(bits)).collect()
+}
+
+/// The bits of the output that `work` makes of `input`.
+fn cpu_bits(
+    input: &[u32],
+    work: impl FnOnce(&[f32], &mut [f32]) -> Result<(), CpuError>,
+) -> Result<Vec<u32>, Failure> {
+    let mut output = vec![0.0; input.len()];
+    work(&floats(input), &mut output)?;
+    Ok(output.into_iter().map(f32::to_bits).collect())
+}
+
 /// The output's bits on the CPU.
 fn cpu_output(call: &DropoutCall, input: &[u32]) -> Result<Vec<u32>, Failure> {
-    let mut output: Vec<f32> = input.iter().map(|&bits| f32::from_bits(bits)).collect();
-    cpu::forward_in_place(&mut output, call)?;
-    Ok(output.into_iter().map(f32::to_bits).collect())
+    cpu_bits(input, |input, output| cpu::forward(input, output, call))
 }
 
 fn cpu_mask(call: &DropoutCall, len: u64) -> Result<Vec<u32>, Failure> {
@@ -111,6 +126,24 @@ fn same(what: &str, call: &DropoutCall, expected: &[u32], got: &[u32]) -> Result
             format!("{got:#010x}"),
         )),
     }
+}
+
+/// The first value that is further from what is expected than its bound is the failure.
+fn within(
+    call: &DropoutCall,
+    expected: impl Iterator<Item = (f64, f64)>,
+    got: impl Iterator<Item = f32>,
+) -> Result<(), Failure> {
+    for (i, ((expected, bound), got)) in expected.zip(got).enumerate() {
+        let error = (f64::from(got) - expected).abs();
+        if error > bound || error.is_nan() {
+            return Err(Failure::new(
+                format!("{expected:e} within {bound:e} in element {i} ({call})"),
+                format!("{got:e}"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn passed(figure: String) -> Checked {
@@ -164,7 +197,7 @@ pub(super) async fn contract_vectors(subject: &impl Subject) -> Checked {
             "mask word",
             call,
             mask,
-            &subject.mask(NONE, layout, call).await?,
+            &subject.mask(NONE, layout, None, call).await?,
         )?;
     }
     passed(format!("{} masks", vectors.len()))
@@ -194,7 +227,9 @@ pub(super) async fn counter_carry(subject: &impl Subject) -> Checked {
             "mask word",
             &call,
             &expected,
-            &subject.mask(NONE, &MaskLayout::linear(len), &call).await?,
+            &subject
+                .mask(NONE, &MaskLayout::linear(len), None, &call)
+                .await?,
         )?;
         masks += 1;
     }
@@ -222,7 +257,7 @@ pub(super) async fn one_mask(subject: &impl Subject) -> Checked {
         let ones = vec![1.0f32.to_bits(); len];
         for call in calls(len) {
             let export = subject
-                .mask(NONE, &MaskLayout::linear(len as u64), &call)
+                .mask(NONE, &MaskLayout::linear(len as u64), None, &call)
                 .await?;
             for direction in [Direction::Forward, Direction::Backward] {
                 let run = run(Layout::Separate, direction, call, &ones);
@@ -334,23 +369,170 @@ fn sample_layouts() -> Result<[MaskLayout; 8], LayoutError> {
 
 pub(super) async fn layouts(subject: &impl Subject) -> Checked {
     let layouts = sample_layouts()?;
-    for (mask, step) in layouts.iter().zip(0..) {
-        let len = mask.len() as usize;
-        let input: Vec<f32> = values(len).into_iter().map(f32::from_bits).collect();
+    for (layout, step) in layouts.iter().zip(0..) {
+        let input = values(layout.len() as usize);
         let key = MaskKey::layer_step(42, 1000, step);
-        for origin in [0, (1 << 35) - 5] {
+        for (origin, direction) in [
+            (0, Direction::Forward),
+            ((1 << 35) - 5, Direction::Backward),
+        ] {
             let call = DropoutCall::new(DropoutRate::new(0.3)?, key).with_origin(origin);
-            let mut expected = vec![0.0; len];
-            cpu::forward_layout(&input, &mut expected, mask, &call)?;
-            let expected: Vec<u32> = expected.into_iter().map(f32::to_bits).collect();
+            let expected = cpu_bits(&input, |input, output| match direction {
+                Direction::Forward => cpu::forward_layout(input, output, layout, &call),
+                Direction::Backward => cpu::backward_layout(input, output, layout, &call),
+            })?;
             let run = Run {
-                mask: mask.clone(),
-                ..run(Layout::Separate, Direction::Forward, call, &values(len))
+                source: Source::Layout(layout.clone()),
+                ..run(Layout::Separate, direction, call, &input)
             };
             same("element", &call, &expected, &output(subject, &run).await?)?;
+            let mut expected = vec![0; mask_words(layout.len()) as usize];
+            cpu::keep_mask_layout(&mut expected, layout, &call)?;
+            let mask = subject.mask(NONE, layout, None, &call).await?;
+            same("mask word", &call, &expected, &mask)?;
         }
     }
     passed(format!("{} layouts", layouts.len()))
+}
+
+pub(super) async fn kinds(subject: &impl Subject) -> Checked {
+    let mut runs = 0;
+    let ends = [DropoutRate::ZERO, DropoutRate::new(1.0)?];
+    let ends = ends.map(|rate| DropoutCall::new(rate, MaskKey::new(42, 7)));
+    for len in [33, 4099] {
+        let input = values(len);
+        for call in calls(len).step_by(2).chain(ends) {
+            for kind in [DropoutKind::Classic, DropoutKind::Alpha] {
+                let rate = call.rate.with_kind(kind);
+                let call = DropoutCall { rate, ..call };
+                let forward = run(Layout::Separate, Direction::Forward, call, &input);
+                let got = output(subject, &forward).await?;
+                if kind == DropoutKind::Alpha && !rate.drops_nothing() && !rate.drops_all() {
+                    let mask = cpu_mask(&call, len as u64)?;
+                    let expected = alpha(rate, &input, &mask);
+                    within(&call, expected, floats(&got).into_iter())?;
+                } else {
+                    same("element", &call, &cpu_output(&call, &input)?, &got)?;
+                }
+                let backward = run(Layout::InPlace, Direction::Backward, call, &input);
+                let expected =
+                    cpu_bits(&input, |input, output| cpu::backward(input, output, &call))?;
+                let got = output(subject, &backward).await?;
+                same("gradient", &call, &expected, &got)?;
+                runs += 2;
+            }
+        }
+    }
+    passed(format!("{runs} runs"))
+}
+
+/// Exact values of alpha dropout, and how far two rounded f32 steps may be from them \[M17\].
+fn alpha(rate: DropoutRate, input: &[u32], mask: &[u32]) -> impl Iterator<Item = (f64, f64)> {
+    // Half a unit in the last place, and a little for products of roundings.
+    const ROUNDING: f64 = 1.001 / (1 << 24) as f64;
+    let [scale, shift, dropped] =
+        [rate.keep_scale(), rate.keep_shift(), rate.dropped_value()].map(f64::from);
+    floats(input).into_iter().enumerate().map(move |(i, x)| {
+        if mask[i / 32] >> (i % 32) & 1 == 0 {
+            return (dropped, 0.0);
+        }
+        let product = f64::from(x) * scale;
+        let exact = product + shift;
+        (exact, ROUNDING * (product.abs() + exact.abs()))
+    })
+}
+
+pub(super) async fn gaussian_noise(subject: &impl Subject) -> Checked {
+    let (mut runs, mut elements) = (0, 0);
+    for len in [1, 33, 4099] {
+        let input = values(len);
+        let last = (1 << 63) - len as u64;
+        for (origin, step) in [0, 3, (1 << 34) - 5, last].into_iter().zip(0..) {
+            for p in [0.1, 0.5, 0.9] {
+                let key = MaskKey::layer_step(42, 2000 + len as u32, step);
+                let call = DropoutCall::new(DropoutRate::new(p)?, key).with_origin(origin);
+                let sigma = f64::from(gaussian::check(&call, len as u64)?);
+                let input = floats(&input);
+                let got = subject.gaussian(&input, &call).await?;
+                if got.len() != len {
+                    let elements = |len| format!("{len} elements ({call})");
+                    return Err(Failure::new(elements(len), elements(got.len())));
+                }
+                let expected = (origin..).zip(&input).zip(&got).map(|((index, &x), &y)| {
+                    let position = gaussian::position(index);
+                    let z = cpu::normals(key, position.block)[position.lane as usize];
+                    let x = f64::from(x);
+                    let bound = x.abs() * sigma / 256.0 + f64::from(y).abs() / 8_388_608.0;
+                    (x * (1.0 + sigma * z), bound)
+                });
+                within(&call, expected, got.iter().copied())?;
+                runs += 1;
+                elements += len;
+            }
+        }
+    }
+    passed(format!("{elements} elements in {runs} runs"))
+}
+
+pub(super) async fn sample_ids(subject: &impl Subject) -> Checked {
+    const IDS: [u32; 5] = [0, 3, u32::MAX, 1 << 20, 3];
+    let layouts = [
+        MaskLayout::elementwise(&[5, 24])?,
+        MaskLayout::elementwise(&[5, 11])?,
+        MaskLayout::elementwise(&[5])?,
+        MaskLayout::drop_path(&[5, 33])?,
+        MaskLayout::drop_path(&[5, 64])?,
+        MaskLayout::time_locked_batch_first(&[5, 4, 6])?,
+    ];
+    for (layout, step) in layouts.iter().zip(0..) {
+        let input = values(layout.len() as usize);
+        let key = MaskKey::layer_step(42, 3000, step);
+        for origin in [0, 3] {
+            let call = DropoutCall::new(DropoutRate::new(0.3)?, key).with_origin(origin);
+            let expected = cpu_bits(&input, |input, output| {
+                cpu::forward_samples(input, output, layout, &IDS, &call)
+            })?;
+            let run = Run {
+                source: Source::Samples(layout.clone(), IDS.into()),
+                ..run(Layout::Separate, Direction::Forward, call, &input)
+            };
+            same("element", &call, &expected, &output(subject, &run).await?)?;
+            let mut expected = vec![0; mask_words(layout.len()) as usize];
+            cpu::keep_mask_samples(&mut expected, layout, &IDS, &call)?;
+            let mask = subject.mask(NONE, layout, Some(&IDS), &call).await?;
+            same("mask word", &call, &expected, &mask)?;
+        }
+    }
+    passed(format!("{} layouts of {} ids", layouts.len(), IDS.len()))
+}
+
+pub(super) async fn packed_masks(subject: &impl Subject) -> Checked {
+    let mut runs = 0;
+    for len in LENGTHS {
+        let input = values(len);
+        // Any bits, those behind the last element too.
+        let mut blocks = vec![[0; 4]; len.div_ceil(128)];
+        cpu::philox_blocks(&mut blocks, [len as u32, 0, 0, 0], [4, 2], 10)?;
+        let mask = &blocks.as_flattened()[..mask_words(len as u64) as usize];
+        for p in [0.0, 0.1, 0.5] {
+            let call = DropoutCall::new(DropoutRate::new(p)?, MaskKey::new(42, 7));
+            let expected = cpu_bits(&input, |input, output| {
+                cpu::forward_packed(input, output, mask, &call)
+            })?;
+            for (layout, direction) in [
+                (Layout::Separate, Direction::Forward),
+                (Layout::InPlace, Direction::Backward),
+            ] {
+                let run = Run {
+                    source: Source::Packed(mask.into()),
+                    ..run(layout, direction, call, &input)
+                };
+                same("element", &call, &expected, &output(subject, &run).await?)?;
+                runs += 1;
+            }
+        }
+    }
+    passed(format!("{runs} runs"))
 }
 
 /// With and without `feature`, the results are the same.
@@ -377,14 +559,14 @@ pub(super) async fn variants(subject: &impl Subject, feature: wgpu::Features) ->
                 &output(subject, &without).await?,
             )?;
             let expected = subject
-                .mask(NONE, &MaskLayout::linear(len as u64), &call)
+                .mask(NONE, &MaskLayout::linear(len as u64), None, &call)
                 .await?;
             same(
                 "mask word",
                 &call,
                 &expected,
                 &subject
-                    .mask(feature, &MaskLayout::linear(len as u64), &call)
+                    .mask(feature, &MaskLayout::linear(len as u64), None, &call)
                     .await?,
             )?;
             runs += 1;
@@ -399,7 +581,7 @@ pub(super) async fn mask_hash(subject: &impl Subject) -> Result<u64, SubjectErro
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for call in calls(len) {
         for byte in subject
-            .mask(NONE, &MaskLayout::linear(len as u64), &call)
+            .mask(NONE, &MaskLayout::linear(len as u64), None, &call)
             .await?
             .iter()
             .flat_map(|word| word.to_le_bytes())

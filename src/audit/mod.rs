@@ -25,7 +25,7 @@ use core::fmt;
 use subject::{Gpu, Subject};
 
 /// The checks in the order in which [`audit`] runs them: a name and what it proves.
-pub const CHECKS: [(&str, &str); 13] = [
+pub const CHECKS: [(&str, &str); 17] = [
     (
         "known answers",
         "raw Philox blocks of 7 and 10 rounds are Random123's",
@@ -52,6 +52,19 @@ pub const CHECKS: [(&str, &str); 13] = [
     (
         "layouts",
         "feature, time-locked, drop path, views and shards equal the CPU path",
+    ),
+    (
+        "kinds",
+        "classic and alpha dropout equal the CPU path, alpha's sums within their roundings",
+    ),
+    ("gaussian", "noise is within its bound of the exact one"),
+    (
+        "sample ids",
+        "samples have the masks of their ids, as on the CPU path",
+    ),
+    (
+        "packed masks",
+        "masks from outside decide alone, as on the CPU path",
     ),
     ("multiply", "u64 and 16-bit products give the same bits"),
     ("parameters", "immediates and uniforms give the same bits"),
@@ -162,6 +175,10 @@ async fn run(subject: &impl Subject, mut progress: impl FnMut(&Check)) -> AuditR
             "special values" => exact::special_values(subject).await,
             "in place" => exact::in_place(subject).await,
             "layouts" => exact::layouts(subject).await,
+            "kinds" => exact::kinds(subject).await,
+            "gaussian" => exact::gaussian_noise(subject).await,
+            "sample ids" => exact::sample_ids(subject).await,
+            "packed masks" => exact::packed_masks(subject).await,
             "multiply" => exact::variants(subject, wgpu::Features::SHADER_INT64).await,
             "parameters" => exact::variants(subject, wgpu::Features::IMMEDIATES).await,
             "keep rate" => statistics::keep_rate(subject).await,

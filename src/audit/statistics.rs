@@ -20,6 +20,7 @@ async fn mask(
         .mask(
             wgpu::Features::empty(),
             &MaskLayout::linear(LEN),
+            None,
             &DropoutCall::new(rate, key),
         )
         .await

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use crate::job::{self, Content};
 use crate::{
-    CreateError, Dropout, DropoutCall, KeepMask, KernelDescriptor, MaskLayout, PhiloxBlocks,
-    RunError, mask::mask_words,
+    CreateError, Dropout, DropoutCall, Elements, GaussianDropout, KeepMask, KernelDescriptor,
+    MaskLayout, PhiloxBlocks, RunError,
 };
 
 /// Why a run gave no result.
@@ -35,6 +35,26 @@ pub(super) enum Direction {
     Backward,
 }
 
+/// Where decisions come from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Layout(MaskLayout),
+    /// A layout and the ids of its samples.
+    Samples(MaskLayout, Vec<u32>),
+    /// A packed mask from outside.
+    Packed(Vec<u32>),
+}
+
+impl Source {
+    /// Words in a buffer of their own.
+    fn words(&self) -> Option<&[u32]> {
+        match self {
+            Self::Layout(_) => None,
+            Self::Samples(_, words) | Self::Packed(words) => Some(words),
+        }
+    }
+}
+
 /// One application of dropout in the middle of larger buffers.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
@@ -44,8 +64,8 @@ pub(super) struct Run {
     pub direction: Direction,
     /// Elements.
     pub len: usize,
-    /// Their mask indices; as long as they are.
-    pub mask: MaskLayout,
+    /// As long as they are.
+    pub source: Source,
     /// What all buffers hold before, words of 32 bits.
     pub image: Vec<u32>,
     pub call: DropoutCall,
@@ -87,11 +107,15 @@ pub(super) trait Subject {
         &self,
         avoid: wgpu::Features,
         layout: &MaskLayout,
+        ids: Option<&[u32]>,
         call: &DropoutCall,
     ) -> Result<Vec<u32>, SubjectError>;
 
     /// The image after the run.
     async fn dropout(&self, run: &Run) -> Result<Vec<u32>, SubjectError>;
+
+    /// Gaussian dropout of `input`.
+    async fn gaussian(&self, input: &[f32], call: &DropoutCall) -> Result<Vec<f32>, SubjectError>;
 }
 
 /// A device.
@@ -101,6 +125,7 @@ pub(super) struct Gpu<'a> {
     /// By the features avoided: none, one, the other, both.
     dropouts: [OnceLock<Result<Dropout, CreateError>>; 4],
     masks: [OnceLock<Result<KeepMask, CreateError>>; 4],
+    gaussian: OnceLock<Result<GaussianDropout, CreateError>>,
 }
 
 impl<'a> Gpu<'a> {
@@ -110,6 +135,7 @@ impl<'a> Gpu<'a> {
             queue,
             dropouts: Default::default(),
             masks: Default::default(),
+            gaussian: OnceLock::new(),
         }
     }
 }
@@ -140,19 +166,9 @@ impl Subject for Gpu<'_> {
     ) -> Result<Vec<[u32; 4]>, SubjectError> {
         let kernel = PhiloxBlocks::new(self.device, &descriptor(wgpu::Features::empty()), rounds)?;
         let mut blocks = Vec::new();
-        let content = [Content::Zeros { bytes: 16 * len }];
-        job::run(
-            self.device,
-            self.queue,
-            &content,
-            &mut blocks,
-            |pass, buffers| {
-                let binding = kernel.bind(buffers[0].as_entire_buffer_binding(), len)?;
-                kernel.encode(pass, &binding, counter, key);
-                Ok(())
-            },
-        )
-        .await?;
+        kernel
+            .generate(self.queue, counter, key, len, &mut blocks)
+            .await?;
         Ok(blocks)
     }
 
@@ -160,6 +176,7 @@ impl Subject for Gpu<'_> {
         &self,
         avoid: wgpu::Features,
         layout: &MaskLayout,
+        ids: Option<&[u32]>,
         call: &DropoutCall,
     ) -> Result<Vec<u32>, SubjectError> {
         let kernel = self.masks[slot(avoid)]
@@ -167,20 +184,9 @@ impl Subject for Gpu<'_> {
             .as_ref()
             .map_err(Clone::clone)?;
         let mut mask = Vec::new();
-        let content = [Content::Zeros {
-            bytes: 4 * mask_words(layout.len()),
-        }];
-        job::run(
-            self.device,
-            self.queue,
-            &content,
-            &mut mask,
-            |pass, buffers| {
-                let binding = kernel.bind_layout(buffers[0].as_entire_buffer_binding(), layout)?;
-                Ok(kernel.encode(pass, &binding, call)?)
-            },
-        )
-        .await?;
+        kernel
+            .generate(self.queue, layout, ids, call, &mut mask)
+            .await?;
         Ok(mask)
     }
 
@@ -189,46 +195,44 @@ impl Subject for Gpu<'_> {
             .get_or_init(|| Dropout::new(self.device, &descriptor(run.avoid)))
             .as_ref()
             .map_err(Clone::clone)?;
-        let content: Vec<_> = match run.layout {
-            Layout::Separate => {
-                let (input, output) = run.image.split_at(Run::stride(run.len));
-                [input, output]
-                    .map(|half| Content::Bytes(bytemuck::cast_slice(half)))
-                    .into()
-            }
-            Layout::Pooled | Layout::InPlace => {
-                vec![Content::Bytes(bytemuck::cast_slice(&run.image))]
-            }
+        let (first, second) = match run.layout {
+            Layout::Separate => run.image.split_at(Run::stride(run.len)),
+            Layout::Pooled | Layout::InPlace => (&run.image[..], &[][..]),
         };
+        let contents = [
+            Content::Bytes(bytemuck::cast_slice(first)),
+            Content::Bytes(bytemuck::cast_slice(second)),
+            // Unused by a layout, and never empty.
+            Content::Constant(bytemuck::cast_slice(run.source.words().unwrap_or(&[0]))),
+        ];
         let (input_start, output_start) = run.starts();
         let len = run.len as u64;
         let mut image = Vec::with_capacity(run.image.len());
         job::run(
             self.device,
             self.queue,
-            &content,
+            &contents,
             &mut image,
             |pass, buffers| {
+                let [first, second, side] = [0, 1, 2].map(|i| &buffers[i]);
                 let binding = |buffer, start| wgpu::BufferBinding {
                     buffer,
                     offset: 4 * start as u64,
                     size: wgpu::BufferSize::new(4 * len),
                 };
-                let bound = match (run.layout, buffers) {
-                    (Layout::Separate, [input, output]) => kernel.bind(
-                        binding(input, Run::MARGIN),
-                        binding(output, Run::MARGIN),
-                        &run.mask,
-                    )?,
-                    (Layout::InPlace, [data, ..]) => {
-                        kernel.bind_in_place(binding(data, input_start), &run.mask)?
+                let side = side.as_entire_buffer_binding();
+                let elements = match &run.source {
+                    Source::Layout(layout) => Elements::Layout(layout),
+                    Source::Samples(layout, _) => Elements::Samples { layout, ids: side },
+                    Source::Packed(_) => Elements::Packed { mask: side, len },
+                };
+                let input = binding(first, input_start);
+                let bound = match run.layout {
+                    Layout::Separate => {
+                        kernel.bind(input, binding(second, Run::MARGIN), elements)?
                     }
-                    (_, [pool, ..]) => kernel.bind(
-                        binding(pool, input_start),
-                        binding(pool, output_start),
-                        &run.mask,
-                    )?,
-                    (_, []) => return Ok(()),
+                    Layout::Pooled => kernel.bind(input, binding(first, output_start), elements)?,
+                    Layout::InPlace => kernel.bind_in_place(input, elements)?,
                 };
                 match run.direction {
                     Direction::Forward => kernel.encode_forward(pass, &bound, &run.call)?,
@@ -239,5 +243,15 @@ impl Subject for Gpu<'_> {
         )
         .await?;
         Ok(image)
+    }
+
+    async fn gaussian(&self, input: &[f32], call: &DropoutCall) -> Result<Vec<f32>, SubjectError> {
+        let kernel = self.gaussian.get_or_init(|| {
+            GaussianDropout::new(self.device, &descriptor(wgpu::Features::empty()))
+        });
+        let kernel = kernel.as_ref().map_err(Clone::clone)?;
+        let mut output = Vec::with_capacity(input.len());
+        kernel.apply(self.queue, input, call, &mut output).await?;
+        Ok(output)
     }
 }

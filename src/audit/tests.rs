@@ -1,8 +1,8 @@
 //! The auditor is right about a right subject and names what is wrong with a wrong one.
 
-use super::subject::{Layout, Run, Subject, SubjectError};
+use super::subject::{Direction, Layout, Run, Source, Subject, SubjectError};
 use super::*;
-use crate::{DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu, mask::mask_words};
+use crate::{DropoutCall, DropoutKind, DropoutRate, MaskKey, MaskLayout, cpu, mask::mask_words};
 
 /// One thing that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,22 @@ enum Fault {
     InPlace,
     /// Strides other than 1 are taken for 1.
     Strides,
+    /// Kept elements of classic dropout are scaled.
+    ClassicScale,
+    /// Dropped elements of alpha dropout become 0.
+    AlphaDropped,
+    /// Kept elements of alpha dropout are not shifted.
+    AlphaShift,
+    /// The noise is another stream's.
+    Noise,
+    /// The noise is spread a hundredth too wide.
+    NoiseSpread,
+    /// Samples have the masks of their places.
+    SamplePlaces,
+    /// Masks of samples have those of their places.
+    SampleMask,
+    /// A packed mask's words begin with their last bit.
+    PackedOrder,
     /// Without u64, the first element is dropped.
     Halves,
     /// Without immediates, the mask is empty.
@@ -50,6 +66,9 @@ impl Faulty {
                 call.rate = DropoutRate::new(next).unwrap();
             }
             Fault::Seed => call.key.seed &= !1,
+            Fault::ClassicScale if call.rate.kind() == DropoutKind::Classic => {
+                call.rate = call.rate.with_kind(DropoutKind::Inverted);
+            }
             _ => {}
         }
         call
@@ -88,16 +107,20 @@ impl Subject for Faulty {
         &self,
         avoid: wgpu::Features,
         layout: &MaskLayout,
+        ids: Option<&[u32]>,
         call: &DropoutCall,
     ) -> Result<Vec<u32>, SubjectError> {
         let len = layout.len();
         let mut mask = vec![0; mask_words(len) as usize];
         let call = self.call(call);
-        if layout.strides() == [1] {
-            cpu::keep_mask(&mut mask, len, &call).unwrap();
-        } else {
-            cpu::keep_mask_layout(&mut mask, layout, &call).unwrap();
+        match ids {
+            Some(ids) if self.0 != Fault::SampleMask => {
+                cpu::keep_mask_samples(&mut mask, layout, ids, &call)
+            }
+            _ if layout.strides() == [1] => cpu::keep_mask(&mut mask, len, &call),
+            _ => cpu::keep_mask_layout(&mut mask, layout, &call),
         }
+        .unwrap();
         match self.0 {
             Fault::MaskBit => mask[0] ^= 1,
             Fault::Uniform if avoid.contains(wgpu::Features::IMMEDIATES) => mask.fill(0),
@@ -113,7 +136,7 @@ impl Subject for Faulty {
 
     async fn dropout(&self, run: &Run) -> Result<Vec<u32>, SubjectError> {
         let mut call = self.call(&run.call);
-        if self.0 == Fault::BackwardMask && run.direction == subject::Direction::Backward {
+        if self.0 == Fault::BackwardMask && run.direction == Direction::Backward {
             call.key = MaskKey::new(call.key.seed, !call.key.stream);
         }
         let mut image = run.image.clone();
@@ -123,10 +146,35 @@ impl Subject for Faulty {
             .map(|&x| f32::from_bits(x))
             .collect();
         let mut y = vec![0.0; run.len];
-        if run.mask.strides() == [1] || self.0 == Fault::Strides {
-            cpu::forward(&x, &mut y, &call).unwrap();
-        } else {
-            cpu::forward_layout(&x, &mut y, &run.mask, &call).unwrap();
+        let backward = run.direction == Direction::Backward;
+        match &run.source {
+            Source::Layout(layout) if layout.strides() == [1] || self.0 == Fault::Strides => {
+                if backward {
+                    cpu::backward(&x, &mut y, &call)
+                } else {
+                    cpu::forward(&x, &mut y, &call)
+                }
+            }
+            Source::Layout(layout) => cpu::forward_layout(&x, &mut y, layout, &call),
+            Source::Samples(layout, _) if self.0 == Fault::SamplePlaces => {
+                cpu::forward_layout(&x, &mut y, layout, &call)
+            }
+            Source::Samples(layout, ids) => cpu::forward_samples(&x, &mut y, layout, ids, &call),
+            Source::Packed(mask) if self.0 == Fault::PackedOrder => {
+                let mask: Vec<u32> = mask.iter().map(|word| word.reverse_bits()).collect();
+                cpu::forward_packed(&x, &mut y, &mask, &call)
+            }
+            Source::Packed(mask) => cpu::forward_packed(&x, &mut y, mask, &call),
+        }
+        .unwrap();
+        let rate = call.rate;
+        let alpha = rate.kind() == DropoutKind::Alpha && !backward;
+        for y in y.iter_mut().filter(|_| alpha) {
+            match self.0 {
+                Fault::AlphaDropped if *y == rate.dropped_value() => *y = 0.0,
+                Fault::AlphaShift if *y != rate.dropped_value() => *y -= rate.keep_shift(),
+                _ => {}
+            }
         }
         let mut y: Vec<u32> = y.into_iter().map(f32::to_bits).collect();
         match self.0 {
@@ -149,6 +197,21 @@ impl Subject for Faulty {
             image[output + run.len] ^= 0xff;
         }
         Ok(image)
+    }
+
+    async fn gaussian(&self, input: &[f32], call: &DropoutCall) -> Result<Vec<f32>, SubjectError> {
+        let mut call = *call;
+        if self.0 == Fault::Noise {
+            call.key.stream ^= 1;
+        }
+        let mut output = vec![0.0; input.len()];
+        cpu::gaussian(input, &mut output, &call).unwrap();
+        if self.0 == Fault::NoiseSpread {
+            for (y, x) in output.iter_mut().zip(input) {
+                *y = x + 1.01 * (*y - x);
+            }
+        }
+        Ok(output)
     }
 }
 
@@ -185,51 +248,59 @@ fn a_wrong_or_missing_mask_hash_is_a_failure() {
     }
 }
 
+/// By every check that looks where it is, and by no other.
 #[test]
 fn each_fault_is_named() {
-    for (fault, check) in [
-        (Fault::GeneratorWord, "known answers"),
-        (Fault::CounterCarry, "counter carry"),
-        (Fault::Threshold, "gpu = cpu"),
-        (Fault::Scale, "gpu = cpu"),
-        (Fault::MaskBit, "contract vectors"),
-        (Fault::MaskBit, "one mask"),
-        (Fault::BackwardMask, "one mask"),
-        (Fault::BytePastEnd, "untouched bytes"),
-        (Fault::DroppedNan, "special values"),
-        (Fault::InPlace, "in place"),
-        (Fault::Strides, "layouts"),
-        (Fault::Halves, "multiply"),
-        (Fault::Uniform, "parameters"),
-        (Fault::Lag, "correlation"),
-        (Fault::Seed, "correlation"),
-    ] {
-        let failures = failures(fault);
-        assert!(
-            failures.contains(&check),
-            "{fault:?} failed {failures:?}, not {check}"
-        );
-    }
-}
-
-#[test]
-fn a_fault_in_one_place_is_not_named_in_another() {
     for (fault, checks) in [
-        (Fault::BytePastEnd, &["untouched bytes"][..]),
-        (Fault::GeneratorWord, &["known answers", "counter carry"]),
+        (
+            Fault::GeneratorWord,
+            &["known answers", "counter carry"][..],
+        ),
+        (Fault::CounterCarry, &["counter carry"]),
+        (Fault::Threshold, &["gpu = cpu", "kinds"]),
+        (
+            Fault::Scale,
+            &[
+                "gpu = cpu",
+                "special values",
+                "layouts",
+                "kinds",
+                "sample ids",
+                "packed masks",
+            ],
+        ),
+        (
+            Fault::MaskBit,
+            &[
+                "contract vectors",
+                "counter carry",
+                "one mask",
+                "layouts",
+                "sample ids",
+            ],
+        ),
+        (Fault::BackwardMask, &["one mask", "layouts", "kinds"]),
+        (Fault::BytePastEnd, &["untouched bytes"]),
         (Fault::DroppedNan, &["special values"]),
-        // Special values are looked at in place too.
-        (Fault::InPlace, &["in place", "special values"]),
+        (
+            Fault::InPlace,
+            &["special values", "in place", "kinds", "packed masks"],
+        ),
         (Fault::Strides, &["layouts"]),
+        (Fault::ClassicScale, &["kinds"]),
+        (Fault::AlphaDropped, &["kinds"]),
+        (Fault::AlphaShift, &["kinds"]),
+        (Fault::Noise, &["gaussian"]),
+        (Fault::NoiseSpread, &["gaussian"]),
+        (Fault::SamplePlaces, &["sample ids"]),
+        (Fault::SampleMask, &["sample ids"]),
+        (Fault::PackedOrder, &["packed masks"]),
         (Fault::Halves, &["multiply"]),
         (Fault::Uniform, &["parameters"]),
-        (Fault::Lag, &["keep rate", "correlation"]),
+        (Fault::Lag, &["correlation"]),
+        (Fault::Seed, &["contract vectors", "correlation"]),
     ] {
-        let failures = failures(fault);
-        assert!(
-            failures.iter().all(|name| checks.contains(name)),
-            "{fault:?} failed {failures:?}"
-        );
+        assert_eq!(failures(fault), checks, "{fault:?}");
     }
 }
 

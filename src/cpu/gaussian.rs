@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::mask::mask_block;
-use crate::call::DropoutCall;
+use crate::call::{DropoutCall, MaskKey};
 use crate::error::CpuError;
 use crate::gaussian;
 
@@ -36,7 +36,7 @@ pub fn gaussian(input: &[f32], output: &mut [f32], call: &DropoutCall) -> Result
                 let position = gaussian::position(index);
                 let normals = match drawn {
                     Some((block, normals)) if block == position.block => normals,
-                    _ => normals(mask_block(call.key, position.block, 2)),
+                    _ => normals(call.key, position.block).map(|normal| normal as f32),
                 };
                 drawn = Some((position.block, normals));
                 *output = input * (1.0 + sigma * normals[position.lane as usize]);
@@ -46,13 +46,14 @@ pub fn gaussian(input: &[f32], output: &mut [f32], call: &DropoutCall) -> Result
 }
 
 /// Four normal numbers out of a block: Box and Muller 1958 \[M19\].
-fn normals([w0, w1, w2, w3]: [u32; 4]) -> [f32; 4] {
+pub(crate) fn normals(key: MaskKey, block: u64) -> [f64; 4] {
+    let [w0, w1, w2, w3] = mask_block(key, block, 2);
     let pair = |w0: u32, w1: u32| {
         let uniform_0 = (f64::from(w0 >> 9) + 0.5) / f64::from(1 << 23);
         let uniform_1 = f64::from(w1 >> 9) / f64::from(1 << 23);
         let radius = (-2.0 * uniform_0.ln()).sqrt();
         let (sin, cos) = (core::f64::consts::TAU * (uniform_1 - 0.5)).sin_cos();
-        [(radius * cos) as f32, (radius * sin) as f32]
+        [radius * cos, radius * sin]
     };
     let ([a, b], [c, d]) = (pair(w0, w1), pair(w2, w3));
     [a, b, c, d]
