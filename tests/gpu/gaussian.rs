@@ -37,7 +37,7 @@ fn normal(call: &DropoutCall, index: u64) -> f64 {
 }
 
 /// Within the bound of [M20] of the twin.
-fn check(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
+pub fn check(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
     let p = call.rate.realized();
     let sigma = (p / (1.0 - p)).sqrt();
     for (i, (&x, &got)) in x.iter().zip(got).enumerate() {
