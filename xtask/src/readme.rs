@@ -77,7 +77,7 @@ Time over that of a copy of the same bytes in the same place, the copy kernel or
 there can be. The rand loop is what one writes in a minute, `random_bool` of rand's `SmallRng` an element.
 
 {table}
-{recording}
+{variants}{recording}
 
 From [`{RECORD}`]({RECORD})
 of {date}, library {version}, by `cargo xtask readme`. `cargo xtask bench` measures your adapter.
@@ -89,6 +89,7 @@ of {date}, library {version}, by `cargo xtask readme`. `cargo xtask bench` measu
         threads = threads(record)?,
         call = text(&record["call"])?,
         table = table(record)?,
+        variants = variants(record)?,
         recording = recording(record)?,
         date = text(&record["date"])?.split('T').next().unwrap_or_default(),
         version = text(&record["library"]["version"])?,
@@ -146,6 +147,52 @@ fn table(record: &Value) -> Result<String> {
         table += &line(name, ratios.collect::<Result<Vec<_>>>()?.into_iter());
     }
     Ok(table)
+}
+
+/// A row for each layout and kind; nothing for a record that has none.
+fn variants(record: &Value) -> Result<String> {
+    let Some(rows) = record["variants"]
+        .as_array()
+        .filter(|rows| !rows.is_empty())
+    else {
+        return Ok(String::new());
+    };
+    let find = |name: &str| {
+        let row = rows.iter().find(|row| row["variant"] == name);
+        let median = row.and_then(|row| row["wall_seconds"]["median"].as_f64());
+        median.ok_or_else(|| format!("{RECORD} lacks the variant {name}"))
+    };
+    let (copy, linear) = (find("copy")?, find("linear")?);
+    let elements = rows[0]["elements"].as_u64().ok_or("a variant of no size")?;
+    let mut table = format!(
+        "Forward on the GPU, {} elements: time over that of the copy, and over that of dropout with consecutive mask indices.\n\n",
+        grouped(elements)
+    );
+    table += &line("", ["copy", "dropout"].map(str::to_owned).into_iter());
+    table += &line("---", ["--:", "--:"].map(str::to_owned).into_iter());
+    for (name, title) in [
+        ("time_locked", "time-locked, rows of 1024"),
+        (
+            "feature_channels_last",
+            "feature dropout, channels last, rows of 64",
+        ),
+        (
+            "feature_channels_first",
+            "feature dropout, channels first, runs of 4096",
+        ),
+        ("drop_path", "drop path, runs of 65,536"),
+        ("transposed", "a transposed view"),
+        ("sample_ids", "64 samples with ids"),
+        ("packed_mask", "a packed mask from outside"),
+        ("classic", "classic"),
+        ("alpha", "alpha"),
+        ("gaussian", "Gaussian"),
+    ] {
+        let time = find(name)?;
+        let ratios = [time / copy, time / linear].map(|ratio| format!("{ratio:.2}"));
+        table += &line(title, ratios.into_iter());
+    }
+    Ok(table + "\n")
 }
 
 /// Seconds.
@@ -256,6 +303,52 @@ mod tests {
             let mut record = committed();
             *record.pointer_mut(field).unwrap() = Value::Null;
             assert!(section(&record).is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn layouts_and_kinds_have_rows_where_the_record_has_them() {
+        let mut record = committed();
+        record["variants"] = json!([]);
+        let without = section(&record).unwrap();
+        let row = |variant: &str, median: f64| {
+            json!({
+                "variant": variant,
+                "elements": 4_194_304,
+                "wall_seconds": { "median": median },
+            })
+        };
+        let names = [
+            "copy",
+            "linear",
+            "classic",
+            "alpha",
+            "gaussian",
+            "time_locked",
+            "feature_channels_last",
+            "feature_channels_first",
+            "drop_path",
+            "transposed",
+            "sample_ids",
+            "packed_mask",
+        ];
+        let rows: Vec<_> = names
+            .into_iter()
+            .zip(1..)
+            .map(|(name, n)| row(name, n.into()))
+            .collect();
+        record["variants"] = rows.into();
+        let section = section(&record).unwrap();
+        assert!(section.contains("4,194,304 elements"), "{section}");
+        assert!(
+            section.contains("| drop path, runs of 65,536 | 9.00 | 4.50 |\n"),
+            "{section}"
+        );
+        assert_ne!(section, without);
+        for lacking in 0..names.len() {
+            let mut record = record.clone();
+            record["variants"][lacking] = Value::Null;
+            assert!(super::section(&record).is_err(), "{}", names[lacking]);
         }
     }
 
