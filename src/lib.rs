@@ -45,6 +45,7 @@ mod call;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 mod dropout;
+mod element;
 mod error;
 mod gaussian;
 mod geometry;
@@ -62,6 +63,7 @@ mod strided;
 
 pub use call::{DropoutCall, MaskKey};
 pub use dropout::{Dropout, DropoutBinding, Elements};
+pub use element::{Element, ElementType};
 #[cfg(feature = "cpu")]
 pub use error::CpuError;
 pub use error::{
@@ -74,7 +76,7 @@ pub use kernel::KernelDescriptor;
 pub use layout::MaskLayout;
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding, advance_counter};
 pub use rate::{DropoutKind, DropoutRate};
-pub use wgpu;
+pub use {half, wgpu};
 
 /// The README's code is compiled with the tests.
 #[cfg(doctest)]

@@ -1,0 +1,94 @@
+//! What a tensor's elements are.
+
+use core::fmt;
+
+use half::{bf16, f16};
+
+/// The type of a tensor's elements on the device. No adapter feature is needed for any: two
+/// elements of 16 bits lie in a `u32`, the first in its lower half.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ElementType {
+    /// IEEE 754 binary32.
+    #[default]
+    F32,
+    /// IEEE 754 binary16.
+    F16,
+    /// The upper half of binary32.
+    Bf16,
+}
+
+impl ElementType {
+    /// Size of an element.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        })
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for half::f16 {}
+    impl Sealed for half::bf16 {}
+}
+
+/// An element on the host: `f32`, [`half::f16`] or [`half::bf16`].
+pub trait Element: sealed::Sealed + bytemuck::Pod + Send + Sync + fmt::Debug {
+    /// Its type on the device.
+    const TYPE: ElementType;
+
+    /// The same number, exactly.
+    fn to_f32(self) -> f32;
+
+    /// The nearest number, the even one of two \[M11\].
+    fn from_f32(number: f32) -> Self;
+}
+
+impl Element for f32 {
+    const TYPE: ElementType = ElementType::F32;
+
+    fn to_f32(self) -> f32 {
+        self
+    }
+
+    fn from_f32(number: f32) -> Self {
+        number
+    }
+}
+
+impl Element for f16 {
+    const TYPE: ElementType = ElementType::F16;
+
+    fn to_f32(self) -> f32 {
+        self.to_f32()
+    }
+
+    fn from_f32(number: f32) -> Self {
+        Self::from_f32(number)
+    }
+}
+
+impl Element for bf16 {
+    const TYPE: ElementType = ElementType::Bf16;
+
+    fn to_f32(self) -> f32 {
+        self.to_f32()
+    }
+
+    fn from_f32(number: f32) -> Self {
+        Self::from_f32(number)
+    }
+}
