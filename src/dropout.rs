@@ -442,7 +442,10 @@ impl Dropout {
                 Map::Strided { layout, .. } => layout.whole_blocks(base),
                 Map::Packed => false,
             };
-        let mask = map.source(whole_blocks);
+        let mask = match value {
+            ValueMap::Copy => map.source(whole_blocks).of_copy(),
+            _ => map.source(whole_blocks),
+        };
         for BoundSegment {
             segment,
             group,

@@ -36,6 +36,22 @@ pub(crate) enum MaskSource {
     Packed,
 }
 
+impl MaskSource {
+    /// For a copy, which makes no decision: one for all layouts with the same bindings, so that
+    /// they share its pipeline.
+    pub fn of_copy(self) -> Self {
+        match self {
+            Self::Strided(Strided { sample_ids, .. }) => Self::Strided(Strided {
+                family: Family::Scattered,
+                whole_words: false,
+                dimensions: 1,
+                sample_ids,
+            }),
+            Self::Linear | Self::Packed => self,
+        }
+    }
+}
+
 /// A strided layout's kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Strided {
@@ -264,6 +280,8 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use naga::valid::{Capabilities, ValidationFlags, Validator};
 
     use super::*;
@@ -353,6 +371,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn copies_of_layouts_with_the_same_bindings_are_one_kernel() {
+        let mut masks = HashSet::new();
+        for kernel in kernels() {
+            if let Kernel::Dropout {
+                buffers,
+                mask,
+                value: ValueMap::Copy,
+                access,
+            } = kernel
+            {
+                let shared = Kernel::Dropout {
+                    buffers,
+                    mask: mask.of_copy(),
+                    value: ValueMap::Copy,
+                    access,
+                };
+                let text = |kernel| assemble(kernel, Multiply::Halves, false);
+                assert_eq!(text(kernel), text(shared));
+                masks.insert(mask.of_copy());
+            }
+        }
+        // Consecutive indices, a layout, a layout with ids, a packed mask.
+        assert_eq!(masks.len(), 4);
     }
 
     #[test]

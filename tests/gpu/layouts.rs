@@ -70,6 +70,8 @@ fn calls(layout: &MaskLayout) -> Vec<DropoutCall> {
         .into_iter()
         .filter(|&origin| origin <= last)
         .flat_map(|origin| [0.1, 0.5].map(|p| call(p, origin)))
+        // A copy.
+        .chain([call(0.0, 0)])
         .collect()
 }
 
