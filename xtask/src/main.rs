@@ -33,6 +33,8 @@ Commands:
   readme [--check]                Write the README's benchmark section from its record
   mutants [--list] [--file NAME]… Change each constant, operator, lane and statement of the shaders,
                                   or of some, and see whether a test fails
+  mutants --rust [FILTERS]        The same with what cargo-mutants 27.1 changes in the library; FILTERS
+                                  are its own: --file src/rate.rs, --shard 0/4 --sharding round-robin
   statistics [--no-install] [--record FILE]
                                   Give the random streams to dieharder and ent, ten minutes
 

@@ -32,19 +32,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
-        Self::Literal,
-        Self::Comparison,
-        Self::Arithmetic,
-        Self::Shift,
-        Self::Bits,
-        Self::Logic,
-        Self::Lane,
-        Self::Index,
-        Self::Arguments,
-        Self::Statement,
-    ];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::Literal => "literal",

@@ -1,0 +1,302 @@
+//! The tests of a copy of the tree, and whether one of them notices a change.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::fates::Fate;
+use crate::Result;
+use crate::command::{announce, cargo};
+
+/// How the library takes in a shader, and how its copy here does.
+const INCLUDED: &str = r#"include_str!(concat!("../shaders/", $name, ".wgsl"))"#;
+const READ: &str = r#"&*std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")).expect("a shader").leak()"#;
+
+/// The audit's tests: many times what the others take, and they look at no more of the rest.
+const AUDIT: &str = "audit::";
+
+/// The test binaries of the copy.
+pub struct Tests {
+    pub tree: PathBuf,
+    target: PathBuf,
+    binaries: Binaries,
+    /// Selects one adapter's trials.
+    adapter: String,
+    /// Many times what the right library takes.
+    limit: Duration,
+}
+
+#[derive(Default)]
+struct Binaries {
+    /// The library's unit tests.
+    unit: PathBuf,
+    /// The cpu tier.
+    cpu: PathBuf,
+    /// The gpu tier.
+    gpu: PathBuf,
+}
+
+/// How a run of a test binary ended.
+enum Run {
+    Passed,
+    Failed(String),
+    TimedOut,
+}
+
+impl Tests {
+    /// Copies the tree and builds it, with shaders that are read when the tests run.
+    pub fn build(root: &Path) -> Result<Self> {
+        let folder = root.join("target/mutants");
+        let tree = folder.join("tree");
+        copy_tree(root, &tree)?;
+        let source = tree.join("src/source.rs");
+        let text = fs::read_to_string(&source)?;
+        fs::write(&source, text.replacen(INCLUDED, READ, 1))?;
+        let mut tests = Self {
+            tree,
+            target: folder.join("target"),
+            binaries: Binaries::default(),
+            adapter: String::new(),
+            limit: Duration::from_secs(600),
+        };
+        announce(&tests.cargo());
+        tests.rebuild()?;
+
+        let listing = Command::new(&tests.binaries.gpu)
+            .arg("--list")
+            .stderr(Stdio::null())
+            .output()?;
+        tests.adapter = adapter(&String::from_utf8_lossy(&listing.stdout))
+            .ok_or("there is no adapter to run mutants on: see `cargo xtask test`")?;
+        println!("on {}", tests.adapter);
+        let start = Instant::now();
+        let fate = tests.rust_fate(false)?;
+        if fate != Fate::Survived {
+            return Err(format!("without a mutant: {}", fate.describe()).into());
+        }
+        println!(
+            "without a mutant all pass, in {:.1} s\n",
+            start.elapsed().as_secs_f64()
+        );
+        tests.limit = Duration::from_secs(30) + 10 * start.elapsed();
+        Ok(tests)
+    }
+
+    fn cargo(&self) -> Command {
+        let mut cargo = cargo("test --package wgpu-dropout --lib --test cpu --test gpu --no-run");
+        cargo
+            // It compiles the kernels for every mutant.
+            .args(["--config", "profile.dev.package.naga.opt-level=2"])
+            .current_dir(&self.tree)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .env("CARGO_TERM_COLOR", "never");
+        cargo
+    }
+
+    /// Builds the copy as it is now.
+    pub fn rebuild(&mut self) -> Result {
+        let output = self.cargo().output()?;
+        let messages = String::from_utf8_lossy(&output.stderr);
+        let executable = |source: &str| {
+            let path = executable(&messages, source).map(|path| self.tree.join(path));
+            path.ok_or_else(|| format!("the tests do not build:\n{messages}"))
+        };
+        self.binaries = Binaries {
+            unit: executable("src/lib.rs")?,
+            cpu: executable("tests/cpu/main.rs")?,
+            gpu: executable("tests/gpu/main.rs")?,
+        };
+        Ok(())
+    }
+
+    /// What becomes of the copy with another shader.
+    pub fn shader_fate(&self) -> Result<Fate> {
+        let Binaries { unit, gpu, .. } = &self.binaries;
+        let run = match self.run(gpu, &[&self.adapter])? {
+            Run::Failed(test) if self.refuses_shaders(&test)? => return Ok(Fate::Invalid),
+            Run::Passed => self.run(unit, &["--skip", AUDIT])?,
+            other => other,
+        };
+        Ok(self.fate(run))
+    }
+
+    /// What becomes of the copy, rebuilt with another line of Rust.
+    pub fn rust_fate(&self, audit: bool) -> Result<Fate> {
+        let Binaries { unit, cpu, gpu } = &self.binaries;
+        let runs = if audit {
+            vec![(unit, vec![AUDIT]), (gpu, vec![AUDIT])]
+        } else {
+            let skip = ["--skip", AUDIT];
+            let on_adapter = [&[&*self.adapter], &skip[..]].concat();
+            vec![(unit, skip.to_vec()), (cpu, vec![]), (gpu, on_adapter)]
+        };
+        for (binary, args) in runs {
+            match self.run(binary, &args)? {
+                Run::Passed => {}
+                other => return Ok(self.fate(other)),
+            }
+        }
+        Ok(Fate::Survived)
+    }
+
+    fn fate(&self, run: Run) -> Fate {
+        match run {
+            Run::Passed => Fate::Survived,
+            Run::Failed(test) => Fate::Killed(test.replace(&self.adapter, "").trim().to_owned()),
+            Run::TimedOut => Fate::TimedOut,
+        }
+    }
+
+    /// Whether a trial fails because its shader does not parse; only a whole run prints why.
+    fn refuses_shaders(&self, test: &str) -> Result<bool> {
+        let output = Command::new(&self.binaries.gpu)
+            .args(["--exact", test])
+            .output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).contains("Device::create_shader_module"))
+    }
+
+    /// Runs a test binary up to its first failure.
+    fn run(&self, binary: &Path, args: &[&str]) -> Result<Run> {
+        let end = Instant::now() + self.limit;
+        let mut child = Command::new(binary)
+            .args(args)
+            .current_dir(&self.tree)
+            .env("REQUIRE_GPU", "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let stdout = child.stdout.take().ok_or("no standard output")?;
+        let (sender, lines) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            // The receiver is gone once a test has failed.
+            let lines = BufReader::new(stdout).lines().map_while(io::Result::ok);
+            lines
+                .into_iter()
+                .try_for_each(|line| sender.send(line))
+                .ok();
+        });
+        let mut run = Run::Passed;
+        loop {
+            match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    if let Some(test) = failed_test(&line) {
+                        run = Run::Failed(test.to_owned());
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    run = Run::TimedOut;
+                    break;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        if !matches!(run, Run::Passed) {
+            child.kill()?;
+        }
+        let status = child.wait()?;
+        drop(lines);
+        reader.join().map_err(|_| "the reader panicked")?;
+        if matches!(run, Run::Passed) && !status.success() {
+            return Ok(Run::Failed(format!("({status})")));
+        }
+        Ok(run)
+    }
+}
+
+/// The name in `test NAME ... FAILED`.
+fn failed_test(line: &str) -> Option<&str> {
+    let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    result.ends_with("FAILED").then_some(name.trim_end())
+}
+
+/// The path in `Executable [unittests] SOURCE (PATH)`.
+fn executable<'a>(messages: &'a str, source: &str) -> Option<&'a str> {
+    let line = messages
+        .lines()
+        .find(|line| line.trim_start().starts_with("Executable ") && line.contains(source))?;
+    line.split_once('(')?.1.strip_suffix(')')
+}
+
+/// `[backend/name]` of the first trial.
+fn adapter(listing: &str) -> Option<String> {
+    let name = listing
+        .lines()
+        .find_map(|line| line.strip_suffix(": test"))?;
+    let adapter = &name[name.find(" [")? + 1..];
+    adapter.contains('/').then(|| adapter.trim_end().to_owned())
+}
+
+/// Copies what git tracks or would track.
+fn copy_tree(root: &Path, tree: &Path) -> Result {
+    if tree.exists() {
+        fs::remove_dir_all(tree)?;
+    }
+    let mut list = Command::new("git");
+    list.current_dir(root);
+    list.args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]);
+    let output = list.output()?;
+    if !output.status.success() {
+        return Err("`git ls-files` failed: mutants are made in a clone".into());
+    }
+    for file in String::from_utf8(output.stdout)?.split_terminator('\0') {
+        let (from, to) = (root.join(file), tree.join(file));
+        // A file may be deleted and still tracked.
+        if from.is_file() {
+            fs::create_dir_all(to.parent().unwrap_or(tree))?;
+            fs::copy(from, to)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::root;
+
+    #[test]
+    fn the_library_takes_in_shaders_as_this_expects() {
+        let source = fs::read_to_string(root().unwrap().join("src/source.rs")).unwrap();
+        assert_eq!(source.matches(INCLUDED).count(), 1);
+    }
+
+    #[test]
+    fn failures_binaries_and_adapters_are_found_in_output() {
+        let line = "test mask::golden [vulkan/llvmpipe (LLVM 15.0.6)]     ... FAILED";
+        assert_eq!(
+            failed_test(line),
+            Some("mask::golden [vulkan/llvmpipe (LLVM 15.0.6)]")
+        );
+        assert_eq!(failed_test("test mask::golden ... ok"), None);
+        assert_eq!(failed_test("test result: FAILED. 1 passed"), None);
+
+        let messages = "\
+    Finished `test` profile
+  Executable unittests src/lib.rs (target/debug/deps/wgpu_dropout-0a)
+  Executable tests/gpu/main.rs (target/debug/deps/gpu-0b)";
+        assert_eq!(
+            executable(messages, "tests/gpu/main.rs"),
+            Some("target/debug/deps/gpu-0b")
+        );
+        assert_eq!(executable(messages, "tests/cpu/main.rs"), None);
+
+        let listing = "forward::lengths [vulkan/llvmpipe (LLVM 15.0.6)]: test\n";
+        assert_eq!(
+            adapter(listing).as_deref(),
+            Some("[vulkan/llvmpipe (LLVM 15.0.6)]")
+        );
+        assert_eq!(adapter("forward::lengths [no adapter]: test\n"), None);
+    }
+}
