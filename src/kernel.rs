@@ -250,11 +250,7 @@ impl KernelHost {
                 layout: Some(&pipeline_layout),
                 module: &module,
                 entry_point: Some(kernel.entry_point()),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    // No kernel has workgroup memory.
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                },
+                compilation_options: Default::default(),
                 cache: None,
             })
     }
