@@ -8,14 +8,40 @@ use crate::gaussian::GaussianDropout;
 use crate::job::{Content, run};
 use crate::keep_mask::KeepMask;
 use crate::layout::MaskLayout;
-use crate::mask::ELEMENTS_PER_MASK_WORD;
-use crate::philox_blocks::{BLOCK, PhiloxBlocks, advance_counter};
+use crate::philox_blocks::{PhiloxBlocks, advance_counter};
 
-/// Longer work is done in pieces, so that no buffer takes more than this.
-const PIECE_BYTES: u64 = 64 << 20;
+/// Longer work is done in pieces, so that no buffer takes more than 64 MiB.
+const PIECE_ELEMENTS: u64 = 1 << 24;
+const PIECE_MASK_ELEMENTS: u64 = 1 << 29;
+const PIECE_BLOCKS: u64 = 1 << 22;
 
-/// Elements of a piece.
-const PIECE_ELEMENTS: usize = PIECE_BYTES as usize / size_of::<f32>();
+/// First unit and length of each piece of `len` units, at most `most` long.
+fn pieces(len: u64, most: u64) -> impl Iterator<Item = (u64, u64)> {
+    (0..len)
+        .step_by(most as usize)
+        .map(move |start| (start, most.min(len - start)))
+}
+
+/// The calls of the pieces of `len` elements, and their lengths.
+fn calls(
+    call: &DropoutCall,
+    len: u64,
+    most: u64,
+) -> impl Iterator<Item = (DropoutCall, u64)> + use<> {
+    let call = *call;
+    pieces(len, most).map(move |(start, len)| (call.with_origin(call.origin + start), len))
+}
+
+/// The pieces of `input`, each with its call.
+fn inputs<'a>(
+    call: &DropoutCall,
+    input: &'a [f32],
+) -> impl Iterator<Item = (DropoutCall, &'a [f32])> {
+    let calls = calls(call, input.len() as u64, PIECE_ELEMENTS);
+    calls
+        .map(|(call, _)| call)
+        .zip(input.chunks(PIECE_ELEMENTS as usize))
+}
 
 /// [`Dropout::encode_forward`] or [`Dropout::encode_backward`].
 type Encode = fn(
@@ -100,8 +126,7 @@ impl Dropout {
     ) -> Result<Vec<f32>, RunError> {
         call.check_indices(input.len() as u64)?;
         let mut output = Vec::with_capacity(input.len());
-        for piece in input.chunks(PIECE_ELEMENTS) {
-            let call = call.with_origin(call.origin + output.len() as u64);
+        for (call, piece) in inputs(call, input) {
             let elements = Elements::Len(piece.len() as u64);
             self.run(queue, piece, elements, &call, encode, &mut output)?;
         }
@@ -162,8 +187,7 @@ impl GaussianDropout {
     ) -> Result<Vec<f32>, RunError> {
         Self::check(call, input.len() as u64)?;
         let mut output = Vec::with_capacity(input.len());
-        for piece in input.chunks(PIECE_ELEMENTS) {
-            let call = call.with_origin(call.origin + output.len() as u64);
+        for (call, piece) in inputs(call, input) {
             pollster::block_on(self.apply(queue, piece, &call, &mut output))?;
         }
         Ok(output)
@@ -183,12 +207,9 @@ impl KeepMask {
         call: &DropoutCall,
     ) -> Result<Vec<u32>, RunError> {
         call.check_indices(len)?;
-        let piece_elements = PIECE_BYTES / 4 * u64::from(ELEMENTS_PER_MASK_WORD);
         let mut mask = Vec::new();
-        for start in (0..len).step_by(piece_elements as usize) {
-            let piece = (len - start).min(piece_elements);
-            let call = call.with_origin(call.origin + start);
-            let layout = MaskLayout::linear(piece);
+        for (call, len) in calls(call, len, PIECE_MASK_ELEMENTS) {
+            let layout = MaskLayout::linear(len);
             pollster::block_on(self.generate(queue, &layout, None, &call, &mut mask))?;
         }
         Ok(mask)
@@ -228,13 +249,27 @@ impl PhiloxBlocks {
         key: [u32; 2],
         len: u64,
     ) -> Result<Vec<[u32; 4]>, RunError> {
-        let piece_blocks = PIECE_BYTES / BLOCK.bytes;
         let mut blocks = Vec::new();
-        for start in (0..len).step_by(piece_blocks as usize) {
-            let piece = (len - start).min(piece_blocks);
+        for (start, len) in pieces(len, PIECE_BLOCKS) {
             let counter = advance_counter(counter, start);
-            pollster::block_on(self.generate(queue, counter, key, piece, &mut blocks))?;
+            pollster::block_on(self.generate(queue, counter, key, len, &mut blocks))?;
         }
         Ok(blocks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DropoutRate, MaskKey};
+
+    #[test]
+    fn pieces_have_the_calls_of_their_place() {
+        let whole = DropoutCall::new(DropoutRate::ZERO, MaskKey::new(1, 2)).with_origin(5);
+        let pieces = |len| -> Vec<_> { calls(&whole, len, 4).collect() };
+        let piece = |origin, len| (whole.with_origin(origin), len);
+        assert_eq!(pieces(0), []);
+        assert_eq!(pieces(4), [piece(5, 4)]);
+        assert_eq!(pieces(10), [piece(5, 4), piece(9, 4), piece(13, 2)]);
     }
 }
