@@ -12,6 +12,7 @@ use crate::run::{self, Item, WAYS};
 pub const CASES: &[Case] = &[
     Case::new("contract_vectors", contract_vectors),
     Case::new("families", families),
+    Case::new("ranks", ranks),
     Case::new("masks", masks),
     Case::new("few_workgroups", cut_families).on(Variant::FewWorkgroups),
     Case::new("small_bindings", cut_families).on(Variant::SmallBindings),
@@ -95,6 +96,23 @@ fn families(gpu: &Gpu) -> Result<(), String> {
     let items = layout_items()?;
     WAYS.into_iter()
         .try_for_each(|way| run::check_dropout(gpu, way, &items))
+}
+
+/// Every number of dimensions, none of them folded, in each family. One way will do, as below.
+fn ranks(gpu: &Gpu) -> Result<(), String> {
+    let mut items = Vec::new();
+    for inner in [0, 1, 3] {
+        let (shape, strides) = (
+            [3, 2, 2, 3, 2, 2, 3, 9],
+            [1 << 40, 5 << 33, 9000, 800, 97, 50, 29, inner],
+        );
+        for outer in 0..8 {
+            let layout = MaskLayout::strided(&shape[outer..], &strides[outer..]);
+            let layout = layout.map_err(|error| error.to_string())?;
+            items.push(Item::of_layout(call(0.5, 3), layout));
+        }
+    }
+    run::check_dropout(gpu, WAYS[0], &items)
 }
 
 /// One way will do: compiling the kernels takes most of the time.
