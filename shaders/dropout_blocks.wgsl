@@ -1,15 +1,30 @@
-// Dropout where each eight elements in a row have one block's decisions: an invocation takes
-// them, two loads and two stores of 16 bytes. `len` is a multiple of 8. Forward and backward are
-// this one map [M14]. Twin: src/cpu/dropout.rs.
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn dropout_blocks(@builtin(global_invocation_id) id: vec3<u32>) {
-    let block = id.x;
-    if block >= params.len / 8u {
+// Dropout where each eight elements in a row have one block's decisions: an invocation takes four
+// blocks, WORKGROUP_SIZE apart, so that neighbours load neighbouring memory. `len` is a multiple of
+// 8. Forward and backward are this one map [M14]. Twin: src/cpu/dropout.rs.
+
+fn dropout_block(n: u32, keep: u32) {
+    if n >= params.len / 8u {
         return;
     }
-    let first = load(2u * block);
-    let second = load(2u * block + 1u);
-    let keep = keep_block(block_number(block));
-    store(2u * block, value(first, Keep(keep.even.x, keep.odd.x, keep.even.y, keep.odd.y)));
-    store(2u * block + 1u, value(second, Keep(keep.even.z, keep.odd.z, keep.even.w, keep.odd.w)));
+    let i = 8u / LANES * n;
+    store(i, dropout(load(i), keep));
+    if LANES == 4u {
+        store(i + 1u, dropout(load(i + 1u), keep >> 4u));
+    }
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn dropout_blocks(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let a = 4u * WORKGROUP_SIZE * workgroup.x + local;
+    let b = a + WORKGROUP_SIZE;
+    let c = b + WORKGROUP_SIZE;
+    let d = c + WORKGROUP_SIZE;
+    let keep = keep_blocks(block_number(a), block_number(b), block_number(c), block_number(d));
+    dropout_block(a, keep);
+    dropout_block(b, keep >> 8u);
+    dropout_block(c, keep >> 16u);
+    dropout_block(d, keep >> 24u);
 }

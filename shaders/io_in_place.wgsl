@@ -8,3 +8,8 @@ fn load(index: u32) -> Word {
 fn store(index: u32, value: Word) {
     data[index] = value;
 }
+
+// What the output holds already.
+fn stored(index: u32) -> Word {
+    return data[index];
+}

@@ -9,3 +9,8 @@ fn load(index: u32) -> Word {
 fn store(index: u32, value: Word) {
     output[index] = value;
 }
+
+// What the output holds already.
+fn stored(index: u32) -> Word {
+    return output[index];
+}

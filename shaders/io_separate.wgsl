@@ -1,4 +1,4 @@
-// Two buffers. `Word` is four elements or one (prelude).
+// Two buffers. `Word` is 16 bytes or 4 (prelude).
 @group(0) @binding(0) var<storage, read> input: array<Word>;
 @group(0) @binding(1) var<storage, read_write> output: array<Word>;
 
@@ -8,4 +8,9 @@ fn load(index: u32) -> Word {
 
 fn store(index: u32, value: Word) {
     output[index] = value;
+}
+
+// What the output holds already.
+fn stored(index: u32) -> Word {
+    return output[index];
 }

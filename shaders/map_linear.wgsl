@@ -5,17 +5,10 @@ fn block_number(n: u32) -> vec2<u32> {
     return block_at(n);
 }
 
-fn block_bits(n: u32) -> u32 {
-    return keep_bits(keep_block(block_at(n)));
-}
-
+// Begins inside its first block and ends inside a fifth.
 fn mask_word(word: u32) -> u32 {
     let n = 4u * word;
-    let lane = params.first_lane;
-    var bits = block_bits(n) >> lane;
-    bits |= block_bits(n + 1u) << (8u - lane);
-    bits |= block_bits(n + 2u) << (16u - lane);
-    bits |= block_bits(n + 3u) << (24u - lane);
-    bits |= (block_bits(n + 4u) << (31u - lane)) << 1u;
-    return bits;
+    let low = keep_blocks(block_at(n), block_at(n + 1u), block_at(n + 2u), block_at(n + 3u));
+    let fifth = block_at(n + 4u);
+    return bits_from(low, keep_blocks(fifth, fifth, fifth, fifth), params.first_lane);
 }

@@ -6,50 +6,53 @@ fn block_number(n: u32) -> vec2<u32> {
     return block_of(index_after(8u * n, DIMENSIONS));
 }
 
-// A mask word that is being put together.
-struct Word32 {
-    bits: u32,
-    // How many bits there are already.
-    count: u32,
-    // The mask index (low, high) of the next one, and what is left of its row.
-    index: vec2<u32>,
-    left: u32,
+// Block `offset` blocks behind `block`.
+fn block_behind(block: vec2<u32>, offset: u32) -> vec2<u32> {
+    return add_wide(block, vec2<u32>(offset, 0u));
 }
 
-// Adds what is left of one row and of one block. `next` is the next row's first index.
-fn add_block(word: Word32, next: vec2<u32>) -> Word32 {
-    let lane = word.index.x & 7u;
-    let block = keep_bits(keep_block(block_of(word.index))) >> lane;
-    let count = min(min(8u - lane, word.left), 32u - word.count);
-    let bits = word.bits | ((block & ((1u << count) - 1u)) << (word.count & 31u));
-    let ended = count == word.left;
-    let index = add_wide(word.index, vec2<u32>(count, 0u));
-    return Word32(bits, word.count + count, select(index, next, ended), select(word.left - count, 32u, ended));
+// Block k of a mask word: of one row, and from `blocks` on of the next.
+fn block_of_two(row: vec2<u32>, next: vec2<u32>, blocks: u32, k: u32) -> vec2<u32> {
+    return block_behind(select(next, row, k < blocks), select(k - blocks, k, k < blocks));
 }
 
-// A word has parts of at most five blocks of one row, or of seven of two. Straight code, since
-// software adapters need about twice the time for a loop, and run its body at least once.
-fn mask_word(n: u32) -> u32 {
-    let row = dimensions[DIMENSIONS - 1u];
+// Of one row, which has the whole word.
+fn row_word(row: vec2<u32>, lane: u32) -> u32 {
+    let low = keep_blocks(row, block_behind(row, 1u), block_behind(row, 2u), block_behind(row, 3u));
+    let fifth = block_behind(row, 4u);
+    return bits_from(low, keep_blocks(fifth, fifth, fifth, fifth), lane);
+}
+
+fn mask_word(word: u32) -> u32 {
+    let size = dimensions[DIMENSIONS - 1u].size;
     // The dispatch may begin within a row.
-    let element = row.start + 32u * n;
-    let rows = element / row.size;
-    let column = element - rows * row.size;
+    let element = dimensions[DIMENSIONS - 1u].start + 32u * word;
+    let rows = element / size;
+    let column = element - rows * size;
     let index = add_wide(index_after(rows, DIMENSIONS - 1u), vec2<u32>(column, 0u));
-    let next = index_after(rows + 1u, DIMENSIONS - 1u);
-    var word = Word32(0u, 0u, index, row.size - column);
-    word = add_block(word, next);
-    word = add_block(word, next);
-    word = add_block(word, next);
-    word = add_block(word, next);
-    word = add_block(word, next);
-    if !WHOLE_WORDS {
-        loop {
-            word = add_block(word, next);
-            continuing {
-                break if word.count == 32u;
-            }
-        }
+    let row = block_of(index);
+    let lane = index.x & 7u;
+    if WHOLE_WORDS {
+        return row_word(row, lane);
     }
-    return word.bits;
+    // Elements and blocks of this row; the rest is the next one's. Both have seven at most.
+    let count = min(size - column, 32u);
+    let blocks = (lane + count + 7u) / 8u;
+    let next_index = index_after(rows + 1u, DIMENSIONS - 1u);
+    let next = block_of(next_index);
+    let low = keep_blocks(
+        row,
+        block_of_two(row, next, blocks, 1u),
+        block_of_two(row, next, blocks, 2u),
+        block_of_two(row, next, blocks, 3u),
+    );
+    let seventh = block_of_two(row, next, blocks, 6u);
+    let high = keep_blocks(
+        block_of_two(row, next, blocks, 4u),
+        block_of_two(row, next, blocks, 5u),
+        seventh,
+        seventh,
+    );
+    let next_bits = bits_from(low, high, 8u * blocks + (next_index.x & 7u));
+    return insertBits(bits_from(low, high, lane), next_bits, count, 32u - count);
 }

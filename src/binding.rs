@@ -52,7 +52,7 @@ impl<'a> CheckedRange<'a> {
             });
         }
         let range_bytes = size.map_or(buffer_bytes - offset_bytes, wgpu::BufferSize::get);
-        let required_bytes = len.saturating_mul(unit_bytes);
+        let required_bytes = whole_words(len.saturating_mul(unit_bytes));
         if required_bytes > range_bytes {
             return Err(BindError::RangeTooShort {
                 role,
@@ -69,9 +69,9 @@ impl<'a> CheckedRange<'a> {
         })
     }
 
-    /// The bytes of the elements.
+    /// The bytes of the elements, to the end of the last 4.
     pub fn bytes(&self) -> Range<u64> {
-        self.offset_bytes..self.offset_bytes + self.len * self.unit_bytes
+        self.offset_bytes..self.offset_bytes + whole_words(self.len * self.unit_bytes)
     }
 
     /// Whether both lie in one buffer.
@@ -82,12 +82,12 @@ impl<'a> CheckedRange<'a> {
     /// What the dispatch of `segment` sees.
     pub fn window(&self, segment: Segment) -> wgpu::BufferBinding<'a> {
         let start = segment.start * self.unit_bytes;
-        self.sub_range(start, u64::from(segment.len) * self.unit_bytes)
+        self.sub_range(start, whole_words(u64::from(segment.len) * self.unit_bytes))
     }
 
     /// All of the range.
     pub fn whole(&self) -> wgpu::BufferBinding<'a> {
-        self.sub_range(0, self.len * self.unit_bytes)
+        self.sub_range(0, whole_words(self.len * self.unit_bytes))
     }
 
     /// Of a packed mask, a window that holds what `segment`, in elements, needs, and the window's
@@ -113,6 +113,11 @@ impl<'a> CheckedRange<'a> {
             size: wgpu::BufferSize::new(bytes),
         }
     }
+}
+
+/// What a kernel that loads 4 bytes at a time needs of so many.
+fn whole_words(bytes: u64) -> u64 {
+    bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX)
 }
 
 impl BufferLayout {

@@ -2,6 +2,7 @@
 
 use crate::binding::CheckedRange;
 use crate::call::DropoutCall;
+use crate::element::ElementType;
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
 use crate::kernel::{KernelDescriptor, KernelHost};
@@ -12,22 +13,24 @@ use crate::rate::DropoutKind;
 use crate::source::{Access, BufferLayout, Kernel, MaskSource, ValueMap};
 use crate::strided::StridedLayout;
 
-const ELEMENT_BYTES: u64 = 4;
+/// Bytes of a mask word and of a sample id.
+const WORD_BYTES: u64 = 4;
 
-/// Elements of a vector of 16 bytes.
-const VECTOR_ELEMENTS: u32 = 4;
+/// What kernels load at once where they can.
+const VECTOR_BYTES: u64 = 16;
 
-const ELEMENT: Unit = Unit {
-    bytes: ELEMENT_BYTES,
-    per_invocation: ELEMENTS_PER_BLOCK as u64,
-    granule: ELEMENTS_PER_MASK_WORD as u64,
-};
+fn unit(element: ElementType) -> Unit {
+    Unit {
+        bytes: element.bytes(),
+        per_invocation: ELEMENTS_PER_MASK_WORD.into(),
+    }
+}
 
 /// From this length on, the elements behind the last whole granule get a dispatch of their own, so
 /// that the others are loaded four at a time; below it one dispatch more would cost more.
 const TAIL_APART_ELEMENTS: u64 = 1 << 16;
 
-/// Dropout kernels for `f32` on one device.
+/// Dropout kernels on one device.
 ///
 /// Holds a handle of the device and its pipelines; never a queue. It submits, polls and maps
 /// nothing outside the [blocking](crate#blocking) calls. Pipelines are compiled at their first
@@ -36,12 +39,13 @@ const TAIL_APART_ELEMENTS: u64 = 1 << 16;
 /// # Determinism
 ///
 /// `gpu_to_gpu` and to the CPU: the mask is a function of the call and the element's mask index
-/// alone \[M1\], values follow \[M11\] to the bit, subnormals excepted, and those of
+/// alone \[M1\], not of its [type](ElementType); values follow \[M11\] to the bit, subnormals excepted, and those of
 /// [`Alpha`](DropoutKind::Alpha), which may be off by a rounding.
 #[derive(Debug)]
 pub struct Dropout {
     host: KernelHost,
-    geometry: Geometry,
+    /// Of elements of 4 bytes and of 2.
+    geometry: [Geometry; 2],
 }
 
 /// The elements of a tensor and where their decisions come from. A length or a layout converts
@@ -88,12 +92,37 @@ impl<'a> From<&'a MaskLayout> for Elements<'a> {
     }
 }
 
+impl<'a> Elements<'a> {
+    /// These elements, of the type `element`. Without it they are `f32`.
+    pub fn of_type(self, element: ElementType) -> TypedElements<'a> {
+        TypedElements {
+            elements: self,
+            element,
+        }
+    }
+}
+
+/// Elements and their type; made by [`Elements::of_type`]. What converts into [`Elements`]
+/// converts into `f32` ones.
+#[derive(Clone, Debug)]
+pub struct TypedElements<'a> {
+    elements: Elements<'a>,
+    element: ElementType,
+}
+
+impl<'a, E: Into<Elements<'a>>> From<E> for TypedElements<'a> {
+    fn from(elements: E) -> Self {
+        elements.into().of_type(ElementType::F32)
+    }
+}
+
 /// Checked buffers of one tensor, ready for any number of calls; made by [`Dropout::bind`] and
 /// [`Dropout::bind_in_place`].
 ///
 /// It keeps the buffers alive and belongs to the device of the [`Dropout`] that made it.
 #[derive(Debug)]
 pub struct DropoutBinding {
+    element: ElementType,
     buffers: BufferLayout,
     map: Map,
     len: u64,
@@ -143,6 +172,7 @@ impl DropoutBinding {
 
 /// What a binding needs beside input and output.
 struct Plan<'a> {
+    element: ElementType,
     map: Map,
     len: u64,
     /// Sample ids or a packed mask.
@@ -163,7 +193,10 @@ impl Dropout {
         // Input, output, and a mask or sample ids.
         let host = KernelHost::new(device, descriptor, 3, size_of::<MaskParams>())?;
         Ok(Self {
-            geometry: Geometry::new(&device.limits(), ELEMENT)?,
+            geometry: [
+                Geometry::new(&device.limits(), unit(ElementType::F32))?,
+                Geometry::new(&device.limits(), unit(ElementType::F16))?,
+            ],
             host,
         })
     }
@@ -178,8 +211,9 @@ impl Dropout {
     /// [`Elements`].
     ///
     /// Both need [`wgpu::BufferUsages::STORAGE`], an offset aligned to the device's
-    /// `min_storage_buffer_offset_alignment` and 4 bytes an element. They may be ranges of one
-    /// buffer, if the elements do not overlap. Bytes behind the last element are neither read nor
+    /// `min_storage_buffer_offset_alignment` and the bytes of the elements: 4 each of `f32`; 2 each of
+    /// a type of 16 bits, and behind an odd number of them 2 more, which stay as they are. They may
+    /// be ranges of one buffer, if these bytes do not overlap. Bytes behind them are neither read nor
     /// written. Any length will do: longer tensors than the device binds or dispatches at once
     /// are cut, with the same bits. A length of 0 records nothing.
     ///
@@ -190,15 +224,15 @@ impl Dropout {
         &self,
         input: wgpu::BufferBinding<'_>,
         output: wgpu::BufferBinding<'_>,
-        elements: impl Into<Elements<'a>>,
+        elements: impl Into<TypedElements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
         let plan = self.plan(elements.into())?;
         let input = self
             .host
-            .checked("input", &input, plan.len, ELEMENT_BYTES)?;
+            .checked("input", &input, plan.len, plan.element.bytes())?;
         let output = self
             .host
-            .checked("output", &output, plan.len, ELEMENT_BYTES)?;
+            .checked("output", &output, plan.len, plan.element.bytes())?;
         let buffers = BufferLayout::of(&input, &output)?;
         self.bind_ranges(buffers, &[input, output], plan)
     }
@@ -212,17 +246,21 @@ impl Dropout {
     pub fn bind_in_place<'a>(
         &self,
         data: wgpu::BufferBinding<'_>,
-        elements: impl Into<Elements<'a>>,
+        elements: impl Into<TypedElements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
         let plan = self.plan(elements.into())?;
-        let data = self.host.checked("data", &data, plan.len, ELEMENT_BYTES)?;
+        let data = self
+            .host
+            .checked("data", &data, plan.len, plan.element.bytes())?;
         self.bind_ranges(BufferLayout::InPlace, &[data], plan)
     }
 
-    fn plan<'a>(&self, elements: Elements<'a>) -> Result<Plan<'a>, BindError> {
+    fn plan<'a>(&self, elements: TypedElements<'a>) -> Result<Plan<'a>, BindError> {
+        let TypedElements { elements, element } = elements;
         let (layout, ids) = match elements {
             Elements::Len(len) => {
                 return Ok(Plan {
+                    element,
                     map: Map::Linear { first_index: 0 },
                     len,
                     extra: None,
@@ -231,8 +269,9 @@ impl Dropout {
             Elements::Packed { mask, len } => {
                 let mask = self
                     .host
-                    .checked("mask", &mask, mask_words(len), ELEMENT_BYTES)?;
+                    .checked("mask", &mask, mask_words(len), WORD_BYTES)?;
                 return Ok(Plan {
+                    element,
                     map: Map::Packed,
                     len,
                     extra: Some(mask),
@@ -248,6 +287,7 @@ impl Dropout {
         };
         let Some(last_index) = last_index else {
             return Ok(Plan {
+                element,
                 map: Map::Linear { first_index },
                 len: 0,
                 extra: None,
@@ -263,7 +303,12 @@ impl Dropout {
                 last_index,
             },
         };
-        Ok(Plan { map, len, extra })
+        Ok(Plan {
+            element,
+            map,
+            len,
+            extra,
+        })
     }
 
     fn bind_ranges(
@@ -272,7 +317,12 @@ impl Dropout {
         ranges: &[CheckedRange<'_>],
         plan: Plan<'_>,
     ) -> Result<DropoutBinding, BindError> {
-        let Plan { map, len, extra } = plan;
+        let Plan {
+            element,
+            map,
+            len,
+            extra,
+        } = plan;
         // The last range is written; in a pool the first one counts as written too.
         let read = usize::from(buffers == BufferLayout::Separate);
         if let Some(extra) = &extra {
@@ -286,10 +336,11 @@ impl Dropout {
             }
         }
         let kernel = Kernel::Dropout {
+            element,
             buffers,
             mask: map.source(false),
             value: ValueMap::Scale,
-            access: Access::Elements,
+            access: Access::Words,
         };
         let group_layout = self.host.group_layout(kernel);
         let bind = |segment: Segment| {
@@ -327,8 +378,9 @@ impl Dropout {
                 mask_word,
             }
         };
-        let segments = self.cut(len).map(bind).collect();
+        let segments = self.cut(len, element).map(bind).collect();
         Ok(DropoutBinding {
+            element,
             buffers,
             map,
             len,
@@ -336,20 +388,19 @@ impl Dropout {
         })
     }
 
-    fn cut(&self, len: u64) -> impl Iterator<Item = Segment> + use<> {
-        let ragged = !len.is_multiple_of(ELEMENT.per_invocation);
+    fn cut(&self, len: u64, element: ElementType) -> impl Iterator<Item = Segment> + use<> {
+        let geometry = self.geometry[usize::from(element.bytes() == 2)];
+        let ragged = !len.is_multiple_of(ELEMENTS_PER_BLOCK.into());
         let body = if ragged && len >= TAIL_APART_ELEMENTS {
-            self.geometry.whole_granules(len)
+            geometry.whole_granules(len)
         } else {
             len
         };
-        let tail = self.geometry.segments(len - body);
-        self.geometry
-            .segments(body)
-            .chain(tail.map(move |tail| Segment {
-                start: body + tail.start,
-                ..tail
-            }))
+        let tail = geometry.segments(len - body);
+        geometry.segments(body).chain(tail.map(move |tail| Segment {
+            start: body + tail.start,
+            ..tail
+        }))
     }
 
     /// Records `output = dropout(input)`.
@@ -411,6 +462,7 @@ impl Dropout {
         value: ValueMap,
     ) -> Result<(), IndexOverflow> {
         let DropoutBinding {
+            element,
             buffers,
             map,
             len,
@@ -460,16 +512,17 @@ impl Dropout {
                     lane: 0,
                 },
             };
-            let (access, per_invocation) =
-                if whole_blocks && segment.len.is_multiple_of(ELEMENTS_PER_BLOCK) {
-                    (Access::Blocks, ELEMENTS_PER_BLOCK)
-                } else if segment.len.is_multiple_of(VECTOR_ELEMENTS) {
-                    (Access::Vectors, ELEMENTS_PER_MASK_WORD)
-                } else {
-                    (Access::Elements, ELEMENTS_PER_MASK_WORD)
-                };
-            let invocations = segment.len.div_ceil(per_invocation);
+            let bytes = u64::from(segment.len) * element.bytes();
+            let access = if whole_blocks && segment.len.is_multiple_of(ELEMENTS_PER_BLOCK) {
+                Access::Blocks
+            } else if bytes.is_multiple_of(VECTOR_BYTES) {
+                Access::Vectors
+            } else {
+                Access::Words
+            };
+            let invocations = segment.len.div_ceil(ELEMENTS_PER_MASK_WORD);
             let kernel = Kernel::Dropout {
+                element: *element,
                 buffers: *buffers,
                 mask,
                 value,

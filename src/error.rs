@@ -198,9 +198,6 @@ pub enum BindError {
         /// How many: elements, mask words, ids or Philox blocks.
         len: u64,
     },
-    /// The device cannot run the layout's kernel: its limits are lower than it needs.
-    #[error(transparent)]
-    Create(#[from] CreateError),
     /// See [`SampleOverflow`].
     #[error(transparent)]
     SampleOverflow(#[from] SampleOverflow),

@@ -16,7 +16,6 @@ const LANES: u64 = 4;
 const ELEMENT: Unit = Unit {
     bytes: 4,
     per_invocation: LANES,
-    granule: LANES,
 };
 
 /// Gaussian dropout for `f32` on one device (Srivastava et al. 2014, section 10; Keras's

@@ -13,10 +13,8 @@ const SLACK_INVOCATIONS: u64 = 1;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unit {
     pub bytes: u64,
-    /// The least units an invocation takes.
+    /// Units one invocation takes.
     pub per_invocation: u64,
-    /// Units between possible beginnings of a segment.
-    pub granule: u64,
 }
 
 /// One dispatch and its window of the bound buffers.
@@ -31,7 +29,7 @@ pub(crate) struct Segment {
 /// Where ranges are cut on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
-    /// The unit's, or more: a binding's offset must be aligned.
+    /// Units between possible beginnings of a segment: a binding's offset must be aligned.
     granule: u64,
     /// Units of the longest segment; a multiple of the granule.
     max_units: u64,
@@ -75,7 +73,7 @@ impl Geometry {
         )?;
 
         let alignment_bytes = u64::from(limits.min_storage_buffer_offset_alignment);
-        let granule = (alignment_bytes / unit.bytes).max(unit.granule);
+        let granule = (alignment_bytes / unit.bytes).max(unit.per_invocation);
         let binding_units = at_least(
             "max_storage_buffer_binding_size",
             limits.max_storage_buffer_binding_size,
@@ -119,8 +117,7 @@ mod tests {
 
     const ELEMENT: Unit = Unit {
         bytes: 4,
-        per_invocation: 8,
-        granule: 32,
+        per_invocation: 32,
     };
 
     fn limits(binding_bytes: u64, workgroups: u32) -> wgpu::Limits {
@@ -143,8 +140,7 @@ mod tests {
                     next = start + u64::from(len);
                     assert!(len > 0 && u64::from(len) * 4 <= binding_bytes);
                     assert_eq!(start * 4 % 256, 0);
-                    // The worst first lane is 7.
-                    let invocations = (len + 7).div_ceil(8);
+                    let invocations = len.div_ceil(32);
                     assert!(invocations.div_ceil(WORKGROUP_SIZE) <= workgroups);
                 }
                 assert_eq!(next, len);

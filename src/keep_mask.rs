@@ -14,7 +14,6 @@ use crate::strided::StridedLayout;
 const WORD: Unit = Unit {
     bytes: 4,
     per_invocation: 1,
-    granule: 1,
 };
 
 /// Writes packed keep masks \[M15\]: element e in bit `e & 31` of word `e >> 5`, 1 = kept, spare

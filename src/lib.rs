@@ -62,7 +62,7 @@ mod source;
 mod strided;
 
 pub use call::{DropoutCall, MaskKey};
-pub use dropout::{Dropout, DropoutBinding, Elements};
+pub use dropout::{Dropout, DropoutBinding, Elements, TypedElements};
 pub use element::{Element, ElementType};
 #[cfg(feature = "cpu")]
 pub use error::CpuError;

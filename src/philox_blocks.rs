@@ -9,7 +9,6 @@ use crate::source::Kernel;
 pub(crate) const BLOCK: Unit = Unit {
     bytes: 16,
     per_invocation: 1,
-    granule: 1,
 };
 
 /// Writes Philox4x32 blocks of consecutive 128-bit counters (Salmon et al., SC'11).

@@ -3,6 +3,8 @@
 //! A module is a prelude of `const` and `alias`, then files joined as they are. WGSL does not care
 //! about the order of declarations.
 
+use crate::element::ElementType;
+
 /// Invocations in a workgroup.
 pub(crate) const WORKGROUP_SIZE: u32 = 256;
 
@@ -91,18 +93,19 @@ pub(crate) enum ValueMap {
 /// What an invocation loads and stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
-    /// The elements of a mask block, four at a time.
+    /// The elements of four mask blocks, 16 bytes at a time.
     Blocks,
-    /// The elements of a mask word, four at a time.
+    /// The elements of a mask word, 16 bytes at a time.
     Vectors,
-    /// The elements of a mask word, one at a time.
-    Elements,
+    /// The elements of a mask word, 4 bytes at a time.
+    Words,
 }
 
 /// One kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
     Dropout {
+        element: ElementType,
         buffers: BufferLayout,
         mask: MaskSource,
         value: ValueMap,
@@ -187,21 +190,28 @@ impl Kernel {
                 "const DIMENSIONS: u32 = {dimensions}u;\nconst WHOLE_WORDS: bool = {whole_words};\n"
             );
         }
-        let access = match self {
-            Self::Dropout { access, .. } => access,
-            Self::Gaussian { .. } => Access::Elements,
+        let (element, access) = match self {
+            Self::Dropout {
+                element, access, ..
+            } => (element, access),
+            Self::Gaussian { .. } => (ElementType::F32, Access::Words),
             Self::KeepMask(_) | Self::PhiloxBlocks { .. } => return prelude,
+        };
+        let pairs = element.bytes() == 2;
+        let (lanes, lane_bits) = match (access, pairs) {
+            (Access::Blocks | Access::Vectors, false) => (4, "Word(1u, 2u, 4u, 8u)"),
+            (Access::Blocks | Access::Vectors, true) => (8, "Word(1u, 4u, 16u, 64u)"),
+            (Access::Words, false) => (1, "Word(1u)"),
+            (Access::Words, true) => (2, "Word(1u)"),
         };
         prelude += match access {
             Access::Blocks | Access::Vectors => {
-                "alias Word = vec4<u32>;\nalias Float = vec4<f32>;\nalias Keep = vec4<bool>;\n\
-                 const LANES: u32 = 4u;\nconst LANE_BITS = Word(1u, 2u, 4u, 8u);\n"
+                "alias Word = vec4<u32>;\nalias Float = vec4<f32>;\nalias Keep = vec4<bool>;\n"
             }
-            Access::Elements => {
-                "alias Word = u32;\nalias Float = f32;\nalias Keep = bool;\n\
-                 const LANES: u32 = 1u;\nconst LANE_BITS = 1u;\n"
-            }
+            Access::Words => "alias Word = u32;\nalias Float = f32;\nalias Keep = bool;\n",
         };
+        // Elements in a `Word`; the bits of those in the lower halves of a word that has two.
+        prelude += &format!("const LANES: u32 = {lanes}u;\nconst LANE_BITS = {lane_bits};\n");
         // Runs are dropped as a whole, often a whole word and its neighbours.
         let skip_dropped = matches!(
             self.mask(),
@@ -264,7 +274,12 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
             },
         ]),
     }
-    if let Kernel::Dropout { value, .. } = kernel {
+    if let Kernel::Dropout { element, value, .. } = kernel {
+        parts.extend(match element {
+            ElementType::F32 => &[shader!("element_f32")][..],
+            ElementType::F16 => &[shader!("element_f16"), shader!("element_pairs")],
+            ElementType::Bf16 => &[shader!("element_bf16"), shader!("element_pairs")],
+        });
         parts.push(match value {
             ValueMap::Scale => shader!("value_scale"),
             ValueMap::Keep | ValueMap::Copy => shader!("value_keep"),
@@ -306,12 +321,14 @@ mod tests {
             Kernel::PhiloxBlocks { rounds: 10 },
         ];
         kernels.extend(drawn.iter().copied().map(Kernel::KeepMask));
-        for buffers in [
+        let buffers = [
             BufferLayout::Separate,
             BufferLayout::Pooled,
             BufferLayout::InPlace,
-        ] {
-            kernels.push(Kernel::Gaussian { buffers });
+        ];
+        kernels.extend(buffers.map(|buffers| Kernel::Gaussian { buffers }));
+        let elements = [ElementType::F32, ElementType::F16, ElementType::Bf16];
+        for (buffers, element) in buffers.into_iter().flat_map(|b| elements.map(|e| (b, e))) {
             for mask in drawn.iter().copied().chain([MaskSource::Packed]) {
                 for value in [
                     ValueMap::Scale,
@@ -319,7 +336,7 @@ mod tests {
                     ValueMap::Affine,
                     ValueMap::Copy,
                 ] {
-                    for access in [Access::Blocks, Access::Vectors, Access::Elements] {
+                    for access in [Access::Blocks, Access::Vectors, Access::Words] {
                         // Only these have blocks.
                         let blocks = value != ValueMap::Copy
                             && match mask {
@@ -329,6 +346,7 @@ mod tests {
                             };
                         if access != Access::Blocks || blocks {
                             kernels.push(Kernel::Dropout {
+                                element,
                                 buffers,
                                 mask,
                                 value,
@@ -378,6 +396,7 @@ mod tests {
         let mut masks = HashSet::new();
         for kernel in kernels() {
             if let Kernel::Dropout {
+                element,
                 buffers,
                 mask,
                 value: ValueMap::Copy,
@@ -385,6 +404,7 @@ mod tests {
             } = kernel
             {
                 let shared = Kernel::Dropout {
+                    element,
                     buffers,
                     mask: mask.of_copy(),
                     value: ValueMap::Copy,

@@ -3,7 +3,7 @@
 use wgpu_dropout::{DropoutCall, DropoutKind};
 
 use super::compare;
-use super::reference::{drop_threshold, keep_scale, keeps};
+use super::reference::{BF16, Format, drop_threshold, keep_scale, keeps};
 
 /// Which of the two methods is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,4 +87,68 @@ pub fn check(
         (_, kind, _) => Err(format!("no definition of {kind}")),
     };
     compared.map_err(|difference| format!("{difference}; {direction:?}, {call}"))
+}
+
+/// Compares with what the call's kind makes of elements of 16 bits: as [`check`] does, rounded once
+/// more [M11].
+pub fn check_pairs(
+    format: Format,
+    call: &DropoutCall,
+    direction: Direction,
+    kept: &[bool],
+    x: &[u16],
+    got: &[u16],
+) -> Result<(), String> {
+    let p = call.rate.p();
+    let exactly = |bits| (f64::from(format.number(bits)), 0.0);
+    // The f32 that is rounded, and how far it may be off; a copy is none.
+    let expected = |kept: bool, x: u16| match (drop_threshold(p), call.rate.kind(), direction) {
+        (0, _, _) => Err(x),
+        (0x1_0000_0000, _, _) => Err(0),
+        (_, DropoutKind::Alpha, Direction::Forward) => {
+            let Alpha { a, b, dropped } = Alpha::new(p);
+            let ax = a * exactly(x).0;
+            let bound = (ax.abs() + b.abs()) * ALPHA_ROUNDINGS / 16_777_216.0;
+            Ok(if kept {
+                (ax + b, bound)
+            } else {
+                ((dropped as f32).into(), 0.0)
+            })
+        }
+        _ if !kept => Err(0),
+        (_, DropoutKind::Classic, _) => Err(x),
+        (_, DropoutKind::Alpha, Direction::Backward) => {
+            Ok(((format.number(x) * Alpha::new(p).a as f32).into(), 0.0))
+        }
+        _ => Ok(((format.number(x) * keep_scale(p)).into(), 0.0)),
+    };
+    let same = |kept, x, got: u16| match expected(kept, x) {
+        Err(bits) => got == bits,
+        Ok((number, _)) if number.is_nan() => format.number(got).is_nan(),
+        Ok((number, bound)) => {
+            let between = [number - bound, number + bound].map(|end| format.nearest(end));
+            let flushed = format == BF16 && format.number(x).is_subnormal() && got & 0x7FFF == 0;
+            between.contains(&got) || flushed || {
+                let [low, high] = between.map(|bits| format.number(bits));
+                bound > 0.0 && (low..=high).contains(&format.number(got))
+            }
+        }
+    };
+    if x.len() != got.len() || x.len() != kept.len() {
+        return Err(format!("lengths: {} and {}", x.len(), got.len()));
+    }
+    let differs = |&element: &usize| !same(kept[element], x[element], got[element]);
+    let mut differing = (0..x.len()).filter(differs);
+    match differing.next() {
+        None => Ok(()),
+        Some(first) => Err(format!(
+            "element {first}: {:#06x} became {:#06x}, not {:x?}; {} of {} differ; {}, {direction:?}, {call}",
+            x[first],
+            got[first],
+            expected(kept[first], x[first]),
+            1 + differing.count(),
+            x.len(),
+            format.name,
+        )),
+    }
 }

@@ -33,6 +33,7 @@ mod samples;
 mod shards;
 mod sizes;
 mod thresholds;
+mod types;
 mod values;
 
 use libtest_mimic::Arguments;
@@ -47,6 +48,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("mask", mask::CASES),
     ("philox", philox::CASES),
     ("values", values::CASES),
+    ("types", types::CASES),
     ("thresholds", thresholds::CASES),
     ("sizes", sizes::CASES),
     ("paths", paths::CASES),

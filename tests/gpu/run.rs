@@ -3,11 +3,11 @@
 use core::ops::Range;
 
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{DropoutBinding, DropoutCall, Elements, MaskLayout};
+use wgpu_dropout::{DropoutBinding, DropoutCall, Element, Elements, MaskLayout, TypedElements};
 
 use crate::common::{inputs, kinds};
 use crate::gpu::Gpu;
-use crate::image::{Image, binding};
+use crate::image::{CANARY, Image, binding};
 
 pub use crate::common::kinds::Direction;
 
@@ -62,9 +62,9 @@ impl Way {
 }
 
 /// A tensor and what is to be done with it.
-pub struct Item {
+pub struct Item<T = f32> {
     pub call: DropoutCall,
-    pub x: Vec<f32>,
+    pub x: Vec<T>,
     pub source: Source,
 }
 
@@ -86,15 +86,6 @@ impl Item {
         Self::of(call, inputs::values(len))
     }
 
-    /// These values.
-    pub fn of(call: DropoutCall, x: Vec<f32>) -> Self {
-        Self {
-            call,
-            x,
-            source: Source::Consecutive,
-        }
-    }
-
     /// Ordinary values of a layout.
     pub fn of_layout(call: DropoutCall, layout: MaskLayout) -> Self {
         Self {
@@ -110,6 +101,17 @@ impl Item {
             call,
             x: inputs::values(layout.len()),
             source: Source::Samples(layout, ids),
+        }
+    }
+}
+
+impl<T: Element> Item<T> {
+    /// These values.
+    pub fn of(call: DropoutCall, x: Vec<T>) -> Self {
+        Self {
+            call,
+            x,
+            source: Source::Consecutive,
         }
     }
 
@@ -129,8 +131,8 @@ impl Item {
     }
 
     /// What binds, with a window of the buffer of ids and masks.
-    fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> Elements<'a> {
-        match &self.source {
+    fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> TypedElements<'a> {
+        let elements = match &self.source {
             Source::Consecutive => Elements::Len(self.x.len() as u64),
             Source::Layout(layout) => Elements::Layout(layout),
             Source::Samples(layout, _) => Elements::Samples { layout, ids: side },
@@ -138,7 +140,17 @@ impl Item {
                 mask: side,
                 len: self.x.len() as u64,
             },
+        };
+        elements.of_type(T::TYPE)
+    }
+
+    /// The values as words; a spare half behind an odd length is a canary's.
+    fn words(&self) -> Vec<u32> {
+        let mut bytes = bytemuck::cast_slice::<T, u8>(&self.x).to_vec();
+        if bytes.len() % 4 == 2 {
+            bytes.extend(&CANARY.to_le_bytes()[2..]);
         }
+        bytemuck::pod_collect_to_vec(&bytes)
     }
 
     fn side(&self) -> &[u32] {
@@ -150,13 +162,10 @@ impl Item {
 }
 
 /// Runs all items in one pass; an error too if any byte around the tensors or of an input changed.
-pub fn dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<Vec<Vec<f32>>, String> {
+pub fn dropout<T: Element>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<Vec<Vec<T>>, String> {
     let mut data = Image::new(gpu);
-    let inputs: Vec<_> = items
-        .iter()
-        .map(|item| data.place(bytemuck::cast_slice(&item.x)))
-        .collect();
-    let lens = || items.iter().map(|item| item.x.len() as u64);
+    let inputs: Vec<_> = items.iter().map(|item| data.place(&item.words())).collect();
+    let lens = || items.iter().map(|item| item.words().len() as u64);
     let separate = {
         let mut image = Image::new(gpu);
         let places: Vec<_> = lens().map(|len| image.place_for(len)).collect();
@@ -205,9 +214,18 @@ pub fn dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<Vec<Vec<f32>>, Str
     separate
         .0
         .check_outside(&after_separate, written_separate)?;
-    Ok(words_at(after, &outputs)
-        .map(|words| words.iter().map(|&bits| f32::from_bits(bits)).collect())
-        .collect())
+    words_at(after, &outputs)
+        .zip(items)
+        .map(|(words, item)| {
+            let elements: &[T] = bytemuck::cast_slice(words);
+            let (elements, spare) = elements.split_at(item.x.len());
+            let canary = &CANARY.to_le_bytes()[4 - size_of_val(spare)..];
+            if bytemuck::cast_slice::<_, u8>(spare) != canary {
+                return Err(format!("the spare half became {spare:?}"));
+            }
+            Ok(elements.to_vec())
+        })
+        .collect()
 }
 
 /// Runs all items and compares each with the twin.

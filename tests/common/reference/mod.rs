@@ -5,8 +5,10 @@
 
 mod dropout;
 mod mask;
+mod pairs;
 mod philox;
 
 pub use dropout::{dropout, keep_scale};
 pub use mask::{drop_threshold, indices, keeps, packed_mask, uniform};
+pub use pairs::{BF16, F16, Format};
 pub use philox::{philox_blocks, philox4x32};

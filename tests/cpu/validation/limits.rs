@@ -162,13 +162,13 @@ fn a_dispatch_too_small_cuts() {
         max_compute_workgroups_per_dimension: workgroups,
         ..Limits::downlevel_defaults()
     };
-    // 2048 elements a workgroup, less what one invocation takes, in whole windows of 64.
+    // 8192 elements a workgroup, less what one invocation takes, in whole windows of 64.
     for (workgroups, len, expected) in [
-        (1, 1984, 1),
-        (1, 1985, 2),
-        (2, 4032, 1),
-        (2, 4033, 2),
-        (2, 40_320, 10),
+        (1, 8128, 1),
+        (1, 8129, 2),
+        (2, 16_320, 1),
+        (2, 16_321, 2),
+        (2, 163_200, 10),
     ] {
         assert_eq!(
             dispatches(limits(workgroups), len),

@@ -1,0 +1,12 @@
+// bf16: the upper half of an f32.
+fn decode(bits: Word) -> Float {
+    return bitcast<Float>(bits << Word(16u));
+}
+
+// To nearest even [M11]; overflow carries into infinity.
+fn encode(number: Float) -> Word {
+    let bits = bitcast<Word>(number);
+    let rounded = bits + Word(0x7fffu) + ((bits >> Word(16u)) & Word(1u));
+    let nan = (bits & Word(0x7fffffffu)) > Word(0x7f800000u);
+    return select(rounded, bits | Word(0x400000u), nan) >> Word(16u);
+}

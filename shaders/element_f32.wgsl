@@ -1,0 +1,13 @@
+// Elements of 32 bits, one a lane.
+fn decode(bits: Word) -> Float {
+    return bitcast<Float>(bits);
+}
+
+fn encode(number: Float) -> Word {
+    return bitcast<Word>(number);
+}
+
+// Bit l of `keep` is for lane l.
+fn dropout(word: Word, keep: u32) -> Word {
+    return value(word, (Word(keep) & LANE_BITS) != Word());
+}

@@ -1,0 +1,174 @@
+//! Elements of 16 bits: the mask of f32, products rounded twice to nearest even [M11].
+
+use wgpu_dropout::half::{bf16, f16};
+use wgpu_dropout::mask::mask_words;
+use wgpu_dropout::{DropoutCall, DropoutKind, Element, MaskLayout};
+
+use crate::adapters::Variant;
+use crate::case::Case;
+use crate::common::inputs::call;
+use crate::common::kinds;
+use crate::common::reference::{BF16, F16, Format};
+use crate::gpu::Gpu;
+use crate::run::{self, Item, Source, WAYS, Way};
+
+pub const CASES: &[Case] = &[
+    Case::new("every_f16", every_value::<f16>),
+    Case::new("every_bf16", every_value::<bf16>),
+    Case::new("f16_kinds", every_kind::<f16>),
+    Case::new("bf16_kinds", every_kind::<bf16>),
+    Case::new("f16_lengths", lengths::<f16>),
+    Case::new("bf16_lengths", lengths::<bf16>),
+    Case::new("f16_sources", sources::<f16>),
+    Case::new("bf16_sources", sources::<bf16>),
+    Case::new("f16_small_bindings", lengths::<f16>).on(Variant::SmallBindings),
+    Case::new("bf16_few_workgroups", lengths::<bf16>).on(Variant::FewWorkgroups),
+    Case::new("f16_no_features", every_kind::<f16>).on(Variant::Bare),
+    Case::new("one_rounding_differs", one_rounding_differs),
+];
+
+/// A type of 16 bits and its twin.
+trait Pair: Element {
+    const FORMAT: Format;
+}
+
+impl Pair for f16 {
+    const FORMAT: Format = F16;
+}
+
+impl Pair for bf16 {
+    const FORMAT: Format = BF16;
+}
+
+fn of_bits<T: Pair>(bits: impl Iterator<Item = u16>) -> Vec<T> {
+    bits.map(|bits| bytemuck::cast(bits)).collect()
+}
+
+fn check<T: Pair>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<(), String> {
+    for (item, got) in items.iter().zip(run::dropout(gpu, way, items)?) {
+        let bits = bytemuck::cast_slice;
+        let Item { call, x, source } = item;
+        kinds::check_pairs(
+            T::FORMAT,
+            call,
+            way.direction,
+            &item.kept(),
+            bits(x),
+            bits(&got),
+        )
+        .map_err(|difference| format!("{way:?}: {difference}; {source:?}"))?;
+    }
+    Ok(())
+}
+
+/// At 0.4 one rounding of the exact product differs from two.
+fn every_value<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+    let all = of_bits::<T>(0..=u16::MAX);
+    let items: Vec<_> = [0.4, 0.1, 0.5, 0.9]
+        .into_iter()
+        .flat_map(|p| [0, 5].map(|origin| Item::of(call(p, origin), all.clone())))
+        .collect();
+    check(gpu, WAYS[0], &items)
+}
+
+/// In every layout; nothing, something and everything dropped.
+fn every_kind<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+    let some: Vec<T> = of_bits((0..=u16::MAX).step_by(13));
+    for way in WAYS {
+        let mut items = Vec::new();
+        for kind in [
+            DropoutKind::Inverted,
+            DropoutKind::Classic,
+            DropoutKind::Alpha,
+        ] {
+            for p in [0.0, 0.4, 1.0] {
+                for origin in [0, 3] {
+                    let mut call = call(p, origin);
+                    call.rate = call.rate.with_kind(kind);
+                    items.push(Item::of(call, some.clone()));
+                }
+            }
+        }
+        check(gpu, way, &items)?;
+    }
+    Ok(())
+}
+
+/// Odd ones have a spare half, long ragged ones a dispatch for their end.
+fn lengths<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+    let lens = (1..70).chain([1000, 2047, 4096, 8191, 65_537, 65_544, 70_001]);
+    let items: Vec<_> = lens
+        .flat_map(|len| {
+            let x: Vec<T> = of_bits((1..=len).map(|element: u32| ((element * 40_503) >> 3) as u16));
+            [0, 8, 5].map(|origin| Item::of(call(0.4, origin), x.clone()))
+        })
+        .collect();
+    [WAYS[0], WAYS[3], WAYS[4]]
+        .into_iter()
+        .try_for_each(|way| check(gpu, way, &items))
+}
+
+/// Layouts of each family, ids and a packed mask.
+fn sources<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+    let layouts = [
+        MaskLayout::time_locked_batch_first(&[3, 9, 64]),
+        MaskLayout::strided(&[7, 64], &[67, 1]),
+        MaskLayout::strided(&[7, 45], &[67, 1]),
+        MaskLayout::drop_path(&[5, 64]),
+        MaskLayout::drop_path(&[5, 45]),
+        MaskLayout::elementwise(&[13, 17]).and_then(|layout| layout.permuted(&[1, 0])),
+    ];
+    let mut items = Vec::new();
+    for layout in layouts {
+        let layout = layout.map_err(|error| error.to_string())?;
+        let ids = (0..layout.shape()[0] as u32).map(|id| 7 * id + 3).collect();
+        let mask = (0..mask_words(layout.len()) as u32).map(|word| word.wrapping_mul(0x9E37_79B9));
+        for source in [
+            Source::Layout(layout.clone()),
+            Source::Samples(layout.clone(), ids),
+            Source::Packed(mask.collect()),
+        ] {
+            let x = of_bits((0..layout.len()).map(|element| (element * 1237) as u16));
+            items.push(Item {
+                source,
+                ..Item::<T>::of(call(0.4, 3), x)
+            });
+        }
+    }
+    [WAYS[0], WAYS[5]]
+        .into_iter()
+        .try_for_each(|way| check(gpu, way, &items))
+}
+
+/// The comparison can fail: a product that is rounded once, another type's, a neighbour's.
+fn one_rounding_differs(gpu: &Gpu) -> Result<(), String> {
+    let item = Item::of(call(0.4, 0), of_bits::<f16>(0..=u16::MAX));
+    let got = &run::dropout(gpu, WAYS[0], core::slice::from_ref(&item))?[0];
+    let got: &[u16] = bytemuck::cast_slice(got);
+    let judge = |format: Format, call: &DropoutCall, got: &[u16]| {
+        let x = bytemuck::cast_slice(&item.x);
+        kinds::check_pairs(format, call, WAYS[0].direction, &item.kept(), x, got)
+    };
+    judge(F16, &item.call, got)?;
+    let scale = f64::from(item.call.rate.keep_scale());
+    let once: Vec<u16> = (0..=u16::MAX)
+        .zip(item.kept())
+        .map(|(bits, kept)| match kept {
+            true => F16.nearest(f64::from(F16.number(bits)) * scale),
+            false => 0,
+        })
+        .collect();
+    let mut neighbour = got.to_vec();
+    neighbour[0x3C01] ^= 1;
+    for (what, wrong) in [
+        ("one rounding", judge(F16, &item.call, &once)),
+        ("another type", judge(BF16, &item.call, got)),
+        ("another rate", judge(F16, &call(0.3, 0), got)),
+        ("another number", judge(F16, &item.call, &neighbour)),
+    ] {
+        if wrong.is_ok() {
+            return Err(format!("{what} was not noticed"));
+        }
+    }
+    Ok(())
+}
