@@ -90,3 +90,28 @@ impl StridedLayout {
         params
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_dimension_chooses_the_kernel() {
+        for (shape, strides, sample_ids, family) in [
+            (&[6, 32][..], &[40, 1][..], false, Family::Rows),
+            (&[6, 31], &[40, 1], false, Family::Scattered),
+            // A block is taken whole.
+            (&[6, 24], &[40, 1], false, Family::Rows),
+            (&[32], &[0], false, Family::Runs),
+            (&[31], &[0], false, Family::Scattered),
+            (&[6, 32], &[1, 0], true, Family::Runs),
+            (&[32], &[3], false, Family::Scattered),
+            (&[32], &[1], true, Family::Scattered),
+        ] {
+            let layout = MaskLayout::strided(shape, strides).unwrap();
+            let layout = StridedLayout::new(&layout, sample_ids).unwrap().unwrap();
+            let strided = layout.strided(layout.whole_blocks(0));
+            assert_eq!(strided.family, family, "{layout:?}");
+        }
+    }
+}

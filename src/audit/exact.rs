@@ -40,7 +40,7 @@ fn calls(len: usize) -> impl Iterator<Item = DropoutCall> {
 }
 
 /// Finite normal f32s of both signs, as bits, none like another nearby.
-fn values(len: usize) -> Vec<u32> {
+pub(super) fn values(len: usize) -> Vec<u32> {
     (0..len as u32)
         .map(|i| {
             let hash = i.wrapping_mul(0x9E37_79B9) ^ i >> 7;
