@@ -1,8 +1,11 @@
 //! One call on slices: upload, run, read back, wait. For scripts and tests; native only, since a
 //! browser cannot block.
 
+use std::borrow::Cow;
+
 use crate::call::DropoutCall;
 use crate::dropout::{Dropout, DropoutBinding, Elements};
+use crate::element::Element;
 use crate::error::{IndexOverflow, RunError};
 use crate::gaussian::GaussianDropout;
 use crate::job::{Content, run};
@@ -33,10 +36,10 @@ fn calls(
 }
 
 /// The pieces of `input`, each with its call.
-fn inputs<'a>(
+fn inputs<'a, T>(
     call: &DropoutCall,
-    input: &'a [f32],
-) -> impl Iterator<Item = (DropoutCall, &'a [f32])> {
+    input: &'a [T],
+) -> impl Iterator<Item = (DropoutCall, &'a [T])> + use<'a, T> {
     let calls = calls(call, input.len() as u64, PIECE_ELEMENTS);
     calls
         .map(|(call, _)| call)
@@ -52,7 +55,7 @@ type Encode = fn(
 ) -> Result<(), IndexOverflow>;
 
 impl Dropout {
-    /// Dropout of a slice, upload and download included.
+    /// Dropout of a slice, upload and download included; of `f32`, [`half::f16`] or [`half::bf16`].
     ///
     /// Blocks until the device has finished: it makes buffers, moves the data to the device and
     /// back and waits, which costs many times what dropout does. A training loop keeps its
@@ -61,12 +64,12 @@ impl Dropout {
     /// # Errors
     ///
     /// [`RunError`] if indices pass 2^64 - 1, memory is short or the device fails.
-    pub fn apply_blocking(
+    pub fn apply_blocking<T: Element>(
         &self,
         queue: &wgpu::Queue,
-        input: &[f32],
+        input: &[T],
         call: &DropoutCall,
-    ) -> Result<Vec<f32>, RunError> {
+    ) -> Result<Vec<T>, RunError> {
         self.linear_blocking(queue, input, call, Self::encode_forward)
     }
 
@@ -76,12 +79,12 @@ impl Dropout {
     /// # Errors
     ///
     /// As [`apply_blocking`](Self::apply_blocking).
-    pub fn backward_blocking(
+    pub fn backward_blocking<T: Element>(
         &self,
         queue: &wgpu::Queue,
-        grad_output: &[f32],
+        grad_output: &[T],
         call: &DropoutCall,
-    ) -> Result<Vec<f32>, RunError> {
+    ) -> Result<Vec<T>, RunError> {
         self.linear_blocking(queue, grad_output, call, Self::encode_backward)
     }
 
@@ -92,13 +95,13 @@ impl Dropout {
     ///
     /// [`RunError::LayoutLength`] unless the input has the layout's length; else as
     /// [`apply_blocking`](Self::apply_blocking).
-    pub fn apply_layout_blocking(
+    pub fn apply_layout_blocking<T: Element>(
         &self,
         queue: &wgpu::Queue,
-        input: &[f32],
+        input: &[T],
         layout: &MaskLayout,
         call: &DropoutCall,
-    ) -> Result<Vec<f32>, RunError> {
+    ) -> Result<Vec<T>, RunError> {
         self.layout_blocking(queue, input, layout, call, Self::encode_forward)
     }
 
@@ -107,23 +110,23 @@ impl Dropout {
     /// # Errors
     ///
     /// As [`apply_layout_blocking`](Self::apply_layout_blocking).
-    pub fn backward_layout_blocking(
+    pub fn backward_layout_blocking<T: Element>(
         &self,
         queue: &wgpu::Queue,
-        grad_output: &[f32],
+        grad_output: &[T],
         layout: &MaskLayout,
         call: &DropoutCall,
-    ) -> Result<Vec<f32>, RunError> {
+    ) -> Result<Vec<T>, RunError> {
         self.layout_blocking(queue, grad_output, layout, call, Self::encode_backward)
     }
 
-    fn linear_blocking(
+    fn linear_blocking<T: Element>(
         &self,
         queue: &wgpu::Queue,
-        input: &[f32],
+        input: &[T],
         call: &DropoutCall,
         encode: Encode,
-    ) -> Result<Vec<f32>, RunError> {
+    ) -> Result<Vec<T>, RunError> {
         call.check_indices(input.len() as u64)?;
         let mut output = Vec::with_capacity(input.len());
         for (call, piece) in inputs(call, input) {
@@ -133,14 +136,14 @@ impl Dropout {
         Ok(output)
     }
 
-    fn layout_blocking(
+    fn layout_blocking<T: Element>(
         &self,
         queue: &wgpu::Queue,
-        input: &[f32],
+        input: &[T],
         layout: &MaskLayout,
         call: &DropoutCall,
         encode: Encode,
-    ) -> Result<Vec<f32>, RunError> {
+    ) -> Result<Vec<T>, RunError> {
         if input.len() as u64 != layout.len() {
             return Err(RunError::LayoutLength {
                 elements: input.len(),
@@ -154,21 +157,29 @@ impl Dropout {
         Ok(output)
     }
 
-    fn run(
+    fn run<T: Element>(
         &self,
         queue: &wgpu::Queue,
-        input: &[f32],
+        input: &[T],
         elements: Elements<'_>,
         call: &DropoutCall,
         encode: Encode,
-        output: &mut Vec<f32>,
+        output: &mut Vec<T>,
     ) -> Result<(), RunError> {
-        let content = [Content::Bytes(bytemuck::cast_slice(input))];
+        let len = output.len() + input.len();
+        let mut bytes = Cow::Borrowed(bytemuck::cast_slice(input));
+        if !bytes.len().is_multiple_of(4) {
+            // Buffers are copied 4 bytes at a time.
+            bytes.to_mut().extend([0; 2]);
+        }
+        let content = [Content::Bytes(&bytes)];
         pollster::block_on(run(self.device(), queue, &content, output, |pass, data| {
             let data = data[0].as_entire_buffer_binding();
-            let binding = self.bind_in_place(data, elements)?;
+            let binding = self.bind_in_place(data, elements.of_type(T::TYPE))?;
             Ok(encode(self, pass, &binding, call)?)
-        }))
+        }))?;
+        output.truncate(len);
+        Ok(())
     }
 }
 

@@ -24,6 +24,7 @@ pub const CASES: &[Case] = &[
     Case::new("f16_small_bindings", lengths::<f16>).on(Variant::SmallBindings),
     Case::new("bf16_few_workgroups", lengths::<bf16>).on(Variant::FewWorkgroups),
     Case::new("f16_no_features", every_kind::<f16>).on(Variant::Bare),
+    Case::new("blocking", blocking),
     Case::new("one_rounding_differs", one_rounding_differs),
 ];
 
@@ -138,6 +139,28 @@ fn sources<T: Pair>(gpu: &Gpu) -> Result<(), String> {
     [WAYS[0], WAYS[5]]
         .into_iter()
         .try_for_each(|way| check(gpu, way, &items))
+}
+
+/// Odd and even lengths, forward and backward, of a layout and without.
+fn blocking(gpu: &Gpu) -> Result<(), String> {
+    let text = |error: wgpu_dropout::RunError| error.to_string();
+    for len in [0, 1, 1000, 2001] {
+        let item = Item::<f16>::of(call(0.4, 5), of_bits(0..len));
+        let layout = MaskLayout::linear(len.into());
+        let (dropout, queue, x, call) = (&gpu.dropout, &gpu.queue, &item.x, &item.call);
+        for got in [
+            dropout.apply_blocking(queue, x, call),
+            dropout.backward_blocking(queue, x, call),
+            dropout.apply_layout_blocking(queue, x, &layout, call),
+            dropout.backward_layout_blocking(queue, x, &layout, call),
+        ] {
+            let got = got.map_err(text)?;
+            let bits = bytemuck::cast_slice;
+            let direction = run::Direction::Forward;
+            kinds::check_pairs(F16, call, direction, &item.kept(), bits(x), bits(&got))?;
+        }
+    }
+    Ok(())
 }
 
 /// The comparison can fail: a product that is rounded once, another type's, a neighbour's.

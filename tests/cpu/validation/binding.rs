@@ -1,7 +1,7 @@
 //! Buffers: what is refused, with which numbers, and that the last thing before it is taken.
 
 use wgpu::BufferUsages;
-use wgpu_dropout::BindError;
+use wgpu_dropout::{BindError, ElementType, Elements};
 
 use super::device::{Noop, range};
 
@@ -318,6 +318,63 @@ fn nothing_can_be_bound_anywhere() {
             );
             noop.keep_mask.bind(output.clone(), 0).unwrap();
             noop.philox.bind(output, 0).unwrap();
+        }
+    });
+}
+
+#[test]
+fn elements_of_16_bits_need_their_last_whole_word() {
+    let noop = Noop::downlevel();
+    // wgpu binds no 6 bytes; the error comes before that.
+    let (cut, buffer) = (noop.buffer(518), noop.buffer(1024));
+    noop.without_errors(|| {
+        for element in [ElementType::F16, ElementType::Bf16] {
+            let bind = |range, len| {
+                let elements = Elements::Len(len).of_type(element);
+                noop.dropout.bind_in_place(range, elements)
+            };
+            for offset_bytes in [2, 4, 6] {
+                refused(
+                    bind(range(&buffer, offset_bytes, 0), 1),
+                    BindError::UnalignedOffset {
+                        role: "data",
+                        offset_bytes,
+                        alignment_bytes: 256,
+                    },
+                    &format!(
+                        "the data offset is {offset_bytes} bytes; the device binds at multiples \
+                         of 256 (min_storage_buffer_offset_alignment)"
+                    ),
+                );
+            }
+            for (got, range_bytes, required_bytes, len) in [
+                (bind(range(&buffer, 256, 8), 5), 8, 12, 5),
+                (bind(range(&buffer, 256, 6), 3), 6, 8, 3),
+                // The buffer ends inside the last word.
+                (bind(range(&cut, 256, 0), 131), 262, 264, 131),
+                (
+                    bind(range(&buffer, 0, 0), u64::MAX),
+                    1024,
+                    u64::MAX,
+                    u64::MAX,
+                ),
+            ] {
+                refused(
+                    got,
+                    BindError::RangeTooShort {
+                        role: "data",
+                        range_bytes,
+                        required_bytes,
+                        len,
+                    },
+                    &format!(
+                        "the data range is {range_bytes} bytes, {required_bytes} needed for {len} \
+                         of them: lower the length or bind a longer range"
+                    ),
+                );
+            }
+            bind(range(&buffer, 256, 8), 3).unwrap();
+            bind(range(&cut, 256, 0), 130).unwrap();
         }
     });
 }
