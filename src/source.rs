@@ -276,9 +276,9 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
     }
     if let Kernel::Dropout { element, value, .. } = kernel {
         parts.extend(match element {
-            ElementType::F32 => &[shader!("element_f32")][..],
-            ElementType::F16 => &[shader!("element_f16"), shader!("element_pairs")],
-            ElementType::Bf16 => &[shader!("element_bf16"), shader!("element_pairs")],
+            ElementType::F32 => vec![shader!("element_f32")],
+            ElementType::F16 => vec![shader!("element_f16"), shader!("element_pairs")],
+            ElementType::Bf16 => vec![shader!("element_bf16"), shader!("element_pairs")],
         });
         parts.push(match value {
             ValueMap::Scale => shader!("value_scale"),
