@@ -19,6 +19,9 @@ fn dropout_blocks(
     @builtin(local_invocation_index) local: u32,
 ) {
     let a = 4u * WORKGROUP_SIZE * workgroup.x + local;
+    if a >= params.len / 8u {
+        return;
+    }
     let b = a + WORKGROUP_SIZE;
     let c = b + WORKGROUP_SIZE;
     let d = c + WORKGROUP_SIZE;

@@ -15,13 +15,15 @@ fn encode(number: Float) -> Word {
     let bits = bitcast<Word>(number);
     let sign = (bits >> Word(16u)) & Word(0x8000u);
     let magnitude = bits & Word(0x7fffffffu);
-    // Below 2^-14 a result counts 2^-24: the significand, with its leading 1, loses more bits.
-    let small = magnitude < Word(113u << 23u);
+    let exponent = magnitude >> Word(23u);
     let significand = (magnitude & Word(0x7fffffu)) | Word(0x800000u);
-    let rest = select(magnitude - Word(112u << 23u), significand, small);
-    let shift = select(Word(13u), min(Word(126u) - (magnitude >> Word(23u)), Word(31u)), small);
-    let even = (rest >> shift) & Word(1u);
-    let rounded = (rest + (Word(1u) << (shift - Word(1u))) - Word(1u) + even) >> shift;
+    // Below 2^-14, exponent 113, results count 2^-24: the significand loses more than 13 bits.
+    let clamped = max(exponent, Word(113u));
+    let lost = min(clamped - exponent, Word(18u)) + Word(13u);
+    let even = (significand >> lost) & Word(1u);
+    let rounded = (significand + ((Word(1u) << (lost - Word(1u))) - Word(1u)) + even) >> lost;
+    // The leading 1, where there is one, adds to the exponent; so does a carry.
+    let finite = rounded + ((clamped - Word(113u)) << Word(10u));
     let nan = magnitude > Word(0x7f800000u);
-    return sign | select(min(rounded, Word(0x7c00u)), Word(0x7e00u), nan);
+    return sign | select(min(finite, Word(0x7c00u)), Word(0x7e00u), nan);
 }
