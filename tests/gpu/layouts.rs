@@ -103,7 +103,7 @@ fn ranks(gpu: &Gpu) -> Result<(), String> {
     let mut items = Vec::new();
     for inner in [0, 1, 3] {
         let (shape, strides) = (
-            [3, 2, 2, 3, 2, 2, 3, 9],
+            [3, 2, 2, 3, 2, 2, 3, 33],
             [1 << 40, 5 << 33, 9000, 800, 97, 50, 29, inner],
         );
         for outer in 0..8 {
