@@ -24,7 +24,8 @@
 //!
 //! # Without a GPU, and with a doubtful one
 //!
-//! The [`cpu`] module does the same on slices. [`audit`](mod@audit) checks a device.
+//! The [`cpu`] module does the same on slices. [`audit`](mod@audit) checks a device. [`wgsl`] gives the
+//! kernels' texts to other tools.
 //!
 //! # Cargo features
 //!
@@ -60,6 +61,7 @@ mod philox_blocks;
 mod rate;
 mod source;
 mod strided;
+pub mod wgsl;
 
 pub use call::{DropoutCall, MaskKey};
 pub use dropout::{Dropout, DropoutBinding, Elements, TypedElements};

@@ -152,7 +152,7 @@ impl Kernel {
     }
 
     /// Where decisions come from; a copy makes none.
-    fn mask(self) -> Option<MaskSource> {
+    pub fn mask(self) -> Option<MaskSource> {
         match self {
             Self::Dropout { mask, value, .. } if value != ValueMap::Copy => Some(mask),
             Self::KeepMask(mask) => Some(mask),
@@ -161,7 +161,7 @@ impl Kernel {
     }
 
     /// Whether random numbers are drawn.
-    fn draws(self) -> bool {
+    pub fn draws(self) -> bool {
         match self {
             Self::Dropout { .. } | Self::KeepMask(_) => {
                 !matches!(self.mask(), None | Some(MaskSource::Packed))
@@ -291,149 +291,4 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
     }
     parts.push(kernel.entry().1);
     parts.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use naga::valid::{Capabilities, ValidationFlags, Validator};
-
-    use super::*;
-
-    /// Every kind of kernel; of the numbers of dimensions the least and the most.
-    fn kernels() -> Vec<Kernel> {
-        let mut drawn = vec![MaskSource::Linear];
-        for family in [Family::Rows, Family::Runs, Family::Scattered] {
-            for sample_ids in [false, true] {
-                for (dimensions, whole_words) in [(1, false), (8, true)] {
-                    drawn.push(MaskSource::Strided(Strided {
-                        family,
-                        whole_words,
-                        dimensions,
-                        sample_ids,
-                    }));
-                }
-            }
-        }
-        let mut kernels = vec![
-            Kernel::PhiloxBlocks { rounds: 7 },
-            Kernel::PhiloxBlocks { rounds: 10 },
-        ];
-        kernels.extend(drawn.iter().copied().map(Kernel::KeepMask));
-        let buffers = [
-            BufferLayout::Separate,
-            BufferLayout::Pooled,
-            BufferLayout::InPlace,
-        ];
-        kernels.extend(buffers.map(|buffers| Kernel::Gaussian { buffers }));
-        let elements = [ElementType::F32, ElementType::F16, ElementType::Bf16];
-        for (buffers, element) in buffers.into_iter().flat_map(|b| elements.map(|e| (b, e))) {
-            for mask in drawn.iter().copied().chain([MaskSource::Packed]) {
-                for value in [
-                    ValueMap::Scale,
-                    ValueMap::Keep,
-                    ValueMap::Affine,
-                    ValueMap::Copy,
-                ] {
-                    for access in [Access::Blocks, Access::Vectors, Access::Words] {
-                        // Only these have blocks.
-                        let blocks = value != ValueMap::Copy
-                            && match mask {
-                                MaskSource::Linear => true,
-                                MaskSource::Strided(strided) => strided.family == Family::Rows,
-                                MaskSource::Packed => false,
-                            };
-                        if access != Access::Blocks || blocks {
-                            kernels.push(Kernel::Dropout {
-                                element,
-                                buffers,
-                                mask,
-                                value,
-                                access,
-                            });
-                        }
-                    }
-                }
-            }
-        }
-        kernels
-    }
-
-    fn validate(source: &str, capabilities: Capabilities) -> Result<naga::Module, String> {
-        let module = naga::front::wgsl::parse_str(source).map_err(|error| error.to_string())?;
-        Validator::new(ValidationFlags::all(), capabilities)
-            .validate(&module)
-            .map_err(|error| error.emit_to_string(source))?;
-        Ok(module)
-    }
-
-    #[test]
-    fn every_kernel_is_valid_and_asks_for_no_more_than_its_variant_says() {
-        for kernel in kernels() {
-            for (multiply, int64) in [
-                (Multiply::U64, Capabilities::SHADER_INT64),
-                (Multiply::Halves, Capabilities::empty()),
-            ] {
-                for (immediates, immediate) in [
-                    (true, Capabilities::IMMEDIATES),
-                    (false, Capabilities::empty()),
-                ] {
-                    let source = assemble(kernel, multiply, immediates);
-                    let module = validate(&source, int64 | immediate).unwrap();
-                    let [entry] = &module.entry_points[..] else {
-                        panic!("one entry point")
-                    };
-                    assert_eq!(entry.name, kernel.entry_point());
-                    assert_eq!(entry.workgroup_size, [WORKGROUP_SIZE, 1, 1]);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn copies_of_layouts_with_the_same_bindings_are_one_kernel() {
-        let mut masks = HashSet::new();
-        for kernel in kernels() {
-            if let Kernel::Dropout {
-                element,
-                buffers,
-                mask,
-                value: ValueMap::Copy,
-                access,
-            } = kernel
-            {
-                let shared = Kernel::Dropout {
-                    element,
-                    buffers,
-                    mask: mask.of_copy(),
-                    value: ValueMap::Copy,
-                    access,
-                };
-                let text = |kernel| assemble(kernel, Multiply::Halves, false);
-                assert_eq!(text(kernel), text(shared));
-                masks.insert(mask.of_copy());
-            }
-        }
-        // Consecutive indices, a layout, a layout with ids, a packed mask.
-        assert_eq!(masks.len(), 4);
-    }
-
-    #[test]
-    fn a_capability_that_is_missing_is_seen() {
-        assert!(
-            validate(
-                &assemble(Kernel::KeepMask(MaskSource::Linear), Multiply::U64, false),
-                Capabilities::empty()
-            )
-            .is_err()
-        );
-        assert!(
-            validate(
-                &assemble(Kernel::KeepMask(MaskSource::Linear), Multiply::Halves, true),
-                Capabilities::empty()
-            )
-            .is_err()
-        );
-    }
 }

@@ -12,6 +12,7 @@ mod npy;
 mod number;
 mod output;
 mod verify;
+mod wgsl;
 mod words;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     Words(words::Args),
     /// Check whether an adapter computes dropout right, to the bit
     Verify(verify::Args),
+    /// Print the WGSL of a kernel, by default that of dropout
+    Wgsl(wgsl::Args),
     /// Measure dropout on the GPU and the CPU, beside a copy
     Bench(bench::Args),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Mask(args) => mask::run(args, &cli.engine),
         Command::Words(args) => words::run(args, &cli.engine),
         Command::Verify(args) => verify::run(args, &cli.engine),
+        Command::Wgsl(args) => wgsl::run(args),
         Command::Bench(args) => bench::run(args, &cli.engine),
     };
     exit_code(result)

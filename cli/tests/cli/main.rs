@@ -12,4 +12,5 @@ mod layout;
 mod mask;
 mod vectors;
 mod verify;
+mod wgsl;
 mod words;

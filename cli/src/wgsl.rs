@@ -1,0 +1,127 @@
+//! `wgsl`: the text of a kernel, for other tools and for who wants to see what runs.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, bail};
+use wgpu_dropout::wgsl::Variant;
+
+use crate::output::Output;
+
+/// Each option narrows the choice; the first kernel that is left is printed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// dropout, copy (a rate of 0), gaussian, keep-mask or philox-blocks
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Type of the elements: f32, f16 or bf16
+    #[arg(long)]
+    dtype: Option<String>,
+    /// Two buffers, two ranges of one, or one range: separate, pooled or in-place
+    #[arg(long)]
+    layout: Option<String>,
+    /// linear, packed, or by a layout's innermost stride rows (1), runs (0) or scattered
+    #[arg(long)]
+    mask: Option<String>,
+    /// Of the mask's layout, neighbours merged: 1 to 8
+    #[arg(long)]
+    dimensions: Option<String>,
+    /// Whether rows or runs are multiples of 32 elements: yes or no
+    #[arg(long)]
+    whole_words: Option<String>,
+    /// Whether samples have ids: yes or no
+    #[arg(long)]
+    sample_ids: Option<String>,
+    /// Kept elements are scaled, keep their bits or go through an affine map: scale, keep or affine
+    #[arg(long)]
+    value: Option<String>,
+    /// blocks or vectors (16 bytes at once), or words (4)
+    #[arg(long)]
+    access: Option<String>,
+    /// Of philox-blocks: 10 or 7
+    #[arg(long)]
+    rounds: Option<String>,
+    /// The wide product, by SHADER_INT64 or without: u64 or halves
+    #[arg(long)]
+    multiply: Option<String>,
+    /// How parameters come, by IMMEDIATES or without: immediates or uniform
+    #[arg(long)]
+    params: Option<String>,
+    /// Print the options of each kernel that is left, one a line, and no text
+    #[arg(long)]
+    list: bool,
+}
+
+/// Field and value.
+type Wish<'a> = (&'static str, &'a str);
+
+pub fn run(args: &Args) -> Result<()> {
+    let wishes = args.wishes();
+    let mut variants = Variant::all().filter(|variant| {
+        let fields = variant.fields();
+        let has = |&(name, value): &Wish<'_>| fields.iter().any(|(n, v)| *n == name && v == value);
+        wishes.iter().all(has)
+    });
+    let Some(first) = variants.next() else {
+        bail!(unknown(&wishes));
+    };
+    let mut output = Output::stdout();
+    if args.list {
+        for variant in [first].into_iter().chain(variants) {
+            let fields = variant.fields();
+            let line = options(fields.iter().map(|(name, value)| (*name, &value[..])));
+            writeln!(output, "{line}").context("cannot write the output")?;
+        }
+    } else {
+        write!(output, "{}", first.text()).context("cannot write the output")?;
+    }
+    output.finish()
+}
+
+impl Args {
+    fn wishes(&self) -> Vec<Wish<'_>> {
+        let fields = [
+            ("kernel", &self.kernel),
+            ("dtype", &self.dtype),
+            ("layout", &self.layout),
+            ("mask", &self.mask),
+            ("dimensions", &self.dimensions),
+            ("whole-words", &self.whole_words),
+            ("sample-ids", &self.sample_ids),
+            ("value", &self.value),
+            ("access", &self.access),
+            ("rounds", &self.rounds),
+            ("multiply", &self.multiply),
+            ("params", &self.params),
+        ];
+        fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+            .collect()
+    }
+}
+
+fn options<'a>(fields: impl IntoIterator<Item = Wish<'a>>) -> String {
+    let option = |(name, value)| format!("--{name} {value}");
+    fields.into_iter().map(option).collect::<Vec<_>>().join(" ")
+}
+
+/// Why no kernel is left.
+fn unknown(wishes: &[Wish<'_>]) -> String {
+    for &(name, value) in wishes {
+        let mut values: Vec<_> = Variant::all()
+            .flat_map(|variant| variant.fields())
+            .filter(|(n, _)| *n == name)
+            .map(|(_, value)| value)
+            .collect();
+        values.sort();
+        values.dedup();
+        if !values.iter().any(|v| v == value) {
+            let values = values.join(", ");
+            return format!("there is no --{name} {value}: give one of {values}");
+        }
+    }
+    format!(
+        "no kernel is all of {}: leave one out; `wgsl --list` prints what goes together",
+        options(wishes.iter().copied())
+    )
+}

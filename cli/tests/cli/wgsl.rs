@@ -1,0 +1,106 @@
+//! `wgsl`: every printed text is a module, and the one asked for.
+
+use std::collections::HashSet;
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+use crate::command::{assert_fails, assert_success, run};
+
+fn text(options: &str) -> String {
+    let output = run(&format!("wgsl {options}"));
+    assert_success(&output);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// With no capability but those that the options name.
+fn validate(options: &str, text: &str) -> Result<naga::Module, String> {
+    let mut capabilities = Capabilities::empty();
+    capabilities.set(
+        Capabilities::SHADER_INT64,
+        options.contains("--multiply u64"),
+    );
+    capabilities.set(
+        Capabilities::IMMEDIATES,
+        options.contains("--params immediates"),
+    );
+    let module = naga::front::wgsl::parse_str(text).map_err(|error| error.to_string())?;
+    Validator::new(ValidationFlags::all(), capabilities)
+        .validate(&module)
+        .map_err(|error| error.emit_to_string(text))?;
+    Ok(module)
+}
+
+#[test]
+fn what_the_list_names_is_printed_and_valid() {
+    let list = text("--list");
+    assert!(list.lines().count() > 10_000);
+    // Coprime to the numbers of values, so that each value comes with others.
+    let lines: Vec<_> = list
+        .lines()
+        .step_by(101)
+        .chain(list.lines().last())
+        .collect();
+    let mut texts = HashSet::new();
+    for options in &lines {
+        let text = text(options);
+        let module = validate(options, &text).unwrap_or_else(|error| panic!("{options}: {error}"));
+        assert_eq!(module.entry_points.len(), 1, "{options}");
+        assert!(texts.insert(text), "{options}");
+    }
+    for part in [
+        "kernel dropout",
+        "kernel keep-mask",
+        "kernel philox-blocks",
+        "dtype f16",
+        "dtype bf16",
+        "layout pooled",
+        "layout in-place",
+        "mask packed",
+        "mask rows",
+        "mask runs",
+        "mask scattered",
+        "sample-ids yes",
+        "value affine",
+        "access vectors",
+        "params uniform",
+    ] {
+        assert!(lines.iter().any(|line| line.contains(part)), "{part}");
+    }
+}
+
+#[test]
+fn options_choose_by_what_they_name() {
+    let default = text("");
+    assert_eq!(default, text("--kernel dropout --dtype f32 --multiply u64"));
+    for (options, part) in [
+        ("--dtype f16 --layout in-place", "fn dropout_blocks("),
+        ("--kernel copy --dtype bf16", "fn dropout_words("),
+        ("--kernel keep-mask --multiply halves", "fn keep_mask("),
+        ("--kernel gaussian --layout pooled", "fn gaussian("),
+        ("--rounds 7", "const PHILOX_ROUNDS: u32 = 7u;"),
+        ("--mask runs --dimensions 3", "const DIMENSIONS: u32 = 3u;"),
+        ("--params uniform", "var<uniform> params"),
+    ] {
+        assert!(text(options).contains(part), "{options}");
+        assert_ne!(text(options), default, "{options}");
+    }
+}
+
+#[test]
+fn a_damaged_text_and_a_feature_not_named_are_seen() {
+    let options = "--multiply u64 --params immediates";
+    let text = text(options);
+    assert!(validate(options, &text).is_ok());
+    assert!(validate("--multiply u64", &text).is_err());
+    assert!(validate("--params immediates", &text).is_err());
+    assert!(validate(options, &text.replacen("const LANES", "const OTHER", 1)).is_err());
+}
+
+#[test]
+fn what_there_is_not_is_answered_with_what_there_is() {
+    let output = run("wgsl --dtype f64");
+    assert_fails(&output, 1, &["--dtype f64", "bf16, f16, f32"]);
+    let output = run("wgsl --mask packed --access blocks");
+    assert_fails(&output, 1, &["--mask packed --access blocks", "--list"]);
+    assert!(output.stdout.is_empty());
+}

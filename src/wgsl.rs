@@ -1,0 +1,343 @@
+//! The text of each kernel, for readers and for other tools: compilers, validators, cost models.
+//!
+//! ```
+//! use wgpu_dropout::wgsl::Variant;
+//!
+//! let is_f16 = |variant: &Variant| variant.fields().contains(&("dtype", "f16".into()));
+//! let variant = Variant::all().find(is_f16).unwrap();
+//! assert!(variant.text().contains(&format!("fn {}(", variant.entry_point())));
+//! ```
+
+use core::iter;
+
+use crate::element::ElementType;
+use crate::layout::MaskLayout;
+use crate::source::{
+    Access, BufferLayout, Family, Kernel, MaskSource, Multiply, Strided, ValueMap, assemble,
+};
+
+/// One kernel for one set of features: a module of WGSL as [`Dropout`](crate::Dropout),
+/// [`GaussianDropout`](crate::GaussianDropout), [`KeepMask`](crate::KeepMask) or
+/// [`PhiloxBlocks`](crate::PhiloxBlocks) gives it to wgpu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    kernel: Kernel,
+    multiply: Multiply,
+    immediates: bool,
+}
+
+impl Variant {
+    /// Every one, each once; first the `f32` dropout of consecutive mask indices.
+    pub fn all() -> impl Iterator<Item = Self> {
+        kernels().flat_map(|kernel| {
+            let multiplies: &[Multiply] = if kernel.draws() {
+                &[Multiply::U64, Multiply::Halves]
+            } else {
+                &[Multiply::Halves]
+            };
+            multiplies.iter().flat_map(move |&multiply| {
+                [true, false].map(|immediates| Self {
+                    kernel,
+                    multiply,
+                    immediates,
+                })
+            })
+        })
+    }
+
+    /// The whole module.
+    pub fn text(&self) -> String {
+        assemble(self.kernel, self.multiply, self.immediates)
+    }
+
+    /// The name of its one entry point.
+    pub fn entry_point(&self) -> &'static str {
+        self.kernel.entry_point()
+    }
+
+    /// What tells it from all others, by name, as far as it applies.
+    ///
+    /// | field | values |
+    /// |---|---|
+    /// | `kernel` | `dropout`, `copy` (a rate of 0), `gaussian`, `keep-mask`, `philox-blocks` |
+    /// | `dtype` | an [`ElementType`] |
+    /// | `layout` | `separate`, `pooled` (two ranges of one buffer), `in-place` |
+    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered` |
+    /// | `dimensions` | of the layout, neighbours merged |
+    /// | `whole-words` | whether rows or runs are multiples of 32 elements: `yes`, `no` |
+    /// | `sample-ids` | whether [ids](crate::Elements::Samples) stand for the outermost coordinate: `yes`, `no` |
+    /// | `value` | kept elements are `scale`d, `keep` their bits, or go through an `affine` map |
+    /// | `access` | 16 bytes at once, by mask `blocks` or `vectors`; 4 bytes, `words` |
+    /// | `rounds` | of Philox, where it is not the mask's |
+    /// | `multiply` | `u64` ([`SHADER_INT64`](wgpu::Features::SHADER_INT64)), `halves` |
+    /// | `params` | `immediates` ([`IMMEDIATES`](wgpu::Features::IMMEDIATES)), `uniform` |
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let is_copy = matches!(
+            self.kernel,
+            Kernel::Dropout {
+                value: ValueMap::Copy,
+                ..
+            }
+        );
+        let name = match self.kernel {
+            Kernel::Dropout { .. } if is_copy => "copy",
+            Kernel::Dropout { .. } => "dropout",
+            Kernel::Gaussian { .. } => "gaussian",
+            Kernel::KeepMask(_) => "keep-mask",
+            Kernel::PhiloxBlocks { .. } => "philox-blocks",
+        };
+        let mut fields = vec![("kernel", name.to_owned())];
+        let mut push = |name, value: &str| fields.push((name, value.to_owned()));
+        if let Kernel::Dropout { element, .. } = self.kernel {
+            push("dtype", &element.to_string());
+        }
+        if let Kernel::Gaussian { .. } = self.kernel {
+            push("dtype", &ElementType::F32.to_string());
+        }
+        if let Kernel::Dropout { buffers, .. } | Kernel::Gaussian { buffers } = self.kernel {
+            let layout = match buffers {
+                BufferLayout::Separate => "separate",
+                BufferLayout::Pooled => "pooled",
+                BufferLayout::InPlace => "in-place",
+            };
+            push("layout", layout);
+        }
+        match self.kernel.mask() {
+            None => {}
+            Some(MaskSource::Linear) => push("mask", "linear"),
+            Some(MaskSource::Packed) => push("mask", "packed"),
+            Some(MaskSource::Strided(strided)) => {
+                let family = match strided.family {
+                    Family::Rows => "rows",
+                    Family::Runs => "runs",
+                    Family::Scattered => "scattered",
+                };
+                let answer = |yes| if yes { "yes" } else { "no" };
+                push("mask", family);
+                push("dimensions", &strided.dimensions.to_string());
+                push("whole-words", answer(strided.whole_words));
+                push("sample-ids", answer(strided.sample_ids));
+            }
+        }
+        if let Kernel::Dropout { value, access, .. } = self.kernel {
+            match value {
+                ValueMap::Scale => push("value", "scale"),
+                ValueMap::Keep => push("value", "keep"),
+                ValueMap::Affine => push("value", "affine"),
+                ValueMap::Copy => {}
+            }
+            let access = match access {
+                Access::Blocks => "blocks",
+                Access::Vectors => "vectors",
+                Access::Words => "words",
+            };
+            push("access", access);
+        }
+        if let Kernel::PhiloxBlocks { rounds } = self.kernel {
+            push("rounds", &rounds.to_string());
+        }
+        if self.kernel.draws() {
+            let multiply = match self.multiply {
+                Multiply::U64 => "u64",
+                Multiply::Halves => "halves",
+            };
+            push("multiply", multiply);
+        }
+        let params = if self.immediates {
+            "immediates"
+        } else {
+            "uniform"
+        };
+        push("params", params);
+        fields
+    }
+}
+
+/// Each kernel that can be dispatched; of copies, which differ by nothing but unused bindings, that
+/// of consecutive indices.
+fn kernels() -> impl Iterator<Item = Kernel> {
+    const BUFFERS: [BufferLayout; 3] = [
+        BufferLayout::Separate,
+        BufferLayout::Pooled,
+        BufferLayout::InPlace,
+    ];
+    const ELEMENTS: [ElementType; 3] = [ElementType::F32, ElementType::F16, ElementType::Bf16];
+    let drawn = || iter::once(MaskSource::Linear).chain(strided().map(MaskSource::Strided));
+    let masks = move || drawn().chain([MaskSource::Packed]);
+    let dropout = move |(element, buffers)| {
+        let values = move |mask| {
+            [ValueMap::Scale, ValueMap::Keep, ValueMap::Affine].map(move |value| (mask, value))
+        };
+        // In place it is nothing.
+        let copy = (buffers != BufferLayout::InPlace)
+            .then_some((MaskSource::Linear, ValueMap::Copy))
+            .into_iter();
+        let kernels = masks().flat_map(values).chain(copy);
+        kernels.flat_map(move |(mask, value)| {
+            accesses(mask, value)
+                .iter()
+                .map(move |&access| Kernel::Dropout {
+                    element,
+                    buffers,
+                    mask,
+                    value,
+                    access,
+                })
+        })
+    };
+    ELEMENTS
+        .into_iter()
+        .flat_map(|element| BUFFERS.map(|buffers| (element, buffers)))
+        .flat_map(dropout)
+        .chain(BUFFERS.map(|buffers| Kernel::Gaussian { buffers }))
+        .chain(drawn().map(Kernel::KeepMask))
+        .chain([10, 7].map(|rounds| Kernel::PhiloxBlocks { rounds }))
+}
+
+/// Whole blocks are taken where their elements are neighbours.
+fn accesses(mask: MaskSource, value: ValueMap) -> &'static [Access] {
+    const ALL: &[Access] = &[Access::Blocks, Access::Vectors, Access::Words];
+    match mask {
+        _ if value == ValueMap::Copy => &ALL[1..],
+        MaskSource::Linear
+        | MaskSource::Strided(Strided {
+            family: Family::Rows,
+            ..
+        }) => ALL,
+        MaskSource::Strided(_) | MaskSource::Packed => &ALL[1..],
+    }
+}
+
+fn strided() -> impl Iterator<Item = Strided> {
+    const MAX: u32 = MaskLayout::MAX_DIMENSIONS as u32;
+    [Family::Rows, Family::Runs, Family::Scattered]
+        .into_iter()
+        .flat_map(|family| [false, true].map(|sample_ids| (family, sample_ids)))
+        .flat_map(|(family, sample_ids)| {
+            // A single row is linear; the ids' dimension is neither row nor run.
+            let least = match family {
+                Family::Rows => 2,
+                Family::Runs => 1 + u32::from(sample_ids),
+                Family::Scattered => 1,
+            };
+            (least..=MAX).flat_map(move |dimensions| {
+                [true, false].map(|whole_words| Strided {
+                    family,
+                    whole_words,
+                    dimensions,
+                    sample_ids,
+                })
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+    use super::*;
+    use crate::source::WORKGROUP_SIZE;
+    use crate::strided::StridedLayout;
+
+    fn validate(source: &str, capabilities: Capabilities) -> Result<naga::Module, String> {
+        let module = naga::front::wgsl::parse_str(source).map_err(|error| error.to_string())?;
+        Validator::new(ValidationFlags::all(), capabilities)
+            .validate(&module)
+            .map_err(|error| error.emit_to_string(source))?;
+        Ok(module)
+    }
+
+    /// Of the numbers of dimensions a small one and the largest.
+    fn is_typical(variant: &Variant) -> bool {
+        match variant.kernel.mask() {
+            Some(MaskSource::Strided(strided)) => {
+                [(2, false), (8, true)].contains(&(strided.dimensions, strided.whole_words))
+            }
+            _ => true,
+        }
+    }
+
+    #[test]
+    fn every_kernel_is_valid_and_asks_for_no_more_than_its_variant_says() {
+        for variant in Variant::all().filter(is_typical) {
+            let mut capabilities = Capabilities::empty();
+            capabilities.set(Capabilities::IMMEDIATES, variant.immediates);
+            capabilities.set(
+                Capabilities::SHADER_INT64,
+                variant.multiply == Multiply::U64,
+            );
+            let module = validate(&variant.text(), capabilities).unwrap();
+            let [entry] = &module.entry_points[..] else {
+                panic!("one entry point")
+            };
+            assert_eq!(entry.name, variant.entry_point());
+            assert_eq!(entry.workgroup_size, [WORKGROUP_SIZE, 1, 1]);
+        }
+    }
+
+    #[test]
+    fn a_capability_that_is_missing_is_seen() {
+        let variant = Variant::all().next().unwrap();
+        let all = Capabilities::IMMEDIATES | Capabilities::SHADER_INT64;
+        assert!(validate(&variant.text(), all).is_ok());
+        for missing in all {
+            assert!(validate(&variant.text(), all - missing).is_err());
+        }
+    }
+
+    #[test]
+    fn variants_differ_in_fields_and_text() {
+        let (mut fields, mut texts) = (HashSet::new(), HashSet::new());
+        for variant in Variant::all() {
+            assert!(fields.insert(variant.fields()), "{variant:?}");
+            if is_typical(&variant) {
+                assert!(texts.insert(variant.text()), "{variant:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn copies_of_all_masks_are_one_text() {
+        let copy = |mask| Kernel::Dropout {
+            element: ElementType::F32,
+            buffers: BufferLayout::Separate,
+            mask,
+            value: ValueMap::Copy,
+            access: Access::Vectors,
+        };
+        let text = |mask| assemble(copy(mask), Multiply::Halves, false);
+        let linear = text(MaskSource::Linear);
+        for mask in strided().map(MaskSource::Strided) {
+            assert_eq!(text(mask), linear);
+            assert_eq!(text(mask.of_copy()), linear);
+        }
+        assert_eq!(text(MaskSource::Packed), linear);
+    }
+
+    #[test]
+    fn what_layouts_choose_is_listed() {
+        let known: HashSet<_> = strided().collect();
+        let mut chosen = HashSet::new();
+        for inner in [1, 8, 31, 32, 33] {
+            for strides in [[5000, 50, 0], [5000, 50, 1], [8000, 80, 3], [0, 50, 0]] {
+                for dimensions in 1..=3 {
+                    let shape = &[5, 7, inner][3 - dimensions..];
+                    let layout = MaskLayout::strided(shape, &strides[3 - dimensions..]).unwrap();
+                    for sample_ids in [false, true] {
+                        let layout = StridedLayout::new(&layout, sample_ids).unwrap();
+                        chosen.extend(layout.iter().flat_map(|layout| {
+                            [
+                                layout.strided(false),
+                                layout.strided(layout.whole_blocks(0)),
+                            ]
+                        }));
+                    }
+                }
+            }
+        }
+        assert!(chosen.is_subset(&known), "{:?}", &chosen - &known);
+        assert!(chosen.len() > 12, "{chosen:?}");
+    }
+}
