@@ -1,40 +1,82 @@
-//! The CPU path on one thread, beside memcpy and what a user would write with rand.
+//! The CPU path on one thread, beside memcpy and what a user would write.
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rayon::ThreadPoolBuilder;
+use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, cpu};
+use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, Element, MaskKey, MaskLayout, cpu};
 
 /// Two tensors that most second-level caches hold: what is computed counts, not the memory.
 const LEN: usize = 1 << 16;
 
+fn call() -> DropoutCall {
+    let rate = DropoutRate::new(0.1).unwrap();
+    DropoutCall::new(rate, MaskKey::layer_step(42, 3, 7))
+}
+
 fn one_thread(criterion: &mut Criterion) {
     let this_one = ThreadPoolBuilder::new().num_threads(1).use_current_thread();
     this_one.build_global().unwrap();
-    let rate = DropoutRate::new(0.1).unwrap();
-    let call = DropoutCall::new(rate, MaskKey::layer_step(42, 3, 7));
-    let input = vec![1.0; LEN];
-    let mut output = vec![0.0; LEN];
-    let mut mask = vec![0; mask_words(LEN as u64) as usize];
-
     let mut group = criterion.benchmark_group("cpu, 1 thread");
     group.throughput(Throughput::Elements(LEN as u64));
-    group.bench_function("forward", |bencher| {
+    element_type::<f32>(&mut group);
+    element_type::<f16>(&mut group);
+    element_type::<bf16>(&mut group);
+    masks(&mut group);
+    rivals(&mut group);
+    group.finish();
+}
+
+/// Numbers whose products are no subnormals.
+fn tensors<T: Element>() -> (Vec<T>, Vec<T>) {
+    let input = (0..LEN).map(|i| T::from_f32((i % 1000) as f32 - 499.5));
+    (input.collect(), vec![T::from_f32(1.0); LEN])
+}
+
+fn element_type<T: Element>(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let (input, mut output) = tensors::<T>();
+    let call = call();
+    let mut alpha = call;
+    alpha.rate = call.rate.with_kind(DropoutKind::Alpha);
+    let name = |what| format!("{what} {}", T::TYPE);
+    group.bench_function(name("forward"), |bencher| {
         bencher.iter(|| cpu::forward(&input, black_box(&mut output), &call));
     });
-    group.bench_function("in place", |bencher| {
+    group.bench_function(name("alpha"), |bencher| {
+        bencher.iter(|| cpu::forward(&input, black_box(&mut output), &alpha));
+    });
+    group.bench_function(name("memcpy"), |bencher| {
+        bencher.iter(|| black_box(&mut output).copy_from_slice(black_box(&input)));
+    });
+    group.bench_function(name("in place"), |bencher| {
         bencher.iter(|| cpu::forward_in_place(black_box(&mut output), &call));
     });
+}
+
+fn masks(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let (input, mut output) = tensors::<f32>();
+    let call = call();
+    let mut mask = vec![0; mask_words(LEN as u64) as usize];
+    let layout = MaskLayout::feature_channels_first(&[4, 16, LEN as u64 / 64]).unwrap();
     group.bench_function("keep mask", |bencher| {
         bencher.iter(|| cpu::keep_mask(black_box(&mut mask), LEN as u64, &call));
     });
-    group.bench_function("memcpy", |bencher| {
-        bencher.iter(|| black_box(&mut output).copy_from_slice(black_box(&input)));
+    group.bench_function("packed f32", |bencher| {
+        bencher.iter(|| cpu::forward_packed(&input, black_box(&mut output), &mask, &call));
     });
+    group.bench_function("features f32", |bencher| {
+        bencher.iter(|| cpu::forward_layout(&input, black_box(&mut output), &layout, &call));
+    });
+}
+
+fn rivals(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let (input, mut output) = tensors::<f32>();
+    let rate = call().rate;
     group.bench_function("rand loop", |bencher| {
         bencher.iter(|| {
             let mut rng = SmallRng::seed_from_u64(42);
@@ -44,7 +86,25 @@ fn one_thread(criterion: &mut Criterion) {
             }
         });
     });
-    group.finish();
+    // As `(rng.random(n, dtype=float32) >= p) * x * scale` does it, without its allocations.
+    let mut uniforms = vec![0.0_f32; LEN];
+    let mut keep = vec![false; LEN];
+    group.bench_function("numpy style", |bencher| {
+        bencher.iter(|| {
+            let mut rng = SmallRng::seed_from_u64(42);
+            uniforms.fill_with(|| rng.random());
+            for (keep, uniform) in keep.iter_mut().zip(&uniforms) {
+                *keep = f64::from(*uniform) >= rate.p();
+            }
+            let output = black_box(&mut output);
+            for ((y, x), keep) in output.iter_mut().zip(&input).zip(&keep) {
+                *y = x * f32::from(u8::from(*keep));
+            }
+            for y in output {
+                *y *= rate.keep_scale();
+            }
+        });
+    });
 }
 
 criterion_group!(benches, one_thread);

@@ -1,18 +1,21 @@
 //! Dropout of slices. Twin of shaders/dropout_*.wgsl and shaders/value_*.wgsl.
 
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::mask::{Decisions, check_mask_length, for_each_batch, for_each_decision};
+use super::mask::{BATCH_ELEMENTS, Decisions, Keep, Mask, check_mask_length, for_each_batch};
 use crate::call::DropoutCall;
+use crate::element::{Element, ElementType};
 use crate::error::CpuError;
 use crate::layout::MaskLayout;
-use crate::mask::ELEMENTS_PER_MASK_WORD;
 use crate::rate::DropoutKind;
 
-/// Elements that one task of the pool takes: 128 KiB, some tens of microseconds.
+/// Elements that one task of the pool takes: some tens of microseconds.
 const TASK_ELEMENTS: usize = 1 << 15;
 
-/// What becomes of an element; the decision is -1, all bits, for a kept one and 0 else.
+/// What becomes of an element.
 #[derive(Clone, Copy, Debug)]
 enum Value {
     /// Scaled or +0.
@@ -55,8 +58,12 @@ impl Value {
 ///
 /// [`CpuError::LengthMismatch`] unless both have one length, [`CpuError::IndexOverflow`] if a
 /// mask index passes 2^64 - 1; nothing was written then.
-pub fn forward(input: &[f32], output: &mut [f32], call: &DropoutCall) -> Result<(), CpuError> {
-    linear(input, output, call, Value::forward(call))
+pub fn forward<T: Element>(
+    input: &[T],
+    output: &mut [T],
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    linear(Some(input), output, call, Value::forward(call))
 }
 
 /// `grad_input = dropout'(grad_output)`: the forward's call gives the forward's mask \[M14\].
@@ -64,12 +71,12 @@ pub fn forward(input: &[f32], output: &mut [f32], call: &DropoutCall) -> Result<
 /// # Errors
 ///
 /// As [`forward`].
-pub fn backward(
-    grad_output: &[f32],
-    grad_input: &mut [f32],
+pub fn backward<T: Element>(
+    grad_output: &[T],
+    grad_input: &mut [T],
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
-    linear(grad_output, grad_input, call, Value::backward(call))
+    linear(Some(grad_output), grad_input, call, Value::backward(call))
 }
 
 /// `data = dropout(data)`; a rate that drops nothing leaves it alone.
@@ -77,8 +84,8 @@ pub fn backward(
 /// # Errors
 ///
 /// [`CpuError::IndexOverflow`] if a mask index passes 2^64 - 1; nothing was written then.
-pub fn forward_in_place(data: &mut [f32], call: &DropoutCall) -> Result<(), CpuError> {
-    linear_in_place(data, call, Value::forward(call))
+pub fn forward_in_place<T: Element>(data: &mut [T], call: &DropoutCall) -> Result<(), CpuError> {
+    linear(None, data, call, Value::forward(call))
 }
 
 /// `grad = dropout'(grad)`.
@@ -86,8 +93,8 @@ pub fn forward_in_place(data: &mut [f32], call: &DropoutCall) -> Result<(), CpuE
 /// # Errors
 ///
 /// As [`forward_in_place`].
-pub fn backward_in_place(grad: &mut [f32], call: &DropoutCall) -> Result<(), CpuError> {
-    linear_in_place(grad, call, Value::backward(call))
+pub fn backward_in_place<T: Element>(grad: &mut [T], call: &DropoutCall) -> Result<(), CpuError> {
+    linear(None, grad, call, Value::backward(call))
 }
 
 /// `output = dropout(input)`, with the mask of `layout`.
@@ -97,9 +104,9 @@ pub fn backward_in_place(grad: &mut [f32], call: &DropoutCall) -> Result<(), Cpu
 /// [`CpuError::LengthMismatch`] unless both have one length, [`CpuError::LayoutLength`] unless it is
 /// the layout's, [`CpuError::IndexOverflow`]
 /// if a mask index passes 2^64 - 1; nothing was written then.
-pub fn forward_layout(
-    input: &[f32],
-    output: &mut [f32],
+pub fn forward_layout<T: Element>(
+    input: &[T],
+    output: &mut [T],
     layout: &MaskLayout,
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
@@ -112,9 +119,9 @@ pub fn forward_layout(
 /// # Errors
 ///
 /// As [`forward_layout`].
-pub fn backward_layout(
-    grad_output: &[f32],
-    grad_input: &mut [f32],
+pub fn backward_layout<T: Element>(
+    grad_output: &[T],
+    grad_input: &mut [T],
     layout: &MaskLayout,
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
@@ -135,9 +142,9 @@ pub fn backward_layout(
 ///
 /// As [`forward_layout`]; [`CpuError::SampleIds`] unless there is an id for each sample,
 /// [`CpuError::SampleOverflow`] if the largest id would have indices past 2^64 - 1.
-pub fn forward_samples(
-    input: &[f32],
-    output: &mut [f32],
+pub fn forward_samples<T: Element>(
+    input: &[T],
+    output: &mut [T],
     layout: &MaskLayout,
     ids: &[u32],
     call: &DropoutCall,
@@ -151,9 +158,9 @@ pub fn forward_samples(
 /// # Errors
 ///
 /// As [`forward_samples`].
-pub fn backward_samples(
-    grad_output: &[f32],
-    grad_input: &mut [f32],
+pub fn backward_samples<T: Element>(
+    grad_output: &[T],
+    grad_input: &mut [T],
     layout: &MaskLayout,
     ids: &[u32],
     call: &DropoutCall,
@@ -175,9 +182,9 @@ pub fn backward_samples(
 ///
 /// [`CpuError::LengthMismatch`] unless both slices have one length, [`CpuError::MaskLength`] unless
 /// `mask` has [`mask_words`](crate::mask::mask_words) of it; nothing was written then.
-pub fn forward_packed(
-    input: &[f32],
-    output: &mut [f32],
+pub fn forward_packed<T: Element>(
+    input: &[T],
+    output: &mut [T],
     mask: &[u32],
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
@@ -189,16 +196,16 @@ pub fn forward_packed(
 /// # Errors
 ///
 /// As [`forward_packed`].
-pub fn backward_packed(
-    grad_output: &[f32],
-    grad_input: &mut [f32],
+pub fn backward_packed<T: Element>(
+    grad_output: &[T],
+    grad_input: &mut [T],
     mask: &[u32],
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
     packed(grad_output, grad_input, mask, call, Value::backward(call))
 }
 
-fn check_lengths(input: &[f32], output: &[f32]) -> Result<(), CpuError> {
+fn check_lengths<T>(input: &[T], output: &[T]) -> Result<(), CpuError> {
     if input.len() == output.len() {
         Ok(())
     } else {
@@ -209,52 +216,24 @@ fn check_lengths(input: &[f32], output: &[f32]) -> Result<(), CpuError> {
     }
 }
 
-fn linear(
-    input: &[f32],
-    output: &mut [f32],
+/// Without an `input`, `data` is it.
+fn linear<T: Element>(
+    input: Option<&[T]>,
+    data: &mut [T],
     call: &DropoutCall,
     value: Value,
 ) -> Result<(), CpuError> {
-    check_lengths(input, output)?;
-    call.check_indices(input.len() as u64)?;
-    input
-        .par_chunks(TASK_ELEMENTS)
-        .zip(output.par_chunks_mut(TASK_ELEMENTS))
-        .enumerate()
-        .for_each(|(task, (input, output))| {
-            let call = call.with_origin(call.origin + (task * TASK_ELEMENTS) as u64);
-            if call.rate.drops_nothing() {
-                output.copy_from_slice(input);
-            } else if call.rate.drops_all() {
-                output.fill(0.0);
-            } else {
-                task_out_of_place(input, output, &call, value);
-            }
-        });
-    Ok(())
-}
-
-fn linear_in_place(data: &mut [f32], call: &DropoutCall, value: Value) -> Result<(), CpuError> {
-    call.check_indices(data.len() as u64)?;
-    if call.rate.drops_nothing() {
-        return Ok(());
+    if let Some(input) = input {
+        check_lengths(input, data)?;
     }
-    data.par_chunks_mut(TASK_ELEMENTS)
-        .enumerate()
-        .for_each(|(task, data)| {
-            let call = call.with_origin(call.origin + (task * TASK_ELEMENTS) as u64);
-            if call.rate.drops_all() {
-                data.fill(0.0);
-            } else {
-                task_in_place(data, &call, value);
-            }
-        });
+    call.check_indices(data.len() as u64)?;
+    run(input, data, Mask::Linear, call, value);
     Ok(())
 }
 
-fn decided(
-    input: &[f32],
-    output: &mut [f32],
+fn decided<T: Element>(
+    input: &[T],
+    output: &mut [T],
     decisions: Decisions<'_>,
     call: &DropoutCall,
     value: Value,
@@ -267,33 +246,17 @@ fn decided(
         });
     }
     decisions.check(call)?;
-    input
-        .par_chunks(TASK_ELEMENTS)
-        .zip(output.par_chunks_mut(TASK_ELEMENTS))
-        .enumerate()
-        .for_each(|(task, (input, output))| {
-            if call.rate.drops_nothing() {
-                output.copy_from_slice(input);
-            } else if call.rate.drops_all() {
-                output.fill(0.0);
-            } else {
-                let start = (task * TASK_ELEMENTS) as u64;
-                for_each_decision(call, decisions, start, input.len(), |element, keep| {
-                    output[element] = one(input[element], value, -i16::from(keep));
-                });
-            }
-        });
+    run(Some(input), output, Mask::Layout(decisions), call, value);
     Ok(())
 }
 
-fn packed(
-    input: &[f32],
-    output: &mut [f32],
+fn packed<T: Element>(
+    input: &[T],
+    output: &mut [T],
     mask: &[u32],
     call: &DropoutCall,
     value: Value,
 ) -> Result<(), CpuError> {
-    const WORD_BITS: usize = ELEMENTS_PER_MASK_WORD as usize;
     check_lengths(input, output)?;
     check_mask_length(mask, input.len() as u64)?;
     // The mask alone decides.
@@ -302,56 +265,104 @@ fn packed(
     } else {
         value
     };
-    input
-        .par_chunks(TASK_ELEMENTS)
-        .zip(output.par_chunks_mut(TASK_ELEMENTS))
-        .zip(mask.par_chunks(TASK_ELEMENTS / WORD_BITS))
-        .for_each(|((input, output), mask)| {
-            let elements = output.iter_mut().zip(input).enumerate();
-            elements.for_each(|(element, (output, input))| {
-                let bit = mask[element / WORD_BITS] >> (element % WORD_BITS) & 1;
-                *output = one(*input, value, -(bit as i16));
-            });
-        });
+    run(Some(input), output, Mask::Packed(mask), call, value);
     Ok(())
 }
 
-fn task_out_of_place(input: &[f32], output: &mut [f32], call: &DropoutCall, value: Value) {
-    for_each_batch(call, input.len(), |start, keep| {
-        let (input, output) = (&input[start..], &mut output[start..]);
-        let pairs = output.iter_mut().zip(input).zip(keep);
-        // Matched outside of the loop, so that each loop is one straight line of vector code.
-        match value {
-            Value::Scale(scale) => {
-                pairs.for_each(|((output, input), keep)| *output = scaled(*input, scale, *keep));
-            }
-            _ => pairs.for_each(|((output, input), keep)| *output = one(*input, value, *keep)),
-        }
-    });
-}
-
-fn task_in_place(data: &mut [f32], call: &DropoutCall, value: Value) {
-    for_each_batch(call, data.len(), |start, keep| {
-        let pairs = data[start..].iter_mut().zip(keep);
-        match value {
-            Value::Scale(scale) => pairs.for_each(|(x, keep)| *x = scaled(*x, scale, *keep)),
-            _ => pairs.for_each(|(x, keep)| *x = one(*x, value, *keep)),
-        }
-    });
-}
-
-/// The product's bits, or +0 \[M11\].
-#[inline(always)]
-fn scaled(input: f32, scale: f32, keep: i16) -> f32 {
-    f32::from_bits((input * scale).to_bits() & i32::from(keep) as u32)
-}
-
-#[inline(always)]
-fn one(input: f32, value: Value, keep: i16) -> f32 {
-    match value {
-        Value::Scale(scale) => scaled(input, scale, keep),
-        Value::Keep => f32::from_bits(input.to_bits() & i32::from(keep) as u32),
-        Value::Affine { scale, shift, .. } if keep != 0 => input * scale + shift,
-        Value::Affine { dropped, .. } => dropped,
+fn run<T: Element>(
+    input: Option<&[T]>,
+    data: &mut [T],
+    mask: Mask<'_>,
+    call: &DropoutCall,
+    value: Value,
+) {
+    let by_call = !matches!(mask, Mask::Packed(_));
+    if by_call && call.rate.drops_all() {
+        return data
+            .par_chunks_mut(TASK_ELEMENTS)
+            .for_each(|data| data.fill(T::zeroed()));
     }
+    data.par_chunks_mut(TASK_ELEMENTS)
+        .enumerate()
+        .for_each(|(task, data)| {
+            let start = task * TASK_ELEMENTS;
+            let input = input.map(|input| &input[start..start + data.len()]);
+            if by_call && call.rate.drops_nothing() {
+                copy(input, data);
+            } else {
+                write(input, data, mask, call, start as u64, value);
+            }
+        });
+}
+
+fn copy<T: Copy>(input: Option<&[T]>, data: &mut [T]) {
+    if let Some(input) = input {
+        data.copy_from_slice(input);
+    }
+}
+
+#[multiversion(targets("x86_64+avx+avx2"))]
+fn write<T: Element>(
+    input: Option<&[T]>,
+    data: &mut [T],
+    mask: Mask<'_>,
+    call: &DropoutCall,
+    start: u64,
+    value: Value,
+) {
+    for_each_batch(mask, call, start, data.len(), |range, keep| {
+        let data = &mut data[range.clone()];
+        copy(input.map(|input| &input[range]), data);
+        apply(data, keep, value);
+    });
+}
+
+#[inline(always)]
+fn apply<T: Element>(data: &mut [T], keep: &[Keep], value: Value) {
+    let mut otherwise = T::zeroed();
+    match value {
+        Value::Scale(scale) => map_f32(data, |x| x * scale),
+        Value::Keep => {}
+        Value::Affine {
+            scale,
+            shift,
+            dropped,
+        } => {
+            map_f32(data, |x| x * scale + shift);
+            otherwise = T::from_f32(dropped);
+        }
+    }
+    for (x, keep) in data.iter_mut().zip(keep) {
+        *x = if *keep != 0 { *x } else { otherwise };
+    }
+}
+
+/// Replaces each element by what `map` makes of it in f32, rounded to its type \[M11\].
+#[inline(always)]
+fn map_f32<T: Element>(data: &mut [T], map: impl Fn(f32) -> f32) {
+    match T::TYPE {
+        ElementType::F32 => map_each(bytemuck::cast_slice_mut(data), map),
+        ElementType::F16 => map_wide::<f16>(bytemuck::cast_slice_mut(data), map),
+        ElementType::Bf16 => map_wide::<bf16>(bytemuck::cast_slice_mut(data), map),
+    }
+}
+
+#[inline(always)]
+fn map_each(data: &mut [f32], map: impl Fn(f32) -> f32) {
+    for x in data {
+        *x = map(*x);
+    }
+}
+
+/// `data` is a batch.
+#[inline(always)]
+fn map_wide<T>(data: &mut [T], map: impl Fn(f32) -> f32)
+where
+    [T]: HalfFloatSliceExt,
+{
+    let mut wide = [0.0; BATCH_ELEMENTS];
+    let wide = &mut wide[..data.len()];
+    data.convert_to_f32_slice(wide);
+    map_each(wide, map);
+    data.convert_from_f32_slice(wide);
 }

@@ -6,6 +6,7 @@ use super::mask::mask_block;
 use crate::call::{DropoutCall, MaskKey};
 use crate::error::CpuError;
 use crate::gaussian;
+use crate::mask::split;
 
 /// Elements that one task of the pool takes.
 const TASK_ELEMENTS: usize = 1 << 12;
@@ -47,7 +48,7 @@ pub fn gaussian(input: &[f32], output: &mut [f32], call: &DropoutCall) -> Result
 
 /// Four normal numbers out of a block: Box and Muller 1958 \[M19\].
 pub(crate) fn normals(key: MaskKey, block: u64) -> [f64; 4] {
-    let [w0, w1, w2, w3] = mask_block(key, block, 2);
+    let [[w0, w1], [w2, w3]] = mask_block(key, block, 2).map(split);
     let pair = |w0: u32, w1: u32| {
         let uniform_0 = (f64::from(w0 >> 9) + 0.5) / f64::from(1 << 23);
         let uniform_1 = f64::from(w1 >> 9) / f64::from(1 << 23);

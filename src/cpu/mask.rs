@@ -1,6 +1,9 @@
 //! Keep decisions and packed keep masks, of consecutive mask indices and of layouts. Twin of
 //! shaders/mask.wgsl, shaders/strided.wgsl and shaders/keep_mask*.wgsl.
 
+use core::ops::Range;
+
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::philox::{MASK_ROUNDS, philox4x32};
@@ -9,58 +12,54 @@ use crate::error::CpuError;
 use crate::layout::MaskLayout;
 use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words, split};
 
-const LANES: usize = ELEMENTS_PER_BLOCK as usize;
 /// Blocks drawn at once.
 const BATCH_BLOCKS: usize = 64;
-/// Mask indices of a batch.
-const BATCH_ELEMENTS: usize = BATCH_BLOCKS * LANES;
+/// Decisions made at once.
+pub(crate) const BATCH_ELEMENTS: usize = BATCH_BLOCKS * ELEMENTS_PER_BLOCK as usize;
 const WORD_BITS: usize = ELEMENTS_PER_MASK_WORD as usize;
 /// Words that one task of the pool makes.
 const TASK_WORDS: usize = 1024;
-const TASK_ELEMENTS: u64 = (TASK_WORDS * WORD_BITS) as u64;
 
-/// The 16-bit halves of consecutive blocks in the order of mask indices \[M6\].
-type Halves = [u16; BATCH_ELEMENTS];
-
-/// Draws the halves of the blocks from `first_block` on \[M5\]. Beyond the last block they are
-/// arbitrary: no index reaches them.
-#[inline(always)]
-fn draw(key: MaskKey, first_block: u64, domain: u32) -> Halves {
-    let [stream_low, stream_high] = split(key.stream);
-    let mut words = [
-        [0; BATCH_BLOCKS],
-        [0; BATCH_BLOCKS],
-        [stream_low; BATCH_BLOCKS],
-        [stream_high; BATCH_BLOCKS],
-    ];
-    let [c0, c1, ..] = &mut words;
-    for (block, (c0, c1)) in (0..).zip(c0.iter_mut().zip(c1)) {
-        let [low, high] = split(first_block.wrapping_add(block));
-        *c0 = low;
-        *c1 = high | domain << 29;
-    }
-    philox4x32(&mut words, split(key.seed), MASK_ROUNDS);
-    let mut halves = [0; BATCH_ELEMENTS];
-    for i in 0..BATCH_BLOCKS {
-        for w in 0..4 {
-            halves[LANES * i + 2 * w] = words[w][i] as u16;
-            halves[LANES * i + 2 * w + 1] = (words[w][i] >> 16) as u16;
-        }
-    }
-    halves
+/// What decides of elements.
+#[derive(Clone, Copy)]
+pub(crate) enum Mask<'a> {
+    /// The mask indices from the call's origin on.
+    Linear,
+    Layout(Decisions<'a>),
+    /// A packed mask \[M15\], and not the call.
+    Packed(&'a [u32]),
 }
 
-/// The decisions of a batch: -1, all bits, for a kept element and 0 for a dropped one.
-/// `drop_threshold` is neither 0 nor 2^32.
+/// The decision of an element: all bits for a kept one, else none. As wide as the halves that are
+/// compared, so that the compiler keeps it in a lane of theirs.
+pub(crate) type Keep = i16;
+
+fn keep_if(kept: bool) -> Keep {
+    -Keep::from(kept)
+}
+
+/// The 16-bit halves, in little-endian order, of consecutive blocks in the order of mask indices
+/// \[M6\]. Beyond the last block they are arbitrary: no index reaches them.
 #[inline(always)]
-fn keep_batch(key: MaskKey, drop_threshold: u64, first_block: u64) -> [i16; BATCH_ELEMENTS] {
+fn draw(key: MaskKey, first_block: u64, domain: u32) -> [u16; BATCH_ELEMENTS] {
+    let mut blocks = [[0; 2]; BATCH_BLOCKS];
+    for (i, words) in (0..).zip(&mut blocks) {
+        *words = mask_block(key, first_block.wrapping_add(i), domain).map(u64::to_le);
+    }
+    bytemuck::cast(blocks)
+}
+
+/// The decisions of consecutive blocks; `drop_threshold` is neither 0 nor 2^32.
+#[inline(always)]
+fn decide(key: MaskKey, drop_threshold: u64, first_block: u64) -> [Keep; BATCH_ELEMENTS] {
     let (high, low) = ((drop_threshold >> 16) as u16, drop_threshold as u16);
     let halves = draw(key, first_block, 0);
     let mut keep = [0; BATCH_ELEMENTS];
     let mut undecided = false;
     for i in 0..BATCH_ELEMENTS {
-        keep[i] = -i16::from(halves[i] >= high);
-        undecided |= halves[i] == high;
+        let half = u16::from_le(halves[i]);
+        keep[i] = keep_if(half >= high);
+        undecided |= half == high;
     }
     if low != 0 && undecided {
         refine(&mut keep, &halves, high, &draw(key, first_block, 1), low);
@@ -71,35 +70,64 @@ fn keep_batch(key: MaskKey, drop_threshold: u64, first_block: u64) -> [i16; BATC
 /// Settles the halves that equal D's upper half \[M9\].
 #[cold]
 fn refine(
-    keep: &mut [i16; BATCH_ELEMENTS],
-    halves: &Halves,
+    keep: &mut [Keep; BATCH_ELEMENTS],
+    halves: &[u16; BATCH_ELEMENTS],
     high: u16,
-    refined: &Halves,
+    refined: &[u16; BATCH_ELEMENTS],
     low: u16,
 ) {
     for i in 0..BATCH_ELEMENTS {
-        if halves[i] == high {
-            keep[i] = -i16::from(refined[i] >= low);
+        if u16::from_le(halves[i]) == high {
+            keep[i] = keep_if(u16::from_le(refined[i]) >= low);
         }
     }
 }
 
-/// Calls `each` for all of `len` elements in turn, a batch at a time, with the number of the first
-/// and the decisions as [`keep_batch`] makes them. The call drops some elements and keeps some.
+/// Calls `each` for `len` elements from `start` on, a batch at a time, with the batch's range from
+/// there and its decisions. Batches begin at words of a packed mask, if `start` does. The call drops
+/// some elements and keeps some.
 #[inline(always)]
-pub(crate) fn for_each_batch(call: &DropoutCall, len: usize, mut each: impl FnMut(usize, &[i16])) {
-    let drop_threshold = call.rate.drop_threshold();
-    let MaskPosition { mut block, lane } = MaskPosition::of(call.origin);
-    let mut lane = lane as usize;
-    let mut start = 0;
-    while start < len {
-        let keep = keep_batch(call.key, drop_threshold, block);
-        let count = (BATCH_ELEMENTS - lane).min(len - start);
-        each(start, &keep[lane..lane + count]);
-        start += count;
-        lane = 0;
-        block = block.wrapping_add(BATCH_BLOCKS as u64);
+pub(crate) fn for_each_batch(
+    mask: Mask<'_>,
+    call: &DropoutCall,
+    start: u64,
+    len: usize,
+    mut each: impl FnMut(Range<usize>, &[Keep]),
+) {
+    let lane = match mask {
+        Mask::Linear => MaskPosition::of(call.origin + start).lane as usize,
+        Mask::Layout(_) | Mask::Packed(_) => 0,
+    };
+    let batch = match lane {
+        0 => BATCH_ELEMENTS,
+        // The first block's lanes before that one are of no use.
+        _ => BATCH_ELEMENTS - WORD_BITS,
+    };
+    for done in (0..len).step_by(batch) {
+        let count = batch.min(len - done);
+        let first = start + done as u64;
+        let keep = match mask {
+            Mask::Linear => {
+                let block = MaskPosition::of(call.origin + first).block;
+                decide(call.key, call.rate.drop_threshold(), block)
+            }
+            Mask::Layout(decisions) => decisions.decide(call, first, count),
+            Mask::Packed(words) => unpack(&words[first as usize / WORD_BITS..]),
+        };
+        each(done..done + count, &keep[lane..lane + count]);
     }
+}
+
+/// Of as many elements as there are.
+#[inline(always)]
+fn unpack(words: &[u32]) -> [Keep; BATCH_ELEMENTS] {
+    let mut keep = [0; BATCH_ELEMENTS];
+    for (keep, word) in keep.chunks_exact_mut(WORD_BITS).zip(words) {
+        for (bit, keep) in keep.iter_mut().enumerate() {
+            *keep = keep_if(word >> bit & 1 == 1);
+        }
+    }
+    keep
 }
 
 /// The elements of a layout, and where their decisions are.
@@ -152,39 +180,33 @@ impl<'a> Decisions<'a> {
                 .index_of(element, |place| ids[place as usize].into()),
         }
     }
-}
 
-/// Calls `each` for `len` elements of `decisions` from `start` on, with each one's number from there
-/// and whether it is kept.
-pub(crate) fn for_each_decision(
-    call: &DropoutCall,
-    decisions: Decisions<'_>,
-    start: u64,
-    len: usize,
-    mut each: impl FnMut(usize, bool),
-) {
-    let drop_threshold = call.rate.drop_threshold();
-    // The last index and its decision, for runs; the last block drawn, for rows.
-    let mut last = None;
-    let mut blocks = BlockCache {
-        key: call.key,
-        drawn: [None; 2],
-    };
-    for element in 0..len {
-        let index = call.origin + decisions.index(start + element as u64);
-        let keep = match last {
-            Some((last, keep)) if last == index => keep,
-            _ => blocks.uniform(index) >= drop_threshold,
+    /// Of `len` elements from `start` on.
+    fn decide(&self, call: &DropoutCall, start: u64, len: usize) -> [Keep; BATCH_ELEMENTS] {
+        let mut decided = [0; BATCH_ELEMENTS];
+        // The last index and its decision, for runs; the last block drawn, for rows.
+        let mut last = None;
+        let mut blocks = BlockCache {
+            key: call.key,
+            drawn: [None; 2],
         };
-        last = Some((index, keep));
-        each(element, keep);
+        for (element, decided) in (start..).zip(&mut decided[..len]) {
+            let index = call.origin + self.index(element);
+            let keep = match last {
+                Some((last, keep)) if last == index => keep,
+                _ => keep_if(blocks.uniform(index) >= call.rate.drop_threshold()),
+            };
+            last = Some((index, keep));
+            *decided = keep;
+        }
+        decided
     }
 }
 
 /// The block last drawn in each domain.
 struct BlockCache {
     key: MaskKey,
-    drawn: [Option<(u64, [u32; 4])>; 2],
+    drawn: [Option<(u64, [u64; 2])>; 2],
 }
 
 impl BlockCache {
@@ -198,18 +220,20 @@ impl BlockCache {
                 _ => mask_block(self.key, block, domain),
             };
             *drawn = Some((block, words));
-            words[(lane / 2) as usize] >> (16 * (lane % 2)) & 0xffff
+            words[(lane / 4) as usize] >> (16 * (lane % 4)) & 0xffff
         });
-        u64::from(high << 16 | low)
+        high << 16 | low
     }
 }
 
-/// One block of a mask \[M5\].
-pub(crate) fn mask_block(key: MaskKey, block: u64, domain: u32) -> [u32; 4] {
-    let ([low, high], [stream_low, stream_high]) = (split(block), split(key.stream));
-    let mut words = [[low], [high | domain << 29], [stream_low], [stream_high]];
-    philox4x32(&mut words, split(key.seed), MASK_ROUNDS);
-    words.map(|[word]| word)
+/// One block of a mask \[M5\]: two words in a number, the first in its lower half.
+#[inline(always)]
+pub(crate) fn mask_block(key: MaskKey, block: u64, domain: u32) -> [u64; 2] {
+    let high = block >> 32 | u64::from(domain) << 29;
+    let counter = [block, high, key.stream, key.stream >> 32];
+    let [w0, w1, w2, w3] = philox4x32(counter, split(key.seed), MASK_ROUNDS);
+    let pair = |low: u64, high: u64| u64::from(low as u32) | high << 32;
+    [pair(w0, w1), pair(w2, w3)]
 }
 
 /// Writes the packed mask \[M15\] of `len` elements into `mask`, as
@@ -222,28 +246,7 @@ pub(crate) fn mask_block(key: MaskKey, block: u64, domain: u32) -> [u32; 4] {
 pub fn keep_mask(mask: &mut [u32], len: u64, call: &DropoutCall) -> Result<(), CpuError> {
     check_mask_length(mask, len)?;
     call.check_indices(len)?;
-    if call.rate.drops_all() {
-        mask.fill(0);
-    } else if call.rate.drops_nothing() {
-        mask.fill(u32::MAX);
-    } else {
-        mask.par_chunks_mut(TASK_WORDS)
-            .enumerate()
-            .for_each(|(task, words)| {
-                let start = task as u64 * TASK_ELEMENTS;
-                // The last word's spare bits may lie beyond the last mask index.
-                let elements = (len - start).min((words.len() * WORD_BITS) as u64);
-                mask_task(
-                    words,
-                    elements as usize,
-                    &call.with_origin(call.origin + start),
-                );
-            });
-    }
-    let spare = mask_words(len) * WORD_BITS as u64 - len;
-    if let Some(last) = mask.last_mut() {
-        *last &= u32::MAX >> spare;
-    }
+    pack(mask, Mask::Linear, len, call);
     Ok(())
 }
 
@@ -257,7 +260,7 @@ pub fn keep_mask_layout(
     layout: &MaskLayout,
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
-    pack(mask, Decisions::of_layout(layout), call)
+    pack_decisions(mask, Decisions::of_layout(layout), call)
 }
 
 /// Writes the packed mask \[M15\] of samples, the first dimension of `layout`, into `mask`: each
@@ -273,7 +276,7 @@ pub fn keep_mask_samples(
     ids: &[u32],
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
-    pack(mask, Decisions::of_samples(layout, ids), call)
+    pack_decisions(mask, Decisions::of_samples(layout, ids), call)
 }
 
 /// A packed mask has a word for each 32 elements.
@@ -290,34 +293,47 @@ pub(crate) fn check_mask_length(mask: &[u32], len: u64) -> Result<(), CpuError> 
     }
 }
 
-fn pack(mask: &mut [u32], decisions: Decisions<'_>, call: &DropoutCall) -> Result<(), CpuError> {
+fn pack_decisions(
+    mask: &mut [u32],
+    decisions: Decisions<'_>,
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
     let len = decisions.len();
     check_mask_length(mask, len)?;
     decisions.check(call)?;
-    mask.par_chunks_mut(TASK_WORDS)
-        .enumerate()
-        .for_each(|(task, words)| {
-            let start = task as u64 * TASK_ELEMENTS;
-            let elements = (len - start).min((words.len() * WORD_BITS) as u64);
-            words.fill(0);
-            for_each_decision(
-                call,
-                decisions,
-                start,
-                elements as usize,
-                |element, keep| {
-                    words[element / WORD_BITS] |= u32::from(keep) << (element % WORD_BITS);
-                },
-            );
-        });
+    pack(mask, Mask::Layout(decisions), len, call);
     Ok(())
 }
 
-fn mask_task(words: &mut [u32], elements: usize, call: &DropoutCall) {
-    words.fill(0);
-    for_each_batch(call, elements, |start, keep| {
-        for (element, &keep) in (start..).zip(keep) {
-            words[element / WORD_BITS] |= u32::from(keep != 0) << (element % WORD_BITS);
+/// `words` has [`mask_words`] of `len`.
+fn pack(words: &mut [u32], mask: Mask<'_>, len: u64, call: &DropoutCall) {
+    if call.rate.drops_all() {
+        words.fill(0);
+    } else if call.rate.drops_nothing() {
+        words.fill(u32::MAX);
+        let spare = mask_words(len) * WORD_BITS as u64 - len;
+        if let Some(last) = words.last_mut() {
+            *last >>= spare;
+        }
+    } else {
+        words
+            .par_chunks_mut(TASK_WORDS)
+            .enumerate()
+            .for_each(|(task, words)| {
+                let start = (task * TASK_WORDS) as u64 * WORD_BITS as u64;
+                let elements = (len - start).min((words.len() * WORD_BITS) as u64);
+                pack_task(words, mask, call, start, elements as usize);
+            });
+    }
+}
+
+#[multiversion(targets("x86_64+avx+avx2"))]
+fn pack_task(words: &mut [u32], mask: Mask<'_>, call: &DropoutCall, start: u64, len: usize) {
+    for_each_batch(mask, call, start, len, |range, keep| {
+        let words = &mut words[range.start / WORD_BITS..];
+        for (word, keep) in words.iter_mut().zip(keep.chunks(WORD_BITS)) {
+            let bits = (0..).zip(keep).map(|(bit, keep)| *keep as u32 & 1 << bit);
+            *word = bits.fold(0, |word, bit| word | bit);
         }
     });
 }

@@ -1,5 +1,6 @@
-//! Philox4x32, many blocks at a time. Twin of shaders/philox.wgsl.
+//! Philox4x32. Twin of shaders/philox.wgsl.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::error::CpuError;
@@ -13,24 +14,28 @@ const PHILOX_W32_1: u32 = 0xBB67_AE85;
 /// Rounds of the masks' generator \[M2\].
 pub(crate) const MASK_ROUNDS: u32 = 10;
 
-/// Replaces `N` counters by their blocks; word w of all of them lies in `words[w]`, so that the
-/// compiler computes as many at once as the processor has lanes.
+/// Blocks that one task of the pool makes.
+const TASK_BLOCKS: usize = 1 << 12;
+
+/// The block of a counter. Words are the lower halves of numbers as wide as a product, whose upper
+/// halves are arbitrary: between rounds no lane moves. A loop over counters becomes vector code if
+/// `rounds` is a constant: the compiler unrolls them, and takes as many counters as a vector has lanes.
 #[inline(always)]
-pub(crate) fn philox4x32<const N: usize>(words: &mut [[u32; N]; 4], key: [u32; 2], rounds: u32) {
+pub(crate) fn philox4x32(counter: [u64; 4], key: [u32; 2], rounds: u32) -> [u64; 4] {
+    let multiply = |factor: u32, word: u64| u64::from(factor) * u64::from(word as u32);
+    let [mut c0, mut c1, mut c2, mut c3] = counter;
     let [mut key_0, mut key_1] = key;
-    let [c0, c1, c2, c3] = words;
     for _ in 0..rounds {
-        for i in 0..N {
-            let p0 = u64::from(PHILOX_M4X32_0) * u64::from(c0[i]);
-            let p1 = u64::from(PHILOX_M4X32_1) * u64::from(c2[i]);
-            c0[i] = (p1 >> 32) as u32 ^ c1[i] ^ key_0;
-            c1[i] = p1 as u32;
-            c2[i] = (p0 >> 32) as u32 ^ c3[i] ^ key_1;
-            c3[i] = p0 as u32;
-        }
+        let p0 = multiply(PHILOX_M4X32_0, c0);
+        let p1 = multiply(PHILOX_M4X32_1, c2);
+        c0 = p1 >> 32 ^ c1 ^ u64::from(key_0);
+        c1 = p1;
+        c2 = p0 >> 32 ^ c3 ^ u64::from(key_1);
+        c3 = p0;
         key_0 = key_0.wrapping_add(PHILOX_W32_0);
         key_1 = key_1.wrapping_add(PHILOX_W32_1);
     }
+    [c0, c1, c2, c3]
 }
 
 /// Fills `blocks` with the Philox4x32 blocks of `key` whose counters begin at `counter`, as
@@ -45,26 +50,25 @@ pub fn philox_blocks(
     key: [u32; 2],
     rounds: u32,
 ) -> Result<(), CpuError> {
-    const N: usize = 64;
-    if !matches!(rounds, 7 | 10) {
-        return Err(CpuError::Rounds { rounds });
-    }
+    let fill = match rounds {
+        7 => fill::<7>,
+        10 => fill::<10>,
+        _ => return Err(CpuError::Rounds { rounds }),
+    };
     blocks
-        .par_chunks_mut(N)
+        .par_chunks_mut(TASK_BLOCKS)
         .enumerate()
-        .for_each(|(chunk, blocks)| {
-            let first = advance_counter(counter, (chunk * N) as u64);
-            let mut words = [[0; N]; 4];
-            for i in 0..N {
-                let counter = advance_counter(first, i as u64);
-                for (word, c) in words.iter_mut().zip(counter) {
-                    word[i] = c;
-                }
-            }
-            philox4x32(&mut words, key, rounds);
-            for (i, block) in blocks.iter_mut().enumerate() {
-                *block = words.map(|word| word[i]);
-            }
+        .for_each(|(task, blocks)| {
+            let first = advance_counter(counter, (task * TASK_BLOCKS) as u64);
+            fill(blocks, first, key);
         });
     Ok(())
+}
+
+#[multiversion(targets("x86_64+avx+avx2"))]
+fn fill<const ROUNDS: u32>(blocks: &mut [[u32; 4]], first: [u32; 4], key: [u32; 2]) {
+    for (block, i) in blocks.iter_mut().zip(0..) {
+        let counter = advance_counter(first, i).map(u64::from);
+        *block = philox4x32(counter, key, ROUNDS).map(|word| word as u32);
+    }
 }

@@ -6,7 +6,7 @@ use crate::common::compare;
 use crate::common::inputs::{call, values};
 use crate::common::kinds::{self, Direction};
 use crate::common::layers::layers;
-use crate::common::reference::{dropout, indices, packed_mask, philox4x32, uniform};
+use crate::common::reference::{self, dropout, indices, packed_mask, philox4x32, uniform};
 use crate::common::vectors::{self, MaskVector};
 
 #[track_caller]
@@ -286,6 +286,45 @@ fn wrong_kinds() {
     check(Forward, &make(0.0, Alpha, 1.0, 0.001, 0.0)).unwrap_err();
     check(Forward, &make(1.0, Alpha, 1.0, 0.0, 0.0)).unwrap();
     check(Forward, &make(1.0, Alpha, 1.0, 0.0, -0.0)).unwrap_err();
+}
+
+/// Mistakes in what becomes of 16-bit elements, all of them kept, each found at 0.4.
+#[test]
+fn wrong_pairs() {
+    use reference::{BF16, F16};
+    let call = call(0.4, 0);
+    let scale = call.rate.keep_scale();
+    let x: Vec<u16> = (0..=u16::MAX).collect();
+    let check = |format, y: Vec<u16>| {
+        let kept = vec![true; x.len()];
+        kinds::check_pairs(format, &call, Direction::Forward, &kept, &x, &y)
+    };
+    for (format, differing_once) in [(F16, 3944), (BF16, 4048)] {
+        let map = |map: &dyn Fn(u16) -> u16| x.iter().map(|&bits| map(bits)).collect::<Vec<_>>();
+        let product = |bits| format.number(bits) * scale;
+        let right = |bits| format.nearest(product(bits).into());
+        let once = |bits| format.nearest(f64::from(format.number(bits)) * f64::from(scale));
+        let toward_zero = |bits| {
+            let nearest = right(bits);
+            let too_far = format.number(nearest).abs() > product(bits).abs();
+            nearest - u16::from(too_far)
+        };
+        let away_on_ties = |bits| format.nearest(f64::from(product(bits)) * (1.0 + 1e-12));
+        let saturating = |bits| {
+            let nearest = right(bits);
+            let overflows = format.number(nearest).is_infinite();
+            nearest - u16::from(overflows && format.number(bits).is_finite())
+        };
+        let dropping = |bits| if bits == 0x3456 { 0 } else { right(bits) };
+        check(format, map(&right)).unwrap();
+        let differing = x.iter().filter(|&&bits| once(bits) != right(bits));
+        assert_eq!(differing.count(), differing_once, "{format:?}");
+        for wrong in
+            [&once, &toward_zero, &away_on_ties, &saturating, &dropping] as [&dyn Fn(u16) -> u16; 5]
+        {
+            check(format, map(wrong)).unwrap_err();
+        }
+    }
 }
 
 /// Each layer's definition against all others of its shape, and against its own from the next index.

@@ -10,5 +10,7 @@ mod kinds;
 #[cfg(feature = "cpu")]
 mod layers;
 mod layout;
+#[cfg(feature = "cpu")]
+mod pairs;
 mod rate;
 mod reference;

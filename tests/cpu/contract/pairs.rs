@@ -1,0 +1,208 @@
+//! The CPU path's f16 and bf16: the masks of f32, and values rounded twice [M11].
+
+use wgpu_dropout::cpu::{
+    backward, backward_in_place, backward_layout, backward_packed, backward_samples, forward,
+    forward_in_place, forward_layout, forward_packed, forward_samples,
+};
+use wgpu_dropout::half::{bf16, f16};
+use wgpu_dropout::{CpuError, DropoutCall, DropoutKind, Element, ElementType, MaskLayout};
+
+use crate::common::inputs::{
+    LENGTHS, RATES, call, indices, layout_indices, origins, sample_indices,
+};
+use crate::common::kinds::{self, Direction};
+use crate::common::reference::{self, BF16, F16, Format};
+
+/// An element and its type as the twin knows it.
+trait Twin: Element {
+    const FORMAT: Format;
+}
+
+impl Twin for f16 {
+    const FORMAT: Format = F16;
+}
+
+impl Twin for bf16 {
+    const FORMAT: Format = BF16;
+}
+
+const CANARY: u16 = 0x5A5A;
+
+const KINDS: [DropoutKind; 3] = [
+    DropoutKind::Inverted,
+    DropoutKind::Classic,
+    DropoutKind::Alpha,
+];
+
+fn kind_call(p: f64, origin: u64, kind: DropoutKind) -> DropoutCall {
+    let mut call = call(p, origin);
+    call.rate = call.rate.with_kind(kind);
+    call
+}
+
+/// Every element there is.
+fn all() -> Vec<u16> {
+    (0..=u16::MAX).collect()
+}
+
+/// Bits of all kinds.
+fn values(len: u64) -> Vec<u16> {
+    (0..len).map(|i| (i * 40_503) as u16).collect()
+}
+
+/// What `apply` makes of `x`, compared with the twin.
+fn check<T: Twin>(
+    call: &DropoutCall,
+    direction: Direction,
+    kept: &[bool],
+    x: &[u16],
+    apply: impl Fn(&[T], &mut [T]) -> Result<(), CpuError>,
+) -> Result<(), String> {
+    let mut y = vec![CANARY; x.len()];
+    apply(bytemuck::cast_slice(x), bytemuck::cast_slice_mut(&mut y))
+        .map_err(|error| error.to_string())?;
+    kinds::check_pairs(T::FORMAT, call, direction, kept, x, &y)
+}
+
+/// Consecutive indices, all four ways.
+fn check_linear<T: Twin>(call: &DropoutCall, x: &[u16]) -> Result<(), String> {
+    use Direction::{Backward, Forward};
+    let kept = kinds::kept(call, indices(call, x.len() as u64));
+    check::<T>(call, Forward, &kept, x, |x, y| forward(x, y, call))?;
+    check::<T>(call, Backward, &kept, x, |x, y| backward(x, y, call))?;
+    check::<T>(call, Forward, &kept, x, |x, y| {
+        y.copy_from_slice(x);
+        forward_in_place(y, call)
+    })?;
+    check::<T>(call, Backward, &kept, x, |x, y| {
+        y.copy_from_slice(x);
+        backward_in_place(y, call)
+    })
+}
+
+fn check_both(call: &DropoutCall, x: &[u16]) {
+    check_linear::<f16>(call, x).unwrap();
+    check_linear::<bf16>(call, x).unwrap();
+}
+
+#[test]
+fn lengths_and_origins() {
+    for len in LENGTHS.into_iter().chain([511, 512, 513, 100_003]) {
+        for origin in origins(len) {
+            check_both(&call(0.3, origin), &values(len));
+        }
+    }
+}
+
+#[test]
+fn rates_and_kinds() {
+    for p in RATES {
+        for kind in KINDS {
+            check_both(&kind_call(p, 5, kind), &all());
+        }
+    }
+}
+
+/// 0.4 is among the rates at which one rounding differs from two.
+#[test]
+fn every_element_kept() {
+    fn check_type<T: Twin>(call: &DropoutCall) {
+        let (x, kept, mask) = (all(), vec![true; 1 << 16], vec![u32::MAX; 1 << 11]);
+        check::<T>(call, Direction::Forward, &kept, &x, |x, y| {
+            forward_packed(x, y, &mask, call)
+        })
+        .unwrap();
+        check::<T>(call, Direction::Backward, &kept, &x, |x, y| {
+            backward_packed(x, y, &mask, call)
+        })
+        .unwrap();
+    }
+    /// Subnormals too, which a device may flush.
+    fn exactly<T: Twin>(call: &DropoutCall) {
+        let (x, mask, mut y) = (all(), vec![u32::MAX; 1 << 11], vec![CANARY; 1 << 16]);
+        let output = bytemuck::cast_slice_mut::<_, T>(&mut y);
+        forward_packed(bytemuck::cast_slice(&x), output, &mask, call).unwrap();
+        let keep_scale = reference::keep_scale(call.rate.p());
+        for (x, y) in x.into_iter().zip(y) {
+            let product = T::FORMAT.number(x) * keep_scale;
+            let expected = T::FORMAT.nearest(product.into());
+            assert!(y == expected || product.is_nan() && T::FORMAT.number(y).is_nan());
+        }
+    }
+    for p in [0.0, 0.1, 0.3, 0.4, 0.5, 0.9, 0.999] {
+        exactly::<f16>(&call(p, 0));
+        exactly::<bf16>(&call(p, 0));
+        for kind in KINDS {
+            check_type::<f16>(&kind_call(p, 0, kind));
+            check_type::<bf16>(&kind_call(p, 0, kind));
+        }
+    }
+}
+
+#[test]
+fn layouts_and_samples() {
+    fn check_type<T: Twin>(call: &DropoutCall, layout: &MaskLayout) {
+        use Direction::{Backward, Forward};
+        let x = values(layout.len());
+        let kept = kinds::kept(call, layout_indices(call, layout));
+        check::<T>(call, Forward, &kept, &x, |x, y| {
+            forward_layout(x, y, layout, call)
+        })
+        .unwrap();
+        check::<T>(call, Backward, &kept, &x, |x, y| {
+            backward_layout(x, y, layout, call)
+        })
+        .unwrap();
+        let ids = [7, 0, u32::MAX];
+        let kept = kinds::kept(call, sample_indices(call, layout, &ids));
+        check::<T>(call, Forward, &kept, &x, |x, y| {
+            forward_samples(x, y, layout, &ids, call)
+        })
+        .unwrap();
+        check::<T>(call, Backward, &kept, &x, |x, y| {
+            backward_samples(x, y, layout, &ids, call)
+        })
+        .unwrap();
+    }
+    for layout in [
+        MaskLayout::elementwise(&[3, 24_001]),
+        MaskLayout::feature_channels_first(&[3, 5, 7]),
+        MaskLayout::drop_path(&[3, 33]),
+    ] {
+        let layout = layout.unwrap();
+        for kind in KINDS {
+            check_type::<f16>(&kind_call(0.4, 5, kind), &layout);
+            check_type::<bf16>(&kind_call(0.4, 5, kind), &layout);
+        }
+    }
+}
+
+#[test]
+fn lengths_that_differ_write_nothing() {
+    let (x, mut y) = ([f16::ONE; 3], [bf16::ONE; 4]);
+    let error = Err(CpuError::LengthMismatch {
+        input: 3,
+        output: 4,
+    });
+    assert_eq!(forward(&x, &mut [f16::ONE; 4], &call(0.5, 0)), error);
+    assert_eq!(forward(&[bf16::ONE; 3], &mut y, &call(0.5, 0)), error);
+    assert_eq!(y, [bf16::ONE; 4]);
+}
+
+#[test]
+fn conversions() {
+    for bits in all() {
+        let (narrow, brain) = (f16::from_bits(bits), bf16::from_bits(bits));
+        for (number, wide) in [
+            (F16.number(bits), Element::to_f32(narrow)),
+            (BF16.number(bits), Element::to_f32(brain)),
+        ] {
+            assert!(wide == number || wide.is_nan() && number.is_nan());
+        }
+    }
+    assert_eq!(Element::to_f32(0.1_f32), 0.1);
+    assert_eq!(<f32 as Element>::from_f32(0.1), 0.1);
+    let types = [f32::TYPE, f16::TYPE, bf16::TYPE];
+    assert_eq!(types.map(ElementType::bytes), [4, 2, 2]);
+    assert_eq!(types.map(|t| t.to_string()), ["f32", "f16", "bf16"]);
+}
