@@ -46,7 +46,7 @@ fn add_dimension(sum: Sum, d: u32) -> Sum {
 // driver compiles; a loop that naga guards would stay a loop.
 fn index_after(steps: u32, count: u32) -> vec2<u32> {
     let first = params.first_block;
-    let index = vec2<u32>(first.x << 3u | params.first_lane, first.y << 3u | first.x >> 29u);
+    let index = vec2<u32>((first.x << 3u) | params.first_lane, (first.y << 3u) | (first.x >> 29u));
     var sum = Sum(index, steps);
     if count > 7u { sum = add_dimension(sum, 7u); }
     if count > 6u { sum = add_dimension(sum, 6u); }
