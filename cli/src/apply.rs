@@ -4,23 +4,24 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use wgpu_dropout::{Dropout, GaussianDropout, KernelDescriptor, cpu};
+use wgpu_dropout::half::f16;
+use wgpu_dropout::{Dropout, Element, ElementType, GaussianDropout, KernelDescriptor, cpu};
 
 use crate::call::CallArgs;
 use crate::engine::{Engine, EngineArgs};
 use crate::layout::{LayoutArgs, Tensor};
 use crate::npy::NpyFile;
-use crate::output::{Output, write_words};
+use crate::output::{Output, little_endian, write_numbers};
 
 /// Memory does not grow with the tensor.
 const PIECE_ELEMENTS: u64 = 4 << 20;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A .npy file of little-endian f32 in C order
+    /// A .npy file of little-endian f32 or f16 in C order
     #[arg(long, value_name = "X.npy")]
     input: PathBuf,
-    /// The result, of the same shape; may be the input. `-` is standard output
+    /// The result, of the same shape and type; may be the input. `-` is standard output
     #[arg(long, value_name = "Y.npy")]
     output: PathBuf,
     #[command(flatten)]
@@ -33,23 +34,36 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
-    let mut input = NpyFile::open(&args.input)?;
+    let input = NpyFile::open(&args.input)?;
     let tensor = args.layout.tensor(&input.shape, args.call.call())?;
     if args.call.is_gaussian() {
         ensure!(
             tensor.layout.is_none(),
             "--kind gaussian draws noise for each element: leave --noise-shape and --mask-strides out"
         );
+        ensure!(
+            input.element_type == ElementType::F32,
+            "--kind gaussian takes f32 only: save array.astype('<f4')"
+        );
         GaussianDropout::check(&tensor.call, tensor.len)?;
     }
     let engine = engine.open()?;
-    let apply = if args.call.is_gaussian() {
-        gaussian(&engine)?
-    } else {
-        dropout(&engine, args.backward)?
-    };
-    let mut output = Output::create(&args.output)?;
+    match input.element_type {
+        _ if args.call.is_gaussian() => pieces(args, input, &tensor, gaussian(&engine)?),
+        ElementType::F16 => pieces::<f16>(args, input, &tensor, dropout(&engine, args.backward)?),
+        _ => pieces::<f32>(args, input, &tensor, dropout(&engine, args.backward)?),
+    }
+}
 
+type Apply<'a, T> = Box<dyn Fn(&[T], &Tensor) -> Result<Vec<T>> + 'a>;
+
+fn pieces<T: Element>(
+    args: &Args,
+    mut input: NpyFile,
+    tensor: &Tensor,
+    apply: Apply<'_, T>,
+) -> Result<()> {
+    let mut output = Output::create(&args.output)?;
     output
         .write_all(&input.header)
         .context("cannot write the output")?;
@@ -59,15 +73,13 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         let data = read_elements(&mut input.data, piece.len as usize)
             .with_context(|| format!("cannot read {}", args.input.display()))?;
         let mut result = apply(&data, &piece)?;
-        write_words(&mut output, bytemuck::cast_slice_mut(&mut result))?;
+        write_numbers(&mut output, &mut result)?;
         start += piece.len;
     }
     output.finish()
 }
 
-type Apply<'a> = Box<dyn Fn(&[f32], &Tensor) -> Result<Vec<f32>> + 'a>;
-
-fn dropout(engine: &Engine, backward: bool) -> Result<Apply<'_>> {
+fn dropout<T: Element>(engine: &Engine, backward: bool) -> Result<Apply<'_, T>> {
     Ok(match engine {
         Engine::Gpu(gpu) => {
             let dropout = Dropout::new(&gpu.device, &KernelDescriptor::default())?;
@@ -85,7 +97,7 @@ fn dropout(engine: &Engine, backward: bool) -> Result<Apply<'_>> {
             })
         }
         Engine::Cpu => Box::new(move |x, piece| {
-            let mut y = vec![0.0; x.len()];
+            let mut y = vec![T::zeroed(); x.len()];
             let call = &piece.call;
             match (&piece.layout, backward) {
                 (None, false) => cpu::forward(x, &mut y, call),
@@ -99,7 +111,7 @@ fn dropout(engine: &Engine, backward: bool) -> Result<Apply<'_>> {
 }
 
 /// One map for both directions.
-fn gaussian(engine: &Engine) -> Result<Apply<'_>> {
+fn gaussian(engine: &Engine) -> Result<Apply<'_, f32>> {
     Ok(match engine {
         Engine::Gpu(gpu) => {
             let gaussian = GaussianDropout::new(&gpu.device, &KernelDescriptor::default())?;
@@ -114,11 +126,9 @@ fn gaussian(engine: &Engine) -> Result<Apply<'_>> {
 }
 
 /// Reads `len` little-endian elements.
-fn read_elements(input: &mut impl Read, len: usize) -> std::io::Result<Vec<f32>> {
-    let mut words = vec![0u32; len];
-    input.read_exact(bytemuck::cast_slice_mut(&mut words))?;
-    for word in &mut words {
-        *word = u32::from_le(*word);
-    }
-    Ok(bytemuck::cast_vec(words))
+fn read_elements<T: Element>(input: &mut impl Read, len: usize) -> std::io::Result<Vec<T>> {
+    let mut elements = vec![T::zeroed(); len];
+    input.read_exact(bytemuck::cast_slice_mut(&mut elements))?;
+    little_endian(&mut elements);
+    Ok(elements)
 }

@@ -10,7 +10,7 @@ use crate::call::CallArgs;
 use crate::engine::{Engine, EngineArgs};
 use crate::layout::{LayoutArgs, Tensor};
 use crate::number;
-use crate::output::{Output, write_words};
+use crate::output::{Output, write_numbers};
 
 /// Memory does not grow with the mask.
 const PIECE_ELEMENTS: u64 = (4 << 20) * ELEMENTS_PER_MASK_WORD as u64;
@@ -60,11 +60,11 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         let piece = tensor.piece(start, PIECE_ELEMENTS)?;
         let mut words = generate(&piece)?;
         seam.join(&mut words, piece.len);
-        write_words(&mut output, &mut words)?;
+        write_numbers(&mut output, &mut words)?;
         start += piece.len;
     }
     if seam.bits > 0 {
-        write_words(&mut output, &mut [seam.word])?;
+        write_numbers(&mut output, &mut [seam.word])?;
     }
     output.finish()
 }

@@ -8,15 +8,16 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use wgpu_dropout::ElementType;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
-const ELEMENT_BYTES: u64 = 4;
 
-/// A file of little-endian `f32` in row-major order, exactly as long as its header tells.
+/// A file of little-endian `f32` or `f16` in row-major order, exactly as long as its header tells.
 #[derive(Debug)]
 pub struct NpyFile {
     /// All that comes before the first element; that of any tensor of this shape and type.
     pub header: Vec<u8>,
+    pub element_type: ElementType,
     /// Elements in each dimension.
     pub shape: Vec<u64>,
     /// Stands at the first element.
@@ -35,12 +36,12 @@ impl NpyFile {
         ensure!(metadata.is_file(), "it is no regular file");
         let file_bytes = metadata.len();
         let (header, text_start) = read_header(&mut data, file_bytes)?;
-        let shape = parse_header(&header[text_start..])?;
+        let (element_type, shape) = parse_header(&header[text_start..])?;
         let len = count(&shape).with_context(|| {
             format!("its shape {shape:?} passes 64 bits: the header is damaged")
         })?;
 
-        let promised = u128::from(len) * u128::from(ELEMENT_BYTES);
+        let promised = u128::from(len) * u128::from(element_type.bytes());
         let held = u128::from(file_bytes) - header.len() as u128;
         ensure!(
             held >= promised,
@@ -55,6 +56,7 @@ impl NpyFile {
         );
         Ok(Self {
             header,
+            element_type,
             shape,
             data,
         })
@@ -97,8 +99,8 @@ fn extend(header: &mut Vec<u8>, data: &mut impl Read, file_bytes: u64, bytes: u6
     Ok(())
 }
 
-/// The shape, of a header that tells of little-endian `f32` in row-major order.
-fn parse_header(text: &[u8]) -> Result<Vec<u64>> {
+/// Type and shape, of a header that tells of little-endian `f32` or `f16` in row-major order.
+fn parse_header(text: &[u8]) -> Result<(ElementType, Vec<u64>)> {
     let damaged = || {
         let text = String::from_utf8_lossy(text);
         anyhow!("its header is damaged: `{}`", text.trim_end())
@@ -113,11 +115,14 @@ fn parse_header(text: &[u8]) -> Result<Vec<u64>> {
     };
 
     let descr = entry("descr")?;
-    ensure!(
-        unquote(descr) == Some("<f4"),
-        "its elements are {descr}, and only little-endian f32, '<f4', can be used: \
-         save array.astype('<f4')"
-    );
+    let element_type = match unquote(descr) {
+        Some("<f4") => ElementType::F32,
+        Some("<f2") => ElementType::F16,
+        _ => bail!(
+            "its elements are {descr}, and only little-endian f32 and f16, '<f4' and '<f2', can be \
+             used: save array.astype('<f4')"
+        ),
+    };
     let shape = tuple(entry("shape")?).ok_or_else(damaged)?;
     match entry("fortran_order")? {
         "False" => {}
@@ -129,7 +134,7 @@ fn parse_header(text: &[u8]) -> Result<Vec<u64>> {
         ),
         _ => return Err(damaged()),
     }
-    Ok(shape)
+    Ok((element_type, shape))
 }
 
 /// The entries of a Python dictionary with keys of type string; values as they are written.
@@ -198,7 +203,8 @@ mod tests {
     use super::*;
 
     fn shape_of(text: &str) -> Option<Vec<u64>> {
-        parse_header(text.as_bytes()).ok()
+        let (_, shape) = parse_header(text.as_bytes()).ok()?;
+        Some(shape)
     }
 
     #[test]

@@ -109,14 +109,21 @@ fn new_file_permissions() -> Option<Permissions> {
     None
 }
 
-/// Writes `words` as little-endian bytes.
-pub fn write_words(output: &mut impl Write, words: &mut [u32]) -> Result<()> {
-    for word in words.iter_mut() {
-        *word = word.to_le();
-    }
+/// Writes numbers, little-endian.
+pub fn write_numbers<T: bytemuck::Pod>(output: &mut impl Write, numbers: &mut [T]) -> Result<()> {
+    little_endian(numbers);
     output
-        .write_all(bytemuck::cast_slice(words))
+        .write_all(bytemuck::cast_slice(numbers))
         .context("cannot write the output")
+}
+
+/// Between the order of this machine's bytes and little-endian.
+pub fn little_endian<T: bytemuck::Pod>(numbers: &mut [T]) {
+    if cfg!(target_endian = "big") {
+        for number in numbers {
+            bytemuck::bytes_of_mut(number).reverse();
+        }
+    }
 }
 
 /// Whether the reader of the output has gone.

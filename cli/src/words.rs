@@ -7,7 +7,7 @@ use wgpu_dropout::{KernelDescriptor, PhiloxBlocks, advance_counter, cpu};
 
 use crate::engine::{Engine, EngineArgs};
 use crate::number;
-use crate::output::{Output, write_words};
+use crate::output::{Output, write_numbers};
 
 /// Memory does not grow with the number of blocks.
 const PIECE_BLOCKS: u64 = 1 << 20;
@@ -39,7 +39,7 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         let piece = PIECE_BLOCKS.min(args.blocks - start);
         let mut blocks = generate(advance_counter(args.counter, start), piece)?;
         if args.raw {
-            write_words(&mut output, blocks.as_flattened_mut())?;
+            write_numbers(&mut output, blocks.as_flattened_mut())?;
         } else {
             write_text(&mut output, &blocks)?;
         }

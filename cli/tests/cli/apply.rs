@@ -70,6 +70,33 @@ fn contract_vectors() {
     }
 }
 
+/// Powers of two and a rate of 1/2, whose products are exact: the mask of f32, and the type is kept.
+#[test]
+fn f16_stays_f16() {
+    let f32s: Vec<f32> = (0..1001).map(|e| 2_f32.powi(e % 8)).collect();
+    // 2^n is exponent n + 15 before ten bits.
+    let f16s = |values: &[f32]| {
+        let bits = |&value: &f32| match value {
+            0.0 => 0,
+            _ => (value.log2() as u16 + 15) << 10,
+        };
+        let data: Vec<u8> = values.iter().map(bits).flat_map(u16::to_le_bytes).collect();
+        npy("'<f2'", "False", "(7, 11, 13)", &data)
+    };
+    for options in ["", "--backward", "--noise-shape 7,1,13"] {
+        let options = format!("--p 0.5 --seed 1 --stream 2 {options}");
+        let wide = npy("'<f4'", "False", "(7, 11, 13)", &bytes(&f32s));
+        let (_folder, x, y) = folder_with(&wide);
+        let expected = apply(&x, &y, &options);
+        let expected: Vec<f32> = expected[wide.len() - 4 * f32s.len()..]
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+            .collect();
+        let (_folder, x, y) = folder_with(&f16s(&f32s));
+        assert_same(&options, &apply(&x, &y, &options), &f16s(&expected));
+    }
+}
+
 /// Negative control: the scale and the mask both show in the output.
 #[test]
 #[should_panic(expected = "byte ")]

@@ -106,7 +106,7 @@ fn trailing_bytes() {
 fn other_types() {
     for descr in [
         "'>f4'",
-        "'<f2'",
+        "'>f2'",
         "'<f8'",
         "'<i4'",
         "'|u1'",
@@ -115,6 +115,16 @@ fn other_types() {
         let file = npy(descr, "False", "(1,)", &[0; 8]);
         assert_refused(&file, &[descr, "astype('<f4')"]);
     }
+}
+
+#[test]
+fn gaussian_noise_of_other_types() {
+    let (_folder, x, y) = folder_with(&npy("'<f2'", "False", "(1,)", &[0; 2]));
+    let (x, y) = (word(&x), word(&y));
+    let output = run(&format!(
+        "apply --input {x} --output {y} --kind gaussian {CALL}"
+    ));
+    assert_fails(&output, 1, &["gaussian", "f32", "astype"]);
 }
 
 #[test]
