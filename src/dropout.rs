@@ -208,7 +208,7 @@ impl Dropout {
 
     /// Binds `elements` of `input` and of `output`: for forward the layer's input and output, for
     /// backward `grad_output` and `grad_input`. `elements` is a length, a [`MaskLayout`] or one of
-    /// [`Elements`].
+    /// [`Elements`], of `f32` or [of another type](Elements::of_type).
     ///
     /// Both need [`wgpu::BufferUsages::STORAGE`], an offset aligned to the device's
     /// `min_storage_buffer_offset_alignment` and the bytes of the elements: 4 each of `f32`; 2 each of
