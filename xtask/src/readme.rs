@@ -71,7 +71,7 @@ fn section(record: &Value) -> Result<String> {
     };
     Ok(format!(
         "\
-Here is {backend}/{name}, {driver}{software}. Its CPU is {cpu}, {threads} threads. f32, {call}.
+Here is {backend}/{name}, {driver}{software}. Its CPU is {cpu}, {threads} threads. {types}, {call}.
 
 Time over that of a copy of the same bytes in the same place, the copy kernel or memcpy on as many threads: 1.00 is the best
 there can be. The rand loop is what one writes in a minute, `random_bool` of rand's `SmallRng` an element.
@@ -87,6 +87,7 @@ of {date}, library {version}, by `cargo xtask readme`. `cargo xtask bench` measu
         driver = text(&adapter["driver_info"])?,
         cpu = text(&record["machine"]["cpu"])?,
         threads = threads(record)?,
+        types = types(record).join(", "),
         call = text(&record["call"])?,
         table = table(record)?,
         variants = variants(record)?,
@@ -97,12 +98,14 @@ of {date}, library {version}, by `cargo xtask readme`. `cargo xtask bench` measu
 }
 
 /// Where something is done, as records say it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Place {
     place: &'static str,
     /// Of the CPU path.
     threads: Option<u64>,
 }
+
+const F32: &str = "f32";
 
 const GPU: Place = Place {
     place: "gpu",
@@ -120,12 +123,12 @@ const fn cpu(threads: u64) -> Place {
     }
 }
 
-/// A row for each operation, a column for each size.
+/// A row for each operation and type, a column for each size.
 fn table(record: &Value) -> Result<String> {
     let threads = threads(record)?;
     let cpu_path = format!("CPU path, {threads} threads, forward");
     // An operation, and where the copy is made that it is held against.
-    let mut rows = vec![
+    let mut operations = vec![
         ("GPU, forward", GPU, "forward", GPU),
         ("GPU, backward", GPU, "backward", GPU),
         ("GPU, in place", GPU, "in_place", GPU),
@@ -133,18 +136,33 @@ fn table(record: &Value) -> Result<String> {
         ("rand loop, 1 thread, forward", RAND_LOOP, "forward", cpu(1)),
     ];
     if threads > 1 {
-        rows.insert(3, (&cpu_path, cpu(threads), "forward", cpu(threads)));
+        operations.insert(3, (&cpu_path, cpu(threads), "forward", cpu(threads)));
+    }
+    let types = types(record);
+    let mut rows = Vec::new();
+    for (name, place, operation, ceiling) in operations {
+        for &dtype in &types {
+            // The loop is of f32 alone.
+            if place == RAND_LOOP && dtype != F32 {
+                continue;
+            }
+            let name = match types[..] {
+                [_] => name.to_owned(),
+                _ => format!("{name}, {dtype}"),
+            };
+            rows.push((name, place, operation, ceiling, dtype));
+        }
     }
     let sizes = sizes(record);
     let mut table = line("elements", sizes.iter().map(|size| grouped(*size)));
     table += &line("---", sizes.iter().map(|_| "--:".to_owned()));
-    for (name, place, operation, ceiling) in rows {
+    for (name, place, operation, ceiling, dtype) in rows {
         let ratios = sizes.iter().map(|&elements| {
-            let time = median(record, place, operation, elements)?;
-            let copy = median(record, ceiling, "copy", elements)?;
+            let time = median(record, place, operation, dtype, elements)?;
+            let copy = median(record, ceiling, "copy", dtype, elements)?;
             Ok(format!("{:.2}", time / copy))
         });
-        table += &line(name, ratios.collect::<Result<Vec<_>>>()?.into_iter());
+        table += &line(&name, ratios.collect::<Result<Vec<_>>>()?.into_iter());
     }
     Ok(table)
 }
@@ -196,20 +214,45 @@ fn variants(record: &Value) -> Result<String> {
 }
 
 /// Seconds.
-fn median(record: &Value, place: Place, operation: &str, elements: u64) -> Result<f64> {
+fn median(
+    record: &Value,
+    place: Place,
+    operation: &str,
+    dtype: &str,
+    elements: u64,
+) -> Result<f64> {
     let rows = record["measurements"].as_array().into_iter().flatten();
     let mut rows = rows.filter(|row| {
         row["place"] == place.place
             && row["threads"].as_u64() == place.threads
             && row["operation"] == operation
+            && type_of(row) == dtype
             && row["elements"] == elements
     });
     let row = rows.next();
     row.and_then(|row| row["wall_seconds"]["median"].as_f64())
         .ok_or_else(|| {
             let place = place.place;
-            format!("{RECORD} lacks {operation} on {place} of {elements} elements").into()
+            format!("{RECORD} lacks {operation} on {place} of {elements} elements of {dtype}")
+                .into()
         })
+}
+
+/// A record from before there were others has none.
+fn type_of(row: &Value) -> &str {
+    row["dtype"].as_str().unwrap_or(F32)
+}
+
+/// Each once, in the order of the rows of one size.
+fn types(record: &Value) -> Vec<&str> {
+    let rows = record["measurements"].as_array().into_iter().flatten();
+    let mut types = Vec::new();
+    for dtype in rows.map(type_of) {
+        if !types.contains(&dtype) {
+            types.push(dtype);
+        }
+    }
+    types
 }
 
 /// Each once, in the order of the rows.
@@ -304,6 +347,46 @@ mod tests {
             *record.pointer_mut(field).unwrap() = Value::Null;
             assert!(section(&record).is_err(), "{field}");
         }
+    }
+
+    #[test]
+    fn types_have_rows_where_the_record_has_them() {
+        let mut record = committed();
+        let rows = record["measurements"].as_array_mut().unwrap();
+        rows.retain(|row| type_of(row) == F32);
+        let mut halves = rows.clone();
+        halves.retain(|row| row["place"] != "rand_loop");
+        for row in &mut halves {
+            row["dtype"] = json!("f16");
+            if row["operation"] == "copy" {
+                let median = &mut row["wall_seconds"]["median"];
+                *median = json!(median.as_f64().unwrap() / 2.0);
+            }
+        }
+        let without = section(&record).unwrap();
+        assert!(!without.contains("f16"), "{without}");
+        let rows = record["measurements"].as_array_mut().unwrap();
+        rows.extend(halves.iter().cloned());
+        let with = section(&record).unwrap();
+        assert!(with.contains("threads. f32, f16, p="), "{with}");
+        let ratios = |name: &str| -> Vec<f64> {
+            let line = with.lines().find(|line| line.starts_with(name)).unwrap();
+            let cells = line[name.len()..].split('|');
+            cells.filter_map(|cell| cell.trim().parse().ok()).collect()
+        };
+        for name in ["GPU, in place", "CPU path, 1 thread, forward"] {
+            let [f32, f16] = ["f32", "f16"].map(|dtype| ratios(&format!("| {name}, {dtype} |")));
+            assert!(!f32.is_empty());
+            for (f32, f16) in f32.iter().zip(f16) {
+                assert!((f16 - 2.0 * f32).abs() < 0.02, "{name}: {f32} and {f16}");
+            }
+        }
+        assert!(
+            !with.contains("rand loop, 1 thread, forward, f16"),
+            "{with}"
+        );
+        record["measurements"].as_array_mut().unwrap().pop();
+        assert!(section(&record).is_err());
     }
 
     #[test]

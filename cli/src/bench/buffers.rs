@@ -3,12 +3,10 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use wgpu_dropout::cpu;
+use wgpu_dropout::{Element, cpu};
 
+use super::dtype::Dtype;
 use crate::engine::Gpu;
-
-/// A pair is one tensor read and one written.
-const PAIR_BYTES_PER_ELEMENT: u64 = 2 * size_of::<f32>() as u64;
 
 /// Where the machine does not tell.
 const ASSUMED_CPU_CACHE_BYTES: u64 = 64 << 20;
@@ -25,9 +23,10 @@ const MAX_PAIRS: u64 = 1024;
 /// WebGPU lets no adapter ask for a larger alignment.
 const ALIGNMENT_BYTES: u64 = 256;
 
-/// The buffers of one size: `pairs` of tensors on the GPU and as many on the CPU.
+/// The buffers of one size and type: `pairs` of tensors on the GPU and as many on the CPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buffers {
+    pub dtype: Dtype,
     /// Elements of a tensor.
     pub len: usize,
     /// A run goes once through all of them.
@@ -38,13 +37,14 @@ pub struct Buffers {
 
 impl Buffers {
     /// Pairs of twice the cache's size, so that a run finds nothing that the last one left there.
-    pub fn plan(len: usize, gpu: Option<&Gpu>) -> Result<Self> {
+    pub fn plan(dtype: Dtype, len: usize, gpu: Option<&Gpu>) -> Result<Self> {
         let cpu_cache = last_level_cache_bytes().unwrap_or(ASSUMED_CPU_CACHE_BYTES);
         let cache_bytes = match gpu {
             Some(gpu) if !gpu.is_software() => cpu_cache.max(ASSUMED_GPU_CACHE_BYTES),
             _ => cpu_cache,
         };
         let one = Self {
+            dtype,
             len,
             pairs: 1,
             cache_bytes,
@@ -58,7 +58,7 @@ impl Buffers {
             let needed = one.stride_bytes();
             ensure!(
                 needed <= largest,
-                "{len} elements need a buffer of {needed} bytes, the adapter's largest has {largest}: \
+                "{len} elements of {dtype} need a buffer of {needed} bytes, the adapter's largest has {largest}: \
                  lower --sizes"
             );
             pairs = pairs.min(largest / needed);
@@ -68,20 +68,23 @@ impl Buffers {
             pairs: pairs as usize,
             ..one
         };
-        buffers.check_memory(gpu.is_some())?;
         Ok(buffers)
     }
 
-    /// Of all pairs.
+    /// Of one tensor.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.dtype.bytes().saturating_mul(self.len as u64)
+    }
+
+    /// Of all pairs: in each a tensor is read and one is written.
     pub fn bytes(&self) -> u64 {
-        let elements = (self.len as u64).saturating_mul(self.pairs as u64);
-        elements.saturating_mul(PAIR_BYTES_PER_ELEMENT)
+        let tensors = (self.pairs as u64).saturating_mul(2);
+        self.tensor_bytes().saturating_mul(tensors)
     }
 
     /// From one tensor to the next on the GPU.
     pub fn stride_bytes(&self) -> u64 {
-        (size_of::<f32>() as u64)
-            .saturating_mul(self.len as u64)
+        self.tensor_bytes()
             .checked_next_multiple_of(ALIGNMENT_BYTES)
             .unwrap_or(u64::MAX)
     }
@@ -90,42 +93,43 @@ impl Buffers {
     pub fn fit_the_cache(&self) -> bool {
         self.bytes() < 2 * self.cache_bytes
     }
+}
 
-    /// A software adapter's memory is the machine's too, and so may a GPU's be.
-    fn check_memory(&self, gpu: bool) -> Result<()> {
-        let copies = if gpu { 2 } else { 1 };
-        let needed = self.bytes().saturating_mul(copies);
-        if let Some(available) = available_memory_bytes() {
-            ensure!(
-                needed <= available,
-                "{} elements need {needed} bytes of buffers, {available} bytes of memory are left: \
-                 lower --sizes",
-                self.len
-            );
-        }
-        Ok(())
+/// A software adapter's memory is the machine's too, and so may a GPU's be.
+pub fn check_memory(plans: &[Buffers], gpu: bool) -> Result<()> {
+    let copies = if gpu { 2 } else { 1 };
+    let sum = |sum: u64, plan: &Buffers| sum.saturating_add(plan.bytes().saturating_mul(copies));
+    let needed = plans.iter().fold(0, sum);
+    if let Some(available) = available_memory_bytes() {
+        ensure!(
+            needed <= available,
+            "{needed} bytes of buffers are needed, {available} bytes of memory are left: lower \
+             --sizes or take one --dtype at a time"
+        );
     }
+    Ok(())
 }
 
 /// Zeros, or an error where the allocator has no memory for them.
-pub fn zeros(len: usize) -> Result<Vec<f32>> {
+pub fn zeros<T: Element>(len: usize) -> Result<Vec<T>> {
     let mut tensor = Vec::new();
     tensor
         .try_reserve_exact(len)
         .with_context(|| format!("there is no memory for {len} elements: lower --sizes"))?;
-    tensor.resize(len, 0.0);
+    tensor.resize(len, T::zeroed());
     Ok(tensor)
 }
 
-/// Multiples of 2^-23 from -1 on and below 1: no subnormals, which some adapters flush.
-pub fn random_input(len: usize) -> Result<Vec<f32>> {
+/// Multiples of 2^-23 from -1 on and below 1, then of the type: no subnormals of f32, which some
+/// adapters flush.
+pub fn random_input<T: Element>(len: usize) -> Result<Vec<T>> {
     const BLOCKS: usize = 1024;
     let mut input = zeros(len)?;
     let mut blocks = [[0; 4]; BLOCKS];
     for (piece, values) in (0..).zip(input.chunks_mut(4 * BLOCKS)) {
         cpu::philox_blocks(&mut blocks, [0, piece, 0, 0], [42, 0], 10)?;
         for (value, word) in values.iter_mut().zip(blocks.as_flattened()) {
-            *value = (word >> 8) as f32 / (1 << 23) as f32 - 1.0;
+            *value = T::from_f32((word >> 8) as f32 / (1 << 23) as f32 - 1.0);
         }
     }
     Ok(input)

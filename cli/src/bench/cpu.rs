@@ -1,13 +1,14 @@
 //! The CPU path on one thread and on all, and memcpy as its ceiling.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
 
 use anyhow::Result;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use wgpu_dropout::{DropoutCall, cpu};
+use wgpu_dropout::{DropoutCall, Element, cpu};
 
 use super::buffers::{Buffers, zeros};
 use super::measure::{Operation, Place, Subject, Time};
@@ -25,7 +26,11 @@ pub fn thread_pools() -> Result<Vec<ThreadPool>> {
 }
 
 /// What `operation` has to give for `input`.
-pub fn expected(operation: Operation, input: &[f32], call: &DropoutCall) -> Result<Vec<f32>> {
+pub fn expected<T: Element>(
+    operation: Operation,
+    input: &[T],
+    call: &DropoutCall,
+) -> Result<Vec<T>> {
     let mut output = zeros(input.len())?;
     match operation {
         Operation::Forward | Operation::InPlace => cpu::forward(input, &mut output, call)?,
@@ -36,20 +41,20 @@ pub fn expected(operation: Operation, input: &[f32], call: &DropoutCall) -> Resu
 }
 
 /// Buffers that all who work on the CPU share: they do so one after the other.
-pub struct CpuTensors {
-    len: usize,
-    input: Vec<f32>,
-    output: RefCell<Vec<f32>>,
+pub struct CpuTensors<T> {
+    pub buffers: Buffers,
+    input: Vec<T>,
+    output: RefCell<Vec<T>>,
 }
 
-impl CpuTensors {
-    pub fn new(buffers: &Buffers, input: &[f32]) -> Result<Self> {
+impl<T: Element> CpuTensors<T> {
+    pub fn new(buffers: &Buffers, input: &[T]) -> Result<Self> {
         let mut inputs = zeros(buffers.len * buffers.pairs)?;
         for tensor in inputs.chunks_exact_mut(buffers.len) {
             tensor.copy_from_slice(input);
         }
         Ok(Self {
-            len: buffers.len,
+            buffers: buffers.clone(),
             output: RefCell::new(zeros(inputs.len())?),
             input: inputs,
         })
@@ -59,11 +64,12 @@ impl CpuTensors {
     pub fn time(
         &self,
         pool: &ThreadPool,
-        work: impl Fn(&[f32], &mut [f32]) -> Result<()> + Sync,
+        work: impl Fn(&[T], &mut [T]) -> Result<()> + Sync,
     ) -> Result<Time> {
-        let inputs = self.input.chunks_exact(self.len);
+        let len = self.buffers.len;
+        let inputs = self.input.chunks_exact(len);
         let mut output = self.output.borrow_mut();
-        let pairs = inputs.zip(output.chunks_exact_mut(self.len));
+        let pairs = inputs.zip(output.chunks_exact_mut(len));
         pool.install(|| {
             let start = Instant::now();
             for (input, output) in pairs {
@@ -77,20 +83,20 @@ impl CpuTensors {
     }
 
     /// The first pair's.
-    pub fn first_output(&self) -> Vec<f32> {
-        self.output.borrow()[..self.len].to_vec()
+    pub fn first_output(&self) -> Vec<T> {
+        self.output.borrow()[..self.buffers.len].to_vec()
     }
 }
 
 /// One pool at work.
-pub struct CpuBench<'a> {
+pub struct CpuBench<'a, T> {
     pool: &'a ThreadPool,
-    tensors: &'a CpuTensors,
+    tensors: Rc<CpuTensors<T>>,
     call: DropoutCall,
 }
 
-impl<'a> CpuBench<'a> {
-    pub fn new(pool: &'a ThreadPool, tensors: &'a CpuTensors, call: DropoutCall) -> Self {
+impl<'a, T: Element> CpuBench<'a, T> {
+    pub fn new(pool: &'a ThreadPool, tensors: Rc<CpuTensors<T>>, call: DropoutCall) -> Self {
         Self {
             pool,
             tensors,
@@ -99,11 +105,15 @@ impl<'a> CpuBench<'a> {
     }
 }
 
-impl Subject for CpuBench<'_> {
+impl<T: Element> Subject for CpuBench<'_, T> {
     fn place(&self) -> Place {
         Place::Cpu {
             threads: self.pool.current_num_threads(),
         }
+    }
+
+    fn buffers(&self) -> &Buffers {
+        &self.tensors.buffers
     }
 
     fn time(&self, operation: Operation) -> Result<Time> {
@@ -113,12 +123,17 @@ impl Subject for CpuBench<'_> {
         })
     }
 
-    fn first_output(&self) -> Result<Vec<f32>> {
-        Ok(self.tensors.first_output())
+    fn first_output(&self) -> Result<Vec<u8>> {
+        Ok(bytemuck::cast_slice(&self.tensors.first_output()).to_vec())
     }
 }
 
-fn run(operation: Operation, input: &[f32], output: &mut [f32], call: &DropoutCall) -> Result<()> {
+fn run<T: Element>(
+    operation: Operation,
+    input: &[T],
+    output: &mut [T],
+    call: &DropoutCall,
+) -> Result<()> {
     match operation {
         Operation::Forward => cpu::forward(input, output, call)?,
         Operation::Backward => cpu::backward(input, output, call)?,

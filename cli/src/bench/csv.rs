@@ -8,7 +8,7 @@ use super::record::{Adapter, Record};
 use super::samples::Samples;
 use crate::output::Output;
 
-const HEADER: &str = "adapter,place,operation,elements,bytes,rounds,\
+const HEADER: &str = "adapter,place,operation,dtype,elements,bytes,rounds,\
 wall_p10_seconds,wall_median_seconds,wall_p90_seconds,\
 gpu_p10_seconds,gpu_median_seconds,gpu_p90_seconds,variant";
 
@@ -23,9 +23,10 @@ pub fn write(record: &Record, output: &mut Output) -> Result<()> {
     for (row, variant) in plain.chain(variants) {
         writeln!(
             output,
-            "{adapter},{},{},{},{},{},{},{},{}",
+            "{adapter},{},{},{},{},{},{},{},{},{}",
             quoted(&row.place.to_string()),
             row.operation,
+            row.dtype,
             row.elements,
             row.bytes,
             row.wall_seconds.len(),

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use wgpu::{BufferBinding, BufferUsages, ComputePass, PollType};
-use wgpu_dropout::{Dropout, DropoutBinding, DropoutCall, DropoutRate, KernelDescriptor};
+use wgpu_dropout::{
+    Dropout, DropoutBinding, DropoutCall, DropoutRate, Element, Elements, KernelDescriptor,
+};
 
 use super::buffers::Buffers;
 use super::measure::{Operation, Place, Subject, Time};
@@ -18,7 +20,7 @@ const UPLOAD_BYTES: u64 = 64 << 20;
 /// Input and output.
 pub type Pair<'a> = [BufferBinding<'a>; 2];
 
-/// The tensors of one size in two buffers.
+/// The tensors of one size and type in two buffers.
 pub struct GpuTensors<'a> {
     gpu: &'a Gpu,
     inputs: wgpu::Buffer,
@@ -29,7 +31,7 @@ pub struct GpuTensors<'a> {
 
 impl<'a> GpuTensors<'a> {
     /// All inputs are `input`.
-    pub fn new(gpu: &'a Gpu, buffers: &Buffers, input: &[f32]) -> Result<Self> {
+    pub fn new<T: Element>(gpu: &'a Gpu, buffers: &Buffers, input: &[T]) -> Result<Self> {
         checked(&gpu.device, || {
             let create = |label, usage| {
                 gpu.device.create_buffer(&wgpu::BufferDescriptor {
@@ -46,10 +48,13 @@ impl<'a> GpuTensors<'a> {
                 buffers: buffers.clone(),
                 timestamps: Timestamps::new(gpu),
             };
+            // 4 bytes at a time: of 16-bit elements two.
+            let mut input = input.to_vec();
+            input.resize(input.len().next_multiple_of(2), T::zeroed());
             let mut pending = 0;
             for offset in tensors.offsets() {
                 gpu.queue
-                    .write_buffer(&tensors.inputs, offset, bytemuck::cast_slice(input));
+                    .write_buffer(&tensors.inputs, offset, bytemuck::cast_slice(&input));
                 pending += buffers.stride_bytes();
                 if pending >= UPLOAD_BYTES {
                     finish(gpu, [])?;
@@ -65,12 +70,13 @@ impl<'a> GpuTensors<'a> {
         (0..self.buffers.pairs as u64).map(move |pair| pair * stride)
     }
 
-    fn tensor_bytes(&self) -> u64 {
-        (size_of::<f32>() * self.buffers.len) as u64
+    /// The tensor's, and a spare half of its last 4 bytes.
+    fn bound_bytes(&self) -> u64 {
+        self.buffers.tensor_bytes().next_multiple_of(4)
     }
 
     pub fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
-        let size = NonZeroU64::new(self.tensor_bytes());
+        let size = NonZeroU64::new(self.bound_bytes());
         self.offsets().map(move |offset| {
             [&self.inputs, &self.outputs].map(|buffer| BufferBinding {
                 buffer,
@@ -108,9 +114,9 @@ impl<'a> GpuTensors<'a> {
     }
 
     /// The first pair's.
-    pub fn first_output(&self) -> Result<Vec<f32>> {
+    pub fn first_output<T: bytemuck::Pod>(&self) -> Result<Vec<T>> {
         checked(&self.gpu.device, || {
-            let bytes = self.tensor_bytes();
+            let bytes = self.bound_bytes();
             let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("bench: read back"),
                 size: bytes,
@@ -120,7 +126,9 @@ impl<'a> GpuTensors<'a> {
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
             encoder.copy_buffer_to_buffer(&self.outputs, 0, &staging, 0, bytes);
             finish(self.gpu, [encoder.finish()])?;
-            read(self.gpu, &staging)
+            let mut output = read(self.gpu, &staging)?;
+            output.truncate(self.buffers.tensor_bytes() as usize / size_of::<T>());
+            Ok(output)
         })
     }
 }
@@ -137,15 +145,20 @@ pub struct GpuBench<'a> {
 }
 
 impl<'a> GpuBench<'a> {
-    pub fn new(gpu: &'a Gpu, buffers: &Buffers, input: &[f32], call: DropoutCall) -> Result<Self> {
+    pub fn new<T: Element>(
+        gpu: &'a Gpu,
+        buffers: &Buffers,
+        input: &[T],
+        call: DropoutCall,
+    ) -> Result<Self> {
         let tensors = GpuTensors::new(gpu, buffers, input)?;
         checked(&gpu.device, || {
             let dropout = Dropout::new(&gpu.device, &KernelDescriptor::default())?;
-            let len = buffers.len as u64;
+            let elements = || Elements::Len(buffers.len as u64).of_type(T::TYPE);
             let (mut separate, mut in_place) = (Vec::new(), Vec::new());
             for [input, output] in tensors.pairs() {
-                separate.push(dropout.bind(input, output.clone(), len)?);
-                in_place.push(dropout.bind_in_place(output, len)?);
+                separate.push(dropout.bind(input, output.clone(), elements())?);
+                in_place.push(dropout.bind_in_place(output, elements())?);
             }
             Ok(Self {
                 tensors,
@@ -161,6 +174,10 @@ impl<'a> GpuBench<'a> {
 impl Subject for GpuBench<'_> {
     fn place(&self) -> Place {
         Place::Gpu
+    }
+
+    fn buffers(&self) -> &Buffers {
+        &self.tensors.buffers
     }
 
     /// One dispatch, or as many as the length needs, for each pair.
@@ -183,7 +200,7 @@ impl Subject for GpuBench<'_> {
         })
     }
 
-    fn first_output(&self) -> Result<Vec<f32>> {
+    fn first_output(&self) -> Result<Vec<u8>> {
         self.tensors.first_output()
     }
 }

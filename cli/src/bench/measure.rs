@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use super::buffers::Buffers;
+use super::dtype::Dtype;
 use super::samples::Samples;
 
 const MIN_ROUNDS: usize = 5;
@@ -81,9 +82,11 @@ pub struct Time {
     pub gpu: Option<Duration>,
 }
 
-/// Something that does operations over the buffers of one size.
+/// Something that does operations over the buffers of one size and type.
 pub trait Subject {
     fn place(&self) -> Place;
+
+    fn buffers(&self) -> &Buffers;
 
     /// What it does.
     fn operations(&self) -> &'static [Operation] {
@@ -93,8 +96,8 @@ pub trait Subject {
     /// How long the operation took over all pairs of buffers.
     fn time(&self, operation: Operation) -> Result<Time>;
 
-    /// What the last operation wrote into the first pair's output.
-    fn first_output(&self) -> Result<Vec<f32>>;
+    /// The bytes that the last operation wrote into the first pair's output.
+    fn first_output(&self) -> Result<Vec<u8>>;
 }
 
 /// One row: an operation in a place on one size.
@@ -103,6 +106,7 @@ pub struct Measurement {
     #[serde(flatten)]
     pub place: Place,
     pub operation: Operation,
+    pub dtype: Dtype,
     /// Of a tensor.
     pub elements: usize,
     /// That the task needs moved: each element read once and written once.
@@ -114,12 +118,13 @@ pub struct Measurement {
 }
 
 impl Measurement {
-    pub fn new(place: Place, operation: Operation, elements: usize) -> Self {
+    pub fn new(place: Place, operation: Operation, buffers: &Buffers) -> Self {
         Self {
             place,
             operation,
-            elements,
-            bytes: (2 * size_of::<f32>() * elements) as u64,
+            dtype: buffers.dtype,
+            elements: buffers.len,
+            bytes: 2 * buffers.tensor_bytes(),
             wall_seconds: Samples::default(),
             gpu_seconds: None,
         }
@@ -142,26 +147,32 @@ impl Measurement {
 }
 
 /// Checks to the bit what `subject` computes.
-pub fn verify(subject: &dyn Subject, operation: Operation, expected: &[f32]) -> Result<()> {
+pub fn verify(subject: &dyn Subject, operation: Operation, expected: &[u8]) -> Result<()> {
     // In place reads the output, which a copy makes equal to the input.
     subject.time(Operation::Copy)?;
     subject.time(operation)?;
-    compare(&subject.first_output()?, expected)
-        .with_context(|| format!("{}, {operation}: nothing was timed", subject.place()))
+    let dtype = subject.buffers().dtype;
+    compare(dtype, &subject.first_output()?, expected).with_context(|| {
+        format!(
+            "{}, {dtype}, {operation}: nothing was timed",
+            subject.place()
+        )
+    })
 }
 
-fn compare(output: &[f32], expected: &[f32]) -> Result<()> {
+/// `output` and `expected` are the elements' bytes.
+fn compare(dtype: Dtype, output: &[u8], expected: &[u8]) -> Result<()> {
     ensure!(
         output.len() == expected.len(),
-        "the output has {} elements, the CPU path's {}",
+        "the output has {} bytes, the CPU path's {}",
         output.len(),
         expected.len()
     );
-    for (index, (output, expected)) in output.iter().zip(expected).enumerate() {
-        let (output, expected) = (output.to_bits(), expected.to_bits());
+    let elements = |bytes| <[u8]>::chunks_exact(bytes, dtype.bytes() as usize);
+    for (index, (output, expected)) in elements(output).zip(elements(expected)).enumerate() {
         ensure!(
             output == expected,
-            "element {index} has the bits {output:08x}, the CPU path's {expected:08x}"
+            "element {index} has the bytes {output:02x?}, the CPU path's {expected:02x?}"
         );
     }
     Ok(())
@@ -171,7 +182,6 @@ fn compare(output: &[f32], expected: &[f32]) -> Result<()> {
 /// meets all of them.
 pub fn interleaved(
     subjects: &[Box<dyn Subject + '_>],
-    buffers: &Buffers,
     duration: Duration,
     progress: impl Fn(f64),
 ) -> Result<Vec<Measurement>> {
@@ -181,11 +191,13 @@ pub fn interleaved(
         .collect();
     let mut rows: Vec<_> = work
         .iter()
-        .map(|(subject, operation)| Measurement::new(subject.place(), *operation, buffers.len))
+        .map(|(subject, operation)| {
+            Measurement::new(subject.place(), *operation, subject.buffers())
+        })
         .collect();
     in_rounds(duration, progress, || {
         for (row, (subject, operation)) in rows.iter_mut().zip(&work) {
-            row.push(subject.time(*operation)?, buffers.pairs);
+            row.push(subject.time(*operation)?, subject.buffers().pairs);
         }
         Ok(())
     })?;
@@ -222,11 +234,24 @@ mod tests {
     use super::*;
 
     /// A subject that copies, whatever it is asked for.
-    struct Copier;
+    struct Copier(Buffers);
+
+    fn copier(dtype: Dtype) -> Copier {
+        Copier(Buffers {
+            dtype,
+            len: 3,
+            pairs: 4,
+            cache_bytes: 0,
+        })
+    }
 
     impl Subject for Copier {
         fn place(&self) -> Place {
             Place::Gpu
+        }
+
+        fn buffers(&self) -> &Buffers {
+            &self.0
         }
 
         fn time(&self, operation: Operation) -> Result<Time> {
@@ -236,14 +261,17 @@ mod tests {
             })
         }
 
-        fn first_output(&self) -> Result<Vec<f32>> {
-            Ok(vec![1.0, 0.0, 2.0])
+        fn first_output(&self) -> Result<Vec<u8>> {
+            Ok(bytemuck::cast_slice(&[1.0f32, 0.0, 2.0]).to_vec())
         }
     }
 
     #[test]
     fn one_wrong_bit_is_a_mismatch() {
-        let verify = |expected: &[f32]| verify(&Copier, Operation::Forward, expected);
+        let verify = |expected: &[f32]| {
+            let expected = bytemuck::cast_slice(expected);
+            verify(&copier(Dtype::F32), Operation::Forward, expected)
+        };
         assert!(verify(&[1.0, 0.0, 2.0]).is_ok());
         assert!(verify(&[1.0, -0.0, 2.0]).is_err());
         assert!(verify(&[1.0, 0.0, 2.0f32.next_up()]).is_err());
@@ -251,15 +279,27 @@ mod tests {
     }
 
     #[test]
+    fn a_mismatch_names_the_element_of_its_type() {
+        for (dtype, message) in [
+            (
+                Dtype::F32,
+                "element 0 has the bytes [00, 01, 02, 03], the CPU path's [00, 01, 02, 04]",
+            ),
+            (
+                Dtype::Bf16,
+                "element 1 has the bytes [02, 03], the CPU path's [02, 04]",
+            ),
+        ] {
+            let error = compare(dtype, &[0, 1, 2, 3], &[0, 1, 2, 4]).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
     fn times_are_of_one_tensor() -> Result<()> {
-        let subjects: [Box<dyn Subject>; 1] = [Box::new(Copier)];
-        let buffers = Buffers {
-            len: 3,
-            pairs: 4,
-            cache_bytes: 0,
-        };
+        let subjects: [Box<dyn Subject>; 1] = [Box::new(copier(Dtype::F16))];
         let done = Cell::new(0.0);
-        let rows = interleaved(&subjects, &buffers, Duration::ZERO, |share| {
+        let rows = interleaved(&subjects, Duration::ZERO, |share| {
             assert!(share > done.replace(share));
         })?;
         assert_eq!(done.get(), 1.0);
@@ -270,7 +310,8 @@ mod tests {
         assert_eq!(forward.wall_seconds, of_each_round(2.0));
         assert_eq!(forward.gpu_seconds, None);
         assert_eq!(copy.gpu_seconds, Some(of_each_round(1.0)));
-        assert_eq!(copy.gigabytes_per_second(2.0), 12e-9);
+        assert_eq!((copy.dtype, copy.bytes), (Dtype::F16, 12));
+        assert_eq!(copy.gigabytes_per_second(2.0), 6e-9);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod buffers;
 mod cpu;
 mod csv;
+mod dtype;
 mod gpu;
 mod measure;
 mod plot;
@@ -16,16 +17,20 @@ mod timestamps;
 mod variants;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
+use rayon::ThreadPool;
+use wgpu_dropout::half::{bf16, f16};
+use wgpu_dropout::{DropoutCall, DropoutRate, Element, MaskKey};
 
 use crate::engine::{Engine, EngineArgs, Gpu};
 use crate::number;
 use crate::output::Output;
 use buffers::Buffers;
 use cpu::{CpuBench, CpuTensors};
+use dtype::Dtype;
 use gpu::GpuBench;
 use measure::{Measurement, Operation, Subject};
 use progress::Progress;
@@ -45,6 +50,15 @@ pub struct Args {
         default_value = "4096,65536,1048576,16777216"
     )]
     sizes: Vec<usize>,
+    /// Types of the elements, comma separated; the plot shows the first
+    #[arg(
+        long,
+        value_enum,
+        value_name = "T,…",
+        value_delimiter = ',',
+        default_value = "f32,f16,bf16"
+    )]
+    dtype: Vec<Dtype>,
     /// Probability of dropping an element
     #[arg(
         long,
@@ -126,12 +140,13 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     progress.print(&report::preamble(&record))?;
     for (index, &len) in args.sizes.iter().enumerate() {
         progress.say(format!("{len} elements"));
-        let buffers = Buffers::plan(len, gpu)?;
-        let measurements = measure_size(gpu, &pools, &buffers, call, duration, |share| {
+        let plan = |dtype: &Dtype| Buffers::plan(*dtype, len, gpu);
+        let plans: Vec<_> = args.dtype.iter().map(plan).collect::<Result<_>>()?;
+        let measurements = measure_size(gpu, &pools, &plans, call, duration, |share| {
             progress.set(index, share);
         })
         .with_context(|| format!("at {len} elements"))?;
-        let table = report::size(record.adapter.as_ref(), &buffers, &measurements);
+        let table = report::size(record.adapter.as_ref(), &plans, &measurements);
         progress.print(&format!("\n{table}"))?;
         record.measurements.extend(measurements);
     }
@@ -151,31 +166,52 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     Ok(record)
 }
 
-/// One size: verified on every subject, then measured.
+/// One size in all types: verified on every subject, then measured in turn.
 fn measure_size(
     gpu: Option<&Gpu>,
-    pools: &[rayon::ThreadPool],
-    buffers: &Buffers,
+    pools: &[ThreadPool],
+    plans: &[Buffers],
     call: &DropoutCall,
     duration: Duration,
     progress: impl Fn(f64),
 ) -> Result<Vec<Measurement>> {
-    let input = buffers::random_input(buffers.len)?;
-    let tensors = CpuTensors::new(buffers, &input)?;
-    let mut subjects: Vec<Box<dyn Subject + '_>> = Vec::new();
+    buffers::check_memory(plans, gpu.is_some())?;
+    let mut all = Vec::new();
+    for buffers in plans {
+        all.extend(match buffers.dtype {
+            Dtype::F32 => subjects::<f32>(gpu, pools, buffers, call),
+            Dtype::F16 => subjects::<f16>(gpu, pools, buffers, call),
+            Dtype::Bf16 => subjects::<bf16>(gpu, pools, buffers, call),
+        }?);
+    }
+    measure::interleaved(&all, duration, progress)
+}
+
+/// All that work on elements of type `T`, verified.
+fn subjects<'a, T: Element>(
+    gpu: Option<&'a Gpu>,
+    pools: &'a [ThreadPool],
+    buffers: &Buffers,
+    call: &DropoutCall,
+) -> Result<Vec<Box<dyn Subject + 'a>>> {
+    let input: Vec<T> = buffers::random_input(buffers.len)?;
+    let tensors = Rc::new(CpuTensors::new(buffers, &input)?);
+    let mut subjects: Vec<Box<dyn Subject + 'a>> = Vec::new();
     if let Some(gpu) = gpu {
         subjects.push(Box::new(GpuBench::new(gpu, buffers, &input, *call)?));
     }
     for pool in pools {
-        subjects.push(Box::new(CpuBench::new(pool, &tensors, *call)));
+        subjects.push(Box::new(CpuBench::new(pool, tensors.clone(), *call)));
     }
     for operation in Operation::ALL {
         let expected = cpu::expected(operation, &input, call)?;
         for subject in &subjects {
-            measure::verify(&**subject, operation, &expected)?;
+            measure::verify(&**subject, operation, bytemuck::cast_slice(&expected))?;
         }
     }
-    // Has a mask of its own, and checks itself.
-    subjects.push(Box::new(RandLoop::new(&pools[0], &tensors, &input, call)?));
-    measure::interleaved(&subjects, buffers, duration, progress)
+    if buffers.dtype == Dtype::F32 {
+        // Has a mask of its own, and checks itself.
+        subjects.push(Box::new(RandLoop::new(&pools[0], tensors, &input, call)?));
+    }
+    Ok(subjects)
 }

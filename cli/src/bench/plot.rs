@@ -7,6 +7,7 @@ use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::dtype::Dtype;
 use super::measure::{Measurement, Operation, Place};
 use super::record::{Adapter, Record};
 use crate::output::Output;
@@ -32,7 +33,7 @@ const COLORS: [RGBColor; 4] = [
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Forward in each place, and the copies that it cannot outrun.
+/// Forward in each place, and the copies that it cannot outrun; of the first type.
 pub fn write(record: &Record, output: &mut Output) -> Result<()> {
     let mut svg = String::new();
     draw(record, &mut svg)?;
@@ -42,14 +43,16 @@ pub fn write(record: &Record, output: &mut Output) -> Result<()> {
 fn draw(record: &Record, svg: &mut String) -> Result<()> {
     let adapter = record.adapter.as_ref().map(Adapter::title);
     let title = format!("Dropout on {}", adapter.as_deref().unwrap_or("the CPU"));
-    let lines = lines(&record.measurements);
+    let first = record.measurements.first();
+    let dtype = first.map_or(Dtype::F32, |row| row.dtype);
+    let lines = lines(record.measurements.iter().filter(|row| row.dtype == dtype));
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let root = root.margin(MARGIN, 0, 0, 0);
     let (chart, legend) = root
         .titled(&title, TITLE_FONT)?
         .split_horizontally(CHART_WIDTH);
-    draw_chart(&chart, &lines)?;
+    draw_chart(&chart, &lines, dtype)?;
     draw_legend(&legend, &lines)?;
     root.present()?;
     Ok(())
@@ -64,8 +67,8 @@ struct Line<'a> {
 }
 
 /// In the places' order; an operation and its ceiling share a color.
-fn lines(measurements: &[Measurement]) -> Vec<Line<'_>> {
-    let mut lines: Vec<Line<'_>> = Vec::new();
+fn lines<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> Vec<Line<'a>> {
+    let mut lines: Vec<Line<'a>> = Vec::new();
     let mut colors: Vec<Place> = Vec::new();
     for row in measurements {
         let (name, is_copy) = match (row.operation, row.place) {
@@ -95,7 +98,7 @@ fn lines(measurements: &[Measurement]) -> Vec<Line<'_>> {
     lines
 }
 
-fn draw_chart(area: &Area<'_>, lines: &[Line<'_>]) -> Result<()> {
+fn draw_chart(area: &Area<'_>, lines: &[Line<'_>], dtype: Dtype) -> Result<()> {
     let rows = || lines.iter().flat_map(|line| &line.rows);
     let x = range(rows().map(|row| row.elements as f64));
     let y = range(rows().flat_map(|row| speeds(row)));
@@ -108,9 +111,12 @@ fn draw_chart(area: &Area<'_>, lines: &[Line<'_>]) -> Result<()> {
         .configure_mesh()
         .light_line_style(WHITE)
         .label_style(FONT)
-        .x_desc("elements of a tensor, f32")
+        .x_desc(format!("elements of a tensor, {dtype}"))
         .x_label_formatter(&|elements| binary(*elements))
-        .y_desc("GB/s by wall time: median, p10 to p90; 8 bytes an element")
+        .y_desc(format!(
+            "GB/s by wall time: median, p10 to p90; {} bytes an element",
+            2 * dtype.bytes()
+        ))
         .y_label_formatter(&|speed| speed.to_string())
         .draw()?;
     for Line { rows, style, .. } in lines {

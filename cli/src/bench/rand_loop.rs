@@ -1,28 +1,31 @@
 //! What a user would write in a minute: a loop over rand's fast generator, a bool an element.
 
+use std::rc::Rc;
+
 use anyhow::{Result, ensure};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rayon::ThreadPool;
-use wgpu_dropout::{DropoutCall, DropoutRate};
+use wgpu_dropout::{DropoutCall, DropoutRate, Element};
 
+use super::buffers::Buffers;
 use super::cpu::CpuTensors;
 use super::measure::{Operation, Place, Subject, Time};
 
 /// Forward alone: for the backward such a loop keeps a mask, or rewinds.
-pub struct RandLoop<'a> {
+pub struct RandLoop<'a, T> {
     /// Of one thread.
     pool: &'a ThreadPool,
-    tensors: &'a CpuTensors,
+    tensors: Rc<CpuTensors<T>>,
     rate: DropoutRate,
 }
 
-impl<'a> RandLoop<'a> {
+impl<'a, T: Element> RandLoop<'a, T> {
     /// `input` is that of each pair.
     pub fn new(
         pool: &'a ThreadPool,
-        tensors: &'a CpuTensors,
-        input: &[f32],
+        tensors: Rc<CpuTensors<T>>,
+        input: &[T],
         call: &DropoutCall,
     ) -> Result<Self> {
         let rand_loop = Self {
@@ -35,7 +38,7 @@ impl<'a> RandLoop<'a> {
     }
 
     /// The mask is the loop's own: only that it drops or scales can be checked.
-    fn verify(&self, input: &[f32]) -> Result<()> {
+    fn verify(&self, input: &[T]) -> Result<()> {
         self.time(Operation::Forward)?;
         let keep_scale = self.rate.keep_scale();
         let output = self.tensors.first_output();
@@ -43,7 +46,8 @@ impl<'a> RandLoop<'a> {
             input
                 .iter()
                 .zip(output)
-                .all(|(x, y)| y == 0.0 || y == x * keep_scale),
+                .map(|(x, y)| (x.to_f32(), y.to_f32()))
+                .all(|(x, y)| y == 0.0 || y == T::from_f32(x * keep_scale).to_f32()),
             "{}: a value is neither dropped nor scaled",
             self.place()
         );
@@ -51,9 +55,13 @@ impl<'a> RandLoop<'a> {
     }
 }
 
-impl Subject for RandLoop<'_> {
+impl<T: Element> Subject for RandLoop<'_, T> {
     fn place(&self) -> Place {
         Place::RandLoop
+    }
+
+    fn buffers(&self) -> &Buffers {
+        &self.tensors.buffers
     }
 
     fn operations(&self) -> &'static [Operation] {
@@ -66,16 +74,16 @@ impl Subject for RandLoop<'_> {
             let mut rng = SmallRng::seed_from_u64(42);
             for (y, x) in output.iter_mut().zip(input) {
                 *y = if rng.random_bool(p) {
-                    0.0
+                    T::zeroed()
                 } else {
-                    x * keep_scale
+                    T::from_f32(x.to_f32() * keep_scale)
                 };
             }
             Ok(())
         })
     }
 
-    fn first_output(&self) -> Result<Vec<f32>> {
-        Ok(self.tensors.first_output())
+    fn first_output(&self) -> Result<Vec<u8>> {
+        Ok(bytemuck::cast_slice(&self.tensors.first_output()).to_vec())
     }
 }

@@ -1,8 +1,11 @@
 //! Measurements as text.
 
+use std::slice;
+
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::buffers::Buffers;
+use super::dtype::Dtype;
 use super::measure::{Measurement, Operation, Place};
 use super::record::{Adapter, Record};
 use super::recording::{DISPATCHES, Recording, Way};
@@ -13,12 +16,12 @@ pub const LEGEND: &str = "\
 Times are of one tensor. wall: median with p10 and p90; on the GPU from submission to completion,
 uploads and recording excluded. GPU: median of the compute pass by the adapter's timestamps; empty
 where it has none.
-GB/s: 8 bytes an element, each read once and written once, over the wall's median.
-x copy: wall time over that of a copy of the same bytes in the same place: the copy kernel on the
+GB/s: each element read once and written once, over the wall's median.
+x copy: wall time over that of a copy of the same elements in the same place: the copy kernel on the
 GPU, memcpy by as many threads on the CPU. 1.00 is the best there can be.
 x GPU: speed over that of the same operation on the GPU.
 x dropout: wall time over that of dropout of elements with consecutive mask indices.
-rand loop: a plain loop over rand's SmallRng that scales or drops, without this library.
+rand loop: a plain loop over rand's SmallRng that scales or drops f32, without this library.
 A run goes through buffers of twice the largest cache, but no more than 1 GiB or 1024 pairs.
 Outputs were checked against the CPU path before anything was timed: to the bit, but alpha and
 Gaussian dropout within the library's bounds.";
@@ -36,27 +39,30 @@ pub fn preamble(record: &Record) -> String {
     format!("GPU: {gpu}\ncall: {}", record.call)
 }
 
-/// The table of one size, below a line about its buffers.
-pub fn size(adapter: Option<&Adapter>, buffers: &Buffers, measurements: &[Measurement]) -> String {
-    let head = head(adapter, buffers, measurements.first());
+/// The table of one size, below lines about its buffers.
+pub fn size(adapter: Option<&Adapter>, plans: &[Buffers], measurements: &[Measurement]) -> String {
+    let head = head(adapter, plans, measurements.first());
     format!("{head}\n{}", table(measurements))
 }
 
-fn head(adapter: Option<&Adapter>, buffers: &Buffers, first: Option<&Measurement>) -> String {
-    let cache = mebibytes(buffers.cache_bytes);
-    let caches = if buffers.fit_the_cache() {
-        format!("which caches of up to {cache} may hold")
-    } else {
-        format!("beyond caches of up to {cache}")
-    };
-    format!(
-        "{} elements{}\n{} rounds over {} x (input + output) = {}, {caches}",
-        buffers.len,
+fn head(adapter: Option<&Adapter>, plans: &[Buffers], first: Option<&Measurement>) -> String {
+    let mut head = format!(
+        "{} elements{}\n{} rounds",
+        plans.first().map_or(0, |buffers| buffers.len),
         on(adapter),
         first.map_or(0, |row| row.wall_seconds.len()),
-        buffers.pairs,
-        mebibytes(buffers.bytes()),
-    )
+    );
+    for buffers in plans {
+        let cache = mebibytes(buffers.cache_bytes);
+        let caches = if buffers.fit_the_cache() {
+            format!("which caches of up to {cache} may hold")
+        } else {
+            format!("beyond caches of up to {cache}")
+        };
+        let (dtype, pairs, bytes) = (buffers.dtype, buffers.pairs, mebibytes(buffers.bytes()));
+        head += &format!("\n{dtype}: {pairs} x (input + output) = {bytes}, {caches}");
+    }
+    head
 }
 
 /// The table of layouts and kinds, forward.
@@ -92,7 +98,7 @@ pub fn variants(
     let first = rows.first().map(|row| &row.measurement);
     format!(
         "Layouts and kinds, {}\n{}",
-        head(adapter, buffers, first),
+        head(adapter, slice::from_ref(buffers), first),
         aligned(heads, cells, 1)
     )
 }
@@ -124,14 +130,15 @@ fn on(adapter: Option<&Adapter>) -> String {
 }
 
 fn table(measurements: &[Measurement]) -> String {
-    let median_of = |place: Place, operation: Operation| {
+    let median_of = |place: Place, operation: Operation, dtype: Dtype| {
         measurements
             .iter()
-            .find(|row| row.place == place && row.operation == operation)
+            .find(|row| (row.place, row.operation, row.dtype) == (place, operation, dtype))
             .map(|row| row.wall_seconds.median())
     };
     let heads = [
         "where",
+        "type",
         "operation",
         "wall",
         "p10",
@@ -143,15 +150,17 @@ fn table(measurements: &[Measurement]) -> String {
     ];
     let rows = measurements.iter().map(|row| {
         let median = row.wall_seconds.median();
-        let copy = median_of(row.place.ceiling(), Operation::Copy);
-        let on_gpu = median_of(Place::Gpu, row.operation);
-        let mut cells = vec![row.place.to_string(), row.operation.to_string()];
+        let copy = median_of(row.place.ceiling(), Operation::Copy, row.dtype);
+        let on_gpu = median_of(Place::Gpu, row.operation, row.dtype);
+        let mut cells = [&row.place as &dyn ToString, &row.dtype, &row.operation]
+            .map(ToString::to_string)
+            .to_vec();
         cells.extend(times(row));
         cells.push(ratio(copy.map(|copy| median / copy)));
         cells.push(ratio(on_gpu.map(|on_gpu| on_gpu / median)));
         cells
     });
-    aligned(heads, rows, 2)
+    aligned(heads, rows, 3)
 }
 
 /// The wall's median, p10 and p90, the GPU's median, and GB/s.

@@ -1,6 +1,7 @@
 //! Layouts, kinds, sample ids and a packed mask on the GPU, beside the linear kernel and the copy.
 
 use std::fmt;
+use std::slice;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +13,8 @@ use wgpu_dropout::{
     GaussianDropout, KernelDescriptor, MaskLayout, cpu,
 };
 
-use super::buffers::{Buffers, random_input, zeros};
+use super::buffers::{Buffers, check_memory, random_input, zeros};
+use super::dtype::Dtype;
 use super::gpu::{GpuTensors, Pair, checked};
 use super::measure::{Measurement, Operation, Place, Time, in_rounds};
 use crate::engine::Gpu;
@@ -160,10 +162,11 @@ pub fn measure(
     duration: Duration,
     progress: impl Fn(f64),
 ) -> Result<(Buffers, Vec<VariantMeasurement>)> {
-    let mut buffers = Buffers::plan(LEN, Some(gpu))?;
+    let mut buffers = Buffers::plan(Dtype::F32, LEN, Some(gpu))?;
     if gpu.is_software() {
         buffers.pairs = buffers.pairs.min(MAX_SOFTWARE_PAIRS);
     }
+    check_memory(slice::from_ref(&buffers), true)?;
     let input = random_input(LEN)?;
     let tensors = GpuTensors::new(gpu, &buffers, &input)?;
     let bench = checked(&gpu.device, || Bench::new(gpu, &tensors, call))?;
@@ -189,7 +192,7 @@ pub fn measure(
         };
         let row = VariantMeasurement {
             variant,
-            measurement: Measurement::new(Place::Gpu, operation, LEN),
+            measurement: Measurement::new(Place::Gpu, operation, &buffers),
         };
         work.push((bound, row));
     }

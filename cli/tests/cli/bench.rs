@@ -6,12 +6,15 @@ use crate::command::{assert_fails, cpu, run};
 fn each_size_has_its_rows() {
     let output = cpu("bench --sizes 7,0x100 --seconds 0");
     let output = String::from_utf8(output).unwrap();
-    for operation in ["forward", "backward", "in place", "copy"] {
-        let rows = output.lines().filter(|line| {
-            line.strip_prefix("CPU, 1 thread")
-                .is_some_and(|rest| rest.trim_start().starts_with(operation))
-        });
-        assert_eq!(rows.count(), 2, "{operation} in:\n{output}");
+    for dtype in ["f32", "f16", "bf16"] {
+        for operation in ["forward", "backward", "in place", "copy"] {
+            let rows = output.lines().filter(|line| {
+                line.strip_prefix("CPU, 1 thread")
+                    .and_then(|rest| rest.trim_start().strip_prefix(dtype))
+                    .is_some_and(|rest| rest.trim_start().starts_with(operation))
+            });
+            assert_eq!(rows.count(), 2, "{dtype} {operation} in:\n{output}");
+        }
     }
     assert!(output.contains("\n7 elements\n5 rounds"), "{output}");
     assert!(output.contains("\n256 elements\n5 rounds"), "{output}");
@@ -22,6 +25,8 @@ fn each_size_has_its_rows() {
 fn sizes_without_sense_are_refused() {
     let output = run("bench --sizes 0 --engine cpu");
     assert_fails(&output, 1, &["--sizes from 1 on"]);
+    let output = run("bench --dtype f64 --engine cpu");
+    assert_fails(&output, 2, &["f64", "f32, f16, bf16"]);
     let output = run("bench --sizes 0x0fffffffffffffff --engine cpu");
     assert_fails(&output, 1, &["lower --sizes"]);
 }

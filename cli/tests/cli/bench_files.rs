@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::command::{cpu, word};
 
-const LINE: &str = "bench --sizes 4096 --seconds 0";
+const LINE: &str = "bench --sizes 4096 --dtype f32,bf16 --seconds 0";
 
 /// Rounds of a run without a duration.
 const ROUNDS: usize = 5;
@@ -24,11 +24,11 @@ fn ensure(condition: bool, what: impl Into<String>) -> Result<(), String> {
     if condition { Ok(()) } else { Err(what.into()) }
 }
 
-/// Places and operations of a run on one size.
+/// Places and operations of a run on one size in two types; the rand loop is of one.
 fn rows() -> usize {
     let threads = std::thread::available_parallelism().unwrap().get();
     let pools = if threads == 1 { 1 } else { 2 };
-    4 * pools + 1
+    2 * 4 * pools + 1
 }
 
 fn check_record(record: &Value) -> Result<(), String> {
@@ -47,7 +47,12 @@ fn check_record(record: &Value) -> Result<(), String> {
     ensure(record["variants"] == json!([]), "a variant on the CPU")?;
     for row in measurements {
         ensure(row["elements"] == 4096, "not the size")?;
-        ensure(row["bytes"] == 2 * 4 * 4096, "not read once, written once")?;
+        let bytes = match row["dtype"].as_str() {
+            Some("f32") => 2 * 4 * 4096,
+            Some("bf16") => 2 * 2 * 4096,
+            _ => 0,
+        };
+        ensure(row["bytes"] == bytes, "not read once, written once")?;
         ensure(row["gpu_seconds"].is_null(), "timestamps of no adapter")?;
         check_samples(&row["wall_seconds"])?;
     }
@@ -78,6 +83,8 @@ fn the_record_says_what_was_measured_and_on_what() {
         ("/variants", json!([{}])),
         ("/measurements/0", json!(null)),
         ("/measurements/0/bytes", json!(4096)),
+        ("/measurements/0/dtype", json!("bf16")),
+        ("/measurements/0/dtype", json!(null)),
         ("/measurements/1/gpu_seconds", json!({})),
         ("/measurements/1/wall_seconds/median", json!(1e9)),
         ("/measurements/1/wall_seconds/all", json!([1.0])),
@@ -97,7 +104,7 @@ fn standard_output_has_the_record_in_place_of_the_tables() {
 
 fn check_csv(text: &str) -> Result<(), String> {
     let mut lines = text.lines();
-    let header = "adapter,place,operation,elements,bytes,rounds,\
+    let header = "adapter,place,operation,dtype,elements,bytes,rounds,\
                   wall_p10_seconds,wall_median_seconds,wall_p90_seconds,\
                   gpu_p10_seconds,gpu_median_seconds,gpu_p90_seconds,variant";
     ensure(lines.next() == Some(header), "another header")?;
@@ -108,9 +115,10 @@ fn check_csv(text: &str) -> Result<(), String> {
         let (names, numbers) = line.rsplit_once("\",").ok_or("no names")?;
         ensure(names.starts_with("\"\",\""), "an adapter on the CPU")?;
         let fields: Vec<_> = numbers.split(',').collect();
-        ensure(fields.len() == 10, "not the header's fields")?;
-        ensure(fields[1] == "4096", "not the size")?;
-        let times: Vec<f64> = fields[4..7].iter().flat_map(|s| s.parse()).collect();
+        ensure(fields.len() == 11, "not the header's fields")?;
+        ensure(["f32", "bf16"].contains(&fields[1]), "not the types")?;
+        ensure(fields[2] == "4096", "not the size")?;
+        let times: Vec<f64> = fields[5..8].iter().flat_map(|s| s.parse()).collect();
         ensure(times.len() == 3 && times.is_sorted(), "no quantiles")?;
     }
     Ok(())
@@ -124,6 +132,7 @@ fn the_csv_has_a_row_for_each_measurement() {
         csv.replacen("median", "mean", 1),
         csv.replacen(",4096,", ",", 1),
         csv.replacen(",4096,", ",4097,", 1),
+        csv.replacen(",bf16,", ",f64,", 1),
         csv.replacen("\"\"", "\"GPU\"", 1),
         csv.lines().take(2).collect::<Vec<_>>().join("\n"),
     ] {

@@ -120,6 +120,11 @@ fn the_benchmark_verifies_and_measures() {
         let [backend, name] =
             ["backend", "name"].map(|key| record["adapter"][key].as_str().unwrap());
         assert_eq!(format!("{backend}/{name}"), adapter);
+        for dtype in ["f32", "f16", "bf16"] {
+            let rows = record["measurements"].as_array().unwrap().iter();
+            let rows = rows.filter(|row| row["place"] == "gpu" && row["dtype"] == dtype);
+            assert_eq!(rows.count(), 4, "{dtype}");
+        }
         assert!(record["recording"][0]["seconds"]["median"].is_f64());
         let variants = record["variants"].as_array().unwrap();
         let names: Vec<_> = variants
