@@ -12,17 +12,19 @@ const DISPATCHES: u64 = 1000;
 /// Of little account: nothing is submitted.
 const ELEMENTS: u64 = 4096;
 
-/// As the library's kernels, it has two buffers and 48 bytes of parameters.
-const BY_HAND: &str = "
-struct Params { a: vec4u, b: vec4u, c: vec4u }
-var<immediate> params: Params;
+/// As the library's kernels, it has two buffers and these parameters.
+const BY_HAND: &str = concat!(
+    include_str!("../shaders/params_immediate.wgsl"),
+    include_str!("../shaders/params_mask.wgsl"),
+    "
 @group(0) @binding(0) var<storage, read> input: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> output: array<vec4f>;
 
 @compute @workgroup_size(256)
 fn by_hand(@builtin(global_invocation_id) id: vec3u) {
-    output[id.x] = input[id.x] * f32(params.a.x);
-}";
+    output[id.x] = input[id.x] * params.keep_scale;
+}"
+);
 
 fn recording(criterion: &mut Criterion) {
     let Some(gpu) = Gpu::open() else { return };
@@ -80,7 +82,7 @@ fn by_hand(criterion: &mut Criterion, gpu: &Gpu) {
     measure(criterion, gpu, "by hand", |pass| {
         pass.set_pipeline(&pipeline);
         pass.set_bind_group(0, &group, &[]);
-        pass.set_immediates(0, &[0; 48]);
+        pass.set_immediates(0, &[0; 56]);
         pass.dispatch_workgroups(1, 1, 1);
     });
 }

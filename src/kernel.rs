@@ -1,6 +1,5 @@
 //! What the kernels of one device share: features, layouts, pipelines, a dispatch.
 
-use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use crate::binding::CheckedRange;
@@ -31,7 +30,7 @@ pub(crate) struct KernelHost {
     multiply: Multiply,
     params: ParamsPath,
     params_bytes: u32,
-    pipelines: RwLock<HashMap<Kernel, wgpu::ComputePipeline>>,
+    pipelines: RwLock<Vec<(Kernel, wgpu::ComputePipeline)>>,
 }
 
 impl KernelHost {
@@ -198,15 +197,15 @@ impl KernelHost {
         uniform_buffer(&self.device, &format!("{}: layout", self.label), content)
     }
 
-    /// The pipeline of `kernel`, compiled at its first use.
-    fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
+    /// Does `with` the pipeline of `kernel`, compiled at its first use.
+    fn with_pipeline(&self, kernel: Kernel, with: impl FnOnce(&wgpu::ComputePipeline)) {
         // A thread that panicked within these lines left a whole map behind.
         let pipelines = self
             .pipelines
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = pipelines.get(&kernel) {
-            return pipeline.clone();
+        if let Some((_, pipeline)) = pipelines.iter().find(|(other, _)| *other == kernel) {
+            return with(pipeline);
         }
         drop(pipelines);
         let pipeline = self.compile(kernel);
@@ -214,7 +213,8 @@ impl KernelHost {
             .pipelines
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        pipelines.entry(kernel).or_insert(pipeline).clone()
+        with(&pipeline);
+        pipelines.push((kernel, pipeline));
     }
 
     fn compile(&self, kernel: Kernel) -> wgpu::ComputePipeline {
@@ -264,7 +264,7 @@ impl KernelHost {
         params: &[u8],
         invocations: u32,
     ) {
-        pass.set_pipeline(&self.pipeline(kernel));
+        self.with_pipeline(kernel, |pipeline| pass.set_pipeline(pipeline));
         pass.set_bind_group(0, group, &[]);
         self.params.set(&self.device, pass, &self.label, params);
         pass.dispatch_workgroups(invocations.div_ceil(WORKGROUP_SIZE), 1, 1);

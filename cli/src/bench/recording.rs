@@ -20,17 +20,17 @@ pub const DISPATCHES: usize = 1000;
 const ELEMENTS: u64 = 4096;
 
 /// As many bytes as the library's kernels are told.
-const PARAMS: [u8; 48] = [0; 48];
+const PARAMS: [u8; 56] = [0; 56];
 
 const KERNEL: &str = "
-struct Params { a: vec4u, b: vec4u, c: vec4u }
+struct Params { words: array<vec2u, 7> }
 var<immediate> params: Params;
 @group(0) @binding(0) var<storage, read> input: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> output: array<vec4f>;
 
 @compute @workgroup_size(256)
 fn by_hand(@builtin(global_invocation_id) id: vec3u) {
-    output[id.x] = input[id.x] * f32(params.a.x);
+    output[id.x] = input[id.x] * f32(params.words[0].x);
 }";
 
 /// How a dispatch is recorded.

@@ -7,3 +7,4 @@ mod device;
 mod layouts;
 mod limits;
 mod pipelines;
+mod recording;

@@ -1,0 +1,198 @@
+//! What recording allocates, beside the same calls of wgpu by hand.
+
+use std::hint::black_box;
+
+use wgpu::BufferBindingType::{Storage, Uniform};
+use wgpu::{BufferBindingType, ComputePass, Features, Limits};
+use wgpu_dropout::{Dropout, DropoutBinding, Elements, MaskLayout};
+
+use super::device::{Noop, range};
+use crate::common::inputs::call;
+
+/// In one pass.
+const CALLS: u64 = 100;
+
+/// Cut into two dispatches.
+const LONG: u64 = (1 << 16) + 1;
+
+/// As many bytes as the library's kernels are told.
+const PARAMS: [u8; 56] = [0; 56];
+
+const KERNEL: &str = "
+struct Params { words: array<vec2u, 7> }
+var<immediate> params: Params;
+@group(0) @binding(0) var<storage, read> input: array<u32>;
+@group(0) @binding(1) var<storage, read_write> output: array<u32>;
+
+@compute @workgroup_size(256)
+fn by_hand(@builtin(global_invocation_id) id: vec3u) {
+    output[id.x] = input[id.x] * params.words[0].x;
+}";
+
+/// A device whose kernels take immediates, and buffers.
+struct Recorder {
+    noop: Noop,
+    input: wgpu::Buffer,
+    output: wgpu::Buffer,
+    extra: wgpu::Buffer,
+}
+
+impl Recorder {
+    fn new() -> Self {
+        let limits = Limits {
+            max_immediate_size: 64,
+            ..Limits::downlevel_defaults()
+        };
+        let noop = Noop::new(Features::IMMEDIATES, limits);
+        let [input, output] = [(); 2].map(|()| noop.buffer(4 * LONG));
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM;
+        let extra = noop.buffer_for(1024, usage);
+        Self {
+            noop,
+            input,
+            output,
+            extra,
+        }
+    }
+
+    fn bind<'a>(&'a self, elements: impl Into<Elements<'a>>) -> DropoutBinding {
+        let (input, output) = (range(&self.input, 0, 0), range(&self.output, 0, 0));
+        let dropout = &self.noop.dropout;
+        dropout.bind(input, output, elements.into()).unwrap()
+    }
+
+    /// A binding of each kind, and what it has beside input and output.
+    fn bindings(&self) -> [(DropoutBinding, Option<BufferBindingType>); 4] {
+        let strided = MaskLayout::strided(&[6, 32], &[40, 1]).unwrap();
+        let packed = Elements::Packed {
+            mask: range(&self.extra, 0, 0),
+            len: 1024,
+        };
+        [
+            (self.bind(1024), None),
+            (self.bind(LONG), None),
+            (self.bind(&strided), Some(Uniform)),
+            (self.bind(packed), Some(Storage { read_only: true })),
+        ]
+    }
+
+    /// The pipeline and the group of one dispatch.
+    fn by_hand(
+        &self,
+        extra: Option<BufferBindingType>,
+    ) -> (wgpu::ComputePipeline, wgpu::BindGroup) {
+        let device = &self.noop.device;
+        let types = [Storage { read_only: true }, Storage { read_only: false }];
+        let types = types.into_iter().chain(extra);
+        let layout_entries: Vec<_> = (0..)
+            .zip(types)
+            .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty,
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: None,
+            entries: &layout_entries,
+        });
+        let buffers = [&self.input, &self.output, &self.extra];
+        let entries: Vec<_> = layout_entries
+            .iter()
+            .zip(buffers)
+            .map(|(entry, buffer)| wgpu::BindGroupEntry {
+                binding: entry.binding,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &layout,
+            entries: &entries,
+        });
+        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: PARAMS.len() as u32,
+        });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: None,
+            source: wgpu::ShaderSource::Wgsl(KERNEL.into()),
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
+            layout: Some(&layout),
+            module: &module,
+            entry_point: None,
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        (pipeline, group)
+    }
+
+    /// Allocations from the beginning of an encoder with [`CALLS`] calls of `record` to its end.
+    fn allocations(&self, mut record: impl FnMut(&mut ComputePass<'_>)) -> u64 {
+        let info = allocation_counter::measure(|| {
+            let mut encoder = self.noop.device.create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for _ in 0..CALLS {
+                record(&mut pass);
+            }
+            drop(pass);
+            encoder.finish();
+        });
+        info.count_total
+    }
+}
+
+#[test]
+fn allocates_no_more_than_the_same_calls_by_hand() {
+    let recorder = Recorder::new();
+    let dropout = &recorder.noop.dropout;
+    for (binding, extra) in recorder.bindings() {
+        let dispatches: Vec<_> = (0..binding.dispatches())
+            .map(|_| recorder.by_hand(extra))
+            .collect();
+        let by_hand = || {
+            recorder.allocations(|pass| {
+                for (pipeline, group) in &dispatches {
+                    pass.set_pipeline(pipeline);
+                    pass.set_bind_group(0, group, &[]);
+                    pass.set_immediates(0, &PARAMS);
+                    pass.dispatch_workgroups(1, 1, 1);
+                }
+            })
+        };
+        // The device allocates what it keeps.
+        recorder.noop.without_errors(by_hand);
+        let by_hand = by_hand();
+        for encode in [Dropout::encode_forward, Dropout::encode_backward] {
+            for p in [0.3, 0.0] {
+                let call = call(p, 0);
+                let record = |pass: &mut ComputePass<'_>| {
+                    encode(dropout, pass, &binding, &call).unwrap();
+                };
+                // Compiles what is not compiled yet.
+                recorder
+                    .noop
+                    .without_errors(|| recorder.allocations(record));
+                let library = recorder.allocations(record);
+                assert!(
+                    library <= by_hand,
+                    "{library}, by hand {by_hand}: {binding:?}, {call:?}"
+                );
+                // The count sees one more a call.
+                let more = recorder.allocations(|pass| {
+                    record(pass);
+                    black_box(Box::new(0));
+                });
+                assert_eq!(more, library + CALLS);
+            }
+        }
+    }
+}
