@@ -34,7 +34,8 @@ const TAIL_APART_ELEMENTS: u64 = 1 << 16;
 ///
 /// Holds a handle of the device and its pipelines; never a queue. It submits, polls and maps
 /// nothing outside the [blocking](crate#blocking) calls. Pipelines are compiled at their first
-/// use. All methods take `&self`, so that one value serves all layers and threads.
+/// use, or before it by [`compile`](Self::compile). All methods take `&self`, so that one value
+/// serves all layers and threads.
 ///
 /// # Determinism
 ///
@@ -403,6 +404,29 @@ impl Dropout {
         }))
     }
 
+    /// Compiles the pipelines of [`encode_forward`](Self::encode_forward) and
+    /// [`encode_backward`](Self::encode_backward) with this `binding` and `call`, so that a first
+    /// step does not wait for them. Calls share them, whatever their keys, if their rates are of
+    /// one [kind](crate::DropoutRate::kind) and both drop something or nothing, and if their origins
+    /// have the same remainder by 8.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexOverflow`] if a mask index passes 2^64 - 1; nothing was compiled then.
+    pub fn compile(
+        &self,
+        binding: &DropoutBinding,
+        call: &DropoutCall,
+    ) -> Result<(), IndexOverflow> {
+        let kind = call.rate.kind();
+        for value in [forward(kind), backward(kind)] {
+            for dispatch in dispatches(binding, call, value)? {
+                self.host.compile(dispatch.kernel);
+            }
+        }
+        Ok(())
+    }
+
     /// Records `output = dropout(input)`.
     ///
     /// Sets the pass's pipeline, bind group 0 and either immediates or bind group 1; set your own
@@ -418,16 +442,7 @@ impl Dropout {
         binding: &DropoutBinding,
         call: &DropoutCall,
     ) -> Result<(), IndexOverflow> {
-        self.encode(
-            pass,
-            binding,
-            call,
-            match call.rate.kind() {
-                DropoutKind::Inverted => ValueMap::Scale,
-                DropoutKind::Classic => ValueMap::Keep,
-                DropoutKind::Alpha => ValueMap::Affine,
-            },
-        )
+        self.encode(pass, binding, call, forward(call.rate.kind()))
     }
 
     /// Records `grad_input = dropout'(grad_output)`: the forward's call gives the forward's mask
@@ -443,15 +458,7 @@ impl Dropout {
         binding: &DropoutBinding,
         call: &DropoutCall,
     ) -> Result<(), IndexOverflow> {
-        self.encode(
-            pass,
-            binding,
-            call,
-            match call.rate.kind() {
-                DropoutKind::Inverted | DropoutKind::Alpha => ValueMap::Scale,
-                DropoutKind::Classic => ValueMap::Keep,
-            },
-        )
+        self.encode(pass, binding, call, backward(call.rate.kind()))
     }
 
     fn encode(
@@ -461,84 +468,119 @@ impl Dropout {
         call: &DropoutCall,
         value: ValueMap,
     ) -> Result<(), IndexOverflow> {
-        let DropoutBinding {
-            element,
-            buffers,
-            map,
-            len,
-            segments,
-        } = binding;
-        let base = match map {
-            Map::Linear { first_index } => {
-                let last = len.checked_sub(1).map(|last| first_index + last);
-                call.base(*first_index, last)?
-            }
-            Map::Strided {
-                first_index,
-                last_index,
-                ..
-            } => call.base(*first_index, Some(*last_index))?,
-            Map::Packed => 0,
+        for dispatch in dispatches(binding, call, value)? {
+            let BoundSegment { segment, group, .. } = dispatch.bound;
+            let params = MaskParams::new(call, dispatch.position, segment.len);
+            self.host.dispatch(
+                pass,
+                dispatch.kernel,
+                group,
+                bytemuck::bytes_of(&params),
+                segment.len.div_ceil(ELEMENTS_PER_MASK_WORD),
+            );
+        }
+        Ok(())
+    }
+}
+
+fn forward(kind: DropoutKind) -> ValueMap {
+    match kind {
+        DropoutKind::Inverted => ValueMap::Scale,
+        DropoutKind::Classic => ValueMap::Keep,
+        DropoutKind::Alpha => ValueMap::Affine,
+    }
+}
+
+fn backward(kind: DropoutKind) -> ValueMap {
+    match kind {
+        DropoutKind::Inverted | DropoutKind::Alpha => ValueMap::Scale,
+        DropoutKind::Classic => ValueMap::Keep,
+    }
+}
+
+/// What is recorded for a segment.
+struct Dispatch<'a> {
+    kernel: Kernel,
+    bound: &'a BoundSegment,
+    /// Where its decisions begin.
+    position: MaskPosition,
+}
+
+/// What a call records, in its order.
+fn dispatches<'a>(
+    binding: &'a DropoutBinding,
+    call: &DropoutCall,
+    value: ValueMap,
+) -> Result<impl Iterator<Item = Dispatch<'a>>, IndexOverflow> {
+    let DropoutBinding {
+        element,
+        buffers,
+        map,
+        len,
+        segments,
+    } = binding;
+    let base = match map {
+        Map::Linear { first_index } => {
+            let last = len.checked_sub(1).map(|last| first_index + last);
+            call.base(*first_index, last)?
+        }
+        Map::Strided {
+            first_index,
+            last_index,
+            ..
+        } => call.base(*first_index, Some(*last_index))?,
+        Map::Packed => 0,
+    };
+    let value = match (call.rate.drops_nothing(), map) {
+        (false, _) => value,
+        // The mask alone decides; a product by 1 could flush subnormals.
+        (true, Map::Packed) => ValueMap::Keep,
+        (true, _) => ValueMap::Copy,
+    };
+    let whole_blocks = value != ValueMap::Copy
+        && match map {
+            // Segments begin at multiples of a block.
+            Map::Linear { .. } => base.is_multiple_of(ELEMENTS_PER_BLOCK.into()),
+            Map::Strided { layout, .. } => layout.whole_blocks(base),
+            Map::Packed => false,
         };
-        let value = match (call.rate.drops_nothing(), map) {
-            (false, _) => value,
-            // The mask alone decides; a product by 1 could flush subnormals.
-            (true, Map::Packed) => ValueMap::Keep,
-            (true, _) if *buffers == BufferLayout::InPlace => return Ok(()),
-            (true, _) => ValueMap::Copy,
+    let mask = match value {
+        ValueMap::Copy => map.source(whole_blocks).of_copy(),
+        _ => map.source(whole_blocks),
+    };
+    // In place a copy is nothing.
+    let nothing = value == ValueMap::Copy && *buffers == BufferLayout::InPlace;
+    let segments = if nothing { &[][..] } else { segments };
+    Ok(segments.iter().map(move |bound| {
+        let segment = bound.segment;
+        let position = match map {
+            Map::Linear { .. } => MaskPosition::of(base + segment.start),
+            Map::Strided { .. } => MaskPosition::of(base),
+            Map::Packed => MaskPosition {
+                block: bound.mask_word.into(),
+                lane: 0,
+            },
         };
-        let whole_blocks = value != ValueMap::Copy
-            && match map {
-                // Segments begin at multiples of a block.
-                Map::Linear { .. } => base.is_multiple_of(ELEMENTS_PER_BLOCK.into()),
-                Map::Strided { layout, .. } => layout.whole_blocks(base),
-                Map::Packed => false,
-            };
-        let mask = match value {
-            ValueMap::Copy => map.source(whole_blocks).of_copy(),
-            _ => map.source(whole_blocks),
+        let bytes = u64::from(segment.len) * element.bytes();
+        let access = if whole_blocks && segment.len.is_multiple_of(ELEMENTS_PER_BLOCK) {
+            Access::Blocks
+        } else if bytes.is_multiple_of(VECTOR_BYTES) {
+            Access::Vectors
+        } else {
+            Access::Words
         };
-        for BoundSegment {
-            segment,
-            group,
-            mask_word,
-        } in segments
-        {
-            let position = match map {
-                Map::Linear { .. } => MaskPosition::of(base + segment.start),
-                Map::Strided { .. } => MaskPosition::of(base),
-                Map::Packed => MaskPosition {
-                    block: (*mask_word).into(),
-                    lane: 0,
-                },
-            };
-            let bytes = u64::from(segment.len) * element.bytes();
-            let access = if whole_blocks && segment.len.is_multiple_of(ELEMENTS_PER_BLOCK) {
-                Access::Blocks
-            } else if bytes.is_multiple_of(VECTOR_BYTES) {
-                Access::Vectors
-            } else {
-                Access::Words
-            };
-            let invocations = segment.len.div_ceil(ELEMENTS_PER_MASK_WORD);
-            let kernel = Kernel::Dropout {
+        Dispatch {
+            kernel: Kernel::Dropout {
                 element: *element,
                 buffers: *buffers,
                 mask,
                 value,
                 access,
-            };
-            let params = MaskParams::new(call, position, segment.len);
-            self.host.dispatch(
-                pass,
-                kernel,
-                group,
-                bytemuck::bytes_of(&params),
-                invocations,
-            );
+            },
+            bound,
+            position,
         }
-        Ok(())
-    }
+    }))
 }
 
 impl Map {

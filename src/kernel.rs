@@ -197,9 +197,14 @@ impl KernelHost {
         uniform_buffer(&self.device, &format!("{}: layout", self.label), content)
     }
 
+    /// Compiles the pipeline of `kernel`, if it has not been used yet.
+    pub fn compile(&self, kernel: Kernel) {
+        self.with_pipeline(kernel, |_| ());
+    }
+
     /// Does `with` the pipeline of `kernel`, compiled at its first use.
     fn with_pipeline(&self, kernel: Kernel, with: impl FnOnce(&wgpu::ComputePipeline)) {
-        // A thread that panicked within these lines left a whole map behind.
+        // A thread that panicked within these lines left a whole list behind.
         let pipelines = self
             .pipelines
             .read()
@@ -208,16 +213,17 @@ impl KernelHost {
             return with(pipeline);
         }
         drop(pipelines);
-        let pipeline = self.compile(kernel);
+        let pipeline = self.create_pipeline(kernel);
         let mut pipelines = self
             .pipelines
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         with(&pipeline);
+        // Of those that two threads compiled at once the first is found.
         pipelines.push((kernel, pipeline));
     }
 
-    fn compile(&self, kernel: Kernel) -> wgpu::ComputePipeline {
+    fn create_pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
         let label = format!("{}: {}", self.label, kernel.entry_point());
         let (uniform, immediate_size) = match &self.params {
             ParamsPath::Immediates => (None, self.params_bytes),

@@ -1,13 +1,16 @@
-//! What recording allocates, beside the same calls of wgpu by hand.
+//! What recording allocates, beside the same calls of wgpu by hand; and that it compiles nothing
+//! that was compiled before, since compiling allocates.
 
 use std::hint::black_box;
 
 use wgpu::BufferBindingType::{Storage, Uniform};
 use wgpu::{BufferBindingType, ComputePass, Features, Limits};
-use wgpu_dropout::{Dropout, DropoutBinding, Elements, MaskLayout};
+use wgpu_dropout::{
+    Dropout, DropoutBinding, DropoutCall, DropoutKind, DropoutRate, Elements, MaskLayout,
+};
 
 use super::device::{Noop, range};
-use crate::common::inputs::call;
+use crate::common::inputs::{KEY, call};
 
 /// In one pass.
 const CALLS: u64 = 100;
@@ -192,6 +195,42 @@ fn allocates_no_more_than_the_same_calls_by_hand() {
                     black_box(Box::new(0));
                 });
                 assert_eq!(more, library + CALLS);
+            }
+        }
+    }
+}
+
+#[test]
+fn compiles_nothing_after_compile() {
+    let recorder = Recorder::new();
+    let device = &recorder.noop.device;
+    for (kind, p) in [
+        (DropoutKind::Inverted, 0.3),
+        (DropoutKind::Inverted, 0.0),
+        (DropoutKind::Classic, 0.3),
+        (DropoutKind::Alpha, 0.3),
+    ] {
+        for origin in [0, 3] {
+            let call = |p, origin| {
+                let rate = DropoutRate::new(p).unwrap().with_kind(kind);
+                DropoutCall::new(rate, KEY).with_origin(origin)
+            };
+            let (before, call) = (call(p, origin), call(p / 2.0, origin + 800));
+            for (binding, _) in recorder.bindings() {
+                let compiles = |dropout: &Dropout| {
+                    let record = |pass: &mut ComputePass<'_>| {
+                        dropout.encode_forward(pass, &binding, &call).unwrap();
+                        dropout.encode_backward(pass, &binding, &call).unwrap();
+                    };
+                    recorder.allocations(record) != recorder.allocations(record)
+                };
+                let [cold, warm] =
+                    [(); 2].map(|()| Dropout::new(device, &Default::default()).unwrap());
+                recorder
+                    .noop
+                    .without_errors(|| warm.compile(&binding, &before).unwrap());
+                assert!(compiles(&cold), "{binding:?}, {call:?}");
+                assert!(!compiles(&warm), "{binding:?}, {call:?}");
             }
         }
     }
