@@ -20,6 +20,12 @@ pub struct KernelDescriptor<'a> {
     /// [`SHADER_INT64`](wgpu::Features::SHADER_INT64) and
     /// [`IMMEDIATES`](wgpu::Features::IMMEDIATES) are used where the device has them.
     pub avoid: wgpu::Features,
+    /// Pipelines of this device that were compiled before, maybe by another run of the program: it
+    /// is given to wgpu with each pipeline. Created and saved by the caller, whose device has
+    /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE):
+    /// [`create_pipeline_cache`](wgpu::Device::create_pipeline_cache) is unsafe, since wgpu trusts
+    /// the data it is given, and [`get_data`](wgpu::PipelineCache::get_data) is what to save.
+    pub pipeline_cache: Option<&'a wgpu::PipelineCache>,
 }
 
 /// One device and the ways chosen on it.
@@ -30,6 +36,7 @@ pub(crate) struct KernelHost {
     multiply: Multiply,
     params: ParamsPath,
     params_bytes: u32,
+    pipeline_cache: Option<wgpu::PipelineCache>,
     pipelines: RwLock<Vec<(Kernel, wgpu::ComputePipeline)>>,
 }
 
@@ -86,6 +93,7 @@ impl KernelHost {
             multiply,
             params,
             params_bytes,
+            pipeline_cache: descriptor.pipeline_cache.cloned(),
             pipelines: RwLock::default(),
         })
     }
@@ -257,7 +265,7 @@ impl KernelHost {
                 module: &module,
                 entry_point: Some(kernel.entry_point()),
                 compilation_options: Default::default(),
-                cache: None,
+                cache: self.pipeline_cache.as_ref(),
             })
     }
 

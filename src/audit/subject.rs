@@ -149,6 +149,7 @@ fn descriptor(avoid: wgpu::Features) -> KernelDescriptor<'static> {
     KernelDescriptor {
         label: Some("wgpu-dropout audit"),
         avoid,
+        ..Default::default()
     }
 }
 

@@ -17,8 +17,10 @@ pub enum Variant {
     SmallBindings,
 }
 
-/// The features that the kernels use.
-const FEATURES: wgpu::Features = wgpu::Features::SHADER_INT64.union(wgpu::Features::IMMEDIATES);
+/// The features that the kernels and their callers use.
+const FEATURES: wgpu::Features = wgpu::Features::SHADER_INT64
+    .union(wgpu::Features::IMMEDIATES)
+    .union(wgpu::Features::PIPELINE_CACHE);
 
 /// An adapter and its devices, made when they are first asked for.
 pub struct TestAdapter {

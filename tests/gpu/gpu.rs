@@ -24,6 +24,7 @@ impl Gpu {
         let descriptor = KernelDescriptor {
             label: Some("test"),
             avoid,
+            ..Default::default()
         };
         let message = |error: wgpu_dropout::CreateError| error.to_string();
         Ok(Self {

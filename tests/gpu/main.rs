@@ -26,6 +26,7 @@ mod packed;
 mod passes;
 mod paths;
 mod philox;
+mod pipelines;
 mod pooled;
 mod random;
 mod run;
@@ -52,6 +53,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("thresholds", thresholds::CASES),
     ("sizes", sizes::CASES),
     ("paths", paths::CASES),
+    ("pipelines", pipelines::CASES),
     ("layouts", layouts::CASES),
     ("layers", layers::CASES),
     ("kinds", kinds::CASES),

@@ -1,6 +1,7 @@
 //! Every kernel compiles for every device: no wgpu error where all of them are first used.
 
 use wgpu::{Features, Limits};
+use wgpu_dropout::{Dropout, KernelDescriptor};
 
 use super::device::{Noop, range};
 use crate::common::inputs::call;
@@ -76,4 +77,52 @@ fn with_immediates_that_hold_too_little() {
 #[test]
 fn with_default_limits() {
     compile_all(Features::empty(), Limits::default());
+}
+
+/// wgpu is given it: one of another device is an error.
+#[test]
+fn with_a_cache_of_the_caller() {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::NOOP,
+        backend_options: wgpu::BackendOptions {
+            noop: wgpu::NoopBackendOptions::enabled(),
+            ..Default::default()
+        },
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    let [(own, _queue), (other, _other_queue)] = [(); 2].map(|()| {
+        let descriptor = wgpu::DeviceDescriptor {
+            required_features: Features::PIPELINE_CACHE,
+            ..Default::default()
+        };
+        pollster::block_on(adapter.request_device(&descriptor)).unwrap()
+    });
+    let buffer = own.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 64,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    let compile = |device: &wgpu::Device| {
+        let descriptor = wgpu::PipelineCacheDescriptor {
+            label: None,
+            data: None,
+            fallback: false,
+        };
+        // SAFETY: there is no data.
+        let cache = unsafe { device.create_pipeline_cache(&descriptor) };
+        let descriptor = KernelDescriptor {
+            pipeline_cache: Some(&cache),
+            ..Default::default()
+        };
+        let dropout = Dropout::new(&own, &descriptor).unwrap();
+        let binding = dropout.bind_in_place(range(&buffer, 0, 0), 16).unwrap();
+        let scope = own.push_error_scope(wgpu::ErrorFilter::Validation);
+        dropout.compile(&binding, &call(0.5, 0)).unwrap();
+        pollster::block_on(scope.pop()).map(|error| error.to_string())
+    };
+    assert_eq!(compile(&own), None);
+    let error = compile(&other).unwrap();
+    assert!(error.contains("PipelineCache"), "{error}");
 }
