@@ -20,7 +20,9 @@ pub fn write(record: &Record, output: &mut Output) -> Result<()> {
     let plain = record.measurements.iter().map(|row| (row, String::new()));
     let variants = record.variants.iter();
     let variants = variants.map(|row| (&row.measurement, row.variant.to_string()));
-    for (row, variant) in plain.chain(variants) {
+    let launches = record.launches.iter();
+    let launches = launches.map(|row| (&row.measurement, format!("{} in a pass", row.tensors)));
+    for (row, variant) in plain.chain(variants).chain(launches) {
         writeln!(
             output,
             "{adapter},{},{},{},{},{},{},{},{},{}",

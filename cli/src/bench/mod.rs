@@ -5,6 +5,7 @@ mod cpu;
 mod csv;
 mod dtype;
 mod gpu;
+mod launches;
 mod measure;
 mod plot;
 mod progress;
@@ -68,7 +69,7 @@ pub struct Args {
         default_value = "0.1"
     )]
     p: DropoutRate,
-    /// How long each size is measured, and layouts and kinds; five rounds are made in any case
+    /// How long each size and each further table is measured; five rounds are made in any case
     #[arg(long, value_name = "S", value_parser = number::integer::<u64>, default_value = "10")]
     seconds: u64,
     /// Write the record of the run, every single time included
@@ -135,7 +136,9 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     let pools = cpu::thread_pools()?;
     let duration = Duration::from_secs(args.seconds);
     let mut record = Record::new(gpu, call)?;
-    let parts = args.sizes.len() + usize::from(gpu.is_some());
+    // Layouts and kinds, and many tensors in a pass.
+    let more = if gpu.is_some() { 2 } else { 0 };
+    let parts = args.sizes.len() + more;
     let progress = Progress::new(parts, args.has_tables())?;
     progress.print(&report::preamble(&record))?;
     for (index, &len) in args.sizes.iter().enumerate() {
@@ -157,6 +160,11 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
         let table = report::variants(record.adapter.as_ref(), &buffers, &rows);
         progress.print(&format!("\n{table}"))?;
         record.variants = rows;
+        progress.say("many tensors in a pass".to_owned());
+        let share = |share| progress.set(args.sizes.len() + 1, share);
+        record.launches = launches::measure(gpu, call, duration, share)?;
+        let table = report::launches(record.adapter.as_ref(), &record.launches);
+        progress.print(&format!("\n{table}"))?;
         progress.say("recording".to_owned());
         record.recording = recording::measure(gpu, call, duration)?;
         let table = report::recording(record.adapter.as_ref(), &record.recording);

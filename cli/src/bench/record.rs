@@ -11,6 +11,7 @@ use anyhow::Result;
 use serde::Serialize;
 use wgpu_dropout::DropoutCall;
 
+use super::launches::Launch;
 use super::measure::Measurement;
 use super::recording::Recording;
 use super::variants::VariantMeasurement;
@@ -36,6 +37,8 @@ pub struct Record {
     pub measurements: Vec<Measurement>,
     /// Of layouts and kinds on the GPU.
     pub variants: Vec<VariantMeasurement>,
+    /// Of many tensors in a pass and of one.
+    pub launches: Vec<Launch>,
     pub recording: Vec<Recording>,
 }
 
@@ -87,6 +90,7 @@ impl Record {
             call: call.to_string(),
             measurements: Vec::new(),
             variants: Vec::new(),
+            launches: Vec::new(),
             recording: Vec::new(),
         })
     }

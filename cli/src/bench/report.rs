@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::buffers::Buffers;
 use super::dtype::Dtype;
+use super::launches::Launch;
 use super::measure::{Measurement, Operation, Place};
 use super::record::{Adapter, Record};
 use super::recording::{DISPATCHES, Recording, Way};
@@ -21,6 +22,7 @@ x copy: wall time over that of a copy of the same elements in the same place: th
 GPU, memcpy by as many threads on the CPU. 1.00 is the best there can be.
 x GPU: speed over that of the same operation on the GPU.
 x dropout: wall time over that of dropout of elements with consecutive mask indices.
+a dispatch: how much longer a pass takes for one more, its elements apart, by the wall's medians.
 rand loop: a plain loop over rand's SmallRng that scales or drops f32, without this library.
 A run goes through buffers of twice the largest cache, but no more than 1 GiB or 1024 pairs.
 Outputs were checked against the CPU path before anything was timed: to the bit, but alpha and
@@ -100,6 +102,37 @@ pub fn variants(
         "Layouts and kinds, {}\n{}",
         head(adapter, slice::from_ref(buffers), first),
         aligned(heads, cells, 1)
+    )
+}
+
+/// What a dispatch costs the GPU.
+pub fn launches(adapter: Option<&Adapter>, rows: &[Launch]) -> String {
+    let cells = rows.iter().map(|row| {
+        let measurement = &row.measurement;
+        let mut cells = vec![
+            format!("{} x {}", row.tensors, measurement.elements),
+            measurement.operation.to_string(),
+        ];
+        cells.extend(times(measurement));
+        cells.push(row.of_a_dispatch(rows).map_or(String::new(), time));
+        cells
+    });
+    let heads = [
+        "tensors in a pass",
+        "operation",
+        "wall",
+        "p10",
+        "p90",
+        "GPU",
+        "GB/s",
+        "a dispatch",
+    ];
+    let rounds = rows.first();
+    let rounds = rounds.map_or(0, |row| row.measurement.wall_seconds.len());
+    format!(
+        "Many f32 tensors in a pass{}: {rounds} rounds\n{}",
+        on(adapter),
+        aligned(heads, cells, 2)
     )
 }
 

@@ -111,6 +111,7 @@ fn the_benchmark_verifies_and_measures() {
         let heads = [
             "4099 elements on",
             "Layouts and kinds, 4194304 elements on",
+            "Many f32 tensors in a pass on",
             "CPU time to record a dispatch on",
         ];
         for head in heads.map(|head| format!("\n{head} {adapter}")) {
@@ -126,6 +127,13 @@ fn the_benchmark_verifies_and_measures() {
             assert_eq!(rows.count(), 4, "{dtype}");
         }
         assert!(record["recording"][0]["seconds"]["median"].is_f64());
+        let launches = record["launches"].as_array().unwrap();
+        let passes: Vec<_> = launches
+            .iter()
+            .flat_map(|row| Some((row["tensors"].as_u64()?, row["elements"].as_u64()?)))
+            .collect();
+        let (small, large) = ((1000, 4096), (1, 4_096_000));
+        assert_eq!(passes, [small, small, large, large]);
         let variants = record["variants"].as_array().unwrap();
         let names: Vec<_> = variants
             .iter()
