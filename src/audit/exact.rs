@@ -1,10 +1,12 @@
 //! Checks with one right answer.
 
+use half::{bf16, f16};
+
 use super::subject::{Direction, Layout, Run, Source, Subject, SubjectError};
 use super::{Failure, Outcome, vectors};
 use crate::{
-    CpuError, DropoutCall, DropoutKind, DropoutRate, LayoutError, MaskKey, MaskLayout, cpu,
-    gaussian, mask::mask_words,
+    CpuError, DropoutCall, DropoutKind, DropoutRate, Element, ElementType, LayoutError, MaskKey,
+    MaskLayout, cpu, gaussian, mask::mask_words,
 };
 
 type Checked = Result<Outcome, Failure>;
@@ -58,6 +60,7 @@ fn run(layout: Layout, direction: Direction, call: DropoutCall, input: &[u32]) -
         avoid: NONE,
         layout,
         direction,
+        element: ElementType::F32,
         len: input.len(),
         source: Source::Layout(MaskLayout::linear(input.len() as u64)),
         image,
@@ -72,7 +75,7 @@ fn run(layout: Layout, direction: Direction, call: DropoutCall, input: &[u32]) -
 async fn output(subject: &impl Subject, run: &Run) -> Result<Vec<u32>, SubjectError> {
     let (_, start) = run.starts();
     let image = subject.dropout(run).await?;
-    Ok(image[start..start + run.len].to_vec())
+    Ok(image[start..start + run.words()].to_vec())
 }
 
 fn floats(bits: &[u32]) -> Vec<f32> {
@@ -533,6 +536,73 @@ pub(super) async fn packed_masks(subject: &impl Subject) -> Checked {
         }
     }
     passed(format!("{runs} runs"))
+}
+
+/// Every f16 and every bf16, and lengths with a spare half.
+pub(super) async fn types(subject: &impl Subject) -> Checked {
+    let f16 = of_type::<f16>(subject).await?;
+    let bf16 = of_type::<bf16>(subject).await?;
+    passed(format!("{} runs", f16 + bf16))
+}
+
+async fn of_type<T: Element>(subject: &impl Subject) -> Result<usize, Failure> {
+    let mut runs = 0;
+    for len in [1usize, 33, 4099, 65_536] {
+        // The spare half is the canary's.
+        let mut words = vec![CANARY; len.div_ceil(2)];
+        let elements: &mut [u16] = bytemuck::cast_slice_mut(&mut words);
+        // Some of them, or all.
+        let step = (65_536 / len) | 1;
+        for (i, element) in (1..).zip(&mut elements[..len]) {
+            *element = (step * i) as u16;
+        }
+        // At 0.4 a product rounded once differs from one rounded twice.
+        for (p, origin) in [(0.0, 0), (0.1, 8), (0.4, 0), (0.4, 3), (1.0, 0)] {
+            let key = MaskKey::layer_step(42, 4000, len as u32);
+            let call = DropoutCall::new(DropoutRate::new(p)?, key).with_origin(origin);
+            for (layout, direction) in [
+                (Layout::Separate, Direction::Forward),
+                (Layout::InPlace, Direction::Backward),
+            ] {
+                let run = Run {
+                    element: T::TYPE,
+                    len,
+                    source: Source::Layout(MaskLayout::linear(len as u64)),
+                    ..run(layout, direction, call, &words)
+                };
+                let input: &[T] = &bytemuck::cast_slice(&words)[..len];
+                let mut output = vec![T::zeroed(); len];
+                cpu::forward(input, &mut output, &call)?;
+                let mut expected = run.image.clone();
+                let mut image = subject.dropout(&run).await?;
+                let (_, start) = run.starts();
+                let elements: &mut [T] = bytemuck::cast_slice_mut(&mut expected[start..]);
+                elements[..len].copy_from_slice(&output);
+                // Of a bit copy every bit counts.
+                if !call.rate.drops_nothing() {
+                    for image in [&mut expected, &mut image] {
+                        let elements = &mut bytemuck::cast_slice_mut(&mut image[start..])[..len];
+                        comparable(input, elements);
+                    }
+                }
+                same(&format!("{} image word", T::TYPE), &call, &expected, &image)?;
+                runs += 1;
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// A kept NaN is a NaN of any payload \[M11\], and f32 subnormals, which a bf16 can be, may become
+/// zeros.
+fn comparable<T: Element>(input: &[T], output: &mut [T]) {
+    for (x, y) in input.iter().zip(output) {
+        if x.to_f32().is_subnormal() {
+            *y = T::zeroed();
+        } else if y.to_f32().is_nan() {
+            *y = T::from_f32(f32::NAN);
+        }
+    }
 }
 
 /// With and without `feature`, the results are the same.

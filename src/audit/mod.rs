@@ -25,7 +25,7 @@ use core::fmt;
 use subject::{Gpu, Subject};
 
 /// The checks in the order in which [`audit`] runs them: a name and what it proves.
-pub const CHECKS: [(&str, &str); 17] = [
+pub const CHECKS: [(&str, &str); 18] = [
     (
         "known answers",
         "raw Philox blocks of 7 and 10 rounds are Random123's",
@@ -65,6 +65,10 @@ pub const CHECKS: [(&str, &str); 17] = [
     (
         "packed masks",
         "masks from outside decide alone, as on the CPU path",
+    ),
+    (
+        "types",
+        "f16 and bf16 equal the CPU path, an odd length's spare half stays",
     ),
     ("multiply", "u64 and 16-bit products give the same bits"),
     ("parameters", "immediates and uniforms give the same bits"),
@@ -179,6 +183,7 @@ async fn run(subject: &impl Subject, mut progress: impl FnMut(&Check)) -> AuditR
             "gaussian" => exact::gaussian_noise(subject).await,
             "sample ids" => exact::sample_ids(subject).await,
             "packed masks" => exact::packed_masks(subject).await,
+            "types" => exact::types(subject).await,
             "multiply" => exact::variants(subject, wgpu::Features::SHADER_INT64).await,
             "parameters" => exact::variants(subject, wgpu::Features::IMMEDIATES).await,
             "keep rate" => statistics::keep_rate(subject).await,

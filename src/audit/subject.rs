@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use crate::job::{self, Content};
 use crate::{
-    CreateError, Dropout, DropoutCall, Elements, GaussianDropout, KeepMask, KernelDescriptor,
-    MaskLayout, PhiloxBlocks, RunError,
+    CreateError, Dropout, DropoutCall, ElementType, Elements, GaussianDropout, KeepMask,
+    KernelDescriptor, MaskLayout, PhiloxBlocks, RunError,
 };
 
 /// Why a run gave no result.
@@ -62,6 +62,7 @@ pub(super) struct Run {
     pub avoid: wgpu::Features,
     pub layout: Layout,
     pub direction: Direction,
+    pub element: ElementType,
     /// Elements.
     pub len: usize,
     /// As long as they are.
@@ -75,16 +76,21 @@ impl Run {
     /// Words before and at least so many behind the elements: any device's alignment.
     pub const MARGIN: usize = 64;
 
+    /// Words of the elements; of the last one a half may be spare.
+    pub fn words(&self) -> usize {
+        (self.len * self.element.bytes() as usize).div_ceil(4)
+    }
+
     /// Words of one input or output with its margins, so that the next one is aligned.
-    pub fn stride(len: usize) -> usize {
-        len.next_multiple_of(Self::MARGIN) + 2 * Self::MARGIN
+    pub fn stride(words: usize) -> usize {
+        words.next_multiple_of(Self::MARGIN) + 2 * Self::MARGIN
     }
 
     /// First word of the input's elements and of the output's.
     pub fn starts(&self) -> (usize, usize) {
         match self.layout {
             Layout::Separate | Layout::Pooled => {
-                (Self::MARGIN, Self::stride(self.len) + Self::MARGIN)
+                (Self::MARGIN, Self::stride(self.words()) + Self::MARGIN)
             }
             Layout::InPlace => (Self::MARGIN, Self::MARGIN),
         }
@@ -197,7 +203,7 @@ impl Subject for Gpu<'_> {
             .as_ref()
             .map_err(Clone::clone)?;
         let (first, second) = match run.layout {
-            Layout::Separate => run.image.split_at(Run::stride(run.len)),
+            Layout::Separate => run.image.split_at(Run::stride(run.words())),
             Layout::Pooled | Layout::InPlace => (&run.image[..], &[][..]),
         };
         let contents = [
@@ -219,7 +225,7 @@ impl Subject for Gpu<'_> {
                 let binding = |buffer, start| wgpu::BufferBinding {
                     buffer,
                     offset: 4 * start as u64,
-                    size: wgpu::BufferSize::new(4 * len),
+                    size: wgpu::BufferSize::new(4 * run.words() as u64),
                 };
                 let side = side.as_entire_buffer_binding();
                 let elements = match &run.source {
@@ -227,6 +233,7 @@ impl Subject for Gpu<'_> {
                     Source::Samples(layout, _) => Elements::Samples { layout, ids: side },
                     Source::Packed(_) => Elements::Packed { mask: side, len },
                 };
+                let elements = elements.of_type(run.element);
                 let input = binding(first, input_start);
                 let bound = match run.layout {
                     Layout::Separate => {

@@ -1,8 +1,13 @@
 //! The auditor is right about a right subject and names what is wrong with a wrong one.
 
+use half::{bf16, f16};
+
 use super::subject::{Direction, Layout, Run, Source, Subject, SubjectError};
 use super::*;
-use crate::{DropoutCall, DropoutKind, DropoutRate, MaskKey, MaskLayout, cpu, mask::mask_words};
+use crate::{
+    DropoutCall, DropoutKind, DropoutRate, Element, ElementType, MaskKey, MaskLayout, cpu,
+    mask::mask_words,
+};
 
 /// One thing that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +49,10 @@ enum Fault {
     SampleMask,
     /// A packed mask's words begin with their last bit.
     PackedOrder,
+    /// A bf16 is cut off, not rounded.
+    Rounding,
+    /// The spare half of an odd number of 16-bit elements becomes 0.
+    SpareHalf,
     /// Without u64, the first element is dropped.
     Halves,
     /// Without immediates, the mask is empty.
@@ -72,6 +81,30 @@ impl Faulty {
             _ => {}
         }
         call
+    }
+}
+
+impl Faulty {
+    /// Elements of 16 bits.
+    fn pairs<T: Element>(&self, run: &Run, call: &DropoutCall) -> Vec<u32> {
+        let (input, output) = run.starts();
+        let x = &bytemuck::cast_slice::<_, T>(&run.image[input..])[..run.len];
+        let mut y = vec![T::zeroed(); run.len];
+        cpu::forward(x, &mut y, call).unwrap();
+        if self.0 == Fault::Rounding && T::TYPE == ElementType::Bf16 {
+            let x: Vec<f32> = x.iter().map(|x| x.to_f32()).collect();
+            let mut wide = vec![0.0; run.len];
+            cpu::forward(&x, &mut wide, call).unwrap();
+            for (y, wide) in y.iter_mut().zip(wide) {
+                *y = bytemuck::cast((wide.to_bits() >> 16) as u16);
+            }
+        }
+        let mut image = run.image.clone();
+        bytemuck::cast_slice_mut(&mut image[output..])[..run.len].copy_from_slice(&y);
+        if self.0 == Fault::SpareHalf && run.len % 2 == 1 {
+            image[output + run.words() - 1] &= 0xffff;
+        }
+        image
     }
 }
 
@@ -138,6 +171,11 @@ impl Subject for Faulty {
         let mut call = self.call(&run.call);
         if self.0 == Fault::BackwardMask && run.direction == Direction::Backward {
             call.key = MaskKey::new(call.key.seed, !call.key.stream);
+        }
+        match run.element {
+            ElementType::F16 => return Ok(self.pairs::<f16>(run, &call)),
+            ElementType::Bf16 => return Ok(self.pairs::<bf16>(run, &call)),
+            ElementType::F32 => {}
         }
         let mut image = run.image.clone();
         let (input, output) = run.starts();
@@ -252,6 +290,7 @@ passed  kinds: 128 runs
 passed  gaussian: 49596 elements in 36 runs
 passed  sample ids: 6 layouts of 5 ids
 passed  packed masks: 60 runs
+passed  types: 80 runs
 passed  multiply: 56 runs, 56 masks
 passed  parameters: 56 runs, 56 masks
 passed  keep rate: z = -1.54, -0.23, +0.72 over 16777216 elements each, bound 5.2
@@ -308,7 +347,10 @@ fn each_fault_is_named() {
                 "sample ids",
             ],
         ),
-        (Fault::BackwardMask, &["one mask", "layouts", "kinds"]),
+        (
+            Fault::BackwardMask,
+            &["one mask", "layouts", "kinds", "types"],
+        ),
         (Fault::BytePastEnd, &["untouched bytes"]),
         (Fault::DroppedNan, &["special values"]),
         (
@@ -324,6 +366,8 @@ fn each_fault_is_named() {
         (Fault::SamplePlaces, &["sample ids"]),
         (Fault::SampleMask, &["sample ids"]),
         (Fault::PackedOrder, &["packed masks"]),
+        (Fault::Rounding, &["types"]),
+        (Fault::SpareHalf, &["types"]),
         (Fault::Halves, &["multiply"]),
         (Fault::Uniform, &["parameters"]),
         (Fault::Lag, &["correlation"]),
