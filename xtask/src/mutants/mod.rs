@@ -70,14 +70,14 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
         return Ok(());
     }
     let tests = Tests::build(&root)?;
-    let mut tried = Vec::new();
+    let (mut tried, mut killers) = (Vec::new(), Vec::new());
     let mut wrong = stale(&shaders, &options.files);
     for shader in &shaders {
         let path = tests.tree.join("shaders").join(&shader.name);
         for mutant in &shader.mutants {
             fs::write(&path, mutant.apply(&shader.text))?;
             let reason = equivalence(shader, mutant);
-            let fate = match (tests.shader_fate()?, reason) {
+            let fate = match (tests.shader_fate(&mut killers)?, reason) {
                 (Fate::Survived, Some(reason)) => Fate::Equivalent(reason),
                 (fate, None) => fate,
                 (fate, Some(_)) => {
@@ -100,7 +100,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     conclude(&tried, &wrong)
 }
 
-/// The shaders in alphabetical order.
+/// The shaders in the order of `only`, or all in alphabetical order.
 fn shaders(folder: &Path, only: &[String]) -> Result<Vec<Shader>> {
     let mut shaders = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -119,7 +119,8 @@ fn shaders(folder: &Path, only: &[String]) -> Result<Vec<Shader>> {
     if shaders.len() < only.len() {
         return Err("shaders/ has not all these files".into());
     }
-    shaders.sort_by(|a, b| a.name.cmp(&b.name));
+    let place = |shader: &Shader| only.iter().position(|name| *name == shader.name);
+    shaders.sort_by(|a, b| (place(a), &a.name).cmp(&(place(b), &b.name)));
     Ok(shaders)
 }
 

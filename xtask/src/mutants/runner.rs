@@ -43,9 +43,13 @@ struct Binaries {
 /// How a run of a test binary ended.
 enum Run {
     Passed,
-    Failed(String),
+    /// The test, and whether it says that a shader does not parse; only one run alone does.
+    Failed(String, bool),
     TimedOut,
 }
+
+/// How many tests are tried before all are.
+const KILLERS: usize = 5;
 
 impl Tests {
     /// Copies the tree and builds it, with shaders that are read when the tests run.
@@ -114,13 +118,29 @@ impl Tests {
         Ok(())
     }
 
-    /// What becomes of the copy with another shader.
-    pub fn shader_fate(&self) -> Result<Fate> {
+    /// What becomes of the copy with another shader. Tests that killed others come first: most
+    /// mutants die by the same few.
+    pub fn shader_fate(&self, killers: &mut Vec<String>) -> Result<Fate> {
         let Binaries { unit, gpu, .. } = &self.binaries;
+        for place in 0..killers.len() {
+            let run = self.run(gpu, &["--exact", &killers[place]])?;
+            if !matches!(run, Run::Passed) {
+                killers[..=place].rotate_right(1);
+                return Ok(self.fate(run));
+            }
+        }
         let run = match self.run(gpu, &[&self.adapter])? {
-            Run::Failed(test) if self.refuses_shaders(&test)? => return Ok(Fate::Invalid),
             Run::Passed => self.run(unit, &["--skip", AUDIT])?,
-            other => other,
+            Run::Failed(test, _) => match self.run(gpu, &["--exact", &test])? {
+                // It was the binary that ended.
+                Run::Passed => Run::Failed(test, false),
+                run => {
+                    killers.insert(0, test);
+                    killers.truncate(KILLERS);
+                    run
+                }
+            },
+            Run::TimedOut => Run::TimedOut,
         };
         Ok(self.fate(run))
     }
@@ -147,20 +167,15 @@ impl Tests {
     fn fate(&self, run: Run) -> Fate {
         match run {
             Run::Passed => Fate::Survived,
-            Run::Failed(test) => Fate::Killed(test.replace(&self.adapter, "").trim().to_owned()),
+            Run::Failed(_, true) => Fate::Invalid,
+            Run::Failed(test, false) => {
+                Fate::Killed(test.replace(&self.adapter, "").trim().to_owned())
+            }
             Run::TimedOut => Fate::TimedOut,
         }
     }
 
-    /// Whether a trial fails because its shader does not parse; only a whole run prints why.
-    fn refuses_shaders(&self, test: &str) -> Result<bool> {
-        let output = Command::new(&self.binaries.gpu)
-            .args(["--exact", test])
-            .output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).contains("Device::create_shader_module"))
-    }
-
-    /// Runs a test binary up to its first failure.
+    /// Runs a test binary up to its first failure, or to its end if that is one test.
     fn run(&self, binary: &Path, args: &[&str]) -> Result<Run> {
         let end = Instant::now() + self.limit;
         let mut child = Command::new(binary)
@@ -180,30 +195,36 @@ impl Tests {
                 .try_for_each(|line| sender.send(line))
                 .ok();
         });
+        let alone = args.contains(&"--exact");
         let mut run = Run::Passed;
-        loop {
+        let ended = loop {
             match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     if let Some(test) = failed_test(&line) {
-                        run = Run::Failed(test.to_owned());
-                        break;
+                        run = Run::Failed(test.to_owned(), false);
+                        if !alone {
+                            break false;
+                        }
+                    }
+                    if let Run::Failed(_, refused) = &mut run {
+                        *refused |= line.contains("Device::create_shader_module");
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     run = Run::TimedOut;
-                    break;
+                    break false;
                 }
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => break true,
             }
-        }
-        if !matches!(run, Run::Passed) {
+        };
+        if !ended {
             child.kill()?;
         }
         let status = child.wait()?;
         drop(lines);
         reader.join().map_err(|_| "the reader panicked")?;
         if matches!(run, Run::Passed) && !status.success() {
-            return Ok(Run::Failed(format!("({status})")));
+            return Ok(Run::Failed(format!("({status})"), false));
         }
         Ok(run)
     }
