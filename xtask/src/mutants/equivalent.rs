@@ -12,8 +12,14 @@ pub struct Equivalent {
 /// These checks save work, and they keep an adapter right that moves a stray access to the last
 /// element. Bindings end with the elements; where stray stores are discarded, nothing shows.
 const STRAY: &str = "stores beyond the binding, which the adapter discards";
-const WHOLE_TURN: &str = "an angle a whole turn away, which the adapter's sin and cos take as well";
+const EARLY: &str = "leaving early only saves time: what stores looks at the length too";
 const SECOND_DRAW: &str = "a second draw that is not needed decides the same [M9]";
+const POWER: &str = "there are 1, 2, 4 or 8 lanes";
+const CLAMPED: &str = "insertBits takes no bit beyond the 32nd";
+const LEAST: &str = "the least normal number, which both ways give";
+const PAYLOAD: &str = "no NaN of 16 bits has this payload, nor has its product";
+const NAN: &str = "another NaN [M11]";
+const WHOLE_TURN: &str = "an angle a whole turn away, which the adapter's sin and cos take as well";
 
 pub const EQUIVALENT: &[Equivalent] = &[
     Equivalent {
@@ -45,6 +51,181 @@ pub const EQUIVALENT: &[Equivalent] = &[
         reason: STRAY,
     },
     Equivalent {
+        file: "dropout_blocks.wgsl",
+        above: "}",
+        line: "let i = 8u / LANES * n;",
+        changed: "let i = 9u / LANES * n;",
+        reason: "there are 4 lanes or 8, of which 9 holds as many as 8",
+    },
+    Equivalent {
+        file: "dropout_blocks.wgsl",
+        above: "let a = 4u * WORKGROUP_SIZE * workgroup.x + local;",
+        line: "if a >= params.len / 8u {",
+        changed: "if a > params.len / 8u {",
+        reason: EARLY,
+    },
+    Equivalent {
+        file: "dropout_blocks.wgsl",
+        above: "let a = 4u * WORKGROUP_SIZE * workgroup.x + local;",
+        line: "if a >= params.len / 8u {",
+        changed: "if a >= params.len * 8u {",
+        reason: EARLY,
+    },
+    Equivalent {
+        file: "dropout_blocks.wgsl",
+        above: "let a = 4u * WORKGROUP_SIZE * workgroup.x + local;",
+        line: "if a >= params.len / 8u {",
+        changed: "if a >= params.len / 7u {",
+        reason: EARLY,
+    },
+    Equivalent {
+        file: "dropout_blocks.wgsl",
+        above: "if a >= params.len / 8u {",
+        line: "return;",
+        changed: "",
+        reason: EARLY,
+    },
+    Equivalent {
+        file: "dropout_words.wgsl",
+        above: "fn dropout_word(i: u32, keep: u32) {",
+        line: "if LANES * i >= params.len {",
+        changed: "if LANES * i > params.len {",
+        reason: STRAY,
+    },
+    Equivalent {
+        file: "dropout_words.wgsl",
+        above: "if LANES * i >= params.len {",
+        line: "return;",
+        changed: "",
+        reason: STRAY,
+    },
+    Equivalent {
+        file: "dropout_words.wgsl",
+        above: "var word = Word();",
+        line: "if !SKIP_DROPPED || keep != 0u {",
+        changed: "if SKIP_DROPPED || keep != 0u {",
+        reason: "what is dropped need not be loaded",
+    },
+    Equivalent {
+        file: "dropout_words.wgsl",
+        above: "fn dropout_words(@builtin(global_invocation_id) id: vec3<u32>) {",
+        line: "if 32u * id.x >= params.len {",
+        changed: "if 31u * id.x >= params.len {",
+        reason: EARLY,
+    },
+    Equivalent {
+        file: "dropout_words.wgsl",
+        above: "fn dropout_words(@builtin(global_invocation_id) id: vec3<u32>) {",
+        line: "if 32u * id.x >= params.len {",
+        changed: "if 32u * id.y >= params.len {",
+        reason: EARLY,
+    },
+    Equivalent {
+        file: "dropout_words.wgsl",
+        above: "fn dropout_words(@builtin(global_invocation_id) id: vec3<u32>) {",
+        line: "if 32u * id.x >= params.len {",
+        changed: "if 32u * id.x > params.len {",
+        reason: EARLY,
+    },
+    Equivalent {
+        file: "dropout_words.wgsl",
+        above: "if 32u * id.x >= params.len {",
+        line: "return;",
+        changed: "",
+        reason: EARLY,
+    },
+    Equivalent {
+        file: "dropout_words.wgsl",
+        above: "dropout_four(i, keep);",
+        line: "if LANES <= 4u {",
+        changed: "if LANES <= 5u {",
+        reason: POWER,
+    },
+    Equivalent {
+        file: "dropout_words.wgsl",
+        above: "}",
+        line: "if LANES <= 2u {",
+        changed: "if LANES <= 3u {",
+        reason: POWER,
+    },
+    Equivalent {
+        file: "element_bf16.wgsl",
+        above: "let rounded = bits + Word(0x7fffu) + ((bits >> Word(16u)) & Word(1u));",
+        line: "let nan = (bits & Word(0x7fffffffu)) > Word(0x7f800000u);",
+        changed: "let nan = (bits & Word(0x7fffffffu)) > Word(0x7f800001u);",
+        reason: PAYLOAD,
+    },
+    Equivalent {
+        file: "element_bf16.wgsl",
+        above: "let nan = (bits & Word(0x7fffffffu)) > Word(0x7f800000u);",
+        line: "return select(rounded, bits | Word(0x400000u), nan) >> Word(16u);",
+        changed: "return select(rounded, bits | Word(0x400001u), nan) >> Word(16u);",
+        reason: "the lower half is shifted out",
+    },
+    Equivalent {
+        file: "element_bf16.wgsl",
+        above: "let nan = (bits & Word(0x7fffffffu)) > Word(0x7f800000u);",
+        line: "return select(rounded, bits | Word(0x400000u), nan) >> Word(16u);",
+        changed: "return select(rounded, bits | Word(0x3fffffu), nan) >> Word(16u);",
+        reason: NAN,
+    },
+    Equivalent {
+        file: "element_f16.wgsl",
+        above: "let subnormal = bitcast<Word>(Float(magnitude) * 0x1p-24);",
+        line: "return bitcast<Float>(sign | select(normal, subnormal, magnitude < Word(0x400u)));",
+        changed: "return bitcast<Float>(sign | select(normal, subnormal, magnitude <= Word(0x400u)));",
+        reason: LEAST,
+    },
+    Equivalent {
+        file: "element_f16.wgsl",
+        above: "let subnormal = bitcast<Word>(Float(magnitude) * 0x1p-24);",
+        line: "return bitcast<Float>(sign | select(normal, subnormal, magnitude < Word(0x400u)));",
+        changed: "return bitcast<Float>(sign | select(normal, subnormal, magnitude < Word(0x401u)));",
+        reason: LEAST,
+    },
+    Equivalent {
+        file: "element_f16.wgsl",
+        above: "let clamped = max(exponent, Word(113u));",
+        line: "let lost = min(clamped - exponent, Word(18u)) + Word(13u);",
+        changed: "let lost = min(clamped - exponent, Word(17u)) + Word(13u);",
+        reason: "30 bits and 31 leave nothing of 24, nor does rounding",
+    },
+    Equivalent {
+        file: "element_f16.wgsl",
+        above: "let finite = rounded + ((clamped - Word(113u)) << Word(10u));",
+        line: "let nan = magnitude > Word(0x7f800000u);",
+        changed: "let nan = magnitude > Word(0x7f800001u);",
+        reason: PAYLOAD,
+    },
+    Equivalent {
+        file: "element_f16.wgsl",
+        above: "let nan = magnitude > Word(0x7f800000u);",
+        line: "return sign | select(min(finite, Word(0x7c00u)), Word(0x7e00u), nan);",
+        changed: "return sign | select(min(finite, Word(0x7c00u)), Word(0x7e01u), nan);",
+        reason: NAN,
+    },
+    Equivalent {
+        file: "element_f16.wgsl",
+        above: "let nan = magnitude > Word(0x7f800000u);",
+        line: "return sign | select(min(finite, Word(0x7c00u)), Word(0x7e00u), nan);",
+        changed: "return sign | select(min(finite, Word(0x7c00u)), Word(0x7dffu), nan);",
+        reason: NAN,
+    },
+    Equivalent {
+        file: "gaussian.wgsl",
+        above: "let radius = sqrt(max(-2.0 * log(uniform_0), 0.0));",
+        line: "let angle = 6.28318530717958647692 * (uniform_1 - 0.5);",
+        changed: "let angle = 6.28318530717958647692 * (uniform_1 + 0.5);",
+        reason: WHOLE_TURN,
+    },
+    Equivalent {
+        file: "gaussian.wgsl",
+        above: "let radius = sqrt(max(-2.0 * log(uniform_0), 0.0));",
+        line: "let angle = 6.28318530717958647692 * (uniform_1 - 0.5);",
+        changed: "let angle = 6.28318530717958647692 * (uniform_1 - 1.5);",
+        reason: WHOLE_TURN,
+    },
+    Equivalent {
         file: "gaussian.wgsl",
         above: "// Lanes before the first element wrap to large numbers, which this refuses too.",
         line: "if element < params.len {",
@@ -66,20 +247,6 @@ pub const EQUIVALENT: &[Equivalent] = &[
         reason: STRAY,
     },
     Equivalent {
-        file: "gaussian.wgsl",
-        above: "let radius = sqrt(max(-2.0 * log(uniform_0), 0.0));",
-        line: "let angle = 6.28318530717958647692 * (uniform_1 - 0.5);",
-        changed: "let angle = 6.28318530717958647692 * (uniform_1 + 0.5);",
-        reason: WHOLE_TURN,
-    },
-    Equivalent {
-        file: "gaussian.wgsl",
-        above: "let radius = sqrt(max(-2.0 * log(uniform_0), 0.0));",
-        line: "let angle = 6.28318530717958647692 * (uniform_1 - 0.5);",
-        changed: "let angle = 6.28318530717958647692 * (uniform_1 - 1.5);",
-        reason: WHOLE_TURN,
-    },
-    Equivalent {
         file: "keep_mask.wgsl",
         above: "let first = 32u * id.x;",
         line: "if first >= params.len {",
@@ -92,6 +259,62 @@ pub const EQUIVALENT: &[Equivalent] = &[
         line: "return;",
         changed: "",
         reason: STRAY,
+    },
+    Equivalent {
+        file: "map_rows.wgsl",
+        above: "// Elements and blocks of this row; the rest is the next one's. Both have seven at most.",
+        line: "let count = min(size - column, 32u);",
+        changed: "let count = min(size - column, 33u);",
+        reason: CLAMPED,
+    },
+    Equivalent {
+        file: "map_rows.wgsl",
+        above: "let count = min(size - column, 32u);",
+        line: "let blocks = (lane + count + 7u) / 8u;",
+        changed: "let blocks = (lane + count + 8u) / 8u;",
+        reason: "a block more of this row, which nothing takes, and still seven at most",
+    },
+    Equivalent {
+        file: "map_rows.wgsl",
+        above: "let next_bits = bits_from(low, high, 8u * blocks + (next_index.x & 7u));",
+        line: "return insertBits(bits_from(low, high, lane), next_bits, count, 32u - count);",
+        changed: "return insertBits(bits_from(low, high, lane), next_bits, count, 33u - count);",
+        reason: CLAMPED,
+    },
+    Equivalent {
+        file: "map_rows.wgsl",
+        above: "let next_bits = bits_from(low, high, 8u * blocks + (next_index.x & 7u));",
+        line: "return insertBits(bits_from(low, high, lane), next_bits, count, 32u - count);",
+        changed: "return insertBits(bits_from(low, high, lane), next_bits, count, 32u + count);",
+        reason: CLAMPED,
+    },
+    Equivalent {
+        file: "map_runs.wgsl",
+        above: "let left = run.size - (element - runs * run.size);",
+        line: "return insertBits(bits, run_bits(runs + 1u), min(left, 32u), 32u);",
+        changed: "return insertBits(bits, run_bits(runs + 1u), min(left, 33u), 32u);",
+        reason: CLAMPED,
+    },
+    Equivalent {
+        file: "map_runs.wgsl",
+        above: "let left = run.size - (element - runs * run.size);",
+        line: "return insertBits(bits, run_bits(runs + 1u), min(left, 32u), 32u);",
+        changed: "return insertBits(bits, run_bits(runs + 1u), min(left, 32u), 33u);",
+        reason: CLAMPED,
+    },
+    Equivalent {
+        file: "map_runs.wgsl",
+        above: "let left = run.size - (element - runs * run.size);",
+        line: "return insertBits(bits, run_bits(runs + 1u), min(left, 32u), 32u);",
+        changed: "return insertBits(bits, run_bits(runs + 1u), min(left, 32u), 31u);",
+        reason: CLAMPED,
+    },
+    Equivalent {
+        file: "mask.wgsl",
+        above: "fn keep_blocks(a: vec2<u32>, b: vec2<u32>, c: vec2<u32>, d: vec2<u32>) -> u32 {",
+        line: "var keep = 0u;",
+        changed: "var keep = 1u;",
+        reason: "the first turn decides all lanes anew",
     },
     Equivalent {
         file: "mask.wgsl",
