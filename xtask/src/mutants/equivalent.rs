@@ -157,6 +157,13 @@ pub const EQUIVALENT: &[Equivalent] = &[
     },
     Equivalent {
         file: "element_bf16.wgsl",
+        above: "let rounded = bits + Word(0x7fffu) + ((bits >> Word(16u)) & Word(1u));",
+        line: "let nan = (bits & Word(0x7fffffffu)) > Word(0x7f800000u);",
+        changed: "let nan = (bits & Word(0x7ffffffeu)) > Word(0x7f800000u);",
+        reason: PAYLOAD,
+    },
+    Equivalent {
+        file: "element_bf16.wgsl",
         above: "let nan = (bits & Word(0x7fffffffu)) > Word(0x7f800000u);",
         line: "return select(rounded, bits | Word(0x400000u), nan) >> Word(16u);",
         changed: "return select(rounded, bits | Word(0x400001u), nan) >> Word(16u);",
