@@ -282,12 +282,17 @@ fn run<T: Element>(
             .par_chunks_mut(TASK_ELEMENTS)
             .for_each(|data| data.fill(T::zeroed()));
     }
+    // In place a copy is nothing.
+    let copies = by_call && call.rate.drops_nothing();
+    if copies && input.is_none() {
+        return;
+    }
     data.par_chunks_mut(TASK_ELEMENTS)
         .enumerate()
         .for_each(|(task, data)| {
             let start = task * TASK_ELEMENTS;
             let input = input.map(|input| &input[start..start + data.len()]);
-            if by_call && call.rate.drops_nothing() {
+            if copies {
                 copy(input, data);
             } else {
                 write(input, data, mask, call, start as u64, value);
