@@ -9,7 +9,7 @@ use crate::common::inputs::call;
 /// A limit's name, how to set it, and what dropout, masks and blocks need of it.
 type Row = (&'static str, fn(&mut Limits, u32), [u32; 3]);
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 9] = [
     (
         "max_storage_buffers_per_shader_stage",
         |limits, value| limits.max_storage_buffers_per_shader_stage = value,
@@ -35,6 +35,27 @@ const ROWS: [Row; 5] = [
         "max_compute_workgroups_per_dimension",
         |limits, value| limits.max_compute_workgroups_per_dimension = value,
         [1; 3],
+    ),
+    (
+        "max_bind_groups",
+        |limits, value| limits.max_bind_groups = value,
+        [2; 3],
+    ),
+    (
+        "max_bindings_per_bind_group",
+        |limits, value| limits.max_bindings_per_bind_group = value,
+        [4; 3],
+    ),
+    (
+        "max_uniform_buffers_per_shader_stage",
+        |limits, value| limits.max_uniform_buffers_per_shader_stage = value,
+        [2; 3],
+    ),
+    // Eight dimensions of four words.
+    (
+        "max_uniform_buffer_binding_size",
+        |limits, value| limits.max_uniform_buffer_binding_size = value.into(),
+        [128; 3],
     ),
 ];
 
