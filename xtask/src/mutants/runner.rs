@@ -23,21 +23,33 @@ const AUDIT: &str = "audit::";
 pub struct Tests {
     pub tree: PathBuf,
     target: PathBuf,
-    binaries: Binaries,
+    /// By tier.
+    binaries: [PathBuf; 3],
     /// Selects one adapter's trials.
     adapter: String,
     /// Many times what the right library takes.
     limit: Duration,
 }
 
-#[derive(Default)]
-struct Binaries {
-    /// The library's unit tests.
-    unit: PathBuf,
-    /// The cpu tier.
-    cpu: PathBuf,
-    /// The gpu tier.
-    gpu: PathBuf,
+/// A test binary of the library.
+#[derive(Clone, Copy)]
+enum Tier {
+    Unit,
+    Cpu,
+    Gpu,
+}
+
+impl Tier {
+    const ALL: [Self; 3] = [Self::Unit, Self::Cpu, Self::Gpu];
+
+    /// How cargo is told to build it, and the source by which it names it.
+    fn cargo_names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Unit => ("--lib", "src/lib.rs"),
+            Self::Cpu => ("--test=cpu", "tests/cpu/main.rs"),
+            Self::Gpu => ("--test=gpu", "tests/gpu/main.rs"),
+        }
+    }
 }
 
 /// How a run of a test binary ended.
@@ -63,14 +75,14 @@ impl Tests {
         let mut tests = Self {
             tree,
             target: folder.join("target"),
-            binaries: Binaries::default(),
+            binaries: Default::default(),
             adapter: String::new(),
             limit: Duration::from_secs(600),
         };
-        announce(&tests.cargo());
-        tests.rebuild()?;
+        announce(&tests.cargo(&Tier::ALL));
+        tests.rebuild(&Tier::ALL)?;
 
-        let listing = Command::new(&tests.binaries.gpu)
+        let listing = Command::new(tests.binary(Tier::Gpu))
             .arg("--list")
             .stderr(Stdio::null())
             .output()?;
@@ -90,9 +102,10 @@ impl Tests {
         Ok(tests)
     }
 
-    fn cargo(&self) -> Command {
-        let mut cargo = cargo("test --package wgpu-dropout --lib --test cpu --test gpu --no-run");
+    fn cargo(&self, tiers: &[Tier]) -> Command {
+        let mut cargo = cargo("test --package wgpu-dropout --no-run");
         cargo
+            .args(tiers.iter().map(|tier| tier.cargo_names().0))
             // It compiles the kernels for every mutant.
             .args(["--config", "profile.dev.package.naga.opt-level=2"])
             .current_dir(&self.tree)
@@ -102,26 +115,26 @@ impl Tests {
         cargo
     }
 
-    /// Builds the copy as it is now.
-    pub fn rebuild(&mut self) -> Result {
-        let output = self.cargo().output()?;
+    fn binary(&self, tier: Tier) -> &Path {
+        &self.binaries[tier as usize]
+    }
+
+    /// Builds these tests of the copy as it is now.
+    fn rebuild(&mut self, tiers: &[Tier]) -> Result {
+        let output = self.cargo(tiers).output()?;
         let messages = String::from_utf8_lossy(&output.stderr);
-        let executable = |source: &str| {
-            let path = executable(&messages, source).map(|path| self.tree.join(path));
-            path.ok_or_else(|| format!("the tests do not build:\n{messages}"))
-        };
-        self.binaries = Binaries {
-            unit: executable("src/lib.rs")?,
-            cpu: executable("tests/cpu/main.rs")?,
-            gpu: executable("tests/gpu/main.rs")?,
-        };
+        for &tier in tiers {
+            let path = executable(&messages, tier.cargo_names().1)
+                .ok_or_else(|| format!("the tests do not build:\n{messages}"))?;
+            self.binaries[tier as usize] = self.tree.join(path);
+        }
         Ok(())
     }
 
     /// What becomes of the copy with another shader. Tests that killed others come first: most
     /// mutants die by the same few.
     pub fn shader_fate(&self, killers: &mut Vec<String>) -> Result<Fate> {
-        let Binaries { unit, gpu, .. } = &self.binaries;
+        let [unit, gpu] = [Tier::Unit, Tier::Gpu].map(|tier| self.binary(tier));
         for place in 0..killers.len() {
             let run = self.run(gpu, &["--exact", &killers[place]])?;
             if !matches!(run, Run::Passed) {
@@ -145,18 +158,24 @@ impl Tests {
         Ok(self.fate(run))
     }
 
-    /// What becomes of the copy, rebuilt with another line of Rust.
-    pub fn rust_fate(&self, audit: bool) -> Result<Fate> {
-        let Binaries { unit, cpu, gpu } = &self.binaries;
-        let runs = if audit {
-            vec![(unit, vec![AUDIT]), (gpu, vec![AUDIT])]
+    /// What becomes of the copy with another line of Rust. A tier is built when those before it
+    /// have passed.
+    pub fn rust_fate(&mut self, audit: bool) -> Result<Fate> {
+        let adapter = self.adapter.clone();
+        let tiers = if audit {
+            vec![(Tier::Unit, vec![AUDIT]), (Tier::Gpu, vec![AUDIT])]
         } else {
-            let skip = ["--skip", AUDIT];
-            let on_adapter = [&[&*self.adapter], &skip[..]].concat();
-            vec![(unit, skip.to_vec()), (cpu, vec![]), (gpu, on_adapter)]
+            vec![
+                (Tier::Cpu, vec![]),
+                (Tier::Unit, vec!["--skip", AUDIT]),
+                (Tier::Gpu, vec![&adapter, "--skip", AUDIT]),
+            ]
         };
-        for (binary, args) in runs {
-            match self.run(binary, &args)? {
+        for (tier, args) in tiers {
+            if self.rebuild(&[tier]).is_err() {
+                return Ok(Fate::Invalid);
+            }
+            match self.run(self.binary(tier), &args)? {
                 Run::Passed => {}
                 other => return Ok(self.fate(other)),
             }
