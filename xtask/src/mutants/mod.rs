@@ -69,15 +69,15 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
         }
         return Ok(());
     }
-    let tests = Tests::build(&root)?;
-    let (mut tried, mut killers) = (Vec::new(), Vec::new());
+    let mut tests = Tests::build(&root)?;
+    let mut tried = Vec::new();
     let mut wrong = stale(&shaders, &options.files);
     for shader in &shaders {
         let path = tests.tree.join("shaders").join(&shader.name);
         for mutant in &shader.mutants {
             fs::write(&path, mutant.apply(&shader.text))?;
             let reason = equivalence(shader, mutant);
-            let fate = match (tests.shader_fate(&mut killers)?, reason) {
+            let fate = match (tests.shader_fate()?, reason) {
                 (Fate::Survived, Some(reason)) => Fate::Equivalent(reason),
                 (fate, None) => fate,
                 (fate, Some(_)) => {

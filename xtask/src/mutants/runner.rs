@@ -25,9 +25,11 @@ pub struct Tests {
     target: PathBuf,
     /// By tier.
     binaries: [PathBuf; 3],
+    /// By tier, those that failed last: most mutants die by the same few.
+    killers: [Vec<String>; 3],
     /// Selects one adapter's trials.
     adapter: String,
-    /// Many times what the right library takes.
+    /// Of one test: much more than all of them take with the right library.
     limit: Duration,
 }
 
@@ -61,7 +63,7 @@ enum Run {
 }
 
 /// How many tests are tried before all are.
-const KILLERS: usize = 5;
+const KILLERS: usize = 8;
 
 impl Tests {
     /// Copies the tree and builds it, with shaders that are read when the tests run.
@@ -76,6 +78,7 @@ impl Tests {
             tree,
             target: folder.join("target"),
             binaries: Default::default(),
+            killers: Default::default(),
             adapter: String::new(),
             limit: Duration::from_secs(600),
         };
@@ -98,7 +101,7 @@ impl Tests {
             "without a mutant all pass, in {:.1} s\n",
             start.elapsed().as_secs_f64()
         );
-        tests.limit = Duration::from_secs(30) + 10 * start.elapsed();
+        tests.limit = Duration::from_secs(30) + start.elapsed();
         Ok(tests)
     }
 
@@ -131,29 +134,12 @@ impl Tests {
         Ok(())
     }
 
-    /// What becomes of the copy with another shader. Tests that killed others come first: most
-    /// mutants die by the same few.
-    pub fn shader_fate(&self, killers: &mut Vec<String>) -> Result<Fate> {
-        let [unit, gpu] = [Tier::Unit, Tier::Gpu].map(|tier| self.binary(tier));
-        for place in 0..killers.len() {
-            let run = self.run(gpu, &["--exact", &killers[place]])?;
-            if !matches!(run, Run::Passed) {
-                killers[..=place].rotate_right(1);
-                return Ok(self.fate(run));
-            }
-        }
-        let run = match self.run(gpu, &[&self.adapter])? {
-            Run::Passed => self.run(unit, &["--skip", AUDIT])?,
-            Run::Failed(test, _) => match self.run(gpu, &["--exact", &test])? {
-                // It was the binary that ended.
-                Run::Passed => Run::Failed(test, false),
-                run => {
-                    killers.insert(0, test);
-                    killers.truncate(KILLERS);
-                    run
-                }
-            },
-            Run::TimedOut => Run::TimedOut,
+    /// What becomes of the copy with another shader.
+    pub fn shader_fate(&mut self) -> Result<Fate> {
+        let adapter = self.adapter.clone();
+        let run = match self.run_tier(Tier::Gpu, &[&adapter])? {
+            Run::Passed => self.run_tier(Tier::Unit, &["--skip", AUDIT])?,
+            run => run,
         };
         Ok(self.fate(run))
     }
@@ -175,7 +161,7 @@ impl Tests {
             if self.rebuild(&[tier]).is_err() {
                 return Ok(Fate::Invalid);
             }
-            match self.run(self.binary(tier), &args)? {
+            match self.run_tier(tier, &args)? {
                 Run::Passed => {}
                 other => return Ok(self.fate(other)),
             }
@@ -194,9 +180,40 @@ impl Tests {
         }
     }
 
+    /// Runs a tier's tests up to the first failure, the killers before the others.
+    fn run_tier(&mut self, tier: Tier, args: &[&str]) -> Result<Run> {
+        let alone = |test: &str| self.run(self.binary(tier), &["--exact", test]);
+        let known = &self.killers[tier as usize];
+        let mut killed = None;
+        for (place, test) in known.iter().enumerate() {
+            let run = alone(test)?;
+            if !matches!(run, Run::Passed) {
+                killed = Some((place, run));
+                break;
+            }
+        }
+        if let Some((place, run)) = killed {
+            self.killers[tier as usize][..=place].rotate_right(1);
+            return Ok(run);
+        }
+        let run = self.run(self.binary(tier), args)?;
+        let Run::Failed(test, _) = run else {
+            return Ok(run);
+        };
+        match alone(&test)? {
+            // It was the binary that ended.
+            Run::Passed => Ok(Run::Failed(test, false)),
+            run => {
+                let killers = &mut self.killers[tier as usize];
+                killers.insert(0, test);
+                killers.truncate(KILLERS);
+                Ok(run)
+            }
+        }
+    }
+
     /// Runs a test binary up to its first failure, or to its end if that is one test.
     fn run(&self, binary: &Path, args: &[&str]) -> Result<Run> {
-        let end = Instant::now() + self.limit;
         let mut child = Command::new(binary)
             .args(args)
             .current_dir(&self.tree)
@@ -217,7 +234,7 @@ impl Tests {
         let alone = args.contains(&"--exact");
         let mut run = Run::Passed;
         let ended = loop {
-            match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match lines.recv_timeout(self.limit) {
                 Ok(line) => {
                     if let Some(test) = failed_test(&line) {
                         run = Run::Failed(test.to_owned(), false);
