@@ -4,6 +4,7 @@ use std::env::consts::{ARCH, OS};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -231,6 +232,7 @@ fn pad(table: &mut Table) {
 struct Record<'a> {
     version: u32,
     command: &'static str,
+    date: String,
     library: &'static str,
     contract: u32,
     os: &'static str,
@@ -278,6 +280,7 @@ impl<'a> Record<'a> {
         Self {
             version: JSON_VERSION,
             command: "verify",
+            date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             // All packages of the workspace have one version.
             library: env!("CARGO_PKG_VERSION"),
             contract: MASK_VERSION,

@@ -3,6 +3,7 @@
 mod adapters;
 mod ci;
 mod command;
+mod matrix;
 mod mutants;
 mod options;
 mod readme;
@@ -35,6 +36,9 @@ Commands:
                                   or of some, and see whether a test fails
   mutants --rust [FILTERS]        The same with what cargo-mutants 27.1 changes in the library; FILTERS
                                   are its own: --file src/rate.rs, --shard 0/4 --sharding round-robin
+  matrix [--no-install] [--record]
+                                  Run the gpu tests and `verify` on every adapter, Debian's other software
+                                  drivers among them; --record keeps the audits under adapters/
   statistics [--no-install] [--record FILE]
                                   Give the random streams to dieharder and ent, ten minutes
 
@@ -68,6 +72,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     };
     if name == "mutants" {
         return mutants::run(args);
+    }
+    if name == "matrix" {
+        return matrix::run(args);
     }
     if name == "statistics" {
         return statistics::run(args);

@@ -183,7 +183,7 @@ impl Counts {
     }
 
     /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
-    fn confirmed(line: &str) -> Option<Self> {
+    pub fn confirmed(line: &str) -> Option<Self> {
         let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
         let mut numbers = numbers
             .split("; ")
@@ -193,6 +193,11 @@ impl Counts {
             failed: numbers.next()?,
             skipped: numbers.next()?,
         })
+    }
+
+    /// Passed, failed and skipped.
+    pub fn numbers(&self) -> [usize; 3] {
+        [self.passed, self.failed, self.skipped]
     }
 
     /// Whether anything was executed at all.

@@ -19,6 +19,9 @@ const READ: &str = r#"&*std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR
 /// The audit's tests: many times what the others take, and they look at no more of the rest.
 const AUDIT: &str = "audit::";
 
+/// The tests of the cpu tier that take longer than its others together.
+const PAIRS: &str = "contract::pairs::";
+
 /// The test binaries of the copy.
 pub struct Tests {
     pub tree: PathBuf,
@@ -152,9 +155,10 @@ impl Tests {
             vec![(Tier::Unit, vec![AUDIT]), (Tier::Gpu, vec![AUDIT])]
         } else {
             vec![
-                (Tier::Cpu, vec![]),
+                (Tier::Cpu, vec!["--skip", PAIRS]),
                 (Tier::Unit, vec!["--skip", AUDIT]),
                 (Tier::Gpu, vec![&adapter, "--skip", AUDIT]),
+                (Tier::Cpu, vec![PAIRS]),
             ]
         };
         for (tier, args) in tiers {

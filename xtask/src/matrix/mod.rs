@@ -1,0 +1,306 @@
+//! `matrix`: the gpu tier and the auditor on every adapter that can be had here, a process each.
+
+mod stacks;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::adapters::{self, Need, Profile};
+use crate::command::{cargo, root, run as run_command};
+use crate::report::Counts;
+use crate::suite;
+use crate::table::table;
+use stacks::{Apt, STACKS};
+
+/// One file an adapter: what `verify --json` writes. The README's table has a row for each.
+pub const RECORDS: &str = "adapters";
+
+/// Variables that a process gets.
+type Variables<'a> = [(&'a str, &'a str)];
+
+/// What `matrix` accepts.
+#[derive(Debug, PartialEq)]
+struct Options {
+    /// Whether drivers may be installed and fetched.
+    install: bool,
+    /// Whether the audits become records.
+    record: bool,
+}
+
+impl Options {
+    fn parse(args: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = Self {
+            install: true,
+            record: false,
+        };
+        for arg in args {
+            match arg.as_str() {
+                "--no-install" => options.install = false,
+                "--record" => options.record = true,
+                _ => return Err(format!("`matrix` has no option `{arg}`").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// An adapter's row.
+struct Row {
+    stack: &'static str,
+    label: String,
+    /// Of the gpu tier.
+    trials: Counts,
+    trials_time: Duration,
+    audit_time: Duration,
+    audit: Value,
+}
+
+/// Fails where a trial, a check or a mask hash does.
+pub fn run(args: impl Iterator<Item = String>) -> Result {
+    let options = Options::parse(args)?;
+    let root = root()?;
+    let folder = root.join("target/matrix");
+    let records = if options.record {
+        root.join(RECORDS)
+    } else {
+        folder.clone()
+    };
+    fs::create_dir_all(&records)?;
+    let need = if cfg!(target_os = "linux") {
+        Need::VulkanAndGl
+    } else {
+        Need::Any
+    };
+    adapters::ensure(need, Profile::Dev, options.install)?;
+
+    let mut rows = Vec::new();
+    for label in labels(&[], "")? {
+        rows.push(Row::try_on("this machine's", label, &[], &records)?);
+    }
+    let mut without = Vec::new();
+    if options.install {
+        match Apt::new(&folder) {
+            Ok(apt) => {
+                for stack in &STACKS {
+                    let found = stack.unpack(&apt)?;
+                    let found = found.map(|(name, path)| (name, path.display().to_string()));
+                    let variables = found.each_ref().map(|(name, path)| (*name, path.as_str()));
+                    let labels = labels(&variables, "vulkan/")?;
+                    if labels.is_empty() {
+                        return Err(format!("{} has no adapter", stack.name).into());
+                    }
+                    for label in labels {
+                        rows.push(Row::try_on(stack.name, label, &variables, &records)?);
+                    }
+                }
+            }
+            Err(reason) => without.extend(STACKS.map(|stack| format!("{}: {reason}", stack.name))),
+        }
+    }
+    println!("\n{}", matrix(&rows));
+    for line in without {
+        println!("without {line}");
+    }
+    verdict(&rows)
+}
+
+impl Row {
+    fn try_on(
+        stack: &'static str,
+        label: String,
+        variables: &Variables<'_>,
+        records: &Path,
+    ) -> Result<Self> {
+        let start = Instant::now();
+        // The name alone would be part of another's with ` #2` behind it.
+        let filter = format!("[{label}]");
+        let report = suite::run(
+            &["--test", "gpu", "--", &filter].map(String::from),
+            variables,
+        )?;
+        let trials_time = start.elapsed();
+
+        let start = Instant::now();
+        let file = records.join(file_name(stack, &label));
+        let mut verify = cargo("run --quiet --package wgpu-dropout-cli -- verify --adapter");
+        verify.arg(&label).arg("--json").arg(&file);
+        // What it finds is in the file.
+        let found = run_command(verify.envs(variables.iter().copied()));
+        let audit = serde_json::from_str(&fs::read_to_string(&file)?)?;
+        if let Err(error) = found {
+            println!("{error}");
+        }
+        Ok(Self {
+            stack,
+            label,
+            trials: report.counts(),
+            trials_time,
+            audit_time: start.elapsed(),
+            audit,
+        })
+    }
+
+    fn adapter(&self) -> &Value {
+        &self.audit["adapters"][0]
+    }
+
+    fn passed(&self) -> bool {
+        let [passed, failed, _] = self.trials.numbers();
+        passed > 0 && failed == 0 && self.adapter()["passed"] == true
+    }
+}
+
+/// `vulkan-llvmpipe-llvm-15-0-6-256-bits.json`, with the stack in front if it was brought here.
+fn file_name(stack: &str, label: &str) -> PathBuf {
+    let words = label
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase);
+    let own = STACKS.iter().find(|known| known.name == stack);
+    let words: Vec<_> = own
+        .map(|stack| stack.name.to_owned())
+        .into_iter()
+        .chain(words)
+        .collect();
+    PathBuf::from(words.join("-") + ".json")
+}
+
+/// `backend/name` of the adapters that are found with these variables.
+fn labels(variables: &Variables<'_>, backend: &str) -> Result<Vec<String>> {
+    let output = cargo("run --quiet --package wgpu-dropout-cli -- adapters")
+        .envs(variables.iter().copied())
+        .stderr(Stdio::inherit())
+        .output()?;
+    Ok(labels_in(&String::from_utf8_lossy(&output.stdout), backend))
+}
+
+/// The first column of the listing, behind its head.
+fn labels_in(listing: &str, backend: &str) -> Vec<String> {
+    let rows = listing
+        .lines()
+        .skip(1)
+        .filter(|row| row.starts_with(backend));
+    let first = |row: &str| Some(row.split_once("  ")?.0.to_owned());
+    rows.filter_map(first)
+        .filter(|label| label.contains('/'))
+        .collect()
+}
+
+fn matrix(rows: &[Row]) -> String {
+    let heads = [
+        "stack",
+        "adapter",
+        "driver",
+        "mask hash",
+        "audit",
+        "seconds",
+        "passed",
+        "failed",
+        "skipped",
+        "seconds",
+    ];
+    let mut cells = vec![heads.map(String::from).to_vec()];
+    cells.extend(rows.iter().map(|row| {
+        let adapter = row.adapter();
+        let text = |name: &str| adapter[name].as_str().unwrap_or("-").to_owned();
+        let word = if adapter["passed"] == true {
+            "ok"
+        } else {
+            "FAILED"
+        };
+        let [passed, failed, skipped] = row.trials.numbers();
+        let seconds = |time: Duration| format!("{:.0}", time.as_secs_f64());
+        vec![
+            row.stack.to_owned(),
+            row.label.clone(),
+            text("driver_info"),
+            text("mask_hash"),
+            word.to_owned(),
+            seconds(row.audit_time),
+            passed.to_string(),
+            failed.to_string(),
+            skipped.to_string(),
+            seconds(row.trials_time),
+        ]
+    }));
+    table(&cells, 5)
+}
+
+fn verdict(rows: &[Row]) -> Result {
+    let wrong: Vec<_> = rows
+        .iter()
+        .filter(|row| !row.passed())
+        .map(|row| format!("{} on {}", row.label, row.stack))
+        .collect();
+    if !wrong.is_empty() {
+        return Err(format!("wrong: {}", wrong.join(", ")).into());
+    }
+    let hash = |row: &Row| row.adapter()["mask_hash"].clone();
+    let mut hashes: Vec<_> = rows.iter().map(hash).collect();
+    hashes.dedup();
+    match &hashes[..] {
+        [one] => {
+            println!("{} adapters passed, with one mask hash: {one}", rows.len());
+            Ok(())
+        }
+        _ => Err(format!("not one mask hash: {hashes:?}").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_the_first_column() {
+        let listing = "\
+adapter                       type  driver
+vulkan/llvmpipe (LLVM 15.0.6)  cpu   Mesa
+gl/llvmpipe  cpu   OpenGL ES
+";
+        assert_eq!(
+            labels_in(listing, ""),
+            ["vulkan/llvmpipe (LLVM 15.0.6)", "gl/llvmpipe"]
+        );
+        assert_eq!(labels_in(listing, "gl/"), ["gl/llvmpipe"]);
+    }
+
+    #[test]
+    fn files_are_named_after_stack_and_adapter() {
+        let label = "vulkan/SwiftShader Device (Subzero)";
+        assert_eq!(
+            file_name("swiftshader", label),
+            Path::new("swiftshader-vulkan-swiftshader-device-subzero.json")
+        );
+        assert_eq!(
+            file_name("this machine's", "gl/llvmpipe"),
+            Path::new("gl-llvmpipe.json")
+        );
+    }
+
+    #[test]
+    fn a_wrong_adapter_and_a_second_hash_are_errors() {
+        let row = |passed: bool, hash: &str, trials: &str| Row {
+            stack: "this machine's",
+            label: "gl/x".into(),
+            trials: Counts::confirmed(trials).unwrap(),
+            trials_time: Duration::ZERO,
+            audit_time: Duration::ZERO,
+            audit: serde_json::json!({ "adapters": [{ "passed": passed, "mask_hash": hash }] }),
+        };
+        let ok = "test result: ok. 3 passed; 0 failed; 1 ignored;";
+        let failed = "test result: FAILED. 3 passed; 1 failed; 1 ignored;";
+        let none = "test result: ok. 0 passed; 0 failed; 1 ignored;";
+        assert!(verdict(&[row(true, "a", ok), row(true, "a", ok)]).is_ok());
+        assert!(verdict(&[row(true, "a", ok), row(true, "b", ok)]).is_err());
+        assert!(verdict(&[row(false, "a", ok)]).is_err());
+        assert!(verdict(&[row(true, "a", failed)]).is_err());
+        assert!(verdict(&[row(true, "a", none)]).is_err());
+        assert!(verdict(&[]).is_err());
+    }
+}
