@@ -31,7 +31,7 @@ Commands:
   test [--no-install] [-- ARGS]   Run every test; ARGS go to `cargo test`
   bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
   ci                              Run all that CI checks
-  readme [--check]                Write the README's benchmark section from its record
+  readme [--check]                Write the README's sections that are made from records
   mutants [--list] [--file NAME]… Change each constant, operator, lane and statement of the shaders,
                                   or of some, and see whether a test fails
   mutants --rust [FILTERS]        The same with what cargo-mutants 27.1 changes in the library; FILTERS

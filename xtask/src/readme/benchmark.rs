@@ -1,12 +1,11 @@
 //! The README's benchmark section, made from a record of `wgpu-dropout bench --json`.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::{line, read};
 use crate::Result;
-use crate::command::root;
 
 /// What the README quotes.
 const RECORD: &str = "benches/records/2026-11-22-vulkan-llvmpipe.json";
@@ -14,44 +13,8 @@ const RECORD: &str = "benches/records/2026-11-22-vulkan-llvmpipe.json";
 /// The form of records that is understood here.
 const VERSION: u64 = 1;
 
-const BEGIN: &str = "<!-- benchmark:begin -->\n";
-const END: &str = "<!-- benchmark:end -->\n";
-
-/// `readme [--check]`: writes the section, or fails where it is not what the record gives.
-pub fn run(args: impl Iterator<Item = String>) -> Result {
-    let check = match args.collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [option] if option == "--check" => true,
-        _ => return Err("`readme` takes no option but --check".into()),
-    };
-    let root = root()?;
-    let path = root.join("README.md");
-    let readme = fs::read_to_string(&path)?;
-    let updated = with_section(&readme, &section(&record(&root)?)?)?;
-    if updated == readme {
-        return Ok(());
-    }
-    if check {
-        return Err(format!(
-            "the README's benchmark section is not {RECORD}'s: run `cargo xtask readme`"
-        )
-        .into());
-    }
-    Ok(fs::write(path, updated)?)
-}
-
-fn record(root: &Path) -> Result<Value> {
-    let text =
-        fs::read_to_string(root.join(RECORD)).map_err(|error| format!("{RECORD}: {error}"))?;
-    Ok(serde_json::from_str(&text)?)
-}
-
-/// `readme` with `section` between the markers.
-fn with_section(readme: &str, section: &str) -> Result<String> {
-    let missing = || format!("the README lacks {} or {}", BEGIN.trim(), END.trim());
-    let (before, rest) = readme.split_once(BEGIN).ok_or_else(missing)?;
-    let (_, after) = rest.split_once(END).ok_or_else(missing)?;
-    Ok(format!("{before}{BEGIN}{section}{END}{after}"))
+pub fn section_in(root: &Path) -> Result<String> {
+    section(&read(root, RECORD)?)
 }
 
 /// What stands between the markers: ratios alone. A software adapter's speed is the CPU's, and
@@ -290,11 +253,6 @@ fn text(value: &Value) -> Result<&str> {
     Ok(text.ok_or_else(|| format!("{RECORD} has {value} where a text should be"))?)
 }
 
-fn line(name: &str, cells: impl Iterator<Item = String>) -> String {
-    let cells: Vec<_> = cells.collect();
-    format!("| {name} | {} |\n", cells.join(" | "))
-}
-
 /// 65536 as `65,536`.
 fn grouped(number: u64) -> String {
     match number {
@@ -308,14 +266,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::command::root;
 
     fn committed() -> Value {
-        record(&root().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn the_readme_has_the_records_table() {
-        assert!(run([String::from("--check")].into_iter()).is_ok());
+        read(&root().unwrap(), RECORD).unwrap()
     }
 
     #[test]
@@ -443,15 +397,6 @@ mod tests {
             let section = section(&record).unwrap();
             assert_eq!(section.contains("SOFTWARE"), software);
         }
-    }
-
-    #[test]
-    fn only_what_is_between_the_markers_is_replaced() {
-        let readme = format!("before\n{BEGIN}old\n{END}after\n");
-        let updated = with_section(&readme, "new\n").unwrap();
-        assert_eq!(updated, format!("before\n{BEGIN}new\n{END}after\n"));
-        assert!(with_section(&readme.replace(END, ""), "").is_err());
-        assert!(with_section(&readme.replace(BEGIN, ""), "").is_err());
     }
 
     #[test]
