@@ -118,7 +118,14 @@ pub(crate) async fn run<T: Pod>(
     // call's error. They see only what this thread does until they are popped.
     let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let submitted = submit(device, queue, contents, record);
+    let submitted = submit(device, queue, contents, record).map(|staging| {
+        let (sender, receiver) = oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
+            // The receiver is gone only if this call has already failed.
+            let _ = sender.send(mapped);
+        });
+        (staging, receiver)
+    });
     let validation = validation.pop();
     let out_of_memory = out_of_memory.pop();
     // A failed allocation makes the buffer's uses invalid too: the first cause counts.
@@ -133,13 +140,7 @@ pub(crate) async fn run<T: Pod>(
     if let Some(error) = validation.await {
         return Err(device_error(error));
     }
-    let staging = submitted?;
-
-    let (sender, receiver) = oneshot::channel();
-    staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
-        // The receiver is gone only if this call has already failed.
-        let _ = sender.send(mapped);
-    });
+    let (staging, receiver) = submitted?;
     #[cfg(not(target_arch = "wasm32"))]
     device
         .poll(wgpu::PollType::wait_indefinitely())

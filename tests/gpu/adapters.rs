@@ -15,7 +15,13 @@ pub enum Variant {
     FewWorkgroups,
     /// Bindings of at most 4096 bytes.
     SmallBindings,
+    /// Buffers of at most [`SMALL_BUFFER_BYTES`].
+    SmallBuffers,
+    /// Lost after its kernels were made.
+    Lost,
 }
+
+pub const SMALL_BUFFER_BYTES: u64 = 1 << 16;
 
 /// The features that the kernels and their callers use.
 const FEATURES: wgpu::Features = wgpu::Features::SHADER_INT64
@@ -26,7 +32,7 @@ const FEATURES: wgpu::Features = wgpu::Features::SHADER_INT64
 pub struct TestAdapter {
     name: String,
     adapter: wgpu::Adapter,
-    devices: [OnceLock<Result<Gpu, String>>; 4],
+    devices: [OnceLock<Result<Gpu, String>>; 6],
 }
 
 /// All adapters but `noop`, which computes nothing.
@@ -79,7 +85,7 @@ impl TestAdapter {
     fn request(&self, variant: Variant) -> Result<Gpu, String> {
         let offered = self.adapter.limits();
         let (required_features, required_limits) = match variant {
-            Variant::Full => (self.features(), offered),
+            Variant::Full | Variant::Lost => (self.features(), offered),
             Variant::Bare => (wgpu::Features::empty(), wgpu::Limits::downlevel_defaults()),
             Variant::FewWorkgroups => (
                 self.features(),
@@ -95,6 +101,13 @@ impl TestAdapter {
                     ..offered
                 },
             ),
+            Variant::SmallBuffers => (
+                self.features(),
+                wgpu::Limits {
+                    max_buffer_size: SMALL_BUFFER_BYTES,
+                    ..offered
+                },
+            ),
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some(&self.name),
@@ -104,6 +117,10 @@ impl TestAdapter {
         };
         let (device, queue) = pollster::block_on(self.adapter.request_device(&descriptor))
             .map_err(|error| format!("{variant:?} device: {error}"))?;
-        Gpu::new(device, queue, wgpu::Features::empty())
+        let gpu = Gpu::new(device, queue, wgpu::Features::empty())?;
+        if matches!(variant, Variant::Lost) {
+            gpu.device.destroy();
+        }
+        Ok(gpu)
     }
 }

@@ -12,6 +12,7 @@ mod backward;
 mod battery;
 mod blocking;
 mod case;
+mod failures;
 mod forward;
 mod gaussian;
 mod gpu;
@@ -63,6 +64,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("gaussian", gaussian::CASES),
     ("passes", passes::CASES),
     ("blocking", blocking::CASES),
+    ("failures", failures::CASES),
     ("audit", audit::CASES),
     ("random", random::CASES),
     ("negative", negative::CASES),

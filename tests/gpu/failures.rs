@@ -1,0 +1,116 @@
+//! What fails on a device comes back as an error of the call that it fails, and as nobody else's.
+
+use wgpu_dropout::{
+    DropoutCall, ElementType, Elements, GaussianDropout, KeepMask, KernelDescriptor, MaskLayout,
+    PhiloxBlocks, RunError, audit, wgpu,
+};
+
+use crate::adapters::{SMALL_BUFFER_BYTES, Variant};
+use crate::case::Case;
+use crate::common::inputs::{call, check_dropout, values};
+use crate::gpu::Gpu;
+
+pub const CASES: &[Case] = &[
+    Case::new("a_lost_device_is_an_error", lost).on(Variant::Lost),
+    Case::new("recording_for_a_lost_device_is_harmless", recorded).on(Variant::Lost),
+    Case::new("a_buffer_too_large_is_an_error", too_large).on(Variant::SmallBuffers),
+    Case::new("the_callers_errors_stay_the_callers", of_the_caller),
+];
+
+const LEN: usize = 1001;
+
+/// An error unless it is the device's.
+fn expect_device_error<T>(what: &str, result: Result<T, RunError>) -> Result<(), String> {
+    match result {
+        Err(RunError::Device { message }) if !message.is_empty() => Ok(()),
+        Err(error) => Err(format!("{what}: {error}")),
+        Ok(_) => Err(format!("{what}: no error")),
+    }
+}
+
+fn lost(gpu: &Gpu) -> Result<(), String> {
+    let (queue, x, call) = (&gpu.queue, values(LEN as u64), call(0.3, 5));
+    let layout = MaskLayout::feature_channels_first(&[7, 11, 13]).map_err(text)?;
+    let dropout = &gpu.dropout;
+    expect_device_error("forward", dropout.apply_blocking(queue, &x, &call))?;
+    expect_device_error("backward", dropout.backward_blocking(queue, &x, &call))?;
+    let of_layout = dropout.apply_layout_blocking(queue, &x, &layout, &call);
+    expect_device_error("layout", of_layout)?;
+    let mask = gpu.keep_mask.generate_blocking(queue, LEN as u64, &call);
+    expect_device_error("mask", mask)?;
+    let blocks = gpu.philox(10).generate_blocking(queue, [0; 4], [0; 2], 7);
+    expect_device_error("blocks", blocks)?;
+    let gaussian = GaussianDropout::new(&gpu.device, &KernelDescriptor::default());
+    let noise = gaussian.map_err(text)?.apply_blocking(queue, &x, &call);
+    expect_device_error("noise", noise)?;
+    let report = pollster::block_on(audit::audit(&gpu.device, queue, |_| {}));
+    match report.passed() {
+        true => Err("the audit passes".into()),
+        false => Ok(()),
+    }
+}
+
+/// wgpu reports what the caller does with a lost device to the caller's scopes, and the library adds
+/// nothing to it.
+fn recorded(gpu: &Gpu) -> Result<(), String> {
+    let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let result = record(gpu);
+    pollster::block_on(scope.pop());
+    result
+}
+
+fn record(gpu: &Gpu) -> Result<(), String> {
+    let descriptor = KernelDescriptor::default();
+    let call = call(0.3, 5);
+    let [input, output] = [(); 2].map(|()| gpu.upload(&[0; LEN]));
+    let elements = Elements::from(LEN as u64).of_type(ElementType::F32);
+    let dropout = wgpu_dropout::Dropout::new(&gpu.device, &descriptor).map_err(text)?;
+    let [from, to] = [&input, &output].map(wgpu::Buffer::as_entire_buffer_binding);
+    let binding = dropout.bind(from, to, elements).map_err(text)?;
+    dropout.compile(&binding, &call).map_err(text)?;
+    gpu.submit(|pass| dropout.encode_forward(pass, &binding, &call).map_err(text))?;
+    KeepMask::new(&gpu.device, &descriptor).map_err(text)?;
+    PhiloxBlocks::new(&gpu.device, &descriptor, 10).map_err(text)?;
+    Ok(())
+}
+
+fn too_large(gpu: &Gpu) -> Result<(), String> {
+    let call = call(0.3, 5);
+    // A layout is on the device at once.
+    let layout = MaskLayout::elementwise(&[2, SMALL_BUFFER_BYTES / 4])
+        .and_then(|layout| layout.permuted(&[1, 0]))
+        .map_err(text)?;
+    let x = values(layout.len());
+    let result = gpu
+        .dropout
+        .apply_layout_blocking(&gpu.queue, &x, &layout, &call);
+    expect_device_error("a layout", result)?;
+    works(gpu, &call)
+}
+
+/// The scope that the caller has open sees its own error, and the call neither that nor another's.
+fn of_the_caller(gpu: &Gpu) -> Result<(), String> {
+    let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    works(gpu, &call(0.3, 5))?;
+    let _ = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("test: usages that do not go together"),
+        size: 4,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE,
+        mapped_at_creation: false,
+    });
+    works(gpu, &call(0.4, 6))?;
+    match pollster::block_on(scope.pop()) {
+        Some(_) => Ok(()),
+        None => Err("the caller's scope has lost the caller's error".into()),
+    }
+}
+
+fn works(gpu: &Gpu, call: &DropoutCall) -> Result<(), String> {
+    let x = values(LEN as u64);
+    let got = gpu.dropout.apply_blocking(&gpu.queue, &x, call);
+    check_dropout(call, &x, &got.map_err(text)?)
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
