@@ -1,0 +1,37 @@
+//! The device that the examples train on.
+
+use anyhow::{Context, Result};
+
+/// A device, its queue and the adapter's name. `WGPU_BACKEND` chooses among backends.
+pub fn open() -> Result<(wgpu::Device, wgpu::Queue, String)> {
+    let instance =
+        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..Default::default()
+    }))
+    .context(
+        "there is no adapter: wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or \
+         Direct3D 12 (Windows); on Debian and Ubuntu `apt-get install mesa-vulkan-drivers \
+         libvulkan1` gives a software one",
+    )?;
+    // With both features dropout is faster, not different.
+    let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
+    let required_features = adapter.features() & fast;
+    let immediates = required_features.contains(wgpu::Features::IMMEDIATES);
+    let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+        required_features,
+        required_limits: wgpu::Limits {
+            max_immediate_size: if immediates { 64 } else { 0 },
+            ..wgpu::Limits::downlevel_defaults()
+        },
+        ..Default::default()
+    }))?;
+    let info = adapter.get_info();
+    let software = match info.device_type {
+        wgpu::DeviceType::Cpu => ", a SOFTWARE adapter",
+        _ => "",
+    };
+    let name = format!("{}/{}{software}", info.backend, info.name);
+    Ok((device, queue, name))
+}

@@ -1,0 +1,137 @@
+//! The example's own kernels: pipelines, and dispatches of them on bound buffers.
+
+/// Bytes of an element.
+pub const F32: u64 = 4;
+
+/// A kernel's text: its storage buffers are bindings 0, 1, … of group 0, the read-only ones first.
+pub struct Source {
+    pub entry_point: &'static str,
+    pub text: &'static str,
+    pub reads: usize,
+    pub writes: usize,
+}
+
+macro_rules! source {
+    ($file:literal, $entry_point:literal, $reads:literal, $writes:literal) => {
+        Source {
+            entry_point: $entry_point,
+            text: concat!(
+                include_str!("../shaders/step.wgsl"),
+                include_str!(concat!("../shaders/", $file, ".wgsl"))
+            ),
+            reads: $reads,
+            writes: $writes,
+        }
+    };
+}
+
+pub const GATHER: Source = source!("gather", "gather", 2, 1);
+pub const MATMUL: Source = source!("matmul", "matmul", 2, 1);
+pub const ADD_BIAS: Source = source!("bias", "add_bias", 1, 1);
+pub const BIAS_GRADIENT: Source = source!("bias", "bias_gradient", 1, 1);
+pub const RELU: Source = source!("relu", "relu", 0, 1);
+pub const RELU_GRADIENT: Source = source!("relu_gradient", "relu_gradient", 1, 1);
+pub const CROSS_ENTROPY: Source = source!("cross_entropy", "cross_entropy", 1, 2);
+pub const BINARY_CROSS_ENTROPY: Source = source!("cross_entropy", "binary_cross_entropy", 1, 2);
+pub const ADAM: Source = source!("adam", "adam", 1, 3);
+
+/// A pipeline for given sizes.
+#[derive(Debug)]
+pub struct Kernel {
+    pipeline: wgpu::ComputePipeline,
+    group_layout: wgpu::BindGroupLayout,
+    device: wgpu::Device,
+}
+
+impl Kernel {
+    /// Compiles `source` with its overrides; `step_layout` is group 1.
+    pub fn new(
+        device: &wgpu::Device,
+        step_layout: &wgpu::BindGroupLayout,
+        source: &Source,
+        overrides: &[(&str, f64)],
+    ) -> Self {
+        let label = Some(source.entry_point);
+        let storage = |binding: usize| wgpu::BindGroupLayoutEntry {
+            binding: binding as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage {
+                    read_only: binding < source.reads,
+                },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        };
+        let entries: Vec<_> = (0..source.reads + source.writes).map(storage).collect();
+        let group_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label,
+            entries: &entries,
+        });
+        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&group_layout), Some(step_layout)],
+            immediate_size: 0,
+        });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(source.text.into()),
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&layout),
+            module: &module,
+            entry_point: label,
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: overrides,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        Self {
+            pipeline,
+            group_layout,
+            device: device.clone(),
+        }
+    }
+
+    /// This kernel on `buffers`, in the order of its bindings, in so many workgroups.
+    pub fn on(&self, buffers: &[wgpu::BindingResource<'_>], workgroups: [u64; 2]) -> Dispatch {
+        let entries: Vec<_> = (0..)
+            .zip(buffers)
+            .map(|(binding, resource)| wgpu::BindGroupEntry {
+                binding,
+                resource: resource.clone(),
+            })
+            .collect();
+        Dispatch {
+            pipeline: self.pipeline.clone(),
+            group: self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: None,
+                layout: &self.group_layout,
+                entries: &entries,
+            }),
+            workgroups: workgroups.map(|count| count as u32),
+        }
+    }
+}
+
+/// A kernel with its buffers, ready to be recorded.
+#[derive(Debug)]
+pub struct Dispatch {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    workgroups: [u32; 2],
+}
+
+impl Dispatch {
+    /// Records it for the step whose entry begins at `offset` of `steps`.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, steps: &wgpu::BindGroup, offset: u32) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        pass.set_bind_group(1, steps, &[offset]);
+        let [x, y] = self.workgroups;
+        pass.dispatch_workgroups(x, y, 1);
+    }
+}

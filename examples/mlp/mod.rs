@@ -1,0 +1,16 @@
+//! A multi-layer perceptron trained with wgpu alone: dense layers, ReLU, dropout before each dense
+//! layer, softmax cross-entropy, Adam. Shared by `train_mlp`, `textbook` and the tests.
+//!
+//! A step is one compute pass. The host uploads an epoch's order before it and reads results after it.
+
+#![allow(dead_code, reason = "each program uses a part")]
+
+pub mod device;
+mod examples;
+mod kernels;
+mod network;
+pub mod predictions;
+pub mod random;
+
+pub use examples::{DeviceExamples, Examples};
+pub use network::{Architecture, Mlp, Optimizer, State};

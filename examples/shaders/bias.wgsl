@@ -1,0 +1,28 @@
+// A bias for each column, and its gradient.
+
+override ROWS: u32;
+override COLUMNS: u32;
+
+@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> destination: array<vec4<f32>>;
+
+// destination[i, j] += source[j]
+@compute @workgroup_size(64)
+fn add_bias(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < ROWS * COLUMNS / 4u {
+        destination[id.x] += source[id.x % (COLUMNS / 4u)];
+    }
+}
+
+// destination[j] = sum over i of source[i, j], in the rows' order
+@compute @workgroup_size(64)
+fn bias_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= COLUMNS / 4u {
+        return;
+    }
+    var sum = vec4(0.0);
+    for (var row = 0u; row < ROWS; row++) {
+        sum += source[row * (COLUMNS / 4u) + id.x];
+    }
+    destination[id.x] = sum;
+}

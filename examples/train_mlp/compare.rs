@@ -1,0 +1,127 @@
+//! With and without dropout, side by side.
+
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use wgpu_dropout::DropoutRate;
+
+use crate::mlp::predictions::Score;
+use crate::options::CompareOptions;
+use crate::plot;
+use crate::session::{Session, progress};
+use crate::statistics::Summary;
+
+/// Epochs in the table, about.
+const ROWS: u32 = 8;
+
+/// One run of training.
+pub struct Curve {
+    /// Of the training and the test set behind each epoch.
+    pub epochs: Vec<[Score; 2]>,
+    /// Of the weights that the run left.
+    end: [Score; 2],
+    /// How many epochs made them.
+    kept: u32,
+}
+
+pub fn run(options: &CompareOptions) -> Result<()> {
+    let setup = &options.setup;
+    let session = Session::open(setup)?;
+    println!("{session}");
+    let bar = progress(2 * u64::from(options.seeds) * u64::from(setup.epochs))?;
+    let mut curves = [Vec::new(), Vec::new()];
+    let rates = [
+        [DropoutRate::ZERO; 2],
+        [setup.input_rate, setup.hidden_rate],
+    ];
+    for (curves, rates) in curves.iter_mut().zip(rates) {
+        for seed in (0..options.seeds).map(|i| setup.seed.wrapping_add(i.into())) {
+            let run = session.run_with(rates, seed);
+            let mut epochs = Vec::new();
+            let kept = run.train(run.start()?, |_| {
+                epochs.push(session.scores()?);
+                bar.inc(1);
+                Ok(())
+            })?;
+            curves.push(Curve {
+                epochs,
+                end: session.scores()?,
+                kept,
+            });
+        }
+    }
+    bar.finish_and_clear();
+    let [input, hidden] = [setup.input_rate, setup.hidden_rate].map(DropoutRate::p);
+    println!("dropout: {input} of the pixels, {hidden} of the hidden units\n");
+    println!("{}\n", by_epoch(&curves, setup.epochs).trim_fmt());
+    println!("{}", at_the_end(&curves).trim_fmt());
+    if let Some(path) = &options.plot {
+        plot::compare(path, &curves)?;
+    }
+    Ok(())
+}
+
+/// Means over the seeds that came so far.
+fn by_epoch(curves: &[Vec<Curve>; 2], epochs: u32) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header([
+        "epoch",
+        "train loss without",
+        "with dropout",
+        "test loss without",
+        "with dropout",
+        "test accuracy % without",
+        "with dropout",
+    ]);
+    let every = epochs.div_ceil(ROWS);
+    for epoch in (1..=epochs).filter(|&epoch| epoch == 1 || epoch % every == 0 || epoch == epochs) {
+        let mean = |curves: &[Curve], value: fn(&[Score; 2]) -> f64, unit: f64, decimals: usize| {
+            let reached = |curve: &Curve| curve.epochs.get(epoch as usize - 1).map(value);
+            let values: Vec<_> = curves.iter().filter_map(reached).collect();
+            if values.is_empty() {
+                String::new()
+            } else {
+                format!("{:.decimals$}", Summary::of(&values).mean / unit)
+            }
+        };
+        let mut row = vec![epoch.to_string()];
+        row.extend(
+            curves
+                .iter()
+                .map(|curves| mean(curves, |[train, _]| train.loss, 1.0, 4)),
+        );
+        row.extend(
+            curves
+                .iter()
+                .map(|curves| mean(curves, |[_, test]| test.loss, 1.0, 4)),
+        );
+        row.extend(
+            curves
+                .iter()
+                .map(|curves| mean(curves, |[_, test]| test.accuracy, 0.01, 2)),
+        );
+        table.add_row(row);
+    }
+    table
+}
+
+/// What the runs left: mean and standard deviation over the seeds.
+fn at_the_end(curves: &[Vec<Curve>; 2]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::ASCII_MARKDOWN)
+        .set_header(["at the end", "without", "with dropout"]);
+    let mut row = |name: &str, value: fn(&Curve) -> f64, unit: f64, decimals: usize| {
+        let cell = |curves: &Vec<Curve>| {
+            let values: Vec<_> = curves.iter().map(value).collect();
+            Summary::of(&values).text(unit, decimals)
+        };
+        let [without, with] = curves.each_ref().map(cell);
+        table.add_row([name.to_owned(), without, with]);
+    };
+    row("train loss", |curve| curve.end[0].loss, 1.0, 4);
+    row("test loss", |curve| curve.end[1].loss, 1.0, 4);
+    row("train accuracy, %", |curve| curve.end[0].accuracy, 0.01, 2);
+    row("test accuracy, %", |curve| curve.end[1].accuracy, 0.01, 2);
+    row("epochs", |curve| curve.kept.into(), 1.0, 0);
+    table
+}

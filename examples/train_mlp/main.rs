@@ -1,0 +1,56 @@
+//! Trains a multi-layer perceptron on MNIST with wgpu alone: kernels of its own in
+//! `examples/shaders`, dropout from this library, everything of a step in one compute pass.
+//!
+//! `cargo run --release --example train_mlp -- --help`
+
+#[path = "../mlp/mod.rs"]
+mod mlp;
+
+mod checkpoint;
+mod compare;
+mod idx;
+mod monte_carlo;
+mod options;
+mod plot;
+mod session;
+mod statistics;
+mod sweep;
+
+use anyhow::Result;
+use clap::Parser;
+
+use options::{Command, Options, TrainOptions};
+use session::{Session, progress};
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    match options.command.unwrap_or(Command::Compare(options.compare)) {
+        Command::Compare(options) => compare::run(&options),
+        Command::Train(options) => train(&options),
+        Command::Sweep(options) => sweep::run(&options),
+        Command::MonteCarlo(options) => monte_carlo::run(&options),
+    }
+}
+
+fn train(options: &TrainOptions) -> Result<()> {
+    let setup = &options.setup;
+    let session = Session::open(setup)?;
+    println!("{session}");
+    let run = session.run(setup.seed);
+    let first_epoch = match &options.resume {
+        Some(path) => run.resume(path)?,
+        None => run.start()?,
+    };
+    let bar = progress(u64::from(setup.epochs.saturating_sub(first_epoch)))?;
+    let end = run.train(first_epoch, |_| {
+        bar.inc(1);
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    if let Some(path) = &options.save {
+        checkpoint::save(path, &run.settings(), end, &session.mlp.state()?)?;
+    }
+    let [train, test] = session.scores()?;
+    println!("after epoch {end}: train {train}, test {test}");
+    Ok(())
+}

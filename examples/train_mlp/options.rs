@@ -1,0 +1,149 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use wgpu_dropout::DropoutRate;
+
+/// The images that are in the repository.
+pub const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mnist-1000");
+
+/// Trains a multi-layer perceptron on MNIST with wgpu, with and without dropout side by side.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Options {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub compare: CompareOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train with and without dropout (what no command does)
+    Compare(CompareOptions),
+    /// Train one network; save it, or go on from a saved one
+    Train(TrainOptions),
+    /// Train with each of several hidden rates
+    Sweep(SweepOptions),
+    /// Monte-Carlo dropout: how sure the network is of rotated digits
+    MonteCarlo(MonteCarloOptions),
+}
+
+/// What every run is made of.
+#[derive(Clone, Debug, Args)]
+pub struct Setup {
+    /// Folder of the four IDX files, plain or .gz
+    #[arg(long, value_name = "DIR", default_value = BUNDLED, hide_default_value = true)]
+    pub data: PathBuf,
+    /// Training images, the first ones of the file
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub train_images: u32,
+    /// Widths of the hidden layers
+    #[arg(long, value_name = "WIDTHS", value_delimiter = ',', default_value = "512,512",
+        value_parser = clap::value_parser!(u32).range(1..=2048))]
+    pub hidden: Vec<u32>,
+    /// Examples of a step
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub batch: u32,
+    /// Probability of dropping a pixel
+    #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate)]
+    pub input_rate: DropoutRate,
+    /// Probability of dropping a hidden unit
+    #[arg(long, value_name = "P", default_value = "0.5", value_parser = rate)]
+    pub hidden_rate: DropoutRate,
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epochs: u32,
+    #[arg(long, value_name = "X", default_value_t = 1e-3)]
+    pub learning_rate: f64,
+    /// Adds LAMBDA / 2 times the squared weights to the loss (not decoupled as in AdamW; biases stay
+    /// free)
+    #[arg(long, value_name = "LAMBDA", default_value_t = 0.0)]
+    pub l2: f64,
+    /// Stop when the validation loss has not improved for so many epochs, and take the best epoch's
+    /// weights; the last fifth of the training images validates and is not trained on
+    #[arg(long, value_name = "PATIENCE")]
+    pub early_stopping: Option<u32>,
+    /// Decides weights, orders and masks
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareOptions {
+    #[command(flatten)]
+    pub setup: Setup,
+    /// Trains with so many seeds, from --seed on; the table has their means
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub seeds: u32,
+    /// Draws the losses and accuracies by epoch
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainOptions {
+    #[command(flatten)]
+    pub setup: Setup,
+    /// Go on from here, up to --epochs in all
+    #[arg(long, value_name = "FILE", conflicts_with = "early_stopping")]
+    pub resume: Option<PathBuf>,
+    /// Keep weights, moments and the epoch here
+    #[arg(long, value_name = "FILE", conflicts_with = "early_stopping")]
+    pub save: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SweepOptions {
+    #[command(flatten)]
+    pub setup: Setup,
+    /// Hidden rates
+    #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate,
+        default_value = "0.0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8")]
+    pub rates: Vec<DropoutRate>,
+    /// Runs of a rate, with seeds from --seed on
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub seeds: u32,
+    /// Draws test loss and accuracy by rate
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct MonteCarloOptions {
+    #[command(flatten)]
+    pub setup: Setup,
+    /// Networks of the ensemble: masks of a test set
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub members: u32,
+    /// Take this saved network instead of training one
+    #[arg(long, value_name = "FILE", conflicts_with = "early_stopping")]
+    pub resume: Option<PathBuf>,
+}
+
+fn rate(text: &str) -> Result<DropoutRate, String> {
+    let p = text.parse().map_err(|_| "not a number".to_owned())?;
+    DropoutRate::new(p).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_options_are_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_rate_outside_of_0_to_1_names_it() {
+        let error = rate("1.5").unwrap_err();
+        assert_eq!(
+            error,
+            "the probability of dropping is 1.5; give a number from 0 to 1"
+        );
+        assert!(rate("half").is_err());
+    }
+}

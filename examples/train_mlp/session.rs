@@ -1,0 +1,194 @@
+//! A network and its sets on the device, and the loop over epochs.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use wgpu_dropout::DropoutRate;
+
+use crate::checkpoint;
+use crate::idx::Data;
+use crate::mlp::predictions::Score;
+use crate::mlp::{Architecture, DeviceExamples, Mlp, Optimizer, device};
+use crate::options::Setup;
+
+/// Of the training images one in so many validates, if training may stop early.
+const VALIDATION_SHARE: u32 = 5;
+
+pub struct Session<'a> {
+    setup: &'a Setup,
+    adapter: String,
+    pub data: Data,
+    pub mlp: Mlp,
+    architecture: Architecture,
+    train: DeviceExamples,
+    /// With early stopping.
+    validation: Option<DeviceExamples>,
+    test: DeviceExamples,
+}
+
+impl<'a> Session<'a> {
+    pub fn open(setup: &'a Setup) -> Result<Self> {
+        let data = Data::load(&setup.data, setup.train_images)?;
+        let (device, queue, adapter) = device::open()?;
+        let mut widths = vec![data.train.features];
+        widths.extend(&setup.hidden);
+        widths.push(data.classes());
+        let architecture = Architecture {
+            widths,
+            batch: setup.batch,
+        };
+        let optimizer = Optimizer {
+            learning_rate: setup.learning_rate,
+            l2: setup.l2,
+        };
+        let mlp = Mlp::new(&device, &queue, architecture.clone(), optimizer)?;
+        let len = data.train.len();
+        let trained = match setup.early_stopping {
+            Some(_) => len - len / VALIDATION_SHARE,
+            None => len,
+        };
+        let validation = (trained < len).then(|| mlp.upload(&data.train.slice(trained..len)));
+        Ok(Self {
+            setup,
+            adapter,
+            train: mlp.upload(&data.train.slice(0..trained)),
+            validation,
+            test: mlp.upload(&data.test),
+            data,
+            mlp,
+            architecture,
+        })
+    }
+
+    /// A run with the rates of the command line.
+    pub fn run(&self, seed: u64) -> Run<'_> {
+        self.run_with([self.setup.input_rate, self.setup.hidden_rate], seed)
+    }
+
+    pub fn run_with(&self, [input, hidden]: [DropoutRate; 2], seed: u64) -> Run<'_> {
+        let mut rates = vec![hidden; self.setup.hidden.len() + 1];
+        rates[0] = input;
+        Run {
+            session: self,
+            rates,
+            seed,
+        }
+    }
+
+    /// Of the training and of the test set, without dropout.
+    pub fn scores(&self) -> Result<[Score; 2]> {
+        Ok([self.score(&self.train)?, self.score(&self.test)?])
+    }
+
+    fn score(&self, set: &DeviceExamples) -> Result<Score> {
+        Ok(self.mlp.evaluate(set)?.score(&set.labels))
+    }
+}
+
+impl fmt::Display for Session<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths: Vec<_> = self
+            .architecture
+            .widths
+            .iter()
+            .map(u32::to_string)
+            .collect();
+        write!(
+            f,
+            "{} on {}: {} training images",
+            widths.join("-"),
+            self.adapter,
+            self.train.len()
+        )?;
+        if let Some(validation) = &self.validation {
+            write!(f, ", {} for validation", validation.len())?;
+        }
+        write!(f, ", {} test images", self.test.len())
+    }
+}
+
+/// Rates and a seed: with the session's settings they decide every bit.
+pub struct Run<'a> {
+    session: &'a Session<'a>,
+    /// On the input of each dense layer.
+    pub rates: Vec<DropoutRate>,
+    pub seed: u64,
+}
+
+impl Run<'_> {
+    /// Draws the weights; the first epoch is 0.
+    pub fn start(&self) -> Result<u32> {
+        self.session.mlp.initialize(self.seed)?;
+        Ok(0)
+    }
+
+    /// Takes what was saved, and tells the next epoch.
+    pub fn resume(&self, path: &Path) -> Result<u32> {
+        let (epoch, state) = checkpoint::load(path, &self.settings())?;
+        self.session.mlp.restore(&state)?;
+        Ok(epoch)
+    }
+
+    /// Trains from `first_epoch` on, with `after` behind each epoch, and tells how many epochs made
+    /// the weights that it leaves.
+    pub fn train(&self, first_epoch: u32, mut after: impl FnMut(u32) -> Result<()>) -> Result<u32> {
+        let Session {
+            setup,
+            mlp,
+            train,
+            validation,
+            ..
+        } = self.session;
+        let mut best = None;
+        for epoch in first_epoch..setup.epochs {
+            mlp.train_epoch(train, &self.rates, self.seed, epoch)?;
+            after(epoch)?;
+            let (Some(patience), Some(validation)) = (setup.early_stopping, validation) else {
+                continue;
+            };
+            let loss = self.session.score(validation)?.loss;
+            match &best {
+                Some((least, best_epoch, _)) if loss >= *least => {
+                    if epoch - best_epoch >= patience {
+                        break;
+                    }
+                }
+                _ => best = Some((loss, epoch, mlp.state()?)),
+            }
+        }
+        match best {
+            Some((_, epoch, state)) => {
+                mlp.restore(&state)?;
+                Ok(epoch + 1)
+            }
+            None => Ok(setup.epochs.max(first_epoch)),
+        }
+    }
+
+    /// What must be the same for a run to go on as if it had not stopped.
+    pub fn settings(&self) -> String {
+        let Session {
+            setup,
+            architecture,
+            ..
+        } = self.session;
+        let rates: Vec<_> = self.rates.iter().map(|rate| rate.p()).collect();
+        format!(
+            "widths={:?} batch={} rates={rates:?} learning_rate={} l2={} train_images={} seed={}",
+            architecture.widths,
+            architecture.batch,
+            setup.learning_rate,
+            setup.l2,
+            setup.train_images,
+            self.seed
+        )
+    }
+}
+
+/// A bar on the terminal; indicatif hides it where standard error is none.
+pub fn progress(epochs: u64) -> Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} epochs, {eta} left  {msg}")?;
+    Ok(ProgressBar::new(epochs).with_style(style))
+}
