@@ -3,7 +3,7 @@
 //!
 //! A step is one compute pass. The host uploads an epoch's order before it and reads results after it.
 
-#![allow(dead_code, reason = "each program uses a part")]
+#![allow(dead_code, unused_imports, reason = "each program uses a part")]
 
 pub mod device;
 mod examples;

@@ -28,7 +28,8 @@ pub fn order(seed: u64, epoch: u32, len: u32) -> Result<Vec<u32>, CpuError> {
     Ok(order)
 }
 
-fn words(key: MaskKey, len: usize) -> Result<Vec<u32>, CpuError> {
+/// The Philox words of `key`.
+pub fn words(key: MaskKey, len: usize) -> Result<Vec<u32>, CpuError> {
     let halves = |number: u64| [number as u32, (number >> 32) as u32];
     let [low, high] = halves(key.stream);
     let mut blocks = vec![[0; 4]; len.div_ceil(4)];

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use plotters::coord::Shift;
-use plotters::prelude::*;
 use plotters::element::DashedPathElement;
+use plotters::prelude::*;
 
 use crate::compare::Curve;
 use crate::mlp::predictions::Score;
@@ -22,7 +22,7 @@ const TITLE_FONT: (&str, u32) = ("sans-serif", 17);
 
 /// Okabe and Ito's, for any kind of sight: without dropout, and with it.
 const COLORS: [RGBColor; 2] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0)];
-const NAMES: [&str; 2] = ["without", "with dropout"];
+const NAMES: [&str; 2] = ["without dropout", "with dropout"];
 
 const GREY: RGBColor = RGBColor(117, 117, 117);
 

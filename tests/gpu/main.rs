@@ -35,6 +35,7 @@ mod samples;
 mod shards;
 mod sizes;
 mod thresholds;
+mod training;
 mod types;
 mod values;
 
@@ -63,6 +64,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("shards", shards::CASES),
     ("gaussian", gaussian::CASES),
     ("passes", passes::CASES),
+    ("training", training::CASES),
     ("blocking", blocking::CASES),
     ("failures", failures::CASES),
     ("audit", audit::CASES),
