@@ -19,6 +19,9 @@ const NEEDED: (Need, &str) = if cfg!(target_os = "linux") {
     (Need::Any, "1")
 };
 
+/// The example that would train for a minute.
+const LONG_EXAMPLE: &str = "train_mlp";
+
 /// Runs every step, stopping at the first that fails.
 pub fn run() -> Result {
     let mut steps = Steps::default();
@@ -52,6 +55,9 @@ fn check(steps: &mut Steps) -> Result<Report> {
     let report = steps.step("tests", || tests(required))?;
     for name in examples()? {
         let mut example = cargo(&format!("run --package wgpu-dropout --example {name}"));
+        if name == LONG_EXAMPLE {
+            example.args(["--", "--epochs", "2"]);
+        }
         steps.step("example", || command::run(&mut example))?;
     }
     let mut bench = cargo("run --release --package wgpu-dropout-cli -- bench --sizes 65536");
@@ -76,12 +82,13 @@ fn tests(required: &str) -> Result<Report> {
     }
 }
 
-/// The names of `examples/*.rs`.
+/// The names of `examples/*.rs` and of `examples/*/main.rs`, as cargo finds them.
 fn examples() -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(root()?.join("examples"))? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "rs")
+        let is_file = path.extension().is_some_and(|extension| extension == "rs");
+        if (is_file || path.join("main.rs").exists())
             && let Some(name) = path.file_stem()
         {
             names.push(name.to_string_lossy().into_owned());
@@ -145,7 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn the_quickstart_is_among_the_examples() {
-        assert!(examples().unwrap().contains(&String::from("quickstart")));
+    fn examples_are_files_and_folders_with_a_main() {
+        let names = examples().unwrap();
+        for name in ["quickstart", LONG_EXAMPLE] {
+            assert!(names.iter().any(|found| found == name), "{name}");
+        }
+        // A module of several examples, and data.
+        for name in ["mlp", "data"] {
+            assert!(names.iter().all(|found| found != name), "{name}");
+        }
     }
 }
