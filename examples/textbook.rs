@@ -56,8 +56,8 @@ fn train(
         DropoutRate::new(third)?,
     ];
     let mlp = Mlp::new(device, queue, architecture, optimizer)?;
-    let train = mlp.upload(&task(classes, 0)?);
-    let test = mlp.upload(&task(classes, 1)?);
+    let train = mlp.upload(&task(classes, 0)?)?;
+    let test = mlp.upload(&task(classes, 1)?)?;
     mlp.initialize(SEED)?;
     for epoch in 0..EPOCHS {
         mlp.train_epoch(&train, &rates, SEED, epoch)?;

@@ -1,9 +1,9 @@
 //! A set of labelled examples, on the host and on the device.
 
-use bytemuck::{Pod, Zeroable};
 use wgpu::util::DeviceExt;
 
 use super::kernels::{Dispatch, F32};
+use super::steps::{Step, StepBinding, Steps};
 
 /// Labelled examples of bytes, which the network sees as numbers from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,81 +33,12 @@ impl Examples {
     }
 }
 
-/// What changes from step to step; `Step` of examples/shaders/step.wgsl.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub struct Step {
-    pub first: u32,
-    pub rows: u32,
-    pub step_size: f32,
-    pub second_correction: f32,
-}
-
-/// An epoch's steps in a buffer, an entry at each multiple of the device's alignment.
-#[derive(Debug)]
-pub struct Steps {
-    buffer: wgpu::Buffer,
-    pub group: wgpu::BindGroup,
-    stride: u32,
-}
-
-impl Steps {
-    /// Group 1 of every kernel.
-    pub fn group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
-        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("step"),
-            entries: &[wgpu::BindGroupLayoutEntry {
-                binding: 0,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Uniform,
-                    has_dynamic_offset: true,
-                    min_binding_size: wgpu::BufferSize::new(size_of::<Step>() as u64),
-                },
-                count: None,
-            }],
-        })
-    }
-
-    fn new(device: &wgpu::Device, layout: &wgpu::BindGroupLayout, count: u32) -> Self {
-        let stride = device.limits().min_uniform_buffer_offset_alignment;
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("steps"),
-            size: u64::from(stride) * u64::from(count),
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("step"),
-            layout,
-            entries: &[wgpu::BindGroupEntry {
-                binding: 0,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &buffer,
-                    offset: 0,
-                    size: wgpu::BufferSize::new(size_of::<Step>() as u64),
-                }),
-            }],
-        });
-        Self {
-            buffer,
-            group,
-            stride,
-        }
-    }
-
-    /// Where the entry of batch `batch` begins.
-    pub fn offset(&self, batch: u32) -> u32 {
-        batch * self.stride
-    }
-}
-
 /// A set on the device, bound to a network's batch.
 #[derive(Debug)]
 pub struct DeviceExamples {
     pub labels: Vec<u8>,
-    pub(super) batch: u32,
-    pub(super) steps: Steps,
+    batch: u32,
+    steps: Steps,
     pub(super) log_probabilities: wgpu::Buffer,
     pub(super) gather: Dispatch,
     pub(super) cross_entropy: Dispatch,
@@ -177,6 +108,11 @@ impl DeviceExamples {
         self.len().div_ceil(self.batch)
     }
 
+    /// The step of a batch.
+    pub(super) fn step(&self, batch: u32) -> StepBinding<'_> {
+        self.steps.binding(batch)
+    }
+
     /// Uploads all that the steps of an epoch read: the order of its examples, and for each batch
     /// what Adam needs, of `adam`.
     pub(super) fn upload(
@@ -190,19 +126,16 @@ impl DeviceExamples {
             .map(|example| [example, self.labels[example as usize].into()])
             .collect();
         queue.write_buffer(&self.order, 0, bytemuck::cast_slice(&order));
-        let mut steps = vec![0; self.steps.buffer.size() as usize];
-        for batch in 0..self.batches() {
+        let steps = (0..self.batches()).map(|batch| {
             let first = batch * self.batch;
             let [step_size, second_correction] = adam(batch);
-            let step = Step {
+            Step {
                 first,
                 rows: self.batch.min(self.len() - first),
                 step_size,
                 second_correction,
-            };
-            let offset = self.steps.offset(batch) as usize;
-            steps[offset..offset + size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(&step));
-        }
-        queue.write_buffer(&self.steps.buffer, 0, &steps);
+            }
+        });
+        self.steps.upload(queue, steps);
     }
 }

@@ -1,7 +1,17 @@
 //! The example's own kernels: pipelines, and dispatches of them on bound buffers.
 
+use super::steps::StepBinding;
+
 /// Bytes of an element.
 pub const F32: u64 = 4;
+
+/// Invocations of a workgroup of the elementwise kernels.
+pub const WORKGROUP: u64 = 64;
+
+/// Workgroups of an elementwise kernel, which takes four elements an invocation.
+pub fn vectors(elements: u64) -> [u32; 2] {
+    [(elements / 4).div_ceil(WORKGROUP) as u32, 1]
+}
 
 /// A kernel's text: its storage buffers are bindings 0, 1, … of group 0, the read-only ones first.
 pub struct Source {
@@ -35,22 +45,16 @@ pub const CROSS_ENTROPY: Source = source!("cross_entropy", "cross_entropy", 1, 2
 pub const BINARY_CROSS_ENTROPY: Source = source!("cross_entropy", "binary_cross_entropy", 1, 2);
 pub const ADAM: Source = source!("adam", "adam", 1, 3);
 
-/// A pipeline for given sizes.
-#[derive(Debug)]
-pub struct Kernel {
-    pipeline: wgpu::ComputePipeline,
-    group_layout: wgpu::BindGroupLayout,
-    device: wgpu::Device,
+/// Makes kernels.
+pub struct Compiler<'a> {
+    pub device: &'a wgpu::Device,
+    /// Group 1 of every kernel.
+    pub step_layout: &'a wgpu::BindGroupLayout,
 }
 
-impl Kernel {
-    /// Compiles `source` with its overrides; `step_layout` is group 1.
-    pub fn new(
-        device: &wgpu::Device,
-        step_layout: &wgpu::BindGroupLayout,
-        source: &Source,
-        overrides: &[(&str, f64)],
-    ) -> Self {
+impl Compiler<'_> {
+    /// Compiles `source` with its overrides.
+    pub fn kernel(&self, source: &Source, overrides: &[(&str, f64)]) -> Kernel {
         let label = Some(source.entry_point);
         let storage = |binding: usize| wgpu::BindGroupLayoutEntry {
             binding: binding as u32,
@@ -65,39 +69,57 @@ impl Kernel {
             count: None,
         };
         let entries: Vec<_> = (0..source.reads + source.writes).map(storage).collect();
-        let group_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label,
-            entries: &entries,
-        });
-        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &[Some(&group_layout), Some(step_layout)],
-            immediate_size: 0,
-        });
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label,
-            source: wgpu::ShaderSource::Wgsl(source.text.into()),
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&layout),
-            module: &module,
-            entry_point: label,
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: overrides,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        Self {
+        let group_layout = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label,
+                entries: &entries,
+            });
+        let layout = self
+            .device
+            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label,
+                bind_group_layouts: &[Some(&group_layout), Some(self.step_layout)],
+                immediate_size: 0,
+            });
+        let module = self
+            .device
+            .create_shader_module(wgpu::ShaderModuleDescriptor {
+                label,
+                source: wgpu::ShaderSource::Wgsl(source.text.into()),
+            });
+        let pipeline = self
+            .device
+            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label,
+                layout: Some(&layout),
+                module: &module,
+                entry_point: label,
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: overrides,
+                    ..Default::default()
+                },
+                cache: None,
+            });
+        Kernel {
             pipeline,
             group_layout,
-            device: device.clone(),
+            device: self.device.clone(),
         }
     }
+}
 
+/// A pipeline for given sizes.
+#[derive(Debug)]
+pub struct Kernel {
+    pipeline: wgpu::ComputePipeline,
+    group_layout: wgpu::BindGroupLayout,
+    device: wgpu::Device,
+}
+
+impl Kernel {
     /// This kernel on `buffers`, in the order of its bindings, in so many workgroups.
-    pub fn on(&self, buffers: &[wgpu::BindingResource<'_>], workgroups: [u64; 2]) -> Dispatch {
+    pub fn on(&self, buffers: &[wgpu::BindingResource<'_>], workgroups: [u32; 2]) -> Dispatch {
         let entries: Vec<_> = (0..)
             .zip(buffers)
             .map(|(binding, resource)| wgpu::BindGroupEntry {
@@ -112,7 +134,7 @@ impl Kernel {
                 layout: &self.group_layout,
                 entries: &entries,
             }),
-            workgroups: workgroups.map(|count| count as u32),
+            workgroups,
         }
     }
 }
@@ -126,11 +148,11 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// Records it for the step whose entry begins at `offset` of `steps`.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, steps: &wgpu::BindGroup, offset: u32) {
+    /// Records it for a step.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: StepBinding<'_>) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
-        pass.set_bind_group(1, steps, &[offset]);
+        pass.set_bind_group(1, step.group, &[step.offset]);
         let [x, y] = self.workgroups;
         pass.dispatch_workgroups(x, y, 1);
     }

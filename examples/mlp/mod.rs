@@ -5,12 +5,16 @@
 
 #![allow(dead_code, unused_imports, reason = "each program uses a part")]
 
+mod architecture;
 pub mod device;
 mod examples;
 mod kernels;
+mod layer;
 mod network;
 pub mod predictions;
 pub mod random;
+mod steps;
 
+pub use architecture::Architecture;
 pub use examples::{DeviceExamples, Examples};
-pub use network::{Architecture, Mlp, Optimizer, State};
+pub use network::{Mlp, Optimizer, State};

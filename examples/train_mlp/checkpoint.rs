@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::mlp::State;
 
 const MAGIC: &str = "train_mlp checkpoint 1";
+const F32_BYTES: usize = 4;
 
 /// Keeps the state after `epoch` epochs of a run with `settings`.
 pub fn save(path: &Path, settings: &str, epoch: u32, state: &State) -> Result<()> {
@@ -43,20 +44,17 @@ fn parse(bytes: &[u8], settings: &str) -> Result<(u32, State)> {
         "saved with other settings:\n  {saved}\nnow they are\n  {settings}\ngive the saved ones"
     );
     let numbers = parts.next().unwrap_or_default();
-    let (words, rest) = numbers.as_chunks();
     ensure!(
-        rest.is_empty() && words.len().is_multiple_of(3),
-        "{} bytes of numbers are not three times as many f32; the file was cut: save it again",
+        numbers.len().is_multiple_of(3 * F32_BYTES),
+        "{} bytes are not three times as many f32; the file was cut: save it again",
         numbers.len()
     );
-    let third = words.len() / 3;
-    let part = |i: usize| {
-        words[i * third..(i + 1) * third]
-            .iter()
-            .copied()
-            .map(f32::from_le_bytes)
-            .collect()
-    };
+    let numbers: Vec<_> = numbers
+        .chunks_exact(F32_BYTES)
+        .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+        .collect();
+    let len = numbers.len() / 3;
+    let part = |i: usize| numbers[i * len..(i + 1) * len].to_vec();
     Ok((epoch, State([part(0), part(1), part(2)])))
 }
 

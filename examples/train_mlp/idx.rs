@@ -55,6 +55,8 @@ pub enum Fault {
          idx1-ubyte"
     )]
     Magic { got: u32, expected: u32 },
+    #[error("its header tells of none; take a set that is not empty")]
+    Empty,
     #[error("its header tells of {expected} bytes, {got} follow; fetch it again")]
     Length { got: usize, expected: u64 },
 }
@@ -64,7 +66,7 @@ pub enum Fault {
 pub struct Data {
     pub train: Examples,
     pub test: Examples,
-    /// Rows and columns of an image, if the files tell.
+    /// Rows and columns of an image.
     pub shape: [u32; 2],
 }
 
@@ -169,27 +171,32 @@ fn parse<const DIMENSIONS: usize>(
         });
     }
     let payload = bytes.split_off(header);
-    let (words, _) = bytes.as_chunks();
-    let mut words = words.iter().copied().map(u32::from_be_bytes);
+    let word = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0, |word, &byte| word << 8 | u32::from(byte))
+    };
+    let mut words = bytes.chunks_exact(4).map(word);
     let expected = MAGIC_BYTES | DIMENSIONS as u32;
-    match words.next() {
-        Some(magic) if magic != expected => {
-            return Err(Fault::Magic {
-                got: magic,
-                expected,
-            });
-        }
-        _ => {}
+    let magic = words.next().unwrap_or_default();
+    if magic != expected {
+        return Err(Fault::Magic {
+            got: magic,
+            expected,
+        });
     }
     let mut dimensions = [0; DIMENSIONS];
     dimensions
         .iter_mut()
         .zip(words)
-        .for_each(|(dimension, word)| *dimension = word);
+        .for_each(|(to, word)| *to = word);
     // Saturating: a header of nonsense is longer than any file.
     let expected = dimensions.iter().fold(1u64, |product, &dimension| {
         product.saturating_mul(dimension.into())
     });
+    if expected == 0 {
+        return Err(Fault::Empty);
+    }
     if payload.len() as u64 != expected {
         return Err(Fault::Length {
             got: payload.len(),
@@ -262,6 +269,12 @@ mod tests {
                 expected: 0x0801
             }
         );
+    }
+
+    #[test]
+    fn an_empty_set_is_refused() {
+        let header = [&[0, 0, 8, 3][..], &[0; 4], &[255; 8]].concat();
+        assert_eq!(parse::<3>(header).unwrap_err(), Fault::Empty);
     }
 
     #[test]

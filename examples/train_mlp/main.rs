@@ -16,6 +16,8 @@ mod session;
 mod statistics;
 mod sweep;
 
+use std::time::Instant;
+
 use anyhow::Result;
 use clap::Parser;
 
@@ -23,13 +25,16 @@ use options::{Command, Options, TrainOptions};
 use session::{Session, progress};
 
 fn main() -> Result<()> {
+    let start = Instant::now();
     let options = Options::parse();
     match options.command.unwrap_or(Command::Compare(options.compare)) {
         Command::Compare(options) => compare::run(&options),
         Command::Train(options) => train(&options),
         Command::Sweep(options) => sweep::run(&options),
         Command::MonteCarlo(options) => monte_carlo::run(&options),
-    }
+    }?;
+    println!("\n{:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
 }
 
 fn train(options: &TrainOptions) -> Result<()> {

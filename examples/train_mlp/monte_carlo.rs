@@ -49,7 +49,7 @@ pub fn run(options: &MonteCarloOptions) -> Result<()> {
     ]);
     for degrees in DEGREES {
         let images = rotated(&session.data.test, session.data.shape, f64::from(degrees));
-        let set = session.mlp.upload(&images);
+        let set = session.mlp.upload(&images)?;
         let plain = session.mlp.evaluate(&set)?;
         let ensemble = ensemble(&session, &run, &images, options.members)?;
         table.add_row([
@@ -82,7 +82,7 @@ fn ensemble(
     images: &Examples,
     members: u32,
 ) -> Result<Ensemble> {
-    let set = session.mlp.upload(images);
+    let set = session.mlp.upload(images)?;
     let classes = session.data.classes() as usize;
     let mut probabilities = vec![0.0; images.labels.len() * classes];
     let mut own_entropy = 0.0;

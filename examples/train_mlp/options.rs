@@ -37,7 +37,7 @@ pub struct Setup {
     #[arg(long, value_name = "DIR", default_value = BUNDLED, hide_default_value = true)]
     pub data: PathBuf,
     /// Training images, the first ones of the file
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..))]
     pub train_images: u32,
     /// Widths of the hidden layers
     #[arg(long, value_name = "WIDTHS", value_delimiter = ',', default_value = "512,512",
@@ -52,8 +52,10 @@ pub struct Setup {
     /// Probability of dropping a hidden unit
     #[arg(long, value_name = "P", default_value = "0.5", value_parser = rate)]
     pub hidden_rate: DropoutRate,
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Passes over the training images
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub epochs: u32,
+    /// Adam's
     #[arg(long, value_name = "X", default_value_t = 1e-3)]
     pub learning_rate: f64,
     /// Adds LAMBDA / 2 times the squared weights to the loss (not decoupled as in AdamW; biases stay

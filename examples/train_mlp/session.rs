@@ -21,7 +21,6 @@ pub struct Session<'a> {
     adapter: String,
     pub data: Data,
     pub mlp: Mlp,
-    architecture: Architecture,
     train: DeviceExamples,
     /// With early stopping.
     validation: Option<DeviceExamples>,
@@ -43,22 +42,23 @@ impl<'a> Session<'a> {
             learning_rate: setup.learning_rate,
             l2: setup.l2,
         };
-        let mlp = Mlp::new(&device, &queue, architecture.clone(), optimizer)?;
+        let mlp = Mlp::new(&device, &queue, architecture, optimizer)?;
         let len = data.train.len();
         let trained = match setup.early_stopping {
             Some(_) => len - len / VALIDATION_SHARE,
             None => len,
         };
-        let validation = (trained < len).then(|| mlp.upload(&data.train.slice(trained..len)));
+        let validation = (trained < len)
+            .then(|| mlp.upload(&data.train.slice(trained..len)))
+            .transpose()?;
         Ok(Self {
             setup,
             adapter,
-            train: mlp.upload(&data.train.slice(0..trained)),
+            train: mlp.upload(&data.train.slice(0..trained))?,
             validation,
-            test: mlp.upload(&data.test),
+            test: mlp.upload(&data.test)?,
             data,
             mlp,
-            architecture,
         })
     }
 
@@ -90,7 +90,8 @@ impl<'a> Session<'a> {
 impl fmt::Display for Session<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widths: Vec<_> = self
-            .architecture
+            .mlp
+            .architecture()
             .widths
             .iter()
             .map(u32::to_string)
@@ -169,20 +170,12 @@ impl Run<'_> {
 
     /// What must be the same for a run to go on as if it had not stopped.
     pub fn settings(&self) -> String {
-        let Session {
-            setup,
-            architecture,
-            ..
-        } = self.session;
+        let Session { setup, mlp, .. } = self.session;
+        let Architecture { widths, batch } = mlp.architecture();
         let rates: Vec<_> = self.rates.iter().map(|rate| rate.p()).collect();
         format!(
-            "widths={:?} batch={} rates={rates:?} learning_rate={} l2={} train_images={} seed={}",
-            architecture.widths,
-            architecture.batch,
-            setup.learning_rate,
-            setup.l2,
-            setup.train_images,
-            self.seed
+            "widths={widths:?} batch={batch} rates={rates:?} learning_rate={} l2={} train_images={} seed={}",
+            setup.learning_rate, setup.l2, setup.train_images, self.seed
         )
     }
 }

@@ -226,8 +226,13 @@ fn step(
     };
     let before = State([parameters.clone(), moments(0.1), moments(0.01)]);
     mlp.restore(&before).map_err(text)?;
-    mlp.train_epoch(&mlp.upload(examples), &rates(architecture), SEED, EPOCH)
-        .map_err(text)?;
+    mlp.train_epoch(
+        &mlp.upload(examples).map_err(text)?,
+        &rates(architecture),
+        SEED,
+        EPOCH,
+    )
+    .map_err(text)?;
     Ok((mlp, before))
 }
 
@@ -248,11 +253,12 @@ fn close(what: &str, expected: &[f64], got: &[f32]) -> Result<(), String> {
             got.len()
         ));
     }
-    let far = |(_, (expected, got)): &(usize, (&f64, &f32))| {
-        // Not a number is far too.
-        !((*expected - f64::from(**got)).abs() <= 1e-6 * (1.0 + expected.abs()))
+    // Not a number is not near.
+    let near = |(expected, got): (&f64, &f32)| {
+        (expected - f64::from(*got)).abs() <= 1e-6 * (1.0 + expected.abs())
     };
-    match expected.iter().zip(got).enumerate().find(far) {
+    let mut pairs = expected.iter().zip(got).enumerate();
+    match pairs.find(|(_, pair)| !near(*pair)) {
         Some((i, (expected, got))) => Err(format!("{what} {i}: expected {expected}, got {got}")),
         None => Ok(()),
     }
@@ -331,7 +337,7 @@ fn predictions(gpu: &Gpu) -> Result<(), String> {
         let zeros = vec![0.0; parameters.len()];
         mlp.restore(&State([parameters.clone(), zeros.clone(), zeros]))
             .map_err(text)?;
-        let set = mlp.upload(&examples);
+        let set = mlp.upload(&examples).map_err(text)?;
         let none = vec![DropoutRate::ZERO; host.layers()];
         let parameters: Vec<_> = parameters.into_iter().map(f64::from).collect();
         for rates in [none, rates(&architecture)] {
@@ -359,7 +365,7 @@ fn predictions(gpu: &Gpu) -> Result<(), String> {
 fn train(gpu: &Gpu, seed: u64, start: Option<(u32, &State)>, end: u32) -> Result<State, String> {
     let [architecture, _] = architectures();
     let mlp = network(gpu, &architecture)?;
-    let set = mlp.upload(&examples(&architecture, 30));
+    let set = mlp.upload(&examples(&architecture, 30)).map_err(text)?;
     let first = match start {
         Some((epoch, state)) => {
             mlp.restore(state).map_err(text)?;

@@ -1,0 +1,90 @@
+//! The sizes of a network, and where its parameters stand.
+
+/// Rows and columns of every matrix are multiples of this; what is added are zeros, and stays so.
+pub const TILE: u32 = 8;
+
+/// Parameters of a tensor begin at a multiple of this: 256 bytes, the largest alignment of a binding.
+const GRANULE: u64 = 64;
+
+/// The layers' sizes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Architecture {
+    /// Features, hidden widths, logits. One logit is for two classes.
+    pub widths: Vec<u32>,
+    /// Examples of a step.
+    pub batch: u32,
+}
+
+/// Where the parameters of a layer begin, in elements.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub weights: u64,
+    pub bias: u64,
+}
+
+/// Where all parameters are: every layer's weights, then every layer's biases.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub layers: Vec<Place>,
+    /// Elements up to the first bias.
+    pub weights_len: u64,
+    pub len: u64,
+}
+
+impl Architecture {
+    /// Dense layers.
+    pub fn layers(&self) -> usize {
+        self.widths.len() - 1
+    }
+
+    /// Of the batch's matrices.
+    pub fn rows(&self) -> u32 {
+        self.batch.next_multiple_of(TILE)
+    }
+
+    /// Of a width's matrices.
+    pub fn columns(&self, width: usize) -> u32 {
+        self.widths[width].next_multiple_of(TILE)
+    }
+
+    /// Elements of the activations of a width.
+    pub fn activations(&self, width: usize) -> u64 {
+        u64::from(self.rows()) * u64::from(self.columns(width))
+    }
+
+    pub fn logits(&self) -> u32 {
+        self.widths[self.layers()]
+    }
+
+    pub fn classes(&self) -> u32 {
+        self.logits().max(2)
+    }
+
+    pub fn places(&self) -> Places {
+        let columns = |width| u64::from(self.columns(width));
+        let mut len = 0;
+        let mut begin = |elements: u64| {
+            let begin = len;
+            len += elements.next_multiple_of(GRANULE);
+            begin
+        };
+        let layers = 0..self.layers();
+        let weights: Vec<_> = layers
+            .clone()
+            .map(|i| begin(columns(i) * columns(i + 1)))
+            .collect();
+        let weights_len = begin(0);
+        let layers = layers
+            .zip(weights)
+            .map(|(i, weights)| Place {
+                weights,
+                bias: begin(columns(i + 1)),
+            })
+            .collect();
+        Places {
+            layers,
+            weights_len,
+            len,
+        }
+    }
+}
