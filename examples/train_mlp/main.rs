@@ -8,6 +8,7 @@ mod mlp;
 
 mod checkpoint;
 mod compare;
+mod early_stopping;
 mod idx;
 mod monte_carlo;
 mod options;

@@ -64,7 +64,7 @@ pub struct Setup {
     pub l2: f64,
     /// Stop when the validation loss has not improved for so many epochs, and take the best epoch's
     /// weights; the last fifth of the training images validates and is not trained on
-    #[arg(long, value_name = "PATIENCE")]
+    #[arg(long, value_name = "PATIENCE", value_parser = clap::value_parser!(u32).range(1..))]
     pub early_stopping: Option<u32>,
     /// Decides weights, orders and masks
     #[arg(long, value_name = "N", default_value_t = 42)]

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use wgpu_dropout::DropoutRate;
 
 use crate::checkpoint;
+use crate::early_stopping::EarlyStopping;
 use crate::idx::Data;
 use crate::mlp::predictions::Score;
 use crate::mlp::{Architecture, DeviceExamples, Mlp, Optimizer, device};
@@ -142,27 +143,21 @@ impl Run<'_> {
             validation,
             ..
         } = self.session;
-        let mut best = None;
+        let mut stopping = setup.early_stopping.map(EarlyStopping::new);
         for epoch in first_epoch..setup.epochs {
             mlp.train_epoch(train, &self.rates, self.seed, epoch)?;
             after(epoch)?;
-            let (Some(patience), Some(validation)) = (setup.early_stopping, validation) else {
-                continue;
-            };
-            let loss = self.session.score(validation)?.loss;
-            match &best {
-                Some((least, best_epoch, _)) if loss >= *least => {
-                    if epoch - best_epoch >= patience {
-                        break;
-                    }
+            if let (Some(stopping), Some(validation)) = (&mut stopping, validation) {
+                let loss = self.session.score(validation)?.loss;
+                if stopping.stops(epoch, loss, || mlp.state())? {
+                    break;
                 }
-                _ => best = Some((loss, epoch, mlp.state()?)),
             }
         }
-        match best {
-            Some((_, epoch, state)) => {
-                mlp.restore(&state)?;
-                Ok(epoch + 1)
+        match stopping.and_then(EarlyStopping::best) {
+            Some(best) => {
+                mlp.restore(&best.state)?;
+                Ok(best.epoch + 1)
             }
             None => Ok(setup.epochs.max(first_epoch)),
         }
