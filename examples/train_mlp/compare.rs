@@ -5,7 +5,7 @@ use comfy_table::{Table, presets};
 use wgpu_dropout::DropoutRate;
 
 use crate::mlp::predictions::Score;
-use crate::options::CompareOptions;
+use crate::options::{CompareOptions, Rates};
 use crate::plot;
 use crate::session::{Session, progress};
 use crate::statistics::Summary;
@@ -29,13 +29,14 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     println!("{session}");
     let bar = progress(2 * u64::from(options.seeds) * u64::from(setup.epochs))?;
     let mut curves = [Vec::new(), Vec::new()];
-    let rates = [
-        [DropoutRate::ZERO; 2],
-        [setup.input_rate, setup.hidden_rate],
-    ];
-    for (curves, rates) in curves.iter_mut().zip(rates) {
+    let Rates {
+        input_rate,
+        hidden_rate,
+    } = options.rates;
+    let rates = [[DropoutRate::ZERO; 2], [input_rate, hidden_rate]];
+    for (curves, [input, hidden]) in curves.iter_mut().zip(rates) {
         for seed in (0..options.seeds).map(|i| setup.seed.wrapping_add(i.into())) {
-            let run = session.run_with(rates, seed);
+            let run = session.run(input, hidden, seed);
             let mut epochs = Vec::new();
             let kept = run.train(run.start()?, |_| {
                 epochs.push(session.scores()?);
@@ -50,8 +51,11 @@ pub fn run(options: &CompareOptions) -> Result<()> {
         }
     }
     bar.finish_and_clear();
-    let [input, hidden] = [setup.input_rate, setup.hidden_rate].map(DropoutRate::p);
-    println!("dropout: {input} of the pixels, {hidden} of the hidden units\n");
+    println!(
+        "dropout: {} of the pixels, {} of the hidden units\n",
+        input_rate.p(),
+        hidden_rate.p()
+    );
     println!("{}\n", by_epoch(&curves, setup.epochs).trim_fmt());
     println!("{}", at_the_end(&curves).trim_fmt());
     if let Some(path) = &options.plot {

@@ -22,7 +22,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Parser;
 
-use options::{Command, Options, TrainOptions};
+use options::{Command, Options, Rates, TrainOptions};
 use session::{Session, progress};
 
 fn main() -> Result<()> {
@@ -42,7 +42,11 @@ fn train(options: &TrainOptions) -> Result<()> {
     let setup = &options.setup;
     let session = Session::open(setup)?;
     println!("{session}");
-    let run = session.run(setup.seed);
+    let Rates {
+        input_rate,
+        hidden_rate,
+    } = options.rates;
+    let run = session.run(input_rate, hidden_rate, setup.seed);
     let first_epoch = match &options.resume {
         Some(path) => run.resume(path)?,
         None => run.start()?,

@@ -7,7 +7,7 @@ use wgpu_dropout::MaskKey;
 
 use crate::mlp::Examples;
 use crate::mlp::predictions::Predictions;
-use crate::options::MonteCarloOptions;
+use crate::options::{MonteCarloOptions, Rates};
 use crate::session::{Run, Session, progress};
 
 const DEGREES: [u32; 7] = [0, 15, 30, 45, 60, 75, 90];
@@ -19,7 +19,11 @@ pub fn run(options: &MonteCarloOptions) -> Result<()> {
     let setup = &options.setup;
     let session = Session::open(setup)?;
     println!("{session}");
-    let run = session.run(setup.seed);
+    let Rates {
+        input_rate,
+        hidden_rate,
+    } = options.rates;
+    let run = session.run(input_rate, hidden_rate, setup.seed);
     match &options.resume {
         Some(path) => {
             run.resume(path)?;

@@ -33,7 +33,7 @@ pub enum Command {
 /// What every run is made of.
 #[derive(Clone, Debug, Args)]
 pub struct Setup {
-    /// Folder of the four IDX files, plain or .gz
+    /// Folder of the four IDX files, plain or .gz [default: 1,000 and 1,000 images of the repository]
     #[arg(long, value_name = "DIR", default_value = BUNDLED, hide_default_value = true)]
     pub data: PathBuf,
     /// Training images, the first ones of the file
@@ -46,12 +46,6 @@ pub struct Setup {
     /// Examples of a step
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch: u32,
-    /// Probability of dropping a pixel
-    #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate)]
-    pub input_rate: DropoutRate,
-    /// Probability of dropping a hidden unit
-    #[arg(long, value_name = "P", default_value = "0.5", value_parser = rate)]
-    pub hidden_rate: DropoutRate,
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub epochs: u32,
@@ -71,10 +65,22 @@ pub struct Setup {
     pub seed: u64,
 }
 
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Rates {
+    /// Probability of dropping a pixel
+    #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate)]
+    pub input_rate: DropoutRate,
+    /// Probability of dropping a hidden unit
+    #[arg(long, value_name = "P", default_value = "0.5", value_parser = rate)]
+    pub hidden_rate: DropoutRate,
+}
+
 #[derive(Debug, Args)]
 pub struct CompareOptions {
     #[command(flatten)]
     pub setup: Setup,
+    #[command(flatten)]
+    pub rates: Rates,
     /// Trains with so many seeds, from --seed on; the table has their means
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
@@ -87,6 +93,8 @@ pub struct CompareOptions {
 pub struct TrainOptions {
     #[command(flatten)]
     pub setup: Setup,
+    #[command(flatten)]
+    pub rates: Rates,
     /// Go on from here, up to --epochs in all
     #[arg(long, value_name = "FILE", conflicts_with = "early_stopping")]
     pub resume: Option<PathBuf>,
@@ -99,6 +107,9 @@ pub struct TrainOptions {
 pub struct SweepOptions {
     #[command(flatten)]
     pub setup: Setup,
+    /// Probability of dropping a pixel
+    #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate)]
+    pub input_rate: DropoutRate,
     /// Hidden rates
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate,
         default_value = "0.0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8")]
@@ -115,6 +126,8 @@ pub struct SweepOptions {
 pub struct MonteCarloOptions {
     #[command(flatten)]
     pub setup: Setup,
+    #[command(flatten)]
+    pub rates: Rates,
     /// Networks of the ensemble: masks of a test set
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub members: u32,

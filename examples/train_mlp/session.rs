@@ -63,12 +63,8 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// A run with the rates of the command line.
-    pub fn run(&self, seed: u64) -> Run<'_> {
-        self.run_with([self.setup.input_rate, self.setup.hidden_rate], seed)
-    }
-
-    pub fn run_with(&self, [input, hidden]: [DropoutRate; 2], seed: u64) -> Run<'_> {
+    /// A run with one rate for the input and one for all hidden layers.
+    pub fn run(&self, input: DropoutRate, hidden: DropoutRate, seed: u64) -> Run<'_> {
         let mut rates = vec![hidden; self.setup.hidden.len() + 1];
         rates[0] = input;
         Run {

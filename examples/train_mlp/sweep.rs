@@ -32,7 +32,7 @@ pub fn run(options: &SweepOptions) -> Result<()> {
         let mut scores = Vec::new();
         for seed in (0..options.seeds).map(|i| setup.seed.wrapping_add(i.into())) {
             bar.set_message(format!("hidden rate {}", hidden.p()));
-            let run = session.run_with([setup.input_rate, hidden], seed);
+            let run = session.run(options.input_rate, hidden, seed);
             run.train(run.start()?, |_| {
                 bar.inc(1);
                 Ok(())
@@ -48,7 +48,7 @@ pub fn run(options: &SweepOptions) -> Result<()> {
     bar.finish_and_clear();
     println!(
         "input rate {}, {} epochs, {} seeds: mean and standard deviation\n",
-        setup.input_rate.p(),
+        options.input_rate.p(),
         setup.epochs,
         options.seeds
     );
