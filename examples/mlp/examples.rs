@@ -113,9 +113,9 @@ impl DeviceExamples {
         self.steps.binding(batch)
     }
 
-    /// Uploads all that the steps of an epoch read: the order of its examples, and for each batch
+    /// Uploads all that the steps of a pass over the set read: the order of its examples, and for each batch
     /// what Adam needs, of `adam`.
-    pub(super) fn upload(
+    pub(super) fn schedule(
         &self,
         queue: &wgpu::Queue,
         order: impl IntoIterator<Item = u32>,

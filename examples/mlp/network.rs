@@ -242,7 +242,7 @@ impl Mlp {
         epoch: u32,
     ) -> Result<()> {
         let first_step = epoch * set.batches();
-        set.upload(
+        set.schedule(
             &self.queue,
             random::order(seed, epoch, set.len())?,
             |batch| self.optimizer.corrections(first_step + batch + 1),
@@ -278,7 +278,7 @@ impl Mlp {
         rates: &[DropoutRate],
         key: impl Fn(u32) -> MaskKey,
     ) -> Result<Predictions> {
-        set.upload(&self.queue, 0..set.len(), |_| [0.0; 2]);
+        set.schedule(&self.queue, 0..set.len(), |_| [0.0; 2]);
         for batch in 0..set.batches() {
             let mut calls = calls(rates, &key);
             for (layer, call) in calls.iter_mut().enumerate() {
