@@ -11,9 +11,8 @@ use super::steps::StepBinding;
 pub struct Buffers {
     /// The batch, each hidden layer's output, the logits: `activations[i]` is the input of layer i.
     pub activations: Vec<wgpu::Buffer>,
-    /// Gradients of the activations. That of the logits takes their place; that of the batch is not
-    /// needed.
-    activation_gradients: Vec<wgpu::Buffer>,
+    /// Of each layer's output; that of the logits takes their place.
+    output_gradients: Vec<wgpu::Buffer>,
     pub gradients: wgpu::Buffer,
     /// Parameters, Adam's first and its second moments.
     pub state: [wgpu::Buffer; 3],
@@ -31,21 +30,16 @@ impl Buffers {
                 mapped_at_creation: false,
             })
         };
-        let widths = 0..architecture.widths.len();
-        let activations: Vec<_> = widths
-            .clone()
+        let activations: Vec<_> = (0..architecture.widths.len())
             .map(|width| buffer("activations", architecture.activations(width)))
             .collect();
-        let activation_gradients = widths
-            .map(|width| match width {
-                _ if width == architecture.layers() => activations[width].clone(),
-                0 => buffer("no gradient", 1),
-                _ => buffer("activation gradients", architecture.activations(width)),
-            })
+        let output_gradients = (1..architecture.layers())
+            .map(|width| buffer("output gradients", architecture.activations(width)))
+            .chain(activations.last().cloned())
             .collect();
         Self {
             activations,
-            activation_gradients,
+            output_gradients,
             gradients: buffer("gradients", parameters),
             state: ["parameters", "first moments", "second moments"]
                 .map(|label| buffer(label, parameters)),
@@ -97,8 +91,7 @@ impl Layer {
         let [parameters, ..] = &buffers.state;
         let input = buffers.activations[i].as_entire_binding();
         let output = buffers.activations[i + 1].as_entire_binding();
-        let input_gradient = &buffers.activation_gradients[i];
-        let output_gradient = buffers.activation_gradients[i + 1].as_entire_binding();
+        let output_gradient = buffers.output_gradients[i].as_entire_binding();
         let matmul = |[rows, columns, inner]: [u32; 3], [a, b]: [bool; 2], buffers: [_; 3]| {
             let overrides = [
                 ("ROWS", rows.into()),
@@ -151,6 +144,7 @@ impl Layer {
             ),
         ];
         let back = || {
+            let input_gradient = &buffers.output_gradients[i - 1];
             let gradient = input_gradient.as_entire_binding();
             let relu = compiler.kernel(&kernels::RELU_GRADIENT, &[]);
             Ok::<_, BindError>(InputGradient {

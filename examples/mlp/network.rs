@@ -22,6 +22,7 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
+    // As in adam.wgsl: tests/gpu/training.rs compares.
     const BETA_1: f64 = 0.9;
     const BETA_2: f64 = 0.999;
 
