@@ -1,8 +1,9 @@
 //! The plots.
 
+use std::ops::Range;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
@@ -28,20 +29,28 @@ const GREY: RGBColor = RGBColor(117, 117, 117);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A quantity of a score, and its axis.
+/// A quantity of a score, and how it is drawn by epoch.
 struct Quantity {
     title: &'static str,
     value: fn(&Score) -> f64,
+    /// From the least and the greatest of the last test values, which are to be told apart; the first
+    /// epochs' may lie outside.
+    range: fn(f64, f64) -> Range<f64>,
+    legend: SeriesLabelPosition,
 }
 
 const QUANTITIES: [Quantity; 2] = [
     Quantity {
         title: "cross-entropy, nats",
         value: |score| score.loss,
+        range: |_, greatest| 0.0..2.0 * greatest,
+        legend: SeriesLabelPosition::UpperRight,
     },
     Quantity {
         title: "accuracy, %",
         value: |score| 100.0 * score.accuracy,
+        range: |least, _| (2.0 * least - 100.0).max(0.0)..100.5,
+        legend: SeriesLabelPosition::LowerRight,
     },
 ];
 
@@ -72,19 +81,14 @@ fn draw_curves(area: &Area<'_>, curves: &[Vec<Curve>; 2], quantity: &Quantity) -
         })
     });
     let epochs = lines.iter().flatten().map(Vec::len).max().unwrap_or(1);
-    // The first epochs' test values may lie outside: the last ones are to be told apart.
     let last = lines.iter().filter_map(|[_, test]| test.last().copied());
-    let range = if quantity.title.starts_with("accuracy") {
-        let least = last.fold(100.0, f64::min);
-        (least - (100.0 - least)).max(0.0)..100.5
-    } else {
-        0.0..2.0 * last.fold(0.0, f64::max)
-    };
+    let (least, greatest) = extremes(last)?;
+    let range = (quantity.range)(least, greatest);
     let mut chart = ChartBuilder::on(area)
         .margin(MARGIN)
         .x_label_area_size(X_LABELS)
         .y_label_area_size(Y_LABELS)
-        .build_cartesian_2d(1.0..epochs as f64, range.clone())?;
+        .build_cartesian_2d(1.0..epochs.max(2) as f64, range.clone())?;
     chart
         .configure_mesh()
         .light_line_style(WHITE)
@@ -111,14 +115,9 @@ fn draw_curves(area: &Area<'_>, curves: &[Vec<Curve>; 2], quantity: &Quantity) -
             .label(format!("train, {name}"))
             .legend(move |(x, y)| DashedPathElement::new([(x, y), (x + 28, y)], 6, 4, style));
     }
-    let position = if range.end > 100.0 {
-        SeriesLabelPosition::LowerRight
-    } else {
-        SeriesLabelPosition::UpperRight
-    };
     chart
         .configure_series_labels()
-        .position(position)
+        .position(quantity.legend.clone())
         .legend_area_size(36)
         .margin(12)
         .background_style(WHITE)
@@ -146,19 +145,16 @@ fn draw_sweep(area: &Area<'_>, points: &[Point], quantity: &Quantity) -> Result<
             point.scores.iter().map(value)
         })
     };
-    let (least, most) = samples().fold(
-        (f64::INFINITY, f64::NEG_INFINITY),
-        |(least, most), (_, y)| (least.min(y), most.max(y)),
-    );
+    let (least, greatest) = extremes(samples().map(|(_, value)| value))?;
     // Of one value too.
-    let room = 0.1 * (most - least).max(0.01 * most);
-    let rates = points.iter().map(|point| point.rate);
-    let x = rates.clone().fold(1.0, f64::min) - 0.05..rates.fold(0.0, f64::max) + 0.05;
+    let room = 0.1 * (greatest - least).max(0.01 * greatest);
+    let (first, last) = extremes(points.iter().map(|point| point.rate))?;
+    let x = first - 0.05..last + 0.05;
     let mut chart = ChartBuilder::on(area)
         .margin(MARGIN)
         .x_label_area_size(X_LABELS)
         .y_label_area_size(Y_LABELS)
-        .build_cartesian_2d(x, least - room..most + room)?;
+        .build_cartesian_2d(x, least - room..greatest + room)?;
     chart
         .configure_mesh()
         .light_line_style(WHITE)
@@ -191,4 +187,16 @@ fn draw_sweep(area: &Area<'_>, points: &[Point], quantity: &Quantity) -> Result<
     )?;
     chart.draw_series(samples().map(|point| Circle::new(point, 3, GREY.stroke_width(1))))?;
     Ok(())
+}
+
+fn extremes(values: impl Iterator<Item = f64>) -> Result<(f64, f64)> {
+    let mut extremes = (f64::INFINITY, f64::NEG_INFINITY);
+    for value in values {
+        ensure!(
+            value.is_finite(),
+            "{value} cannot be drawn: training diverged; lower --learning-rate"
+        );
+        extremes = (extremes.0.min(value), extremes.1.max(value));
+    }
+    Ok(extremes)
 }
