@@ -11,7 +11,7 @@ use crate::session::{Session, progress};
 use crate::statistics::Summary;
 
 /// Epochs in the table, about.
-const ROWS: u32 = 8;
+const ROWS: usize = 8;
 
 /// One run of training.
 pub struct Curve {
@@ -56,7 +56,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
         input_rate.p(),
         hidden_rate.p()
     );
-    println!("{}\n", by_epoch(&curves, setup.epochs).trim_fmt());
+    println!("{}\n", by_epoch(&curves).trim_fmt());
     println!("{}", at_the_end(&curves).trim_fmt());
     if let Some(path) = &options.plot {
         plot::compare(path, &curves)?;
@@ -65,7 +65,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
 }
 
 /// Means over the seeds that came so far.
-fn by_epoch(curves: &[Vec<Curve>; 2], epochs: u32) -> Table {
+fn by_epoch(curves: &[Vec<Curve>; 2]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header([
         "epoch",
@@ -76,10 +76,12 @@ fn by_epoch(curves: &[Vec<Curve>; 2], epochs: u32) -> Table {
         "test accuracy % without",
         "with dropout",
     ]);
+    let lengths = curves.iter().flatten().map(|curve| curve.epochs.len());
+    let epochs = lengths.max().unwrap_or(0);
     let every = epochs.div_ceil(ROWS);
     for epoch in (1..=epochs).filter(|&epoch| epoch == 1 || epoch % every == 0 || epoch == epochs) {
         let mean = |curves: &[Curve], value: fn(&[Score; 2]) -> f64, unit: f64, decimals: usize| {
-            let reached = |curve: &Curve| curve.epochs.get(epoch as usize - 1).map(value);
+            let reached = |curve: &Curve| curve.epochs.get(epoch - 1).map(value);
             let values: Vec<_> = curves.iter().filter_map(reached).collect();
             if values.is_empty() {
                 String::new()
