@@ -24,9 +24,10 @@ fn row_word(row: vec2<u32>, lane: u32) -> u32 {
 }
 
 fn mask_word(word: u32) -> u32 {
-    let size = dimensions[DIMENSIONS - 1u].size;
+    let innermost = dimension_at(DIMENSIONS - 1u);
+    let size = innermost.size;
     // The dispatch may begin within a row.
-    let element = dimensions[DIMENSIONS - 1u].start + 32u * word;
+    let element = innermost.start + 32u * word;
     let rows = element / size;
     let column = element - rows * size;
     let index = add_wide(index_after(rows, DIMENSIONS - 1u), vec2<u32>(column, 0u));

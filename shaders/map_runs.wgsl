@@ -5,7 +5,7 @@ fn run_bits(run: u32) -> u32 {
 }
 
 fn mask_word(n: u32) -> u32 {
-    let run = dimensions[DIMENSIONS - 1u];
+    let run = dimension_at(DIMENSIONS - 1u);
     // The dispatch may begin within a run, and a word have parts of two.
     let element = run.start + 32u * n;
     let runs = element / run.size;

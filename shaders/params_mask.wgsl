@@ -18,5 +18,6 @@ struct Params {
     keep_scale: f32,
     keep_shift: f32,
     dropped_value: f32,
-    padding: u32,
+    // Unused; where one buffer has the parameters and a layout (params_bound.wgsl), its dimensions.
+    tail: Tail,
 }

@@ -1,5 +1,6 @@
 // The strided index map [M13]: any mask layout of up to eight dimensions. Needs DIMENSIONS
-// (prelude), mul_wide, and sample_coordinate (sample_position.wgsl or sample_ids.wgsl).
+// (prelude), mul_wide, dimension_at (dimensions_*.wgsl), and sample_coordinate (sample_position.wgsl
+// or sample_ids.wgsl).
 struct Dimension {
     // Coordinates, below 2^31.
     size: u32,
@@ -8,9 +9,6 @@ struct Dimension {
     // Mask indices from one coordinate to the next (low, high).
     stride: vec2<u32>,
 }
-
-// Outermost first; the first DIMENSIONS count.
-@group(0) @binding(2) var<uniform> dimensions: array<Dimension, 8>;
 
 fn add_wide(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     let low = a.x + b.x;
@@ -25,7 +23,7 @@ struct Sum {
 }
 
 fn add_dimension(sum: Sum, d: u32) -> Sum {
-    let dimension = dimensions[d];
+    let dimension = dimension_at(d);
     var coordinate = dimension.start + sum.carry;
     var carry = 0u;
     if d == 0u {

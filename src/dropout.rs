@@ -2,33 +2,18 @@
 
 use crate::binding::CheckedRange;
 use crate::call::DropoutCall;
+use crate::choice::{Choice, Map, backward, cut, forward, unit};
 use crate::element::ElementType;
 use crate::error::{BindError, CreateError, IndexOverflow};
-use crate::geometry::{Geometry, Segment, Unit};
+use crate::geometry::{Geometry, Segment};
 use crate::kernel::{KernelDescriptor, KernelHost};
 use crate::layout::MaskLayout;
-use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
+use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::params::MaskParams;
-use crate::rate::DropoutKind;
-use crate::source::{Access, BufferLayout, Kernel, MaskSource, ValueMap};
-use crate::strided::StridedLayout;
+use crate::source::{Access, BufferLayout, Kernel, ValueMap};
 
 /// Bytes of a mask word and of a sample id.
 const WORD_BYTES: u64 = 4;
-
-/// What kernels load at once where they can.
-const VECTOR_BYTES: u64 = 16;
-
-fn unit(element: ElementType) -> Unit {
-    Unit {
-        bytes: element.bytes(),
-        per_invocation: ELEMENTS_PER_MASK_WORD.into(),
-    }
-}
-
-/// From this length on, the elements behind the last whole granule get a dispatch of their own, so
-/// that the others are loaded four at a time; below it one dispatch more would cost more.
-const TAIL_APART_ELEMENTS: u64 = 1 << 16;
 
 /// Dropout kernels on one device.
 ///
@@ -128,20 +113,6 @@ pub struct DropoutBinding {
     map: Map,
     len: u64,
     segments: Vec<BoundSegment>,
-}
-
-/// Where a binding's decisions come from.
-#[derive(Debug)]
-enum Map {
-    Linear {
-        first_index: u64,
-    },
-    Strided {
-        layout: StridedLayout,
-        first_index: u64,
-        last_index: u64,
-    },
-    Packed,
 }
 
 #[derive(Debug)]
@@ -281,34 +252,14 @@ impl Dropout {
             Elements::Layout(layout) => (layout, None),
             Elements::Samples { layout, ids } => (layout, Some(ids)),
         };
-        let (len, first_index) = (layout.len(), layout.first_index());
-        let last_index = match ids {
-            Some(_) => layout.last_sample_index()?,
-            None => layout.last_index(),
-        };
-        let Some(last_index) = last_index else {
-            return Ok(Plan {
-                element,
-                map: Map::Linear { first_index },
-                len: 0,
-                extra: None,
-            });
-        };
+        let map = Map::of_layout(layout, ids.is_some())?;
+        let ids = ids.filter(|_| !layout.is_empty());
         let ids = ids.map(|ids| self.host.checked_ids(layout, &ids));
-        let extra = ids.transpose()?;
-        let map = match StridedLayout::new(layout, extra.is_some())? {
-            None => Map::Linear { first_index },
-            Some(layout) => Map::Strided {
-                layout,
-                first_index,
-                last_index,
-            },
-        };
         Ok(Plan {
             element,
             map,
-            len,
-            extra,
+            len: layout.len(),
+            extra: ids.transpose()?,
         })
     }
 
@@ -379,7 +330,8 @@ impl Dropout {
                 mask_word,
             }
         };
-        let segments = self.cut(len, element).map(bind).collect();
+        let geometry = &self.geometry[usize::from(element.bytes() == 2)];
+        let segments = cut(geometry, len).map(bind).collect();
         Ok(DropoutBinding {
             element,
             buffers,
@@ -387,21 +339,6 @@ impl Dropout {
             len,
             segments,
         })
-    }
-
-    fn cut(&self, len: u64, element: ElementType) -> impl Iterator<Item = Segment> + use<> {
-        let geometry = self.geometry[usize::from(element.bytes() == 2)];
-        let ragged = !len.is_multiple_of(ELEMENTS_PER_BLOCK.into());
-        let body = if ragged && len >= TAIL_APART_ELEMENTS {
-            geometry.whole_granules(len)
-        } else {
-            len
-        };
-        let tail = geometry.segments(len - body);
-        geometry.segments(body).chain(tail.map(move |tail| Segment {
-            start: body + tail.start,
-            ..tail
-        }))
     }
 
     /// Compiles the pipelines of [`encode_forward`](Self::encode_forward) and
@@ -483,21 +420,6 @@ impl Dropout {
     }
 }
 
-fn forward(kind: DropoutKind) -> ValueMap {
-    match kind {
-        DropoutKind::Inverted => ValueMap::Scale,
-        DropoutKind::Classic => ValueMap::Keep,
-        DropoutKind::Alpha => ValueMap::Affine,
-    }
-}
-
-fn backward(kind: DropoutKind) -> ValueMap {
-    match kind {
-        DropoutKind::Inverted | DropoutKind::Alpha => ValueMap::Scale,
-        DropoutKind::Classic => ValueMap::Keep,
-    }
-}
-
 /// What is recorded for a segment.
 struct Dispatch<'a> {
     kernel: Kernel,
@@ -519,76 +441,21 @@ fn dispatches<'a>(
         len,
         segments,
     } = binding;
-    let base = match map {
-        Map::Linear { first_index } => {
-            let last = len.checked_sub(1).map(|last| first_index + last);
-            call.base(*first_index, last)?
-        }
-        Map::Strided {
-            first_index,
-            last_index,
-            ..
-        } => call.base(*first_index, Some(*last_index))?,
-        Map::Packed => 0,
+    let choice = Choice::new(*element, *buffers, map, *len, call, value)?;
+    let segments = if choice.is_nothing() {
+        &[][..]
+    } else {
+        segments
     };
-    let value = match (call.rate.drops_nothing(), map) {
-        (false, _) => value,
-        // The mask alone decides; a product by 1 could flush subnormals.
-        (true, Map::Packed) => ValueMap::Keep,
-        (true, _) => ValueMap::Copy,
-    };
-    let whole_blocks = value != ValueMap::Copy
-        && match map {
-            // Segments begin at multiples of a block.
-            Map::Linear { .. } => base.is_multiple_of(ELEMENTS_PER_BLOCK.into()),
-            Map::Strided { layout, .. } => layout.whole_blocks(base),
-            Map::Packed => false,
-        };
-    let mask = match value {
-        ValueMap::Copy => map.source(whole_blocks).of_copy(),
-        _ => map.source(whole_blocks),
-    };
-    // In place a copy is nothing.
-    let nothing = value == ValueMap::Copy && *buffers == BufferLayout::InPlace;
-    let segments = if nothing { &[][..] } else { segments };
-    Ok(segments.iter().map(move |bound| {
-        let segment = bound.segment;
-        let position = match map {
-            Map::Linear { .. } => MaskPosition::of(base + segment.start),
-            Map::Strided { .. } => MaskPosition::of(base),
+    Ok(segments.iter().map(move |bound| Dispatch {
+        kernel: choice.kernel(bound.segment),
+        bound,
+        position: match map {
             Map::Packed => MaskPosition {
                 block: bound.mask_word.into(),
                 lane: 0,
             },
-        };
-        let bytes = u64::from(segment.len) * element.bytes();
-        let access = if whole_blocks && segment.len.is_multiple_of(ELEMENTS_PER_BLOCK) {
-            Access::Blocks
-        } else if bytes.is_multiple_of(VECTOR_BYTES) {
-            Access::Vectors
-        } else {
-            Access::Words
-        };
-        Dispatch {
-            kernel: Kernel::Dropout {
-                element: *element,
-                buffers: *buffers,
-                mask,
-                value,
-                access,
-            },
-            bound,
-            position,
-        }
+            Map::Linear { .. } | Map::Strided { .. } => choice.position(bound.segment),
+        },
     }))
-}
-
-impl Map {
-    fn source(&self, whole_blocks: bool) -> MaskSource {
-        match self {
-            Self::Linear { .. } => MaskSource::Linear,
-            Self::Strided { layout, .. } => MaskSource::Strided(layout.strided(whole_blocks)),
-            Self::Packed => MaskSource::Packed,
-        }
-    }
 }

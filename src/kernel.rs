@@ -7,7 +7,9 @@ use crate::error::{BindError, CreateError};
 use crate::geometry::at_least;
 use crate::layout::MaskLayout;
 use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
-use crate::source::{self, BufferLayout, Kernel, MaskSource, Multiply, WORKGROUP_SIZE};
+use crate::source::{
+    self, BufferLayout, Kernel, MaskSource, Multiply, ParamsSource, WORKGROUP_SIZE,
+};
 
 /// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
 /// [`KeepMask`](crate::KeepMask) and [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
@@ -233,11 +235,11 @@ impl KernelHost {
 
     fn create_pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
         let label = format!("{}: {}", self.label, kernel.entry_point());
-        let (uniform, immediate_size) = match &self.params {
-            ParamsPath::Immediates => (None, self.params_bytes),
-            ParamsPath::Uniform(uniform) => (Some(uniform), 0),
+        let (params, uniform, immediate_size) = match &self.params {
+            ParamsPath::Immediates => (ParamsSource::Immediates, None, self.params_bytes),
+            ParamsPath::Uniform(uniform) => (ParamsSource::Uniform, Some(uniform), 0),
         };
-        let text = source::assemble(kernel, self.multiply, uniform.is_none());
+        let text = source::assemble(kernel, self.multiply, params);
         let module = self
             .device
             .create_shader_module(wgpu::ShaderModuleDescriptor {

@@ -25,7 +25,7 @@
 //! # Without a GPU, and with a doubtful one
 //!
 //! The [`cpu`] module does the same on slices. [`audit`](mod@audit) checks a device. [`wgsl`] gives the
-//! kernels' texts to other tools.
+//! kernels' texts to other tools, [`launch`] gives them to other runtimes.
 //!
 //! # Cargo features
 //!
@@ -43,6 +43,7 @@ mod binding;
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
 mod call;
+mod choice;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 mod dropout;
@@ -54,6 +55,7 @@ mod geometry;
 mod job;
 mod keep_mask;
 mod kernel;
+pub mod launch;
 mod layout;
 pub mod mask;
 mod params;

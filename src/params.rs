@@ -20,7 +20,7 @@ pub(crate) struct MaskParams {
     pub keep_scale: f32,
     pub keep_shift: f32,
     pub dropped_value: f32,
-    pub padding: u32,
+    pub tail: u32,
 }
 
 impl MaskParams {
@@ -38,7 +38,7 @@ impl MaskParams {
             keep_scale: call.rate.keep_scale(),
             keep_shift: call.rate.keep_shift(),
             dropped_value: call.rate.dropped_value(),
-            padding: 0,
+            tail: 0,
         }
     }
 }
@@ -147,7 +147,11 @@ mod tests {
     use core::mem::offset_of;
 
     use super::*;
-    use crate::source::{Family, Kernel, MaskSource, Multiply, Strided, assemble};
+    use crate::element::ElementType;
+    use crate::source::{
+        Access, BufferLayout, Family, Kernel, MaskSource, Multiply, ParamsSource, Strided,
+        ValueMap, assemble,
+    };
 
     /// Names and offsets of the WGSL struct `name`, and its size in bytes.
     fn wgsl_struct(source: &str, name: &str) -> (Vec<(String, usize)>, usize) {
@@ -176,19 +180,51 @@ mod tests {
     #[test]
     fn mask_params_lie_as_in_the_shader() {
         let kernel = Kernel::KeepMask(MaskSource::Linear);
-        let (offsets, bytes) = wgsl_struct(&assemble(kernel, Multiply::Halves, false), "Params");
+        let (offsets, bytes) = wgsl_struct(
+            &assemble(kernel, Multiply::Halves, ParamsSource::Uniform),
+            "Params",
+        );
         assert_eq!(
             offsets,
             offsets!(MaskParams: seed, stream, first_block, first_lane, len, drop_threshold_high,
-                drop_threshold_low, keep_scale, keep_shift, dropped_value, padding)
+                drop_threshold_low, keep_scale, keep_shift, dropped_value, tail)
         );
         assert_eq!(bytes, size_of::<MaskParams>());
     }
 
     #[test]
+    fn bound_params_have_the_dimensions_behind_them() {
+        let kernel = Kernel::Dropout {
+            element: ElementType::F32,
+            buffers: BufferLayout::Pooled,
+            mask: MaskSource::Strided(Strided {
+                family: Family::Rows,
+                whole_words: false,
+                dimensions: 2,
+                sample_ids: false,
+            }),
+            value: ValueMap::Scale,
+            access: Access::Words,
+        };
+        let source = assemble(kernel, Multiply::Halves, ParamsSource::Bound);
+        let (offsets, bytes) = wgsl_struct(&source, "Params");
+        assert_eq!(
+            offsets.last(),
+            Some(&(String::from("tail"), size_of::<MaskParams>()))
+        );
+        assert_eq!(
+            bytes as u64,
+            size_of::<MaskParams>() as u64 + DIMENSIONS_BYTES
+        );
+    }
+
+    #[test]
     fn block_params_lie_as_in_the_shader() {
         let kernel = Kernel::PhiloxBlocks { rounds: 10 };
-        let (offsets, bytes) = wgsl_struct(&assemble(kernel, Multiply::Halves, false), "Params");
+        let (offsets, bytes) = wgsl_struct(
+            &assemble(kernel, Multiply::Halves, ParamsSource::Uniform),
+            "Params",
+        );
         assert_eq!(offsets, offsets!(BlockParams: counter, key, len, padding));
         assert_eq!(bytes, size_of::<BlockParams>());
     }
@@ -204,7 +240,7 @@ mod tests {
         let source = assemble(
             Kernel::KeepMask(MaskSource::Strided(strided)),
             Multiply::Halves,
-            false,
+            ParamsSource::Uniform,
         );
         let (offsets, bytes) = wgsl_struct(&source, "Dimension");
         assert_eq!(offsets, offsets!(DimensionParams: size, start, stride));

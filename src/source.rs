@@ -9,12 +9,24 @@ use crate::element::ElementType;
 pub(crate) const WORKGROUP_SIZE: u32 = 256;
 
 /// The 64-bit product in Philox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Multiply {
     /// By the type `u64`: needs [`wgpu::Features::SHADER_INT64`].
     U64,
     /// By 16-bit halves.
     Halves,
+}
+
+/// Where parameters come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ParamsSource {
+    /// The pass: needs [`wgpu::Features::IMMEDIATES`].
+    Immediates,
+    /// A uniform buffer in bind group 1.
+    Uniform,
+    /// A buffer behind input and output, which has the dimensions too: all that a runtime with one
+    /// bind group and one buffer of parameters a dispatch offers.
+    Bound,
 }
 
 /// Which buffers a dropout kernel reads and writes.
@@ -160,6 +172,24 @@ impl Kernel {
         }
     }
 
+    /// Whether another runtime can dispatch it, with [`ParamsSource::Bound`]: input and output may be
+    /// ranges of one buffer there, and no third one is needed.
+    pub fn takes_bound_params(self) -> bool {
+        let lone = match self.mask() {
+            Some(MaskSource::Packed) => false,
+            Some(MaskSource::Strided(strided)) => !strided.sample_ids,
+            Some(MaskSource::Linear) | None => true,
+        };
+        let pooled = matches!(
+            self,
+            Self::Dropout {
+                buffers: BufferLayout::Pooled,
+                ..
+            }
+        );
+        lone && pooled
+    }
+
     /// Whether random numbers are drawn.
     pub fn draws(self) -> bool {
         match self {
@@ -171,7 +201,7 @@ impl Kernel {
     }
 
     /// The names that the files leave open.
-    fn prelude(self) -> String {
+    fn prelude(self, params: ParamsSource) -> String {
         let rounds = match self {
             Self::PhiloxBlocks { rounds } => rounds,
             // [M2]
@@ -180,15 +210,22 @@ impl Kernel {
         let mut prelude = format!(
             "const WORKGROUP_SIZE: u32 = {WORKGROUP_SIZE}u;\nconst PHILOX_ROUNDS: u32 = {rounds}u;\n"
         );
+        let mut tail = "u32";
         if let Some(MaskSource::Strided(Strided {
             dimensions,
             whole_words,
             ..
         })) = self.mask()
         {
+            if params == ParamsSource::Bound {
+                tail = "array<Dimension, 8>";
+            }
             prelude += &format!(
                 "const DIMENSIONS: u32 = {dimensions}u;\nconst WHOLE_WORDS: bool = {whole_words};\n"
             );
+        }
+        if !matches!(self, Self::PhiloxBlocks { .. }) {
+            prelude += &format!("alias Tail = {tail};\n");
         }
         let (element, access) = match self {
             Self::Dropout {
@@ -225,14 +262,14 @@ impl Kernel {
 }
 
 /// The whole WGSL module of `kernel`.
-pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> String {
-    let prelude = kernel.prelude();
+pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, params: ParamsSource) -> String {
+    let prelude = kernel.prelude(params);
     let mut parts = vec![
         prelude.as_str(),
-        if immediates {
-            shader!("params_immediate")
-        } else {
-            shader!("params_uniform")
+        match params {
+            ParamsSource::Immediates => shader!("params_immediate"),
+            ParamsSource::Uniform => shader!("params_uniform"),
+            ParamsSource::Bound => shader!("params_bound"),
         },
         match kernel {
             Kernel::PhiloxBlocks { .. } => shader!("params_blocks"),
@@ -262,6 +299,10 @@ pub(crate) fn assemble(kernel: Kernel, multiply: Multiply, immediates: bool) -> 
         Some(MaskSource::Packed) => parts.push(shader!("map_packed")),
         Some(MaskSource::Strided(strided)) => parts.extend([
             shader!("strided"),
+            match params {
+                ParamsSource::Immediates | ParamsSource::Uniform => shader!("dimensions_uniform"),
+                ParamsSource::Bound => shader!("dimensions_bound"),
+            },
             if strided.sample_ids {
                 shader!("sample_ids")
             } else {

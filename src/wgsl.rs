@@ -13,17 +13,19 @@ use core::iter;
 use crate::element::ElementType;
 use crate::layout::MaskLayout;
 use crate::source::{
-    Access, BufferLayout, Family, Kernel, MaskSource, Multiply, Strided, ValueMap, assemble,
+    Access, BufferLayout, Family, Kernel, MaskSource, Multiply, ParamsSource, Strided, ValueMap,
+    assemble,
 };
 
 /// One kernel for one set of features: a module of WGSL as [`Dropout`](crate::Dropout),
 /// [`GaussianDropout`](crate::GaussianDropout), [`KeepMask`](crate::KeepMask) or
-/// [`PhiloxBlocks`](crate::PhiloxBlocks) gives it to wgpu.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// [`PhiloxBlocks`](crate::PhiloxBlocks) gives it to wgpu, or a [`Launch`](crate::launch::Launch) to
+/// another runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant {
-    kernel: Kernel,
-    multiply: Multiply,
-    immediates: bool,
+    pub(crate) kernel: Kernel,
+    pub(crate) multiply: Multiply,
+    pub(crate) params: ParamsSource,
 }
 
 impl Variant {
@@ -35,11 +37,17 @@ impl Variant {
             } else {
                 &[Multiply::Halves]
             };
+            const PARAMS: &[ParamsSource] = &[
+                ParamsSource::Immediates,
+                ParamsSource::Uniform,
+                ParamsSource::Bound,
+            ];
+            let params = &PARAMS[..if kernel.takes_bound_params() { 3 } else { 2 }];
             multiplies.iter().flat_map(move |&multiply| {
-                [true, false].map(|immediates| Self {
+                params.iter().map(move |&params| Self {
                     kernel,
                     multiply,
-                    immediates,
+                    params,
                 })
             })
         })
@@ -47,7 +55,7 @@ impl Variant {
 
     /// The whole module.
     pub fn text(&self) -> String {
-        assemble(self.kernel, self.multiply, self.immediates)
+        assemble(self.kernel, self.multiply, self.params)
     }
 
     /// The name of its one entry point.
@@ -70,7 +78,7 @@ impl Variant {
     /// | `access` | 16 bytes at once, by mask `blocks` or `vectors`; 4 bytes, `words` |
     /// | `rounds` | of Philox, where it is not the mask's |
     /// | `multiply` | `u64` ([`SHADER_INT64`](wgpu::Features::SHADER_INT64)), `halves` |
-    /// | `params` | `immediates` ([`IMMEDIATES`](wgpu::Features::IMMEDIATES)), `uniform` |
+    /// | `params` | `immediates` ([`IMMEDIATES`](wgpu::Features::IMMEDIATES)), `uniform`, or `bound` beside input and output (a [`Launch`](crate::launch::Launch)) |
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let is_copy = matches!(
             self.kernel,
@@ -143,10 +151,10 @@ impl Variant {
             };
             push("multiply", multiply);
         }
-        let params = if self.immediates {
-            "immediates"
-        } else {
-            "uniform"
+        let params = match self.params {
+            ParamsSource::Immediates => "immediates",
+            ParamsSource::Uniform => "uniform",
+            ParamsSource::Bound => "bound",
         };
         push("params", params);
         fields
@@ -263,7 +271,10 @@ mod tests {
     fn every_kernel_is_valid_and_asks_for_no_more_than_its_variant_says() {
         for variant in Variant::all().filter(is_typical) {
             let mut capabilities = Capabilities::empty();
-            capabilities.set(Capabilities::IMMEDIATES, variant.immediates);
+            capabilities.set(
+                Capabilities::IMMEDIATES,
+                variant.params == ParamsSource::Immediates,
+            );
             capabilities.set(
                 Capabilities::SHADER_INT64,
                 variant.multiply == Multiply::U64,
@@ -307,7 +318,7 @@ mod tests {
             value: ValueMap::Copy,
             access: Access::Vectors,
         };
-        let text = |mask| assemble(copy(mask), Multiply::Halves, false);
+        let text = |mask| assemble(copy(mask), Multiply::Halves, ParamsSource::Uniform);
         let linear = text(MaskSource::Linear);
         for mask in strided().map(MaskSource::Strided) {
             assert_eq!(text(mask), linear);

@@ -43,7 +43,8 @@ pub struct Args {
     /// The wide product, by SHADER_INT64 or without: u64 or halves
     #[arg(long)]
     multiply: Option<String>,
-    /// How parameters come, by IMMEDIATES or without: immediates or uniform
+    /// How parameters come, by IMMEDIATES or without: immediates or uniform; bound with the buffers
+    /// for another runtime
     #[arg(long)]
     params: Option<String>,
     /// Print the options of each kernel that is left, one a line, and no text

@@ -1,0 +1,155 @@
+//! Dropout for runtimes that own their buffers and launch kernels themselves, as CubeCL does below
+//! Burn: which kernels to launch on what, with the bits of [`Dropout`](crate::Dropout).
+
+use core::ops::Range;
+
+use crate::call::DropoutCall;
+use crate::choice::{Choice, Map, backward, cut, forward, unit};
+use crate::element::ElementType;
+use crate::error::{BindError, CreateError, IndexOverflow};
+use crate::geometry::Geometry;
+use crate::layout::MaskLayout;
+use crate::mask::ELEMENTS_PER_MASK_WORD;
+use crate::params::MaskParams;
+use crate::source::{BufferLayout, Multiply, ParamsSource, WORKGROUP_SIZE};
+use crate::wgsl::Variant;
+
+/// Which way a tensor passes the layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// `output = dropout(input)`.
+    Forward,
+    /// `grad_input = dropout'(grad_output)`.
+    Backward,
+}
+
+/// The device's side of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaunchLimits {
+    /// The longest range that it binds.
+    pub max_binding_bytes: u64,
+    /// What the ranges' offsets are multiples of.
+    pub offset_alignment_bytes: u32,
+    /// Workgroups in the first dimension of a dispatch.
+    pub max_workgroups: u32,
+    /// Whether shaders may use `u64`; the bits are the same, the speed is not.
+    pub int64: bool,
+}
+
+/// One dispatch.
+///
+/// Its module has one bind group: binding 0 is the input's `elements` and binding 1 the output's,
+/// both `storage, read_write`, so that they may be ranges of one buffer; binding 2 is a buffer that
+/// holds `params`, `storage, read`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Launch {
+    /// The module.
+    pub kernel: Variant,
+    /// What to bind of input and output. It begins at a multiple of the offset alignment if the
+    /// tensor does.
+    pub elements: Range<u64>,
+    /// How many, in the first dimension.
+    pub workgroups: u32,
+    /// The parameters: 8 bytes each, the lower 32 bits first.
+    pub params: Vec<u64>,
+}
+
+/// A tensor that cannot be launched on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The device is too small.
+    #[error(transparent)]
+    Limits(#[from] CreateError),
+    /// The layout's dimensions are too long.
+    #[error(transparent)]
+    Layout(#[from] BindError),
+    /// The call's mask indices pass the largest one.
+    #[error(transparent)]
+    IndexOverflow(#[from] IndexOverflow),
+}
+
+/// What to launch for `call` on a tensor of `layout`, in any order. None for an empty tensor.
+///
+/// # Errors
+///
+/// See [`LaunchError`].
+///
+/// ```
+/// use wgpu_dropout::launch::{Direction, LaunchLimits, launches};
+/// use wgpu_dropout::{DropoutCall, DropoutRate, ElementType, MaskKey, MaskLayout};
+///
+/// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
+/// let limits = LaunchLimits {
+///     max_binding_bytes: 128 << 20,
+///     offset_alignment_bytes: 256,
+///     max_workgroups: 65_535,
+///     int64: false,
+/// };
+/// let layout = MaskLayout::linear(1 << 26);
+/// let launches = launches(&layout, ElementType::F32, &call, Direction::Forward, limits)?;
+/// assert_eq!(launches.len(), 2);
+/// assert_eq!(launches[1].elements, 1 << 25..1 << 26);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn launches(
+    layout: &MaskLayout,
+    element: ElementType,
+    call: &DropoutCall,
+    direction: Direction,
+    limits: LaunchLimits,
+) -> Result<Vec<Launch>, LaunchError> {
+    let geometry = Geometry::new(&limits.wgpu(), unit(element))?;
+    let map = Map::of_layout(layout, false)?;
+    let kind = call.rate.kind();
+    let value = match direction {
+        Direction::Forward => forward(kind),
+        Direction::Backward => backward(kind),
+    };
+    let choice = Choice::new(
+        element,
+        BufferLayout::Pooled,
+        &map,
+        layout.len(),
+        call,
+        value,
+    )?;
+    let launch = |segment| {
+        let kernel = choice.kernel(segment);
+        let multiply = if limits.int64 && kernel.draws() {
+            Multiply::U64
+        } else {
+            Multiply::Halves
+        };
+        let params = MaskParams::new(call, choice.position(segment), segment.len);
+        let mut words = bytemuck::cast::<_, [u64; 7]>(params).to_vec();
+        if let Map::Strided { layout, .. } = &map {
+            words.extend(bytemuck::cast::<_, [u64; 16]>(layout.params(segment.start)));
+        }
+        Launch {
+            kernel: Variant {
+                kernel,
+                multiply,
+                params: ParamsSource::Bound,
+            },
+            elements: segment.start..segment.start + u64::from(segment.len),
+            workgroups: segment
+                .len
+                .div_ceil(ELEMENTS_PER_MASK_WORD)
+                .div_ceil(WORKGROUP_SIZE),
+            params: words,
+        }
+    };
+    Ok(cut(&geometry, layout.len()).map(launch).collect())
+}
+
+impl LaunchLimits {
+    fn wgpu(self) -> wgpu::Limits {
+        wgpu::Limits {
+            max_storage_buffer_binding_size: self.max_binding_bytes,
+            min_storage_buffer_offset_alignment: self.offset_alignment_bytes,
+            max_compute_workgroups_per_dimension: self.max_workgroups,
+            ..wgpu::Limits::downlevel_defaults()
+        }
+    }
+}
