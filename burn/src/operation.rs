@@ -1,0 +1,174 @@
+//! Dropout as an operation of Burn's backends.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::retro_forward::RetroForward;
+use burn::backend::autodiff::checkpoint::state::BackwardStates;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::autodiff::{Autodiff, NodeId};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
+use burn::tensor::{DType, Device, Tensor};
+use wgpu_dropout::launch::Direction;
+use wgpu_dropout::{DropoutCall, ElementType, MaskLayout};
+
+use crate::error::DropoutError;
+
+/// `output = dropout(input)`, with the mask of `layout` under `call`. Backward applies the same
+/// call to the gradient: no mask is kept between them, nor anything else of the tensor's size.
+///
+/// # Errors
+///
+/// See [`DropoutError`].
+pub fn dropout<const D: usize>(
+    input: Tensor<D>,
+    layout: &MaskLayout,
+    call: &DropoutCall,
+) -> Result<Tensor<D>, DropoutError> {
+    let elements = input.shape().num_elements() as u64;
+    if elements != layout.len() {
+        return Err(DropoutError::LayoutLength {
+            elements,
+            required: layout.len(),
+        });
+    }
+    call.check_last(layout.last_index())?;
+    let element = element_type(input.dtype())?;
+    check_device(input.device(), layout, element, call)?;
+    Ok(Tensor::from_dispatch(Dispatch::fused_dropout(
+        input.into_dispatch(),
+        layout.clone(),
+        *call,
+        Direction::Forward,
+    )))
+}
+
+pub(crate) fn element_type(dtype: DType) -> Result<ElementType, DropoutError> {
+    match dtype {
+        // Flex32 is f32 in memory.
+        DType::F32 | DType::Flex32 => Ok(ElementType::F32),
+        DType::F16 => Ok(ElementType::F16),
+        DType::BF16 => Ok(ElementType::Bf16),
+        _ => Err(DropoutError::Element { dtype }),
+    }
+}
+
+/// Operations cannot fail later: under fusion they run after the call that made them.
+fn check_device(
+    device: Device,
+    layout: &MaskLayout,
+    element: ElementType,
+    call: &DropoutCall,
+) -> Result<(), DropoutError> {
+    let device = device.inner();
+    match device.as_dispatch() {
+        #[cfg(feature = "wgpu")]
+        DispatchDevice::Cube(device) => {
+            let launches =
+                crate::cube::launches(&device.client(), layout, element, call, Direction::Forward)?;
+            drop(launches);
+            Ok(())
+        }
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => Ok(()),
+        #[allow(unreachable_patterns, reason = "Burn may be built with other backends")]
+        device => Err(DropoutError::Device {
+            device: format!("{device:?}"),
+        }),
+    }
+}
+
+/// What a backend does. Callers have checked that it can.
+#[backend_extension(
+    Cube: cfg(feature = "wgpu"),
+    Flex: cfg(feature = "flex"),
+    Autodiff,
+    Fusion: cfg(feature = "fusion")
+)]
+pub trait DropoutBackend: Backend {
+    /// The tensor that passed the layer in `direction`.
+    #[fusion(dtype = tensor, shape = tensor)]
+    fn fused_dropout(
+        tensor: FloatTensor<Self>,
+        layout: MaskLayout,
+        call: DropoutCall,
+        direction: Direction,
+    ) -> FloatTensor<Self>;
+}
+
+/// The step of the graph. Its state is the call and which elements it is for.
+#[derive(Debug)]
+struct FusedDropout;
+
+impl<B: DropoutBackend> Backward<B, 1> for FusedDropout {
+    type State = (MaskLayout, DropoutCall);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let (layout, call) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |grad| {
+            B::fused_dropout(grad, layout, call, Direction::Backward)
+        });
+    }
+}
+
+/// Recomputes an output that was not kept: by the same call, so with the same mask.
+struct Recompute<B> {
+    input: NodeId,
+    layout: MaskLayout,
+    call: DropoutCall,
+    backend: PhantomData<B>,
+}
+
+impl<B> fmt::Debug for Recompute<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recompute")
+            .field("input", &self.input)
+            .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: DropoutBackend> RetroForward for Recompute<B> {
+    fn forward(&self, states: &mut BackwardStates, out_node: NodeId) {
+        let input = states.get_state::<B::FloatTensorPrimitive>(&self.input);
+        let output = B::fused_dropout(input, self.layout.clone(), self.call, Direction::Forward);
+        states.save(out_node, output);
+    }
+}
+
+impl<B: DropoutBackend, C: CheckpointStrategy> DropoutBackend for Autodiff<B, C> {
+    fn fused_dropout(
+        tensor: FloatTensor<Self>,
+        layout: MaskLayout,
+        call: DropoutCall,
+        direction: Direction,
+    ) -> FloatTensor<Self> {
+        let recompute = Recompute::<B> {
+            input: tensor.node().id(),
+            layout: layout.clone(),
+            call,
+            backend: PhantomData,
+        };
+        let prepared = FusedDropout
+            .prepare::<C>([tensor.node()])
+            .memory_bound()
+            .retro_forward(recompute)
+            .parents([&tensor])
+            .stateful();
+        let (input, _) = tensor.into_parts();
+        let output = B::fused_dropout(input, layout.clone(), call, direction);
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((layout, call), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+}
