@@ -1,0 +1,65 @@
+//! Wrong calls are typed errors, and name what to do.
+
+use burn::tensor::{DType, Device, Tensor};
+use wgpu_dropout::{LayoutError, MaskLayout, RateError};
+use wgpu_dropout_burn::{DropoutError, FusedDropoutConfig, MaskPattern, TrainingRun, dropout};
+
+use crate::Case;
+use crate::oracle::{call, supports};
+
+pub const CASES: &[Case] = &[
+    ("no_probability", no_probability),
+    ("too_few_dimensions", too_few_dimensions),
+    ("another_length", another_length),
+    ("an_index_too_large", an_index_too_large),
+    ("elements_of_64_bits", elements_of_64_bits),
+];
+
+fn no_probability(_: &Device) {
+    let run = TrainingRun::new(1);
+    for prob in [-0.1, 1.1, f64::INFINITY] {
+        let error = FusedDropoutConfig::new(prob, 0).try_init(&run).unwrap_err();
+        assert_eq!(error, RateError::OutOfRange { p: prob });
+    }
+}
+
+fn too_few_dimensions(device: &Device) {
+    let layer = FusedDropoutConfig::new(0.5, 0)
+        .with_pattern(MaskPattern::FeatureChannelsFirst)
+        .init(&TrainingRun::new(1));
+    let error = layer.forward_with(Tensor::<1>::ones([4], device), &call(0.5));
+    assert!(matches!(
+        error,
+        Err(DropoutError::Layout(LayoutError::Rank {
+            expected: 2,
+            got: 1,
+            ..
+        }))
+    ));
+}
+
+fn another_length(device: &Device) {
+    let layout = MaskLayout::linear(5);
+    let error = dropout(Tensor::<1>::ones([4], device), &layout, &call(0.5)).unwrap_err();
+    let expected = DropoutError::LayoutLength {
+        elements: 4,
+        required: 5,
+    };
+    assert_eq!(error, expected);
+}
+
+fn an_index_too_large(device: &Device) {
+    let layout = MaskLayout::linear(4);
+    let call = call(0.5).with_origin(u64::MAX - 2);
+    let error = dropout(Tensor::<1>::ones([4], device), &layout, &call);
+    assert!(matches!(error, Err(DropoutError::IndexOverflow(_))));
+}
+
+fn elements_of_64_bits(device: &Device) {
+    if supports(device, DType::F64) {
+        let layout = MaskLayout::linear(4);
+        let tensor = Tensor::<1>::ones([4], (device, DType::F64));
+        let error = dropout(tensor, &layout, &call(0.5)).unwrap_err();
+        assert_eq!(error, DropoutError::Element { dtype: DType::F64 });
+    }
+}

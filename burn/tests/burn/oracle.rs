@@ -1,0 +1,65 @@
+//! What the library's CPU path says, and how it is compared.
+
+use burn::tensor::{DType, Device, Element as BurnElement, Tensor, TensorData};
+use wgpu_dropout::{DropoutCall, DropoutRate, Element, MaskKey, MaskLayout, cpu};
+
+pub fn call(p: f64) -> DropoutCall {
+    let key = MaskKey::layer_step(42, 3, 7);
+    DropoutCall::new(DropoutRate::new(p).unwrap(), key)
+}
+
+/// Values of both signs and many magnitudes, and the awkward ones.
+pub fn values<T: Element>(len: usize) -> Vec<T> {
+    const AWKWARD: [f32; 6] = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, 3e4, -1e-3];
+    let value = |i: usize| match i % 97 {
+        j @ 0..6 => AWKWARD[j],
+        _ => (i as f32 * 0.618).sin() * (1 + i % 1000) as f32,
+    };
+    (0..len).map(|i| T::from_f32(value(i))).collect()
+}
+
+/// A tensor on `device` of the elements' own type.
+pub fn tensor<T: Element + BurnElement, const D: usize>(
+    values: &[T],
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
+    Tensor::from_data(
+        TensorData::new(values.to_vec(), shape),
+        (device, T::dtype()),
+    )
+}
+
+pub fn forward<T: Element>(input: &[T], layout: &MaskLayout, call: &DropoutCall) -> Vec<T> {
+    let mut output = vec![T::zeroed(); input.len()];
+    cpu::forward_layout(input, &mut output, layout, call).unwrap();
+    output
+}
+
+pub fn backward<T: Element>(grad: &[T], layout: &MaskLayout, call: &DropoutCall) -> Vec<T> {
+    let mut output = vec![T::zeroed(); grad.len()];
+    cpu::backward_layout(grad, &mut output, layout, call).unwrap();
+    output
+}
+
+/// To the bit.
+#[track_caller]
+pub fn assert_bits<T: Element + BurnElement, const D: usize>(tensor: Tensor<D>, expected: &[T]) {
+    assert_eq!(tensor.dtype(), T::dtype());
+    let data = tensor.into_data();
+    let got = data.as_slice::<T>().unwrap();
+    assert_eq!(got.len(), expected.len());
+    let bits = |x: &T| x.to_f32().to_bits();
+    let differing = got
+        .iter()
+        .zip(expected)
+        .position(|(a, b)| bits(a) != bits(b));
+    if let Some(i) = differing {
+        panic!("element {i} is {:?}, not {:?}", got[i], expected[i]);
+    }
+}
+
+/// Whether the device computes with it.
+pub fn supports(device: &Device, dtype: DType) -> bool {
+    device.supports_dtype(dtype)
+}

@@ -1,0 +1,59 @@
+//! Each pattern has the library's layout, forward and backward.
+
+use burn::tensor::Device;
+use wgpu_dropout::MaskLayout;
+use wgpu_dropout_burn::{FusedDropoutConfig, MaskPattern, TrainingRun};
+
+use crate::Case;
+use crate::oracle::{assert_bits, backward, call, forward, tensor, values};
+
+pub const CASES: &[Case] = &[("all", all)];
+
+const PATTERNS: [MaskPattern; 6] = [
+    MaskPattern::Elementwise,
+    MaskPattern::FeatureChannelsFirst,
+    MaskPattern::FeatureChannelsLast,
+    MaskPattern::TimeLockedBatchFirst,
+    MaskPattern::TimeLockedTimeFirst,
+    MaskPattern::DropPath,
+];
+
+fn all(device: &Device) {
+    for pattern in PATTERNS {
+        check(&pattern, [3, 5, 7], device);
+        check(&pattern, [4, 16, 64], device);
+        check(&pattern, [2, 3, 33, 40], device);
+        check(&pattern, [9, 8], device);
+    }
+    let noise = MaskPattern::NoiseShape(vec![4, 1, 64]);
+    check(&noise, [4, 16, 64], device);
+    check(&noise, [2, 4, 16, 64], device);
+}
+
+fn check<const D: usize>(pattern: &MaskPattern, shape: [usize; D], device: &Device) {
+    let device = &device.clone().autodiff();
+    let sizes = shape.map(|size| size as u64);
+    let layout = match pattern {
+        MaskPattern::Elementwise => MaskLayout::elementwise(&sizes),
+        MaskPattern::FeatureChannelsFirst => MaskLayout::feature_channels_first(&sizes),
+        MaskPattern::FeatureChannelsLast => MaskLayout::feature_channels_last(&sizes),
+        MaskPattern::TimeLockedBatchFirst => MaskLayout::time_locked_batch_first(&sizes),
+        MaskPattern::TimeLockedTimeFirst => MaskLayout::time_locked_time_first(&sizes),
+        MaskPattern::DropPath => MaskLayout::drop_path(&sizes),
+        MaskPattern::NoiseShape(noise) => MaskLayout::noise_shape(&sizes, noise),
+        other => panic!("{other:?} has no case"),
+    };
+    let layout = layout.unwrap();
+    let layer = FusedDropoutConfig::new(0.5, 3)
+        .with_pattern(pattern.clone())
+        .init(&TrainingRun::new(1));
+    let len = shape.iter().product();
+    let (input, weights) = (values::<f32>(len), values::<f32>(len + 1));
+    let x = tensor(&input, shape, device).require_grad();
+    let output = layer.forward_with(x.clone(), &call(0.5)).unwrap();
+    let weighted = output.clone() * tensor(&weights[1..], shape, device);
+    let gradients = weighted.sum().backward();
+    assert_bits(output, &forward(&input, &layout, &call(0.5)));
+    let expected = backward(&weights[1..], &layout, &call(0.5));
+    assert_bits(x.grad(&gradients).unwrap(), &expected);
+}
