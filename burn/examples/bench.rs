@@ -1,0 +1,159 @@
+//! Burn's own dropout and this crate's on one GPU: time forward and forward + backward, and the
+//! memory kept in between. Outputs are verified first.
+//!
+//! `cargo run --release --example bench -- [REPETITIONS]`, 15 unless given.
+
+use std::env;
+use std::error::Error;
+use std::time::Instant;
+
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::{Device, Distribution, Tensor};
+use wgpu_dropout::cpu;
+use wgpu_dropout_burn::{FusedDropout, FusedDropoutConfig, TrainingRun};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+const PROB: f64 = 0.1;
+const SIZES: [usize; 5] = [1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24];
+/// Small tensors are passed several times a measurement.
+const ELEMENTS_A_MEASUREMENT: usize = 1 << 20;
+
+enum Layer {
+    Burns(Dropout),
+    Ours(FusedDropout),
+}
+
+#[derive(Clone, Copy)]
+enum Pass {
+    Forward,
+    /// The gradient that comes back is a tensor of ones.
+    ForwardBackward,
+}
+
+/// A layer's figure for each: Burn's, ours.
+type Pair = [f64; 2];
+
+fn main() -> Result {
+    let repetitions = match env::args().nth(1) {
+        Some(number) => number.parse()?,
+        None => 15,
+    };
+    let (device, setup) = Device::wgpu_options().init_with_setup()?;
+    let device = device.autodiff();
+    let info = setup.adapter.get_info();
+    println!(
+        "{}/{}, {} {}; f32, p = {PROB}.",
+        info.backend, info.name, info.driver, info.driver_info
+    );
+    println!(
+        "Milliseconds, medians of {repetitions} measurements in turns; the ratio is Burn's over ours.\n"
+    );
+
+    let ours = FusedDropoutConfig::new(PROB, 0).init(&TrainingRun::new(42));
+    verify(&ours, &device)?;
+    let burns = DropoutConfig::new(PROB).init();
+    let layers = [Layer::Burns(burns), Layer::Ours(ours)];
+
+    println!(
+        "| elements | forward: Burn | ours | ratio | forward + backward: Burn | ours | ratio \
+         | kept, bytes an element: Burn | ours |"
+    );
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for len in SIZES {
+        let input = Tensor::random([len], Distribution::Default, &device).require_grad();
+        let columns = |[burns, ours]: Pair| format!("{burns:.3} | {ours:.3} | {:.2}", burns / ours);
+        let forward = times(&layers, &input, Pass::Forward, repetitions)?;
+        let both = times(&layers, &input, Pass::ForwardBackward, repetitions)?;
+        let [burns, ours] = [kept(&layers[0], &input)?, kept(&layers[1], &input)?];
+        println!(
+            "| {len} | {} | {} | {burns:.2} | {ours:.2} |",
+            columns(forward),
+            columns(both)
+        );
+    }
+    Ok(())
+}
+
+/// The library's CPU path has the last word, to the bit.
+fn verify(layer: &FusedDropout, device: &Device) -> Result {
+    const LEN: usize = 1_000_003;
+    let input = Tensor::<1>::random([LEN], Distribution::Default, device);
+    let output = layer.forward(input.clone()).into_data();
+    let mut expected = vec![0.0; LEN];
+    let call = layer.call()?;
+    cpu::forward(input.into_data().as_slice()?, &mut expected, &call)?;
+    if output.as_slice::<f32>()? != expected {
+        return Err("the GPU's output is not the CPU's".into());
+    }
+    Ok(())
+}
+
+impl Layer {
+    fn forward(&self, input: Tensor<1>) -> Tensor<1> {
+        match self {
+            Self::Burns(layer) => layer.forward(input),
+            Self::Ours(layer) => {
+                // As a training loop does.
+                layer.run.set_step(layer.run.step().wrapping_add(1));
+                layer.forward(input)
+            }
+        }
+    }
+}
+
+/// Median milliseconds of one pass by each layer.
+fn times(layers: &[Layer; 2], input: &Tensor<1>, pass: Pass, repetitions: usize) -> Result<Pair> {
+    let passes = (ELEMENTS_A_MEASUREMENT / input.shape().num_elements()).max(1);
+    let mut milliseconds = [Vec::new(), Vec::new()];
+    // The first ones compile kernels.
+    for repetition in 0..repetitions + 2 {
+        for (layer, milliseconds) in layers.iter().zip(&mut milliseconds) {
+            let start = Instant::now();
+            for _ in 0..passes {
+                run(layer, input, pass)?;
+            }
+            let time = start.elapsed().as_secs_f64() * 1e3 / passes as f64;
+            if repetition >= 2 {
+                milliseconds.push(time);
+            }
+        }
+    }
+    Ok(milliseconds.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    }))
+}
+
+/// One pass, until the GPU is done with it.
+fn run(layer: &Layer, input: &Tensor<1>, pass: Pass) -> Result {
+    let device = input.device();
+    let output = layer.forward(input.clone());
+    match pass {
+        Pass::Forward => device.sync()?,
+        Pass::ForwardBackward => {
+            let gradients = output.backward();
+            let grad = input.grad(&gradients);
+            device.sync()?;
+            drop(grad);
+        }
+    }
+    Ok(())
+}
+
+/// What Burn's pools hold between forward and backward beside input and output, bytes an element.
+fn kept(layer: &Layer, input: &Tensor<1>) -> Result<f64> {
+    let device = input.device();
+    let in_use = || -> Result<f64> {
+        device.sync()?;
+        let usage = device
+            .memory_pool_usage()
+            .ok_or("no account of the pools")?;
+        Ok(usage.bytes_in_use as f64)
+    };
+    let before = in_use()?;
+    let output = layer.forward(input.clone());
+    let bytes = in_use()? - before;
+    let len = output.shape().num_elements() as f64;
+    Ok(bytes / len - 4.0)
+}
