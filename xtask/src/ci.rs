@@ -9,7 +9,7 @@ use crate::Result;
 use crate::adapters::{self, Need, Profile};
 use crate::command::{self, cargo, root};
 use crate::report::Report;
-use crate::suite;
+use crate::suite::{self, BURN};
 use crate::table::table;
 
 /// The adapters that a trial must not be skipped on, and what the tests are told about them.
@@ -69,7 +69,20 @@ fn check(steps: &mut Steps) -> Result<Report> {
         package.arg("--allow-dirty");
     }
     steps.step("package", || command::run(&mut package))?;
+    steps.step("burn", || burn(required))?;
     Ok(report)
+}
+
+/// The crate for Burn: the same steps in its own workspace.
+fn burn(required: &str) -> Result {
+    let on = |words: &str| cargo(&format!("{words} {BURN}"));
+    command::run(on("fmt --check").arg("--all"))?;
+    command::run(on("clippy --all-targets").args(["--", "-D", "warnings"]))?;
+    command::run(on("doc --no-deps").env("RUSTDOCFLAGS", "-D warnings"))?;
+    for report in suite::run_burn(&[], &[("REQUIRE_GPU", required)])? {
+        report.verdict()?;
+    }
+    command::run(on("run --example bench").args(["--", "1"]))
 }
 
 fn tests(required: &str) -> Result<Report> {

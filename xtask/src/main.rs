@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use adapters::{Need, Profile};
 use command::cargo;
 use options::Options;
+use report::Report;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -28,7 +29,8 @@ What developers and CI of wgpu-dropout run.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test [--no-install] [-- ARGS]   Run every test; ARGS go to `cargo test`
+  test [--no-install] [--all] [-- ARGS]
+                                  Run every test; ARGS go to `cargo test`
   bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
   ci                              Run all that CI checks
   readme [--check]                Write the README's sections that are made from records
@@ -46,9 +48,11 @@ Commands:
 they install Mesa's software Vulkan, as root or through sudo, printing each
 command first. Without an adapter `test` skips the GPU trials and `bench` fails.
 `ci` installs software Vulkan and OpenGL in the same way and skips nothing.
+The crate for Burn compiles 243 others: `test` passes over it without --all.
 
 Options:
       --no-install  Install nothing; say which commands would
+      --all         Test the crate for Burn too
   -h, --help        Print this help
 
 Examples:
@@ -100,12 +104,17 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
 
 fn test(options: &Options) -> Result {
     let adapter = adapters::ensure(Need::Any, Profile::Dev, options.install);
-    let report = suite::run(&options.rest, &[])?;
+    let mut reports = vec![suite::run(&options.rest, &[])?];
+    if options.all {
+        reports.extend(suite::run_burn(&options.rest, &[])?);
+    }
     if let Err(reason) = adapter {
         eprintln!("\nwarning: no test ran on a GPU: {reason}\n");
     }
-    println!("{}", report.counts());
-    report.verdict()
+    for report in &reports {
+        println!("{}", report.counts());
+    }
+    reports.iter().try_for_each(Report::verdict)
 }
 
 fn bench(options: &Options) -> Result {

@@ -7,6 +7,8 @@ use crate::Result;
 pub struct Options {
     /// Whether missing packages may be installed.
     pub install: bool,
+    /// Whether the crate for Burn is meant too.
+    pub all: bool,
     /// Whether help was asked for.
     pub help: bool,
     /// What follows `--`, for the program that the command starts.
@@ -18,12 +20,14 @@ impl Options {
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Self> {
         let mut options = Self {
             install: true,
+            all: false,
             help: false,
             rest: Vec::new(),
         };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--no-install" => options.install = false,
+                "--all" => options.all = true,
                 "-h" | "--help" => options.help = true,
                 "--" => options.rest = args.by_ref().collect(),
                 _ => {
@@ -39,7 +43,7 @@ impl Options {
 
     /// An error if anything was given to a command that takes nothing.
     pub fn refuse_for(&self, command: &str) -> Result {
-        if self.install && self.rest.is_empty() {
+        if self.install && !self.all && self.rest.is_empty() {
             Ok(())
         } else {
             Err(format!("`{command}` takes no options").into())
@@ -57,10 +61,11 @@ mod tests {
 
     #[test]
     fn everything_after_two_dashes_is_passed_on() {
-        let options = parse(&["--no-install", "--", "--test", "gpu", "--", "--help"]).unwrap();
+        let options = parse(&["--no-install", "--", "--test", "gpu", "--", "--all"]).unwrap();
         assert!(!options.install);
+        assert!(!options.all);
         assert!(!options.help);
-        assert_eq!(options.rest, ["--test", "gpu", "--", "--help"]);
+        assert_eq!(options.rest, ["--test", "gpu", "--", "--all"]);
     }
 
     #[test]
@@ -73,6 +78,7 @@ mod tests {
     fn a_command_without_options_refuses_them() {
         assert!(parse(&[]).unwrap().refuse_for("ci").is_ok());
         assert!(parse(&["--no-install"]).unwrap().refuse_for("ci").is_err());
+        assert!(parse(&["--all"]).unwrap().refuse_for("ci").is_err());
         assert!(parse(&["--", "x"]).unwrap().refuse_for("ci").is_err());
     }
 }

@@ -6,10 +6,23 @@ use crate::Result;
 use crate::command::{announce, cargo};
 use crate::report::Report;
 
+/// Of the crate for Burn, which is a workspace of its own.
+pub const BURN: &str = "--manifest-path burn/Cargo.toml";
+
 /// Runs `cargo test` over the workspace and prints the table of what passed. Failed tests are no
 /// error here: they are in the report.
 pub fn run(args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
-    let mut command = cargo("test --workspace --no-fail-fast");
+    cargo_test("--workspace", args, variables)
+}
+
+/// The same with the crate for Burn, with Burn's fusion and without.
+pub fn run_burn(args: &[String], variables: &[(&str, &str)]) -> Result<[Report; 2]> {
+    let run = |features: &str| cargo_test(&format!("{BURN} {features}"), args, variables);
+    Ok([run("")?, run("--no-default-features --features wgpu,flex")?])
+}
+
+fn cargo_test(selection: &str, args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
+    let mut command = cargo(&format!("test {selection} --no-fail-fast"));
     command.args(args).envs(variables.iter().copied());
     announce(&command);
     // Only plain text is counted.
