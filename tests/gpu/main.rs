@@ -19,6 +19,7 @@ mod gpu;
 mod image;
 mod in_place;
 mod kinds;
+mod launches;
 mod layers;
 mod layouts;
 mod mask;
@@ -58,6 +59,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("pipelines", pipelines::CASES),
     ("layouts", layouts::CASES),
     ("layers", layers::CASES),
+    ("launches", launches::CASES),
     ("kinds", kinds::CASES),
     ("samples", samples::CASES),
     ("packed", packed::CASES),

@@ -1,0 +1,176 @@
+//! What another runtime is told to launch computes the same bits: one bind group, all of it from one
+//! pool, parameters in a buffer.
+
+use wgpu_dropout::launch::{Direction, Launch, LaunchLimits, launches};
+use wgpu_dropout::{DropoutCall, ElementType, MaskLayout};
+
+use crate::case::Case;
+use crate::common::inputs::{call, check_layout, values};
+use crate::gpu::Gpu;
+
+pub const CASES: &[Case] = &[
+    Case::new("linear", linear),
+    Case::new("layouts", layouts),
+    Case::new("in_pieces", in_pieces),
+    Case::new("another_key_differs", another_key_differs),
+];
+
+fn linear(gpu: &Gpu) -> Result<(), String> {
+    for len in [1, 31, 1000, 1024, 65_537] {
+        for (p, origin) in [(0.5, 0), (0.1, 3), (0.0, 0), (1.0, 0)] {
+            check(gpu, limits(gpu), &MaskLayout::linear(len), &call(p, origin))?;
+        }
+    }
+    Ok(())
+}
+
+/// Rows with whole blocks and without, runs, and neither.
+const SHAPES: [([u64; 3], [u64; 3]); 5] = [
+    ([3, 5, 40], [1000, 40, 1]),
+    ([3, 5, 64], [640, 128, 1]),
+    ([3, 5, 33], [5, 1, 0]),
+    ([3, 5, 64], [5, 1, 0]),
+    ([4, 7, 9], [1, 4, 28]),
+];
+
+fn layouts(gpu: &Gpu) -> Result<(), String> {
+    for (shape, strides) in SHAPES {
+        let layout = MaskLayout::strided(&shape, &strides).map_err(|error| error.to_string())?;
+        for (p, origin) in [(0.5, 0), (0.1, 3), (0.0, 0)] {
+            check(gpu, limits(gpu), &layout, &call(p, origin))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the device could bind little and launch few.
+fn in_pieces(gpu: &Gpu) -> Result<(), String> {
+    let narrow = LaunchLimits {
+        max_binding_bytes: 4096,
+        ..limits(gpu)
+    };
+    let short = LaunchLimits {
+        max_workgroups: 1,
+        ..limits(gpu)
+    };
+    let rows = MaskLayout::strided(&[50, 70], &[100, 1]).map_err(|error| error.to_string())?;
+    for limits in [narrow, short] {
+        for layout in [&MaskLayout::linear(20_001), &rows] {
+            check(gpu, limits, layout, &call(0.5, 0))?;
+        }
+    }
+    Ok(())
+}
+
+/// The negative control of the others.
+fn another_key_differs(gpu: &Gpu) -> Result<(), String> {
+    let layout = MaskLayout::linear(1000);
+    let (right, mut wrong) = (call(0.5, 0), call(0.5, 0));
+    wrong.key.stream += 1;
+    let x = values(1000);
+    let got = run(gpu, limits(gpu), &layout, &wrong, &x)?;
+    match check_layout(&right, &layout, &x, &got) {
+        Err(_) => Ok(()),
+        Ok(()) => Err("another key gave the same bits".into()),
+    }
+}
+
+fn limits(gpu: &Gpu) -> LaunchLimits {
+    let limits = gpu.device.limits();
+    LaunchLimits {
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
+        max_workgroups: limits.max_compute_workgroups_per_dimension,
+        int64: gpu.device.features().contains(wgpu::Features::SHADER_INT64),
+    }
+}
+
+fn check(
+    gpu: &Gpu,
+    limits: LaunchLimits,
+    layout: &MaskLayout,
+    call: &DropoutCall,
+) -> Result<(), String> {
+    let x = values(layout.len());
+    let got = run(gpu, limits, layout, call, &x)?;
+    check_layout(call, layout, &x, &got)
+        .map_err(|difference| format!("{call}, {layout:?}, {limits:?}: {difference}"))
+}
+
+/// Input and output are halves of one buffer.
+fn run(
+    gpu: &Gpu,
+    limits: LaunchLimits,
+    layout: &MaskLayout,
+    call: &DropoutCall,
+    x: &[f32],
+) -> Result<Vec<f32>, String> {
+    let half = x.len().next_multiple_of(gpu.granule_words());
+    let mut words = vec![0u32; 2 * half];
+    words[..x.len()].copy_from_slice(bytemuck::cast_slice(x));
+    let pool = gpu.upload(&words);
+    let launches = launches(layout, ElementType::F32, call, Direction::Forward, limits)
+        .map_err(|error| error.to_string())?;
+    gpu.submit(|pass| {
+        for launch in &launches {
+            record(gpu, pass, &pool, 4 * half as u64, launch);
+        }
+        Ok(())
+    })?;
+    let words = gpu.download(&pool)?;
+    Ok(words[half..half + x.len()]
+        .iter()
+        .map(|&word| f32::from_bits(word))
+        .collect())
+}
+
+fn record(
+    gpu: &Gpu,
+    pass: &mut wgpu::ComputePass<'_>,
+    pool: &wgpu::Buffer,
+    output_offset: u64,
+    launch: &Launch,
+) {
+    let module = gpu
+        .device
+        .create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: None,
+            source: wgpu::ShaderSource::Wgsl(launch.kernel.text().into()),
+        });
+    let pipeline = gpu
+        .device
+        .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
+            layout: None,
+            module: &module,
+            entry_point: Some(launch.kernel.entry_point()),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+    let window = |offset: u64| wgpu::BufferBinding {
+        buffer: pool,
+        offset: offset + 4 * launch.elements.start,
+        size: wgpu::BufferSize::new(4 * (launch.elements.end - launch.elements.start)),
+    };
+    let params = gpu.upload(bytemuck::cast_slice(&launch.params));
+    let bindings = [
+        window(0),
+        window(output_offset),
+        params.as_entire_buffer_binding(),
+    ];
+    let entries: Vec<_> = (0..)
+        .zip(bindings)
+        .map(|(binding, range)| wgpu::BindGroupEntry {
+            binding,
+            resource: wgpu::BindingResource::Buffer(range),
+        })
+        .collect();
+    let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &entries,
+    });
+    pass.set_pipeline(&pipeline);
+    pass.set_bind_group(0, &group, &[]);
+    pass.dispatch_workgroups(launch.workgroups, 1, 1);
+}
