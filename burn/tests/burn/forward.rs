@@ -92,10 +92,10 @@ fn layouts_in_memory(device: &Device) {
         base().slice([3..20, 5..31]),
         base().slice([3..20, 5..31]).transpose(),
         base().flip([1]),
-        base().slice([0..1]).expand([24, 36]),
+        base().narrow(0, 0, 1).expand([24, 36]),
     ];
     for view in views {
-        let input = view.clone().into_data().to_vec::<f32>().unwrap();
+        let input = view.clone().into_data().try_to_vec::<f32>().unwrap();
         let layout = MaskLayout::linear(input.len() as u64);
         let output = dropout(view, &layout, &call(0.5)).unwrap();
         assert_bits(output, &forward(&input, &layout, &call(0.5)));
@@ -115,7 +115,7 @@ fn special_values(device: &Device) {
     let layout = MaskLayout::linear(64);
     let input = [f32::NAN; 64];
     let output = dropout(tensor(&input, [64], device), &layout, &call(0.5)).unwrap();
-    let output = output.into_data().to_vec::<f32>().unwrap();
+    let output = output.into_data().try_to_vec::<f32>().unwrap();
     let expected = forward(&[1.0f32; 64], &layout, &call(0.5));
     for (x, expected) in output.iter().zip(expected) {
         let right = if expected == 0.0 {
@@ -146,7 +146,7 @@ fn kinds(device: &Device) {
     let mut alpha = call(0.5);
     alpha.rate = alpha.rate.with_kind(DropoutKind::Alpha);
     let output = dropout(tensor(&input, [1000], device), &layout, &alpha).unwrap();
-    let output = output.into_data().to_vec::<f32>().unwrap();
+    let output = output.into_data().try_to_vec::<f32>().unwrap();
     for (got, expected) in output.iter().zip(forward(&input, &layout, &alpha)) {
         assert!((got - expected).abs() <= 1e-6 * expected.abs().max(1.0));
     }

@@ -28,7 +28,7 @@ fn layer(prob: f64, run: &TrainingRun) -> FusedDropout {
 }
 
 fn data(output: Tensor<1>) -> Vec<f32> {
-    output.into_data().to_vec().unwrap()
+    output.into_data().try_to_vec().unwrap()
 }
 
 fn drops_in_training_alone(device: &Device) {
