@@ -29,12 +29,6 @@ enum Layer {
     Ours(FusedDropout),
 }
 
-#[derive(Clone, Copy)]
-enum Pass {
-    Forward,
-    ForwardBackward,
-}
-
 /// A layer's figure for each: Burn's, ours.
 type Pair = [f64; 2];
 
@@ -68,8 +62,7 @@ fn main() -> Result {
     for len in SIZES {
         let input = Tensor::random([len], Distribution::Default, &device).require_grad();
         let columns = |[burns, ours]: Pair| format!("{burns:.3} | {ours:.3} | {:.2}", burns / ours);
-        let forward = times(&layers, &input, Pass::Forward, repetitions)?;
-        let both = times(&layers, &input, Pass::ForwardBackward, repetitions)?;
+        let [forward, both] = times(&layers, &input, repetitions)?;
         let [burns, ours] = [kept(&layers[1], &input)?, kept(&layers[2], &input)?];
         println!(
             "| {len} | {} | {} | {burns:.2} | {ours:.2} |",
@@ -108,46 +101,49 @@ impl Layer {
     }
 }
 
-/// Milliseconds that each layer adds to a pass.
-fn times(layers: &[Layer; 3], input: &Tensor<1>, pass: Pass, repetitions: usize) -> Result<Pair> {
+/// Milliseconds that each layer adds to forward, and to forward and backward.
+fn times(layers: &[Layer; 3], input: &Tensor<1>, repetitions: usize) -> Result<[Pair; 2]> {
     let passes = (ELEMENTS_A_MEASUREMENT / input.shape().num_elements()).max(1);
-    let mut milliseconds = [Vec::new(), Vec::new(), Vec::new()];
+    let mut seconds: [[Vec<f64>; 2]; 3] = Default::default();
     // The first ones compile kernels.
     for repetition in 0..repetitions + 2 {
-        for (layer, milliseconds) in layers.iter().zip(&mut milliseconds) {
-            let start = Instant::now();
+        for (layer, seconds) in layers.iter().zip(&mut seconds) {
+            let mut sums = [0.0; 2];
             for _ in 0..passes {
-                run(layer, input, pass)?;
+                let times = pass(layer, input)?;
+                sums = [sums[0] + times[0], sums[1] + times[1]];
             }
-            let time = start.elapsed().as_secs_f64() * 1e3 / passes as f64;
             if repetition >= 2 {
-                milliseconds.push(time);
+                seconds[0].push(sums[0] / passes as f64);
+                seconds[1].push(sums[1] / passes as f64);
             }
         }
     }
-    let [without, burns, ours] = milliseconds.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    });
-    Ok([burns - without, ours - without])
+    let [without, burns, ours] = seconds.map(|times| times.map(median));
+    Ok([0, 1].map(|i| [burns[i] - without[i], ours[i] - without[i]].map(|time| 1e3 * time)))
 }
 
-/// One pass, until the GPU is done with it.
-fn run(layer: &Layer, input: &Tensor<1>, pass: Pass) -> Result {
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Seconds until the GPU is done with forward, and with backward. Forward alone would be another
+/// thing: the pools would give the mask's page back each time and ask for it again.
+fn pass(layer: &Layer, input: &Tensor<1>) -> Result<[f64; 2]> {
     let device = input.device();
-    let len = input.shape().num_elements() as u64;
+    let layout = MaskLayout::linear(input.shape().num_elements() as u64);
     let copy = DropoutCall::new(DropoutRate::ZERO, MaskKey::new(0, 0));
-    let output = layer.forward(input.clone());
-    let output = dropout(output, &MaskLayout::linear(len), &copy)?;
+    let start = Instant::now();
+    let output = dropout(layer.forward(input.clone()), &layout, &copy)?;
     device.sync()?;
-    let grad = match pass {
-        Pass::Forward => None,
-        Pass::ForwardBackward => input.grad(&output.clone().backward()),
-    };
+    let forward = start.elapsed().as_secs_f64();
+    let grad = input.grad(&output.clone().backward());
     device.sync()?;
+    let both = start.elapsed().as_secs_f64();
     // Until here: what nobody can read any more, fusion does not compute.
     drop((output, grad));
-    Ok(())
+    Ok([forward, both])
 }
 
 /// What Burn's pools hold between forward and backward beside input and output, bytes an element.

@@ -68,10 +68,8 @@ fn check_device(
     match device.as_dispatch() {
         #[cfg(feature = "wgpu")]
         DispatchDevice::Cube(device) => {
-            let launches =
-                crate::cube::launches(&device.client(), layout, element, call, Direction::Forward)?;
-            drop(launches);
-            Ok(())
+            let client = device.client();
+            crate::cube::launches(&client, layout, element, call, Direction::Forward).map(drop)
         }
         #[cfg(feature = "flex")]
         DispatchDevice::Flex(_) => Ok(()),
