@@ -198,10 +198,14 @@ fn refused_noise(gpu: &Gpu) -> Result<(), String> {
         ),
         (call(1.0, 0), GaussianError::DropsAll { p: 1.0 }),
     ] {
+        let check = GaussianDropout::check(&call, 9);
         let got = kernel.apply_blocking(&gpu.queue, &values(9), &call);
-        if got != Err(RunError::Gaussian(error)) {
-            return Err(format!("{got:?}, not {error:?}"));
+        if check != Err(error) || got != Err(RunError::Gaussian(error)) {
+            return Err(format!("{check:?} and {got:?}, not {error:?}"));
         }
     }
-    Ok(())
+    match GaussianDropout::check(&call(0.5, origin), 8) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(text(error)),
+    }
 }
