@@ -16,7 +16,7 @@ use crate::command::{announce, cargo};
 const INCLUDED: &str = r#"include_str!(concat!("../shaders/", $name, ".wgsl"))"#;
 const READ: &str = r#"&*std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")).expect("a shader").leak()"#;
 
-/// The audit's tests: many times what the others take, and they look at no more of the rest.
+/// The audit's tests: many times what the others take, and they seldom see more of the rest.
 const AUDIT: &str = "audit::";
 
 /// The tests of the cpu tier that take longer than its others together.
@@ -159,6 +159,7 @@ impl Tests {
                 (Tier::Unit, vec!["--skip", AUDIT]),
                 (Tier::Gpu, vec![&adapter, "--skip", AUDIT]),
                 (Tier::Cpu, vec![PAIRS]),
+                (Tier::Unit, vec![AUDIT]),
             ]
         };
         for (tier, args) in tiers {
