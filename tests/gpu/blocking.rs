@@ -71,6 +71,8 @@ fn layouts(gpu: &Gpu) -> Result<(), String> {
         MaskLayout::feature_channels_first(&[3, 5, 7]),
         MaskLayout::time_locked_batch_first(&[3, 9, 24]),
         MaskLayout::elementwise(&[13, 170]).and_then(|layout| layout.permuted(&[1, 0])),
+        // More than a small binding's mask has bits for.
+        MaskLayout::elementwise(&[130, 517]).and_then(|layout| layout.permuted(&[1, 0])),
         MaskLayout::elementwise(&[4, 0, 3]),
         MaskLayout::elementwise(&[]),
     ] {
