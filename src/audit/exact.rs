@@ -207,20 +207,14 @@ pub(super) async fn contract_vectors(subject: &impl Subject) -> Checked {
 }
 
 pub(super) async fn counter_carry(subject: &impl Subject) -> Checked {
-    let carries: [[u32; 4]; 4] = [
-        [!1, 0, 0, 0],
-        [!1, !0, 0, 0],
-        [!1, !0, !0, 0],
-        [!1, !0, !0, !0],
-    ];
-    for counter in carries {
-        let mut expected = [[0; 4]; 5];
-        cpu::philox_blocks(&mut expected, counter, [1, 2], 10)?;
-        let got = subject.blocks(10, counter, [1, 2], 5).await?;
-        if got != expected {
-            let expected = format!("{expected:08x?} from {counter:08x?}");
-            return Err(Failure::new(expected, format!("{got:08x?}")));
-        }
+    // The second step carries into every word.
+    let counter = [!1, !0, !0, !0];
+    let mut expected = [[0; 4]; 5];
+    cpu::philox_blocks(&mut expected, counter, [1, 2], 10)?;
+    let got = subject.blocks(10, counter, [1, 2], 5).await?;
+    if got != expected {
+        let expected = format!("{expected:08x?} from {counter:08x?}");
+        return Err(Failure::new(expected, format!("{got:08x?}")));
     }
     let len = 257;
     let mut masks = 0;
@@ -236,7 +230,7 @@ pub(super) async fn counter_carry(subject: &impl Subject) -> Checked {
         )?;
         masks += 1;
     }
-    passed(format!("{} counters, {masks} masks", carries.len()))
+    passed(format!("{} blocks, {masks} masks", got.len()))
 }
 
 pub(super) async fn gpu_equals_cpu(subject: &impl Subject) -> Checked {

@@ -6,7 +6,7 @@ use super::subject::{Direction, Layout, Run, Source, Subject, SubjectError};
 use super::*;
 use crate::{
     DropoutCall, DropoutKind, DropoutRate, Element, ElementType, MaskKey, MaskLayout, cpu,
-    mask::mask_words,
+    gaussian, mask::mask_words,
 };
 
 /// One thing that is wrong.
@@ -33,14 +33,16 @@ enum Fault {
     InPlace,
     /// Strides other than 1 are taken for 1.
     Strides,
-    /// Kept elements of classic dropout are scaled.
-    ClassicScale,
+    /// Kept elements of classic dropout are one unit in the last place too large.
+    Classic,
     /// Dropped elements of alpha dropout become 0.
     AlphaDropped,
     /// Kept elements of alpha dropout are not shifted.
     AlphaShift,
     /// The noise is another stream's.
     Noise,
+    /// The noise's block counter does not carry out of its lower word.
+    NoiseCarry,
     /// The noise is spread a hundredth too wide.
     NoiseSpread,
     /// Samples have the masks of their places.
@@ -75,9 +77,6 @@ impl Faulty {
                 call.rate = DropoutRate::new(next).unwrap();
             }
             Fault::Seed => call.key.seed &= !1,
-            Fault::ClassicScale if call.rate.kind() == DropoutKind::Classic => {
-                call.rate = call.rate.with_kind(DropoutKind::Inverted);
-            }
             _ => {}
         }
         call
@@ -219,6 +218,9 @@ impl Subject for Faulty {
             Fault::Scale if !call.rate.drops_nothing() => {
                 y.iter_mut().filter(|y| **y != 0).for_each(|y| *y += 1);
             }
+            Fault::Classic if rate.kind() == DropoutKind::Classic && !backward => {
+                y.iter_mut().filter(|y| **y != 0).for_each(|y| *y += 1);
+            }
             Fault::DroppedNan => {
                 for (y, x) in y.iter_mut().zip(x).filter(|(y, x)| **y == 0 && x.is_nan()) {
                     *y = x.to_bits();
@@ -244,6 +246,18 @@ impl Subject for Faulty {
         }
         let mut output = vec![0.0; input.len()];
         cpu::gaussian(input, &mut output, &call).unwrap();
+        if self.0 == Fault::NoiseCarry {
+            let high = |index| gaussian::position(index).block >> 32;
+            let indices = call.origin..call.origin + input.len() as u64;
+            let wrapped = indices
+                .take_while(|&i| high(i) == high(call.origin))
+                .count();
+            // Elements of 2^32 blocks before.
+            call.origin = (call.origin + wrapped as u64).wrapping_sub(1 << 34);
+            if wrapped < input.len() {
+                cpu::gaussian(&input[wrapped..], &mut output[wrapped..], &call).unwrap();
+            }
+        }
         if self.0 == Fault::NoiseSpread {
             for (y, x) in output.iter_mut().zip(input) {
                 *y = x + 1.01 * (*y - x);
@@ -279,7 +293,7 @@ fn inputs_are_normal_and_unlike_their_neighbours() {
 const RIGHT: &str = "\
 passed  known answers: 33 vectors
 passed  contract vectors: 52 masks
-passed  counter carry: 4 counters, 28 masks
+passed  counter carry: 5 blocks, 28 masks
 passed  gpu = cpu: 1966748 elements in 280 runs
 passed  one mask: 56 masks, three times each
 passed  untouched bytes: 895662 words
@@ -358,10 +372,11 @@ fn each_fault_is_named() {
             &["special values", "in place", "kinds", "packed masks"],
         ),
         (Fault::Strides, &["layouts"]),
-        (Fault::ClassicScale, &["kinds"]),
+        (Fault::Classic, &["kinds"]),
         (Fault::AlphaDropped, &["kinds"]),
         (Fault::AlphaShift, &["kinds"]),
         (Fault::Noise, &["gaussian"]),
+        (Fault::NoiseCarry, &["gaussian"]),
         (Fault::NoiseSpread, &["gaussian"]),
         (Fault::SamplePlaces, &["sample ids"]),
         (Fault::SampleMask, &["sample ids"]),
