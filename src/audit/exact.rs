@@ -45,7 +45,7 @@ fn calls(len: usize) -> impl Iterator<Item = DropoutCall> {
 pub(super) fn values(len: usize) -> Vec<u32> {
     (0..len as u32)
         .map(|i| {
-            let hash = i.wrapping_mul(0x9E37_79B9) ^ i >> 7;
+            let hash = i.wrapping_mul(0x9E37_79B9);
             let exponent = 64 + hash % 127;
             (hash & 0x807f_ffff) | exponent << 23
         })
@@ -472,7 +472,7 @@ pub(super) async fn gaussian_noise(subject: &impl Subject) -> Checked {
 }
 
 pub(super) async fn sample_ids(subject: &impl Subject) -> Checked {
-    const IDS: [u32; 5] = [0, 3, u32::MAX, 1 << 20, 3];
+    const IDS: [u32; 5] = [0, 3, u32::MAX, 1_000_000, 3];
     let layouts = [
         MaskLayout::elementwise(&[5, 24])?,
         MaskLayout::elementwise(&[5, 11])?,
@@ -545,10 +545,9 @@ async fn of_type<T: Element>(subject: &impl Subject) -> Result<usize, Failure> {
         // The spare half is the canary's.
         let mut words = vec![CANARY; len.div_ceil(2)];
         let elements: &mut [u16] = bytemuck::cast_slice_mut(&mut words);
-        // Some of them, or all.
-        let step = (65_536 / len) | 1;
+        // By an odd step: some of them, or all.
         for (i, element) in (1..).zip(&mut elements[..len]) {
-            *element = (step * i) as u16;
+            *element = 40_503u16.wrapping_mul(i as u16);
         }
         // At 0.4 a product rounded once differs from one rounded twice.
         for (p, origin) in [(0.0, 0), (0.1, 8), (0.4, 0), (0.4, 3), (1.0, 0)] {

@@ -94,7 +94,7 @@ pub(super) async fn correlation(subject: &impl Subject) -> Result<Outcome, Failu
         ("of neighbouring seeds", MaskKey::new(43, 0)),
         ("of neighbouring streams", MaskKey::new(42, 1)),
         ("of neighbouring layers", MaskKey::layer_step(42, 1, 0)),
-        ("of seeds 2^32 apart", MaskKey::new(42 + (1 << 32), 0)),
+        ("of seeds 2^32 apart", MaskKey::new(0x1_0000_002a, 0)),
         ("of seed and stream exchanged", MaskKey::new(0, 42)),
         ("of complementary seeds", MaskKey::new(!42, 0)),
     ] {

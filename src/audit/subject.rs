@@ -225,7 +225,7 @@ impl Subject for Gpu<'_> {
                 let binding = |buffer, start| wgpu::BufferBinding {
                     buffer,
                     offset: 4 * start as u64,
-                    size: wgpu::BufferSize::new(4 * run.words() as u64),
+                    size: None,
                 };
                 let side = side.as_entire_buffer_binding();
                 let elements = match &run.source {
@@ -261,5 +261,24 @@ impl Subject for Gpu<'_> {
         let mut output = Vec::with_capacity(input.len());
         kernel.apply(self.queue, input, call, &mut output).await?;
         Ok(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_set_of_features_has_kernels_that_avoid_it() {
+        let sets = [
+            wgpu::Features::empty(),
+            wgpu::Features::SHADER_INT64,
+            wgpu::Features::IMMEDIATES,
+            wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES,
+        ];
+        for (place, avoid) in sets.into_iter().enumerate() {
+            assert_eq!(slot(avoid), place);
+            assert_eq!(descriptor(avoid).avoid, avoid);
+        }
     }
 }
