@@ -2,6 +2,7 @@
 
 use wgpu_dropout::{DropoutCall, GaussianDropout, GaussianError, KernelDescriptor};
 
+use crate::adapters::Variant;
 use crate::case::Case;
 use crate::common::inputs::{call, values};
 use crate::common::reference;
@@ -10,6 +11,8 @@ use crate::image::{Image, binding};
 
 pub const CASES: &[Case] = &[
     Case::new("values", equals_the_twin),
+    Case::new("values_on_small_bindings", equals_the_twin).on(Variant::SmallBindings),
+    Case::new("values_in_few_workgroups", equals_the_twin).on(Variant::FewWorkgroups),
     Case::new("moments", moments),
     Case::new("refused_calls", refused_calls),
     Case::new("another_call_differs", another_call_differs),
