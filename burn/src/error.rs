@@ -36,8 +36,8 @@ pub enum DropoutError {
     },
     /// The device's kernels are not compiled from WGSL.
     #[error(
-        "the device's compiler is {name}, which runs no WGSL: use a device of wgpu<wgsl>, \
-         which Burn makes without its features `vulkan` and `metal`"
+        "the device's compiler is {name}, which runs no WGSL: use a device of wgpu<wgsl>, which Burn \
+         makes without its features `vulkan` and `metal`, and with them for other graphics APIs"
     )]
     Compiler {
         /// CubeCL's name of runtime and compiler.

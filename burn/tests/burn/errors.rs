@@ -13,6 +13,8 @@ pub const CASES: &[Case] = &[
     ("another_length", another_length),
     ("an_index_too_large", an_index_too_large),
     ("elements_of_64_bits", elements_of_64_bits),
+    #[cfg(feature = "vulkan")]
+    ("a_compiler_without_wgsl", a_compiler_without_wgsl),
 ];
 
 fn no_probability(_: &Device) {
@@ -62,4 +64,13 @@ fn elements_of_64_bits(device: &Device) {
         let error = dropout(tensor, &layout, &call(0.5)).unwrap_err();
         assert_eq!(error, DropoutError::Element { dtype: DType::F64 });
     }
+}
+
+#[cfg(feature = "vulkan")]
+fn a_compiler_without_wgsl(_: &Device) {
+    let device = Device::vulkan(Default::default());
+    let tensor = Tensor::<1>::ones([4], &device);
+    let error = dropout(tensor, &MaskLayout::linear(4), &call(0.5)).unwrap_err();
+    let name = String::from("wgpu<spirv>");
+    assert_eq!(error, DropoutError::Compiler { name });
 }

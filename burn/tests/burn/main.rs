@@ -32,7 +32,11 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // One: a case reads the account of the pools, which all threads share.
     arguments.test_threads.get_or_insert(1);
-    let gpu = Device::wgpu_options().init();
+    let gpu = Device::wgpu_options();
+    // Vulkan would be SPIR-V.
+    #[cfg(feature = "vulkan")]
+    let gpu = gpu.graphics_api(burn::tensor::wgpu::WgpuBackend::Gl);
+    let gpu = gpu.init();
     let required = !matches!(env::var("REQUIRE_GPU").as_deref(), Err(_) | Ok("" | "0"));
     let mut trials = Vec::new();
     for &(module, cases) in CASES {
