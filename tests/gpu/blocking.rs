@@ -206,8 +206,9 @@ fn refused_noise(gpu: &Gpu) -> Result<(), String> {
             return Err(format!("{check:?} and {got:?}, not {error:?}"));
         }
     }
-    match GaussianDropout::check(&call(0.5, origin), 8) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(text(error)),
+    // The last eight indices, and none.
+    for (origin, len) in [(origin, 8), (u64::MAX, 0)] {
+        GaussianDropout::check(&call(0.5, origin), len).map_err(text)?;
     }
+    Ok(())
 }
