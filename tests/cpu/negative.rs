@@ -73,6 +73,12 @@ mod comparisons {
         // The largest subnormal doubled is a normal number, yet its factor may have been flushed.
         let largest = f32::MIN_POSITIVE.next_down();
         assert_eq!(check(largest, 2.0 * largest, 0.0), Ok(()));
+        // Alpha dropout's factor may be less than 1.
+        assert_eq!(
+            check(f32::MIN_POSITIVE, 0.9 * f32::MIN_POSITIVE, 0.0),
+            Ok(())
+        );
+        check(f32::MIN_POSITIVE, f32::MIN_POSITIVE, 0.0).unwrap_err();
         assert_eq!(check(NAN, NAN, OTHER_NAN), Ok(()));
 
         for (x, expected, got) in [
