@@ -26,7 +26,7 @@ const WORD_BYTES: u64 = 4;
 ///
 /// `gpu_to_gpu` and to the CPU: the mask is a function of the call and the element's mask index
 /// alone \[M1\], not of its [type](ElementType); values follow \[M11\] to the bit, subnormals excepted, and those of
-/// [`Alpha`](DropoutKind::Alpha), which may be off by a rounding.
+/// [`Alpha`](crate::DropoutKind::Alpha), which may be off by a rounding.
 #[derive(Debug)]
 pub struct Dropout {
     host: KernelHost,
