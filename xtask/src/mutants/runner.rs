@@ -159,7 +159,7 @@ impl Tests {
                 (Tier::Unit, vec!["--skip", AUDIT]),
                 (Tier::Gpu, vec![&adapter, "--skip", AUDIT]),
                 (Tier::Cpu, vec![PAIRS]),
-                (Tier::Unit, vec![AUDIT]),
+                (Tier::Gpu, vec![AUDIT]),
             ]
         };
         for (tier, args) in tiers {
