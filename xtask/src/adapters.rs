@@ -26,6 +26,13 @@ pub enum Need {
 }
 
 impl Need {
+    /// All that this system has software adapters for.
+    pub const SOFTWARE: Self = if cfg!(target_os = "linux") {
+        Self::VulkanAndGl
+    } else {
+        Self::Any
+    };
+
     fn is_met_by(self, backends: &[&str]) -> bool {
         match self {
             Self::Any => !backends.is_empty(),

@@ -12,11 +12,10 @@ use crate::report::Report;
 use crate::suite::{self, BURN};
 use crate::table::table;
 
-/// The adapters that a trial must not be skipped on, and what the tests are told about them.
-const NEEDED: (Need, &str) = if cfg!(target_os = "linux") {
-    (Need::VulkanAndGl, "vulkan,gl")
-} else {
-    (Need::Any, "1")
+/// What the tests are told about the adapters that a trial must not be skipped on.
+const REQUIRED: &str = match Need::SOFTWARE {
+    Need::VulkanAndGl => "vulkan,gl",
+    Need::Any => "1",
 };
 
 /// The example that would train for a minute.
@@ -50,9 +49,10 @@ fn check(steps: &mut Steps) -> Result<Report> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.step("docs", || command::run(&mut docs))?;
 
-    let (need, required) = NEEDED;
-    steps.step("adapters", || adapters::ensure(need, Profile::Dev, true))?;
-    let report = steps.step("tests", || tests(required))?;
+    steps.step("adapters", || {
+        adapters::ensure(Need::SOFTWARE, Profile::Dev, true)
+    })?;
+    let report = steps.step("tests", || tests(REQUIRED))?;
     for name in examples()? {
         let mut example = cargo(&format!("run --package wgpu-dropout --example {name}"));
         if name == LONG_EXAMPLE {
@@ -69,7 +69,7 @@ fn check(steps: &mut Steps) -> Result<Report> {
         package.arg("--allow-dirty");
     }
     steps.step("package", || command::run(&mut package))?;
-    steps.step("burn", || burn(required))?;
+    steps.step("burn", || burn(REQUIRED))?;
     Ok(report)
 }
 

@@ -51,7 +51,8 @@ impl Options {
 
 /// An adapter's row.
 struct Row {
-    stack: &'static str,
+    /// None is this machine's own.
+    stack: Option<&'static str>,
     label: String,
     /// Of the gpu tier.
     trials: Counts,
@@ -71,16 +72,11 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
         folder.clone()
     };
     fs::create_dir_all(&records)?;
-    let need = if cfg!(target_os = "linux") {
-        Need::VulkanAndGl
-    } else {
-        Need::Any
-    };
-    adapters::ensure(need, Profile::Dev, options.install)?;
+    adapters::ensure(Need::SOFTWARE, Profile::Dev, options.install)?;
 
     let mut rows = Vec::new();
     for label in labels(&[], "")? {
-        rows.push(Row::try_on("this machine's", label, &[], &records)?);
+        rows.push(Row::try_on(None, label, &[], &records)?);
     }
     let mut without = Vec::new();
     if options.install {
@@ -95,7 +91,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
                         return Err(format!("{} has no adapter", stack.name).into());
                     }
                     for label in labels {
-                        rows.push(Row::try_on(stack.name, label, &variables, &records)?);
+                        rows.push(Row::try_on(Some(stack.name), label, &variables, &records)?);
                     }
                 }
             }
@@ -111,7 +107,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
 
 impl Row {
     fn try_on(
-        stack: &'static str,
+        stack: Option<&'static str>,
         label: String,
         variables: &Variables<'_>,
         records: &Path,
@@ -145,6 +141,10 @@ impl Row {
         })
     }
 
+    fn stack(&self) -> &'static str {
+        self.stack.unwrap_or("this machine's")
+    }
+
     fn adapter(&self) -> &Value {
         &self.audit["adapters"][0]
     }
@@ -156,18 +156,13 @@ impl Row {
 }
 
 /// `vulkan-llvmpipe-llvm-15-0-6-256-bits.json`, with the stack in front if it was brought here.
-fn file_name(stack: &str, label: &str) -> PathBuf {
+fn file_name(stack: Option<&str>, label: &str) -> PathBuf {
     let words = label
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase);
-    let own = STACKS.iter().find(|known| known.name == stack);
-    let words: Vec<_> = own
-        .map(|stack| stack.name.to_owned())
-        .into_iter()
-        .chain(words)
-        .collect();
-    PathBuf::from(words.join("-") + ".json")
+    let stack = stack.map(str::to_owned);
+    PathBuf::from(stack.into_iter().chain(words).collect::<Vec<_>>().join("-") + ".json")
 }
 
 /// `backend/name` of the adapters that are found with these variables.
@@ -216,7 +211,7 @@ fn matrix(rows: &[Row]) -> String {
         let [passed, failed, skipped] = row.trials.numbers();
         let seconds = |time: Duration| format!("{:.0}", time.as_secs_f64());
         vec![
-            row.stack.to_owned(),
+            row.stack().to_owned(),
             row.label.clone(),
             text("driver_info"),
             text("mask_hash"),
@@ -235,7 +230,7 @@ fn verdict(rows: &[Row]) -> Result {
     let wrong: Vec<_> = rows
         .iter()
         .filter(|row| !row.passed())
-        .map(|row| format!("{} on {}", row.label, row.stack))
+        .map(|row| format!("{} on {}", row.label, row.stack()))
         .collect();
     if !wrong.is_empty() {
         return Err(format!("wrong: {}", wrong.join(", ")).into());
@@ -274,11 +269,11 @@ gl/llvmpipe  cpu   OpenGL ES
     fn files_are_named_after_stack_and_adapter() {
         let label = "vulkan/SwiftShader Device (Subzero)";
         assert_eq!(
-            file_name("swiftshader", label),
+            file_name(Some("swiftshader"), label),
             Path::new("swiftshader-vulkan-swiftshader-device-subzero.json")
         );
         assert_eq!(
-            file_name("this machine's", "gl/llvmpipe"),
+            file_name(None, "gl/llvmpipe"),
             Path::new("gl-llvmpipe.json")
         );
     }
@@ -286,7 +281,7 @@ gl/llvmpipe  cpu   OpenGL ES
     #[test]
     fn a_wrong_adapter_and_a_second_hash_are_errors() {
         let row = |passed: bool, hash: &str, trials: &str| Row {
-            stack: "this machine's",
+            stack: None,
             label: "gl/x".into(),
             trials: Counts::confirmed(trials).unwrap(),
             trials_time: Duration::ZERO,

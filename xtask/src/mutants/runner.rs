@@ -187,25 +187,18 @@ impl Tests {
 
     /// Runs a tier's tests up to the first failure, the killers before the others.
     fn run_tier(&mut self, tier: Tier, args: &[&str]) -> Result<Run> {
-        let alone = |test: &str| self.run(self.binary(tier), &["--exact", test]);
-        let known = &self.killers[tier as usize];
-        let mut killed = None;
-        for (place, test) in known.iter().enumerate() {
-            let run = alone(test)?;
+        for place in 0..self.killers[tier as usize].len() {
+            let run = self.alone(tier, &self.killers[tier as usize][place])?;
             if !matches!(run, Run::Passed) {
-                killed = Some((place, run));
-                break;
+                self.killers[tier as usize][..=place].rotate_right(1);
+                return Ok(run);
             }
-        }
-        if let Some((place, run)) = killed {
-            self.killers[tier as usize][..=place].rotate_right(1);
-            return Ok(run);
         }
         let run = self.run(self.binary(tier), args)?;
         let Run::Failed(test, _) = run else {
             return Ok(run);
         };
-        match alone(&test)? {
+        match self.alone(tier, &test)? {
             // It was the binary that ended.
             Run::Passed => Ok(Run::Failed(test, false)),
             run => {
@@ -218,6 +211,10 @@ impl Tests {
                 Ok(run)
             }
         }
+    }
+
+    fn alone(&self, tier: Tier, test: &str) -> Result<Run> {
+        self.run(self.binary(tier), &["--exact", test])
     }
 
     /// Runs a test binary up to its first failure, or to its end if that is one test.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{line, read};
+use super::{day, line, read, text};
 use crate::Result;
 use crate::matrix::RECORDS;
 
@@ -34,10 +34,7 @@ fn section(records: &[(Value, String)]) -> Result<String> {
     let mut table = line("adapter", heads.map(str::to_owned).into_iter());
     table += &line("---", heads.map(|_| "---".to_owned()).into_iter());
     for (record, name) in records {
-        let text = |value: &Value| {
-            let text = value.as_str().map(str::to_owned);
-            text.ok_or_else(|| format!("{name} has {value} where a text should be"))
-        };
+        let text = |value| text(value, name);
         if record["version"] != VERSION || record["command"] != "verify" {
             return Err(format!("{name} is not of `verify --json`, version {VERSION}").into());
         }
@@ -53,7 +50,6 @@ fn section(records: &[(Value, String)]) -> Result<String> {
                 text(&adapter["driver"])?,
                 text(&adapter["driver_info"])?
             );
-            let date = text(&record["date"])?;
             let cells = [
                 driver.trim().to_owned(),
                 format!(
@@ -61,8 +57,8 @@ fn section(records: &[(Value, String)]) -> Result<String> {
                     text(&record["os"])?,
                     text(&record["architecture"])?
                 ),
-                date.split('T').next().unwrap_or_default().to_owned(),
-                text(&record["library"])?,
+                day(record, name)?.to_owned(),
+                text(&record["library"])?.to_owned(),
                 checks(adapter),
                 format!("`{}`", adapter["mask_hash"].as_str().unwrap_or("none")),
             ];

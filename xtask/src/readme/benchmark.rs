@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{line, read};
+use super::{day, line, read, text};
 use crate::Result;
 
 /// What the README quotes.
@@ -45,18 +45,18 @@ there can be. The rand loop is what one writes in a minute, `random_bool` of ran
 From [`{RECORD}`]({RECORD})
 of {date}, library {version}, by `cargo xtask readme`. `cargo xtask bench` measures your adapter.
 ",
-        backend = text(&adapter["backend"])?,
-        name = text(&adapter["name"])?,
-        driver = text(&adapter["driver_info"])?,
-        cpu = text(&record["machine"]["cpu"])?,
+        backend = text(&adapter["backend"], RECORD)?,
+        name = text(&adapter["name"], RECORD)?,
+        driver = text(&adapter["driver_info"], RECORD)?,
+        cpu = text(&record["machine"]["cpu"], RECORD)?,
         threads = threads(record)?,
         types = types(record).join(", "),
-        call = text(&record["call"])?,
+        call = text(&record["call"], RECORD)?,
         table = table(record)?,
         variants = variants(record)?,
         recording = recording(record)?,
-        date = text(&record["date"])?.split('T').next().unwrap_or_default(),
-        version = text(&record["library"]["version"])?,
+        date = day(record, RECORD)?,
+        version = text(&record["library"]["version"], RECORD)?,
     ))
 }
 
@@ -246,11 +246,6 @@ fn recording(record: &Value) -> Result<String> {
         median("immediates")? / by_hand,
         median("uniforms")? / by_hand,
     ))
-}
-
-fn text(value: &Value) -> Result<&str> {
-    let text = value.as_str();
-    Ok(text.ok_or_else(|| format!("{RECORD} has {value} where a text should be"))?)
 }
 
 /// 65536 as `65,536`.

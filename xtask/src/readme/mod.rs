@@ -60,6 +60,20 @@ fn read(root: &Path, name: &str) -> Result<Value> {
     Ok(serde_json::from_str(&text).map_err(|error| format!("{name}: {error}"))?)
 }
 
+/// A text in the record of this name.
+fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str> {
+    let text = value.as_str();
+    Ok(text.ok_or_else(|| format!("{name} has {value} where a text should be"))?)
+}
+
+/// The day of a record.
+fn day<'a>(record: &'a Value, name: &str) -> Result<&'a str> {
+    Ok(text(&record["date"], name)?
+        .split('T')
+        .next()
+        .unwrap_or_default())
+}
+
 /// A row of a table.
 fn line(name: &str, cells: impl Iterator<Item = String>) -> String {
     let cells: Vec<_> = cells.collect();
