@@ -23,7 +23,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use options::{Command, Options, Rates, TrainOptions};
-use session::{Session, progress};
+use session::Session;
 
 fn main() -> Result<()> {
     let start = Instant::now();
@@ -51,12 +51,7 @@ fn train(options: &TrainOptions) -> Result<()> {
         Some(path) => run.resume(path)?,
         None => run.start()?,
     };
-    let bar = progress(u64::from(setup.epochs.saturating_sub(first_epoch)))?;
-    let end = run.train(first_epoch, |_| {
-        bar.inc(1);
-        Ok(())
-    })?;
-    bar.finish_and_clear();
+    let end = run.train_alone(first_epoch)?;
     if let Some(path) = &options.save {
         checkpoint::save(path, &run.settings(), end, &session.mlp.state()?)?;
     }

@@ -8,7 +8,7 @@ use wgpu_dropout::MaskKey;
 use crate::mlp::Examples;
 use crate::mlp::predictions::Predictions;
 use crate::options::{MonteCarloOptions, Rates};
-use crate::session::{Run, Session, progress};
+use crate::session::{Run, Session};
 
 const DEGREES: [u32; 7] = [0, 15, 30, 45, 60, 75, 90];
 
@@ -25,18 +25,9 @@ pub fn run(options: &MonteCarloOptions) -> Result<()> {
     } = options.rates;
     let run = session.run(input_rate, hidden_rate, setup.seed);
     match &options.resume {
-        Some(path) => {
-            run.resume(path)?;
-        }
-        None => {
-            let bar = progress(setup.epochs.into())?;
-            run.train(run.start()?, |_| {
-                bar.inc(1);
-                Ok(())
-            })?;
-            bar.finish_and_clear();
-        }
-    }
+        Some(path) => run.resume(path)?,
+        None => run.train_alone(run.start()?)?,
+    };
     println!(
         "{} members; entropies in nats, means over the test set; ln {} = {:.3} is the most\n",
         options.members,

@@ -159,6 +159,18 @@ impl Run<'_> {
         }
     }
 
+    /// [`train`](Self::train) behind a bar of its own.
+    pub fn train_alone(&self, first_epoch: u32) -> Result<u32> {
+        let epochs = self.session.setup.epochs.saturating_sub(first_epoch);
+        let bar = progress(epochs.into())?;
+        let end = self.train(first_epoch, |_| {
+            bar.inc(1);
+            Ok(())
+        })?;
+        bar.finish_and_clear();
+        Ok(end)
+    }
+
     /// What must be the same for a run to go on as if it had not stopped.
     pub fn settings(&self) -> String {
         let Session { setup, mlp, .. } = self.session;

@@ -6,7 +6,7 @@ use wgpu_dropout::{
 };
 
 use crate::adapters::Variant;
-use crate::case::Case;
+use crate::case::{Case, text};
 use crate::common::inputs::{
     RATES, call, check_dropout, check_layout_mask, check_mask, indices, layout_indices, values,
 };
@@ -34,10 +34,6 @@ fn alpha(p: f64, origin: u64) -> DropoutCall {
     let mut call = call(p, origin);
     call.rate = call.rate.with_kind(DropoutKind::Alpha);
     call
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 fn dropout(gpu: &Gpu) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Cases, and the trials they make with the adapters.
 
 use std::env;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use libtest_mimic::{Completion, Failed, Trial};
@@ -10,6 +11,11 @@ use crate::gpu::Gpu;
 
 /// What a case does: an error is a failure.
 pub type Run = fn(&Gpu) -> Result<(), String>;
+
+/// An error as a failure.
+pub fn text(error: impl Display) -> String {
+    error.to_string()
+}
 
 /// Something to prove on each adapter.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use wgpu_dropout::{
 };
 
 use crate::adapters::{SMALL_BUFFER_BYTES, Variant};
-use crate::case::Case;
+use crate::case::{Case, text};
 use crate::common::inputs::{call, check_dropout, values};
 use crate::gpu::Gpu;
 
@@ -109,8 +109,4 @@ fn works(gpu: &Gpu, call: &DropoutCall) -> Result<(), String> {
     let x = values(LEN as u64);
     let got = gpu.dropout.apply_blocking(&gpu.queue, &x, call);
     check_dropout(call, &x, &got.map_err(text)?)
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
