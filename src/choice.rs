@@ -32,11 +32,13 @@ pub(crate) fn cut(geometry: &Geometry, len: u64) -> impl Iterator<Item = Segment
     } else {
         len
     };
+    // Less than a granule, so one segment at most.
     let tail = geometry.segments(len - body);
-    geometry.segments(body).chain(tail.map(move |tail| Segment {
-        start: body + tail.start,
+    let tail = tail.map(move |tail| Segment {
+        start: body,
         ..tail
-    }))
+    });
+    geometry.segments(body).chain(tail)
 }
 
 /// Where a tensor's decisions come from.
@@ -188,5 +190,40 @@ impl Choice {
             MaskSource::Linear => self.base + segment.start,
             MaskSource::Strided(_) | MaskSource::Packed => self.base,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::MaskKey;
+    use crate::rate::DropoutRate;
+
+    #[test]
+    fn a_segment_is_loaded_in_the_largest_pieces_that_it_is_made_of() {
+        for (element, origin, len, expected) in [
+            (ElementType::F32, 8, 16, Access::Blocks),
+            (ElementType::F32, 1, 16, Access::Vectors),
+            (ElementType::F32, 0, 12, Access::Vectors),
+            (ElementType::F32, 0, 13, Access::Words),
+            (ElementType::F16, 8, 16, Access::Blocks),
+            (ElementType::F16, 1, 16, Access::Vectors),
+            (ElementType::F16, 0, 14, Access::Words),
+            (ElementType::F16, 0, 12, Access::Words),
+        ] {
+            let map = Map::Linear { first_index: 0 };
+            let rate = DropoutRate::new(0.5).unwrap();
+            let call = DropoutCall::new(rate, MaskKey::layer_step(0, 0, 0)).with_origin(origin);
+            let buffers = BufferLayout::Separate;
+            let choice = Choice::new(element, buffers, &map, len, &call, ValueMap::Scale).unwrap();
+            let segment = Segment {
+                start: 0,
+                len: len as u32,
+            };
+            let Kernel::Dropout { access, .. } = choice.kernel(segment) else {
+                panic!("a kernel of dropout");
+            };
+            assert_eq!(access, expected, "{element} from {origin}, {len}");
+        }
     }
 }
