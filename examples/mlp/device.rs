@@ -1,20 +1,15 @@
 //! The device that the examples train on.
 
+use std::env;
+
 use anyhow::{Context, Result};
 
-/// A device, its queue and the adapter's name. `WGPU_BACKEND` chooses among backends.
+/// A device, its queue and the adapter's name. `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` choose, the
+/// latter by a part of the name.
 pub fn open() -> Result<(wgpu::Device, wgpu::Queue, String)> {
     let instance =
         wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions {
-        power_preference: wgpu::PowerPreference::HighPerformance,
-        ..Default::default()
-    }))
-    .context(
-        "there is no adapter: wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or \
-         Direct3D 12 (Windows); on Debian and Ubuntu `apt-get install mesa-vulkan-drivers \
-         libvulkan1` gives a software one",
-    )?;
+    let adapter = pollster::block_on(choose(&instance))?;
     // With both features dropout is faster, not different.
     let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
     let required_features = adapter.features() & fast;
@@ -34,4 +29,31 @@ pub fn open() -> Result<(wgpu::Device, wgpu::Queue, String)> {
     };
     let name = format!("{}/{}{software}", info.backend, info.name);
     Ok((device, queue, name))
+}
+
+async fn choose(instance: &wgpu::Instance) -> Result<wgpu::Adapter> {
+    if let Ok(part) = env::var("WGPU_ADAPTER_NAME") {
+        let named = |adapter: &wgpu::Adapter| {
+            let name = adapter.get_info().name.to_lowercase();
+            name.contains(&part.to_lowercase())
+        };
+        let mut adapters = instance
+            .enumerate_adapters(wgpu::Backends::all())
+            .await
+            .into_iter();
+        return adapters
+            .find(named)
+            .with_context(|| format!("no adapter's name has WGPU_ADAPTER_NAME's {part:?}"));
+    }
+    instance
+        .request_adapter(&wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        })
+        .await
+        .context(
+            "there is no adapter: wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) \
+             or Direct3D 12 (Windows); on Debian and Ubuntu `apt-get install \
+             mesa-vulkan-drivers libvulkan1` gives a software one",
+        )
 }
