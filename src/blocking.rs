@@ -150,7 +150,7 @@ impl Dropout {
                 required: layout.len(),
             });
         }
-        let mut output = Vec::with_capacity(input.len());
+        let mut output = Vec::new();
         if !input.is_empty() {
             self.run(queue, input, layout.into(), call, encode, &mut output)?;
         }

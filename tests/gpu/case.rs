@@ -23,6 +23,7 @@ pub struct Case {
     name: &'static str,
     device: Variant,
     needs: wgpu::Features,
+    software: bool,
     run: Run,
 }
 
@@ -33,6 +34,7 @@ impl Case {
             name,
             device: Variant::Full,
             needs: wgpu::Features::empty(),
+            software: false,
             run,
         }
     }
@@ -45,6 +47,15 @@ impl Case {
     /// Only where the adapter has these features.
     pub const fn needing(self, needs: wgpu::Features) -> Self {
         Self { needs, ..self }
+    }
+
+    /// Only where the adapter's memory is the process's.
+    #[cfg(target_os = "linux")]
+    pub const fn in_software(self) -> Self {
+        Self {
+            software: true,
+            ..self
+        }
     }
 }
 
@@ -105,6 +116,9 @@ fn trial(name: &str, case: &'static Case, adapter: &Arc<TestAdapter>) -> Trial {
         let lacking = case.needs - adapter.features();
         if !lacking.is_empty() {
             return Ok(Completion::ignored_with(format!("no {lacking}")));
+        }
+        if case.software && !adapter.is_software() {
+            return Ok(Completion::ignored_with("not a software adapter"));
         }
         let result = run_scoped(case, &adapter);
         let defect = DEFECTS

@@ -14,6 +14,10 @@ pub const CASES: &[Case] = &[
     Case::new("a_lost_device_is_an_error", lost).on(Variant::Lost),
     Case::new("recording_for_a_lost_device_is_harmless", recorded).on(Variant::Lost),
     Case::new("a_buffer_too_large_is_an_error", too_large).on(Variant::SmallBuffers),
+    #[cfg(target_os = "linux")]
+    Case::new("memory_that_is_short_is_an_error", memory::short)
+        .on(Variant::Spent)
+        .in_software(),
     Case::new("the_callers_errors_stay_the_callers", of_the_caller),
 ];
 
@@ -109,4 +113,63 @@ fn works(gpu: &Gpu, call: &DropoutCall) -> Result<(), String> {
     let x = values(LEN as u64);
     let got = gpu.dropout.apply_blocking(&gpu.queue, &x, call);
     check_dropout(call, &x, &got.map_err(text)?)
+}
+
+#[cfg(target_os = "linux")]
+mod memory {
+    use std::process::Command;
+    use std::{fs, process};
+
+    use super::*;
+
+    /// Room for all but the buffers.
+    const ROOM_BYTES: u64 = 128 << 20;
+
+    const ELEMENTS: u64 = 1 << 26;
+
+    /// Sets what the process may map, in bytes; the hard limit stays.
+    fn limit(bytes: &str) -> Result<(), String> {
+        let id = process::id().to_string();
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &id, &format!("--as={bytes}:")]);
+        match prlimit.status().map_err(text)?.success() {
+            true => Ok(()),
+            false => Err(format!("{prlimit:?} failed")),
+        }
+    }
+
+    fn mapped_bytes() -> Result<u64, String> {
+        let status = fs::read_to_string("/proc/self/status").map_err(text)?;
+        let mut words = status
+            .split_whitespace()
+            .skip_while(|&word| word != "VmSize:");
+        let kibibytes: Option<u64> = words.nth(1).and_then(|word| word.parse().ok());
+        Ok(kibibytes.ok_or(status)? << 10)
+    }
+
+    pub fn short(gpu: &Gpu) -> Result<(), String> {
+        let call = call(0.3, 5);
+        works(gpu, &call)?;
+        let x = vec![0.0_f32; ELEMENTS as usize];
+        // A layout is on the device at once.
+        let layout = MaskLayout::elementwise(&[2, ELEMENTS / 2])
+            .and_then(|layout| layout.permuted(&[1, 0]))
+            .map_err(text)?;
+        limit(&(mapped_bytes()? + ROOM_BYTES).to_string())?;
+        let result = gpu
+            .dropout
+            .apply_layout_blocking(&gpu.queue, &x, &layout, &call);
+        limit("unlimited")?;
+        match result {
+            // One buffer to compute in, one to read back.
+            Err(RunError::OutOfMemory { bytes, .. }) if bytes == 2 * 4 * ELEMENTS => Ok(()),
+            // wgpu's OpenGL does not say why there is no buffer.
+            Err(RunError::Device { .. })
+                if gpu.device.adapter_info().backend == wgpu::Backend::Gl =>
+            {
+                Ok(())
+            }
+            result => Err(format!("{:?}", result.map(|y| y.len()))),
+        }
+    }
 }
