@@ -153,3 +153,73 @@ impl LaunchLimits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::MaskKey;
+    use crate::rate::DropoutRate;
+
+    #[test]
+    fn each_limit_cuts() {
+        let wide = LaunchLimits {
+            max_binding_bytes: 1 << 30,
+            offset_alignment_bytes: 32,
+            max_workgroups: 65_535,
+            int64: false,
+        };
+        let narrow = LaunchLimits {
+            max_binding_bytes: 4096,
+            ..wide
+        };
+        // All invocations but one, for what begins within a block.
+        let short = LaunchLimits {
+            max_workgroups: 1,
+            ..wide
+        };
+        let coarse = LaunchLimits {
+            offset_alignment_bytes: 256,
+            ..wide
+        };
+        for (limits, len, second) in [
+            (wide, 100_000, None),
+            (narrow, 100_000, Some(1024)),
+            (short, 100_000, Some(255 * 32)),
+            (wide, 100_001, Some(100_000)),
+            (coarse, 100_001, Some(99_968)),
+        ] {
+            let call = DropoutCall::new(DropoutRate::new(0.5).unwrap(), MaskKey::new(0, 0));
+            let layout = MaskLayout::linear(len);
+            let element = ElementType::F32;
+            let launches = launches(&layout, element, &call, Direction::Forward, limits).unwrap();
+            let starts: Vec<_> = launches
+                .iter()
+                .map(|launch| launch.elements.start)
+                .collect();
+            assert_eq!(starts.get(1).copied(), second, "{limits:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_launched_is_listed() {
+        for (p, int64, multiply) in [
+            (0.5, true, Multiply::U64),
+            (0.5, false, Multiply::Halves),
+            (0.0, true, Multiply::Halves),
+        ] {
+            let limits = LaunchLimits {
+                max_binding_bytes: 4096,
+                offset_alignment_bytes: 32,
+                max_workgroups: 1,
+                int64,
+            };
+            let call = DropoutCall::new(DropoutRate::new(p).unwrap(), MaskKey::new(0, 0));
+            let layout = MaskLayout::linear(1001);
+            let element = ElementType::F32;
+            for launch in launches(&layout, element, &call, Direction::Forward, limits).unwrap() {
+                assert_eq!(launch.kernel.multiply, multiply);
+                assert!(Variant::all().any(|listed| listed == launch.kernel));
+            }
+        }
+    }
+}

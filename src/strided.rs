@@ -64,15 +64,14 @@ impl StridedLayout {
     pub fn whole_blocks(&self, base: u64) -> bool {
         let aligned = |number: u64| number.is_multiple_of(ELEMENTS_PER_BLOCK.into());
         match &self.dimensions[..] {
-            // The ids' dimension is no row.
-            [_] if self.sample_ids => false,
+            // A single row is linear, and the ids' dimension is none.
+            [] | [_] => false,
             [outer @ .., row] => {
                 row.stride == 1
                     && aligned(row.size)
                     && aligned(base)
                     && outer.iter().all(|outer| aligned(outer.stride))
             }
-            [] => false,
         }
     }
 
@@ -112,6 +111,22 @@ mod tests {
             let layout = StridedLayout::new(&layout, sample_ids).unwrap().unwrap();
             let strided = layout.strided(layout.whole_blocks(0));
             assert_eq!(strided.family, family, "{layout:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_dimensions_are_left_than_the_mask_tells_apart() {
+        for (shape, strides, sample_ids, dimensions) in [
+            (&[1, 6, 32][..], &[999, 40, 1][..], false, 2),
+            (&[6, 1, 32], &[40, 7, 1], true, 2),
+            (&[2, 3, 32], &[120, 40, 1], false, 2),
+            // Samples stay apart, a single one too.
+            (&[1, 6, 32], &[999, 40, 1], true, 3),
+            (&[2, 3, 32], &[120, 40, 1], true, 3),
+        ] {
+            let layout = MaskLayout::strided(shape, strides).unwrap();
+            let layout = StridedLayout::new(&layout, sample_ids).unwrap().unwrap();
+            assert_eq!(layout.strided(false).dimensions, dimensions, "{layout:?}");
         }
     }
 }

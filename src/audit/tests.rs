@@ -43,7 +43,9 @@ enum Fault {
     Noise,
     /// The noise's block counter does not carry out of its lower word.
     NoiseCarry,
-    /// The noise is spread a hundredth too wide.
+    /// No fault: product and sum of alpha dropout are rounded once.
+    AlphaFused,
+    /// The noise above the mean is spread a hundredth too wide.
     NoiseSpread,
     /// Samples have the masks of their places.
     SamplePlaces,
@@ -206,10 +208,14 @@ impl Subject for Faulty {
         .unwrap();
         let rate = call.rate;
         let alpha = rate.kind() == DropoutKind::Alpha && !backward;
-        for y in y.iter_mut().filter(|_| alpha) {
+        for (y, x) in y.iter_mut().zip(&x).filter(|_| alpha) {
+            let is_kept = *y != rate.dropped_value();
             match self.0 {
-                Fault::AlphaDropped if *y == rate.dropped_value() => *y = 0.0,
-                Fault::AlphaShift if *y != rate.dropped_value() => *y -= rate.keep_shift(),
+                Fault::AlphaDropped if !is_kept => *y = 0.0,
+                Fault::AlphaShift if is_kept => *y -= rate.keep_shift(),
+                Fault::AlphaFused if is_kept => {
+                    *y = x.mul_add(rate.keep_scale(), rate.keep_shift());
+                }
                 _ => {}
             }
         }
@@ -259,7 +265,11 @@ impl Subject for Faulty {
             }
         }
         if self.0 == Fault::NoiseSpread {
-            for (y, x) in output.iter_mut().zip(input) {
+            for (y, x) in output
+                .iter_mut()
+                .zip(input)
+                .filter(|(y, x)| y.abs() > x.abs())
+            {
                 *y = x + 1.01 * (*y - x);
             }
         }
@@ -390,6 +400,11 @@ fn each_fault_is_named() {
     ] {
         assert_eq!(failures(fault), checks, "{fault:?}");
     }
+}
+
+#[test]
+fn alpha_dropout_may_be_rounded_once() {
+    assert!(failures(Fault::AlphaFused).is_empty());
 }
 
 #[test]
