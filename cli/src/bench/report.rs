@@ -88,20 +88,16 @@ pub fn variants(
         cells
     });
     let heads = [
-        "forward on the GPU",
-        "wall",
-        "p10",
-        "p90",
-        "GPU",
-        "GB/s",
-        "x copy",
-        "x dropout",
-    ];
+        &["forward on the GPU"][..],
+        &TIMES,
+        &["x copy", "x dropout"],
+    ]
+    .concat();
     let first = rows.first().map(|row| &row.measurement);
     format!(
         "Layouts and kinds, {}\n{}",
         head(adapter, slice::from_ref(buffers), first),
-        aligned(heads, cells, 1)
+        aligned(&heads, cells, 1)
     )
 }
 
@@ -118,21 +114,17 @@ pub fn launches(adapter: Option<&Adapter>, rows: &[Launch]) -> String {
         cells
     });
     let heads = [
-        "tensors in a pass",
-        "operation",
-        "wall",
-        "p10",
-        "p90",
-        "GPU",
-        "GB/s",
-        "a dispatch",
-    ];
+        &["tensors in a pass", "operation"][..],
+        &TIMES,
+        &["a dispatch"],
+    ]
+    .concat();
     let rounds = rows.first();
     let rounds = rounds.map_or(0, |row| row.measurement.wall_seconds.len());
     format!(
         "Many f32 tensors in a pass{}: {rounds} rounds\n{}",
         on(adapter),
-        aligned(heads, cells, 2)
+        aligned(&heads, cells, 2)
     )
 }
 
@@ -153,7 +145,7 @@ pub fn recording(adapter: Option<&Adapter>, recording: &[Recording]) -> String {
         "CPU time to record a dispatch{}: {DISPATCHES} in a pass, encoder and finish included, \
          nothing submitted\n{}",
         on(adapter),
-        aligned(["recorded", "median", "p10", "p90", "x by hand"], rows, 1)
+        aligned(&["recorded", "median", "p10", "p90", "x by hand"], rows, 1)
     )
 }
 
@@ -170,17 +162,11 @@ fn table(measurements: &[Measurement]) -> String {
             .map(|row| row.wall_seconds.median())
     };
     let heads = [
-        "where",
-        "type",
-        "operation",
-        "wall",
-        "p10",
-        "p90",
-        "GPU",
-        "GB/s",
-        "x copy",
-        "x GPU",
-    ];
+        &["where", "type", "operation"][..],
+        &TIMES,
+        &["x copy", "x GPU"],
+    ]
+    .concat();
     let rows = measurements.iter().map(|row| {
         let median = row.wall_seconds.median();
         let copy = median_of(row.place.ceiling(), Operation::Copy, row.dtype);
@@ -193,10 +179,12 @@ fn table(measurements: &[Measurement]) -> String {
         cells.push(ratio(on_gpu.map(|on_gpu| on_gpu / median)));
         cells
     });
-    aligned(heads, rows, 3)
+    aligned(&heads, rows, 3)
 }
 
-/// The wall's median, p10 and p90, the GPU's median, and GB/s.
+const TIMES: [&str; 5] = ["wall", "p10", "p90", "GPU", "GB/s"];
+
+/// The cells under [`TIMES`].
 fn times(row: &Measurement) -> [String; 5] {
     let wall = &row.wall_seconds;
     let by_timestamps = row.gpu_seconds.as_ref();
@@ -210,11 +198,7 @@ fn times(row: &Measurement) -> [String; 5] {
 }
 
 /// A table whose first `names` columns are text and the others numbers.
-fn aligned<const N: usize>(
-    heads: [&str; N],
-    rows: impl Iterator<Item = Vec<String>>,
-    names: usize,
-) -> String {
+fn aligned(heads: &[&str], rows: impl Iterator<Item = Vec<String>>, names: usize) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
