@@ -15,15 +15,13 @@ fn encode(number: Float) -> Word {
     let bits = bitcast<Word>(number);
     let sign = (bits >> Word(16u)) & Word(0x8000u);
     let magnitude = bits & Word(0x7fffffffu);
-    let exponent = magnitude >> Word(23u);
-    let significand = (magnitude & Word(0x7fffffu)) | Word(0x800000u);
-    // Below 2^-14, exponent 113, results count 2^-24: the significand loses more than 13 bits.
-    let clamped = max(exponent, Word(113u));
-    let lost = min(clamped - exponent, Word(18u)) + Word(13u);
-    let even = (significand >> lost) & Word(1u);
-    let rounded = (significand + ((Word(1u) << (lost - Word(1u))) - Word(1u)) + even) >> lost;
-    // The leading 1, where there is one, adds to the exponent; so does a carry.
-    let finite = rounded + ((clamped - Word(113u)) << Word(10u));
+    // The bias shrinks from 127 to 15; a carry out of the significand adds to the exponent.
+    let odd = (magnitude >> Word(13u)) & Word(1u);
+    let rounded = (magnitude + odd - Word((112u << 23u) - 0xfffu)) >> Word(13u);
+    let normal = min(rounded, Word(0x7c00u));
+    // Below 2^-14 results count 2^-24: an exact product, whose ties go to the even integer.
+    let subnormal = Word(round(bitcast<Float>(magnitude) * 0x1p24));
+    let finite = select(normal, subnormal, magnitude < Word(113u << 23u));
     let nan = magnitude > Word(0x7f800000u);
-    return sign | select(min(finite, Word(0x7c00u)), Word(0x7e00u), nan);
+    return sign | select(finite, Word(0x7e00u), nan);
 }
