@@ -224,7 +224,9 @@ impl Subject for Faulty {
             Fault::Scale if !call.rate.drops_nothing() => {
                 y.iter_mut().filter(|y| **y != 0).for_each(|y| *y += 1);
             }
-            Fault::Classic if rate.kind() == DropoutKind::Classic && !backward => {
+            Fault::Classic
+                if rate.kind() == DropoutKind::Classic && !rate.drops_nothing() && !backward =>
+            {
                 y.iter_mut().filter(|y| **y != 0).for_each(|y| *y += 1);
             }
             Fault::DroppedNan => {
