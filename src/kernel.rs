@@ -7,9 +7,7 @@ use crate::error::{BindError, CreateError};
 use crate::geometry::at_least;
 use crate::layout::MaskLayout;
 use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
-use crate::source::{
-    self, BufferLayout, Kernel, MaskSource, Multiply, ParamsSource, WORKGROUP_SIZE,
-};
+use crate::source::{self, Kernel, Multiply, ParamsSource, WORKGROUP_SIZE};
 
 /// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
 /// [`KeepMask`](crate::KeepMask) and [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
@@ -132,44 +130,22 @@ impl KernelHost {
         Ok(ids)
     }
 
-    /// The buffers of `kernel`, as its shader's io and map files declare them.
+    /// The buffers of `kernel` but its parameters.
     pub fn group_layout(&self, kernel: Kernel) -> wgpu::BindGroupLayout {
-        use wgpu::BufferBindingType::{Storage, Uniform};
-        const READ: wgpu::BufferBindingType = Storage { read_only: true };
-        const WRITE: wgpu::BufferBindingType = Storage { read_only: false };
-        let mut bindings = match kernel {
-            Kernel::KeepMask(_) | Kernel::PhiloxBlocks { .. } => vec![(0, WRITE)],
-            Kernel::Dropout { buffers, .. } | Kernel::Gaussian { buffers } => match buffers {
-                BufferLayout::Separate => vec![(0, READ), (1, WRITE)],
-                BufferLayout::Pooled => vec![(0, WRITE), (1, WRITE)],
-                BufferLayout::InPlace => vec![(0, WRITE)],
-            },
-        };
-        if let Kernel::Dropout { mask, .. } | Kernel::KeepMask(mask) = kernel {
-            match mask {
-                MaskSource::Linear => {}
-                MaskSource::Packed => bindings.push((2, READ)),
-                MaskSource::Strided(strided) => {
-                    bindings.push((2, Uniform));
-                    if strided.sample_ids {
-                        bindings.push((3, READ));
-                    }
-                }
-            }
-        }
-        let entries: Vec<_> = bindings
+        let entries: Vec<_> = kernel
+            .buffers(ParamsSource::Immediates)
             .into_iter()
-            .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
-                binding,
+            .map(|buffer| wgpu::BindGroupLayoutEntry {
+                binding: buffer.binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer {
-                    ty,
+                    ty: buffer.ty,
                     has_dynamic_offset: false,
                     // Of storage buffers, one layout serves kernels that load one element and
                     // four: wgpu checks the bound size against the kernel at the dispatch.
-                    min_binding_size: match ty {
-                        Uniform => wgpu::BufferSize::new(DIMENSIONS_BYTES),
-                        Storage { .. } => None,
+                    min_binding_size: match buffer.ty {
+                        wgpu::BufferBindingType::Uniform => wgpu::BufferSize::new(DIMENSIONS_BYTES),
+                        wgpu::BufferBindingType::Storage { .. } => None,
                     },
                 },
                 count: None,

@@ -9,9 +9,8 @@ use crate::element::ElementType;
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::Geometry;
 use crate::layout::MaskLayout;
-use crate::mask::ELEMENTS_PER_MASK_WORD;
 use crate::params::MaskParams;
-use crate::source::{BufferLayout, Multiply, ParamsSource, WORKGROUP_SIZE};
+use crate::source::{BufferLayout, Multiply, ParamsSource};
 use crate::wgsl::Variant;
 
 /// Which way a tensor passes the layer.
@@ -133,10 +132,7 @@ pub fn launches(
                 params: ParamsSource::Bound,
             },
             elements: segment.start..segment.start + u64::from(segment.len),
-            workgroups: segment
-                .len
-                .div_ceil(ELEMENTS_PER_MASK_WORD)
-                .div_ceil(WORKGROUP_SIZE),
+            workgroups: segment.len.div_ceil(kernel.per_workgroup()),
             params: words,
         }
     };

@@ -4,6 +4,8 @@
 //! about the order of declarations.
 
 use crate::element::ElementType;
+use crate::mask::ELEMENTS_PER_MASK_WORD;
+use crate::wgsl::Buffer;
 
 /// Invocations in a workgroup.
 pub(crate) const WORKGROUP_SIZE: u32 = 256;
@@ -161,6 +163,69 @@ impl Kernel {
     /// The entry point's name.
     pub fn entry_point(self) -> &'static str {
         self.entry().0
+    }
+
+    /// What a whole workgroup takes: elements, or raw blocks.
+    pub fn per_workgroup(self) -> u32 {
+        let per_invocation = match self {
+            Self::Dropout { .. } | Self::KeepMask(_) => ELEMENTS_PER_MASK_WORD,
+            // A block of whole words [M18].
+            Self::Gaussian { .. } => 4,
+            Self::PhiloxBlocks { .. } => 1,
+        };
+        WORKGROUP_SIZE * per_invocation
+    }
+
+    /// What is bound, as the io, map and params files declare it.
+    pub fn buffers(self, params: ParamsSource) -> Vec<Buffer> {
+        use wgpu::BufferBindingType::{Storage, Uniform};
+        const READ: wgpu::BufferBindingType = Storage { read_only: true };
+        const WRITE: wgpu::BufferBindingType = Storage { read_only: false };
+        let mut buffers = Vec::new();
+        let mut bind = |name, group, binding, ty| {
+            buffers.push(Buffer {
+                name,
+                group,
+                binding,
+                ty,
+            });
+        };
+        match self {
+            Self::KeepMask(_) => bind("mask", 0, 0, WRITE),
+            Self::PhiloxBlocks { .. } => bind("blocks", 0, 0, WRITE),
+            Self::Dropout { buffers, .. } | Self::Gaussian { buffers } => match buffers {
+                BufferLayout::Separate => {
+                    bind("input", 0, 0, READ);
+                    bind("output", 0, 1, WRITE);
+                }
+                BufferLayout::Pooled => {
+                    bind("input", 0, 0, WRITE);
+                    bind("output", 0, 1, WRITE);
+                }
+                BufferLayout::InPlace => bind("data", 0, 0, WRITE),
+            },
+        }
+        // Not `self.mask()`: a copy has the bindings of a mask that it does not read.
+        if let Self::Dropout { mask, .. } | Self::KeepMask(mask) = self {
+            match mask {
+                MaskSource::Linear => {}
+                MaskSource::Packed => bind("mask", 0, 2, READ),
+                MaskSource::Strided(strided) => {
+                    if params != ParamsSource::Bound {
+                        bind("dimensions", 0, 2, Uniform);
+                    }
+                    if strided.sample_ids {
+                        bind("sample_ids", 0, 3, READ);
+                    }
+                }
+            }
+        }
+        match params {
+            ParamsSource::Immediates => {}
+            ParamsSource::Uniform => bind("params", 1, 0, Uniform),
+            ParamsSource::Bound => bind("params", 0, 2, READ),
+        }
+        buffers
     }
 
     /// Where decisions come from; a copy makes none.

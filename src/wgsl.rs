@@ -1,4 +1,5 @@
-//! The text of each kernel, for readers and for other tools: compilers, validators, cost models.
+//! The text of each kernel, for readers and for other tools: compilers, validators, cost models,
+//! hosts in another language.
 //!
 //! ```
 //! use wgpu_dropout::wgsl::Variant;
@@ -7,6 +8,22 @@
 //! let variant = Variant::all().find(is_f16).unwrap();
 //! assert!(variant.text().contains(&format!("fn {}(", variant.entry_point())));
 //! ```
+//!
+//! # To dispatch one without this library
+//!
+//! The comments of a text say what its `Params` and `Dimension` hold; numbers in brackets are those of
+//! the [mask contract](crate::mask). Beside them:
+//!
+//! - [`Variant::buffers`] begin with the dispatch's first element, and `len` of it are counted, in
+//!   a 16-bit type two a word. Each is as long as its last whole access: [`access`](Variant::fields)
+//!   says of how many bytes.
+//! - `len` elements take `len` / [`Variant::elements_per_workgroup`] workgroups, rounded up;
+//!   `gaussian` takes those of `first_lane + len`, and its lanes are those of blocks of four \[M18\].
+//! - Access by `blocks` needs a multiple of 8 elements, and each row's first mask index a multiple of 8.
+//! - `dimensions` are row major, the outermost first, zeros behind the last. `scattered` is right for
+//!   every layout. `rows` and `runs` need an innermost dimension of at least 32 elements, `rows` by
+//!   `blocks` a multiple of 8; `whole-words` is a promise that it is a multiple of 32.
+//! - A packed mask begins with the dispatch's first word: `first_block.x` is 0 then.
 
 use core::iter;
 
@@ -63,6 +80,29 @@ impl Variant {
         self.kernel.entry_point()
     }
 
+    /// What it asks of a device beyond WebGPU's defaults. Without any its text is standard WGSL,
+    /// which browsers take too.
+    pub fn features(&self) -> wgpu::Features {
+        let mut features = wgpu::Features::empty();
+        features.set(wgpu::Features::SHADER_INT64, self.multiply == Multiply::U64);
+        features.set(
+            wgpu::Features::IMMEDIATES,
+            self.params == ParamsSource::Immediates,
+        );
+        features
+    }
+
+    /// The buffers that it binds; immediates are none.
+    pub fn buffers(&self) -> Vec<Buffer> {
+        self.kernel.buffers(self.params)
+    }
+
+    /// How many elements, raw blocks of `philox-blocks`, a workgroup takes. What is dispatched is
+    /// these workgroups, in the first dimension.
+    pub fn elements_per_workgroup(&self) -> u32 {
+        self.kernel.per_workgroup()
+    }
+
     /// What tells it from all others, by name, as far as it applies.
     ///
     /// | field | values |
@@ -75,7 +115,7 @@ impl Variant {
     /// | `whole-words` | whether rows or runs are multiples of 32 elements: `yes`, `no` |
     /// | `sample-ids` | whether [ids](crate::Elements::Samples) stand for the outermost coordinate: `yes`, `no` |
     /// | `value` | kept elements are `scale`d, `keep` their bits, or go through an `affine` map |
-    /// | `access` | 16 bytes at once, by mask `blocks` or `vectors`; 4 bytes, `words` |
+    /// | `access` | 16 bytes at once, by mask `blocks` or as `vectors`; 4 bytes, `words` |
     /// | `rounds` | of Philox, where it is not the mask's |
     /// | `multiply` | `u64` ([`SHADER_INT64`](wgpu::Features::SHADER_INT64)), `halves` |
     /// | `params` | `immediates` ([`IMMEDIATES`](wgpu::Features::IMMEDIATES)), `uniform`, or `bound` beside input and output (a [`Launch`](crate::launch::Launch)) |
@@ -159,6 +199,20 @@ impl Variant {
         push("params", params);
         fields
     }
+}
+
+/// A buffer that a kernel binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Buffer {
+    /// Of the variable in the text.
+    pub name: &'static str,
+    /// Of the bind group.
+    pub group: u32,
+    /// Within the group.
+    pub binding: u32,
+    /// Uniform, or how it is stored to.
+    pub ty: wgpu::BufferBindingType,
 }
 
 /// Each kernel that can be dispatched; of copies, which differ by nothing but unused bindings, that
@@ -257,6 +311,33 @@ mod tests {
         Ok(module)
     }
 
+    /// As the text declares them, by group and binding.
+    fn buffers(module: &naga::Module) -> Vec<Buffer> {
+        let buffer = |variable: &naga::GlobalVariable| {
+            let ty = match variable.space {
+                naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
+                naga::AddressSpace::Storage { access } => wgpu::BufferBindingType::Storage {
+                    read_only: !access.contains(naga::StorageAccess::STORE),
+                },
+                _ => return None,
+            };
+            let place = variable.binding?;
+            Some((place, variable.name.clone().unwrap(), ty))
+        };
+        let variables = module.global_variables.iter();
+        let mut buffers: Vec<_> = variables.filter_map(|(_, v)| buffer(v)).collect();
+        buffers.sort_by_key(|(place, ..)| (place.group, place.binding));
+        buffers
+            .into_iter()
+            .map(|(place, name, ty)| Buffer {
+                name: name.leak(),
+                group: place.group,
+                binding: place.binding,
+                ty,
+            })
+            .collect()
+    }
+
     /// Of the numbers of dimensions a small one and the largest.
     fn is_typical(variant: &Variant) -> bool {
         match variant.kernel.mask() {
@@ -270,14 +351,15 @@ mod tests {
     #[test]
     fn every_kernel_is_valid_and_asks_for_no_more_than_its_variant_says() {
         for variant in Variant::all().filter(is_typical) {
+            let features = variant.features();
             let mut capabilities = Capabilities::empty();
             capabilities.set(
                 Capabilities::IMMEDIATES,
-                variant.params == ParamsSource::Immediates,
+                features.contains(wgpu::Features::IMMEDIATES),
             );
             capabilities.set(
                 Capabilities::SHADER_INT64,
-                variant.multiply == Multiply::U64,
+                features.contains(wgpu::Features::SHADER_INT64),
             );
             let module = validate(&variant.text(), capabilities).unwrap();
             let [entry] = &module.entry_points[..] else {
@@ -285,6 +367,7 @@ mod tests {
             };
             assert_eq!(entry.name, variant.entry_point());
             assert_eq!(entry.workgroup_size, [WORKGROUP_SIZE, 1, 1]);
+            assert_eq!(buffers(&module), variant.buffers(), "{variant:?}");
         }
     }
 

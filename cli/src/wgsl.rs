@@ -1,8 +1,13 @@
 //! `wgsl`: the text of a kernel, for other tools and for who wants to see what runs.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use wgpu_dropout::wgpu::BufferBindingType;
 use wgpu_dropout::wgsl::Variant;
 
 use crate::output::Output;
@@ -47,9 +52,16 @@ pub struct Args {
     /// for another runtime
     #[arg(long)]
     params: Option<String>,
-    /// Print the options of each kernel that is left, one a line, and no text
+    /// Leave out what needs a feature of wgpu: the rest is WGSL for every implementation of WebGPU
     #[arg(long)]
+    portable: bool,
+    /// Print the options of each kernel that is left, one a line, and no text
+    #[arg(long, conflicts_with = "output_dir")]
     list: bool,
+    /// Write each kernel that is left to a file of this folder, and what a host must know of it to
+    /// kernels.json there
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
 }
 
 /// Field and value.
@@ -60,14 +72,18 @@ pub fn run(args: &Args) -> Result<()> {
     let mut variants = Variant::all().filter(|variant| {
         let fields = variant.fields();
         let has = |&(name, value): &Wish<'_>| fields.iter().any(|(n, v)| *n == name && v == value);
-        wishes.iter().all(has)
+        wishes.iter().all(has) && (!args.portable || variant.features().is_empty())
     });
     let Some(first) = variants.next() else {
-        bail!(unknown(&wishes));
+        bail!(unknown(&wishes, args.portable));
     };
+    let left = [first].into_iter().chain(variants);
+    if let Some(folder) = &args.output_dir {
+        return write_all(left, folder);
+    }
     let mut output = Output::stdout();
     if args.list {
-        for variant in [first].into_iter().chain(variants) {
+        for variant in left {
             let fields = variant.fields();
             let line = options(fields.iter().map(|(name, value)| (*name, &value[..])));
             writeln!(output, "{line}").context("cannot write the output")?;
@@ -76,6 +92,63 @@ pub fn run(args: &Args) -> Result<()> {
         write!(output, "{}", first.text()).context("cannot write the output")?;
     }
     output.finish()
+}
+
+fn write_all(variants: impl Iterator<Item = Variant>, folder: &Path) -> Result<()> {
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+    let mut kernels = Vec::new();
+    for variant in variants {
+        let kernel = description(&variant);
+        write(&file_name(&variant), variant.text())?;
+        kernels.push(kernel.to_string());
+    }
+    println!("{} kernels", kernels.len());
+    write("kernels.json", format!("[\n{}\n]\n", kernels.join(",\n")))
+}
+
+/// The values of its fields, with the field's name where a value alone says nothing:
+/// `keep-mask-rows-2-dimensions-no-whole-words-yes-sample-ids-halves-uniform.wgsl`.
+fn file_name(variant: &Variant) -> String {
+    let word = |(name, value): (&str, String)| match name {
+        "dimensions" | "whole-words" | "sample-ids" | "rounds" => format!("{value}-{name}"),
+        _ => value,
+    };
+    let words: Vec<_> = variant.fields().into_iter().map(word).collect();
+    words.join("-") + ".wgsl"
+}
+
+/// What a host must know, in the words of WebGPU.
+fn description(variant: &Variant) -> Value {
+    let features: Vec<_> = variant
+        .features()
+        .iter_names()
+        .map(|(name, _)| name)
+        .collect();
+    let buffers: Vec<_> = variant
+        .buffers()
+        .into_iter()
+        .map(|buffer| {
+            let ty = match buffer.ty {
+                BufferBindingType::Uniform => "uniform",
+                BufferBindingType::Storage { read_only: true } => "read-only-storage",
+                BufferBindingType::Storage { read_only: false } => "storage",
+            };
+            json!({ "name": buffer.name, "group": buffer.group, "binding": buffer.binding, "type": ty })
+        })
+        .collect();
+    json!({
+        "file": file_name(variant),
+        "fields": variant.fields().into_iter().collect::<BTreeMap<_, _>>(),
+        "features": features,
+        "entry_point": variant.entry_point(),
+        "elements_per_workgroup": variant.elements_per_workgroup(),
+        "buffers": buffers,
+    })
 }
 
 impl Args {
@@ -107,7 +180,7 @@ fn options<'a>(fields: impl IntoIterator<Item = Wish<'a>>) -> String {
 }
 
 /// Why no kernel is left.
-fn unknown(wishes: &[Wish<'_>]) -> String {
+fn unknown(wishes: &[Wish<'_>], portable: bool) -> String {
     for &(name, value) in wishes {
         let mut values: Vec<_> = Variant::all()
             .flat_map(|variant| variant.fields())
@@ -121,8 +194,9 @@ fn unknown(wishes: &[Wish<'_>]) -> String {
             return format!("there is no --{name} {value}: give one of {values}");
         }
     }
+    let portable = if portable { "--portable " } else { "" };
     format!(
-        "no kernel is all of {}: leave one out; `wgsl --list` prints what goes together",
+        "no kernel is all of {portable}{}: leave one out; `wgsl --list` prints what goes together",
         options(wishes.iter().copied())
     )
 }

@@ -1,8 +1,10 @@
 //! `wgsl`: every printed text is a module, and the one asked for.
 
 use std::collections::HashSet;
+use std::fs;
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+use serde_json::{Value, json};
 
 use crate::command::{assert_fails, assert_success, run};
 
@@ -87,6 +89,47 @@ fn options_choose_by_what_they_name() {
 }
 
 #[test]
+fn a_folder_gets_each_text_and_what_a_host_must_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new");
+    let chosen = "--kernel keep-mask --dimensions 2 --portable";
+    let count = text(&format!("{chosen} --output-dir {}", path.display()));
+    let list = text(&format!("{chosen} --list"));
+    assert_eq!(count, format!("{} kernels\n", list.lines().count()));
+
+    let kernels = fs::read_to_string(path.join("kernels.json")).unwrap();
+    let kernels: Vec<Value> = serde_json::from_str(&kernels).unwrap();
+    assert_eq!(kernels.len(), list.lines().count());
+    for (kernel, options) in kernels.iter().zip(list.lines()) {
+        let file = fs::read_to_string(path.join(kernel["file"].as_str().unwrap())).unwrap();
+        assert_eq!(file, text(options));
+        assert_eq!(kernel["features"], json!([]));
+        assert_eq!(kernel["elements_per_workgroup"], 8192);
+    }
+    let file = "keep-mask-rows-2-dimensions-yes-whole-words-no-sample-ids-halves-uniform.wgsl";
+    let rows = kernels.iter().find(|kernel| kernel["file"] == file);
+    assert_eq!(
+        rows.unwrap()["buffers"],
+        json!([
+            { "name": "mask", "group": 0, "binding": 0, "type": "storage" },
+            { "name": "dimensions", "group": 0, "binding": 2, "type": "uniform" },
+            { "name": "params", "group": 1, "binding": 0, "type": "uniform" },
+        ])
+    );
+    assert_eq!(fs::read_dir(path).unwrap().count(), kernels.len() + 1);
+}
+
+#[test]
+fn portable_is_what_needs_no_feature() {
+    let list = text("--list");
+    let portable: Vec<_> = list
+        .lines()
+        .filter(|line| !line.contains("multiply u64") && !line.contains("params immediates"))
+        .collect();
+    assert!(text("--portable --list").lines().eq(portable));
+}
+
+#[test]
 fn a_damaged_text_and_a_feature_not_named_are_seen() {
     let options = "--multiply u64 --params immediates";
     let text = text(options);
@@ -103,4 +146,6 @@ fn what_there_is_not_is_answered_with_what_there_is() {
     let output = run("wgsl --mask packed --access blocks");
     assert_fails(&output, 1, &["--mask packed --access blocks", "--list"]);
     assert!(output.stdout.is_empty());
+    let output = run("wgsl --portable --params immediates");
+    assert_fails(&output, 1, &["--portable --params immediates"]);
 }
