@@ -17,10 +17,11 @@ fn mask_words(block: vec2<u32>, domain: u32) -> vec4<u32> {
 }
 
 // Bit l = lane l of a block: `even` are lanes 0, 2, 4, 6 and `odd` lanes 1, 3, 5, 7, which are the
-// low and the high halves of its words [M6].
+// low and the high halves of its words [M6]. No `vec4<u32>()`: naga 30 would write the function
+// ZeroValueuint4 for it and again for the alias Word, which HLSL refuses.
 fn lane_bits(even: vec4<bool>, odd: vec4<bool>) -> u32 {
-    let bits = select(vec4<u32>(), vec4<u32>(1u, 4u, 16u, 64u), even)
-        | select(vec4<u32>(), vec4<u32>(2u, 8u, 32u, 128u), odd);
+    let bits = select(vec4<u32>(0u), vec4<u32>(1u, 4u, 16u, 64u), even)
+        | select(vec4<u32>(0u), vec4<u32>(2u, 8u, 32u, 128u), odd);
     return bits.x | bits.y | bits.z | bits.w;
 }
 
