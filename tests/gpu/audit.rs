@@ -8,7 +8,11 @@ use crate::gpu::Gpu;
 
 pub const CASES: &[Case] = &[
     Case::new("passes", |gpu| passes(gpu).map(drop)),
-    Case::new("passes_without_features", passes_without_features).on(Variant::Bare),
+    Case::new(
+        "passes_without_features_on_downlevel_limits",
+        without_features,
+    )
+    .on(Variant::Bare),
 ];
 
 /// Of the mask contract, version 1: another hash is another mask.
@@ -27,7 +31,13 @@ fn passes(gpu: &Gpu) -> Result<AuditReport, String> {
     Ok(report)
 }
 
-fn passes_without_features(gpu: &Gpu) -> Result<(), String> {
+fn without_features(gpu: &Gpu) -> Result<(), String> {
+    let storage_buffers = gpu.device.limits().max_storage_buffers_per_shader_stage;
+    if storage_buffers != 4 {
+        return Err(format!(
+            "{storage_buffers} storage buffers, downlevel are 4"
+        ));
+    }
     let report = passes(gpu)?;
     let skipped: Vec<_> = report
         .checks
