@@ -90,14 +90,14 @@ pub fn ensure_programs(names: &[&str], install: bool) -> Result {
         return Ok(());
     }
     let message = format!("there is no {}", missing.join(" and no "));
-    if !has_apt() {
-        return Err(format!("{message}, and no apt-get to install it with").into());
-    }
     apt_install(&message, &missing, install)
 }
 
 /// Installs packages, or says which commands would.
-fn apt_install(missing: &str, packages: &[&str], install: bool) -> Result {
+pub fn apt_install(missing: &str, packages: &[&str], install: bool) -> Result {
+    if !has_apt() {
+        return Err(format!("{missing}, and no apt-get to install it with").into());
+    }
     let mut update = apt(&["update"]);
     let mut packages = apt(&[&["install", "-y", "--no-install-recommends"], packages].concat());
     if !install {

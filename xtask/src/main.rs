@@ -3,6 +3,7 @@
 mod adapters;
 mod ci;
 mod command;
+mod compilers;
 mod matrix;
 mod mutants;
 mod options;
@@ -41,6 +42,8 @@ Commands:
   matrix [--no-install] [--record]
                                   Run the gpu tests and `verify` on every adapter, Debian's other software
                                   drivers among them; --record keeps the audits under adapters/
+  compilers [--no-install]        Give every kernel's text to other compilers and validators, and run some
+                                  on Dawn without Rust
   statistics [--no-install] [--record FILE]
                                   Give the random streams to dieharder and ent, ten minutes
 
@@ -79,6 +82,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     }
     if name == "matrix" {
         return matrix::run(args);
+    }
+    if name == "compilers" {
+        return compilers::run(args);
     }
     if name == "statistics" {
         return statistics::run(args);

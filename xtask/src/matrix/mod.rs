@@ -1,6 +1,6 @@
 //! `matrix`: the gpu tier and the auditor on every adapter that can be had here, a process each.
 
-mod stacks;
+pub mod stacks;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,9 @@ use stacks::{Apt, STACKS};
 
 /// One file an adapter: what `verify --json` writes. The README's table has a row for each.
 pub const RECORDS: &str = "adapters";
+
+/// Where drivers are unpacked, below the root.
+pub const FOLDER: &str = "target/matrix";
 
 /// Variables that a process gets.
 type Variables<'a> = [(&'a str, &'a str)];
@@ -65,7 +68,7 @@ struct Row {
 pub fn run(args: impl Iterator<Item = String>) -> Result {
     let options = Options::parse(args)?;
     let root = root()?;
-    let folder = root.join("target/matrix");
+    let folder = root.join(FOLDER);
     let records = if options.record {
         root.join(RECORDS)
     } else {

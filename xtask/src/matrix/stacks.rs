@@ -17,6 +17,14 @@ pub struct Stack {
     library: &'static str,
 }
 
+/// The browser's own: 256 invocations a workgroup, offsets in steps of 256 bytes.
+pub const SWIFTSHADER: Stack = Stack {
+    name: "swiftshader",
+    packages: &["chromium-common"],
+    manifest: "vk_swiftshader_icd.json",
+    library: "libvk_swiftshader.so",
+};
+
 pub const STACKS: [Stack; 2] = [
     Stack {
         name: "lavapipe-backports",
@@ -24,13 +32,7 @@ pub const STACKS: [Stack; 2] = [
         manifest: "lvp_icd.json",
         library: "libvulkan_lvp.so",
     },
-    // The browser's own: 256 invocations a workgroup, offsets in steps of 256 bytes.
-    Stack {
-        name: "swiftshader",
-        packages: &["chromium-common"],
-        manifest: "vk_swiftshader_icd.json",
-        library: "libvk_swiftshader.so",
-    },
+    SWIFTSHADER,
 ];
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -38,15 +40,7 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 impl Stack {
     /// Unpacks the driver and returns the variables by which the loader finds it and no other.
     pub fn unpack(&self, apt: &Apt) -> Result<[(&'static str, PathBuf); 2]> {
-        let folder = apt.folder.join(self.name);
-        if !folder.exists() {
-            let packages = apt.download(self.packages)?;
-            let partial = folder.with_extension("partial");
-            for package in packages {
-                run(Command::new("dpkg").arg("-x").arg(package).arg(&partial))?;
-            }
-            fs::rename(partial, &folder)?;
-        }
+        let folder = apt.unpack(self.name, self.packages)?;
         let missing = |name: &str| format!("{:?} have no {name}", self.packages);
         let manifest = find(&folder, self.manifest)?.ok_or_else(|| missing(self.manifest))?;
         let library = find(&folder, self.library)?.ok_or_else(|| missing(self.library))?;
@@ -100,6 +94,20 @@ impl Apt {
             "-oAcquire::Languages=none",
         ]);
         apt
+    }
+
+    /// A folder of this name with what the packages hold.
+    pub fn unpack(&self, name: &str, packages: &[&str]) -> Result<PathBuf> {
+        let folder = self.folder.join(name);
+        if !folder.exists() {
+            let packages = self.download(packages)?;
+            let partial = folder.with_extension("partial");
+            for package in packages {
+                run(Command::new("dpkg").arg("-x").arg(package).arg(&partial))?;
+            }
+            fs::rename(partial, &folder)?;
+        }
+        Ok(folder)
     }
 
     /// The newest of each package, of backports where they have it.

@@ -1,0 +1,173 @@
+// Masks and dropout on Dawn, by a host that knows kernels.json, the comments in the texts, the
+// documentation of `wgpu_dropout::wgsl` and the mask contract [M...], and none of the library's code.
+// They give the known answers of tests/data, to the bit, and the mask hash of the records in adapters.
+// Prints a line for each kernel that is wrong, and last how many ran.
+// Usage: node masks.mjs FOLDER ROOT
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { maskAnswers, philoxAnswers, rate } from './answers.mjs';
+import { device, dispatch } from './dispatch.mjs';
+import { TYPES, bits, inputs, nearest, number, pack, unpack } from './elements.mjs';
+import { portableKernels } from './kernels.mjs';
+import { equivalents, fits } from './layouts.mjs';
+
+const [folder, root] = process.argv.slice(2);
+
+const split = (number) => [Number(number & 0xffffffffn), Number(number >> 32n)];
+const range = (len, f) => Array.from({ length: len }, (_, i) => f(i));
+const UNWRITTEN = 0xdeadbeef;
+
+// What becomes of a kept and of a dropped value, by keep_scale [M10]; the affine map's results are
+// exact, whether the adapter fuses its two steps or not.
+const VALUES = {
+  scale: (keepScale) => ({ scale: keepScale, shift: 0, dropped: 0 }),
+  keep: () => ({ scale: 1, shift: 0, dropped: 0 }),
+  affine: () => ({ scale: 0.5, shift: 0.25, dropped: -0.75 }),
+};
+
+// `Params` for `len` elements, the first of them at `index`.
+function maskParams({ seed, stream, threshold }, index, len, { scale, shift, dropped }) {
+  const block = split(index >> 3n);
+  const lane = Number(index & 7n);
+  const halves = [Math.floor(threshold / 2 ** 16), threshold % 2 ** 16];
+  const values = [scale, shift, dropped].map(bits);
+  return [...split(seed), ...split(stream), ...block, lane, len, ...halves, ...values, 0];
+}
+
+// What is wrong with a kernel's results for a known answer in one of its layouts, or undefined.
+async function complaint(kernel, code, answer, { shape, strides }) {
+  const { fields } = kernel;
+  const len = shape.reduce((product, size) => product * size);
+  // Samples in reverse order.
+  const ids = range(shape[0], (i) => shape[0] - 1 - i);
+  const inSample = len / shape[0];
+  const place = (e) =>
+    fields['sample-ids'] === 'yes' ? ids[Math.floor(e / inSample)] * inSample + (e % inSample) : e;
+  const keeps = (e) => ((answer.mask[place(e) >> 5] >>> (place(e) & 31)) & 1) === 1;
+
+  const values = VALUES[fields.value ?? 'scale'](answer.keepScale);
+  const first = fields.mask === 'packed' ? 0n : answer.origin;
+  const dimensions = range(8, (d) =>
+    d < shape.length ? [shape[d], 0, ...split(BigInt(strides[d]))] : [0, 0, 0, 0],
+  ).flat();
+  const params = maskParams(answer, first, len, values);
+  if (fields.params === 'bound' && fields.dimensions) params.push(...dimensions);
+
+  if (fields.kernel === 'keep-mask') {
+    const mask = answer.mask.map(() => UNWRITTEN);
+    const got = await dispatch(kernel, code, len, { mask, sample_ids: ids, dimensions, params });
+    const bit = (e) => (e < len && keeps(e) ? 1 << (e & 31) : 0);
+    const expected = range(mask.length, (word) =>
+      range(32, (i) => bit(32 * word + i)).reduce((bits, bit) => bits | bit) >>> 0);
+    const wrong = expected.findIndex((mask, word) => got[word] !== mask);
+    return wrong < 0 ? undefined : `mask word ${wrong} is ${got[wrong]}, not ${expected[wrong]}`;
+  }
+
+  const type = TYPES[fields.dtype];
+  const x = inputs(type, len);
+  const words = pack(type, x);
+  const got = await dispatch(kernel, code, len, {
+    input: words,
+    output: words.map(() => UNWRITTEN),
+    data: words,
+    mask: answer.mask,
+    sample_ids: ids,
+    dimensions,
+    params,
+  });
+  const expected = (e) => {
+    const input = number(type, x[e]);
+    if (fields.kernel === 'copy') return input;
+    const { scale, shift, dropped } = values;
+    return keeps(e) ? nearest(type, Math.fround(input * scale + shift)) : dropped;
+  };
+  const result = (e) => number(type, unpack(type, got, e));
+  const wrong = x.findIndex((_, e) => result(e) !== expected(e));
+  return wrong < 0 ? undefined : `element ${wrong} is ${result(wrong)}, not ${expected(wrong)}`;
+}
+
+const kernels = portableKernels(folder);
+const named = (wanted) =>
+  kernels.find(({ fields }) =>
+    Object.entries(wanted).every(([name, value]) => fields[name] === value));
+const isMask = ({ fields }) => fields.kernel === 'keep-mask';
+const isDropout = ({ fields }) => fields.kernel === 'dropout' || fields.kernel === 'copy';
+const keepMask = kernels.find(isMask);
+
+const answers = maskAnswers(root);
+// What a kernel is right for, as the arguments of `complaint`.
+const fitting = ({ fields }) =>
+  answers.flatMap((answer) =>
+    equivalents(answer)
+      .filter((layout) => fits(fields, layout, answer.origin))
+      .map((layout) => [answer, layout]));
+
+// A host that finds nothing wrong with another generator compares nothing.
+const half = answers.find(({ threshold, mask }) => threshold === 2 ** 31 && mask.length > 1);
+for (const kernel of [keepMask, named({ kernel: 'dropout', mask: 'linear', access: 'words' })]) {
+  const other = kernel.code.replace('0xD2511F53', '0xD2511F51');
+  if (!(await complaint(kernel, other, half, half))) throw new Error('a changed constant passes');
+}
+
+// Adapters without a GPU compile a pipeline in a quarter of a second. Kernels of masks give all
+// answers; of the others each eleventh, coprime to the numbers of variants, gives three.
+const chosen = [
+  ...kernels.filter(isMask).map((kernel) => [kernel, fitting(kernel)]),
+  ...kernels
+    .filter(isDropout)
+    .map((kernel) => [kernel, fitting(kernel)])
+    .filter(([, cases]) => cases.length > 0)
+    .filter((_, k) => k % 11 === 0)
+    .map(([kernel, cases], k) => [kernel, range(3, (i) => cases[(3 * k + i) % cases.length])]),
+].filter(([, cases]) => cases.length > 0);
+for (const [kernel, cases] of chosen) {
+  const complaints = await Promise.all(
+    cases.map(([answer, layout]) => complaint(kernel, kernel.code, answer, layout)),
+  );
+  const wrong = complaints.find((complaint) => complaint);
+  if (wrong) console.log(`${kernel.file}: ${wrong}`);
+}
+
+for (const { rounds, counter, key, words } of philoxAnswers(root)) {
+  const kernel = named({ kernel: 'philox-blocks', rounds });
+  const params = [...counter, ...key, 1, 0];
+  const got = await dispatch(kernel, kernel.code, 1, { blocks: [0, 0, 0, 0], params });
+  if (words.some((word, i) => got[i] !== word)) {
+    console.log(`${kernel.file}: ${got} of counter ${counter}, key ${key}`);
+  }
+}
+
+// FNV-1a over the masks that the library's audit hashes, so that one number says the same of both.
+async function maskHash() {
+  const len = 4099;
+  const last = 2n ** 64n - BigInt(len);
+  const origins = [0n, 3n, 8n, 2n ** 32n - 5n, 2n ** 35n - 5n, 2n ** 61n + 3n, last];
+  let hash = 0xcbf29ce484222325n;
+  for (const [i, p] of [2 ** -32, 0.1, 0.5, 0.99999].entries()) {
+    for (const [step, origin] of origins.entries()) {
+      const seed = (BigInt(i + 1) << 32n) | 42n;
+      const stream = (BigInt(len) << 32n) | BigInt(step);
+      const { threshold, keepScale } = rate(p);
+      const params = maskParams({ seed, stream, threshold }, origin, len, VALUES.scale(keepScale));
+      const mask = range(Math.ceil(len / 32), () => UNWRITTEN);
+      const got = await dispatch(keepMask, keepMask.code, len, { mask, params });
+      for (const byte of new Uint8Array(got.buffer)) {
+        hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+      }
+    }
+  }
+  return hash.toString(16).padStart(16, '0');
+}
+
+const hash = await maskHash();
+for (const file of readdirSync(join(root, 'adapters'))) {
+  const { adapters } = JSON.parse(readFileSync(join(root, 'adapters', file)));
+  if (adapters.some(({ mask_hash }) => mask_hash !== hash)) {
+    console.log(`${keepMask.file}: mask hash ${hash}, another than that of ${file}`);
+  }
+}
+const texts = chosen.length + 2;
+const runs = chosen.reduce((sum, [, cases]) => sum + cases.length, 0);
+console.error(`Dawn: ${texts} texts, ${runs} runs of known answers, mask hash ${hash}`);
+console.log(texts);
+device.destroy();

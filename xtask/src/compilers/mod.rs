@@ -1,0 +1,130 @@
+//! `compilers`: other people's compilers and validators read the text of every kernel, and Dawn runs
+//! some without Rust. Each first has to refuse something broken: a judge that accepts everything fails.
+
+mod dawn;
+mod kernels;
+mod tools;
+mod translations;
+
+use std::fs;
+use std::time::Duration;
+
+use crate::Result;
+use crate::command::{self, cargo, root};
+use crate::table::table;
+use kernels::Kernel;
+use tools::Tools;
+
+/// What one of them found.
+struct Row {
+    compiler: String,
+    texts: usize,
+    /// Each begins with the name of a text.
+    complaints: Vec<String>,
+    /// Of processes that ran side by side the sum.
+    time: Duration,
+}
+
+/// Fails where a text is refused.
+pub fn run(args: impl Iterator<Item = String>) -> Result {
+    let mut install = true;
+    for arg in args {
+        match arg.as_str() {
+            "--no-install" => install = false,
+            _ => return Err(format!("`compilers` has no option `{arg}`").into()),
+        }
+    }
+    let root = root()?;
+    let folder = root.join("target/compilers");
+    let texts = folder.join("wgsl");
+    fs::create_dir_all(&folder)?;
+    let tools = Tools::find(&root, install)?;
+
+    let _ = fs::remove_dir_all(&texts);
+    let mut write = cargo("run --package wgpu-dropout-cli -- wgsl --output-dir");
+    command::run(write.arg(&texts))?;
+    let mut kernels = Kernel::read(&texts)?;
+    kernels.retain(|kernel| kernel.is_portable() || kernel.is_typical());
+
+    let mut rows = vec![dawn::tint(&tools, &texts, &kernels)?];
+    rows.extend(translations::judge(&tools, &texts, &kernels)?);
+    match dawn::masks(&tools, &texts, &root)? {
+        Some(row) => rows.push(row),
+        None => println!("without results of Dawn: SwiftShader was neither there nor fetched"),
+    }
+    fs::remove_dir_all(&texts)?;
+    println!("\n{}", summary(&rows));
+    verdict(&rows)
+}
+
+fn summary(rows: &[Row]) -> String {
+    let mut cells = vec![
+        ["compiler", "texts", "ok", "seconds"]
+            .map(String::from)
+            .to_vec(),
+    ];
+    cells.extend(rows.iter().map(|row| {
+        vec![
+            row.compiler.clone(),
+            row.texts.to_string(),
+            row.texts.saturating_sub(row.complaints.len()).to_string(),
+            format!("{:.0}", row.time.as_secs_f64()),
+        ]
+    }));
+    table(&cells, 3)
+}
+
+/// How many complaints are told in full.
+const TOLD: usize = 3;
+
+fn verdict(rows: &[Row]) -> Result {
+    let mut wrong = String::new();
+    for row in rows {
+        if row.texts == 0 {
+            wrong += &format!("{} read nothing\n", row.compiler);
+        }
+        if !row.complaints.is_empty() {
+            let count = row.complaints.len();
+            wrong += &format!("{} has {count} complaints, such as\n", row.compiler);
+        }
+        for complaint in row.complaints.iter().take(TOLD) {
+            wrong += &format!("{complaint}\n");
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(texts: usize, complaints: &[&str]) -> Row {
+        Row {
+            compiler: "tint".into(),
+            texts,
+            complaints: complaints.iter().map(ToString::to_string).collect(),
+            time: Duration::from_secs(2),
+        }
+    }
+
+    #[test]
+    fn a_complaint_and_a_compiler_that_read_nothing_are_errors() {
+        assert!(verdict(&[row(3, &[])]).is_ok());
+        let error = verdict(&[row(3, &["a.wgsl: bad"])]).unwrap_err();
+        assert!(error.to_string().contains("a.wgsl: bad"), "{error}");
+        assert!(verdict(&[row(3, &[]), row(0, &[])]).is_err());
+    }
+
+    #[test]
+    fn what_was_refused_is_not_ok() {
+        let summary = summary(&[row(3, &["a.wgsl: bad"])]);
+        assert!(
+            summary.contains("tint          3   2        2"),
+            "{summary}"
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Finds the compilers, or brings them under the target folder.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::adapters;
+use crate::command::{self, cargo};
+use crate::matrix::FOLDER;
+use crate::matrix::stacks::{Apt, SWIFTSHADER};
+
+/// Where to find each.
+pub struct Tools {
+    pub naga: PathBuf,
+    /// The version of wgpu's naga.
+    pub naga_version: String,
+    pub spirv_val: PathBuf,
+    pub glslang: PathBuf,
+    /// The scripts for Dawn, and Dawn.
+    pub dawn: PathBuf,
+    /// How the Vulkan loader finds a driver that Dawn takes.
+    pub swiftshader: Option<[(&'static str, PathBuf); 2]>,
+}
+
+impl Tools {
+    pub fn find(root: &Path, install: bool) -> Result<Self> {
+        let folder = root.join("target/compilers");
+        let lock = fs::read_to_string(root.join("Cargo.lock"))?;
+        let naga_version = locked(&lock, "naga").ok_or("Cargo.lock has no naga")?;
+        let naga = naga(&folder, naga_version, install)?;
+        let apt = if install {
+            Apt::new(&root.join(FOLDER)).map_err(|error| error.to_string())
+        } else {
+            Err("--no-install was given".into())
+        };
+        let debian = |program: &str, package: &str| -> Result<PathBuf> {
+            if let Some(path) = on_path(program) {
+                return Ok(path);
+            }
+            if let Ok(apt) = &apt {
+                return Ok(apt
+                    .unpack(package, &[package])?
+                    .join("usr/bin")
+                    .join(program));
+            }
+            let missing = format!("there is no {program}");
+            adapters::apt_install(&missing, &[package], install)?;
+            on_path(program).ok_or_else(|| format!("{missing} in Debian's {package}").into())
+        };
+        Ok(Self {
+            naga,
+            naga_version: naga_version.to_owned(),
+            spirv_val: debian("spirv-val", "spirv-tools")?,
+            glslang: debian("glslangValidator", "glslang-tools")?,
+            dawn: dawn(root, install)?,
+            swiftshader: match &apt {
+                Ok(apt) => Some(SWIFTSHADER.unpack(apt)?),
+                Err(_) => None,
+            },
+        })
+    }
+}
+
+/// The version of a package in a Cargo.lock.
+fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let name = format!("name = \"{package}\"\nversion = \"");
+    let (_, rest) = lock.split_once(&name)?;
+    Some(rest.split_once('"')?.0)
+}
+
+/// naga's command line, of the version that wgpu has.
+fn naga(folder: &Path, version: &str, install: bool) -> Result<PathBuf> {
+    let built = folder.join("bin/naga");
+    let is_it = |naga: &PathBuf| {
+        let output = Command::new(naga).arg("--version").output();
+        output.is_ok_and(|output| output.stdout.trim_ascii() == version.as_bytes())
+    };
+    if let Some(naga) = on_path("naga")
+        .into_iter()
+        .chain([built.clone()])
+        .find(is_it)
+    {
+        return Ok(naga);
+    }
+    let mut command = cargo("install naga-cli --locked --version");
+    command.arg(version).arg("--root").arg(folder);
+    if !install {
+        let line = command::line(&command);
+        return Err(format!(
+            "there is no naga {version}. Without --no-install, this would run:\n  {line}"
+        )
+        .into());
+    }
+    command::run(&mut command)?;
+    Ok(built)
+}
+
+/// The folder of the scripts, with Dawn beside them.
+fn dawn(root: &Path, install: bool) -> Result<PathBuf> {
+    let folder = root.join("xtask/dawn");
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(&folder);
+    if !folder.join("node_modules/webgpu").exists() {
+        if !install {
+            let line = command::line(&npm);
+            return Err(format!(
+                "there is no Dawn. Without --no-install, this would run in xtask/dawn:\n  {line}"
+            )
+            .into());
+        }
+        command::run(&mut npm)?;
+    }
+    Ok(folder)
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_tells_a_version() {
+        let lock = "[[package]]\nname = \"naga-types\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"naga\"\nversion = \"30.0.1\"\n";
+        assert_eq!(locked(lock, "naga"), Some("30.0.1"));
+        assert_eq!(locked(lock, "wgpu"), None);
+    }
+}
