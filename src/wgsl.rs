@@ -14,15 +14,14 @@
 //! The comments of a text say what its `Params` and `Dimension` hold; numbers in brackets are those of
 //! the [mask contract](crate::mask). Beside them:
 //!
-//! - [`Variant::buffers`] begin with the dispatch's first element, and `len` of it are counted, in
-//!   a 16-bit type two a word. Each is as long as its last whole access: [`access`](Variant::fields)
-//!   says of how many bytes.
-//! - `len` elements take `len` / [`Variant::elements_per_workgroup`] workgroups, rounded up;
-//!   `gaussian` takes those of `first_lane + len`, and its lanes are those of blocks of four \[M18\].
-//! - Access by `blocks` needs a multiple of 8 elements, and each row's first mask index a multiple of 8.
+//! - A dispatch takes the first `len` elements of its [buffers](Variant::buffers), 16-bit types two
+//!   a word, by `len` / [`elements_per_workgroup`](Variant::elements_per_workgroup) workgroups, rounded
+//!   up. `gaussian` takes those of `first_lane + len`: its lanes are those of blocks of four \[M18\].
+//! - Access by `words` is right for every length, by `vectors` for multiples of 16 bytes, by `blocks`
+//!   for multiples of 8 elements where each row's first mask index is one of 8 too.
 //! - `dimensions` are row major, the outermost first, zeros behind the last. `scattered` is right for
-//!   every layout. `rows` and `runs` need an innermost dimension of at least 32 elements, `rows` by
-//!   `blocks` a multiple of 8; `whole-words` is a promise that it is a multiple of 32.
+//!   every layout. `runs` needs an innermost dimension of 32 elements or more, `rows` too, or by
+//!   `blocks` one of a multiple of 8; `whole-words` is a promise that it is a multiple of 32.
 //! - A packed mask begins with the dispatch's first word: `first_block.x` is 0 then.
 
 use core::iter;

@@ -95,20 +95,22 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn write_all(variants: impl Iterator<Item = Variant>, folder: &Path) -> Result<()> {
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     let mut kernels = Vec::new();
     for variant in variants {
-        let kernel = description(&variant);
-        write(&file_name(&variant), variant.text())?;
-        kernels.push(kernel.to_string());
+        let path = folder.join(file_name(&variant));
+        fs::write(&path, variant.text())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        kernels.push(description(&variant).to_string());
     }
-    println!("{} kernels", kernels.len());
-    write("kernels.json", format!("[\n{}\n]\n", kernels.join(",\n")))
+    // Last: a folder that has it has every text.
+    let mut list = Output::create(&folder.join("kernels.json"))?;
+    writeln!(list, "[\n{}\n]", kernels.join(",\n")).context("cannot write the output")?;
+    list.finish()?;
+    let mut output = Output::stdout();
+    writeln!(output, "{} kernels", kernels.len()).context("cannot write the output")?;
+    output.finish()
 }
 
 /// The values of its fields, with the field's name where a value alone says nothing:

@@ -35,19 +35,20 @@ pub fn masks(tools: &Tools, texts: &Path, root: &Path) -> Result<Option<Row>> {
     row("Dawn on SwiftShader, results", &mut node).map(Some)
 }
 
-/// Runs a script, which prints a line for each complaint and last how much it looked at.
+/// Runs a script, which prints a line for each complaint, a text's name and a colon, and last how
+/// much it looked at. Dawn prints its log there too.
 fn row(compiler: &str, node: &mut Command) -> Result<Row> {
     announce(node);
     let start = Instant::now();
     let output = node.stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-    let texts = lines.pop().and_then(|line| line.parse().ok());
+    let texts = text.lines().last().and_then(|line| line.parse().ok());
+    let complaints = text.lines().filter(|line| line.contains(".wgsl: "));
     match (output.status.success(), texts) {
         (true, Some(texts)) => Ok(Row {
             compiler: compiler.into(),
             texts,
-            complaints: lines,
+            complaints: complaints.map(str::to_owned).collect(),
             time: start.elapsed(),
         }),
         _ => Err(format!("{compiler}: {}\n{text}", output.status).into()),

@@ -30,37 +30,44 @@ impl Tools {
         let lock = fs::read_to_string(root.join("Cargo.lock"))?;
         let naga_version = locked(&lock, "naga").ok_or("Cargo.lock has no naga")?;
         let naga = naga(&folder, naga_version, install)?;
-        let apt = if install {
-            Apt::new(&root.join(FOLDER)).map_err(|error| error.to_string())
-        } else {
-            Err("--no-install was given".into())
-        };
-        let debian = |program: &str, package: &str| -> Result<PathBuf> {
-            if let Some(path) = on_path(program) {
-                return Ok(path);
-            }
-            if let Ok(apt) = &apt {
-                return Ok(apt
-                    .unpack(package, &[package])?
-                    .join("usr/bin")
-                    .join(program));
-            }
-            let missing = format!("there is no {program}");
-            adapters::apt_install(&missing, &[package], install)?;
-            on_path(program).ok_or_else(|| format!("{missing} in Debian's {package}").into())
-        };
+        // Only on Debian.
+        let apt = install.then(|| Apt::new(&root.join(FOLDER)));
+        let apt = apt.as_ref().and_then(|apt| apt.as_ref().ok());
+        let debian = |program, package| debian(root, apt, program, package, install);
         Ok(Self {
             naga,
             naga_version: naga_version.to_owned(),
             spirv_val: debian("spirv-val", "spirv-tools")?,
             glslang: debian("glslangValidator", "glslang-tools")?,
             dawn: dawn(root, install)?,
-            swiftshader: match &apt {
-                Ok(apt) => Some(SWIFTSHADER.unpack(apt)?),
-                Err(_) => None,
-            },
+            swiftshader: apt.map(|apt| SWIFTSHADER.unpack(apt)).transpose()?,
         })
     }
+}
+
+/// A program of one of Debian's packages: the system's, or unpacked on Debian, or installed.
+fn debian(
+    root: &Path,
+    apt: Option<&Apt>,
+    program: &str,
+    package: &str,
+    install: bool,
+) -> Result<PathBuf> {
+    let unpacked = root
+        .join(FOLDER)
+        .join(package)
+        .join("usr/bin")
+        .join(program);
+    let is_there = || on_path(program).or(unpacked.exists().then(|| unpacked.clone()));
+    if let Some(path) = is_there() {
+        return Ok(path);
+    }
+    let missing = format!("there is no {program}");
+    match apt {
+        Some(apt) => drop(apt.unpack(package, &[package])?),
+        None => adapters::apt_install(&missing, &[package], install)?,
+    }
+    is_there().ok_or_else(|| format!("{missing} in Debian's {package}").into())
 }
 
 /// The version of a package in a Cargo.lock.
