@@ -66,13 +66,13 @@ pub(super) async fn correlation(subject: &impl Subject) -> Result<Outcome, Failu
     let key = MaskKey::new(42, 0);
     let base = mask(subject, rate, key).await?;
     let mut worst = 0.0f64;
-    let mut judge = |what: String, equal: u64, n: u64| {
-        let z = deviation(equal, n, 0.5);
+    let mut judge = |what: String, different: u64, n: u64| {
+        let z = deviation(different, n, 0.5);
         if z.abs() > BOUND {
             let expected = format!(
-                "masks {what} to agree in half of {n} elements, within {BOUND} standard deviations"
+                "masks {what} to differ in half of {n} elements, within {BOUND} standard deviations"
             );
-            return Err(Failure::new(expected, format!("{equal}, {z:.1} away")));
+            return Err(Failure::new(expected, format!("{different}, {z:.1} away")));
         }
         worst = worst.max(z.abs());
         Ok(())
@@ -87,8 +87,12 @@ pub(super) async fn correlation(subject: &impl Subject) -> Result<Outcome, Failu
         });
         // The last words lack later bits: leave them out.
         let words = later.len() - 1;
-        let equal = ones(base.iter().zip(shifted).take(words).map(|(a, b)| !(a ^ b)));
-        judge(format!("{lag} elements apart"), equal, 32 * words as u64)?;
+        let different = ones(base.iter().zip(shifted).take(words).map(|(a, b)| a ^ b));
+        judge(
+            format!("{lag} elements apart"),
+            different,
+            32 * words as u64,
+        )?;
     }
     for (what, neighbour) in [
         ("of neighbouring seeds", MaskKey::new(43, 0)),
@@ -99,8 +103,8 @@ pub(super) async fn correlation(subject: &impl Subject) -> Result<Outcome, Failu
         ("of complementary seeds", MaskKey::new(!42, 0)),
     ] {
         let other = mask(subject, rate, neighbour).await?;
-        let equal = ones(base.iter().zip(other).map(|(a, b)| !(a ^ b)));
-        judge(what.to_owned(), equal, LEN)?;
+        let different = ones(base.iter().zip(other).map(|(a, b)| a ^ b));
+        judge(what.to_owned(), different, LEN)?;
     }
     Ok(Outcome::Passed {
         figure: format!("largest of 70 |z| = {worst:.2} over {LEN} elements each, bound {BOUND}"),

@@ -61,6 +61,8 @@ enum Fault {
     Halves,
     /// Without immediates, the mask is empty.
     Uniform,
+    /// Of 64 elements the first is always dropped.
+    KeepRate,
     /// Element i + 56 is kept with element i.
     Lag,
     /// Neighbouring seeds make one mask.
@@ -158,6 +160,9 @@ impl Subject for Faulty {
         match self.0 {
             Fault::MaskBit => mask[0] ^= 1,
             Fault::Uniform if avoid.contains(wgpu::Features::IMMEDIATES) => mask.fill(0),
+            Fault::KeepRate if len > 1 << 20 => {
+                mask.iter_mut().step_by(2).for_each(|word| *word &= !1)
+            }
             Fault::Lag if len > 1 << 20 => {
                 for i in (2..mask.len()).step_by(2) {
                     mask[i] = mask[i - 2] >> 8 | mask[i - 1] << 24;
@@ -397,6 +402,7 @@ fn each_fault_is_named() {
         (Fault::SpareHalf, &["types"]),
         (Fault::Halves, &["multiply"]),
         (Fault::Uniform, &["parameters"]),
+        (Fault::KeepRate, &["keep rate", "correlation"]),
         (Fault::Lag, &["correlation"]),
         (Fault::Seed, &["contract vectors", "correlation"]),
     ] {

@@ -63,7 +63,7 @@ fn philox_blocks_of_every_length_and_carry() {
         [ONES - 70, ONES, ONES, 5],
         [ONES - 70, ONES, ONES, ONES],
     ] {
-        for len in [0, 1, 2, 63, 64, 65, 1000] {
+        for len in [0, 1, 2, 63, 64, 65, 1000, 4097] {
             for rounds in [7, 10] {
                 let mut blocks = vec![[0; 4]; len as usize];
                 philox_blocks(&mut blocks, counter, [8, 9], rounds).unwrap();
