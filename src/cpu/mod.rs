@@ -4,6 +4,7 @@
 //! Masks are those of the kernels to the bit, and so are values, but for subnormals that an adapter
 //! flushes, alpha dropout, which may be off by a rounding, and Gaussian dropout, which has a bound.
 //! Work is split over the threads of the current [rayon] pool: install a pool of one thread for one.
+//! In a browser wasm32 has one thread, and it all runs there.
 
 mod dropout;
 mod gaussian;

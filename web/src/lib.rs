@@ -1,0 +1,26 @@
+//! wgpu-dropout as the page in `page/` calls it. Numbers go in and out; what they look like is the
+//! page's matter.
+//!
+//! `cargo xtask web` builds and serves it.
+
+mod audit;
+mod benchmark;
+mod call;
+mod gpu;
+mod image;
+mod step;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// The library's version.
+#[wasm_bindgen]
+pub fn version() -> String {
+    // All packages of the workspace have one.
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// The mask contract's version.
+#[wasm_bindgen(js_name = contractVersion)]
+pub fn contract_version() -> u32 {
+    wgpu_dropout::mask::MASK_VERSION
+}
