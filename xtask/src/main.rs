@@ -4,6 +4,7 @@ mod adapters;
 mod ci;
 mod command;
 mod compilers;
+mod debian;
 mod matrix;
 mod mutants;
 mod options;

@@ -8,8 +8,9 @@ use std::process::Command;
 use crate::Result;
 use crate::adapters;
 use crate::command::{self, cargo};
+use crate::debian::Apt;
 use crate::matrix::FOLDER;
-use crate::matrix::stacks::{Apt, SWIFTSHADER};
+use crate::matrix::stacks::SWIFTSHADER;
 
 /// Where to find each.
 pub struct Tools {

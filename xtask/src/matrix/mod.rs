@@ -12,10 +12,11 @@ use serde_json::Value;
 use crate::Result;
 use crate::adapters::{self, Need, Profile};
 use crate::command::{cargo, root, run as run_command};
+use crate::debian::Apt;
 use crate::report::Counts;
 use crate::suite;
 use crate::table::table;
-use stacks::{Apt, STACKS};
+use stacks::STACKS;
 
 /// One file an adapter: what `verify --json` writes. The README's table has a row for each.
 pub const RECORDS: &str = "adapters";

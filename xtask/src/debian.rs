@@ -1,0 +1,201 @@
+//! Debian's packages without installing them: by lists of our own, unpacked where they do not touch the
+//! system.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::command::run;
+
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Debian's packages, backports among them, by lists of its own.
+pub struct Apt {
+    folder: PathBuf,
+}
+
+impl Apt {
+    /// Keeps everything in `folder`.
+    pub fn new(folder: &Path) -> Result<Self> {
+        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let codename = codename(&release).ok_or("only Debian has these packages")?;
+        let mut targets = Command::new("apt-get");
+        targets.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"]);
+        let targets = targets.arg("Created-By: Packages").output()?;
+        let sources = sources(&String::from_utf8_lossy(&targets.stdout), codename)
+            .ok_or("apt has no lists: `apt-get update` fetches them")?;
+        let apt = Self {
+            folder: folder.to_owned(),
+        };
+        fs::create_dir_all(folder.join("lists/partial"))?;
+        fs::create_dir_all(folder.join("packages"))?;
+        fs::create_dir_all(folder.join("archives/partial"))?;
+        fs::write(folder.join("sources.list"), sources)?;
+        run(apt.command().arg("update"))?;
+        Ok(apt)
+    }
+
+    fn command(&self) -> Command {
+        let mut apt = Command::new("apt-get");
+        for (option, value) in [
+            ("Dir::Etc::SourceParts", PathBuf::from("/dev/null")),
+            ("Dir::Etc::SourceList", self.folder.join("sources.list")),
+            ("Dir::State::Lists", self.folder.join("lists")),
+            ("Dir::Cache", self.folder.clone()),
+        ] {
+            apt.arg(format!("-o{option}={}", value.display()));
+        }
+        // Its own user may not be let into the folder; a package's hash is checked all the same.
+        apt.args([
+            "-qq",
+            "-oAPT::Sandbox::User=root",
+            "-oAcquire::Languages=none",
+        ]);
+        apt
+    }
+
+    /// A folder of this name with what the packages hold.
+    pub fn unpack(&self, name: &str, packages: &[&str]) -> Result<PathBuf> {
+        self.unpacked(name, || self.download(packages))
+    }
+
+    /// The same with all that they depend on and the system lacks.
+    pub fn unpack_with_dependencies(&self, name: &str, packages: &[&str]) -> Result<PathBuf> {
+        self.unpacked(name, || self.download_with_dependencies(packages))
+    }
+
+    fn unpacked(
+        &self,
+        name: &str,
+        packages: impl FnOnce() -> Result<Vec<PathBuf>>,
+    ) -> Result<PathBuf> {
+        let folder = self.folder.join(name);
+        if !folder.exists() {
+            let partial = folder.with_extension("partial");
+            for package in packages()? {
+                run(Command::new("dpkg").arg("-x").arg(package).arg(&partial))?;
+            }
+            fs::rename(partial, &folder)?;
+        }
+        Ok(folder)
+    }
+
+    /// The newest of each package, of backports where they have it.
+    fn download(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
+        let folder = self.folder.join("packages");
+        let mut files = Vec::new();
+        for package in packages {
+            let mut download = self.command();
+            download.args(["-oAPT::Default-Release=/-backports$/", "download", package]);
+            run(download.current_dir(&folder))?;
+            let prefix = format!("{package}_");
+            let file = fs::read_dir(&folder)?
+                .flatten()
+                .find(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+                .ok_or_else(|| format!("apt-get brought no {package}"))?;
+            files.push(file.path());
+        }
+        Ok(files)
+    }
+
+    /// The release's own packages, and what they lack.
+    fn download_with_dependencies(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
+        let mut download = self.command();
+        // Nothing is installed, so nothing need be locked.
+        download.args([
+            "-y",
+            "-oDebug::NoLocking=1",
+            "--no-install-recommends",
+            "--download-only",
+            "--reinstall",
+            "install",
+        ]);
+        run(download.args(packages))?;
+        let mut files = Vec::new();
+        for entry in fs::read_dir(self.folder.join("archives"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "deb") {
+                files.push(path);
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// Debian's name of the release in `/etc/os-release`.
+fn codename(release: &str) -> Option<&str> {
+    let value = |name: &str| {
+        let line = release.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim_matches('"'))
+    };
+    value("ID=")
+        .filter(|&id| id == "debian")
+        .and_then(|_| value("VERSION_CODENAME="))
+}
+
+/// The system's sources, lines of `URI SUITE`, and backports from where the release comes from.
+fn sources(targets: &str, codename: &str) -> Option<String> {
+    let line = |uri: &str, suite: &str| format!("deb [signed-by={KEYRING}] {uri} {suite} main\n");
+    let targets: Vec<_> = targets
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .collect();
+    let &(archive, _) = targets.iter().find(|(_, suite)| *suite == codename)?;
+    let debian = targets
+        .iter()
+        .filter(|(_, suite)| suite.starts_with(codename));
+    let own: String = debian.map(|(uri, suite)| line(uri, suite)).collect();
+    Some(own + &line(archive, &format!("{codename}-backports")))
+}
+
+/// The file of this name somewhere in a folder.
+pub fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let found = if entry.file_type()?.is_dir() {
+            find(&entry.path(), name)?
+        } else {
+            (entry.file_name() == name).then(|| entry.path())
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backports_come_from_where_the_release_does() {
+        let targets = "\
+http://mirror/debian/ bookworm
+http://mirror/security/ bookworm-security
+http://elsewhere/ nodistro
+";
+        let sources = sources(targets, "bookworm").unwrap();
+        let sources: Vec<_> = sources
+            .lines()
+            .map(|line| line.split_once("] ").unwrap().1)
+            .collect();
+        assert_eq!(
+            sources,
+            [
+                "http://mirror/debian/ bookworm main",
+                "http://mirror/security/ bookworm-security main",
+                "http://mirror/debian/ bookworm-backports main",
+            ]
+        );
+        assert_eq!(super::sources("", "bookworm"), None);
+    }
+
+    #[test]
+    fn only_debian_has_a_codename() {
+        let release = "NAME=\"Debian GNU/Linux\"\nVERSION_CODENAME=bookworm\nID=debian\n";
+        assert_eq!(codename(release), Some("bookworm"));
+        assert_eq!(codename("ID=ubuntu\nVERSION_CODENAME=noble\n"), None);
+    }
+}
