@@ -13,6 +13,7 @@ mod report;
 mod statistics;
 mod suite;
 mod table;
+mod web;
 
 use std::env;
 use std::error::Error;
@@ -42,16 +43,21 @@ Commands:
                                   are its own: --file src/rate.rs, --shard 0/4 --sharding round-robin
   matrix [--no-install] [--record]
                                   Run the gpu tests and `verify` on every adapter, Debian's other software
-                                  drivers among them; --record keeps the audits under adapters/
+                                  drivers among them, and the page's tests in Chromium; --record keeps the
+                                  audits under adapters/
   compilers [--no-install]        Give every kernel's text to other compilers and validators, and run some
                                   on Dawn without Rust
+  web [--port N] [--build | --test] [--no-install]
+                                  Build the page with the library in it and serve it at localhost:8080;
+                                  --build stops there, --test tries the page in headless Chromium
   statistics [--no-install] [--record FILE]
                                   Give the random streams to dieharder and ent, ten minutes
 
 `test` and `bench` need a wgpu adapter. Where there is none and apt is at hand
 they install Mesa's software Vulkan, as root or through sudo, printing each
 command first. Without an adapter `test` skips the GPU trials and `bench` fails.
-`ci` installs software Vulkan and OpenGL in the same way and skips nothing.
+`ci` installs software Vulkan and OpenGL in the same way, Chromium for the page
+too, and skips nothing.
 The crate for Burn compiles 243 others: `test` passes over it without --all.
 
 Options:
@@ -86,6 +92,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     }
     if name == "compilers" {
         return compilers::run(args);
+    }
+    if name == "web" {
+        return web::run(args);
     }
     if name == "statistics" {
         return statistics::run(args);

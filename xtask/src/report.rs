@@ -195,6 +195,15 @@ impl Counts {
         })
     }
 
+    /// So many of each.
+    pub fn new(passed: usize, failed: usize, skipped: usize) -> Self {
+        Self {
+            passed,
+            failed,
+            skipped,
+        }
+    }
+
     /// Passed, failed and skipped.
     pub fn numbers(&self) -> [usize; 3] {
         [self.passed, self.failed, self.skipped]

@@ -1,0 +1,141 @@
+//! A compiler with a standard library for wasm, and wasm-bindgen.
+//!
+//! Users have both after `rustup target add wasm32-unknown-unknown`. Where rustup can fetch nothing, as
+//! on this project's own machines, Debian's compiler for its browsers builds its own standard library:
+//! packages rustc-web and rust-web-src of the security suite, unpacked under the target folder. Their
+//! version moves with the browsers, and is read and not said here.
+
+use std::env::consts::ARCH;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::command::{cargo, run};
+use crate::debian::{Apt, find};
+
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+const PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src"];
+
+/// What cargo compiles with.
+pub enum Toolchain {
+    /// The one that runs this.
+    Own,
+    Debian {
+        rustc: PathBuf,
+        libraries: PathBuf,
+        /// rustup's, which every toolchain of its has.
+        linker: PathBuf,
+    },
+}
+
+impl Toolchain {
+    pub fn find(folder: &Path, install: bool) -> Result<Self> {
+        let installed = rustc(&["--print", "target-libdir", "--target", TARGET])?;
+        if Path::new(&installed).exists() {
+            return Ok(Self::Own);
+        }
+        const REMEDY: &str = "`rustup target add wasm32-unknown-unknown` brings it";
+        let missing = format!("there is no standard library for {TARGET}: {REMEDY}");
+        if !install {
+            return Err(missing.into());
+        }
+        Self::debian(folder).map_err(|error| format!("{missing}. Without rustup: {error}").into())
+    }
+
+    fn debian(folder: &Path) -> Result<Self> {
+        let apt = folder.join("apt");
+        let name = "rustc-web";
+        let mut unpacked = apt.join(name);
+        // Its lists are fetched only where they are needed.
+        if !unpacked.exists() {
+            unpacked = Apt::new(&apt)?.unpack_with_dependencies(name, &PACKAGES)?;
+        }
+        let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?);
+        let linker = find(&sysroot.join("lib/rustlib"), "rust-lld")?
+            .ok_or_else(|| format!("{} has no rust-lld", sysroot.display()))?;
+        Ok(Self::Debian {
+            rustc: unpacked.join("usr/bin/rustc"),
+            libraries: unpacked.join(format!("usr/lib/{ARCH}-linux-gnu")),
+            linker,
+        })
+    }
+
+    /// Tells cargo of it. Builds go to a folder of their own: another compiler's would be thrown away.
+    pub fn set<'a>(&self, build: &'a mut Command, target_dir: &Path) -> &'a mut Command {
+        build.arg("--target-dir").arg(target_dir);
+        let Self::Debian {
+            rustc,
+            libraries,
+            linker,
+        } = self
+        else {
+            return build;
+        };
+        build
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC", rustc)
+            // For -Z on a stable compiler.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("LD_LIBRARY_PATH", libraries)
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
+    }
+}
+
+/// What rustc prints, a line.
+fn rustc(args: &[&str]) -> Result<String> {
+    let output = Command::new("rustc").args(args).output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// The `wasm-bindgen` of the lock file's version: another one refuses what the crate made.
+pub fn bindgen(root: &Path, folder: &Path) -> Result<PathBuf> {
+    let lock = fs::read_to_string(root.join("Cargo.lock"))?;
+    let version = locked(&lock, "wasm-bindgen").ok_or("Cargo.lock has no wasm-bindgen")?;
+    let tools = folder.join("tools");
+    let program = tools.join("bin/wasm-bindgen");
+    let found = Command::new(&program).arg("--version").output();
+    let is_there = found.is_ok_and(|output| {
+        let words = String::from_utf8_lossy(&output.stdout).into_owned();
+        words.split_whitespace().last() == Some(version)
+    });
+    if !is_there {
+        // Unoptimised: it is built in a third of the time and has a second's work.
+        let mut install = cargo(&format!(
+            "install --debug --quiet --version ={version} wasm-bindgen-cli --bin wasm-bindgen"
+        ));
+        install.arg("--root").arg(&tools);
+        run(install.arg("--target-dir").arg(folder.join("build")))?;
+    }
+    Ok(program)
+}
+
+/// The version of a package in a lock file.
+fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let mut lines = lock.lines();
+    let name = format!("name = \"{package}\"");
+    lines.find(|line| *line == name)?;
+    let version = lines.next()?.strip_prefix("version = ")?;
+    Some(version.trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_has_its_version_and_no_other_s() {
+        let lock = "\
+[[package]]
+name = \"wasm-bindgen-macro\"
+version = \"0.2.1\"
+
+[[package]]
+name = \"wasm-bindgen\"
+version = \"0.2.130\"
+";
+        assert_eq!(locked(lock, "wasm-bindgen"), Some("0.2.130"));
+        assert_eq!(locked(lock, "bindgen"), None);
+    }
+}
