@@ -11,6 +11,7 @@ use crate::command::{self, cargo, root};
 use crate::report::Report;
 use crate::suite::{self, BURN};
 use crate::table::table;
+use crate::web;
 
 /// What the tests are told about the adapters that a trial must not be skipped on.
 const REQUIRED: &str = match Need::SOFTWARE {
@@ -62,6 +63,9 @@ fn check(steps: &mut Steps) -> Result<Report> {
     }
     let mut bench = cargo("run --release --package wgpu-dropout-cli -- bench --sizes 65536");
     steps.step("bench", || command::run(&mut bench))?;
+    steps.step("page", || {
+        web::try_in_browser(&web::build(true)?, true)?.verdict()
+    })?;
 
     let mut package = cargo("package --package wgpu-dropout");
     // A developer checks before committing; in CI a changed file is a step's doing, and an error.

@@ -16,6 +16,7 @@ use crate::debian::Apt;
 use crate::report::Counts;
 use crate::suite;
 use crate::table::table;
+use crate::web;
 use stacks::STACKS;
 
 /// One file an adapter: what `verify --json` writes. The README's table has a row for each.
@@ -61,7 +62,8 @@ struct Row {
     /// Of the gpu tier.
     trials: Counts,
     trials_time: Duration,
-    audit_time: Duration,
+    /// None where it is one of the trials.
+    audit_time: Option<Duration>,
     audit: Value,
 }
 
@@ -102,6 +104,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
             Err(reason) => without.extend(STACKS.map(|stack| format!("{}: {reason}", stack.name))),
         }
     }
+    rows.push(Row::try_in_browser(&records, options.install)?);
     println!("\n{}", matrix(&rows));
     for line in without {
         println!("without {line}");
@@ -140,7 +143,31 @@ impl Row {
             label,
             trials: report.counts(),
             trials_time,
-            audit_time: start.elapsed(),
+            audit_time: Some(start.elapsed()),
+            audit,
+        })
+    }
+
+    /// The page's tests are its trials, and one of them saves the page's audit.
+    fn try_in_browser(records: &Path, install: bool) -> Result<Self> {
+        let stack = Some("browser");
+        let trial = web::try_in_browser(&web::build(install)?, install)?;
+        let text = fs::read_to_string(&trial.audit)
+            .map_err(|error| format!("the page saved no audit: {error}"))?;
+        let audit: Value = serde_json::from_str(&text)?;
+        let name = audit["adapters"][0]["name"].as_str().unwrap_or("unnamed");
+        let label = format!("webgpu/{name}");
+        fs::write(records.join(file_name(stack, &label)), text)?;
+        let (trials, trials_time) = (trial.counts, trial.time);
+        if let Err(error) = trial.verdict() {
+            println!("{error}");
+        }
+        Ok(Self {
+            stack,
+            label,
+            trials,
+            trials_time,
+            audit_time: None,
             audit,
         })
     }
@@ -220,7 +247,7 @@ fn matrix(rows: &[Row]) -> String {
             text("driver_info"),
             text("mask_hash"),
             word.to_owned(),
-            seconds(row.audit_time),
+            row.audit_time.map_or("-".to_owned(), seconds),
             passed.to_string(),
             failed.to_string(),
             skipped.to_string(),
@@ -289,7 +316,7 @@ gl/llvmpipe  cpu   OpenGL ES
             label: "gl/x".into(),
             trials: Counts::confirmed(trials).unwrap(),
             trials_time: Duration::ZERO,
-            audit_time: Duration::ZERO,
+            audit_time: None,
             audit: serde_json::json!({ "adapters": [{ "passed": passed, "mask_hash": hash }] }),
         };
         let ok = "test result: ok. 3 passed; 0 failed; 1 ignored;";
