@@ -8,6 +8,7 @@ mod debian;
 mod matrix;
 mod mutants;
 mod options;
+mod programs;
 mod readme;
 mod report;
 mod statistics;

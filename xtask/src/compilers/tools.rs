@@ -1,16 +1,16 @@
 //! Finds the compilers, or brings them under the target folder.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
 use crate::adapters;
-use crate::command::{self, cargo};
+use crate::command::cargo;
 use crate::debian::Apt;
 use crate::matrix::FOLDER;
 use crate::matrix::stacks::SWIFTSHADER;
+use crate::programs::{fetch, locked, on_path};
 
 /// Where to find each.
 pub struct Tools {
@@ -71,13 +71,6 @@ fn debian(
     is_there().ok_or_else(|| format!("{missing} in Debian's {package}").into())
 }
 
-/// The version of a package in a Cargo.lock.
-fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
-    let name = format!("name = \"{package}\"\nversion = \"");
-    let (_, rest) = lock.split_once(&name)?;
-    Some(rest.split_once('"')?.0)
-}
-
 /// naga's command line, of the version that wgpu has.
 fn naga(folder: &Path, version: &str, install: bool) -> Result<PathBuf> {
     let built = folder.join("bin/naga");
@@ -94,14 +87,7 @@ fn naga(folder: &Path, version: &str, install: bool) -> Result<PathBuf> {
     }
     let mut command = cargo("install naga-cli --locked --version");
     command.arg(version).arg("--root").arg(folder);
-    if !install {
-        let line = command::line(&command);
-        return Err(format!(
-            "there is no naga {version}. Without --no-install, this would run:\n  {line}"
-        )
-        .into());
-    }
-    command::run(&mut command)?;
+    fetch(&format!("naga {version}"), &mut command, install)?;
     Ok(built)
 }
 
@@ -112,32 +98,7 @@ fn dawn(root: &Path, install: bool) -> Result<PathBuf> {
     npm.args(["ci", "--no-audit", "--no-fund"])
         .current_dir(&folder);
     if !folder.join("node_modules/webgpu").exists() {
-        if !install {
-            let line = command::line(&npm);
-            return Err(format!(
-                "there is no Dawn. Without --no-install, this would run in xtask/dawn:\n  {line}"
-            )
-            .into());
-        }
-        command::run(&mut npm)?;
+        fetch("Dawn in xtask/dawn", &mut npm, install)?;
     }
     Ok(folder)
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lock_tells_a_version() {
-        let lock = "[[package]]\nname = \"naga-types\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"naga\"\nversion = \"30.0.1\"\n";
-        assert_eq!(locked(lock, "naga"), Some("30.0.1"));
-        assert_eq!(locked(lock, "wgpu"), None);
-    }
 }

@@ -10,6 +10,7 @@ use super::{FOLDER, server};
 use crate::Result;
 use crate::adapters::ensure_programs;
 use crate::command::{cargo, root, run};
+use crate::programs::{fetch, on_path};
 use crate::report::Counts;
 
 /// What browsers of the kind are called; the first is Debian's.
@@ -42,9 +43,12 @@ pub fn try_in_browser(site: &Path, install: bool) -> Result<Trial> {
     let folder = root.join(FOLDER);
     let tests = root.join("web/tests");
     let browser = browser(install)?;
-    run(Command::new("npm")
-        .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
-        .current_dir(&tests))?;
+    if !tests.join("node_modules/playwright-core").exists() {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(&tests);
+        fetch("playwright-core in web/tests", &mut npm, install)?;
+    }
     // What the page makes is compared with what this makes.
     run(&mut cargo("build --package wgpu-dropout-cli"))?;
     let native = env::current_exe()?.with_file_name("wgpu-dropout");
@@ -77,19 +81,12 @@ pub fn try_in_browser(site: &Path, install: bool) -> Result<Trial> {
 }
 
 /// Where the browser is.
-fn browser(install: bool) -> Result<String> {
-    if let Some(path) = BROWSERS.iter().find_map(|name| path_of(name)) {
+fn browser(install: bool) -> Result<PathBuf> {
+    if let Some(path) = BROWSERS.iter().find_map(|name| on_path(name)) {
         return Ok(path);
     }
     ensure_programs(&BROWSERS[..1], install)?;
-    path_of(BROWSERS[0]).ok_or_else(|| "chromium is installed but not to be found".into())
-}
-
-fn path_of(program: &str) -> Option<String> {
-    let mut find = Command::new("sh");
-    let output = find.args(["-c", "command -v \"$0\"", program]).output();
-    let path = String::from_utf8(output.ok()?.stdout).ok()?;
-    Some(path.trim().to_owned()).filter(|path| !path.is_empty())
+    on_path(BROWSERS[0]).ok_or_else(|| "chromium is installed but not to be found".into())
 }
 
 /// The totals at the end of node's TAP: `# pass 9`.

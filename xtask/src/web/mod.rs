@@ -81,7 +81,7 @@ pub fn build(install: bool) -> Result<PathBuf> {
     let site = folder.join("site");
     fs::create_dir_all(&site)?;
     let toolchain = Toolchain::find(&folder, install)?;
-    let bindgen = bindgen(&root, &folder)?;
+    let bindgen = bindgen(&root, &folder, install)?;
 
     let mut build = cargo(&format!(
         "build --package wgpu-dropout-web --profile {PROFILE} --target {TARGET}"

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::command::{cargo, run};
+use crate::command::cargo;
 use crate::debian::{Apt, find};
+use crate::programs::{fetch, locked};
 
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -90,7 +91,7 @@ fn rustc(args: &[&str]) -> Result<String> {
 }
 
 /// The `wasm-bindgen` of the lock file's version: another one refuses what the crate made.
-pub fn bindgen(root: &Path, folder: &Path) -> Result<PathBuf> {
+pub fn bindgen(root: &Path, folder: &Path, install: bool) -> Result<PathBuf> {
     let lock = fs::read_to_string(root.join("Cargo.lock"))?;
     let version = locked(&lock, "wasm-bindgen").ok_or("Cargo.lock has no wasm-bindgen")?;
     let tools = folder.join("tools");
@@ -101,41 +102,13 @@ pub fn bindgen(root: &Path, folder: &Path) -> Result<PathBuf> {
         words.split_whitespace().last() == Some(version)
     });
     if !is_there {
-        // Unoptimised: it is built in a third of the time and has a second's work.
-        let mut install = cargo(&format!(
+        // Unoptimised: it is built sooner, and its work takes a second.
+        let mut build = cargo(&format!(
             "install --debug --quiet --version ={version} wasm-bindgen-cli --bin wasm-bindgen"
         ));
-        install.arg("--root").arg(&tools);
-        run(install.arg("--target-dir").arg(folder.join("build")))?;
+        build.arg("--root").arg(&tools);
+        build.arg("--target-dir").arg(folder.join("build"));
+        fetch(&format!("wasm-bindgen {version}"), &mut build, install)?;
     }
     Ok(program)
-}
-
-/// The version of a package in a lock file.
-fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
-    let mut lines = lock.lines();
-    let name = format!("name = \"{package}\"");
-    lines.find(|line| *line == name)?;
-    let version = lines.next()?.strip_prefix("version = ")?;
-    Some(version.trim_matches('"'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_package_has_its_version_and_no_other_s() {
-        let lock = "\
-[[package]]
-name = \"wasm-bindgen-macro\"
-version = \"0.2.1\"
-
-[[package]]
-name = \"wasm-bindgen\"
-version = \"0.2.130\"
-";
-        assert_eq!(locked(lock, "wasm-bindgen"), Some("0.2.130"));
-        assert_eq!(locked(lock, "bindgen"), None);
-    }
 }
