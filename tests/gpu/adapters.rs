@@ -19,8 +19,6 @@ pub enum Variant {
     SmallBuffers,
     /// Lost after its kernels were made.
     Lost,
-    /// For a case that leaves it without memory.
-    Spent,
 }
 
 pub const SMALL_BUFFER_BYTES: u64 = 1 << 16;
@@ -34,7 +32,7 @@ const FEATURES: wgpu::Features = wgpu::Features::SHADER_INT64
 pub struct TestAdapter {
     name: String,
     adapter: wgpu::Adapter,
-    devices: [OnceLock<Result<Gpu, String>>; 7],
+    devices: [OnceLock<Result<Gpu, String>>; 6],
 }
 
 /// All adapters but `noop`, which computes nothing.
@@ -72,6 +70,11 @@ impl TestAdapter {
         self.adapter.get_info().backend.to_str()
     }
 
+    /// With its version.
+    pub fn driver_info(&self) -> String {
+        self.adapter.get_info().driver_info
+    }
+
     pub fn is_software(&self) -> bool {
         self.adapter.get_info().device_type == wgpu::DeviceType::Cpu
     }
@@ -91,7 +94,7 @@ impl TestAdapter {
     fn request(&self, variant: Variant) -> Result<Gpu, String> {
         let offered = self.adapter.limits();
         let (required_features, required_limits) = match variant {
-            Variant::Full | Variant::Lost | Variant::Spent => (self.features(), offered),
+            Variant::Full | Variant::Lost => (self.features(), offered),
             Variant::Bare => (wgpu::Features::empty(), wgpu::Limits::downlevel_defaults()),
             Variant::FewWorkgroups => (
                 self.features(),

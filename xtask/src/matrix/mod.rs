@@ -61,6 +61,8 @@ struct Row {
     label: String,
     /// Of the gpu tier.
     trials: Counts,
+    /// Whether the trials ended as tests do: a driver's crash fails none of them.
+    ended: bool,
     trials_time: Duration,
     /// None where it is one of the trials.
     audit_time: Option<Duration>,
@@ -142,6 +144,7 @@ impl Row {
             stack,
             label,
             trials: report.counts(),
+            ended: report.verdict().is_ok(),
             trials_time,
             audit_time: Some(start.elapsed()),
             audit,
@@ -159,13 +162,15 @@ impl Row {
         let label = format!("webgpu/{name}");
         fs::write(records.join(file_name(stack, &label)), text)?;
         let (trials, trials_time) = (trial.counts, trial.time);
-        if let Err(error) = trial.verdict() {
+        let outcome = trial.verdict();
+        if let Err(error) = &outcome {
             println!("{error}");
         }
         Ok(Self {
             stack,
             label,
             trials,
+            ended: outcome.is_ok(),
             trials_time,
             audit_time: None,
             audit,
@@ -182,7 +187,7 @@ impl Row {
 
     fn passed(&self) -> bool {
         let [passed, failed, _] = self.trials.numbers();
-        passed > 0 && failed == 0 && self.adapter()["passed"] == true
+        passed > 0 && failed == 0 && self.ended && self.adapter()["passed"] == true
     }
 }
 
@@ -315,6 +320,7 @@ gl/llvmpipe  cpu   OpenGL ES
             stack: None,
             label: "gl/x".into(),
             trials: Counts::confirmed(trials).unwrap(),
+            ended: true,
             trials_time: Duration::ZERO,
             audit_time: None,
             audit: serde_json::json!({ "adapters": [{ "passed": passed, "mask_hash": hash }] }),
@@ -327,6 +333,11 @@ gl/llvmpipe  cpu   OpenGL ES
         assert!(verdict(&[row(false, "a", ok)]).is_err());
         assert!(verdict(&[row(true, "a", failed)]).is_err());
         assert!(verdict(&[row(true, "a", none)]).is_err());
+        let crashed = Row {
+            ended: false,
+            ..row(true, "a", ok)
+        };
+        assert!(verdict(&[crashed]).is_err());
         assert!(verdict(&[]).is_err());
     }
 }
