@@ -161,7 +161,7 @@ impl Subject for Faulty {
             Fault::MaskBit => mask[0] ^= 1,
             Fault::Uniform if avoid.contains(wgpu::Features::IMMEDIATES) => mask.fill(0),
             Fault::KeepRate if len > 1 << 20 => {
-                mask.iter_mut().step_by(2).for_each(|word| *word &= !1)
+                mask.iter_mut().step_by(2).for_each(|word| *word &= !1);
             }
             Fault::Lag if len > 1 << 20 => {
                 for i in (2..mask.len()).step_by(2) {
