@@ -193,6 +193,9 @@ mod tests {
                 .map(|launch| launch.elements.start)
                 .collect();
             assert_eq!(starts.get(1).copied(), second, "{limits:?}");
+            // 32 elements for each of 256 invocations.
+            let first = second.unwrap_or(len);
+            assert_eq!(u64::from(launches[0].workgroups), first.div_ceil(8192));
         }
     }
 
