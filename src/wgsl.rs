@@ -392,6 +392,18 @@ mod tests {
     }
 
     #[test]
+    fn a_workgroup_takes_256_words_or_blocks() {
+        for variant in Variant::all() {
+            let elements = match variant.fields()[0].1.as_str() {
+                "gaussian" => 4 * 256,
+                "philox-blocks" => 256,
+                _ => 32 * 256,
+            };
+            assert_eq!(variant.elements_per_workgroup(), elements, "{variant:?}");
+        }
+    }
+
+    #[test]
     fn copies_and_packed_masks_draw_nothing() {
         for variant in Variant::all().filter(is_typical) {
             let fields = variant.fields();
