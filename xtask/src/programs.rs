@@ -1,7 +1,7 @@
 //! Other people's programs: where they are, and of which version they must be.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
@@ -19,6 +19,28 @@ pub fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     let name = format!("name = \"{package}\"\nversion = \"");
     let (_, rest) = lock.split_once(&name)?;
     Some(rest.split_once('"')?.0)
+}
+
+/// Whether a program says that it is of this version, alone or behind its name.
+pub fn has_version(program: &Path, version: &str) -> bool {
+    let output = Command::new(program).arg("--version").output();
+    output.is_ok_and(|output| is_version(&String::from_utf8_lossy(&output.stdout), version))
+}
+
+fn is_version(said: &str, version: &str) -> bool {
+    said.split_whitespace().last() == Some(version)
+}
+
+/// The npm package that `scripts` has its lock file for, beside them.
+pub fn npm_package(package: &str, scripts: &Path, install: bool) -> Result {
+    if scripts.join("node_modules").join(package).exists() {
+        return Ok(());
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(scripts);
+    let missing = format!("{package} in {}", scripts.display());
+    fetch(&missing, &mut npm, install)
 }
 
 /// Runs what brings `missing` under the checkout, or says that it would.
@@ -43,6 +65,14 @@ mod tests {
         let lock = "[[package]]\nname = \"naga-types\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"naga\"\nversion = \"30.0.1\"\n";
         assert_eq!(locked(lock, "naga"), Some("30.0.1"));
         assert_eq!(locked(lock, "wgpu"), None);
+    }
+
+    #[test]
+    fn a_version_is_the_last_word() {
+        assert!(is_version("30.0.1\n", "30.0.1"));
+        assert!(is_version("wasm-bindgen 0.2.130\n", "0.2.130"));
+        assert!(!is_version("wasm-bindgen 0.2.130\n", "0.2.13"));
+        assert!(!has_version(Path::new("no-such-program"), "1.0.0"));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     let folder = root.join("target/compilers");
     let texts = folder.join("wgsl");
     fs::create_dir_all(&folder)?;
-    let tools = Tools::find(&root, install)?;
+    let tools = Tools::find(&root, &folder, install)?;
 
     let _ = fs::remove_dir_all(&texts);
     let mut write = cargo("run --package wgpu-dropout-cli -- wgsl --output-dir");

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::Result;
 use crate::adapters;
@@ -10,7 +9,7 @@ use crate::command::cargo;
 use crate::debian::Apt;
 use crate::matrix::FOLDER;
 use crate::matrix::stacks::SWIFTSHADER;
-use crate::programs::{fetch, locked, on_path};
+use crate::programs::{fetch, has_version, locked, npm_package, on_path};
 
 /// Where to find each.
 pub struct Tools {
@@ -26,11 +25,13 @@ pub struct Tools {
 }
 
 impl Tools {
-    pub fn find(root: &Path, install: bool) -> Result<Self> {
-        let folder = root.join("target/compilers");
+    /// Those that are built here are kept in `folder`.
+    pub fn find(root: &Path, folder: &Path, install: bool) -> Result<Self> {
         let lock = fs::read_to_string(root.join("Cargo.lock"))?;
         let naga_version = locked(&lock, "naga").ok_or("Cargo.lock has no naga")?;
-        let naga = naga(&folder, naga_version, install)?;
+        let naga = naga(folder, naga_version, install)?;
+        let dawn = root.join("xtask/dawn");
+        npm_package("webgpu", &dawn, install)?;
         // Only on Debian.
         let apt = install.then(|| Apt::new(&root.join(FOLDER)));
         let apt = apt.as_ref().and_then(|apt| apt.as_ref().ok());
@@ -40,7 +41,7 @@ impl Tools {
             naga_version: naga_version.to_owned(),
             spirv_val: debian("spirv-val", "spirv-tools")?,
             glslang: debian("glslangValidator", "glslang-tools")?,
-            dawn: dawn(root, install)?,
+            dawn,
             swiftshader: apt.map(|apt| SWIFTSHADER.unpack(apt)).transpose()?,
         })
     }
@@ -74,31 +75,12 @@ fn debian(
 /// naga's command line, of the version that wgpu has.
 fn naga(folder: &Path, version: &str, install: bool) -> Result<PathBuf> {
     let built = folder.join("bin/naga");
-    let is_it = |naga: &PathBuf| {
-        let output = Command::new(naga).arg("--version").output();
-        output.is_ok_and(|output| output.stdout.trim_ascii() == version.as_bytes())
-    };
-    if let Some(naga) = on_path("naga")
-        .into_iter()
-        .chain([built.clone()])
-        .find(is_it)
-    {
+    let mut known = on_path("naga").into_iter().chain([built.clone()]);
+    if let Some(naga) = known.find(|naga| has_version(naga, version)) {
         return Ok(naga);
     }
     let mut command = cargo("install naga-cli --locked --version");
     command.arg(version).arg("--root").arg(folder);
     fetch(&format!("naga {version}"), &mut command, install)?;
     Ok(built)
-}
-
-/// The folder of the scripts, with Dawn beside them.
-fn dawn(root: &Path, install: bool) -> Result<PathBuf> {
-    let folder = root.join("xtask/dawn");
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"])
-        .current_dir(&folder);
-    if !folder.join("node_modules/webgpu").exists() {
-        fetch("Dawn in xtask/dawn", &mut npm, install)?;
-    }
-    Ok(folder)
 }

@@ -10,7 +10,7 @@ use super::{FOLDER, server};
 use crate::Result;
 use crate::adapters::ensure_programs;
 use crate::command::{cargo, root, run};
-use crate::programs::{fetch, on_path};
+use crate::programs::{npm_package, on_path};
 use crate::report::Counts;
 
 /// What browsers of the kind are called; the first is Debian's.
@@ -43,12 +43,7 @@ pub fn try_in_browser(site: &Path, install: bool) -> Result<Trial> {
     let folder = root.join(FOLDER);
     let tests = root.join("web/tests");
     let browser = browser(install)?;
-    if !tests.join("node_modules/playwright-core").exists() {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(&tests);
-        fetch("playwright-core in web/tests", &mut npm, install)?;
-    }
+    npm_package("playwright-core", &tests, install)?;
     // What the page makes is compared with what this makes.
     run(&mut cargo("build --package wgpu-dropout-cli"))?;
     let native = env::current_exe()?.with_file_name("wgpu-dropout");

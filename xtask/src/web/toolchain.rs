@@ -13,7 +13,7 @@ use std::process::Command;
 use crate::Result;
 use crate::command::cargo;
 use crate::debian::{Apt, find};
-use crate::programs::{fetch, locked};
+use crate::programs::{fetch, has_version, locked};
 
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -96,12 +96,7 @@ pub fn bindgen(root: &Path, folder: &Path, install: bool) -> Result<PathBuf> {
     let version = locked(&lock, "wasm-bindgen").ok_or("Cargo.lock has no wasm-bindgen")?;
     let tools = folder.join("tools");
     let program = tools.join("bin/wasm-bindgen");
-    let found = Command::new(&program).arg("--version").output();
-    let is_there = found.is_ok_and(|output| {
-        let words = String::from_utf8_lossy(&output.stdout).into_owned();
-        words.split_whitespace().last() == Some(version)
-    });
-    if !is_there {
+    if !has_version(&program, version) {
         // Unoptimised: it is built sooner, and its work takes a second.
         let mut build = cargo(&format!(
             "install --debug --quiet --version ={version} wasm-bindgen-cli --bin wasm-bindgen"
