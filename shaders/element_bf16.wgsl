@@ -10,3 +10,7 @@ fn encode(number: Float) -> Word {
     let nan = (bits & Word(0x7fffffffu)) > Word(0x7f800000u);
     return select(rounded, bits | Word(0x400000u), nan) >> Word(16u);
 }
+
+fn scale(bits: Word, factor: f32) -> Word {
+    return encode(decode(bits) * factor);
+}

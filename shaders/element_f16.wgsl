@@ -1,27 +1,45 @@
-// f16, by integers: unpack2x16float may flush subnormals, pack2x16float may round as it likes.
+// f16, by integers and f32: unpack2x16float may flush subnormals, pack2x16float may round as it likes.
+
+// The number of a magnitude below infinity.
+fn widen(magnitude: Word) -> Float {
+    // The exponent's bias grows from 15 to 127. A subnormal has no leading 1: of 2^-15 + m 2^-25,
+    // which this makes of it, it is twice the rest. For the others that is more, or the same.
+    let biased = (magnitude << Word(13u)) + Word(112u << 23u);
+    let unbiased = bitcast<Word>(2.0 * bitcast<Float>(biased) - 0x1p-14);
+    return bitcast<Float>(min(biased, unbiased));
+}
+
+// The magnitude of a number from +0 on, to nearest even [M11].
+fn narrow(number: Float) -> Word {
+    // Infinity follows where 2^16 would be.
+    let bits = min(bitcast<Word>(number), Word(143u << 23u));
+    // The last bit of 2^13 times the power of two in a number, 2^-14 at least, counts what f16's
+    // last bit does: a sum with it is rounded there.
+    let power = max(bits & Word(0x7f800000u), Word(113u << 23u));
+    let sum = bitcast<Word>(bitcast<Float>(power) * 0x1p13 + bitcast<Float>(bits));
+    // The significand's leading 1 adds one to the exponent.
+    return (power >> Word(13u)) + (sum - power) - Word((113u << 10u) + (13u << 23u));
+}
 
 fn decode(bits: Word) -> Float {
     let sign = (bits & Word(0x8000u)) << Word(16u);
     let magnitude = bits & Word(0x7fffu);
-    // The exponent's bias grows from 15 to 127, that of infinities and NaNs from 31 to 255.
-    let rebias = select(Word(112u << 23u), Word(224u << 23u), magnitude >= Word(0x7c00u));
-    let normal = (magnitude << Word(13u)) + rebias;
-    let subnormal = bitcast<Word>(Float(magnitude) * 0x1p-24);
-    return bitcast<Float>(sign | select(normal, subnormal, magnitude < Word(0x400u)));
+    // The largest exponent becomes f32's.
+    let special = (magnitude << Word(13u)) + Word(224u << 23u);
+    let finite = bitcast<Word>(widen(magnitude));
+    return bitcast<Float>(sign | select(finite, special, magnitude >= Word(0x7c00u)));
 }
 
-// To nearest even [M11].
 fn encode(number: Float) -> Word {
-    let bits = bitcast<Word>(number);
-    let sign = (bits >> Word(16u)) & Word(0x8000u);
-    let magnitude = bits & Word(0x7fffffffu);
-    // The bias shrinks from 127 to 15; a carry out of the significand adds to the exponent.
-    let odd = (magnitude >> Word(13u)) & Word(1u);
-    let rounded = (magnitude + odd - Word((112u << 23u) - 0xfffu)) >> Word(13u);
-    let normal = min(rounded, Word(0x7c00u));
-    // Below 2^-14 results count 2^-24: an exact product, whose ties go to the even integer.
-    let subnormal = Word(round(bitcast<Float>(magnitude) * 0x1p24));
-    let finite = select(normal, subnormal, magnitude < Word(113u << 23u));
-    let nan = magnitude > Word(0x7f800000u);
-    return sign | select(finite, Word(0x7e00u), nan);
+    let sign = (bitcast<Word>(number) >> Word(16u)) & Word(0x8000u);
+    let magnitude = bitcast<Word>(number) & Word(0x7fffffffu);
+    let finite = narrow(bitcast<Float>(magnitude));
+    return sign | select(finite, Word(0x7e00u), magnitude > Word(0x7f800000u));
+}
+
+// By a positive factor: signs, infinities and NaNs stay.
+fn scale(bits: Word, factor: f32) -> Word {
+    let magnitude = bits & Word(0x7fffu);
+    let scaled = narrow(widen(magnitude) * factor);
+    return (bits & Word(0x8000u)) | select(scaled, magnitude, magnitude >= Word(0x7c00u));
 }

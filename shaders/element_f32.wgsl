@@ -7,6 +7,10 @@ fn encode(number: Float) -> Word {
     return bitcast<Word>(number);
 }
 
+fn scale(bits: Word, factor: f32) -> Word {
+    return encode(decode(bits) * factor);
+}
+
 // Bit l of `keep` is for lane l.
 fn dropout(word: Word, keep: u32) -> Word {
     return value(word, (Word(keep) & LANE_BITS) != Word());

@@ -16,7 +16,6 @@ const EARLY: &str = "leaving early only saves time: what stores looks at the len
 const SECOND_DRAW: &str = "a second draw that is not needed decides the same [M9]";
 const POWER: &str = "there are 1, 2, 4 or 8 lanes";
 const CLAMPED: &str = "insertBits takes no bit beyond the 32nd";
-const LEAST: &str = "the least normal number, which both ways give";
 const PAYLOAD: &str = "no NaN of 16 bits has this payload, nor has its product";
 const NAN: &str = "another NaN [M11]";
 const WHOLE_TURN: &str = "an angle a whole turn away, which the adapter's sin and cos take as well";
@@ -178,52 +177,38 @@ pub const EQUIVALENT: &[Equivalent] = &[
     },
     Equivalent {
         file: "element_f16.wgsl",
-        above: "let subnormal = bitcast<Word>(Float(magnitude) * 0x1p-24);",
-        line: "return bitcast<Float>(sign | select(normal, subnormal, magnitude < Word(0x400u)));",
-        changed: "return bitcast<Float>(sign | select(normal, subnormal, magnitude <= Word(0x400u)));",
-        reason: LEAST,
+        above: "// last bit does: a sum with it is rounded there.",
+        line: "let power = max(bits & Word(0x7f800000u), Word(113u << 23u));",
+        changed: "let power = max(bits & Word(0x7f800001u), Word(113u << 23u));",
+        reason: "the sum counts that bit too, and the difference takes it off again",
     },
     Equivalent {
         file: "element_f16.wgsl",
-        above: "let subnormal = bitcast<Word>(Float(magnitude) * 0x1p-24);",
-        line: "return bitcast<Float>(sign | select(normal, subnormal, magnitude < Word(0x400u)));",
-        changed: "return bitcast<Float>(sign | select(normal, subnormal, magnitude < Word(0x401u)));",
-        reason: LEAST,
+        above: "let sign = (bitcast<Word>(number) >> Word(16u)) & Word(0x8000u);",
+        line: "let magnitude = bitcast<Word>(number) & Word(0x7fffffffu);",
+        changed: "let magnitude = bitcast<Word>(number) & Word(0x7ffffffeu);",
+        reason: "the last of 24 bits, which the bound of alpha's values lets go",
     },
     Equivalent {
         file: "element_f16.wgsl",
-        above: "let subnormal = Word(round(bitcast<Float>(magnitude) * 0x1p24));",
-        line: "let finite = select(normal, subnormal, magnitude < Word(113u << 23u));",
-        changed: "let finite = select(normal, subnormal, magnitude <= Word(113u << 23u));",
-        reason: LEAST,
+        above: "let finite = narrow(bitcast<Float>(magnitude));",
+        line: "return sign | select(finite, Word(0x7e00u), magnitude > Word(0x7f800000u));",
+        changed: "return sign | select(finite, Word(0x7e01u), magnitude > Word(0x7f800000u));",
+        reason: NAN,
     },
     Equivalent {
         file: "element_f16.wgsl",
-        above: "let subnormal = Word(round(bitcast<Float>(magnitude) * 0x1p24));",
-        line: "let finite = select(normal, subnormal, magnitude < Word(113u << 23u));",
-        changed: "let finite = select(normal, subnormal, magnitude < Word(114u << 23u));",
-        reason: "up to 2^-13 results count 2^-24, those of the least exponent too",
+        above: "let finite = narrow(bitcast<Float>(magnitude));",
+        line: "return sign | select(finite, Word(0x7e00u), magnitude > Word(0x7f800000u));",
+        changed: "return sign | select(finite, Word(0x7dffu), magnitude > Word(0x7f800000u));",
+        reason: NAN,
     },
     Equivalent {
         file: "element_f16.wgsl",
-        above: "let finite = select(normal, subnormal, magnitude < Word(113u << 23u));",
-        line: "let nan = magnitude > Word(0x7f800000u);",
-        changed: "let nan = magnitude > Word(0x7f800001u);",
+        above: "let finite = narrow(bitcast<Float>(magnitude));",
+        line: "return sign | select(finite, Word(0x7e00u), magnitude > Word(0x7f800000u));",
+        changed: "return sign | select(finite, Word(0x7e00u), magnitude > Word(0x7f800001u));",
         reason: PAYLOAD,
-    },
-    Equivalent {
-        file: "element_f16.wgsl",
-        above: "let nan = magnitude > Word(0x7f800000u);",
-        line: "return sign | select(finite, Word(0x7e00u), nan);",
-        changed: "return sign | select(finite, Word(0x7e01u), nan);",
-        reason: NAN,
-    },
-    Equivalent {
-        file: "element_f16.wgsl",
-        above: "let nan = magnitude > Word(0x7f800000u);",
-        line: "return sign | select(finite, Word(0x7e00u), nan);",
-        changed: "return sign | select(finite, Word(0x7dffu), nan);",
-        reason: NAN,
     },
     Equivalent {
         file: "gaussian.wgsl",
