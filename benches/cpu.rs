@@ -62,16 +62,30 @@ fn masks(group: &mut BenchmarkGroup<'_, WallTime>) {
     let (input, mut output) = tensors::<f32>();
     let call = call();
     let mut mask = vec![0; mask_words(LEN as u64) as usize];
-    let layout = MaskLayout::feature_channels_first(&[4, 16, LEN as u64 / 64]).unwrap();
+    let square = MaskLayout::elementwise(&[256, LEN as u64 / 256]).unwrap();
+    let layouts = [
+        (
+            "features f32",
+            MaskLayout::feature_channels_first(&[4, 16, LEN as u64 / 64]),
+        ),
+        (
+            "time-locked f32",
+            MaskLayout::time_locked_batch_first(&[4, 16, LEN as u64 / 64]),
+        ),
+        ("transposed f32", square.permuted(&[1, 0])),
+    ];
     group.bench_function("keep mask", |bencher| {
         bencher.iter(|| cpu::keep_mask(black_box(&mut mask), LEN as u64, &call));
     });
     group.bench_function("packed f32", |bencher| {
         bencher.iter(|| cpu::forward_packed(&input, black_box(&mut output), &mask, &call));
     });
-    group.bench_function("features f32", |bencher| {
-        bencher.iter(|| cpu::forward_layout(&input, black_box(&mut output), &layout, &call));
-    });
+    for (name, layout) in layouts {
+        let layout = layout.unwrap();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| cpu::forward_layout(&input, black_box(&mut output), &layout, &call));
+        });
+    }
 }
 
 fn rivals(group: &mut BenchmarkGroup<'_, WallTime>) {

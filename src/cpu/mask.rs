@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::philox::{MASK_ROUNDS, philox4x32};
 use crate::call::{DropoutCall, MaskKey};
 use crate::error::CpuError;
-use crate::layout::MaskLayout;
+use crate::layout::{Dimension, MaskLayout};
 use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words, split};
 
 /// Blocks drawn at once.
@@ -41,44 +41,74 @@ fn keep_if(kept: bool) -> Keep {
 /// The 16-bit halves, in little-endian order, of consecutive blocks in the order of mask indices
 /// \[M6\]. Beyond the last block they are arbitrary: no index reaches them.
 #[inline(always)]
-fn draw(key: MaskKey, first_block: u64, domain: u32) -> [u16; BATCH_ELEMENTS] {
-    let mut blocks = [[0; 2]; BATCH_BLOCKS];
-    for (i, words) in (0..).zip(&mut blocks) {
-        *words = mask_block(key, first_block.wrapping_add(i), domain).map(u64::to_le);
+fn draw(key: MaskKey, first_block: u64, domain: u32, halves: &mut [u16]) {
+    let blocks: &mut [[u16; ELEMENTS_PER_BLOCK as usize]] = bytemuck::cast_slice_mut(halves);
+    for (i, halves) in (0..).zip(blocks) {
+        let words = mask_block(key, first_block.wrapping_add(i), domain);
+        *halves = bytemuck::cast(words.map(u64::to_le));
     }
-    bytemuck::cast(blocks)
 }
 
-/// The decisions of consecutive blocks; `drop_threshold` is neither 0 nor 2^32.
+/// The decisions of whole consecutive blocks, a batch at most; `drop_threshold` is neither 0 nor
+/// 2^32.
 #[inline(always)]
-fn decide(key: MaskKey, drop_threshold: u64, first_block: u64) -> [Keep; BATCH_ELEMENTS] {
+fn decide(key: MaskKey, drop_threshold: u64, first_block: u64, keep: &mut [Keep]) {
     let (high, low) = ((drop_threshold >> 16) as u16, drop_threshold as u16);
-    let halves = draw(key, first_block, 0);
-    let mut keep = [0; BATCH_ELEMENTS];
+    let mut halves = [0; BATCH_ELEMENTS];
+    let halves = &mut halves[..keep.len()];
+    draw(key, first_block, 0, halves);
     let mut undecided = false;
-    for i in 0..BATCH_ELEMENTS {
-        let half = u16::from_le(halves[i]);
-        keep[i] = keep_if(half >= high);
+    for (keep, half) in keep.iter_mut().zip(&*halves) {
+        let half = u16::from_le(*half);
+        *keep = keep_if(half >= high);
         undecided |= half == high;
     }
     if low != 0 && undecided {
-        refine(&mut keep, &halves, high, &draw(key, first_block, 1), low);
+        let mut refined = [0; BATCH_ELEMENTS];
+        draw(key, first_block, 1, &mut refined[..keep.len()]);
+        refine(keep, halves, high, &refined, low);
     }
-    keep
 }
 
 /// Settles the halves that equal D's upper half \[M9\].
 #[cold]
-fn refine(
-    keep: &mut [Keep; BATCH_ELEMENTS],
-    halves: &[u16; BATCH_ELEMENTS],
-    high: u16,
-    refined: &[u16; BATCH_ELEMENTS],
-    low: u16,
-) {
-    for i in 0..BATCH_ELEMENTS {
-        if u16::from_le(halves[i]) == high {
-            keep[i] = keep_if(u16::from_le(refined[i]) >= low);
+fn refine(keep: &mut [Keep], halves: &[u16], high: u16, refined: &[u16], low: u16) {
+    for (keep, (half, refined)) in keep.iter_mut().zip(halves.iter().zip(refined)) {
+        if u16::from_le(*half) == high {
+            *keep = keep_if(u16::from_le(*refined) >= low);
+        }
+    }
+}
+
+/// The decision of one mask index: u(i) >= D \[M8\].
+fn decide_one(key: MaskKey, drop_threshold: u64, index: u64) -> Keep {
+    let MaskPosition { block, lane } = MaskPosition::of(index);
+    let [high, low] = [0, 1].map(|domain| u64::from(half(mask_block(key, block, domain), lane)));
+    keep_if(high << 16 | low >= drop_threshold)
+}
+
+/// A lane of a block \[M6\].
+#[inline(always)]
+fn half(words: [u64; 2], lane: u32) -> u16 {
+    let pair = if lane < 4 { words[0] } else { words[1] };
+    (pair >> (16 * (lane % 4))) as u16
+}
+
+/// The decisions of mask indices that are `stride` apart.
+#[inline(always)]
+fn decide_apart(key: MaskKey, drop_threshold: u64, first: u64, stride: u64, keep: &mut [Keep]) {
+    let (high, low) = ((drop_threshold >> 16) as u16, drop_threshold as u16);
+    let index = |i: u64| first + i * stride;
+    let mut undecided = false;
+    for (i, keep) in (0..).zip(&mut *keep) {
+        let MaskPosition { block, lane } = MaskPosition::of(index(i));
+        let half = half(mask_block(key, block, 0), lane);
+        *keep = keep_if(half >= high);
+        undecided |= half == high;
+    }
+    if low != 0 && undecided {
+        for (i, keep) in (0..).zip(keep) {
+            *keep = decide_one(key, drop_threshold, index(i));
         }
     }
 }
@@ -109,7 +139,9 @@ pub(crate) fn for_each_batch(
         let keep = match mask {
             Mask::Linear => {
                 let block = MaskPosition::of(call.origin + first).block;
-                decide(call.key, call.rate.drop_threshold(), block)
+                let mut keep = [0; BATCH_ELEMENTS];
+                decide(call.key, call.rate.drop_threshold(), block, &mut keep);
+                keep
             }
             Mask::Layout(decisions) => decisions.decide(call, first, count),
             Mask::Packed(words) => unpack(&words[first as usize / WORD_BITS..]),
@@ -136,17 +168,27 @@ pub(crate) struct Decisions<'a> {
     layout: &'a MaskLayout,
     /// Of the samples, in the place of their places \[M16\].
     ids: Option<&'a [u32]>,
+    /// The elements in a row whose mask indices are a stride apart.
+    line: Dimension,
 }
 
 impl<'a> Decisions<'a> {
     pub fn of_layout(layout: &'a MaskLayout) -> Self {
-        Self { layout, ids: None }
+        Self::new(layout, None)
     }
 
     pub fn of_samples(layout: &'a MaskLayout, ids: &'a [u32]) -> Self {
+        Self::new(layout, Some(ids))
+    }
+
+    fn new(layout: &'a MaskLayout, ids: Option<&'a [u32]>) -> Self {
+        let folded = layout.folded(ids.is_some());
+        // Samples are nowhere in a row.
+        let line = folded[usize::from(ids.is_some()).min(folded.len())..].last();
         Self {
             layout,
-            ids: Some(ids),
+            ids,
+            line: *line.unwrap_or(&Dimension { size: 1, stride: 0 }),
         }
     }
 
@@ -181,48 +223,33 @@ impl<'a> Decisions<'a> {
         }
     }
 
-    /// Of `len` elements from `start` on.
+    /// Of `len` elements from `start` on, a line at a time.
+    #[inline(always)]
     fn decide(&self, call: &DropoutCall, start: u64, len: usize) -> [Keep; BATCH_ELEMENTS] {
+        let (key, drop_threshold) = (call.key, call.rate.drop_threshold());
+        let Dimension { size, stride } = self.line;
         let mut decided = [0; BATCH_ELEMENTS];
-        // The last index and its decision, for runs; the last block drawn, for rows.
-        let mut last = None;
-        let mut blocks = BlockCache {
-            key: call.key,
-            drawn: [None; 2],
-        };
-        for (element, decided) in (start..).zip(&mut decided[..len]) {
-            let index = call.origin + self.index(element);
-            let keep = match last {
-                Some((last, keep)) if last == index => keep,
-                _ => keep_if(blocks.uniform(index) >= call.rate.drop_threshold()),
-            };
-            last = Some((index, keep));
-            *decided = keep;
+        let mut rest = &mut decided[..len];
+        while !rest.is_empty() {
+            let element = start + (len - rest.len()) as u64;
+            let first = call.origin + self.index(element);
+            let mut count = (size - element % size).min(rest.len() as u64) as usize;
+            match stride {
+                0 => rest[..count].fill(decide_one(key, drop_threshold, first)),
+                1 => {
+                    let MaskPosition { block, lane } = MaskPosition::of(first);
+                    let lane = lane as usize;
+                    count = count.min(BATCH_ELEMENTS - lane);
+                    let mut keep = [0; BATCH_ELEMENTS];
+                    let lanes = (lane + count).next_multiple_of(ELEMENTS_PER_BLOCK as usize);
+                    decide(key, drop_threshold, block, &mut keep[..lanes]);
+                    rest[..count].copy_from_slice(&keep[lane..lane + count]);
+                }
+                _ => decide_apart(key, drop_threshold, first, stride, &mut rest[..count]),
+            }
+            rest = &mut rest[count..];
         }
         decided
-    }
-}
-
-/// The block last drawn in each domain.
-struct BlockCache {
-    key: MaskKey,
-    drawn: [Option<(u64, [u64; 2])>; 2],
-}
-
-impl BlockCache {
-    /// u(i) \[M7\].
-    fn uniform(&mut self, index: u64) -> u64 {
-        let MaskPosition { block, lane } = MaskPosition::of(index);
-        let [high, low] = [0, 1].map(|domain| {
-            let drawn = &mut self.drawn[domain as usize];
-            let words = match *drawn {
-                Some((last, words)) if last == block => words,
-                _ => mask_block(self.key, block, domain),
-            };
-            *drawn = Some((block, words));
-            words[(lane / 4) as usize] >> (16 * (lane % 4)) & 0xffff
-        });
-        high << 16 | low
     }
 }
 
