@@ -63,7 +63,7 @@ fn decide(key: MaskKey, drop_threshold: u64, first_block: u64, keep: &mut [Keep]
         *keep = keep_if(half >= high);
         undecided |= half == high;
     }
-    if low != 0 && undecided {
+    if undecided {
         let mut refined = [0; BATCH_ELEMENTS];
         draw(key, first_block, 1, &mut refined[..keep.len()]);
         refine(keep, halves, high, &refined, low);
@@ -97,7 +97,7 @@ fn half(words: [u64; 2], lane: u32) -> u16 {
 /// The decisions of mask indices that are `stride` apart.
 #[inline(always)]
 fn decide_apart(key: MaskKey, drop_threshold: u64, first: u64, stride: u64, keep: &mut [Keep]) {
-    let (high, low) = ((drop_threshold >> 16) as u16, drop_threshold as u16);
+    let high = (drop_threshold >> 16) as u16;
     let index = |i: u64| first + i * stride;
     let mut undecided = false;
     for (i, keep) in (0..).zip(&mut *keep) {
@@ -106,7 +106,7 @@ fn decide_apart(key: MaskKey, drop_threshold: u64, first: u64, stride: u64, keep
         *keep = keep_if(half >= high);
         undecided |= half == high;
     }
-    if low != 0 && undecided {
+    if undecided {
         for (i, keep) in (0..).zip(keep) {
             *keep = decide_one(key, drop_threshold, index(i));
         }

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use wgpu_dropout::cpu::{
-    backward, backward_in_place, forward, forward_in_place, keep_mask, philox_blocks,
+    backward, backward_in_place, forward, forward_in_place, keep_mask, keep_mask_layout,
+    philox_blocks,
 };
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{CpuError, DropoutCall, DropoutRate, IndexOverflow, MaskKey};
+use wgpu_dropout::{CpuError, DropoutCall, DropoutRate, IndexOverflow, MaskKey, MaskLayout};
 
 use crate::common::compare;
 use crate::common::inputs::{
@@ -106,6 +107,7 @@ fn rates() {
 /// M8 to the last bit of u(i), which the second domain decides, and where the first does alone [M9].
 #[test]
 fn elements_turn_at_their_uniform() {
+    let mut mask_of_two = [0];
     for element in 0..200 {
         let call = |threshold| call(threshold / 4_294_967_296.0, 0);
         let key = call(0.0).key;
@@ -116,6 +118,16 @@ fn elements_turn_at_their_uniform() {
             let bit = mask[element as usize / 32] >> (element % 32) & 1;
             assert_eq!(bit, kept, "element {element}, threshold {threshold}");
             check(&call(threshold), &values(200)).unwrap();
+            for stride in [0, 1, 3] {
+                let layout = MaskLayout::strided(&[2], &[stride]).unwrap();
+                let layout = layout.offset(element).unwrap();
+                keep_mask_layout(&mut mask_of_two, &layout, &call(threshold)).unwrap();
+                assert_eq!(
+                    mask_of_two[0] & 1,
+                    kept,
+                    "element {element}, stride {stride}"
+                );
+            }
         }
     }
 }
