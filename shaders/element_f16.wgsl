@@ -11,7 +11,7 @@ fn widen(magnitude: Word) -> Float {
 
 // The magnitude of a number from +0 on, to nearest even [M11].
 fn narrow(number: Float) -> Word {
-    // Infinity follows where 2^16 would be.
+    // 2^16 and more are infinity, whose bits are those that 2^16 would have.
     let bits = min(bitcast<Word>(number), Word(143u << 23u));
     // The last bit of 2^13 times the power of two in a number, 2^-14 at least, counts what f16's
     // last bit does: a sum with it is rounded there.
