@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Dropout by PyTorch and Triton beside a copy, on an NVIDIA GPU: what `wgpu-dropout bench` has no row for.
+
+    python3 benches/peers.py --json benches/records/DATE-cuda-GPU.json
+    TRITON_INTERPRET=1 python3 benches/peers.py --check    # without a GPU: the results alone
+
+Run it in one go with `wgpu-dropout bench` and compare the ratios to the copy: each has its own copy of
+the same bytes. Results are checked before anything is timed. Small tensors tell what a launch from
+Python costs. Needs torch and triton.
+"""
+
+import argparse
+import datetime
+import json
+import statistics
+import subprocess
+import sys
+
+import torch
+import torch.nn.functional as F
+import triton
+import triton.language as tl
+
+P = 0.1
+SIZES = [4096, 65_536, 1_048_576, 16_777_216]
+DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+# In turns; each time is of as many calls as take a millisecond or more.
+ROUNDS = 20
+# More than a GPU's caches hold.
+ROTATED_BYTES = 512 << 20
+
+
+@triton.jit
+def seeded_dropout_kernel(x, y, elements, p, seed, BLOCK: tl.constexpr):
+    offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = offsets < elements
+    value = tl.load(x + offsets, mask=inside).to(tl.float32)
+    keep = tl.rand(seed, offsets) > p
+    tl.store(y + offsets, tl.where(keep, value / (1 - p), 0.0), mask=inside)
+
+
+def seeded_dropout(x, y):
+    """As in Triton's tutorial on low-memory dropout; its backward is the same kernel."""
+    seeded_dropout_kernel[(triton.cdiv(x.numel(), 1024),)](x, y, x.numel(), P, 42, BLOCK=1024)
+
+
+def forward_and_backward(x, y):
+    F.dropout(x, P).backward(y)
+
+
+# `x` needs a gradient, `y` does not.
+OPERATIONS = {
+    "copy": lambda x, y: y.copy_(x.detach()),
+    "torch forward": lambda x, y: F.dropout(x.detach(), P),
+    "torch forward and backward": forward_and_backward,
+    "triton seeded forward": lambda x, y: seeded_dropout(x.detach(), y),
+}
+
+
+def check(x, y):
+    """Refuses what is not dropout of `x`, whose values are no zeros."""
+    kept = y != 0
+    scaled = x.float() / (1 - P)
+    if not torch.allclose(y.float()[kept], scaled[kept], rtol=0.01):
+        raise ValueError("kept values are not scaled by 1 / (1 - p)")
+    share = kept.float().mean().item()
+    sigma = (P * (1 - P) / x.numel()) ** 0.5
+    if abs(share - (1 - P)) > 6 * sigma:
+        raise ValueError(f"{share:.4f} of the values are kept, not {1 - P}")
+
+
+def check_all(device):
+    for name, dtype in DTYPES.items():
+        x = torch.rand(65_536, device=device).add(0.5).to(dtype)
+        y = torch.empty_like(x)
+        seeded_dropout(x, y)
+        check(x, y)
+        check(x, F.dropout(x, P))
+        ones = torch.ones_like(x)
+        leaf = ones.clone().requires_grad_()
+        forward_and_backward(leaf, ones)
+        check(ones, leaf.grad)
+        for wrong in [x, x / (1 - P), F.dropout(x, 2 * P)]:
+            try:
+                check(x, wrong)
+            except ValueError:
+                continue
+            sys.exit(f"{name}: the check let a wrong result pass")
+
+
+def seconds_a_call(operation, pairs, calls):
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    for call in range(calls):
+        x, y = pairs[call % len(pairs)]
+        # Else backward would add to the last call's gradient.
+        x.grad = None
+        operation(x, y)
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3 / calls
+
+
+def measure(dtype, elements):
+    bytes_of_pair = 2 * elements * dtype.itemsize
+    pairs = []
+    for _ in range(min(1 + ROTATED_BYTES // bytes_of_pair, 256)):
+        x = torch.rand(elements, device="cuda").to(dtype).requires_grad_()
+        pairs.append((x, torch.rand(elements, device="cuda").to(dtype)))
+    calls = {}
+    for name, operation in OPERATIONS.items():
+        seconds_a_call(operation, pairs, 2 * len(pairs))
+        calls[name] = max(len(pairs), int(1e-3 / seconds_a_call(operation, pairs, len(pairs))))
+    times = {name: [] for name in OPERATIONS}
+    for _ in range(ROUNDS):
+        for name, operation in OPERATIONS.items():
+            times[name].append(seconds_a_call(operation, pairs, calls[name]))
+    return times
+
+
+def driver():
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    return subprocess.run(query, capture_output=True, check=True, text=True).stdout.split()[0]
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--check", action="store_true", help="check on the CPU, measure nothing")
+    arguments.add_argument("--json", metavar="FILE", help="write the record of the run")
+    arguments = arguments.parse_args()
+    check_all("cpu" if arguments.check else "cuda")
+    if arguments.check:
+        return
+    record = {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "adapter": torch.cuda.get_device_name(),
+        "driver": driver(),
+        "cuda": torch.version.cuda,
+        "torch": torch.__version__,
+        "triton": triton.__version__,
+        "p": P,
+        "measurements": [],
+    }
+    print(f"{record['adapter']}, torch {torch.__version__}, triton {triton.__version__}, p = {P}")
+    print(f"{'operation':<27} {'type':<5} {'elements':>9} {'median us':>10} {'GB/s':>8} {'x copy':>7}")
+    for name, dtype in DTYPES.items():
+        for elements in SIZES:
+            times = measure(dtype, elements)
+            copy = statistics.median(times["copy"])
+            for operation, seconds in times.items():
+                median = statistics.median(seconds)
+                # An element is read and written once; what more an operation moves is its own.
+                moved = 2 * elements * dtype.itemsize * (2 if "backward" in operation else 1)
+                print(
+                    f"{operation:<27} {name:<5} {elements:>9} {median * 1e6:>10.2f}"
+                    f" {moved / median / 1e9:>8.1f} {median / copy:>7.2f}"
+                )
+                record["measurements"].append(
+                    {"operation": operation, "dtype": name, "elements": elements, "seconds": seconds}
+                )
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
