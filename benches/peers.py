@@ -102,9 +102,9 @@ def seconds_a_call(operation, pairs, calls):
 
 
 def measure(dtype, elements):
-    bytes_of_pair = 2 * elements * dtype.itemsize
+    pair_bytes = 2 * elements * dtype.itemsize
     pairs = []
-    for _ in range(min(1 + ROTATED_BYTES // bytes_of_pair, 256)):
+    for _ in range(min(1 + ROTATED_BYTES // pair_bytes, 256)):
         x = torch.rand(elements, device="cuda").to(dtype).requires_grad_()
         pairs.append((x, torch.rand(elements, device="cuda").to(dtype)))
     calls = {}
