@@ -367,7 +367,7 @@ impl MaskLayout {
 
     /// The same map of the same elements with as few dimensions as there can be: none of size 1,
     /// and neighbours that the mask passes as if they were one are one. With `apart` the first
-    /// stays by itself. The layout has an element.
+    /// stays by itself. Of a layout without an element it means nothing.
     pub(crate) fn folded(&self, apart: bool) -> Vec<Dimension> {
         let first = usize::from(apart).min(self.shape.len());
         let mut folded: Vec<Dimension> = Vec::with_capacity(self.shape.len());

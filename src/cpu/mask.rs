@@ -38,25 +38,49 @@ fn keep_if(kept: bool) -> Keep {
     -Keep::from(kept)
 }
 
-/// The 16-bit halves, in little-endian order, of consecutive blocks in the order of mask indices
-/// \[M6\]. Beyond the last block they are arbitrary: no index reaches them.
+/// Mask indices that are decided at once, a batch at most.
+#[derive(Clone, Copy)]
+enum Indices {
+    /// Those of whole consecutive blocks, the first of which is this.
+    Blocks(u64),
+    Apart {
+        first: u64,
+        stride: u64,
+    },
+}
+
+/// The 16-bit halves of mask indices \[M6\], in little-endian order. Beyond the last block they are
+/// arbitrary: no index reaches them.
 #[inline(always)]
-fn draw(key: MaskKey, first_block: u64, domain: u32, halves: &mut [u16]) {
-    let blocks: &mut [[u16; ELEMENTS_PER_BLOCK as usize]] = bytemuck::cast_slice_mut(halves);
-    for (i, halves) in (0..).zip(blocks) {
-        let words = mask_block(key, first_block.wrapping_add(i), domain);
-        *halves = bytemuck::cast(words.map(u64::to_le));
+fn draw(key: MaskKey, indices: Indices, domain: u32, halves: &mut [u16]) {
+    match indices {
+        Indices::Blocks(first) => {
+            let blocks: &mut [[u16; ELEMENTS_PER_BLOCK as usize]] =
+                bytemuck::cast_slice_mut(halves);
+            for (i, halves) in (0..).zip(blocks) {
+                let words = mask_block(key, first.wrapping_add(i), domain);
+                *halves = bytemuck::cast(words.map(u64::to_le));
+            }
+        }
+        Indices::Apart { first, stride } => {
+            for (i, half) in (0..).zip(halves) {
+                let MaskPosition { block, lane } = MaskPosition::of(first + i * stride);
+                let words = mask_block(key, block, domain);
+                let pair = if lane < 4 { words[0] } else { words[1] };
+                *half = ((pair >> (16 * (lane % 4))) as u16).to_le();
+            }
+        }
     }
 }
 
-/// The decisions of whole consecutive blocks, a batch at most; `drop_threshold` is neither 0 nor
-/// 2^32.
+/// The decisions of as many indices as `keep` has. The call drops some elements and keeps some.
 #[inline(always)]
-fn decide(key: MaskKey, drop_threshold: u64, first_block: u64, keep: &mut [Keep]) {
+fn decide(call: &DropoutCall, indices: Indices, keep: &mut [Keep]) {
+    let drop_threshold = call.rate.drop_threshold();
     let (high, low) = ((drop_threshold >> 16) as u16, drop_threshold as u16);
     let mut halves = [0; BATCH_ELEMENTS];
     let halves = &mut halves[..keep.len()];
-    draw(key, first_block, 0, halves);
+    draw(call.key, indices, 0, halves);
     let mut undecided = false;
     for (keep, half) in keep.iter_mut().zip(&*halves) {
         let half = u16::from_le(*half);
@@ -65,7 +89,7 @@ fn decide(key: MaskKey, drop_threshold: u64, first_block: u64, keep: &mut [Keep]
     }
     if undecided {
         let mut refined = [0; BATCH_ELEMENTS];
-        draw(key, first_block, 1, &mut refined[..keep.len()]);
+        draw(call.key, indices, 1, &mut refined[..keep.len()]);
         refine(keep, halves, high, &refined, low);
     }
 }
@@ -76,39 +100,6 @@ fn refine(keep: &mut [Keep], halves: &[u16], high: u16, refined: &[u16], low: u1
     for (keep, (half, refined)) in keep.iter_mut().zip(halves.iter().zip(refined)) {
         if u16::from_le(*half) == high {
             *keep = keep_if(u16::from_le(*refined) >= low);
-        }
-    }
-}
-
-/// The decision of one mask index: u(i) >= D \[M8\].
-fn decide_one(key: MaskKey, drop_threshold: u64, index: u64) -> Keep {
-    let MaskPosition { block, lane } = MaskPosition::of(index);
-    let [high, low] = [0, 1].map(|domain| u64::from(half(mask_block(key, block, domain), lane)));
-    keep_if(high << 16 | low >= drop_threshold)
-}
-
-/// A lane of a block \[M6\].
-#[inline(always)]
-fn half(words: [u64; 2], lane: u32) -> u16 {
-    let pair = if lane < 4 { words[0] } else { words[1] };
-    (pair >> (16 * (lane % 4))) as u16
-}
-
-/// The decisions of mask indices that are `stride` apart.
-#[inline(always)]
-fn decide_apart(key: MaskKey, drop_threshold: u64, first: u64, stride: u64, keep: &mut [Keep]) {
-    let high = (drop_threshold >> 16) as u16;
-    let index = |i: u64| first + i * stride;
-    let mut undecided = false;
-    for (i, keep) in (0..).zip(&mut *keep) {
-        let MaskPosition { block, lane } = MaskPosition::of(index(i));
-        let half = half(mask_block(key, block, 0), lane);
-        *keep = keep_if(half >= high);
-        undecided |= half == high;
-    }
-    if undecided {
-        for (i, keep) in (0..).zip(keep) {
-            *keep = decide_one(key, drop_threshold, index(i));
         }
     }
 }
@@ -140,7 +131,7 @@ pub(crate) fn for_each_batch(
             Mask::Linear => {
                 let block = MaskPosition::of(call.origin + first).block;
                 let mut keep = [0; BATCH_ELEMENTS];
-                decide(call.key, call.rate.drop_threshold(), block, &mut keep);
+                decide(call, Indices::Blocks(block), &mut keep);
                 keep
             }
             Mask::Layout(decisions) => decisions.decide(call, first, count),
@@ -184,11 +175,12 @@ impl<'a> Decisions<'a> {
     fn new(layout: &'a MaskLayout, ids: Option<&'a [u32]>) -> Self {
         let folded = layout.folded(ids.is_some());
         // Samples are nowhere in a row.
-        let line = folded[usize::from(ids.is_some()).min(folded.len())..].last();
+        let mut in_rows = folded.into_iter().skip(usize::from(ids.is_some()));
+        let line = in_rows.next_back();
         Self {
             layout,
             ids,
-            line: *line.unwrap_or(&Dimension { size: 1, stride: 0 }),
+            line: line.unwrap_or(Dimension { size: 1, stride: 0 }),
         }
     }
 
@@ -226,7 +218,6 @@ impl<'a> Decisions<'a> {
     /// Of `len` elements from `start` on, a line at a time.
     #[inline(always)]
     fn decide(&self, call: &DropoutCall, start: u64, len: usize) -> [Keep; BATCH_ELEMENTS] {
-        let (key, drop_threshold) = (call.key, call.rate.drop_threshold());
         let Dimension { size, stride } = self.line;
         let mut decided = [0; BATCH_ELEMENTS];
         let mut rest = &mut decided[..len];
@@ -234,18 +225,23 @@ impl<'a> Decisions<'a> {
             let element = start + (len - rest.len()) as u64;
             let first = call.origin + self.index(element);
             let mut count = (size - element % size).min(rest.len() as u64) as usize;
+            let apart = Indices::Apart { first, stride };
             match stride {
-                0 => rest[..count].fill(decide_one(key, drop_threshold, first)),
+                0 => {
+                    let mut keep = [0];
+                    decide(call, apart, &mut keep);
+                    rest[..count].fill(keep[0]);
+                }
                 1 => {
                     let MaskPosition { block, lane } = MaskPosition::of(first);
                     let lane = lane as usize;
                     count = count.min(BATCH_ELEMENTS - lane);
                     let mut keep = [0; BATCH_ELEMENTS];
                     let lanes = (lane + count).next_multiple_of(ELEMENTS_PER_BLOCK as usize);
-                    decide(key, drop_threshold, block, &mut keep[..lanes]);
+                    decide(call, Indices::Blocks(block), &mut keep[..lanes]);
                     rest[..count].copy_from_slice(&keep[lane..lane + count]);
                 }
-                _ => decide_apart(key, drop_threshold, first, stride, &mut rest[..count]),
+                _ => decide(call, apart, &mut rest[..count]),
             }
             rest = &mut rest[count..];
         }
