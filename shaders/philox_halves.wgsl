@@ -8,6 +8,12 @@ fn mul_wide(a: u32, b: u32) -> vec2<u32> {
     let b_high = b >> 16u;
     let low = a_low * b_low;
     let middle = a_high * b_low + (low >> 16u);
+    // Where both halves of `a` together have 16 bits, as PHILOX_M4x32_0's have, the other mixed
+    // product fits on top. `a` is constant, so compilers keep one of the two ways.
+    if a_low + a_high < 0x10000u {
+        let sum = a_low * b_high + middle;
+        return vec2<u32>((sum << 16u) | (low & 0xffffu), a_high * b_high + (sum >> 16u));
+    }
     let cross = a_low * b_high + (middle & 0xffffu);
     let high = a_high * b_high + (middle >> 16u) + (cross >> 16u);
     return vec2<u32>((cross << 16u) | (low & 0xffffu), high);
