@@ -1,6 +1,7 @@
 //! Debian's packages without installing them: by lists of our own, unpacked where they do not touch the
 //! system.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +14,7 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Debian's packages, backports among them, by lists of its own.
 pub struct Apt {
     folder: PathBuf,
+    has_lists: Cell<bool>,
 }
 
 impl Apt {
@@ -27,13 +29,21 @@ impl Apt {
             .ok_or("apt has no lists: `apt-get update` fetches them")?;
         let apt = Self {
             folder: folder.to_owned(),
+            has_lists: Cell::new(false),
         };
         fs::create_dir_all(folder.join("lists/partial"))?;
         fs::create_dir_all(folder.join("packages"))?;
         fs::create_dir_all(folder.join("archives/partial"))?;
         fs::write(folder.join("sources.list"), sources)?;
-        run(apt.command().arg("update"))?;
         Ok(apt)
+    }
+
+    /// What is unpacked already needs no lists, and no network.
+    fn fetch_lists(&self) -> Result<()> {
+        if !self.has_lists.replace(true) {
+            run(self.command().arg("update"))?;
+        }
+        Ok(())
     }
 
     fn command(&self) -> Command {
@@ -72,6 +82,7 @@ impl Apt {
     ) -> Result<PathBuf> {
         let folder = self.folder.join(name);
         if !folder.exists() {
+            self.fetch_lists()?;
             let partial = folder.with_extension("partial");
             for package in packages()? {
                 run(Command::new("dpkg").arg("-x").arg(package).arg(&partial))?;
