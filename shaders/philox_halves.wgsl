@@ -8,13 +8,19 @@ fn mul_wide(a: u32, b: u32) -> vec2<u32> {
     let b_high = b >> 16u;
     let low = a_low * b_low;
     let middle = a_high * b_low + (low >> 16u);
-    // Where both halves of `a` together have 16 bits, as PHILOX_M4x32_0's have, the other mixed
-    // product fits on top. `a` is constant, so compilers keep one of the two ways.
-    if a_low + a_high < 0x10000u {
-        let sum = a_low * b_high + middle;
-        return vec2<u32>((sum << 16u) | (low & 0xffffu), a_high * b_high + (sum >> 16u));
-    }
     let cross = a_low * b_high + (middle & 0xffffu);
     let high = a_high * b_high + (middle >> 16u) + (cross >> 16u);
     return vec2<u32>((cross << 16u) | (low & 0xffffu), high);
+}
+
+// The same for PHILOX_M4x32_0, whose halves together have 16 bits: both mixed products and what low
+// carries fit into 32.
+fn mul_wide_m0(b: u32) -> vec2<u32> {
+    let a_low = PHILOX_M4x32_0 & 0xffffu;
+    let a_high = PHILOX_M4x32_0 >> 16u;
+    let b_low = b & 0xffffu;
+    let b_high = b >> 16u;
+    let low = a_low * b_low;
+    let mixed = a_high * b_low + a_low * b_high + (low >> 16u);
+    return vec2<u32>((mixed << 16u) | (low & 0xffffu), a_high * b_high + (mixed >> 16u));
 }

@@ -17,6 +17,8 @@ pub const CASES: &[Case] = &[
     Case::new("few_workgroups", long_batches).on(Variant::FewWorkgroups),
     Case::new("small_bindings", long_batches).on(Variant::SmallBindings),
     Case::new("no_features", long_batches).on(Variant::Bare),
+    Case::new("wide_products", wide_products),
+    Case::new("wide_products_no_features", wide_products).on(Variant::Bare),
     Case::new("another_id_differs", another_id_differs),
 ];
 
@@ -189,6 +191,15 @@ fn long_batches(gpu: &Gpu) -> Result<(), String> {
         }
     }
     run::check_dropout(gpu, WAYS[0], &items)
+}
+
+/// Mask indices to which all halves of an id and of a stride contribute.
+fn wide_products(gpu: &Gpu) -> Result<(), String> {
+    let ids = [u32::MAX, 0xfffe_0001, 0x0001_ffff, 0x1234_5678];
+    let layout = MaskLayout::strided(&[ids.len() as u64, 30], &[0xfedc_ba98, 1])
+        .map_err(|error| error.to_string())?;
+    let item = Item::of_samples(call(0.5, 0), layout, ids.to_vec());
+    run::check_dropout(gpu, WAYS[0], &[item])
 }
 
 /// The comparison can fail.

@@ -18,7 +18,6 @@ const POWER: &str = "there are 1, 2, 4 or 8 lanes";
 const CLAMPED: &str = "insertBits takes no bit beyond the 32nd";
 const PAYLOAD: &str = "no NaN of 16 bits has this payload, nor has its product";
 const NAN: &str = "another NaN [M11]";
-const EITHER_WAY: &str = "the general way, or a bound that neither multiplier is near";
 const WHOLE_TURN: &str = "an angle a whole turn away, which the adapter's sin and cos take as well";
 
 pub const EQUIVALENT: &[Equivalent] = &[
@@ -350,34 +349,6 @@ pub const EQUIVALENT: &[Equivalent] = &[
         line: "return;",
         changed: "",
         reason: STRAY,
-    },
-    Equivalent {
-        file: "philox_halves.wgsl",
-        above: "// product fits on top. `a` is constant, so compilers keep one of the two ways.",
-        line: "if a_low + a_high < 0x10000u {",
-        changed: "if a_low - a_high < 0x10000u {",
-        reason: EITHER_WAY,
-    },
-    Equivalent {
-        file: "philox_halves.wgsl",
-        above: "// product fits on top. `a` is constant, so compilers keep one of the two ways.",
-        line: "if a_low + a_high < 0x10000u {",
-        changed: "if a_low + a_high <= 0x10000u {",
-        reason: EITHER_WAY,
-    },
-    Equivalent {
-        file: "philox_halves.wgsl",
-        above: "// product fits on top. `a` is constant, so compilers keep one of the two ways.",
-        line: "if a_low + a_high < 0x10000u {",
-        changed: "if a_low + a_high < 0x10001u {",
-        reason: EITHER_WAY,
-    },
-    Equivalent {
-        file: "philox_halves.wgsl",
-        above: "// product fits on top. `a` is constant, so compilers keep one of the two ways.",
-        line: "if a_low + a_high < 0x10000u {",
-        changed: "if a_low + a_high < 0xffffu {",
-        reason: EITHER_WAY,
     },
     Equivalent {
         file: "strided.wgsl",
