@@ -37,9 +37,11 @@ fn encode(number: Float) -> Word {
     return sign | select(finite, Word(0x7e00u), magnitude > Word(0x7f800000u));
 }
 
-// By a positive factor: signs, infinities and NaNs stay.
+// By a positive factor, or by 0 where FACTOR_MAY_BE_0: signs and NaNs stay, and infinities but for 0.
 fn scale(bits: Word, factor: f32) -> Word {
     let magnitude = bits & Word(0x7fffu);
     let scaled = narrow(widen(magnitude) * factor);
-    return (bits & Word(0x8000u)) | select(scaled, magnitude, magnitude >= Word(0x7c00u));
+    let nan = select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0);
+    let special = magnitude | Word(nan);
+    return (bits & Word(0x8000u)) | select(scaled, special, magnitude >= Word(0x7c00u));
 }

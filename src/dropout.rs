@@ -56,7 +56,8 @@ pub enum Elements<'a> {
     },
     /// A mask from outside, kept where recomputation is unwanted: the call's key and origin play no
     /// role, its rate gives the factors. A rate of 0 leaves kept elements as they are and drops to
-    /// +0, a rate of 1 multiplies kept ones by 0.
+    /// +0; a rate of 1 multiplies kept ones by 0, or for
+    /// [`Classic`](crate::DropoutKind::Classic) leaves them too.
     Packed {
         /// Packed as in \[M15\], in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that dropout
         /// does not write.

@@ -105,7 +105,8 @@ impl DropoutRate {
     /// The factor on kept elements, and on their gradients, rounded once to f32: for
     /// [`Inverted`](DropoutKind::Inverted) 1 / (1 - D / 2^32) \[M10\], for
     /// [`Classic`](DropoutKind::Classic) 1, for [`Alpha`](DropoutKind::Alpha) the `a` of
-    /// [`keep_shift`](Self::keep_shift). 0 where everything is dropped.
+    /// [`keep_shift`](Self::keep_shift). 0 where everything is dropped; what a packed mask keeps
+    /// all the same, Classic leaves as it is.
     pub fn keep_scale(self) -> f32 {
         if self.drops_all() {
             return 0.0;

@@ -322,7 +322,10 @@ impl Kernel {
                 ..
             }))
         );
-        prelude + &format!("const SKIP_DROPPED: bool = {skip_dropped};\n")
+        prelude += &format!("const SKIP_DROPPED: bool = {skip_dropped};\n");
+        // At a rate of 1 only a mask from outside keeps anything.
+        let factor_may_be_0 = self.mask() == Some(MaskSource::Packed);
+        prelude + &format!("const FACTOR_MAY_BE_0: bool = {factor_may_be_0};\n")
     }
 }
 

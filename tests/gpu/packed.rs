@@ -22,6 +22,7 @@ pub const CASES: &[Case] = &[
     Case::new("of_a_layout", of_a_layout),
     Case::new("any_bits", any_bits),
     Case::new("a_rate_of_zero_keeps_bits", rate_of_zero),
+    Case::new("a_rate_of_one_has_a_factor_of_zero", rate_of_one),
     Case::new("another_mask_differs", another_mask_differs),
 ];
 
@@ -114,6 +115,23 @@ fn rate_of_zero(gpu: &Gpu) -> Result<(), String> {
             .map_err(|difference| format!("{way:?}: {difference}"))?;
     }
     Ok(())
+}
+
+/// But for classic dropout, which copies what is kept. `types` has 16 bits.
+fn rate_of_one(gpu: &Gpu) -> Result<(), String> {
+    let kinds = [
+        DropoutKind::Inverted,
+        DropoutKind::Classic,
+        DropoutKind::Alpha,
+    ];
+    let items = kinds.map(|kind| {
+        let mut call = call(1.0, 0);
+        call.rate = call.rate.with_kind(kind);
+        packed(call, SPECIALS.repeat(10), random_mask(120))
+    });
+    WAYS[..2]
+        .iter()
+        .try_for_each(|&way| run::check_dropout(gpu, way, &items))
 }
 
 /// The comparison can fail: at any one bit.

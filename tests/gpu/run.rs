@@ -1,5 +1,6 @@
 //! Runs of the kernels: many tensors in one pass, canaries around each.
 
+use core::fmt;
 use core::ops::Range;
 
 use wgpu_dropout::mask::mask_words;
@@ -69,7 +70,7 @@ pub struct Item<T = f32> {
 }
 
 /// Where decisions come from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Source {
     /// Consecutive mask indices.
     Consecutive,
@@ -78,6 +79,17 @@ pub enum Source {
     Samples(MaskLayout, Vec<u32>),
     /// A packed mask from outside.
     Packed(Vec<u32>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consecutive => f.write_str("consecutive"),
+            Self::Layout(layout) => layout.fmt(f),
+            Self::Samples(layout, ids) => write!(f, "{layout:?}, ids {ids:?}"),
+            Self::Packed(words) => write!(f, "a packed mask of {} words", words.len()),
+        }
+    }
 }
 
 impl Item {

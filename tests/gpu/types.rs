@@ -21,6 +21,8 @@ pub const CASES: &[Case] = &[
     Case::new("bf16_lengths", lengths::<bf16>),
     Case::new("f16_sources", sources::<f16>),
     Case::new("bf16_sources", sources::<bf16>),
+    Case::new("f16_packed_masks", packed_masks::<f16>),
+    Case::new("bf16_packed_masks", packed_masks::<bf16>),
     Case::new("f16_small_bindings", lengths::<f16>).on(Variant::SmallBindings),
     Case::new("bf16_few_workgroups", lengths::<bf16>).on(Variant::FewWorkgroups),
     Case::new("f16_no_features", every_kind::<f16>).on(Variant::Bare),
@@ -151,6 +153,27 @@ fn sources<T: Pair>(gpu: &Gpu) -> Result<(), String> {
     [WAYS[0], WAYS[5]]
         .into_iter()
         .try_for_each(|way| check(gpu, way, &items))
+}
+
+/// A packed mask keeps elements at a rate of 1 too: their factor is 0, and infinities become NaNs.
+fn packed_masks<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+    let all = of_bits::<T>(0..=u16::MAX);
+    let mut items = Vec::new();
+    for kind in [
+        DropoutKind::Inverted,
+        DropoutKind::Classic,
+        DropoutKind::Alpha,
+    ] {
+        for p in [0.4, 1.0] {
+            let mut item = Item::of(call(p, 0), all.clone());
+            item.call.rate = item.call.rate.with_kind(kind);
+            item.source = Source::Packed(vec![0x7FFF_FFFF; all.len() / 32]);
+            items.push(item);
+        }
+    }
+    WAYS[..2]
+        .iter()
+        .try_for_each(|&way| check(gpu, way, &items))
 }
 
 /// Odd and even lengths, forward and backward, of a layout and without.

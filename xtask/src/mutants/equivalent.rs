@@ -211,6 +211,20 @@ pub const EQUIVALENT: &[Equivalent] = &[
         reason: PAYLOAD,
     },
     Equivalent {
+        file: "element_f16.wgsl",
+        above: "let scaled = narrow(widen(magnitude) * factor);",
+        line: "let nan = select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0);",
+        changed: "let nan = select(0u, 0x201u, FACTOR_MAY_BE_0 && factor == 0.0);",
+        reason: NAN,
+    },
+    Equivalent {
+        file: "element_f16.wgsl",
+        above: "let scaled = narrow(widen(magnitude) * factor);",
+        line: "let nan = select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0);",
+        changed: "let nan = select(0u, 0x1ffu, FACTOR_MAY_BE_0 && factor == 0.0);",
+        reason: NAN,
+    },
+    Equivalent {
         file: "gaussian.wgsl",
         above: "let radius = sqrt(max(-2.0 * log(uniform_0), 0.0));",
         line: "let angle = 6.28318530717958647692 * (uniform_1 - 0.5);",
