@@ -117,6 +117,7 @@ pub(crate) async fn run<T: Pod>(
     // The scopes turn what the device would report as uncaptured, by default a panic, into this
     // call's error. They see only what this thread does until they are popped.
     let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let submitted = submit(device, queue, contents, record).map(|staging| {
         let (sender, receiver) = oneshot::channel();
@@ -127,8 +128,10 @@ pub(crate) async fn run<T: Pod>(
         (staging, receiver)
     });
     let validation = validation.pop();
+    let internal = internal.pop();
     let out_of_memory = out_of_memory.pop();
-    // A failed allocation makes the buffer's uses invalid too: the first cause counts.
+    // A buffer without memory and a pipeline that the driver cannot compile make their uses invalid
+    // too: the first cause counts.
     if let Some(error) = out_of_memory.await {
         let bytes = |content: &Content<'_>| content.bytes() + content.result_bytes();
         let bytes = contents.iter().map(bytes).sum();
@@ -137,7 +140,8 @@ pub(crate) async fn run<T: Pod>(
             message: error.to_string(),
         });
     }
-    if let Some(error) = validation.await {
+    let internal = internal.await;
+    if let Some(error) = internal.or(validation.await) {
         return Err(device_error(error));
     }
     let (staging, receiver) = submitted?;

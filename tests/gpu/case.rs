@@ -17,13 +17,16 @@ pub fn text(error: impl Display) -> String {
     error.to_string()
 }
 
+/// Whether a case is for an adapter, and what is said of one that it is not for.
+type Only = (fn(&TestAdapter) -> bool, &'static str);
+
 /// Something to prove on each adapter.
 #[derive(Clone, Copy)]
 pub struct Case {
     name: &'static str,
     device: Variant,
     needs: wgpu::Features,
-    software: bool,
+    only: Only,
     run: Run,
 }
 
@@ -34,7 +37,7 @@ impl Case {
             name,
             device: Variant::Full,
             needs: wgpu::Features::empty(),
-            software: false,
+            only: (|_| true, ""),
             run,
         }
     }
@@ -52,10 +55,18 @@ impl Case {
     /// Only where the adapter's memory is the process's.
     #[cfg(target_os = "linux")]
     pub const fn in_software(self) -> Self {
-        Self {
-            software: true,
-            ..self
-        }
+        let only: Only = (TestAdapter::is_software, "not a software adapter");
+        Self { only, ..self }
+    }
+
+    /// Only where Mesa compiles the text that it is given, and can be given another.
+    #[cfg(target_os = "linux")]
+    pub const fn on_mesas_gl(self) -> Self {
+        let only: Only = (
+            |adapter| adapter.backend() == "gl" && adapter.driver_info().contains("Mesa"),
+            "not Mesa's OpenGL",
+        );
+        Self { only, ..self }
     }
 }
 
@@ -123,8 +134,9 @@ fn trial(name: &str, case: &'static Case, adapter: &Arc<TestAdapter>) -> Trial {
         if !lacking.is_empty() {
             return Ok(Completion::ignored_with(format!("no {lacking}")));
         }
-        if case.software && !adapter.is_software() {
-            return Ok(Completion::ignored_with("not a software adapter"));
+        let (is_for, other) = case.only;
+        if !is_for(&adapter) {
+            return Ok(Completion::ignored_with(other));
         }
         let result = run_scoped(case, &adapter);
         let defect = DEFECTS.iter().find(|defect| {
@@ -147,11 +159,13 @@ fn trial(name: &str, case: &'static Case, adapter: &Arc<TestAdapter>) -> Trial {
 fn run_scoped(case: &Case, adapter: &TestAdapter) -> Result<(), String> {
     let gpu = adapter.gpu(case.device)?;
     let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let internal = gpu.device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
     let result = (case.run)(gpu);
     let validation = pollster::block_on(validation.pop());
+    let internal = pollster::block_on(internal.pop());
     let memory = pollster::block_on(memory.pop());
-    match validation.or(memory) {
+    match validation.or(internal).or(memory) {
         Some(error) => Err(format!("wgpu reports: {error}; the case: {result:?}")),
         None => result,
     }

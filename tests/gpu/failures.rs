@@ -15,7 +15,13 @@ pub const CASES: &[Case] = &[
     Case::new("recording_for_a_lost_device_is_harmless", recorded).on(Variant::Lost),
     Case::new("a_buffer_too_large_is_an_error", too_large).on(Variant::SmallBuffers),
     #[cfg(target_os = "linux")]
-    Case::new("memory_that_is_short_is_an_error", memory::short).in_software(),
+    Case::new("memory_that_is_short_is_an_error", linux::short_memory).in_software(),
+    #[cfg(target_os = "linux")]
+    Case::new(
+        "a_kernel_that_does_not_compile_is_an_error",
+        linux::bad_kernel,
+    )
+    .on_mesas_gl(),
     Case::new("the_callers_errors_stay_the_callers", of_the_caller),
 ];
 
@@ -113,39 +119,81 @@ fn works(gpu: &Gpu, call: &DropoutCall) -> Result<(), String> {
     check_dropout(call, &x, &got.map_err(text)?)
 }
 
+/// Cases in a process of their own, whose driver is disturbed.
 #[cfg(target_os = "linux")]
-mod memory {
+mod linux {
+    use std::path::Path;
     use std::process::Command;
     use std::{env, fs, process};
 
     use super::*;
 
-    /// Says that this process may run out of memory.
-    const CHILD: &str = "WGPU_DROPOUT_SHORT_OF_MEMORY";
+    /// Says that this process is the case's own.
+    const CHILD: &str = "WGPU_DROPOUT_CHILD";
 
     /// Room for all but the buffers.
     const ROOM_BYTES: u64 = 128 << 20;
 
     const ELEMENTS: u64 = 1 << 26;
 
-    /// In a process of its own, which the driver may end.
-    pub fn short(gpu: &Gpu) -> Result<(), String> {
-        if env::var_os(CHILD).is_some() {
-            return run_short(gpu);
-        }
+    /// Runs the case of this name in a process with these variables.
+    fn in_child(gpu: &Gpu, case: &str, variables: &[(&str, &Path)]) -> Result<(), String> {
         let info = gpu.device.adapter_info();
-        let this = format!(
-            "failures::memory_that_is_short_is_an_error [{}/{}]",
-            info.backend, info.name
-        );
+        let this = format!("failures::{case} [{}/{}]", info.backend, info.name);
         let mut child = Command::new(env::current_exe().map_err(text)?);
         child.args(["--exact", &this]).env(CHILD, "1");
-        let output = child.output().map_err(text)?;
+        let output = child.envs(variables.iter().copied()).output();
+        let output = output.map_err(text)?;
         let stdout = String::from_utf8_lossy(&output.stdout);
         match output.status.success() && stdout.contains("1 passed") {
             true => Ok(()),
             false => Err(format!("{}: {stdout}", output.status)),
         }
+    }
+
+    /// Mesa writes the kernels that it compiles, and reads others in their place.
+    pub fn bad_kernel(gpu: &Gpu) -> Result<(), String> {
+        const READ: &str = "MESA_SHADER_READ_PATH";
+        if env::var_os(CHILD).is_some() {
+            let mask = gpu
+                .keep_mask
+                .generate_blocking(&gpu.queue, LEN as u64, &call(0.3, 5));
+            return match env::var_os(READ) {
+                None => mask.map(|_| ()).map_err(text),
+                Some(_) => expect_device_error("mask", mask).and_then(|()| {
+                    let report = pollster::block_on(audit::audit(&gpu.device, &gpu.queue, |_| {}));
+                    match report.passed() {
+                        true => Err("the audit passes".into()),
+                        false => Ok(()),
+                    }
+                }),
+            };
+        }
+        let folder = tempfile::tempdir().map_err(text)?;
+        let run = |variable| {
+            let variables = [(variable, folder.path())];
+            in_child(
+                gpu,
+                "a_kernel_that_does_not_compile_is_an_error",
+                &variables,
+            )
+        };
+        run("MESA_SHADER_DUMP_PATH")?;
+        for file in fs::read_dir(folder.path()).map_err(text)?.flatten() {
+            // wgpu has kernels too.
+            if fs::read_to_string(file.path()).is_ok_and(|text| text.contains("philox4x32")) {
+                fs::write(file.path(), "no kernel").map_err(text)?;
+            }
+        }
+        run(READ)
+    }
+
+    /// The driver may end the process.
+    pub fn short_memory(gpu: &Gpu) -> Result<(), String> {
+        if env::var_os(CHILD).is_some() {
+            return run_short(gpu);
+        }
+        in_child(gpu, "memory_that_is_short_is_an_error", &[])
     }
 
     fn run_short(gpu: &Gpu) -> Result<(), String> {

@@ -56,12 +56,15 @@ pub(crate) async fn checked<T>(
     work: impl FnOnce() -> Result<T, JsError>,
 ) -> Result<T, JsError> {
     let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let result = work();
     let validation = validation.pop();
+    let internal = internal.pop();
     let out_of_memory = out_of_memory.pop();
-    // A failed allocation makes the buffer's uses invalid too: the first cause counts.
-    match out_of_memory.await.or(validation.await) {
+    // A buffer without memory and a pipeline that the driver cannot compile make their uses invalid
+    // too: the first cause counts.
+    match out_of_memory.await.or(internal.await).or(validation.await) {
         Some(error) => Err(Refused {
             message: error.to_string(),
         }

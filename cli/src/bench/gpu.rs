@@ -225,10 +225,13 @@ pub fn read<T: bytemuck::Pod>(gpu: &Gpu, staging: &wgpu::Buffer) -> Result<Vec<T
 /// Turns what the device would report on its own, by a panic, into an error.
 pub fn checked<T>(device: &wgpu::Device, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let result = work();
     let validation = pollster::block_on(validation.pop());
-    match pollster::block_on(out_of_memory.pop()).or(validation) {
+    let internal = pollster::block_on(internal.pop());
+    let out_of_memory = pollster::block_on(out_of_memory.pop());
+    match out_of_memory.or(internal).or(validation) {
         Some(error) => Err(anyhow!("the device refused: {error}")),
         None => result,
     }
