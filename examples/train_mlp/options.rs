@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -50,11 +51,13 @@ pub struct Setup {
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub epochs: u32,
     /// Adam's
-    #[arg(long, value_name = "X", default_value_t = 1e-3)]
+    #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = number,
+        allow_negative_numbers = true)]
     pub learning_rate: f64,
     /// Adds LAMBDA / 2 times the squared weights to the loss (not decoupled as in AdamW; biases stay
     /// free)
-    #[arg(long, value_name = "LAMBDA", default_value_t = 0.0)]
+    #[arg(long, value_name = "LAMBDA", default_value_t = 0.0, value_parser = number,
+        allow_negative_numbers = true)]
     pub l2: f64,
     /// Stop when the validation loss has not improved for so many epochs, and take the best epoch's
     /// weights; the last fifth of the training images validates and is not trained on
@@ -85,7 +88,7 @@ pub struct CompareOptions {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
     /// Draws the losses and accuracies by epoch
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg", value_parser = writable)]
     pub plot: Option<PathBuf>,
 }
 
@@ -99,7 +102,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "early_stopping")]
     pub resume: Option<PathBuf>,
     /// Keep weights, moments and the epoch here
-    #[arg(long, value_name = "FILE", conflicts_with = "early_stopping")]
+    #[arg(long, value_name = "FILE", value_parser = writable, conflicts_with = "early_stopping")]
     pub save: Option<PathBuf>,
 }
 
@@ -118,7 +121,7 @@ pub struct SweepOptions {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
     /// Draws test loss and accuracy by rate
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg", value_parser = writable)]
     pub plot: Option<PathBuf>,
 }
 
@@ -141,6 +144,20 @@ fn rate(text: &str) -> Result<DropoutRate, String> {
     DropoutRate::new(p).map_err(|error| error.to_string())
 }
 
+fn number(text: &str) -> Result<f64, String> {
+    let number: Result<f64, _> = text.parse();
+    let number = number
+        .ok()
+        .filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "give a number from 0 on".to_owned())
+}
+
+/// To learn of a wrong path after the training is too late.
+fn writable(text: &str) -> Result<PathBuf, String> {
+    let file = OpenOptions::new().append(true).create(true).open(text);
+    file.map(|_| text.into()).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -160,5 +177,23 @@ mod tests {
             "the probability of dropping is 1.5; give a number from 0 to 1"
         );
         assert!(rate("half").is_err());
+    }
+
+    #[test]
+    fn numbers_are_finite_and_not_negative() {
+        assert_eq!(number("0.01"), Ok(0.01));
+        for text in ["nan", "inf", "-1", "1e999", "half"] {
+            assert!(number(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn files_are_tried_before_the_training() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept");
+        std::fs::write(&path, "kept").unwrap();
+        assert_eq!(writable(path.to_str().unwrap()).as_ref(), Ok(&path));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
+        assert!(writable(folder.path().to_str().unwrap()).is_err());
     }
 }
