@@ -1,6 +1,6 @@
 //! What can go wrong, by phase. Each message names both numbers and the remedy.
 
-use core::ops::Range;
+use core::ops::{Range, RangeInclusive};
 
 /// A probability that is none.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -20,8 +20,8 @@ pub enum RateError {
 pub enum ParseCallError {
     /// A word that is not one of the five fields, is given twice or has no valid value.
     #[error(
-        "`{field}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number, or \
-         kind=inverted|classic|alpha"
+        "`{field}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number, \
+         integers up to 2^64 - 1, or kind=inverted|classic|alpha"
     )]
     Field {
         /// The word.
@@ -38,6 +38,13 @@ pub enum ParseCallError {
     Rate(#[from] RateError),
 }
 
+fn from_to(numbers: &RangeInclusive<usize>) -> String {
+    match (numbers.start(), numbers.end()) {
+        (start, end) if start == end => start.to_string(),
+        (start, end) => format!("{start} to {end}"),
+    }
+}
+
 /// A mask layout that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -51,12 +58,15 @@ pub enum LayoutError {
         max: usize,
     },
     /// Another number of dimensions than needed.
-    #[error("{got} dimensions for {what}, {expected} needed: give one number for each dimension")]
+    #[error(
+        "{got} dimensions for {what}, {} needed: give as many",
+        from_to(expected)
+    )]
     Rank {
         /// What was given.
         what: &'static str,
-        /// Dimensions needed; for a named layout the least, for a noise shape the most.
-        expected: usize,
+        /// The least and the most dimensions that it can have.
+        expected: RangeInclusive<usize>,
         /// Dimensions given.
         got: usize,
     },
@@ -371,7 +381,8 @@ pub enum RunError {
         /// Elements of the layout.
         required: u64,
     },
-    /// The device cannot bind the call's own buffers: its limits are lower than they need.
+    /// The kernels cannot take the layout, or the device cannot bind the call's own buffers, for
+    /// which its limits are too low.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The device ran out of memory for the call's own buffers.

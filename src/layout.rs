@@ -110,7 +110,7 @@ impl MaskLayout {
         let Some(missing) = shape.len().checked_sub(noise_shape.len()) else {
             return Err(LayoutError::Rank {
                 what: "the noise shape",
-                expected: shape.len(),
+                expected: 0..=shape.len(),
                 got: noise_shape.len(),
             });
         };
@@ -195,7 +195,7 @@ impl MaskLayout {
         if shape.len() < min_rank {
             return Err(LayoutError::Rank {
                 what,
-                expected: min_rank,
+                expected: min_rank..=Self::MAX_DIMENSIONS,
                 got: shape.len(),
             });
         }
@@ -311,17 +311,21 @@ impl MaskLayout {
     }
 
     /// Mask index of element `element` in row-major order, before the call's origin is added; numbers
-    /// from [`len`](Self::len) on start again.
+    /// from [`len`](Self::len) on start again. Without an element it is
+    /// [`first_index`](Self::first_index).
     pub fn index(&self, element: u64) -> u64 {
         self.index_of(element, |place| place)
     }
 
     /// [`index`](Self::index) with `sample` of the outermost coordinate in its place.
     pub(crate) fn index_of(&self, mut element: u64, sample: impl Fn(u64) -> u64) -> u64 {
+        if self.is_empty() {
+            // Its strides may be any.
+            return self.first_index;
+        }
         let mut index = self.first_index;
         let dimensions = self.shape.iter().zip(&self.strides);
         for (dimension, (&size, &stride)) in dimensions.enumerate().rev() {
-            let size = size.max(1);
             let coordinate = element % size;
             index += stride
                 * if dimension == 0 {
@@ -395,7 +399,7 @@ fn same_rank(what: &'static str, expected: usize, got: usize) -> Result<(), Layo
     } else {
         Err(LayoutError::Rank {
             what,
-            expected,
+            expected: expected..=expected,
             got,
         })
     }

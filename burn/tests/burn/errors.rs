@@ -30,14 +30,12 @@ fn too_few_dimensions(device: &Device) {
         .with_pattern(MaskPattern::FeatureChannelsFirst)
         .init(&TrainingRun::new(1));
     let error = layer.forward_with(Tensor::<1>::ones([4], device), &call(0.5));
-    assert!(matches!(
-        error,
-        Err(DropoutError::Layout(LayoutError::Rank {
-            expected: 2,
-            got: 1,
-            ..
-        }))
-    ));
+    let expected = LayoutError::Rank {
+        what: "feature dropout",
+        expected: 2..=8,
+        got: 1,
+    };
+    assert_eq!(error.unwrap_err(), DropoutError::Layout(expected));
 }
 
 fn another_length(device: &Device) {

@@ -283,7 +283,7 @@ fn noise_shapes_that_do_not_broadcast() {
     assert_layout_refused(
         "6,5",
         "--noise-shape 1,6,5",
-        &["3 dimensions for the noise shape, 2 needed"],
+        &["3 dimensions for the noise shape, 0 to 2 needed"],
     );
 }
 

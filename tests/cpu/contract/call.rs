@@ -75,8 +75,8 @@ fn fields_are_refused_by_name() {
             field: word.to_owned(),
         };
         let message = format!(
-            "`{word}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number, or \
-             kind=inverted|classic|alpha"
+            "`{word}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number, \
+             integers up to 2^64 - 1, or kind=inverted|classic|alpha"
         );
         assert_eq!(expected.to_string(), message);
         assert_eq!(word.parse::<DropoutCall>(), Err(expected), "{word}");

@@ -100,6 +100,7 @@ fn zero_sized_dimensions_are_fine() {
     // Nor has a shard of it.
     let layout = MaskLayout::strided(&[0, 3], &[1, u64::MAX]).unwrap();
     assert!(layout.shard(&[0, 2], &[0, 1]).unwrap().is_empty());
+    assert_eq!(layout.index(2), layout.first_index());
 }
 
 #[test]
@@ -122,25 +123,32 @@ fn ranks_are_checked() {
     use MaskLayout as L;
     let feature = "feature dropout";
     let time = "time-locked dropout";
-    for (made, what, expected, got) in [
-        (L::strided(&[2, 3], &[1]), "the strides", 2, 1),
-        (L::strided(&[], &[1]), "the strides", 0, 1),
-        (L::noise_shape(&[2, 3], &[1, 2, 3]), "the noise shape", 2, 3),
-        (L::noise_shape(&[], &[1]), "the noise shape", 0, 1),
-        (L::feature_channels_first(&[2]), feature, 2, 1),
-        (L::feature_channels_last(&[]), feature, 2, 0),
-        (L::time_locked_batch_first(&[2]), time, 2, 1),
-        (L::time_locked_time_first(&[]), time, 2, 0),
-        (L::drop_path(&[]), "drop path", 1, 0),
+    for (made, what, (least, most), got) in [
+        (L::strided(&[2, 3], &[1]), "the strides", (2, 2), 1),
+        (L::strided(&[], &[1]), "the strides", (0, 0), 1),
+        (
+            L::noise_shape(&[2, 3], &[1, 2, 3]),
+            "the noise shape",
+            (0, 2),
+            3,
+        ),
+        (L::noise_shape(&[], &[1]), "the noise shape", (0, 0), 1),
+        (L::feature_channels_first(&[2]), feature, (2, 8), 1),
+        (L::feature_channels_last(&[]), feature, (2, 8), 0),
+        (L::time_locked_batch_first(&[2]), time, (2, 8), 1),
+        (L::time_locked_time_first(&[]), time, (2, 8), 0),
+        (L::drop_path(&[]), "drop path", (1, 8), 0),
     ] {
         let error = LayoutError::Rank {
             what,
-            expected,
+            expected: least..=most,
             got,
         };
-        let message = format!(
-            "{got} dimensions for {what}, {expected} needed: give one number for each dimension"
-        );
+        let needed = match least == most {
+            true => least.to_string(),
+            false => format!("{least} to {most}"),
+        };
+        let message = format!("{got} dimensions for {what}, {needed} needed: give as many");
         refused(made, error, &message);
     }
 }
@@ -279,11 +287,10 @@ fn shards_lie_in_their_whole() {
     ] {
         let error = LayoutError::Rank {
             what,
-            expected: 3,
+            expected: 3..=3,
             got,
         };
-        let message =
-            format!("{got} dimensions for {what}, 3 needed: give one number for each dimension");
+        let message = format!("{got} dimensions for {what}, 3 needed: give as many");
         refused(whole.shard(start, len), error, &message);
     }
 }
