@@ -93,7 +93,8 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// [`RunError::LayoutLength`] unless the input has the layout's length; else as
+    /// [`RunError::LayoutLength`] unless the input has the layout's length, [`RunError::Bind`] if
+    /// the layout has a dimension of 2^31 elements or more; else as
     /// [`apply_blocking`](Self::apply_blocking).
     pub fn apply_layout_blocking<T: Element>(
         &self,
@@ -231,7 +232,8 @@ impl KeepMask {
     ///
     /// # Errors
     ///
-    /// As [`generate_blocking`](Self::generate_blocking).
+    /// [`RunError::Bind`] if the layout has a dimension of 2^31 elements or more; else as
+    /// [`generate_blocking`](Self::generate_blocking).
     pub fn generate_layout_blocking(
         &self,
         queue: &wgpu::Queue,

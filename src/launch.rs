@@ -44,8 +44,9 @@ pub struct LaunchLimits {
 pub struct Launch {
     /// The module.
     pub kernel: Variant,
-    /// What to bind of input and output. It begins at a multiple of the offset alignment if the
-    /// tensor does.
+    /// What to bind of input and output, and behind an odd number of 16-bit elements the other half
+    /// of their last `u32`, which stays as it is. It begins at a multiple of the offset alignment if
+    /// the tensor does.
     pub elements: Range<u64>,
     /// How many, in the first dimension.
     pub workgroups: u32,

@@ -21,7 +21,8 @@
 //!   for multiples of 8 elements where each row's first mask index is one of 8 too.
 //! - `dimensions` are row major, the outermost first, zeros behind the last. `scattered` is right for
 //!   every layout. `runs` needs an innermost dimension of 32 elements or more, `rows` too, or by
-//!   `blocks` one of a multiple of 8; `whole-words` is a promise that it is a multiple of 32.
+//!   `blocks` one whose size and `start` are multiples of 8; `whole-words` is a promise that both are
+//!   multiples of 32.
 //! - A packed mask begins with the dispatch's first word: `first_block.x` is 0 then.
 
 use core::iter;

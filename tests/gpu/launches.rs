@@ -1,17 +1,22 @@
 //! What another runtime is told to launch computes the same bits: one bind group, all of it from one
 //! pool, parameters in a buffer.
 
+use wgpu_dropout::half::f16;
 use wgpu_dropout::launch::{Direction, Launch, LaunchLimits, launches};
-use wgpu_dropout::{DropoutCall, ElementType, MaskLayout};
+use wgpu_dropout::{DropoutCall, Element, ElementType, MaskLayout};
 
 use crate::case::Case;
-use crate::common::inputs::{call, check_layout, values};
+use crate::common::inputs::{self, call, check_layout, values};
+use crate::common::kinds;
+use crate::common::reference::F16;
 use crate::gpu::Gpu;
+use crate::image::CANARY;
 
 pub const CASES: &[Case] = &[
     Case::new("linear", linear),
     Case::new("layouts", layouts),
     Case::new("in_pieces", in_pieces),
+    Case::new("odd_f16", odd_f16),
     Case::new("another_key_differs", another_key_differs),
 ];
 
@@ -62,6 +67,32 @@ fn in_pieces(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
+/// An odd number of elements ends inside a word, whose other half stays.
+fn odd_f16(gpu: &Gpu) -> Result<(), String> {
+    let call = call(0.4, 3);
+    for layout in [
+        MaskLayout::linear(1),
+        MaskLayout::linear(20_001),
+        MaskLayout::strided(&[5, 33], &[40, 1]).map_err(|error| error.to_string())?,
+    ] {
+        let x: Vec<f16> = values(layout.len())
+            .into_iter()
+            .map(f16::from_f32)
+            .collect();
+        for max_binding_bytes in [4096, limits(gpu).max_binding_bytes] {
+            let limits = LaunchLimits {
+                max_binding_bytes,
+                ..limits(gpu)
+            };
+            let got = run(gpu, limits, &layout, &call, &x)?;
+            let kept = kinds::kept(&call, inputs::layout_indices(&call, &layout));
+            let [x, got] = [&x, &got].map(|pairs| bytemuck::cast_slice(pairs));
+            kinds::check_pairs(F16, &call, kinds::Direction::Forward, &kept, x, got)?;
+        }
+    }
+    Ok(())
+}
+
 /// The negative control of the others.
 fn another_key_differs(gpu: &Gpu) -> Result<(), String> {
     let layout = MaskLayout::linear(1000);
@@ -97,35 +128,40 @@ fn check(
         .map_err(|difference| format!("{call}, {layout:?}, {limits:?}: {difference}"))
 }
 
-/// Input and output are halves of one buffer.
-fn run(
+/// Input and output are halves of one buffer; nothing behind the output may change.
+fn run<T: Element>(
     gpu: &Gpu,
     limits: LaunchLimits,
     layout: &MaskLayout,
     call: &DropoutCall,
-    x: &[f32],
-) -> Result<Vec<f32>, String> {
-    let half = x.len().next_multiple_of(gpu.granule_words());
-    let mut words = vec![0u32; 2 * half];
-    words[..x.len()].copy_from_slice(bytemuck::cast_slice(x));
+    x: &[T],
+) -> Result<Vec<T>, String> {
+    let bytes = size_of_val(x);
+    let half = bytes.div_ceil(4).next_multiple_of(gpu.granule_words());
+    let mut words = vec![CANARY; 2 * half];
+    bytemuck::cast_slice_mut(&mut words)[..bytes].copy_from_slice(bytemuck::cast_slice::<T, u8>(x));
     let pool = gpu.upload(&words);
-    let launches = launches(layout, ElementType::F32, call, Direction::Forward, limits)
+    let launches = launches(layout, T::TYPE, call, Direction::Forward, limits)
         .map_err(|error| error.to_string())?;
     gpu.submit(|pass| {
         for launch in &launches {
-            record(gpu, pass, &pool, 4 * half as u64, launch);
+            record(gpu, T::TYPE, pass, &pool, 4 * half as u64, launch);
         }
         Ok(())
     })?;
-    let words = gpu.download(&pool)?;
-    Ok(words[half..half + x.len()]
-        .iter()
-        .map(|&word| f32::from_bits(word))
-        .collect())
+    let result = gpu.download(&pool)?;
+    let [before, after] = [&words, &result].map(|words| bytemuck::cast_slice::<u32, u8>(words));
+    if before[4 * half + bytes..] != after[4 * half + bytes..] {
+        return Err("bytes behind the output changed".into());
+    }
+    Ok(bytemuck::pod_collect_to_vec(
+        &after[4 * half..4 * half + bytes],
+    ))
 }
 
 fn record(
     gpu: &Gpu,
+    element: ElementType,
     pass: &mut wgpu::ComputePass<'_>,
     pool: &wgpu::Buffer,
     output_offset: u64,
@@ -147,10 +183,12 @@ fn record(
             compilation_options: Default::default(),
             cache: None,
         });
+    let [start, end] =
+        [launch.elements.start, launch.elements.end].map(|elements| elements * element.bytes());
     let window = |offset: u64| wgpu::BufferBinding {
         buffer: pool,
-        offset: offset + 4 * launch.elements.start,
-        size: wgpu::BufferSize::new(4 * (launch.elements.end - launch.elements.start)),
+        offset: offset + start,
+        size: wgpu::BufferSize::new(end.next_multiple_of(4) - start),
     };
     let params = gpu.upload(bytemuck::cast_slice(&launch.params));
     let bindings = [
