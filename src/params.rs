@@ -190,6 +190,9 @@ mod tests {
                 drop_threshold_low, keep_scale, keep_shift, dropped_value, tail)
         );
         assert_eq!(bytes, size_of::<MaskParams>());
+        // As the kernels take that the recording is compared with: tests/cpu/validation/recording.rs,
+        // benches/recording.rs, cli/src/bench/recording.rs.
+        assert_eq!(bytes, 56);
     }
 
     #[test]

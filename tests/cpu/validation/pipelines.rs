@@ -65,7 +65,7 @@ fn with_any_features() {
 /// The feature alone does not make room for the parameters: a uniform takes them.
 #[test]
 fn with_immediates_that_hold_too_little() {
-    for max_immediate_size in [0, 4, 44] {
+    for max_immediate_size in [0, 4, 52] {
         let limits = Limits {
             max_immediate_size,
             ..Limits::downlevel_defaults()
