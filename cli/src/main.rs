@@ -15,6 +15,7 @@ mod verify;
 mod wgsl;
 mod words;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -73,7 +74,8 @@ fn exit_code(result: Result<()>) -> ExitCode {
         // The reader has seen enough: `words … | head`.
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Nobody is left to tell where this fails.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -57,6 +57,8 @@ impl Output {
             _ => Path::new("."),
         };
         let mut builder = tempfile::Builder::new();
+        // A process that is ended from outside leaves it: the name says whose it is.
+        builder.prefix(".wgpu-dropout.").suffix(".partial");
         if let Some(permissions) = permissions {
             builder.permissions(permissions);
         }
@@ -128,7 +130,7 @@ pub fn little_endian<T: bytemuck::Pod>(numbers: &mut [T]) {
 
 /// Whether the reader of the output has gone.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let json = error.downcast_ref::<serde_json::Error>();
+    io.or_else(|| json?.io_error_kind()) == Some(ErrorKind::BrokenPipe)
 }

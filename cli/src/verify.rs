@@ -52,15 +52,21 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         .collect();
     bar.finish_and_clear();
 
-    if args.json.as_deref() != Some(Path::new("-")) {
-        write!(io::stdout(), "{}", text(&audits))?;
-    }
-    if let Some(mut json) = json {
-        serde_json::to_writer_pretty(&mut json, &Record::new(&audits))?;
-        writeln!(json)?;
-        json.finish()?;
-    }
-    verdict(&audits)
+    let written = json.map_or(Ok(()), |json| write_json(json, &audits));
+    let printed = match args.json.as_deref() == Some(Path::new("-")) {
+        true => Ok(()),
+        false => write!(io::stdout(), "{}", text(&audits)),
+    };
+    // The verdict stands, whoever has stopped reading.
+    verdict(&audits)?;
+    written?;
+    Ok(printed?)
+}
+
+fn write_json(mut output: Output, audits: &[Audited]) -> Result<()> {
+    serde_json::to_writer_pretty(&mut output, &Record::new(audits))?;
+    writeln!(output)?;
+    output.finish()
 }
 
 impl Audited {

@@ -41,6 +41,7 @@ use record::Record;
 const FILES: &str = "Files; `-` is standard output, in place of the tables";
 
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Args {
     /// Elements of a tensor, comma separated
     #[arg(
@@ -65,7 +66,6 @@ pub struct Args {
         long,
         value_name = "P",
         value_parser = number::rate,
-        allow_negative_numbers = true,
         default_value = "0.1"
     )]
     p: DropoutRate,
@@ -97,11 +97,12 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
     // Neither the time nor the share of kept elements depends on the key.
     let call = DropoutCall::new(args.p, MaskKey::layer_step(42, 3, 7));
     let record = measure(args, gpu, &call)?;
-    for (mut output, write) in files {
+    let written = files.into_iter().map(|(mut output, write)| {
         write(&record, &mut output)?;
-        output.finish()?;
-    }
-    Ok(())
+        output.finish()
+    });
+    // One that fails keeps none of the others from being written.
+    written.fold(Ok(()), Result::and)
 }
 
 /// Writes a record in one of its forms.
@@ -139,7 +140,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     // Layouts and kinds, and many tensors in a pass.
     let more = if gpu.is_some() { 2 } else { 0 };
     let parts = args.sizes.len() + more;
-    let progress = Progress::new(parts, args.has_tables())?;
+    let progress = Progress::new(parts, args.has_tables(), args.forms().next().is_some())?;
     progress.print(&report::preamble(&record))?;
     for (index, &len) in args.sizes.iter().enumerate() {
         progress.say(format!("{len} elements"));

@@ -1,6 +1,6 @@
 //! A bar on the terminal; indicatif hides it where standard error is none.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,14 +12,20 @@ const STEPS: u64 = 100;
 pub struct Progress {
     bar: ProgressBar,
     has_tables: bool,
+    has_files: bool,
 }
 
 impl Progress {
-    /// Tables are printed unless standard output has another use.
-    pub fn new(parts: usize, has_tables: bool) -> Result<Self> {
+    /// Tables are printed unless standard output has another use. Where they are all that comes of
+    /// the run, it ends when nobody reads them any more.
+    pub fn new(parts: usize, has_tables: bool, has_files: bool) -> Result<Self> {
         let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}")?;
         let bar = ProgressBar::new(STEPS * parts as u64).with_style(style);
-        Ok(Self { bar, has_tables })
+        Ok(Self {
+            bar,
+            has_tables,
+            has_files,
+        })
     }
 
     /// What comes next.
@@ -39,8 +45,10 @@ impl Progress {
         if !self.has_tables {
             return Ok(());
         }
-        self.bar.suspend(|| writeln!(io::stdout(), "{text}"))?;
-        Ok(())
+        match self.bar.suspend(|| writeln!(io::stdout(), "{text}")) {
+            Err(error) if self.has_files && error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            printed => Ok(printed?),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod apply;
 mod bad_input;
 mod bench;
 mod bench_files;
+mod closed;
 mod command;
 mod compare;
 mod gpu;

@@ -1,0 +1,62 @@
+//! Readers that go before the command ends, as `head` does.
+
+use std::fs;
+use std::process::{ExitStatus, Stdio};
+
+use serde_json::Value;
+
+use crate::command::{binary, word};
+use crate::gpu::adapters;
+
+/// Runs the words of `line` where nobody reads standard output, nor standard error.
+fn run_unread(line: &str) -> ExitStatus {
+    let mut command = binary();
+    command.args(line.split_whitespace());
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    child.wait().unwrap()
+}
+
+#[test]
+fn the_benchmark_still_writes_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let [json, csv] = ["json", "csv"].map(|name| folder.path().join(name));
+    let line = "bench --sizes 64 --dtype f32 --seconds 0 --engine cpu --csv";
+    for json in [word(&json), "-"] {
+        let status = run_unread(&format!("{line} {} --json {json}", word(&csv)));
+        assert_eq!(status.code(), Some(0));
+        assert!(csv.exists());
+        fs::remove_file(&csv).unwrap();
+    }
+    serde_json::from_slice::<Value>(&fs::read(json).unwrap()).unwrap();
+}
+
+#[test]
+fn the_audit_still_writes_its_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("json");
+    for adapter in adapters() {
+        let mut child = binary()
+            .args(["verify", "--adapter", &adapter, "--json", word(&path)])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        serde_json::from_slice::<Value>(&fs::read(&path).unwrap()).unwrap();
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn what_nobody_reads_is_no_error() {
+    let words = run_unread("words --engine cpu --key 1,2 --counter 0,0,0,0 --blocks 100000");
+    assert_eq!(words.code(), Some(0));
+    // Nobody reads why, but it is one.
+    let missing = run_unread("apply --input missing --output - --p 0.5 --seed 1 --stream 1");
+    assert_eq!(missing.code(), Some(1));
+}
