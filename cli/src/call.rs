@@ -4,14 +4,15 @@ use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey};
 
 use crate::number;
 
+// A negative number is a wrong value, not an option.
 #[derive(Clone, Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct CallArgs {
     /// Probability of dropping an element
     #[arg(
         long,
         value_name = "P",
         value_parser = number::rate,
-        allow_negative_numbers = true,
         required_unless_present = "call"
     )]
     p: Option<DropoutRate>,
@@ -49,7 +50,7 @@ pub struct CallArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
     /// Kept elements times 1 / (1 - p)
-    Dropout,
+    Inverted,
     /// Kept elements unchanged
     Classic,
     /// Alpha dropout, for SELU
@@ -77,7 +78,7 @@ impl CallArgs {
         };
         if let Some(kind) = self.kind {
             call.rate = call.rate.with_kind(match kind {
-                Kind::Dropout | Kind::Gaussian => DropoutKind::Inverted,
+                Kind::Inverted | Kind::Gaussian => DropoutKind::Inverted,
                 Kind::Classic => DropoutKind::Classic,
                 Kind::Alpha => DropoutKind::Alpha,
             });

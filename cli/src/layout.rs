@@ -9,7 +9,7 @@ use crate::number;
 #[derive(Debug, clap::Args)]
 pub struct LayoutArgs {
     /// Make a decision for each element of this shape and broadcast it to the tensor's, as Keras
-    /// does: each dimension is 1 or the tensor's
+    /// does: each dimension, from the last one on, is 1 or the tensor's
     #[arg(
         long,
         value_name = "N,…",

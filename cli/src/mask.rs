@@ -16,22 +16,17 @@ use crate::output::{Output, write_numbers};
 const PIECE_ELEMENTS: u64 = (4 << 20) * ELEMENTS_PER_MASK_WORD as u64;
 
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("elements").required(true).args(["len", "shape"]))]
 pub struct Args {
     /// Number of elements
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = number::integer::<u64>,
-        required_unless_present = "shape"
-    )]
+    #[arg(long, value_name = "N", value_parser = number::integer::<u64>)]
     len: Option<u64>,
     /// Elements in each dimension
     #[arg(
         long,
         value_name = "N,…",
         value_delimiter = ',',
-        value_parser = number::integer::<u64>,
-        conflicts_with = "len"
+        value_parser = number::integer::<u64>
     )]
     shape: Option<Vec<u64>>,
     #[command(flatten)]

@@ -13,6 +13,7 @@ use crate::output::{Output, write_numbers};
 const PIECE_BLOCKS: u64 = 1 << 20;
 
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Args {
     /// The key's two words
     #[arg(long, value_name = "K0,K1", value_parser = number::words::<2>)]
