@@ -72,13 +72,25 @@ Examples:
   cargo xtask bench -- --sizes 65536,16777216";
 
 fn main() -> ExitCode {
-    match dispatch(env::args().skip(1)) {
+    let args: Vec<_> = env::args().skip(1).collect();
+    if asks_for_help(&args) {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    match dispatch(args.into_iter()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// What follows `--` is another program's.
+fn asks_for_help(args: &[String]) -> bool {
+    let mut own = args.iter().take_while(|arg| *arg != "--");
+    args.first().is_some_and(|name| name == "help")
+        || own.any(|arg| ["-h", "--help"].contains(&arg.as_str()))
 }
 
 fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
@@ -104,10 +116,6 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
         return readme::run(args);
     }
     let options = Options::parse(args)?;
-    if options.help || ["help", "-h", "--help"].contains(&name.as_str()) {
-        println!("{HELP}");
-        return Ok(());
-    }
     match name.as_str() {
         "test" => test(&options),
         "bench" => bench(&options),
@@ -138,4 +146,27 @@ fn bench(options: &Options) -> Result {
     adapters::ensure(Need::Any, Profile::Release, options.install)?;
     let mut bench = cargo("run --release --package wgpu-dropout-cli -- bench");
     command::run(bench.args(&options.rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_for_help;
+
+    #[test]
+    fn every_command_knows_the_options_of_help() {
+        let asks = |line: &str| {
+            let args: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            asks_for_help(&args)
+        };
+        assert!(
+            ["help", "-h", "web --help", "test --all -h"]
+                .iter()
+                .all(|line| asks(line))
+        );
+        assert!(
+            !["", "test", "bench -- --help", "test -- help"]
+                .iter()
+                .any(|line| asks(line))
+        );
+    }
 }

@@ -9,8 +9,6 @@ pub struct Options {
     pub install: bool,
     /// Whether the crate for Burn is meant too.
     pub all: bool,
-    /// Whether help was asked for.
-    pub help: bool,
     /// What follows `--`, for the program that the command starts.
     pub rest: Vec<String>,
 }
@@ -21,14 +19,12 @@ impl Options {
         let mut options = Self {
             install: true,
             all: false,
-            help: false,
             rest: Vec::new(),
         };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--no-install" => options.install = false,
                 "--all" => options.all = true,
-                "-h" | "--help" => options.help = true,
                 "--" => options.rest = args.by_ref().collect(),
                 _ => {
                     return Err(format!(
@@ -64,7 +60,6 @@ mod tests {
         let options = parse(&["--no-install", "--", "--test", "gpu", "--", "--all"]).unwrap();
         assert!(!options.install);
         assert!(!options.all);
-        assert!(!options.help);
         assert_eq!(options.rest, ["--test", "gpu", "--", "--all"]);
     }
 
