@@ -1,8 +1,11 @@
 //! The command line.
 
-use std::fs::OpenOptions;
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use wgpu_dropout::DropoutRate;
 
@@ -71,10 +74,10 @@ pub struct Setup {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Rates {
     /// Probability of dropping a pixel
-    #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate)]
+    #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate, allow_negative_numbers = true)]
     pub input_rate: DropoutRate,
     /// Probability of dropping a hidden unit
-    #[arg(long, value_name = "P", default_value = "0.5", value_parser = rate)]
+    #[arg(long, value_name = "P", default_value = "0.5", value_parser = rate, allow_negative_numbers = true)]
     pub hidden_rate: DropoutRate,
 }
 
@@ -88,7 +91,7 @@ pub struct CompareOptions {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
     /// Draws the losses and accuracies by epoch
-    #[arg(long, value_name = "FILE.svg", value_parser = writable)]
+    #[arg(long, value_name = "FILE.svg", value_parser = OsStringValueParser::new().try_map(writable))]
     pub plot: Option<PathBuf>,
 }
 
@@ -102,7 +105,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "early_stopping")]
     pub resume: Option<PathBuf>,
     /// Keep weights, moments and the epoch here
-    #[arg(long, value_name = "FILE", value_parser = writable, conflicts_with = "early_stopping")]
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(writable), conflicts_with = "early_stopping")]
     pub save: Option<PathBuf>,
 }
 
@@ -111,7 +114,7 @@ pub struct SweepOptions {
     #[command(flatten)]
     pub setup: Setup,
     /// Probability of dropping a pixel
-    #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate)]
+    #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate, allow_negative_numbers = true)]
     pub input_rate: DropoutRate,
     /// Hidden rates
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate,
@@ -121,7 +124,7 @@ pub struct SweepOptions {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
     /// Draws test loss and accuracy by rate
-    #[arg(long, value_name = "FILE.svg", value_parser = writable)]
+    #[arg(long, value_name = "FILE.svg", value_parser = OsStringValueParser::new().try_map(writable))]
     pub plot: Option<PathBuf>,
 }
 
@@ -152,10 +155,15 @@ fn number(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "give a number from 0 on".to_owned())
 }
 
-/// To learn of a wrong path after the training is too late.
-fn writable(text: &str) -> Result<PathBuf, String> {
-    let file = OpenOptions::new().append(true).create(true).open(text);
-    file.map(|_| text.into()).map_err(|error| error.to_string())
+/// Tried, since to learn of a wrong path after the training is too late.
+fn writable(path: OsString) -> io::Result<PathBuf> {
+    let path = PathBuf::from(path);
+    let is_new = !path.exists();
+    OpenOptions::new().append(true).create(true).open(&path)?;
+    if is_new {
+        fs::remove_file(&path)?;
+    }
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -191,9 +199,12 @@ mod tests {
     fn files_are_tried_before_the_training() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kept");
-        std::fs::write(&path, "kept").unwrap();
-        assert_eq!(writable(path.to_str().unwrap()).as_ref(), Ok(&path));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
-        assert!(writable(folder.path().to_str().unwrap()).is_err());
+        fs::write(&path, "kept").unwrap();
+        assert_eq!(writable(path.clone().into()).unwrap(), path);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "kept");
+        let new = folder.path().join("new");
+        assert_eq!(writable(new.clone().into()).unwrap(), new);
+        assert!(!new.exists());
+        assert!(writable(folder.path().into()).is_err());
     }
 }
