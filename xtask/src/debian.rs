@@ -14,35 +14,38 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Debian's packages, backports among them, by lists of its own.
 pub struct Apt {
     folder: PathBuf,
+    codename: String,
     has_lists: Cell<bool>,
 }
 
 impl Apt {
-    /// Keeps everything in `folder`.
+    /// Keeps everything in `folder`. What is unpacked there already needs no lists, and no network.
     pub fn new(folder: &Path) -> Result<Self> {
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-        let codename = codename(&release).ok_or("only Debian has these packages")?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            codename: codename(&release)
+                .ok_or("only Debian has these packages")?
+                .to_owned(),
+            has_lists: Cell::new(false),
+        })
+    }
+
+    fn fetch_lists(&self) -> Result<()> {
+        if self.has_lists.get() {
+            return Ok(());
+        }
         let mut targets = Command::new("apt-get");
         targets.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"]);
         let targets = targets.arg("Created-By: Packages").output()?;
-        let sources = sources(&String::from_utf8_lossy(&targets.stdout), codename)
+        let sources = sources(&String::from_utf8_lossy(&targets.stdout), &self.codename)
             .ok_or("apt has no lists: `apt-get update` fetches them")?;
-        let apt = Self {
-            folder: folder.to_owned(),
-            has_lists: Cell::new(false),
-        };
-        fs::create_dir_all(folder.join("lists/partial"))?;
-        fs::create_dir_all(folder.join("packages"))?;
-        fs::create_dir_all(folder.join("archives/partial"))?;
-        fs::write(folder.join("sources.list"), sources)?;
-        Ok(apt)
-    }
-
-    /// What is unpacked already needs no lists, and no network.
-    fn fetch_lists(&self) -> Result<()> {
-        if !self.has_lists.replace(true) {
-            run(self.command().arg("update"))?;
-        }
+        fs::create_dir_all(self.folder.join("lists/partial"))?;
+        fs::create_dir_all(self.folder.join("packages"))?;
+        fs::create_dir_all(self.folder.join("archives/partial"))?;
+        fs::write(self.folder.join("sources.list"), sources)?;
+        run(self.command().arg("update"))?;
+        self.has_lists.set(true);
         Ok(())
     }
 

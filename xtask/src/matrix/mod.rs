@@ -88,10 +88,9 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     }
     let mut without = Vec::new();
     if options.install {
-        match Apt::new(&folder) {
-            Ok(apt) => {
-                for stack in &STACKS {
-                    let found = stack.unpack(&apt)?;
+        for stack in &STACKS {
+            match Apt::new(&folder).and_then(|apt| stack.unpack(&apt)) {
+                Ok(found) => {
                     let found = found.map(|(name, path)| (name, path.display().to_string()));
                     let variables = found.each_ref().map(|(name, path)| (*name, path.as_str()));
                     let labels = labels(&variables, "vulkan/")?;
@@ -102,8 +101,8 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
                         rows.push(Row::try_on(Some(stack.name), label, &variables, &records)?);
                     }
                 }
+                Err(reason) => without.push(format!("{}: {reason}", stack.name)),
             }
-            Err(reason) => without.extend(STACKS.map(|stack| format!("{}: {reason}", stack.name))),
         }
     }
     rows.push(Row::try_in_browser(&records, options.install)?);

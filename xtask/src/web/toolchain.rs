@@ -48,11 +48,7 @@ impl Toolchain {
     fn debian(folder: &Path) -> Result<Self> {
         let apt = folder.join("apt");
         let name = "rustc-web";
-        let mut unpacked = apt.join(name);
-        // Its lists are fetched only where they are needed.
-        if !unpacked.exists() {
-            unpacked = Apt::new(&apt)?.unpack_with_dependencies(name, &PACKAGES)?;
-        }
+        let unpacked = Apt::new(&apt)?.unpack_with_dependencies(name, &PACKAGES)?;
         let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?);
         let linker = find(&sysroot.join("lib/rustlib"), "rust-lld")?
             .ok_or_else(|| format!("{} has no rust-lld", sysroot.display()))?;
