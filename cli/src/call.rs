@@ -4,15 +4,14 @@ use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey};
 
 use crate::number;
 
-// A negative number is a wrong value, not an option.
 #[derive(Clone, Debug, clap::Args)]
-#[command(allow_negative_numbers = true)]
 pub struct CallArgs {
     /// Probability of dropping an element
     #[arg(
         long,
         value_name = "P",
         value_parser = number::rate,
+        allow_hyphen_values = true,
         required_unless_present = "call"
     )]
     p: Option<DropoutRate>,
@@ -21,6 +20,7 @@ pub struct CallArgs {
         long,
         value_name = "S",
         value_parser = number::integer::<u64>,
+        allow_hyphen_values = true,
         required_unless_present = "call"
     )]
     seed: Option<u64>,
@@ -29,11 +29,18 @@ pub struct CallArgs {
         long,
         value_name = "T",
         value_parser = number::integer::<u64>,
+        allow_hyphen_values = true,
         required_unless_present = "call"
     )]
     stream: Option<u64>,
     /// Mask index of the first element
-    #[arg(long, value_name = "N", value_parser = number::integer::<u64>, default_value = "0")]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true,
+        default_value = "0"
+    )]
     origin: u64,
     /// All four in one: "p=0.1 seed=42 stream=0x300000007 origin=0"
     #[arg(long, value_name = "CALL", conflicts_with_all = ["p", "seed", "stream", "origin"])]

@@ -15,6 +15,7 @@ pub struct LayoutArgs {
         value_name = "N,…",
         value_delimiter = ',',
         value_parser = number::integer::<u64>,
+        allow_hyphen_values = true,
         conflicts_with = "mask_strides"
     )]
     noise_shape: Option<Vec<u64>>,
@@ -24,7 +25,8 @@ pub struct LayoutArgs {
         long,
         value_name = "N,…",
         value_delimiter = ',',
-        value_parser = number::integer::<u64>
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true
     )]
     mask_strides: Option<Vec<u64>>,
 }

@@ -19,14 +19,20 @@ const PIECE_ELEMENTS: u64 = (4 << 20) * ELEMENTS_PER_MASK_WORD as u64;
 #[command(group = clap::ArgGroup::new("elements").required(true).args(["len", "shape"]))]
 pub struct Args {
     /// Number of elements
-    #[arg(long, value_name = "N", value_parser = number::integer::<u64>)]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true
+    )]
     len: Option<u64>,
     /// Elements in each dimension
     #[arg(
         long,
         value_name = "N,…",
         value_delimiter = ',',
-        value_parser = number::integer::<u64>
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true
     )]
     shape: Option<Vec<u64>>,
     #[command(flatten)]

@@ -1,4 +1,5 @@
-//! Numbers on the command line: integers in decimal or 0x hexadecimal, probabilities.
+//! Numbers on the command line: integers in decimal or 0x hexadecimal, probabilities. Their options
+//! allow hyphens, so that a negative number is a wrong value and not an unknown option.
 
 use wgpu_dropout::DropoutRate;
 

@@ -128,9 +128,42 @@ pub fn little_endian<T: bytemuck::Pod>(numbers: &mut [T]) {
     }
 }
 
+/// Both, or the first error that is more than a reader who has gone.
+pub fn both(first: Result<()>, second: Result<()>) -> Result<()> {
+    match first {
+        Err(error) if second.is_ok() || !is_closed_pipe(&error) => Err(error),
+        _ => second,
+    }
+}
+
 /// Whether the reader of the output has gone.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
     let json = error.downcast_ref::<serde_json::Error>();
     io.or_else(|| json?.io_error_kind()) == Some(ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_that_has_gone_hides_no_other_error() {
+        let closed = || Err(io::Error::from(ErrorKind::BrokenPipe).into());
+        let other = || Err(anyhow!("other"));
+        for (first, second, error) in [
+            (Ok(()), Ok(()), None),
+            (other(), closed(), Some("other")),
+            (closed(), other(), Some("other")),
+            (Ok(()), other(), Some("other")),
+            (other(), Ok(()), Some("other")),
+            (closed(), Ok(()), Some("broken pipe")),
+            (Ok(()), closed(), Some("broken pipe")),
+        ] {
+            let got = both(first, second).map_err(|error| error.to_string());
+            assert_eq!(got.err().as_deref(), error);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use wgpu_dropout::mask::MASK_VERSION;
 
 use crate::adapters;
 use crate::engine::{EngineArgs, Gpu};
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// Columns of a terminal that tables are made for.
 const WIDTH: u16 = 100;
@@ -57,10 +57,14 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         true => Ok(()),
         false => write!(io::stdout(), "{}", text(&audits)),
     };
-    // The verdict stands, whoever has stopped reading.
-    verdict(&audits)?;
-    written?;
-    Ok(printed?)
+    let results = output::both(written, printed.map_err(Into::into));
+    match (verdict(&audits), results) {
+        // What was to be kept of a failure is lost.
+        (Err(failed), Err(lost)) if !output::is_closed_pipe(&lost) => {
+            Err(anyhow!("{failed:#}\n{lost:#}"))
+        }
+        (verdict, results) => verdict.and(results),
+    }
 }
 
 fn write_json(mut output: Output, audits: &[Audited]) -> Result<()> {

@@ -13,19 +13,39 @@ use crate::output::{Output, write_numbers};
 const PIECE_BLOCKS: u64 = 1 << 20;
 
 #[derive(Debug, clap::Args)]
-#[command(allow_negative_numbers = true)]
 pub struct Args {
     /// The key's two words
-    #[arg(long, value_name = "K0,K1", value_parser = number::words::<2>)]
+    #[arg(
+        long,
+        value_name = "K0,K1",
+        value_parser = number::words::<2>,
+        allow_hyphen_values = true
+    )]
     key: [u32; 2],
     /// The first counter's four words, the lowest first
-    #[arg(long, value_name = "C0,C1,C2,C3", value_parser = number::words::<4>)]
+    #[arg(
+        long,
+        value_name = "C0,C1,C2,C3",
+        value_parser = number::words::<4>,
+        allow_hyphen_values = true
+    )]
     counter: [u32; 4],
     /// How many blocks, each of the counter after the last one's; 2^128 - 1 is followed by 0
-    #[arg(long, value_name = "N", value_parser = number::integer::<u64>)]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true
+    )]
     blocks: u64,
     /// 10 as in masks, or 7
-    #[arg(long, value_name = "R", value_parser = number::integer::<u32>, default_value = "10")]
+    #[arg(
+        long,
+        value_name = "R",
+        value_parser = number::integer::<u32>,
+        allow_hyphen_values = true,
+        default_value = "10"
+    )]
     rounds: u32,
     /// Little-endian words in place of text: `… --raw | dieharder -g 200 -a`
     #[arg(long)]

@@ -28,7 +28,7 @@ use wgpu_dropout::{DropoutCall, DropoutRate, Element, MaskKey};
 
 use crate::engine::{Engine, EngineArgs, Gpu};
 use crate::number;
-use crate::output::Output;
+use crate::output::{self, Output};
 use buffers::Buffers;
 use cpu::{CpuBench, CpuTensors};
 use dtype::Dtype;
@@ -41,7 +41,6 @@ use record::Record;
 const FILES: &str = "Files; `-` is standard output, in place of the tables";
 
 #[derive(Debug, clap::Args)]
-#[command(allow_negative_numbers = true)]
 pub struct Args {
     /// Elements of a tensor, comma separated
     #[arg(
@@ -49,6 +48,7 @@ pub struct Args {
         value_name = "N,…",
         value_delimiter = ',',
         value_parser = number::integer::<usize>,
+        allow_hyphen_values = true,
         default_value = "4096,65536,1048576,16777216"
     )]
     sizes: Vec<usize>,
@@ -66,11 +66,18 @@ pub struct Args {
         long,
         value_name = "P",
         value_parser = number::rate,
+        allow_hyphen_values = true,
         default_value = "0.1"
     )]
     p: DropoutRate,
     /// How long each size and each further table is measured; five rounds are made in any case
-    #[arg(long, value_name = "S", value_parser = number::integer::<u64>, default_value = "10")]
+    #[arg(
+        long,
+        value_name = "S",
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true,
+        default_value = "10"
+    )]
     seconds: u64,
     /// Write the record of the run, every single time included
     #[arg(long, value_name = "FILE", help_heading = FILES)]
@@ -102,7 +109,7 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         output.finish()
     });
     // One that fails keeps none of the others from being written.
-    written.fold(Ok(()), Result::and)
+    written.fold(Ok(()), output::both)
 }
 
 /// Writes a record in one of its forms.

@@ -204,6 +204,14 @@ fn numbers_out_of_range_are_usage_errors() {
     }
     let output = run("mask --len 0x10000000000000000 --p 0.5 --seed 1 --stream 2 --output -");
     assert_fails(&output, 2, &["--len", "2^64 - 1"]);
+    for line in [
+        "mask --len 2 --p 0.5 --seed -1 --stream 2 --output -",
+        "mask --shape -2,3 --p 0.5 --seed 1 --stream 2 --output -",
+        "words --key -1,2 --counter 0,0,0,0 --blocks 1",
+        "bench --sizes -1,2",
+    ] {
+        assert_fails(&run(line), 2, &["'-", "an integer from 0 on"]);
+    }
     let output = run("words --key 0,0x100000000 --counter 0,0,0,0 --blocks 1");
     assert_fails(&output, 2, &["--key", "2^32 - 1"]);
     let output = run("words --key 0,0 --counter 0,0,0 --blocks 1");

@@ -57,7 +57,7 @@ fn check_near(actual: &[f32], expected: &[f64], bound: impl Fn(f64) -> f64) -> R
 }
 
 #[test]
-fn dropout_is_what_no_kind_is() {
+fn inverted_is_what_no_kind_is() {
     for ((place, named), (_, default)) in apply("--kind inverted").iter().zip(apply("")) {
         assert_same(place, named, &default);
     }
@@ -223,5 +223,5 @@ fn a_calls_own_kind_counts_where_none_is_given() {
     let classic = vector(&expected(|x| x, 0.0));
     assert_same("classic", &of(&[]), &classic);
     let (_, scaled) = apply("").swap_remove(0);
-    assert_same("dropout", &of(&["--kind", "inverted"]), &scaled);
+    assert_same("inverted", &of(&["--kind", "inverted"]), &scaled);
 }
