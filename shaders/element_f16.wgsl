@@ -41,7 +41,7 @@ fn encode(number: Float) -> Word {
 fn scale(bits: Word, factor: f32) -> Word {
     let magnitude = bits & Word(0x7fffu);
     let scaled = narrow(widen(magnitude) * factor);
-    let nan = select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0);
-    let special = magnitude | Word(nan);
+    let quiet = select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0);
+    let special = magnitude | Word(quiet);
     return (bits & Word(0x8000u)) | select(scaled, special, magnitude >= Word(0x7c00u));
 }

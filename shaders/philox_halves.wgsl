@@ -1,4 +1,5 @@
 // The 64-bit product of two words as (low, high), from 16-bit halves: WGSL has no wide multiply.
+// Needs PHILOX_M4x32_0 (philox.wgsl).
 // No partial sum exceeds 32 bits: (2^16-1)^2 + (2^16-1) < 2^32. A whole product of 32 bits would
 // cost a GPU four of these.
 fn mul_wide(a: u32, b: u32) -> vec2<u32> {

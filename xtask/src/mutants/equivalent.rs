@@ -213,15 +213,15 @@ pub const EQUIVALENT: &[Equivalent] = &[
     Equivalent {
         file: "element_f16.wgsl",
         above: "let scaled = narrow(widen(magnitude) * factor);",
-        line: "let nan = select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0);",
-        changed: "let nan = select(0u, 0x201u, FACTOR_MAY_BE_0 && factor == 0.0);",
+        line: "let quiet = select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0);",
+        changed: "let quiet = select(0u, 0x201u, FACTOR_MAY_BE_0 && factor == 0.0);",
         reason: NAN,
     },
     Equivalent {
         file: "element_f16.wgsl",
         above: "let scaled = narrow(widen(magnitude) * factor);",
-        line: "let nan = select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0);",
-        changed: "let nan = select(0u, 0x1ffu, FACTOR_MAY_BE_0 && factor == 0.0);",
+        line: "let quiet = select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0);",
+        changed: "let quiet = select(0u, 0x1ffu, FACTOR_MAY_BE_0 && factor == 0.0);",
         reason: NAN,
     },
     Equivalent {
