@@ -94,7 +94,8 @@ impl Dropout {
     /// # Errors
     ///
     /// [`RunError::LayoutLength`] unless the input has the layout's length, [`RunError::Bind`] if
-    /// the layout has a dimension of 2^31 elements or more; else as
+    /// a dimension of a layout that is not linear, or neighbours that its mask treats alike, has
+    /// 2^31 elements or more; else as
     /// [`apply_blocking`](Self::apply_blocking).
     pub fn apply_layout_blocking<T: Element>(
         &self,
@@ -232,7 +233,7 @@ impl KeepMask {
     ///
     /// # Errors
     ///
-    /// [`RunError::Bind`] if the layout has a dimension of 2^31 elements or more; else as
+    /// [`RunError::Bind`] as for [`Dropout::apply_layout_blocking`]; else as
     /// [`generate_blocking`](Self::generate_blocking).
     pub fn generate_layout_blocking(
         &self,

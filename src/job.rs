@@ -140,8 +140,7 @@ pub(crate) async fn run<T: Pod>(
             message: error.to_string(),
         });
     }
-    let internal = internal.await;
-    if let Some(error) = internal.or(validation.await) {
+    if let Some(error) = internal.await.or(validation.await) {
         return Err(device_error(error));
     }
     let (staging, receiver) = submitted?;
