@@ -165,7 +165,7 @@ fn run_scoped(case: &Case, adapter: &TestAdapter) -> Result<(), String> {
     let validation = pollster::block_on(validation.pop());
     let internal = pollster::block_on(internal.pop());
     let memory = pollster::block_on(memory.pop());
-    match validation.or(internal).or(memory) {
+    match memory.or(internal).or(validation) {
         Some(error) => Err(format!("wgpu reports: {error}; the case: {result:?}")),
         None => result,
     }
