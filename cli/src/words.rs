@@ -87,10 +87,15 @@ fn generator<'a>(engine: &'a Engine, args: &Args) -> Result<Box<Generate<'a>>> {
                 Ok(kernel.generate_blocking(&gpu.queue, counter, key, blocks)?)
             })
         }
-        Engine::Cpu => Box::new(move |counter, len| {
-            let mut blocks = vec![[0; 4]; len as usize];
-            cpu::philox_blocks(&mut blocks, counter, key, rounds)?;
-            Ok(blocks)
-        }),
+        Engine::Cpu => {
+            let generate = move |counter, len| {
+                let mut blocks = vec![[0; 4]; len as usize];
+                cpu::philox_blocks(&mut blocks, counter, key, rounds)?;
+                Ok(blocks)
+            };
+            // As on a GPU, rounds are refused before any block.
+            generate([0; 4], 0)?;
+            Box::new(generate)
+        }
     })
 }

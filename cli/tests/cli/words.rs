@@ -88,6 +88,9 @@ fn a_closed_pipe_ends_it_quietly() {
 
 #[test]
 fn other_rounds_are_refused() {
-    let output = run("words --key 0,0 --counter 0,0,0,0 --blocks 1 --rounds 8 --engine cpu");
-    assert_fails(&output, 1, &["8 rounds", "7 or 10"]);
+    for blocks in [0, 1] {
+        let line = format!("words --key 0,0 --counter 0,0,0,0 --blocks {blocks} --rounds 8");
+        let output = run(&format!("{line} --engine cpu"));
+        assert_fails(&output, 1, &["8 rounds", "7 or 10"]);
+    }
 }
