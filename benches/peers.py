@@ -4,9 +4,10 @@
     python3 benches/peers.py --json benches/records/DATE-cuda-GPU.json
     TRITON_INTERPRET=1 python3 benches/peers.py --check    # without a GPU: the results alone
 
-Run it in one go with `wgpu-dropout bench` and compare the ratios to the copy: each has its own copy of
-the same bytes. Results are checked before anything is timed. Small tensors tell what a launch from
-Python costs. Needs torch and triton.
+Run it in one go with `wgpu-dropout bench --sizes …` of the same sizes and compare the ratios to the copy:
+each has its own copy of the same bytes. Quote the largest size alone: here each call comes from Python,
+which costs more than small tensors do and, forward and backward, than middling ones on a fast GPU; there
+one submission has them all. Results are checked before anything is timed. Needs torch and triton.
 """
 
 import argparse
@@ -22,12 +23,13 @@ import triton
 import triton.language as tl
 
 P = 0.1
-SIZES = [4096, 65_536, 1_048_576, 16_777_216]
+SIZES = [4096, 65_536, 1_048_576, 16_777_216, 67_108_864]
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 # In turns; each time is of as many calls as take a millisecond or more.
 ROUNDS = 20
-# More than a GPU's caches hold.
+# More than a GPU's caches hold, in so many pairs at most: as cli/src/bench/buffers.rs has.
 ROTATED_BYTES = 512 << 20
+PAIRS = 1024
 
 
 @triton.jit
@@ -45,7 +47,9 @@ def seeded_dropout(x, y):
 
 
 def forward_and_backward(x, y):
-    F.dropout(x, P).backward(y)
+    output = F.dropout(x, P)
+    output.backward(y)
+    return output
 
 
 # `x` needs a gradient, `y` does not.
@@ -90,21 +94,26 @@ def check_all(device):
 
 def seconds_a_call(operation, pairs, calls):
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    # Else PyTorch would write each output where the last one was, in a cache. Its mask it does.
+    outputs = [None] * len(pairs)
     start.record()
     for call in range(calls):
         x, y = pairs[call % len(pairs)]
         # Else backward would add to the last call's gradient.
         x.grad = None
-        operation(x, y)
+        outputs[call % len(pairs)] = operation(x, y)
     end.record()
     end.synchronize()
+    # Not in the time of the next operation.
+    for x, _ in pairs:
+        x.grad = None
     return start.elapsed_time(end) / 1e3 / calls
 
 
 def measure(dtype, elements):
     pair_bytes = 2 * elements * dtype.itemsize
     pairs = []
-    for _ in range(min(1 + ROTATED_BYTES // pair_bytes, 256)):
+    for _ in range(min(1 + ROTATED_BYTES // pair_bytes, PAIRS)):
         x = torch.rand(elements, device="cuda").to(dtype).requires_grad_()
         pairs.append((x, torch.rand(elements, device="cuda").to(dtype)))
     calls = {}
