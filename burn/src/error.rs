@@ -44,7 +44,10 @@ pub enum DropoutError {
         name: String,
     },
     /// A backend that this build has no dropout for.
-    #[error("there is no dropout for the device {device}: use one of the backends wgpu and flex")]
+    #[error(
+        "there is no dropout for the device {device}: use the backend wgpu or flex, with this crate's \
+         feature of that name"
+    )]
     Device {
         /// The device.
         device: String,

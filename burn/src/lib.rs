@@ -27,7 +27,7 @@
 //!
 //! - `wgpu` (default): GPUs, through Burn's `wgpu` backend.
 //! - `flex` (default): the CPU, through Burn's `flex` backend.
-//! - `fusion` (default): Burn's fusion of the operations around dropout.
+//! - `fusion` (default): Burn's fusion of the operations around dropout; on wherever Burn's is.
 //! - `vulkan`: Burn's SPIR-V compiler. It runs no WGSL: on devices that use it dropout is an
 //!   [error](DropoutError::Compiler).
 

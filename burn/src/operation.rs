@@ -58,6 +58,10 @@ pub(crate) fn element_type(dtype: DType) -> Result<ElementType, DropoutError> {
 }
 
 /// Operations cannot fail later: under fusion they run after the call that made them.
+#[cfg_attr(
+    not(feature = "wgpu"),
+    expect(unused_variables, reason = "only GPUs have limits")
+)]
 fn check_device(
     device: Device,
     layout: &MaskLayout,
