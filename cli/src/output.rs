@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
 /// A destination under construction; [`finish`](Self::finish) makes it real.
@@ -109,6 +110,12 @@ fn new_file_permissions() -> Option<Permissions> {
 #[cfg(not(unix))]
 fn new_file_permissions() -> Option<Permissions> {
     None
+}
+
+/// Writes a record, for people to read too.
+pub fn write_json(output: &mut Output, record: &impl Serialize) -> Result<()> {
+    serde_json::to_writer_pretty(&mut *output, record)?;
+    Ok(writeln!(output)?)
 }
 
 /// Writes numbers, little-endian.

@@ -52,7 +52,10 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         .collect();
     bar.finish_and_clear();
 
-    let written = json.map_or(Ok(()), |json| write_json(json, &audits));
+    let written = json.map_or(Ok(()), |mut json| {
+        output::write_json(&mut json, &Record::new(&audits))?;
+        json.finish()
+    });
     let printed = match args.json.as_deref() == Some(Path::new("-")) {
         true => Ok(()),
         false => write!(io::stdout(), "{}", text(&audits)),
@@ -65,12 +68,6 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         }
         (verdict, results) => verdict.and(results),
     }
-}
-
-fn write_json(mut output: Output, audits: &[Audited]) -> Result<()> {
-    serde_json::to_writer_pretty(&mut output, &Record::new(audits))?;
-    writeln!(output)?;
-    output.finish()
 }
 
 impl Audited {

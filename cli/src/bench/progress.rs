@@ -1,9 +1,11 @@
 //! A bar on the terminal; indicatif hides it where standard error is none.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output;
 
 /// Steps of the bar a part.
 const STEPS: u64 = 100;
@@ -45,9 +47,10 @@ impl Progress {
         if !self.has_tables {
             return Ok(());
         }
-        match self.bar.suspend(|| writeln!(io::stdout(), "{text}")) {
-            Err(error) if self.has_files && error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            printed => Ok(printed?),
+        let printed = self.bar.suspend(|| writeln!(io::stdout(), "{text}"));
+        match printed.map_err(Into::into) {
+            Err(error) if self.has_files && output::is_closed_pipe(&error) => Ok(()),
+            printed => printed,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
 use std::process::Command;
 use std::thread;
 use std::time::SystemTime;
@@ -17,7 +16,7 @@ use super::recording::Recording;
 use super::variants::VariantMeasurement;
 use crate::adapters;
 use crate::engine::Gpu;
-use crate::output::Output;
+use crate::output::{Output, write_json};
 
 /// Of the JSON; another one where a reader of this one would go wrong.
 const VERSION: u32 = 1;
@@ -96,8 +95,7 @@ impl Record {
     }
 
     pub fn write_json(&self, output: &mut Output) -> Result<()> {
-        serde_json::to_writer_pretty(&mut *output, self)?;
-        Ok(writeln!(output)?)
+        write_json(output, self)
     }
 }
 
