@@ -1,6 +1,6 @@
 //! What every implementation is fed, and what the twin makes of it.
 
-use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, MaskLayout};
+use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey, MaskLayout};
 
 use super::vectors::{self, MaskVector};
 use super::{compare, reference};
@@ -48,6 +48,20 @@ pub fn origins(len: u64) -> Vec<u64> {
 pub fn call(p: f64, origin: u64) -> DropoutCall {
     let rate = DropoutRate::new(p).expect("a probability");
     DropoutCall::new(rate, KEY).with_origin(origin)
+}
+
+/// What may become of the elements.
+pub const KINDS: [DropoutKind; 3] = [
+    DropoutKind::Inverted,
+    DropoutKind::Classic,
+    DropoutKind::Alpha,
+];
+
+/// [`call`] of a kind.
+pub fn kind_call(p: f64, origin: u64, kind: DropoutKind) -> DropoutCall {
+    let mut call = call(p, origin);
+    call.rate = call.rate.with_kind(kind);
+    call
 }
 
 /// Numbers of both signs whose product with any scale is a normal number: an element that was

@@ -3,7 +3,7 @@
 use wgpu_dropout::DropoutKind;
 
 use crate::common::compare;
-use crate::common::inputs::{call, values};
+use crate::common::inputs::{call, kind_call, values};
 use crate::common::kinds::{self, Direction};
 use crate::common::layers::layers;
 use crate::common::reference::{self, dropout, indices, packed_mask, philox4x32, uniform};
@@ -240,8 +240,7 @@ fn wrong_dropouts() {
 fn wrong_kinds() {
     let x: Vec<f32> = (0..1000).map(|element| element as f32 - 500.5).collect();
     let make = |p: f64, kind, scale: f32, shift: f32, dropped: f32| {
-        let mut call = call(p, 0);
-        call.rate = call.rate.with_kind(kind);
+        let call = kind_call(p, 0, kind);
         let kept = kinds::kept(&call, 0..1000);
         let one = |(&kept, &x): (&bool, &f32)| if kept { x * scale + shift } else { dropped };
         let y: Vec<f32> = kept.iter().zip(&x).map(one).collect();

@@ -1,9 +1,9 @@
 //! Classic, alpha and feature alpha dropout [M17], forward and backward, in every layout.
 
-use wgpu_dropout::{DropoutCall, DropoutKind, MaskLayout};
+use wgpu_dropout::{DropoutKind, MaskLayout};
 
 use crate::case::Case;
-use crate::common::inputs::{SPECIALS, call, values};
+use crate::common::inputs::{SPECIALS, kind_call, values};
 use crate::common::kinds::{self, Direction};
 use crate::gpu::Gpu;
 use crate::run::{self, Item, WAYS};
@@ -14,12 +14,6 @@ pub const CASES: &[Case] = &[
     Case::new("feature_alpha", feature_alpha),
     Case::new("another_kind_differs", another_kind_differs),
 ];
-
-fn kind_call(p: f64, origin: u64, kind: DropoutKind) -> DropoutCall {
-    let mut call = call(p, origin);
-    call.rate = call.rate.with_kind(kind);
-    call
-}
 
 /// Aligned and not; nothing, something and everything dropped; payloads, infinities and zeros.
 fn every_way(gpu: &Gpu, kind: DropoutKind) -> Result<(), String> {

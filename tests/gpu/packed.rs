@@ -4,7 +4,7 @@ use wgpu_dropout::{DropoutCall, DropoutKind, MaskLayout};
 
 use crate::adapters::Variant;
 use crate::case::Case;
-use crate::common::inputs::{SPECIALS, call, values};
+use crate::common::inputs::{KINDS, SPECIALS, call, kind_call, values};
 use crate::common::reference::philox4x32;
 use crate::common::{compare, kinds};
 use crate::gpu::Gpu;
@@ -95,8 +95,7 @@ fn any_bits(gpu: &Gpu) -> Result<(), String> {
     }
     let kinds = [DropoutKind::Classic, DropoutKind::Alpha];
     let items = kinds.map(|kind| {
-        let mut call = call(0.3, 0);
-        call.rate = call.rate.with_kind(kind);
+        let call = kind_call(0.3, 0, kind);
         packed(call, values(1003), random_mask(1003))
     });
     run::check_dropout(gpu, WAYS[0], &items)
@@ -119,14 +118,8 @@ fn rate_of_zero(gpu: &Gpu) -> Result<(), String> {
 
 /// But for classic dropout, which copies what is kept. `types` has 16 bits.
 fn rate_of_one(gpu: &Gpu) -> Result<(), String> {
-    let kinds = [
-        DropoutKind::Inverted,
-        DropoutKind::Classic,
-        DropoutKind::Alpha,
-    ];
-    let items = kinds.map(|kind| {
-        let mut call = call(1.0, 0);
-        call.rate = call.rate.with_kind(kind);
+    let items = KINDS.map(|kind| {
+        let call = kind_call(1.0, 0, kind);
         packed(call, SPECIALS.repeat(10), random_mask(120))
     });
     WAYS[..2]

@@ -2,11 +2,11 @@
 
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{DropoutCall, DropoutKind, Element, MaskLayout};
+use wgpu_dropout::{DropoutCall, Element, MaskLayout};
 
 use crate::adapters::Variant;
 use crate::case::Case;
-use crate::common::inputs::call;
+use crate::common::inputs::{KINDS, call, kind_call};
 use crate::common::kinds;
 use crate::common::reference::{BF16, F16, Format};
 use crate::gpu::Gpu;
@@ -91,15 +91,10 @@ fn every_kind<T: Pair>(gpu: &Gpu) -> Result<(), String> {
     let some: Vec<T> = of_bits((0..=u16::MAX).step_by(13).chain(largest));
     for way in WAYS {
         let mut items = Vec::new();
-        for kind in [
-            DropoutKind::Inverted,
-            DropoutKind::Classic,
-            DropoutKind::Alpha,
-        ] {
+        for kind in KINDS {
             for p in [0.0, 0.4, 1.0] {
                 for origin in [0, 3] {
-                    let mut call = call(p, origin);
-                    call.rate = call.rate.with_kind(kind);
+                    let call = kind_call(p, origin, kind);
                     items.push(Item::of(call, some.clone()));
                 }
             }
@@ -159,14 +154,9 @@ fn sources<T: Pair>(gpu: &Gpu) -> Result<(), String> {
 fn packed_masks<T: Pair>(gpu: &Gpu) -> Result<(), String> {
     let all = of_bits::<T>(0..=u16::MAX);
     let mut items = Vec::new();
-    for kind in [
-        DropoutKind::Inverted,
-        DropoutKind::Classic,
-        DropoutKind::Alpha,
-    ] {
+    for kind in KINDS {
         for p in [0.4, 1.0] {
-            let mut item = Item::of(call(p, 0), all.clone());
-            item.call.rate = item.call.rate.with_kind(kind);
+            let mut item = Item::of(kind_call(p, 0, kind), all.clone());
             item.source = Source::Packed(vec![0x7FFF_FFFF; all.len() / 32]);
             items.push(item);
         }

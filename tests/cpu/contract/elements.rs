@@ -4,27 +4,17 @@ use wgpu_dropout::cpu::{
     backward_packed, backward_samples, forward_packed, forward_samples, keep_mask_samples,
 };
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{CpuError, DropoutCall, DropoutKind, IndexOverflow, MaskLayout, SampleOverflow};
+use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout, SampleOverflow};
 
-use crate::common::inputs::{RATES, SPECIALS, call, check_mask_of, sample_indices, values};
+use crate::common::inputs::{
+    KINDS, RATES, SPECIALS, call, check_mask_of, kind_call, sample_indices, values,
+};
 use crate::common::kinds::{self, Direction};
 use crate::common::{compare, reference};
 
 const CANARY: f32 = -6.25e18;
 
-const KINDS: [DropoutKind; 3] = [
-    DropoutKind::Inverted,
-    DropoutKind::Classic,
-    DropoutKind::Alpha,
-];
-
 const IDS: [u32; 5] = [0, 3, u32::MAX, 1 << 20, 3];
-
-fn kind_call(p: f64, kind: DropoutKind) -> DropoutCall {
-    let mut call = call(p, 5);
-    call.rate = call.rate.with_kind(kind);
-    call
-}
 
 /// Forward, backward and mask of samples.
 fn check_samples(call: &DropoutCall, layout: &MaskLayout, ids: &[u32]) -> Result<(), String> {
@@ -55,7 +45,7 @@ fn samples_have_their_ids_masks() {
         let layout = layout.unwrap();
         for p in RATES {
             for kind in KINDS {
-                check_samples(&kind_call(p, kind), &layout, &IDS).unwrap();
+                check_samples(&kind_call(p, 5, kind), &layout, &IDS).unwrap();
             }
         }
     }
@@ -136,7 +126,7 @@ fn a_packed_mask_decides_alone() {
         for p in RATES.into_iter().filter(|&p| p > 0.0 && p < 1.0) {
             for kind in KINDS {
                 // Key and origin play no role.
-                let call = kind_call(p, kind).with_origin(u64::MAX);
+                let call = kind_call(p, 5, kind).with_origin(u64::MAX);
                 let (mut y, mut grad) = (vec![CANARY; x.len()], vec![CANARY; x.len()]);
                 forward_packed(&x, &mut y, &mask, &call).unwrap();
                 backward_packed(&x, &mut grad, &mask, &call).unwrap();
@@ -159,7 +149,7 @@ fn packed_masks_at_the_ends_of_the_rate() {
     };
     let mut y = vec![CANARY; x.len()];
     for kind in KINDS {
-        forward_packed(&x, &mut y, &mask, &kind_call(0.0, kind)).unwrap();
+        forward_packed(&x, &mut y, &mask, &kind_call(0.0, 5, kind)).unwrap();
         compare::f32_copies(&select(|x| x), &y).unwrap();
     }
     forward_packed(&x, &mut y, &mask, &call(1.0, 0)).unwrap();

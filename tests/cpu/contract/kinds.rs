@@ -3,7 +3,7 @@
 use wgpu_dropout::cpu::{backward, backward_in_place, forward, forward_in_place};
 use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate};
 
-use crate::common::inputs::{RATES, SPECIALS, call, indices, values};
+use crate::common::inputs::{KINDS, RATES, SPECIALS, call, indices, values};
 use crate::common::kinds::{self, Alpha, Direction};
 use crate::common::reference::{philox4x32, uniform};
 
@@ -163,11 +163,7 @@ fn one_mask_for_all_kinds() {
     let threshold = rate(0.3, DropoutKind::Inverted).drop_threshold();
     let kept = |index| u64::from(uniform(key.seed, key.stream, index)) >= threshold;
     let expected: Vec<bool> = (9..1009).map(kept).collect();
-    for kind in [
-        DropoutKind::Inverted,
-        DropoutKind::Classic,
-        DropoutKind::Alpha,
-    ] {
+    for kind in KINDS {
         assert_eq!(fates(kind), expected, "{kind}");
     }
 }

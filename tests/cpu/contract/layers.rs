@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use wgpu_dropout::cpu::{backward_layout, forward_layout, keep_mask_layout};
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{CpuError, DropoutCall, DropoutKind, IndexOverflow, MaskLayout};
+use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout};
 
-use crate::common::inputs::{RATES, call, layout_indices, values};
+use crate::common::inputs::{KINDS, RATES, call, kind_call, layout_indices, values};
 use crate::common::kinds::{self, Direction};
 use crate::common::layers::layers;
 use crate::common::random_layouts::random_layout;
@@ -71,13 +71,8 @@ fn rates_and_kinds() {
     ];
     for layout in layouts {
         for p in RATES {
-            for kind in [
-                DropoutKind::Inverted,
-                DropoutKind::Classic,
-                DropoutKind::Alpha,
-            ] {
-                let mut call = call(p, 5);
-                call.rate = call.rate.with_kind(kind);
+            for kind in KINDS {
+                let call = kind_call(p, 5, kind);
                 let kept = kinds::kept(&call, layout_indices(&call, &layout));
                 check(&call, &layout, &kept).unwrap();
             }

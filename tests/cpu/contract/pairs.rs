@@ -5,10 +5,10 @@ use wgpu_dropout::cpu::{
     forward_in_place, forward_layout, forward_packed, forward_samples,
 };
 use wgpu_dropout::half::{bf16, f16};
-use wgpu_dropout::{CpuError, DropoutCall, DropoutKind, Element, ElementType, MaskLayout};
+use wgpu_dropout::{CpuError, DropoutCall, Element, ElementType, MaskLayout};
 
 use crate::common::inputs::{
-    LENGTHS, RATES, call, indices, layout_indices, origins, sample_indices,
+    KINDS, LENGTHS, RATES, call, indices, kind_call, layout_indices, origins, sample_indices,
 };
 use crate::common::kinds::{self, Direction};
 use crate::common::reference::{self, BF16, F16, Format};
@@ -27,18 +27,6 @@ impl Twin for bf16 {
 }
 
 const CANARY: u16 = 0x5A5A;
-
-const KINDS: [DropoutKind; 3] = [
-    DropoutKind::Inverted,
-    DropoutKind::Classic,
-    DropoutKind::Alpha,
-];
-
-fn kind_call(p: f64, origin: u64, kind: DropoutKind) -> DropoutCall {
-    let mut call = call(p, origin);
-    call.rate = call.rate.with_kind(kind);
-    call
-}
 
 /// Every element there is.
 fn all() -> Vec<u16> {
