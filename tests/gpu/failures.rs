@@ -51,7 +51,11 @@ fn lost(gpu: &Gpu) -> Result<(), String> {
     let gaussian = GaussianDropout::new(&gpu.device, &KernelDescriptor::default());
     let noise = gaussian.map_err(text)?.apply_blocking(queue, &x, &call);
     expect_device_error("noise", noise)?;
-    let report = pollster::block_on(audit::audit(&gpu.device, queue, |_| {}));
+    expect_failed_audit(gpu)
+}
+
+fn expect_failed_audit(gpu: &Gpu) -> Result<(), String> {
+    let report = pollster::block_on(audit::audit(&gpu.device, &gpu.queue, |_| {}));
     match report.passed() {
         true => Err("the audit passes".into()),
         false => Ok(()),
@@ -155,19 +159,7 @@ mod linux {
     pub fn bad_kernel(gpu: &Gpu) -> Result<(), String> {
         const READ: &str = "MESA_SHADER_READ_PATH";
         if env::var_os(CHILD).is_some() {
-            let mask = gpu
-                .keep_mask
-                .generate_blocking(&gpu.queue, LEN as u64, &call(0.3, 5));
-            return match env::var_os(READ) {
-                None => mask.map(|_| ()).map_err(text),
-                Some(_) => expect_device_error("mask", mask).and_then(|()| {
-                    let report = pollster::block_on(audit::audit(&gpu.device, &gpu.queue, |_| {}));
-                    match report.passed() {
-                        true => Err("the audit passes".into()),
-                        false => Ok(()),
-                    }
-                }),
-            };
+            return run_kernel(gpu, env::var_os(READ).is_some());
         }
         let folder = tempfile::tempdir().map_err(text)?;
         let run = |variable| {
@@ -186,6 +178,16 @@ mod linux {
             }
         }
         run(READ)
+    }
+
+    fn run_kernel(gpu: &Gpu, is_bad: bool) -> Result<(), String> {
+        let (queue, call) = (&gpu.queue, call(0.3, 5));
+        let mask = gpu.keep_mask.generate_blocking(queue, LEN as u64, &call);
+        if !is_bad {
+            return mask.map(drop).map_err(text);
+        }
+        expect_device_error("mask", mask)?;
+        expect_failed_audit(gpu)
     }
 
     /// The driver may end the process.
