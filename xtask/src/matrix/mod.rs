@@ -88,8 +88,13 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     }
     let mut without = Vec::new();
     if options.install {
+        let apt = Apt::new(&folder);
         for stack in &STACKS {
-            match Apt::new(&folder).and_then(|apt| stack.unpack(&apt)) {
+            let found = match &apt {
+                Ok(apt) => stack.unpack(apt),
+                Err(reason) => Err(reason.to_string().into()),
+            };
+            match found {
                 Ok(found) => {
                     let found = found.map(|(name, path)| (name, path.display().to_string()));
                     let variables = found.each_ref().map(|(name, path)| (*name, path.as_str()));
