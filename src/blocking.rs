@@ -8,7 +8,7 @@ use crate::dropout::{Dropout, DropoutBinding, Elements};
 use crate::element::Element;
 use crate::error::{IndexOverflow, RunError};
 use crate::gaussian::GaussianDropout;
-use crate::job::{Content, run};
+use crate::host::round_trip::{Content, run};
 use crate::keep_mask::KeepMask;
 use crate::layout::MaskLayout;
 use crate::philox_blocks::{PhiloxBlocks, advance_counter};

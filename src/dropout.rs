@@ -1,12 +1,12 @@
 //! Dropout on the caller's buffers: build, bind, record.
 
-use crate::binding::CheckedRange;
 use crate::call::DropoutCall;
 use crate::choice::{Choice, Map, backward, cut, forward, unit};
 use crate::element::ElementType;
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment};
-use crate::kernel::{KernelDescriptor, KernelHost};
+use crate::host::device::{KernelDescriptor, KernelHost};
+use crate::host::range::CheckedRange;
 use crate::layout::MaskLayout;
 use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::params::MaskParams;

@@ -1,10 +1,10 @@
 //! Gaussian dropout: multiplicative noise in the place of a mask.
 
-use crate::binding::CheckedRange;
 use crate::call::DropoutCall;
 use crate::error::{BindError, CreateError, GaussianError};
 use crate::geometry::{Geometry, Segment, Unit};
-use crate::kernel::{KernelDescriptor, KernelHost};
+use crate::host::device::{KernelDescriptor, KernelHost};
+use crate::host::range::CheckedRange;
 use crate::mask::MaskPosition;
 use crate::params::MaskParams;
 use crate::rate::DropoutRate;

@@ -1,10 +1,10 @@
 //! The keep mask itself, packed: for looking at it, checking it or keeping it after all.
 
-use crate::binding::CheckedRange;
 use crate::call::DropoutCall;
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
-use crate::kernel::{KernelDescriptor, KernelHost};
+use crate::host::device::{KernelDescriptor, KernelHost};
+use crate::host::range::CheckedRange;
 use crate::layout::MaskLayout;
 use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::params::MaskParams;

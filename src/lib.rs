@@ -39,7 +39,6 @@
 
 #[cfg(feature = "cpu")]
 pub mod audit;
-mod binding;
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
 mod call;
@@ -51,10 +50,8 @@ mod element;
 mod error;
 mod gaussian;
 mod geometry;
-#[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
-mod job;
+mod host;
 mod keep_mask;
-mod kernel;
 pub mod launch;
 mod layout;
 pub mod mask;
@@ -75,8 +72,8 @@ pub use error::{
     RunError, SampleOverflow,
 };
 pub use gaussian::{GaussianBinding, GaussianDropout};
+pub use host::device::KernelDescriptor;
 pub use keep_mask::{KeepMask, KeepMaskBinding};
-pub use kernel::KernelDescriptor;
 pub use layout::MaskLayout;
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding, advance_counter};
 pub use rate::{DropoutKind, DropoutRate};

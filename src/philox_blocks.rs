@@ -2,7 +2,7 @@
 
 use crate::error::{BindError, CreateError};
 use crate::geometry::{Geometry, Segment, Unit};
-use crate::kernel::{KernelDescriptor, KernelHost};
+use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::params::BlockParams;
 use crate::source::Kernel;
 

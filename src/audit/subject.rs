@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::job::{self, Content};
+use crate::host::round_trip::{self, Content};
 use crate::{
     CreateError, Dropout, DropoutCall, ElementType, Elements, GaussianDropout, KeepMask,
     KernelDescriptor, MaskLayout, PhiloxBlocks, RunError,
@@ -215,7 +215,7 @@ impl Subject for Gpu<'_> {
         let (input_start, output_start) = run.starts();
         let len = run.len as u64;
         let mut image = Vec::with_capacity(run.image.len());
-        job::run(
+        round_trip::run(
             self.device,
             self.queue,
             &contents,
