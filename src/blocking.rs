@@ -3,14 +3,14 @@
 
 use std::borrow::Cow;
 
-use crate::call::DropoutCall;
+use crate::contract::call::DropoutCall;
+use crate::contract::element::Element;
+use crate::contract::layout::MaskLayout;
 use crate::dropout::{Dropout, DropoutBinding, Elements};
-use crate::element::Element;
 use crate::error::{IndexOverflow, RunError};
 use crate::gaussian::GaussianDropout;
 use crate::host::round_trip::{Content, run};
 use crate::keep_mask::KeepMask;
-use crate::layout::MaskLayout;
 use crate::philox_blocks::{PhiloxBlocks, advance_counter};
 
 /// Longer work is done in pieces, so that no buffer takes more than 64 MiB.

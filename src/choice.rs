@@ -1,12 +1,12 @@
 //! Which dispatches a call on a tensor takes, and with which kernels: no wgpu objects.
 
-use crate::call::DropoutCall;
-use crate::element::ElementType;
+use crate::contract::call::DropoutCall;
+use crate::contract::element::ElementType;
+use crate::contract::layout::MaskLayout;
+use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition};
+use crate::contract::rate::DropoutKind;
 use crate::error::{BindError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
-use crate::layout::MaskLayout;
-use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition};
-use crate::rate::DropoutKind;
 use crate::source::{Access, BufferLayout, Kernel, MaskSource, ValueMap};
 use crate::strided::StridedLayout;
 
@@ -196,8 +196,8 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::MaskKey;
-    use crate::rate::DropoutRate;
+    use crate::contract::call::MaskKey;
+    use crate::contract::rate::DropoutRate;
 
     #[test]
     fn a_segment_is_loaded_in_the_largest_pieces_that_it_is_made_of() {

@@ -1,14 +1,14 @@
 //! Dropout on the caller's buffers: build, bind, record.
 
-use crate::call::DropoutCall;
 use crate::choice::{Choice, Map, backward, cut, forward, unit};
-use crate::element::ElementType;
+use crate::contract::call::DropoutCall;
+use crate::contract::element::ElementType;
+use crate::contract::layout::MaskLayout;
+use crate::contract::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::range::CheckedRange;
-use crate::layout::MaskLayout;
-use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::params::MaskParams;
 use crate::source::{Access, BufferLayout, Kernel, ValueMap};
 

@@ -1,13 +1,13 @@
 //! Gaussian dropout: multiplicative noise in the place of a mask.
 
-use crate::call::DropoutCall;
+use crate::contract::call::DropoutCall;
+use crate::contract::mask::MaskPosition;
+use crate::contract::rate::DropoutRate;
 use crate::error::{BindError, CreateError, GaussianError};
 use crate::geometry::{Geometry, Segment, Unit};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::range::CheckedRange;
-use crate::mask::MaskPosition;
 use crate::params::MaskParams;
-use crate::rate::DropoutRate;
 use crate::source::{BufferLayout, Kernel};
 
 /// Indices that share a block of four words \[M18\].

@@ -1,12 +1,12 @@
 //! The keep mask itself, packed: for looking at it, checking it or keeping it after all.
 
-use crate::call::DropoutCall;
+use crate::contract::call::DropoutCall;
+use crate::contract::layout::MaskLayout;
+use crate::contract::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::range::CheckedRange;
-use crate::layout::MaskLayout;
-use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::params::MaskParams;
 use crate::source::{Kernel, MaskSource};
 use crate::strided::StridedLayout;

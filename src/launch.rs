@@ -3,12 +3,12 @@
 
 use core::ops::Range;
 
-use crate::call::DropoutCall;
 use crate::choice::{Choice, Map, backward, cut, forward, unit};
-use crate::element::ElementType;
+use crate::contract::call::DropoutCall;
+use crate::contract::element::ElementType;
+use crate::contract::layout::MaskLayout;
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::Geometry;
-use crate::layout::MaskLayout;
 use crate::params::MaskParams;
 use crate::source::{BufferLayout, Multiply, ParamsSource};
 use crate::wgsl::Variant;
@@ -154,8 +154,8 @@ impl LaunchLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::MaskKey;
-    use crate::rate::DropoutRate;
+    use crate::contract::call::MaskKey;
+    use crate::contract::rate::DropoutRate;
 
     #[test]
     fn each_limit_cuts() {

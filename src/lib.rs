@@ -41,30 +41,29 @@
 pub mod audit;
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
-mod call;
 mod choice;
+mod contract;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 mod dropout;
-mod element;
 mod error;
 mod gaussian;
 mod geometry;
 mod host;
 mod keep_mask;
 pub mod launch;
-mod layout;
-pub mod mask;
 mod params;
 mod philox_blocks;
-mod rate;
 mod source;
 mod strided;
 pub mod wgsl;
 
-pub use call::{DropoutCall, MaskKey};
+pub use contract::call::{DropoutCall, MaskKey};
+pub use contract::element::{Element, ElementType};
+pub use contract::layout::MaskLayout;
+pub use contract::mask;
+pub use contract::rate::{DropoutKind, DropoutRate};
 pub use dropout::{Dropout, DropoutBinding, Elements, TypedElements};
-pub use element::{Element, ElementType};
 #[cfg(feature = "cpu")]
 pub use error::CpuError;
 pub use error::{
@@ -74,9 +73,7 @@ pub use error::{
 pub use gaussian::{GaussianBinding, GaussianDropout};
 pub use host::device::KernelDescriptor;
 pub use keep_mask::{KeepMask, KeepMaskBinding};
-pub use layout::MaskLayout;
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding, advance_counter};
-pub use rate::{DropoutKind, DropoutRate};
 pub use {half, wgpu};
 
 /// The README's code is compiled with the tests.

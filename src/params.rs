@@ -2,9 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::call::DropoutCall;
-use crate::layout::MaskLayout;
-use crate::mask::{MaskPosition, split};
+use crate::contract::call::DropoutCall;
+use crate::contract::layout::MaskLayout;
+use crate::contract::mask::{MaskPosition, split};
 
 /// Twin of `Params` in shaders/params_mask.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -147,7 +147,7 @@ mod tests {
     use core::mem::offset_of;
 
     use super::*;
-    use crate::element::ElementType;
+    use crate::contract::element::ElementType;
     use crate::source::{
         Access, BufferLayout, Family, Kernel, MaskSource, Multiply, ParamsSource, Strided,
         ValueMap, assemble,

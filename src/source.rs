@@ -3,8 +3,8 @@
 //! A module is a prelude of `const` and `alias`, then files joined as they are. WGSL does not care
 //! about the order of declarations.
 
-use crate::element::ElementType;
-use crate::mask::ELEMENTS_PER_MASK_WORD;
+use crate::contract::element::ElementType;
+use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
 use crate::wgsl::Buffer;
 
 /// Invocations in a workgroup.

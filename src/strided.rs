@@ -1,8 +1,8 @@
 //! A mask layout as its kernels see it: folded, with a family chosen.
 
+use crate::contract::layout::{Dimension, MaskLayout};
+use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, split};
 use crate::error::BindError;
-use crate::layout::{Dimension, MaskLayout};
-use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, split};
 use crate::params::DimensionParams;
 use crate::source::{Family, Strided};
 

@@ -27,8 +27,8 @@
 
 use core::iter;
 
-use crate::element::ElementType;
-use crate::layout::MaskLayout;
+use crate::contract::element::ElementType;
+use crate::contract::layout::MaskLayout;
 use crate::source::{
     Access, BufferLayout, Family, Kernel, MaskSource, Multiply, ParamsSource, Strided, ValueMap,
     assemble,

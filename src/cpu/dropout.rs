@@ -6,11 +6,11 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::mask::{BATCH_ELEMENTS, Decisions, Keep, Mask, check_mask_length, for_each_batch};
-use crate::call::DropoutCall;
-use crate::element::{Element, ElementType};
+use crate::contract::call::DropoutCall;
+use crate::contract::element::{Element, ElementType};
+use crate::contract::layout::MaskLayout;
+use crate::contract::rate::DropoutKind;
 use crate::error::CpuError;
-use crate::layout::MaskLayout;
-use crate::rate::DropoutKind;
 
 /// Elements that one task of the pool takes: some tens of microseconds.
 const TASK_ELEMENTS: usize = 1 << 15;
@@ -181,7 +181,7 @@ pub fn backward_samples<T: Element>(
 /// # Errors
 ///
 /// [`CpuError::LengthMismatch`] unless both slices have one length, [`CpuError::MaskLength`] unless
-/// `mask` has [`mask_words`](crate::mask::mask_words) of it; nothing was written then.
+/// `mask` has [`mask_words`](crate::contract::mask::mask_words) of it; nothing was written then.
 pub fn forward_packed<T: Element>(
     input: &[T],
     output: &mut [T],

@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 
 use super::mask::mask_block;
-use crate::call::{DropoutCall, MaskKey};
+use crate::contract::call::{DropoutCall, MaskKey};
+use crate::contract::mask::split;
 use crate::error::CpuError;
 use crate::gaussian;
-use crate::mask::split;
 
 /// Elements that one task of the pool takes.
 const TASK_ELEMENTS: usize = 1 << 12;

@@ -7,10 +7,12 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::philox::{MASK_ROUNDS, philox4x32};
-use crate::call::{DropoutCall, MaskKey};
+use crate::contract::call::{DropoutCall, MaskKey};
+use crate::contract::layout::{Dimension, MaskLayout};
+use crate::contract::mask::{
+    ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words, split,
+};
 use crate::error::CpuError;
-use crate::layout::{Dimension, MaskLayout};
-use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words, split};
 
 /// Blocks drawn at once.
 const BATCH_BLOCKS: usize = 64;

@@ -2,10 +2,10 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use crate::contract::layout::MaskLayout;
 use crate::error::{BindError, CreateError};
 use crate::geometry::at_least;
 use crate::host::range::CheckedRange;
-use crate::layout::MaskLayout;
 use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
 use crate::source::{self, Kernel, Multiply, ParamsSource, WORKGROUP_SIZE};
 

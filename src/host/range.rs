@@ -2,9 +2,9 @@
 
 use core::ops::Range;
 
+use crate::contract::mask::mask_words;
 use crate::error::BindError;
 use crate::geometry::Segment;
-use crate::mask::mask_words;
 use crate::source::BufferLayout;
 
 /// A checked range of the caller's buffer that holds the elements and nothing else.

@@ -3,12 +3,12 @@
 use bytemuck::Pod;
 use futures_channel::oneshot;
 
-use crate::call::DropoutCall;
+use crate::contract::call::DropoutCall;
+use crate::contract::layout::MaskLayout;
+use crate::contract::mask::mask_words;
 use crate::error::RunError;
 use crate::gaussian::GaussianDropout;
 use crate::keep_mask::KeepMask;
-use crate::layout::MaskLayout;
-use crate::mask::mask_words;
 use crate::philox_blocks::{BLOCK, PhiloxBlocks};
 
 /// What a buffer holds before the work.

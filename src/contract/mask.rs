@@ -1,4 +1,4 @@
-#![doc = include_str!("../MASK_CONTRACT.md")]
+#![doc = include_str!("../../MASK_CONTRACT.md")]
 #![expect(
     rustdoc::broken_intra_doc_links,
     reason = "the contract is plain text, its numbers are no links"

@@ -3,8 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use crate::contract::rate::{DropoutKind, DropoutRate};
 use crate::error::{IndexOverflow, ParseCallError};
-use crate::rate::{DropoutKind, DropoutRate};
 
 /// Which mask: two 64-bit numbers of the caller's choice \[M1\].
 ///
