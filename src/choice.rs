@@ -7,7 +7,7 @@ use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosi
 use crate::contract::rate::DropoutKind;
 use crate::error::{BindError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
-use crate::source::{Access, BufferLayout, Kernel, MaskSource, ValueMap};
+use crate::kernel::source::{Access, BufferLayout, Kernel, MaskSource, ValueMap};
 use crate::strided::StridedLayout;
 
 /// What kernels load at once where they can.

@@ -9,8 +9,8 @@ use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::range::CheckedRange;
+use crate::kernel::source::{Access, BufferLayout, Kernel, ValueMap};
 use crate::params::MaskParams;
-use crate::source::{Access, BufferLayout, Kernel, ValueMap};
 
 /// Bytes of a mask word and of a sample id.
 const WORD_BYTES: u64 = 4;

@@ -7,8 +7,8 @@ use crate::error::{BindError, CreateError, GaussianError};
 use crate::geometry::{Geometry, Segment, Unit};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::range::CheckedRange;
+use crate::kernel::source::{BufferLayout, Kernel};
 use crate::params::MaskParams;
-use crate::source::{BufferLayout, Kernel};
 
 /// Indices that share a block of four words \[M18\].
 const LANES: u64 = 4;

@@ -1,7 +1,7 @@
 //! How many units one dispatch takes and where a long range is cut: integers only.
 
 use crate::error::CreateError;
-use crate::source::WORKGROUP_SIZE;
+use crate::kernel::source::WORKGROUP_SIZE;
 
 /// No index that a kernel computes within one dispatch passes 32 bits below this.
 const MAX_SEGMENT_UNITS: u64 = 1 << 26;

@@ -7,8 +7,8 @@ use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment, Unit};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::range::CheckedRange;
+use crate::kernel::source::{Kernel, MaskSource};
 use crate::params::MaskParams;
-use crate::source::{Kernel, MaskSource};
 use crate::strided::StridedLayout;
 
 const WORD: Unit = Unit {

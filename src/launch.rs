@@ -9,9 +9,9 @@ use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
 use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::Geometry;
+use crate::kernel::source::{BufferLayout, Multiply, ParamsSource};
+use crate::kernel::wgsl::Variant;
 use crate::params::MaskParams;
-use crate::source::{BufferLayout, Multiply, ParamsSource};
-use crate::wgsl::Variant;
 
 /// Which way a tensor passes the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

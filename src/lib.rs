@@ -51,12 +51,11 @@ mod gaussian;
 mod geometry;
 mod host;
 mod keep_mask;
+mod kernel;
 pub mod launch;
 mod params;
 mod philox_blocks;
-mod source;
 mod strided;
-pub mod wgsl;
 
 pub use contract::call::{DropoutCall, MaskKey};
 pub use contract::element::{Element, ElementType};
@@ -73,6 +72,7 @@ pub use error::{
 pub use gaussian::{GaussianBinding, GaussianDropout};
 pub use host::device::KernelDescriptor;
 pub use keep_mask::{KeepMask, KeepMaskBinding};
+pub use kernel::wgsl;
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding, advance_counter};
 pub use {half, wgpu};
 

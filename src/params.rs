@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::contract::element::ElementType;
-    use crate::source::{
+    use crate::kernel::source::{
         Access, BufferLayout, Family, Kernel, MaskSource, Multiply, ParamsSource, Strided,
         ValueMap, assemble,
     };

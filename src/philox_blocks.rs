@@ -3,8 +3,8 @@
 use crate::error::{BindError, CreateError};
 use crate::geometry::{Geometry, Segment, Unit};
 use crate::host::device::{KernelDescriptor, KernelHost};
+use crate::kernel::source::Kernel;
 use crate::params::BlockParams;
-use crate::source::Kernel;
 
 pub(crate) const BLOCK: Unit = Unit {
     bytes: 16,

@@ -3,8 +3,8 @@
 use crate::contract::layout::{Dimension, MaskLayout};
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, split};
 use crate::error::BindError;
+use crate::kernel::source::{Family, Strided};
 use crate::params::DimensionParams;
-use crate::source::{Family, Strided};
 
 /// Coordinates and their carries are counted in 32 bits.
 const MAX_DIMENSION_SIZE: u64 = (1 << 31) - 1;

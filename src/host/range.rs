@@ -5,7 +5,7 @@ use core::ops::Range;
 use crate::contract::mask::mask_words;
 use crate::error::BindError;
 use crate::geometry::Segment;
-use crate::source::BufferLayout;
+use crate::kernel::source::BufferLayout;
 
 /// A checked range of the caller's buffer that holds the elements and nothing else.
 #[derive(Debug)]

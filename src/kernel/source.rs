@@ -5,7 +5,7 @@
 
 use crate::contract::element::ElementType;
 use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
-use crate::wgsl::Buffer;
+use crate::kernel::wgsl::Buffer;
 
 /// Invocations in a workgroup.
 pub(crate) const WORKGROUP_SIZE: u32 = 256;
@@ -136,7 +136,7 @@ pub(crate) enum Kernel {
 
 macro_rules! shader {
     ($name:literal) => {
-        include_str!(concat!("../shaders/", $name, ".wgsl"))
+        include_str!(concat!("../../shaders/", $name, ".wgsl"))
     };
 }
 

@@ -29,7 +29,7 @@ use core::iter;
 
 use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
-use crate::source::{
+use crate::kernel::source::{
     Access, BufferLayout, Family, Kernel, MaskSource, Multiply, ParamsSource, Strided, ValueMap,
     assemble,
 };
@@ -300,7 +300,7 @@ mod tests {
     use naga::valid::{Capabilities, ValidationFlags, Validator};
 
     use super::*;
-    use crate::source::WORKGROUP_SIZE;
+    use crate::kernel::source::WORKGROUP_SIZE;
     use crate::strided::StridedLayout;
 
     fn validate(source: &str, capabilities: Capabilities) -> Result<naga::Module, String> {
