@@ -1,16 +1,16 @@
 //! Dropout on the caller's buffers: build, bind, record.
 
-use crate::choice::{Choice, Map, backward, cut, forward, unit};
 use crate::contract::call::DropoutCall;
 use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
 use crate::contract::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::error::{BindError, CreateError, IndexOverflow};
-use crate::geometry::{Geometry, Segment};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::range::CheckedRange;
 use crate::kernel::source::{Access, BufferLayout, Kernel, ValueMap};
 use crate::params::MaskParams;
+use crate::plan::choice::{Choice, Map, backward, cut, forward, unit};
+use crate::plan::cut::{Geometry, Segment};
 
 /// Bytes of a mask word and of a sample id.
 const WORD_BYTES: u64 = 4;

@@ -4,11 +4,11 @@ use crate::contract::call::DropoutCall;
 use crate::contract::mask::MaskPosition;
 use crate::contract::rate::DropoutRate;
 use crate::error::{BindError, CreateError, GaussianError};
-use crate::geometry::{Geometry, Segment, Unit};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::range::CheckedRange;
 use crate::kernel::source::{BufferLayout, Kernel};
 use crate::params::MaskParams;
+use crate::plan::cut::{Geometry, Segment, Unit};
 
 /// Indices that share a block of four words \[M18\].
 const LANES: u64 = 4;

@@ -4,12 +4,12 @@ use crate::contract::call::DropoutCall;
 use crate::contract::layout::MaskLayout;
 use crate::contract::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
 use crate::error::{BindError, CreateError, IndexOverflow};
-use crate::geometry::{Geometry, Segment, Unit};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::range::CheckedRange;
 use crate::kernel::source::{Kernel, MaskSource};
 use crate::params::MaskParams;
-use crate::strided::StridedLayout;
+use crate::plan::cut::{Geometry, Segment, Unit};
+use crate::plan::index_map::StridedLayout;
 
 const WORD: Unit = Unit {
     bytes: 4,

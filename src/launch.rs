@@ -3,15 +3,15 @@
 
 use core::ops::Range;
 
-use crate::choice::{Choice, Map, backward, cut, forward, unit};
 use crate::contract::call::DropoutCall;
 use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
 use crate::error::{BindError, CreateError, IndexOverflow};
-use crate::geometry::Geometry;
 use crate::kernel::source::{BufferLayout, Multiply, ParamsSource};
 use crate::kernel::wgsl::Variant;
 use crate::params::MaskParams;
+use crate::plan::choice::{Choice, Map, backward, cut, forward, unit};
+use crate::plan::cut::Geometry;
 
 /// Which way a tensor passes the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -41,21 +41,19 @@
 pub mod audit;
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
-mod choice;
 mod contract;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 mod dropout;
 mod error;
 mod gaussian;
-mod geometry;
 mod host;
 mod keep_mask;
 mod kernel;
 pub mod launch;
 mod params;
 mod philox_blocks;
-mod strided;
+mod plan;
 
 pub use contract::call::{DropoutCall, MaskKey};
 pub use contract::element::{Element, ElementType};

@@ -1,10 +1,10 @@
 //! The generator alone: raw blocks for known answers and statistical suites.
 
 use crate::error::{BindError, CreateError};
-use crate::geometry::{Geometry, Segment, Unit};
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::kernel::source::Kernel;
 use crate::params::BlockParams;
+use crate::plan::cut::{Geometry, Segment, Unit};
 
 pub(crate) const BLOCK: Unit = Unit {
     bytes: 16,

@@ -4,10 +4,10 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::contract::layout::MaskLayout;
 use crate::error::{BindError, CreateError};
-use crate::geometry::at_least;
 use crate::host::range::CheckedRange;
 use crate::kernel::source::{self, Kernel, Multiply, ParamsSource, WORKGROUP_SIZE};
 use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
+use crate::plan::cut::at_least;
 
 /// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
 /// [`KeepMask`](crate::KeepMask) and [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.

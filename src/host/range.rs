@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use crate::contract::mask::mask_words;
 use crate::error::BindError;
-use crate::geometry::Segment;
 use crate::kernel::source::BufferLayout;
+use crate::plan::cut::Segment;
 
 /// A checked range of the caller's buffer that holds the elements and nothing else.
 #[derive(Debug)]

@@ -301,7 +301,7 @@ mod tests {
 
     use super::*;
     use crate::kernel::source::WORKGROUP_SIZE;
-    use crate::strided::StridedLayout;
+    use crate::plan::index_map::StridedLayout;
 
     fn validate(source: &str, capabilities: Capabilities) -> Result<naga::Module, String> {
         let module = naga::front::wgsl::parse_str(source).map_err(|error| error.to_string())?;

@@ -6,9 +6,9 @@ use crate::contract::layout::MaskLayout;
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition};
 use crate::contract::rate::DropoutKind;
 use crate::error::{BindError, IndexOverflow};
-use crate::geometry::{Geometry, Segment, Unit};
 use crate::kernel::source::{Access, BufferLayout, Kernel, MaskSource, ValueMap};
-use crate::strided::StridedLayout;
+use crate::plan::cut::{Geometry, Segment, Unit};
+use crate::plan::index_map::StridedLayout;
 
 /// What kernels load at once where they can.
 const VECTOR_BYTES: u64 = 16;
