@@ -71,7 +71,10 @@ pub enum LayoutError {
         got: usize,
     },
     /// A noise shape that does not broadcast.
-    #[error("the noise shape has {noise} in dimension {dimension} of {size} elements: 1 or {size}")]
+    #[error(
+        "the noise shape has size {noise} in dimension {dimension}, the tensor {size}: \
+         give 1 to share decisions along it, or None, the tensor's size, to share none"
+    )]
     NoiseShape {
         /// The tensor's dimension, from 0 on.
         dimension: usize,

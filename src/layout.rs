@@ -23,7 +23,7 @@ use crate::error::{LayoutError, SampleOverflow};
 ///
 /// let images = MaskLayout::feature_channels_first(&[2, 6, 5, 7])?;
 /// assert_eq!(images.strides(), [6, 1, 0, 0]);
-/// assert_eq!(images, MaskLayout::noise_shape(&[2, 6, 5, 7], &[2, 6, 1, 1])?);
+/// assert_eq!(images, MaskLayout::noise_shape(&[2, 6, 5, 7], &[None, None, Some(1), Some(1)])?);
 /// # Ok::<(), wgpu_dropout::LayoutError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,18 +95,34 @@ impl MaskLayout {
     ///
     /// As [`strided`](Self::strided).
     pub fn elementwise(shape: &[u64]) -> Result<Self, LayoutError> {
-        Self::noise_shape(shape, shape)
+        Self::noise_shape(shape, &vec![None; shape.len()])
     }
 
     /// Keras's `noise_shape`: a decision for each element of it, broadcast to `shape`. Dimensions
-    /// are aligned from the last one on; each of `noise_shape` is 1, or as large as that of
-    /// `shape`.
+    /// are aligned from the last one on; missing ones share their decisions.
+    ///
+    /// `None` is the tensor's size, and shares nothing. `Some(1)` shares decisions along its
+    /// dimension, also where the tensor's size is 1. Another size must be the tensor's, and is
+    /// `None`. Give `None` where the size may vary, as a batch's does: a size of 1 cannot tell a
+    /// batch of one from shared decisions.
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// let noise_shape = [None, Some(1), None];
+    /// let batch = MaskLayout::noise_shape(&[32, 9, 20], &noise_shape)?;
+    /// assert_eq!(batch.strides(), [20, 0, 1]);
+    /// // With sample ids [M16] a batch of one has the masks of any batch: its stride is theirs.
+    /// let one = MaskLayout::noise_shape(&[1, 9, 20], &noise_shape)?;
+    /// assert_eq!(one.strides(), [20, 0, 1]);
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`LayoutError::NoiseShape`] names the dimension that does not broadcast; else as
     /// [`strided`](Self::strided).
-    pub fn noise_shape(shape: &[u64], noise_shape: &[u64]) -> Result<Self, LayoutError> {
+    pub fn noise_shape(shape: &[u64], noise_shape: &[Option<u64>]) -> Result<Self, LayoutError> {
         let Some(missing) = shape.len().checked_sub(noise_shape.len()) else {
             return Err(LayoutError::Rank {
                 what: "the noise shape",
@@ -117,19 +133,22 @@ impl MaskLayout {
         let mut strides = vec![0; shape.len()];
         let mut next = 1u64;
         for dimension in (missing..shape.len()).rev() {
-            let (size, noise) = (shape[dimension], noise_shape[dimension - missing]);
-            if noise != 1 && noise != size {
-                return Err(LayoutError::NoiseShape {
-                    dimension,
-                    noise,
-                    size,
-                });
-            }
-            // One sample has the stride of many, for its id [M16]; without ids it makes no difference.
-            if noise != 1 || (dimension, size) == (0, 1) {
-                strides[dimension] = next;
-                // Where this passes 2^64 - 1, so does an index, if there is any.
-                next = next.saturating_mul(noise.max(1));
+            let size = shape[dimension];
+            match noise_shape[dimension - missing] {
+                Some(1) => {}
+                Some(noise) if noise != size => {
+                    return Err(LayoutError::NoiseShape {
+                        dimension,
+                        noise,
+                        size,
+                    });
+                }
+                // A size of 1 has its stride too: a sample id reaches further than the size [M16].
+                None | Some(_) => {
+                    strides[dimension] = next;
+                    // Where this passes 2^64 - 1, so does an index, if there is any.
+                    next = next.saturating_mul(size.max(1));
+                }
             }
         }
         Self::strided(shape, &strides)
@@ -200,13 +219,7 @@ impl MaskLayout {
             });
         }
         let noise: Vec<_> = (0..shape.len())
-            .map(|axis| {
-                if keep(axis, shape.len()) {
-                    shape[axis]
-                } else {
-                    1
-                }
-            })
+            .map(|axis| (!keep(axis, shape.len())).then_some(1))
             .collect();
         Self::noise_shape(shape, &noise)
     }

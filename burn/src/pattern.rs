@@ -20,8 +20,9 @@ pub enum MaskPattern {
     TimeLockedTimeFirst,
     /// Whole samples of `[samples, …]`: stochastic depth.
     DropPath,
-    /// A decision for each element of a shape that broadcasts to the tensor's.
-    NoiseShape(Vec<u64>),
+    /// A decision for each element of a shape that broadcasts to the tensor's; `None` is the tensor's
+    /// size.
+    NoiseShape(Vec<Option<u64>>),
 }
 
 impl MaskPattern {

@@ -9,16 +9,17 @@ use crate::number;
 #[derive(Debug, clap::Args)]
 pub struct LayoutArgs {
     /// Make a decision for each element of this shape and broadcast it to the tensor's, as Keras
-    /// does: each dimension, from the last one on, is 1 or the tensor's
+    /// does: each dimension, from the last one on, is 1 to share decisions along it, or the
+    /// tensor's size, for which None and * stand
     #[arg(
         long,
         value_name = "N,…",
         value_delimiter = ',',
-        value_parser = number::integer::<u64>,
+        value_parser = noise_size,
         allow_hyphen_values = true,
         conflicts_with = "mask_strides"
     )]
-    noise_shape: Option<Vec<u64>>,
+    noise_shape: Option<Vec<Option<u64>>>,
     /// Mask indices from one coordinate to the next in each dimension; 0 shares a decision along
     /// it. With --origin the part of a larger tensor, or a view
     #[arg(
@@ -29,6 +30,15 @@ pub struct LayoutArgs {
         allow_hyphen_values = true
     )]
     mask_strides: Option<Vec<u64>>,
+}
+
+/// A size of a noise shape; `None` is the tensor's.
+fn noise_size(text: &str) -> Result<Option<u64>, String> {
+    if text == "*" || text.eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    let or_none = |error| format!("{error}, or None for the tensor's size");
+    number::integer(text).map(Some).map_err(or_none)
 }
 
 impl LayoutArgs {

@@ -25,7 +25,7 @@ fn all(device: &Device) {
         check(&pattern, [2, 3, 33, 40], device);
         check(&pattern, [9, 8], device);
     }
-    let noise = MaskPattern::NoiseShape(vec![4, 1, 64]);
+    let noise = MaskPattern::NoiseShape(vec![Some(4), Some(1), None]);
     check(&noise, [4, 16, 64], device);
     check(&noise, [2, 4, 16, 64], device);
 }

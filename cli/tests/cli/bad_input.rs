@@ -284,7 +284,8 @@ fn noise_shapes_that_do_not_broadcast() {
         "--noise-shape 2,3,1,1",
         &[
             "--noise-shape",
-            "has 3 in dimension 1 of 6 elements",
+            "has size 3 in dimension 1, the tensor 6",
+            "or None",
             "[2, 6, 5, 7]",
         ],
     );
@@ -293,6 +294,11 @@ fn noise_shapes_that_do_not_broadcast() {
         "--noise-shape 1,6,5",
         &["3 dimensions for the noise shape, 0 to 2 needed"],
     );
+    for size in ["x", "-1", "non", "**"] {
+        let line = format!("mask --shape 2,6 --noise-shape None,{size} {CALL} --output -");
+        let parts = ["--noise-shape", "or None for the tensor's size"];
+        assert_fails(&run(&line), 2, &parts);
+    }
 }
 
 #[test]

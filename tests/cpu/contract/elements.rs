@@ -10,6 +10,7 @@ use crate::common::inputs::{
     KINDS, RATES, SPECIALS, call, check_mask_of, kind_call, sample_indices, values,
 };
 use crate::common::kinds::{self, Direction};
+use crate::common::layers::BATCHES;
 use crate::common::{compare, reference};
 
 const CANARY: f32 = -6.25e18;
@@ -53,6 +54,22 @@ fn samples_have_their_ids_masks() {
     check_samples(&call(0.5, 5), &scalar, &[7]).unwrap();
     let empty = MaskLayout::elementwise(&[0, 3]).unwrap();
     check_samples(&call(0.5, u64::MAX), &empty, &[]).unwrap();
+}
+
+#[test]
+fn a_batch_of_one_has_the_masks_of_many() {
+    let call = call(0.5, 3);
+    for (name, batch) in BATCHES {
+        let mask = |ids: &[u32]| {
+            let layout = batch(ids.len() as u64).unwrap();
+            let mut mask = vec![0; mask_words(layout.len()) as usize];
+            keep_mask_samples(&mut mask, &layout, ids, &call).unwrap();
+            kept(&mask, layout.len() as usize)
+        };
+        let (one, other) = (mask(&[5]), mask(&[u32::MAX]));
+        assert_eq!(mask(&[5, u32::MAX]), [&one[..], &other].concat(), "{name}");
+        assert_eq!(one == other, name.ends_with("shared"), "{name}");
+    }
 }
 
 #[test]
