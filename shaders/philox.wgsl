@@ -1,7 +1,7 @@
 // Philox4x32: a counter and a key make a block of four words [M2]. Pure; no bindings. Needs mul_wide
 // and mul_wide_m0 (philox_u64.wgsl or philox_halves.wgsl) and PHILOX_ROUNDS, 7 or 10 (prelude).
 // Source: Salmon et al., SC'11; constants, names and round order of Random123's philox.h.
-// Twins: src/cpu/philox.rs, tests/common/reference/philox.rs. Vectors: tests/data/philox4x32.kat.
+// Twins: src/philox.rs, tests/common/reference/philox.rs. Vectors: tests/data/philox4x32.kat.
 
 const PHILOX_M4x32_0: u32 = 0xD2511F53u;
 const PHILOX_M4x32_1: u32 = 0xCD9E8D57u;

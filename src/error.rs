@@ -273,6 +273,14 @@ pub struct IndexOverflow {
     pub len: u64,
 }
 
+/// A number that no key has a fold for \[M21\].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{n} passes 2^61 - 1, the largest number to fold in: lower it, or fold twice")]
+pub struct FoldOverflow {
+    /// What was given.
+    pub n: u64,
+}
+
 /// Mask indices of sample id 2^32 - 1 that would pass 2^64 - 1 \[M16\]. Nothing was created or
 /// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -59,6 +59,7 @@ pub mod launch;
 mod layout;
 pub mod mask;
 mod params;
+mod philox;
 mod philox_blocks;
 mod rate;
 mod source;
@@ -71,8 +72,8 @@ pub use element::{Element, ElementType};
 #[cfg(feature = "cpu")]
 pub use error::CpuError;
 pub use error::{
-    BindError, CreateError, GaussianError, IndexOverflow, LayoutError, ParseCallError, RateError,
-    RunError, SampleOverflow,
+    BindError, CreateError, FoldOverflow, GaussianError, IndexOverflow, LayoutError,
+    ParseCallError, RateError, RunError, SampleOverflow,
 };
 pub use gaussian::{GaussianBinding, GaussianDropout};
 pub use keep_mask::{KeepMask, KeepMaskBinding};

@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::mask::mask_block;
 use crate::call::{DropoutCall, MaskKey};
 use crate::error::CpuError;
 use crate::gaussian;
 use crate::mask::split;
+use crate::philox::mask_block;
 
 /// Elements that one task of the pool takes.
 const TASK_ELEMENTS: usize = 1 << 12;

@@ -6,11 +6,11 @@ use core::ops::Range;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::philox::{MASK_ROUNDS, philox4x32};
 use crate::call::{DropoutCall, MaskKey};
 use crate::error::CpuError;
 use crate::layout::{Dimension, MaskLayout};
-use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words, split};
+use crate::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
+use crate::philox::mask_block;
 
 /// Blocks drawn at once.
 const BATCH_BLOCKS: usize = 64;
@@ -247,16 +247,6 @@ impl<'a> Decisions<'a> {
         }
         decided
     }
-}
-
-/// One block of a mask \[M5\]: two words in a number, the first in its lower half.
-#[inline(always)]
-pub(crate) fn mask_block(key: MaskKey, block: u64, domain: u32) -> [u64; 2] {
-    let high = block >> 32 | u64::from(domain) << 29;
-    let counter = [block, high, key.stream, key.stream >> 32];
-    let [w0, w1, w2, w3] = philox4x32(counter, split(key.seed), MASK_ROUNDS);
-    let pair = |low: u64, high: u64| u64::from(low as u32) | high << 32;
-    [pair(w0, w1), pair(w2, w3)]
 }
 
 /// Writes the packed mask \[M15\] of `len` elements into `mask`, as

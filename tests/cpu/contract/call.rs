@@ -1,10 +1,14 @@
 //! DropoutCall as text and as counters; MaskKey's packing.
 
 use proptest::prelude::*;
+use std::collections::HashSet;
+
 use wgpu_dropout::{
-    DropoutCall, DropoutKind, DropoutRate, MaskKey, ParseCallError, RateError, advance_counter,
-    mask,
+    DropoutCall, DropoutKind, DropoutRate, FoldOverflow, MaskKey, ParseCallError, RateError,
+    advance_counter, mask,
 };
+
+use crate::common::{reference, vectors};
 
 #[test]
 fn layer_and_step_are_the_words_of_the_stream() {
@@ -12,6 +16,53 @@ fn layer_and_step_are_the_words_of_the_stream() {
     assert_eq!(key, MaskKey::new(9, 0x3_0000_0007));
     let key = MaskKey::layer_step(u64::MAX, u32::MAX, u32::MAX);
     assert_eq!(key, MaskKey::new(u64::MAX, u64::MAX));
+}
+
+#[test]
+fn fold_vectors() {
+    vectors::check_folds(|seed, stream, n| {
+        let MaskKey { seed, stream } = MaskKey::new(seed, stream).fold_in(n).unwrap();
+        (seed, stream)
+    })
+    .unwrap();
+}
+
+#[test]
+fn numbers_to_fold_in_end_below_two_to_61() {
+    let key = MaskKey::new(1, 2);
+    key.fold_in((1 << 61) - 1).unwrap();
+    for n in [1 << 61, 3 << 61, u64::MAX] {
+        assert_eq!(key.fold_in(n), Err(FoldOverflow { n }));
+        assert_eq!(
+            FoldOverflow { n }.to_string(),
+            format!("{n} passes 2^61 - 1, the largest number to fold in: lower it, or fold twice")
+        );
+    }
+}
+
+/// Keys of one run: each layer at each step, each of its uses, and each member of an ensemble.
+#[test]
+fn keys_of_one_run_do_not_meet() {
+    let mut keys = HashSet::new();
+    for layer in 0..8 {
+        for step in 0..64 {
+            let key = MaskKey::layer_step(42, layer, step);
+            let uses = (0..16).map(|n| key.fold_in(n).unwrap());
+            let members = (0..16).map(|n| key.fold_in(1 << 32).unwrap().fold_in(n).unwrap());
+            for key in [key].into_iter().chain(uses).chain(members) {
+                assert!(keys.insert(key), "{key:?} twice");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folded_call_is_told_by_its_seed_and_stream() {
+    let key = MaskKey::layer_step(42, 3, 7).fold_in(1).unwrap();
+    let call = DropoutCall::new(DropoutRate::new(0.1).unwrap(), key);
+    let text = "p=0.1 seed=10070614895191512371 stream=0x94d843c379002df7 origin=0";
+    assert_eq!(call.to_string(), text);
+    assert_eq!(text.parse(), Ok(call));
 }
 
 #[test]
@@ -165,6 +216,27 @@ proptest! {
         let read: DropoutCall = call.to_string().parse().unwrap();
         prop_assert_eq!(read, call);
         prop_assert_eq!(read.rate.p().to_bits(), p.to_bits());
+    }
+
+    #[test]
+    fn a_fold_is_the_twins(seed in any::<u64>(), stream in any::<u64>(), n in 0_u64..1 << 61) {
+        let folded = MaskKey::new(seed, stream).fold_in(n).unwrap();
+        prop_assert_eq!((folded.seed, folded.stream), reference::fold_in(seed, stream, n));
+    }
+
+    /// A block is a bijection of its counter, so it is no matter of chance.
+    #[test]
+    fn folds_of_one_seed_are_different(
+        seed in any::<u64>(),
+        streams in prop::collection::hash_set(any::<u64>(), 1..20),
+        numbers in prop::collection::hash_set(0_u64..1 << 61, 1..50),
+    ) {
+        let folds: HashSet<MaskKey> = streams
+            .iter()
+            .map(|&stream| MaskKey::new(seed, stream))
+            .flat_map(|key| numbers.iter().map(move |&n| key.fold_in(n).unwrap()))
+            .collect();
+        prop_assert_eq!(folds.len(), streams.len() * numbers.len());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The twin against the known answers, before it judges anything.
 
 use crate::common::reference::{
-    drop_threshold, dropout, indices, keep_scale, keeps, packed_mask, philox_blocks, philox4x32,
-    uniform,
+    drop_threshold, dropout, fold_in, indices, keep_scale, keeps, packed_mask, philox_blocks,
+    philox4x32, uniform,
 };
 use crate::common::{compare, vectors};
 
@@ -23,11 +23,23 @@ fn no_vector_is_lost() {
         (12, 21, 33)
     );
     assert_eq!(vectors::masks().len(), 52);
+    assert_eq!(vectors::folds().len(), 35);
 }
 
 #[test]
 fn philox_vectors() {
     vectors::check_philox(philox4x32).unwrap();
+}
+
+#[test]
+fn fold_vectors() {
+    vectors::check_folds(fold_in).unwrap();
+}
+
+#[test]
+#[should_panic(expected = "2305843009213693952 has no block")]
+fn a_number_without_a_block_is_refused() {
+    fold_in(SEED, STREAM, 1 << 61);
 }
 
 #[test]
