@@ -219,6 +219,19 @@ fn numbers_out_of_range_are_usage_errors() {
 }
 
 #[test]
+fn numbers_that_no_key_folds_in_are_usage_errors() {
+    let line = |n: &str| format!("mask --len 2 {CALL} --output - --fold-in {n}");
+    for (n, part) in [
+        ("0x2000000000000000", "2305843009213693952 passes 2^61 - 1"),
+        ("-1", "give an integer from 0 on"),
+        ("", "a value is required"),
+    ] {
+        assert_fails(&run(&line(n)), 2, &["--fold-in", part]);
+    }
+    crate::command::assert_success(&run(&line("0x1fffffffffffffff")));
+}
+
+#[test]
 fn half_a_call_or_two_are_usage_errors() {
     let output = run("mask --len 2 --p 0.5 --seed 1 --output -");
     assert_fails(&output, 2, &["--stream"]);
