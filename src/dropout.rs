@@ -45,8 +45,30 @@ pub enum Elements<'a> {
     Layout(&'a MaskLayout),
     /// Samples, the layout's first dimension, each with an id of its own: the coordinate of the
     /// sample at place i of the batch is `ids[i]` in the place of i \[M16\], so that its mask does
-    /// not depend on its place, on padding or on the batch's size. Ids count from the layout's first
-    /// index: a batch that is cut over devices takes layouts that begin at sample 0.
+    /// not depend on its place, on the batch's size or on samples that pad the batch. Ids count from
+    /// the layout's first index: a batch that is cut over devices takes layouts that begin at sample 0.
+    ///
+    /// Sequences that are padded to the batch's longest have another mask for another length, where
+    /// decisions are made along them: [`elementwise`](MaskLayout::elementwise) shows the layout that
+    /// does not.
+    ///
+    /// Token dropout is [drop path](MaskLayout::drop_path) of tokens, whose ids are their numbers in
+    /// the vocabulary: a word is dropped wherever it stands or nowhere, as by Keras 1
+    /// ([keras#7290](https://github.com/keras-team/keras/issues/7290)). Ids of
+    /// `sentence * vocabulary + token` decide for each sentence apart.
+    ///
+    /// ```
+    /// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu};
+    ///
+    /// // "the dog and the cat", an embedding of 16 numbers a token.
+    /// let tokens = [5, 2, 9, 5, 7];
+    /// let layout = MaskLayout::drop_path(&[tokens.len() as u64, 16])?;
+    /// let call = DropoutCall::new(DropoutRate::new(0.5)?, MaskKey::layer_step(42, 0, 7));
+    /// let mut embeddings = [0.0; 5 * 16];
+    /// cpu::forward_samples(&[1.0; 5 * 16], &mut embeddings, &layout, &tokens, &call)?;
+    /// assert_eq!(embeddings[..16], embeddings[3 * 16..4 * 16]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Samples {
         /// The batch.
         layout: &'a MaskLayout,

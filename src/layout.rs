@@ -9,6 +9,8 @@ use crate::error::{LayoutError, SampleOverflow};
 /// dimension; a shard keeps the strides of the whole tensor and begins at its own first index, so
 /// it gets exactly its slice of the whole mask.
 ///
+/// The named layouts take a batch. A sample alone is a batch of one: a size of 1 comes first.
+///
 /// | layer | PyTorch | Keras | layout |
 /// |---|---|---|---|
 /// | dropout | `nn.Dropout` | `Dropout` | [`elementwise`](Self::elementwise) |
@@ -44,7 +46,20 @@ impl MaskLayout {
     /// The most dimensions a layout may have.
     pub const MAX_DIMENSIONS: usize = 8;
 
-    /// Any strides, in mask indices.
+    /// Any strides of the mask: mask indices from one coordinate to the next.
+    ///
+    /// They are not strides of memory, where elements lie in row-major order without gaps. A tensor
+    /// in another order is [`permuted`](Self::permuted).
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// // Rows of three share a mask: memory has six elements, the mask three indices.
+    /// let layout = MaskLayout::strided(&[2, 3], &[0, 1])?;
+    /// let indices: Vec<u64> = (0..6).map(|element| layout.index(element)).collect();
+    /// assert_eq!(indices, [0, 1, 2, 0, 1, 2]);
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -90,6 +105,18 @@ impl MaskLayout {
     }
 
     /// A decision for each element.
+    ///
+    /// The strides, and so the masks, depend on all sizes but the outermost: sequences that are padded
+    /// to another length have another mask. For one that they keep, take a shard of the longest.
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// const T_MAX: u64 = 512;
+    /// let padded_to = |t| MaskLayout::elementwise(&[8, T_MAX, 64])?.shard(&[0, 0, 0], &[8, t, 64]);
+    /// assert_eq!(padded_to(100)?.strides(), padded_to(37)?.strides());
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -157,6 +184,20 @@ impl MaskLayout {
     /// Feature dropout of `(samples, channels, …)`: whole channels are dropped. Replaces PyTorch's
     /// `nn.Dropout1d`, `2d` and `3d`, and Keras's `SpatialDropout` with `channels_first`.
     ///
+    /// An image alone, `(channels, height, width)`, needs a size of 1 in front. Without it its
+    /// channels are taken for samples and its rows are dropped, as by PyTorch's `nn.Dropout2d`
+    /// ([pytorch#69801](https://github.com/pytorch/pytorch/issues/69801)).
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// let image = MaskLayout::feature_channels_first(&[1, 3, 32, 32])?;
+    /// assert_eq!(image.last_index(), Some(3 - 1)); // a decision for each channel
+    /// let rows = MaskLayout::feature_channels_first(&[3, 32, 32])?;
+    /// assert_eq!(rows.last_index(), Some(3 * 32 - 1)); // a decision for each row
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
@@ -165,7 +206,8 @@ impl MaskLayout {
     }
 
     /// Feature dropout of `(samples, …, channels)`: whole channels are dropped. Replaces Keras's
-    /// `SpatialDropout1D`, `2D` and `3D`.
+    /// `SpatialDropout1D`, `2D` and `3D`. An image alone needs a size of 1 in front, as in
+    /// [`feature_channels_first`](Self::feature_channels_first).
     ///
     /// # Errors
     ///
@@ -197,6 +239,19 @@ impl MaskLayout {
 
     /// Drop path of `(samples, …)`: whole samples of a residual branch are dropped (stochastic
     /// depth, Huang et al. 2016). Replaces timm's `DropPath`.
+    ///
+    /// Samples that are kept are divided by 1 - p, as all that dropout keeps. Without rescaling, timm's
+    /// `scale_by_keep=False`, it is [`Classic`](crate::DropoutKind::Classic). By tokens in the place of
+    /// samples it is token dropout, of [`Elements::Samples`](crate::Elements::Samples).
+    ///
+    /// ```
+    /// use wgpu_dropout::{DropoutKind, DropoutRate};
+    ///
+    /// let rate = DropoutRate::new(0.2)?;
+    /// assert_eq!(rate.keep_scale(), 1.25);
+    /// assert_eq!(rate.with_kind(DropoutKind::Classic).keep_scale(), 1.0);
+    /// # Ok::<(), wgpu_dropout::RateError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -258,8 +313,22 @@ impl MaskLayout {
         })
     }
 
-    /// The view whose dimension `d` is this layout's dimension `order[d]`: a transposed tensor
-    /// keeps the mask of the tensor it is a view of.
+    /// The same elements in another order in memory, whose dimension `d` is this layout's dimension
+    /// `order[d]`: a transposed copy keeps the mask of what it is a copy of.
+    ///
+    /// A view that is transposed by its strides alone moves nothing in memory: bind its buffer with
+    /// the layout of the original.
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// let original = MaskLayout::elementwise(&[2, 3])?;
+    /// let copy = original.permuted(&[1, 0])?;
+    /// assert_eq!(copy.shape(), [3, 2]);
+    /// // Row 1, column 2 of the original is row 2, column 1 of the copy.
+    /// assert_eq!(original.index(3 + 2), copy.index(2 * 2 + 1));
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -32,7 +32,9 @@
 //! - `cpu` (default): the modules [`cpu`] and [`audit`], and rayon with them.
 //!
 //! wgpu's backends are not chosen here: enable them in your own dependency on wgpu, of the
-//! version that this crate re-exports as [`wgpu`].
+//! version that this crate re-exports as [`wgpu`]. Name its types by that dependency: another major
+//! version is then an error of the compiler. By the re-export it compiles, and `wgpu::Instance::new`
+//! panics for want of a backend.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

@@ -20,8 +20,8 @@ pub struct LayoutArgs {
         conflicts_with = "mask_strides"
     )]
     noise_shape: Option<Vec<Option<u64>>>,
-    /// Mask indices from one coordinate to the next in each dimension; 0 shares a decision along
-    /// it. With --origin the part of a larger tensor, or a view
+    /// Mask indices from one coordinate to the next in each dimension, not strides of memory; 0
+    /// shares a decision along it. With --origin the part of a larger tensor
     #[arg(
         long,
         value_name = "N,…",

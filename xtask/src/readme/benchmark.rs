@@ -162,7 +162,7 @@ fn variants(record: &Value) -> Result<String> {
             "feature dropout, channels first, runs of 4096",
         ),
         ("drop_path", "drop path, runs of 65,536"),
-        ("transposed", "a transposed view"),
+        ("transposed", "a transposed copy"),
         ("sample_ids", "64 samples with ids"),
         ("packed_mask", "a packed mask from outside"),
         ("classic", "classic"),
