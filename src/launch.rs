@@ -7,7 +7,7 @@ use crate::call::DropoutCall;
 use crate::choice::{Choice, Map, backward, cut, forward, unit};
 use crate::element::ElementType;
 use crate::error::{BindError, CreateError, IndexOverflow};
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Segment};
 use crate::layout::MaskLayout;
 use crate::params::MaskParams;
 use crate::source::{BufferLayout, Multiply, ParamsSource};
@@ -69,11 +69,12 @@ pub enum LaunchError {
     IndexOverflow(#[from] IndexOverflow),
 }
 
-/// What to launch for `call` on a tensor of `layout`, in any order. None for an empty tensor.
+/// What to launch for `call` on a tensor of `layout`, in any order. None for an empty tensor. Each
+/// launch is made when it is asked for: a tensor of any length takes no memory here.
 ///
 /// # Errors
 ///
-/// See [`LaunchError`].
+/// See [`LaunchError`]; all of them come before the first launch.
 ///
 /// ```
 /// use wgpu_dropout::launch::{Direction, LaunchLimits, launches};
@@ -88,8 +89,8 @@ pub enum LaunchError {
 /// };
 /// let layout = MaskLayout::linear(1 << 26);
 /// let launches = launches(&layout, ElementType::F32, &call, Direction::Forward, limits)?;
-/// assert_eq!(launches.len(), 2);
-/// assert_eq!(launches[1].elements, 1 << 25..1 << 26);
+/// let elements: Vec<_> = launches.map(|launch| launch.elements).collect();
+/// assert_eq!(elements, [0..1 << 25, 1 << 25..1 << 26]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn launches(
@@ -98,7 +99,7 @@ pub fn launches(
     call: &DropoutCall,
     direction: Direction,
     limits: LaunchLimits,
-) -> Result<Vec<Launch>, LaunchError> {
+) -> Result<impl Iterator<Item = Launch> + use<>, LaunchError> {
     let geometry = Geometry::new(&limits.wgpu(), unit(element))?;
     let map = Map::of_layout(layout, false)?;
     let kind = call.rate.kind();
@@ -114,14 +115,15 @@ pub fn launches(
         call,
         value,
     )?;
-    let launch = |segment| {
+    let call = *call;
+    let launch = move |segment: Segment| {
         let kernel = choice.kernel(segment);
         let multiply = if limits.int64 && kernel.draws() {
             Multiply::U64
         } else {
             Multiply::Halves
         };
-        let params = MaskParams::new(call, choice.position(segment), segment.len);
+        let params = MaskParams::new(&call, choice.position(segment), segment.len);
         let mut words = bytemuck::cast::<_, [u64; 7]>(params).to_vec();
         if let Map::Strided { layout, .. } = &map {
             words.extend(bytemuck::cast::<_, [u64; 16]>(layout.params(segment.start)));
@@ -137,7 +139,7 @@ pub fn launches(
             params: words,
         }
     };
-    Ok(cut(&geometry, layout.len()).map(launch).collect())
+    Ok(cut(&geometry, layout.len()).map(launch))
 }
 
 impl LaunchLimits {
@@ -189,6 +191,7 @@ mod tests {
             let layout = MaskLayout::linear(len);
             let element = ElementType::F32;
             let launches = launches(&layout, element, &call, Direction::Forward, limits).unwrap();
+            let launches: Vec<_> = launches.collect();
             let starts: Vec<_> = launches
                 .iter()
                 .map(|launch| launch.elements.start)

@@ -31,7 +31,7 @@ pub(crate) fn launches(
     element: ElementType,
     call: &DropoutCall,
     direction: Direction,
-) -> Result<Vec<Launch>, DropoutError> {
+) -> Result<impl Iterator<Item = Launch> + use<>, DropoutError> {
     let name = client.name();
     if name != "wgpu<wgsl>" {
         return Err(DropoutError::Compiler { name: name.into() });

@@ -144,8 +144,8 @@ fn run<T: Element>(
     let launches = launches(layout, T::TYPE, call, Direction::Forward, limits)
         .map_err(|error| error.to_string())?;
     gpu.submit(|pass| {
-        for launch in &launches {
-            record(gpu, T::TYPE, pass, &pool, 4 * half as u64, launch);
+        for launch in launches {
+            record(gpu, T::TYPE, pass, &pool, 4 * half as u64, &launch);
         }
         Ok(())
     })?;
