@@ -3,9 +3,9 @@
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use multiversion::multiversion;
-use rayon::prelude::*;
 
 use super::mask::{BATCH_ELEMENTS, Decisions, Keep, Mask, check_mask_length, for_each_batch};
+use super::tasks::for_each_task;
 use crate::call::DropoutCall;
 use crate::element::{Element, ElementType};
 use crate::error::CpuError;
@@ -278,26 +278,22 @@ fn run<T: Element>(
 ) {
     let by_call = !matches!(mask, Mask::Packed(_));
     if by_call && call.rate.drops_all() {
-        return data
-            .par_chunks_mut(TASK_ELEMENTS)
-            .for_each(|data| data.fill(T::zeroed()));
+        return for_each_task(data, TASK_ELEMENTS, |_, data| data.fill(T::zeroed()));
     }
     // In place a copy is nothing.
     let copies = by_call && call.rate.drops_nothing();
     if copies && input.is_none() {
         return;
     }
-    data.par_chunks_mut(TASK_ELEMENTS)
-        .enumerate()
-        .for_each(|(task, data)| {
-            let start = task * TASK_ELEMENTS;
-            let input = input.map(|input| &input[start..start + data.len()]);
-            if copies {
-                copy(input, data);
-            } else {
-                write(input, data, mask, call, start as u64, value);
-            }
-        });
+    for_each_task(data, TASK_ELEMENTS, |task, data| {
+        let start = task * TASK_ELEMENTS;
+        let input = input.map(|input| &input[start..start + data.len()]);
+        if copies {
+            copy(input, data);
+        } else {
+            write(input, data, mask, call, start as u64, value);
+        }
+    });
 }
 
 fn copy<T: Copy>(input: Option<&[T]>, data: &mut [T]) {

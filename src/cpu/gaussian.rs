@@ -1,8 +1,7 @@
 //! Gaussian dropout of slices. Twin of shaders/gaussian.wgsl.
 
-use rayon::prelude::*;
-
 use super::mask::mask_block;
+use super::tasks::for_each_task;
 use crate::call::{DropoutCall, MaskKey};
 use crate::error::CpuError;
 use crate::gaussian;
@@ -26,23 +25,20 @@ pub fn gaussian(input: &[f32], output: &mut [f32], call: &DropoutCall) -> Result
         });
     }
     let sigma = gaussian::check(call, input.len() as u64)?;
-    input
-        .par_chunks(TASK_ELEMENTS)
-        .zip(output.par_chunks_mut(TASK_ELEMENTS))
-        .enumerate()
-        .for_each(|(task, (input, output))| {
-            let start = call.origin + (task * TASK_ELEMENTS) as u64;
-            let mut drawn = None;
-            for (index, (output, input)) in (start..).zip(output.iter_mut().zip(input)) {
-                let position = gaussian::position(index);
-                let normals = match drawn {
-                    Some((block, normals)) if block == position.block => normals,
-                    _ => normals(call.key, position.block).map(|normal| normal as f32),
-                };
-                drawn = Some((position.block, normals));
-                *output = input * (1.0 + sigma * normals[position.lane as usize]);
-            }
-        });
+    for_each_task(output, TASK_ELEMENTS, |task, output| {
+        let first = task * TASK_ELEMENTS;
+        let start = call.origin + first as u64;
+        let mut drawn = None;
+        for (index, (output, input)) in (start..).zip(output.iter_mut().zip(&input[first..])) {
+            let position = gaussian::position(index);
+            let normals = match drawn {
+                Some((block, normals)) if block == position.block => normals,
+                _ => normals(call.key, position.block).map(|normal| normal as f32),
+            };
+            drawn = Some((position.block, normals));
+            *output = input * (1.0 + sigma * normals[position.lane as usize]);
+        }
+    });
     Ok(())
 }
 

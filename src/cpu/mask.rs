@@ -4,9 +4,9 @@
 use core::ops::Range;
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
 use super::philox::{MASK_ROUNDS, philox4x32};
+use super::tasks::for_each_task;
 use crate::call::{DropoutCall, MaskKey};
 use crate::error::CpuError;
 use crate::layout::{Dimension, MaskLayout};
@@ -339,14 +339,11 @@ fn pack(words: &mut [u32], mask: Mask<'_>, len: u64, call: &DropoutCall) {
             *last >>= spare;
         }
     } else {
-        words
-            .par_chunks_mut(TASK_WORDS)
-            .enumerate()
-            .for_each(|(task, words)| {
-                let start = (task * TASK_WORDS) as u64 * WORD_BITS as u64;
-                let elements = (len - start).min((words.len() * WORD_BITS) as u64);
-                pack_task(words, mask, call, start, elements as usize);
-            });
+        for_each_task(words, TASK_WORDS, |task, words| {
+            let start = (task * TASK_WORDS) as u64 * WORD_BITS as u64;
+            let elements = (len - start).min((words.len() * WORD_BITS) as u64);
+            pack_task(words, mask, call, start, elements as usize);
+        });
     }
 }
 

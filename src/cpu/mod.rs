@@ -4,12 +4,14 @@
 //! Masks are those of the kernels to the bit, and so are values, but for subnormals that an adapter
 //! flushes, alpha dropout, which may be off by a rounding, and Gaussian dropout, which has a bound.
 //! Work is split over the threads of the current [rayon] pool: install a pool of one thread for one.
-//! In a browser wasm32 has one thread, and it all runs there.
+//! In a browser wasm32 has one thread, and it all runs there. Where the system gives rayon no threads for
+//! its global pool, it all runs on the calling thread, with the same bits.
 
 mod dropout;
 mod gaussian;
 mod mask;
 mod philox;
+mod tasks;
 
 pub use dropout::{
     backward, backward_in_place, backward_layout, backward_packed, backward_samples, forward,

@@ -1,8 +1,8 @@
 //! Philox4x32. Twin of shaders/philox.wgsl.
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
+use super::tasks::for_each_task;
 use crate::error::CpuError;
 use crate::philox_blocks::advance_counter;
 
@@ -55,13 +55,10 @@ pub fn philox_blocks(
         10 => fill::<10>,
         _ => return Err(CpuError::Rounds { rounds }),
     };
-    blocks
-        .par_chunks_mut(TASK_BLOCKS)
-        .enumerate()
-        .for_each(|(task, blocks)| {
-            let first = advance_counter(counter, (task * TASK_BLOCKS) as u64);
-            fill(blocks, first, key);
-        });
+    for_each_task(blocks, TASK_BLOCKS, |task, blocks| {
+        let first = advance_counter(counter, (task * TASK_BLOCKS) as u64);
+        fill(blocks, first, key);
+    });
     Ok(())
 }
 

@@ -1,8 +1,12 @@
 //! The CPU path is the twin's dropout, subnormals included.
 
+use std::env;
+use std::process::Command;
+use std::thread;
+
 use proptest::prelude::*;
 use wgpu_dropout::cpu::{
-    backward, backward_in_place, forward, forward_in_place, keep_mask, keep_mask_layout,
+    backward, backward_in_place, forward, forward_in_place, gaussian, keep_mask, keep_mask_layout,
     philox_blocks,
 };
 use wgpu_dropout::mask::mask_words;
@@ -130,6 +134,52 @@ fn elements_turn_at_their_uniform() {
             }
         }
     }
+}
+
+/// In a process of its own, since a pool starts once in one.
+#[cfg(all(unix, target_pointer_width = "64"))]
+#[test]
+fn without_threads_the_bits_are_the_same() {
+    const CHILD: &str = "WGPU_DROPOUT_CHILD";
+    let Ok(first) = env::var(CHILD) else {
+        for first in ["the library", "the program"] {
+            let mut child = Command::new(env::current_exe().unwrap());
+            child.args([
+                "--exact",
+                "contract::cpu::without_threads_the_bits_are_the_same",
+            ]);
+            // Bytes of a thread's stack: all that a process can address.
+            child.env("RUST_MIN_STACK", (1_u64 << 47).to_string());
+            let output = child.env(CHILD, first).output().unwrap();
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            assert!(
+                output.status.success() && stdout.contains("1 passed"),
+                "{output:?}"
+            );
+        }
+        return;
+    };
+    thread::Builder::new().spawn(|| ()).unwrap_err();
+    if first == "the program" {
+        rayon::ThreadPoolBuilder::new().build_global().unwrap_err();
+    }
+    for p in RATES {
+        check(&call(p, 5), &values(LONG)).unwrap();
+        check_packed(&call(p, 5), LONG).unwrap();
+    }
+    let (mut blocks, mut noise) = (vec![[0; 4]; 10_000], vec![0.0; LONG as usize]);
+    philox_blocks(&mut blocks, [1; 4], [8, 9], 10).unwrap();
+    assert!(blocks == reference::philox_blocks(10, [1; 4], [8, 9], 10_000));
+    gaussian(&values(LONG), &mut noise, &call(0.3, 5)).unwrap();
+    let mut in_pool = noise.clone();
+    rayon::ThreadPoolBuilder::new()
+        .use_current_thread()
+        .num_threads(1)
+        .build()
+        .unwrap()
+        .install(|| gaussian(&values(LONG), &mut in_pool, &call(0.3, 5)))
+        .unwrap();
+    assert_eq!(noise, in_pool);
 }
 
 #[test]
