@@ -227,6 +227,17 @@ pub enum BindError {
         /// The device's max_storage_buffer_binding_size.
         max_bytes: u64,
     },
+    /// A buffer of a [blocking](crate#blocking) call, longer than the device creates.
+    #[error(
+        "a buffer of {bytes} bytes is needed, the device creates {max_bytes} at most \
+         (max_buffer_size): give the layout in shards, or request the device with a higher limit"
+    )]
+    BufferTooLong {
+        /// Size of the buffer.
+        bytes: u64,
+        /// The device's max_buffer_size.
+        max_bytes: u64,
+    },
     /// A dimension that the strided kernels cannot count.
     #[error(
         "a dimension, or neighbours that the mask treats alike, has {size} elements, at most {max}: \
@@ -393,10 +404,18 @@ pub enum RunError {
         /// The device's words.
         message: String,
     },
-    /// The device refused the call's commands or was lost.
+    /// The device refused the call's commands.
     #[error("the device did not finish the call: {message}")]
     Device {
         /// The device's words.
         message: String,
     },
+    /// The device was destroyed, or its driver has given it up.
+    #[error("the device is lost: request a new one, and make new kernels and buffers on it")]
+    DeviceLost,
+    /// The queue is another device's. Nothing was submitted to it.
+    #[error(
+        "the queue is not the device's: give the one that request_device returned with the device"
+    )]
+    ForeignQueue,
 }

@@ -28,6 +28,24 @@ pub struct KernelDescriptor<'a> {
     pub pipeline_cache: Option<&'a wgpu::PipelineCache>,
 }
 
+/// What `work` returns, and what the device would report as uncaptured, by default a panic. The scopes
+/// see only what this thread does. A buffer without memory and a pipeline that the driver cannot compile
+/// make their uses invalid too: the first cause counts.
+pub(crate) fn scoped<T>(
+    device: &wgpu::Device,
+    work: impl FnOnce() -> T,
+) -> (T, impl Future<Output = Option<wgpu::Error>>) {
+    let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let result = work();
+    let validation = validation.pop();
+    let internal = internal.pop();
+    let out_of_memory = out_of_memory.pop();
+    let first = async { out_of_memory.await.or(internal.await).or(validation.await) };
+    (result, first)
+}
+
 /// One device and the ways chosen on it.
 #[derive(Debug)]
 pub(crate) struct KernelHost {

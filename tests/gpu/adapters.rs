@@ -126,7 +126,7 @@ impl TestAdapter {
         };
         let (device, queue) = pollster::block_on(self.adapter.request_device(&descriptor))
             .map_err(|error| format!("{variant:?} device: {error}"))?;
-        let gpu = Gpu::new(device, queue, wgpu::Features::empty())?;
+        let gpu = Gpu::new(self.adapter.clone(), device, queue, wgpu::Features::empty())?;
         if matches!(variant, Variant::Lost) {
             gpu.device.destroy();
         }
