@@ -332,7 +332,7 @@ impl Dropout {
             }
         };
         let geometry = &self.geometry[usize::from(element.bytes() == 2)];
-        let segments = cut(geometry, len).map(bind).collect();
+        let segments = self.host.taken(|| cut(geometry, len).map(bind).collect())?;
         Ok(DropoutBinding {
             element,
             buffers,

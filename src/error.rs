@@ -249,6 +249,13 @@ pub enum BindError {
         /// What the kernels count to.
         max: u64,
     },
+    /// The device does not bind the buffers, which were destroyed or are another device's, or has no
+    /// memory for the binding.
+    #[error("the device takes only buffers of its own that are not destroyed: {message}")]
+    Refused {
+        /// The device's words.
+        message: String,
+    },
     /// Input and output are the same range of one buffer.
     #[error("input and output are both bytes {range:?} of one buffer: use bind_in_place")]
     SameRange {

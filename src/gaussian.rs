@@ -87,7 +87,7 @@ impl GaussianDropout {
         let input = self.host.checked("input", &input, len, ELEMENT.bytes)?;
         let output = self.host.checked("output", &output, len, ELEMENT.bytes)?;
         let buffers = BufferLayout::of(&input, &output)?;
-        Ok(self.bind_ranges(buffers, &[input, output], len))
+        self.bind_ranges(buffers, &[input, output], len)
     }
 
     /// Binds `len` elements of `data`, which are overwritten by the result.
@@ -101,7 +101,7 @@ impl GaussianDropout {
         len: u64,
     ) -> Result<GaussianBinding, BindError> {
         let data = self.host.checked("data", &data, len, ELEMENT.bytes)?;
-        Ok(self.bind_ranges(BufferLayout::InPlace, &[data], len))
+        self.bind_ranges(BufferLayout::InPlace, &[data], len)
     }
 
     fn bind_ranges(
@@ -109,18 +109,19 @@ impl GaussianDropout {
         buffers: BufferLayout,
         ranges: &[CheckedRange<'_>],
         len: u64,
-    ) -> GaussianBinding {
+    ) -> Result<GaussianBinding, BindError> {
         let group_layout = self.host.group_layout(Kernel::Gaussian { buffers });
         let bind = |segment: Segment| {
             let windows = ranges.iter().map(|range| range.window(segment));
             let bindings: Vec<_> = (0..).zip(windows).collect();
             (segment, self.host.group(&group_layout, &bindings))
         };
-        GaussianBinding {
+        let segments = self.geometry.segments(len).map(bind);
+        Ok(GaussianBinding {
             buffers,
             len,
-            segments: self.geometry.segments(len).map(bind).collect(),
-        }
+            segments: self.host.taken(|| segments.collect())?,
+        })
     }
 
     /// Records `output = input * noise`, forward or backward. A rate of 0 multiplies by 1. Sets the

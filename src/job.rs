@@ -120,9 +120,16 @@ pub(crate) async fn run<T: Pod>(
 ) -> Result<(), RunError> {
     let done = try_run(device, queue, contents, result, record).await;
     #[cfg(not(target_arch = "wasm32"))]
-    if matches!(done, Err(RunError::Device { .. })) && is_lost(device) {
-        return Err(RunError::DeviceLost);
-    }
+    let done = done.map_err(|error| match error {
+        RunError::Device { .. }
+        | RunError::Bind(BindError::Refused { .. })
+        | RunError::ForeignQueue
+            if is_lost(device) =>
+        {
+            RunError::DeviceLost
+        }
+        error => error,
+    });
     done
 }
 

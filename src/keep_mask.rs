@@ -139,7 +139,8 @@ impl KeepMask {
             }
             (segment, self.host.group(&group_layout, &bindings))
         };
-        let segments = self.geometry.segments(words).map(bind).collect();
+        let segments = self.geometry.segments(words).map(bind);
+        let segments = self.host.taken(|| segments.collect())?;
         Ok(KeepMaskBinding {
             len,
             first_index: layout.first_index(),

@@ -1,5 +1,7 @@
 //! What the kernels of one device share: features, layouts, pipelines, a dispatch.
 
+#[cfg(not(target_arch = "wasm32"))]
+use core::error::Error;
 use std::sync::{PoisonError, RwLock};
 
 use crate::binding::CheckedRange;
@@ -194,6 +196,28 @@ impl KernelHost {
             layout,
             entries: &entries,
         })
+    }
+
+    /// What `bind` makes of the caller's buffers, if the device takes them: they may be destroyed or
+    /// another device's. A browser tells that too late for an error here, and tells it to the device.
+    pub fn taken<T>(&self, bind: impl FnOnce() -> T) -> Result<T, BindError> {
+        #[cfg(target_arch = "wasm32")]
+        return Ok(bind());
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let (bound, error) = scoped(&self.device, bind);
+            match pollster::block_on(error) {
+                None => Ok(bound),
+                Some(error) => {
+                    let mut cause: &dyn Error = &error;
+                    while let Some(deeper) = cause.source() {
+                        cause = deeper;
+                    }
+                    let message = cause.to_string();
+                    Err(BindError::Refused { message })
+                }
+            }
+        }
     }
 
     /// A uniform buffer that holds `content`.

@@ -73,7 +73,8 @@ impl PhiloxBlocks {
                     .group(&group_layout, &[(0, blocks.window(segment))]),
             )
         };
-        let segments = self.geometry.segments(len).map(bind).collect();
+        let segments = self.geometry.segments(len).map(bind);
+        let segments = self.host.taken(|| segments.collect())?;
         Ok(PhiloxBlocksBinding { segments })
     }
 

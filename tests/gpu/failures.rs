@@ -18,6 +18,10 @@ pub const CASES: &[Case] = &[
     Case::new("a_lost_device_is_an_error", lost).on(Variant::Lost),
     Case::new("recording_for_a_lost_device_is_harmless", recorded).on(Variant::Lost),
     Case::new("a_buffer_too_large_is_an_error", too_large).on(Variant::SmallBuffers),
+    Case::new(
+        "a_buffer_that_the_device_does_not_bind_is_an_error",
+        unbound,
+    ),
     Case::new("a_queue_of_another_device_is_an_error", foreign_queues),
     Case::new("the_devices_own_queue_is_taken_while_others_poll", polled),
     #[cfg(target_os = "linux")]
@@ -104,6 +108,26 @@ fn expect_everywhere(
         }
     }
     Ok(())
+}
+
+fn unbound(gpu: &Gpu) -> Result<(), String> {
+    let (device, _queue) = request(&gpu.adapter)?;
+    let foreign = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 4 * LEN as u64,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    let destroyed = gpu.upload(&[0; LEN]);
+    destroyed.destroy();
+    for buffer in [&foreign, &destroyed] {
+        let data = buffer.as_entire_buffer_binding();
+        match gpu.dropout.bind_in_place(data, LEN as u64) {
+            Err(BindError::Refused { .. }) => {}
+            got => return Err(format!("{got:?}")),
+        }
+    }
+    works(gpu, &call(0.3, 5))
 }
 
 /// The queue of another device of the adapter and that of another instance's device: before the call's
@@ -324,9 +348,7 @@ mod linux {
             // One buffer to compute in, one to read back.
             Err(RunError::OutOfMemory { bytes, .. }) if bytes == 2 * 4 * ELEMENTS => Ok(()),
             // wgpu's OpenGL does not say why there is no buffer, and gives the device up.
-            Err(RunError::DeviceLost)
-                if gpu.device.adapter_info().backend == wgpu::Backend::Gl =>
-            {
+            Err(RunError::DeviceLost) if gpu.device.adapter_info().backend == wgpu::Backend::Gl => {
                 Ok(())
             }
             result => Err(format!("{:?}", result.map(|y| y.len()))),

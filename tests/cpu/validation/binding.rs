@@ -1,9 +1,9 @@
 //! Buffers: what is refused, with which numbers, and that the last thing before it is taken.
 
 use wgpu::BufferUsages;
-use wgpu_dropout::{BindError, ElementType, Elements};
+use wgpu_dropout::{BindError, ElementType, Elements, GaussianDropout, MaskLayout};
 
-use super::device::{Noop, range};
+use super::device::{Noop, range, two_devices};
 
 /// The error and its message.
 #[track_caller]
@@ -241,6 +241,54 @@ fn masks_are_words_and_blocks_are_four() {
                 len,
             };
             assert_eq!(noop.philox.bind(whole(), len).unwrap_err(), expected);
+        }
+    });
+}
+
+#[test]
+fn buffers_that_are_destroyed_or_another_devices_are_refused() {
+    let [own, other] = two_devices(wgpu::Features::empty()).map(Noop::on);
+    let noise = GaussianDropout::new(&own.device, &Default::default()).unwrap();
+    let layout = MaskLayout::drop_path(&[4, 4]).unwrap();
+    let [good, destroyed] = [(); 2].map(|()| own.buffer(64));
+    destroyed.destroy();
+    let (dropout, mask) = (&own.dropout, &own.keep_mask);
+    own.without_errors(|| {
+        for (bad, cause) in [
+            (&destroyed, "destroyed"),
+            (&other.buffer(64), "doesn't match"),
+        ] {
+            let (bad, good) = (|| range(bad, 0, 0), || range(&good, 0, 0));
+            let samples = Elements::Samples {
+                layout: &layout,
+                ids: bad(),
+            };
+            let packed = Elements::Packed {
+                mask: bad(),
+                len: 16,
+            };
+            for got in [
+                dropout.bind(bad(), good(), 16).err(),
+                dropout.bind(good(), bad(), 16).err(),
+                dropout.bind_in_place(bad(), 16).err(),
+                dropout.bind_in_place(bad(), &layout).err(),
+                dropout.bind_in_place(good(), samples).err(),
+                dropout.bind_in_place(good(), packed).err(),
+                mask.bind(bad(), 16).err(),
+                mask.bind_layout(bad(), &layout).err(),
+                mask.bind_samples(good(), &layout, bad()).err(),
+                mask.bind_samples(bad(), &layout, good()).err(),
+                own.philox.bind(bad(), 4).err(),
+                noise.bind(bad(), good(), 16).err(),
+                noise.bind_in_place(bad(), 16).err(),
+            ] {
+                let error = got.unwrap();
+                let text = error.to_string();
+                assert!(matches!(error, BindError::Refused { .. }), "{text}");
+                let start = "the device takes only buffers of its own that are not destroyed: ";
+                assert!(text.starts_with(start) && text.contains(cause), "{text}");
+                assert!(!text.contains('\n'), "{text}");
+            }
         }
     });
 }

@@ -3,7 +3,7 @@
 use wgpu::{Features, Limits};
 use wgpu_dropout::{Dropout, KernelDescriptor};
 
-use super::device::{Noop, range};
+use super::device::{Noop, range, two_devices};
 use crate::common::inputs::call;
 
 /// (rate, origin, length) that take each kernel of a layout: blocks and elements, scaled and copied.
@@ -82,22 +82,7 @@ fn with_default_limits() {
 /// wgpu is given it: one of another device is an error.
 #[test]
 fn with_a_cache_of_the_caller() {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: wgpu::Backends::NOOP,
-        backend_options: wgpu::BackendOptions {
-            noop: wgpu::NoopBackendOptions::enabled(),
-            ..Default::default()
-        },
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
-    let [(own, _queue), (other, _other_queue)] = [(); 2].map(|()| {
-        let descriptor = wgpu::DeviceDescriptor {
-            required_features: Features::PIPELINE_CACHE,
-            ..Default::default()
-        };
-        pollster::block_on(adapter.request_device(&descriptor)).unwrap()
-    });
+    let [(own, _queue), (other, _other_queue)] = two_devices(Features::PIPELINE_CACHE);
     let buffer = own.create_buffer(&wgpu::BufferDescriptor {
         label: None,
         size: 64,
