@@ -8,12 +8,9 @@ use crate::error::{BindError, CreateError, IndexOverflow};
 use crate::geometry::{Geometry, Segment};
 use crate::kernel::{KernelDescriptor, KernelHost};
 use crate::layout::MaskLayout;
-use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
+use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition};
 use crate::params::MaskParams;
 use crate::source::{Access, BufferLayout, Kernel, ValueMap};
-
-/// Bytes of a mask word and of a sample id.
-const WORD_BYTES: u64 = 4;
 
 /// Dropout kernels on one device.
 ///
@@ -240,9 +237,7 @@ impl Dropout {
                 });
             }
             Elements::Packed { mask, len } => {
-                let mask = self
-                    .host
-                    .checked("mask", &mask, mask_words(len), WORD_BYTES)?;
+                let mask = self.host.checked_mask(&mask, len)?;
                 return Ok(Plan {
                     element,
                     map: Map::Packed,

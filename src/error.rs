@@ -38,10 +38,36 @@ pub enum ParseCallError {
     Rate(#[from] RateError),
 }
 
-fn from_to(numbers: &RangeInclusive<usize>) -> String {
-    match (numbers.start(), numbers.end()) {
-        (start, end) if start == end => start.to_string(),
-        (start, end) => format!("{start} to {end}"),
+fn rank(what: &str, expected: &RangeInclusive<usize>, got: usize) -> String {
+    let (least, most) = (*expected.start(), *expected.end());
+    let count = |n: usize, name: &str| format!("{n} {name}{}", if n == 1 { "" } else { "s" });
+    let (numbers, dimensions) = (count(got, "number"), count(most, "dimension"));
+    match least {
+        _ if least == most => {
+            format!("{numbers} in {what}, {dimensions}: give one for each dimension")
+        }
+        0 => format!("{numbers} in {what}, {dimensions}: give at most one for each dimension"),
+        _ => format!(
+            "{what} takes a shape of {least} to {dimensions}, this one has {got}: give a 1 for each \
+             dimension that the tensor lacks"
+        ),
+    }
+}
+
+fn noise_shape(dimension: usize, noise: u64, size: u64) -> String {
+    let given = format!("the noise shape has {noise} in dimension {dimension}, the tensor {size}");
+    match size {
+        1 => format!("{given}: give 1"),
+        _ => format!("{given}: give {size}, or 1 to share one decision along it"),
+    }
+}
+
+/// What a caller counts in a buffer of this role.
+fn counted(role: &str) -> &'static str {
+    match role {
+        "sample ids" => "samples",
+        "blocks" => "blocks",
+        _ => "elements",
     }
 }
 
@@ -58,10 +84,7 @@ pub enum LayoutError {
         max: usize,
     },
     /// Another number of dimensions than needed.
-    #[error(
-        "{got} dimensions for {what}, {} needed: give as many",
-        from_to(expected)
-    )]
+    #[error("{}", rank(what, expected, *got))]
     Rank {
         /// What was given.
         what: &'static str,
@@ -71,7 +94,7 @@ pub enum LayoutError {
         got: usize,
     },
     /// A noise shape that does not broadcast.
-    #[error("the noise shape has {noise} in dimension {dimension} of {size} elements: 1 or {size}")]
+    #[error("{}", noise_shape(*dimension, *noise, *size))]
     NoiseShape {
         /// The tensor's dimension, from 0 on.
         dimension: usize,
@@ -195,8 +218,10 @@ pub enum BindError {
     },
     /// The range is shorter than the elements.
     #[error(
-        "the {role} range is {range_bytes} bytes, {required_bytes} needed for {len} of them: \
-         lower the length or bind a longer range"
+        "the {role} range is {range_bytes} bytes, {required_bytes} needed for {len} {}: \
+         bind a longer range, or fewer {}",
+        counted(role),
+        counted(role)
     )]
     RangeTooShort {
         /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
@@ -205,7 +230,7 @@ pub enum BindError {
         range_bytes: u64,
         /// Size of the elements; `u64::MAX` where it passes that.
         required_bytes: u64,
-        /// How many: elements, mask words, ids or Philox blocks.
+        /// How many elements, samples or Philox blocks it is for.
         len: u64,
     },
     /// See [`SampleOverflow`].
@@ -279,7 +304,7 @@ pub enum BindError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{len} mask indices from {origin} on pass the largest one, 2^64 - 1: \
-     lower the origin or the length"
+     lower the origin, the length, or a layout's strides and offset"
 )]
 pub struct IndexOverflow {
     /// The call's origin.

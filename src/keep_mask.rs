@@ -63,7 +63,7 @@ impl KeepMask {
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. Its lengths count words.
+    /// See [`BindError`]; nothing was created then.
     pub fn bind(
         &self,
         mask: wgpu::BufferBinding<'_>,
@@ -76,7 +76,7 @@ impl KeepMask {
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. Its lengths count words.
+    /// See [`BindError`]; nothing was created then.
     pub fn bind_layout(
         &self,
         mask: wgpu::BufferBinding<'_>,
@@ -91,7 +91,7 @@ impl KeepMask {
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. Its lengths count words and ids.
+    /// See [`BindError`]; nothing was created then.
     pub fn bind_samples(
         &self,
         mask: wgpu::BufferBinding<'_>,
@@ -118,7 +118,7 @@ impl KeepMask {
             StridedLayout::new(layout, ids.is_some())?
         };
         let words = mask_words(len);
-        let mask = self.host.checked("mask", &mask, words, WORD.bytes)?;
+        let mask = self.host.checked_mask(&mask, len)?;
         if ids.as_ref().is_some_and(|ids| ids.same_buffer(&mask)) {
             return Err(BindError::WrittenBuffer { role: "sample ids" });
         }

@@ -8,6 +8,7 @@ use crate::binding::CheckedRange;
 use crate::error::{BindError, CreateError};
 use crate::geometry::at_least;
 use crate::layout::MaskLayout;
+use crate::mask::mask_words;
 use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
 use crate::source::{self, Kernel, Multiply, ParamsSource, WORKGROUP_SIZE};
 
@@ -127,6 +128,20 @@ impl KernelHost {
         unit_bytes: u64,
     ) -> Result<CheckedRange<'a>, BindError> {
         CheckedRange::new(role, binding, len, unit_bytes, &self.device.limits())
+    }
+
+    /// The caller's range for a packed mask of `len` elements.
+    pub fn checked_mask<'a>(
+        &self,
+        mask: &wgpu::BufferBinding<'a>,
+        len: u64,
+    ) -> Result<CheckedRange<'a>, BindError> {
+        let mut checked = self.checked("mask", mask, mask_words(len), size_of::<u32>() as u64);
+        // The caller counts elements.
+        if let Err(BindError::RangeTooShort { len: counted, .. }) = &mut checked {
+            *counted = len;
+        }
+        checked
     }
 
     /// The caller's range for the sample ids of `layout`, which one binding must hold.

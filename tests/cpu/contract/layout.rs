@@ -123,33 +123,82 @@ fn ranks_are_checked() {
     use MaskLayout as L;
     let feature = "feature dropout";
     let time = "time-locked dropout";
-    for (made, what, (least, most), got) in [
-        (L::strided(&[2, 3], &[1]), "the strides", (2, 2), 1),
-        (L::strided(&[], &[1]), "the strides", (0, 0), 1),
+    let lacks = "give a 1 for each dimension that the tensor lacks";
+    for (made, what, (least, most), got, message) in [
+        (
+            L::strided(&[2, 3], &[1]),
+            "the strides",
+            (2, 2),
+            1,
+            "1 number in the strides, 2 dimensions: give one for each dimension",
+        ),
+        (
+            L::strided(&[], &[1]),
+            "the strides",
+            (0, 0),
+            1,
+            "1 number in the strides, 0 dimensions: give one for each dimension",
+        ),
         (
             L::noise_shape(&[2, 3], &[1, 2, 3]),
             "the noise shape",
             (0, 2),
             3,
+            "3 numbers in the noise shape, 2 dimensions: give at most one for each dimension",
         ),
-        (L::noise_shape(&[], &[1]), "the noise shape", (0, 0), 1),
-        (L::feature_channels_first(&[2]), feature, (2, 8), 1),
-        (L::feature_channels_last(&[]), feature, (2, 8), 0),
-        (L::time_locked_batch_first(&[2]), time, (2, 8), 1),
-        (L::time_locked_time_first(&[]), time, (2, 8), 0),
-        (L::drop_path(&[]), "drop path", (1, 8), 0),
+        (
+            L::noise_shape(&[2], &[1, 2]),
+            "the noise shape",
+            (0, 1),
+            2,
+            "2 numbers in the noise shape, 1 dimension: give at most one for each dimension",
+        ),
+        (
+            L::feature_channels_first(&[2]),
+            feature,
+            (2, 8),
+            1,
+            &format!("feature dropout takes a shape of 2 to 8 dimensions, this one has 1: {lacks}"),
+        ),
+        (
+            L::feature_channels_last(&[]),
+            feature,
+            (2, 8),
+            0,
+            &format!("feature dropout takes a shape of 2 to 8 dimensions, this one has 0: {lacks}"),
+        ),
+        (
+            L::time_locked_batch_first(&[2]),
+            time,
+            (2, 8),
+            1,
+            &format!(
+                "time-locked dropout takes a shape of 2 to 8 dimensions, this one has 1: {lacks}"
+            ),
+        ),
+        (
+            L::time_locked_time_first(&[]),
+            time,
+            (2, 8),
+            0,
+            &format!(
+                "time-locked dropout takes a shape of 2 to 8 dimensions, this one has 0: {lacks}"
+            ),
+        ),
+        (
+            L::drop_path(&[]),
+            "drop path",
+            (1, 8),
+            0,
+            &format!("drop path takes a shape of 1 to 8 dimensions, this one has 0: {lacks}"),
+        ),
     ] {
         let error = LayoutError::Rank {
             what,
             expected: least..=most,
             got,
         };
-        let needed = match least == most {
-            true => least.to_string(),
-            false => format!("{least} to {most}"),
-        };
-        let message = format!("{got} dimensions for {what}, {needed} needed: give as many");
-        refused(made, error, &message);
+        refused(made, error, message);
     }
 }
 
@@ -170,7 +219,8 @@ fn noise_shapes_broadcast_or_are_refused_by_dimension() {
             size,
         };
         let message = format!(
-            "the noise shape has {noise} in dimension {dimension} of {size} elements: 1 or {size}"
+            "the noise shape has {noise} in dimension {dimension}, the tensor {size}: give {size}, or \
+             1 to share one decision along it"
         );
         refused(
             MaskLayout::noise_shape(&[4, 6, 10], noise_shape),
@@ -178,6 +228,13 @@ fn noise_shapes_broadcast_or_are_refused_by_dimension() {
             &message,
         );
     }
+    let error = LayoutError::NoiseShape {
+        dimension: 1,
+        noise: 5,
+        size: 1,
+    };
+    let message = "the noise shape has 5 in dimension 1, the tensor 1: give 1";
+    refused(MaskLayout::noise_shape(&[4, 1], &[4, 5]), error, message);
 }
 
 #[test]
@@ -290,7 +347,7 @@ fn shards_lie_in_their_whole() {
             expected: 3..=3,
             got,
         };
-        let message = format!("{got} dimensions for {what}, 3 needed: give as many");
+        let message = format!("{got} numbers in {what}, 3 dimensions: give one for each dimension");
         refused(whole.shard(start, len), error, &message);
     }
 }

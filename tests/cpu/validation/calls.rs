@@ -71,7 +71,7 @@ fn the_last_index_is_taken_and_the_next_refused() {
     assert_eq!(
         overflow.to_string(),
         "2 mask indices from 18446744073709551615 on pass the largest one, 2^64 - 1: \
-         lower the origin or the length"
+         lower the origin, the length, or a layout's strides and offset"
     );
 }
 

@@ -80,11 +80,16 @@ fn buffers_of_ids_and_masks_are_checked() {
         }
         for window in [range(&short, 0, 0), range(&good, 256, 252)] {
             for (role, elements) in with_buffers(&layout, window.clone()) {
+                // 64 samples of 32 elements.
+                let (len, counted) = match role {
+                    "mask" => (2048, "elements"),
+                    _ => (64, "samples"),
+                };
                 let error =
-                    BindError::RangeTooShort { role, range_bytes: 252, required_bytes: 256, len: 64 };
+                    BindError::RangeTooShort { role, range_bytes: 252, required_bytes: 256, len };
                 let message = format!(
-                    "the {role} range is 252 bytes, 256 needed for 64 of them: \
-                     lower the length or bind a longer range"
+                    "the {role} range is 252 bytes, 256 needed for {len} {counted}: \
+                     bind a longer range, or fewer {counted}"
                 );
                 refused(bind(elements), error, &message);
             }
@@ -113,8 +118,8 @@ fn the_mask_kernel_checks_its_ids() {
             required_bytes: 4096,
             len: 1024,
         };
-        let message = "the sample ids range is 4092 bytes, 4096 needed for 1024 of them: \
-             lower the length or bind a longer range";
+        let message = "the sample ids range is 4092 bytes, 4096 needed for 1024 samples: \
+             bind a longer range, or fewer samples";
         refused(bind(1024, range(&ids, 256, 4092)), error, message);
         let error = BindError::TooLong {
             role: "sample ids",
