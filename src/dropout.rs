@@ -9,7 +9,7 @@ use crate::geometry::{Geometry, Segment};
 use crate::kernel::{KernelDescriptor, KernelHost};
 use crate::layout::MaskLayout;
 use crate::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition};
-use crate::params::MaskParams;
+use crate::params::{MaskParams, ParameterPath};
 use crate::source::{Access, BufferLayout, Kernel, ValueMap};
 
 /// Dropout kernels on one device.
@@ -174,6 +174,12 @@ impl Dropout {
     /// The device the kernels are for.
     pub fn device(&self) -> &wgpu::Device {
         &self.host.device
+    }
+
+    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
+    /// immediates.
+    pub fn parameter_path(&self) -> ParameterPath {
+        self.host.parameter_path
     }
 
     /// Binds `elements` of `input` and of `output`: for forward the layer's input and output, for

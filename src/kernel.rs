@@ -9,7 +9,7 @@ use crate::error::{BindError, CreateError};
 use crate::geometry::at_least;
 use crate::layout::MaskLayout;
 use crate::mask::mask_words;
-use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
+use crate::params::{DIMENSIONS_BYTES, ParameterPath, ParamsPath, uniform_buffer};
 use crate::source::{self, Kernel, Multiply, ParamsSource, WORKGROUP_SIZE};
 
 /// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
@@ -21,7 +21,8 @@ pub struct KernelDescriptor<'a> {
     /// Features of the device to leave unused. Results are the same bits: this is for checking
     /// that, and for a driver in which a feature is broken.
     /// [`SHADER_INT64`](wgpu::Features::SHADER_INT64) and
-    /// [`IMMEDIATES`](wgpu::Features::IMMEDIATES) are used where the device has them.
+    /// [`IMMEDIATES`](wgpu::Features::IMMEDIATES) are used where the device has them, the latter where
+    /// its `max_immediate_size` is enough too: [`ParameterPath`] says which way a value takes.
     pub avoid: wgpu::Features,
     /// Pipelines of this device that were compiled before, maybe by another run of the program: it
     /// is given to wgpu with each pipeline. Created and saved by the caller, whose device has
@@ -55,6 +56,7 @@ pub(crate) struct KernelHost {
     pub device: wgpu::Device,
     label: String,
     multiply: Multiply,
+    pub parameter_path: ParameterPath,
     params: ParamsPath,
     params_bytes: u32,
     pipeline_cache: Option<wgpu::PipelineCache>,
@@ -107,11 +109,14 @@ impl KernelHost {
         };
         // Tens of bytes.
         let params_bytes = params_bytes as u32;
-        let params = ParamsPath::new(device, features, &label, params_bytes);
+        let parameter_path =
+            ParameterPath::new(device.features(), descriptor.avoid, &limits, params_bytes);
+        let params = ParamsPath::new(device, parameter_path, &label, params_bytes);
         Ok(Self {
             device: device.clone(),
             label,
             multiply,
+            parameter_path,
             params,
             params_bytes,
             pipeline_cache: descriptor.pipeline_cache.cloned(),

@@ -78,6 +78,7 @@ pub use gaussian::{GaussianBinding, GaussianDropout};
 pub use keep_mask::{KeepMask, KeepMaskBinding};
 pub use kernel::KernelDescriptor;
 pub use layout::MaskLayout;
+pub use params::{ParameterPath, UniformReason};
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding, advance_counter};
 pub use rate::{DropoutKind, DropoutRate};
 pub use {half, wgpu};

@@ -1,5 +1,7 @@
 //! What a dispatch is told, and how: the only file that touches immediates.
 
+use core::fmt;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::call::DropoutCall;
@@ -66,6 +68,93 @@ pub(crate) struct DimensionParams {
 pub(crate) const DIMENSIONS_BYTES: u64 =
     (MaskLayout::MAX_DIMENSIONS * size_of::<DimensionParams>()) as u64;
 
+/// How a dispatch is told its parameters. The bits are the same either way; the time that recording takes
+/// is not.
+///
+/// ```
+/// use wgpu_dropout::{ParameterPath, UniformReason, wgpu};
+///
+/// let limits = wgpu::Limits { max_immediate_size: 32, ..Default::default() };
+/// let path = ParameterPath::of(wgpu::Features::IMMEDIATES, &limits);
+/// let reason = UniformReason::Limit { available_bytes: 32, required_bytes: 56 };
+/// assert_eq!(path, ParameterPath::Uniform(reason));
+/// assert_eq!(path.to_string(), "uniforms: max_immediate_size is 32, 56 needed");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParameterPath {
+    /// By immediates, in the pass.
+    Immediates,
+    /// By a uniform buffer and a bind group of its own: recording a dispatch takes 7 to 21 times as long.
+    Uniform(UniformReason),
+}
+
+/// Why no immediates are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UniformReason {
+    /// The device has no [`IMMEDIATES`](wgpu::Features::IMMEDIATES): request it with them, where the
+    /// adapter has them.
+    Feature,
+    /// [`KernelDescriptor::avoid`](crate::KernelDescriptor::avoid) names them.
+    Avoided,
+    /// The device's `max_immediate_size` is too low: request it with 64.
+    Limit {
+        /// What the device has.
+        available_bytes: u32,
+        /// What the kernels need.
+        required_bytes: u32,
+    },
+}
+
+impl ParameterPath {
+    /// That of [`Dropout`](crate::Dropout), [`KeepMask`](crate::KeepMask) and
+    /// [`GaussianDropout`](crate::GaussianDropout) on a device with these features and limits.
+    pub fn of(features: wgpu::Features, limits: &wgpu::Limits) -> Self {
+        // Tens of bytes.
+        let required_bytes = size_of::<MaskParams>() as u32;
+        Self::new(features, wgpu::Features::empty(), limits, required_bytes)
+    }
+
+    pub(crate) fn new(
+        features: wgpu::Features,
+        avoid: wgpu::Features,
+        limits: &wgpu::Limits,
+        required_bytes: u32,
+    ) -> Self {
+        let available_bytes = limits.max_immediate_size;
+        if !features.contains(wgpu::Features::IMMEDIATES) {
+            Self::Uniform(UniformReason::Feature)
+        } else if avoid.contains(wgpu::Features::IMMEDIATES) {
+            Self::Uniform(UniformReason::Avoided)
+        } else if available_bytes < required_bytes {
+            Self::Uniform(UniformReason::Limit {
+                available_bytes,
+                required_bytes,
+            })
+        } else {
+            Self::Immediates
+        }
+    }
+}
+
+impl fmt::Display for ParameterPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Immediates => f.write_str("immediates"),
+            Self::Uniform(UniformReason::Feature) => f.write_str("uniforms: no IMMEDIATES"),
+            Self::Uniform(UniformReason::Avoided) => f.write_str("uniforms: IMMEDIATES avoided"),
+            Self::Uniform(UniformReason::Limit {
+                available_bytes,
+                required_bytes,
+            }) => write!(
+                f,
+                "uniforms: max_immediate_size is {available_bytes}, {required_bytes} needed"
+            ),
+        }
+    }
+}
+
 /// Both are right at any time and in any number of dispatches of one command buffer. Writing to
 /// one buffer through the queue would not be: all dispatches would see the last write.
 #[derive(Debug)]
@@ -77,11 +166,9 @@ pub(crate) enum ParamsPath {
 }
 
 impl ParamsPath {
-    /// Immediates where `features`, the usable ones, and the limit of `device` offer them.
-    pub fn new(device: &wgpu::Device, features: wgpu::Features, label: &str, bytes: u32) -> Self {
-        if features.contains(wgpu::Features::IMMEDIATES)
-            && device.limits().max_immediate_size >= bytes
-        {
+    /// What `path` takes on `device` for `bytes` of parameters.
+    pub fn new(device: &wgpu::Device, path: ParameterPath, label: &str, bytes: u32) -> Self {
+        if path == ParameterPath::Immediates {
             return Self::Immediates;
         }
         Self::Uniform(

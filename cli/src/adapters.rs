@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use anyhow::{Result, anyhow};
 use comfy_table::{Table, presets};
 use wgpu::{Adapter, AdapterInfo, Backend, Backends, DeviceType, DownlevelFlags, Features};
+use wgpu_dropout::ParameterPath;
 
 use crate::engine::EngineArgs;
 
@@ -200,6 +201,7 @@ fn table(adapters: &[Adapter]) -> Table {
         "workgroups",
         "alignment",
         "immediates",
+        "parameters",
     ]);
     for adapter in adapters {
         let info = adapter.get_info();
@@ -215,6 +217,7 @@ fn table(adapters: &[Adapter]) -> Table {
             limits.max_compute_workgroups_per_dimension.to_string(),
             format!("{} B", limits.min_storage_buffer_offset_alignment),
             format!("{} B", limits.max_immediate_size),
+            ParameterPath::of(adapter.features(), &limits).to_string(),
         ]);
     }
     for column in table.column_iter_mut() {

@@ -6,7 +6,8 @@ use std::hint::black_box;
 use wgpu::BufferBindingType::{Storage, Uniform};
 use wgpu::{BufferBindingType, ComputePass, Features, Limits};
 use wgpu_dropout::{
-    Dropout, DropoutBinding, DropoutCall, DropoutKind, DropoutRate, Elements, MaskLayout,
+    Dropout, DropoutBinding, DropoutCall, DropoutKind, DropoutRate, Elements, KernelDescriptor,
+    MaskLayout, ParameterPath,
 };
 
 use super::device::{Noop, range};
@@ -198,6 +199,35 @@ fn allocates_no_more_than_the_same_calls_by_hand() {
             }
         }
     }
+}
+
+/// A buffer and a group a dispatch, which by hand nobody needs.
+#[test]
+fn the_path_that_a_handle_names_is_the_one_it_takes() {
+    let recorder = Recorder::new();
+    let (binding, call) = (recorder.bind(1024), call(0.3, 0));
+    let allocations = [Features::empty(), Features::IMMEDIATES].map(|avoid| {
+        let descriptor = KernelDescriptor {
+            avoid,
+            ..Default::default()
+        };
+        let dropout = Dropout::new(&recorder.noop.device, &descriptor).unwrap();
+        let record = |pass: &mut ComputePass<'_>| {
+            dropout.encode_forward(pass, &binding, &call).unwrap();
+        };
+        recorder
+            .noop
+            .without_errors(|| recorder.allocations(record));
+        (dropout.parameter_path(), recorder.allocations(record))
+    });
+    let [
+        (ParameterPath::Immediates, few),
+        (ParameterPath::Uniform(_), many),
+    ] = allocations
+    else {
+        panic!("{allocations:?}");
+    };
+    assert!(many > few + 2 * CALLS, "{allocations:?}");
 }
 
 #[test]
