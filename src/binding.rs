@@ -1,4 +1,4 @@
-//! The caller's buffers: every check, and the windows that dispatches see.
+//! The caller's buffers: what is checked by numbers, and the windows that dispatches see.
 
 use core::ops::Range;
 

@@ -63,7 +63,12 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// [`RunError`] if indices pass 2^64 - 1, memory is short or the device fails.
+    /// [`RunError`] if indices pass 2^64 - 1, the queue is another device's, memory is short or the
+    /// device fails.
+    ///
+    /// # Panics
+    ///
+    /// [`wgpu::Device::poll`] panics if the driver gives the device up while the call waits.
     pub fn apply_blocking<T: Element>(
         &self,
         queue: &wgpu::Queue,
@@ -95,8 +100,8 @@ impl Dropout {
     ///
     /// [`RunError::LayoutLength`] unless the input has the layout's length, [`RunError::Bind`] if
     /// a dimension of a layout that is not linear, or neighbours that its mask treats alike, has
-    /// 2^31 elements or more; else as
-    /// [`apply_blocking`](Self::apply_blocking).
+    /// 2^31 elements or more, or the elements take more bytes than the device's `max_buffer_size`; else
+    /// as [`apply_blocking`](Self::apply_blocking).
     pub fn apply_layout_blocking<T: Element>(
         &self,
         queue: &wgpu::Queue,
@@ -186,7 +191,7 @@ impl Dropout {
 }
 
 impl GaussianDropout {
-    /// Gaussian dropout of a slice, forward or backward. Costs as for [`Dropout::apply_blocking`].
+    /// Gaussian dropout of a slice, forward or backward. Costs and panics as for [`Dropout::apply_blocking`].
     ///
     /// # Errors
     ///
@@ -208,7 +213,7 @@ impl GaussianDropout {
 }
 
 impl KeepMask {
-    /// The packed mask \[M15\] of `len` elements. Costs as for [`Dropout::apply_blocking`].
+    /// The packed mask \[M15\] of `len` elements. Costs and panics as for [`Dropout::apply_blocking`].
     ///
     /// # Errors
     ///
@@ -228,7 +233,7 @@ impl KeepMask {
         Ok(mask)
     }
 
-    /// The packed mask of `layout`, on the device at once. Costs as for
+    /// The packed mask of `layout`, on the device at once. Costs and panics as for
     /// [`Dropout::apply_blocking`].
     ///
     /// # Errors
@@ -250,7 +255,7 @@ impl KeepMask {
 }
 
 impl PhiloxBlocks {
-    /// The `len` blocks of `key` whose counters begin at `counter`. Costs as for
+    /// The `len` blocks of `key` whose counters begin at `counter`. Costs and panics as for
     /// [`Dropout::apply_blocking`].
     ///
     /// # Errors

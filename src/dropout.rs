@@ -103,7 +103,10 @@ impl<'a, E: Into<Elements<'a>>> From<E> for TypedElements<'a> {
 /// Checked buffers of one tensor, ready for any number of calls; made by [`Dropout::bind`] and
 /// [`Dropout::bind_in_place`].
 ///
-/// It keeps the buffers alive and belongs to the device of the [`Dropout`] that made it.
+/// It keeps the buffers alive and belongs to the device of the [`Dropout`] that made it. wgpu
+/// alone finds two mistakes that can follow, and reports them to the device, by default with a panic: a
+/// pass of another device, when its encoder finishes, and a buffer that was destroyed since, when the
+/// commands are submitted.
 #[derive(Debug)]
 pub struct DropoutBinding {
     element: ElementType,
@@ -195,7 +198,13 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then.
+    /// See [`BindError`]; nothing was created then. In a browser buffers that were destroyed or are
+    /// another device's are no error here: the device reports them.
+    ///
+    /// # Panics
+    ///
+    /// wgpu tells nobody a buffer's [`wgpu::Instance`]: it panics for a buffer of another one, or takes
+    /// the buffer of this one that has its number.
     pub fn bind<'a>(
         &self,
         input: wgpu::BufferBinding<'_>,
@@ -213,8 +222,8 @@ impl Dropout {
         self.bind_ranges(buffers, &[input, output], plan)
     }
 
-    /// Binds `elements` of `data`, which are overwritten by the result. Requirements and errors as
-    /// for [`bind`](Self::bind).
+    /// Binds `elements` of `data`, which are overwritten by the result. Requirements, errors and panics
+    /// as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///

@@ -20,7 +20,8 @@
 //! # Blocking
 //!
 //! For scripts and tests, [`Dropout::apply_blocking`], [`KeepMask::generate_blocking`] and their
-//! siblings take and give slices, on native targets.
+//! siblings take and give slices, on native targets. Their queue is the device's own; another's is
+//! [`RunError::ForeignQueue`].
 //!
 //! # Without a GPU, and with a doubtful one
 //!
