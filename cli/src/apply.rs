@@ -12,6 +12,7 @@ use crate::engine::{Engine, EngineArgs};
 use crate::layout::{LayoutArgs, Tensor};
 use crate::npy::NpyFile;
 use crate::output::{Output, little_endian, write_numbers};
+use crate::quote;
 
 /// Memory does not grow with the tensor.
 const PIECE_ELEMENTS: u64 = 4 << 20;
@@ -71,7 +72,7 @@ fn pieces<T: Element>(
     while start < tensor.len {
         let piece = tensor.piece(start, PIECE_ELEMENTS)?;
         let data = read_elements(&mut input.data, piece.len as usize)
-            .with_context(|| format!("cannot read {}", args.input.display()))?;
+            .with_context(|| format!("cannot read {}", quote::path(&args.input)))?;
         let mut result = apply(&data, &piece)?;
         write_numbers(&mut output, &mut result)?;
         start += piece.len;

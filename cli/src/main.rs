@@ -11,6 +11,7 @@ mod mask;
 mod npy;
 mod number;
 mod output;
+mod quote;
 mod verify;
 mod wgsl;
 mod words;
@@ -19,6 +20,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use engine::EngineArgs;
@@ -55,7 +57,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage_error(error),
+    };
     let result = match &cli.command {
         Command::Adapters => adapters::run(&cli.engine),
         Command::Apply(args) => apply::run(args, &cli.engine),
@@ -68,14 +73,32 @@ fn main() -> ExitCode {
     exit_code(result)
 }
 
+/// Help, or why the options are wrong: clap repeats them as they are.
+fn usage_error(mut error: clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    let quoted = |(kind, value): (ContextKind, &ContextValue)| match value {
+        ContextValue::String(text) => Some((kind, ContextValue::String(quote::quote(text)))),
+        _ => None,
+    };
+    for (kind, value) in error.context().filter_map(quoted).collect::<Vec<_>>() {
+        error.insert(kind, value);
+    }
+    let text = quote::message(&error.render().to_string());
+    let _ = writeln!(io::stderr(), "{text}");
+    ExitCode::from(error.exit_code() as u8)
+}
+
 fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has seen enough: `words … | head`.
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            let text = quote::message(&format!("error: {error:#}"));
             // Nobody is left to tell where this fails.
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "{text}");
             ExitCode::FAILURE
         }
     }

@@ -10,6 +10,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use wgpu_dropout::ElementType;
 
+use crate::quote;
+
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// A file of little-endian `f32` or `f16` in row-major order, exactly as long as its header tells.
@@ -27,7 +29,7 @@ pub struct NpyFile {
 impl NpyFile {
     /// Opens and checks the file at `path`.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_unnamed(path).with_context(|| format!("cannot use {}", path.display()))
+        Self::open_unnamed(path).with_context(|| format!("cannot use {}", quote::path(path)))
     }
 
     fn open_unnamed(path: &Path) -> Result<Self> {
@@ -103,7 +105,8 @@ fn extend(header: &mut Vec<u8>, data: &mut impl Read, file_bytes: u64, bytes: u6
 fn parse_header(text: &[u8]) -> Result<(ElementType, Vec<u64>)> {
     let damaged = || {
         let text = String::from_utf8_lossy(text);
-        anyhow!("its header is damaged: `{}`", text.trim_end())
+        let text = quote::quote(text.trim_end());
+        anyhow!("its header is damaged: `{text}`")
     };
     let entries = str::from_utf8(text)
         .ok()
@@ -119,8 +122,9 @@ fn parse_header(text: &[u8]) -> Result<(ElementType, Vec<u64>)> {
         Some("<f4") => ElementType::F32,
         Some("<f2") => ElementType::F16,
         _ => bail!(
-            "its elements are {descr}, and only little-endian f32 and f16, '<f4' and '<f2', can be \
-             used: save array.astype('<f4')"
+            "its elements are {}, and only little-endian f32 and f16, '<f4' and '<f2', can be \
+             used: save array.astype('<f4')",
+            quote::quote(descr)
         ),
     };
     let shape = tuple(entry("shape")?).ok_or_else(damaged)?;

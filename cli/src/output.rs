@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use crate::quote;
+
 /// A destination under construction; [`finish`](Self::finish) makes it real.
 #[derive(Debug)]
 pub enum Output {
@@ -35,7 +37,7 @@ impl Output {
         if path == Path::new("-") {
             return Ok(Self::stdout());
         }
-        Self::create_file(path).with_context(|| format!("cannot write {}", path.display()))
+        Self::create_file(path).with_context(|| format!("cannot write {}", quote::path(path)))
     }
 
     fn create_file(path: &Path) -> io::Result<Self> {
@@ -71,7 +73,7 @@ impl Output {
     pub fn finish(mut self) -> Result<()> {
         self.flush().context("cannot write the output")?;
         if let Self::Replacement { file, path } = self {
-            let name = path.display().to_string();
+            let name = quote::path(&path);
             // The file it replaces may be the input: that goes when this one is on the disk.
             file.as_file()
                 .sync_all()

@@ -11,6 +11,7 @@ use wgpu_dropout::wgpu::BufferBindingType;
 use wgpu_dropout::wgsl::Variant;
 
 use crate::output::Output;
+use crate::quote;
 
 /// Each option narrows the choice; the first kernel that is left is printed.
 #[derive(Debug, clap::Args)]
@@ -96,12 +97,12 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn write_all(variants: impl Iterator<Item = Variant>, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        .with_context(|| format!("cannot create the folder {}", quote::path(folder)))?;
     let mut kernels = Vec::new();
     for variant in variants {
         let path = folder.join(file_name(&variant));
         fs::write(&path, variant.text())
-            .with_context(|| format!("cannot write {}", path.display()))?;
+            .with_context(|| format!("cannot write {}", quote::path(&path)))?;
         kernels.push(description(&variant).to_string());
     }
     // Last: a folder that has it has every text.

@@ -11,6 +11,7 @@ mod gpu;
 mod kinds;
 mod layout;
 mod mask;
+mod terminal;
 mod vectors;
 mod verify;
 mod wgsl;
