@@ -1,6 +1,6 @@
 //! `apply`: the tensor of a file through dropout, a piece at a time.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -11,15 +11,14 @@ use crate::call::CallArgs;
 use crate::engine::{Engine, EngineArgs};
 use crate::layout::{LayoutArgs, Tensor};
 use crate::npy::NpyFile;
-use crate::output::{Output, little_endian, write_numbers};
-use crate::quote;
+use crate::output::{Output, write_numbers};
 
 /// Memory does not grow with the tensor.
 const PIECE_ELEMENTS: u64 = 4 << 20;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A .npy file of little-endian f32 or f16 in C order
+    /// A .npy file of little-endian f32 or f16 in C order. `-` is standard input
     #[arg(long, value_name = "X.npy")]
     input: PathBuf,
     /// The result, of the same shape and type; may be the input. `-` is standard output
@@ -71,12 +70,12 @@ fn pieces<T: Element>(
     let mut start = 0;
     while start < tensor.len {
         let piece = tensor.piece(start, PIECE_ELEMENTS)?;
-        let data = read_elements(&mut input.data, piece.len as usize)
-            .with_context(|| format!("cannot read {}", quote::path(&args.input)))?;
+        let data = input.elements(piece.len as usize)?;
         let mut result = apply(&data, &piece)?;
         write_numbers(&mut output, &mut result)?;
         start += piece.len;
     }
+    input.end()?;
     output.finish()
 }
 
@@ -124,12 +123,4 @@ fn gaussian(engine: &Engine) -> Result<Apply<'_, f32>> {
             Ok(y)
         }),
     })
-}
-
-/// Reads `len` little-endian elements.
-fn read_elements<T: Element>(input: &mut impl Read, len: usize) -> std::io::Result<Vec<T>> {
-    let mut elements = vec![T::zeroed(); len];
-    input.read_exact(bytemuck::cast_slice_mut(&mut elements))?;
-    little_endian(&mut elements);
-    Ok(elements)
 }

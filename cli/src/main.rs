@@ -6,6 +6,7 @@ mod apply;
 mod bench;
 mod call;
 mod engine;
+mod fifo;
 mod layout;
 mod mask;
 mod npy;

@@ -4,72 +4,140 @@
 //! Python dictionary of three entries, and trust the lengths in the file.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use wgpu_dropout::ElementType;
+use wgpu_dropout::{Element, ElementType};
 
-use crate::quote;
+use crate::output::little_endian;
+use crate::{fifo, quote};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// A file of little-endian `f32` or `f16` in row-major order, exactly as long as its header tells.
-#[derive(Debug)]
+/// Little-endian `f32` or `f16` in row-major order, exactly as long as the header tells.
 pub struct NpyFile {
     /// All that comes before the first element; that of any tensor of this shape and type.
     pub header: Vec<u8>,
     pub element_type: ElementType,
     /// Elements in each dimension.
     pub shape: Vec<u64>,
-    /// Stands at the first element.
-    pub data: File,
+    /// For messages.
+    name: String,
+    /// Stands at the first element that is not read yet.
+    data: Box<dyn Read>,
+    promised_bytes: u128,
+    read_bytes: u128,
 }
 
 impl NpyFile {
-    /// Opens and checks the file at `path`.
+    /// Opens and checks the file at `path`, standard input for `-`. A pipe's length shows at its
+    /// end alone.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_unnamed(path).with_context(|| format!("cannot use {}", quote::path(path)))
+        let is_stdin = path == Path::new("-");
+        let name = match is_stdin {
+            true => "standard input".to_owned(),
+            false => quote::path(path),
+        };
+        let open = || -> Result<(Box<dyn Read>, Option<u64>)> {
+            if is_stdin {
+                return Ok((Box::new(io::stdin().lock()), None));
+            }
+            let file = fifo::open(path, File::options().read(true))?;
+            let metadata = file.metadata()?;
+            ensure!(!metadata.is_dir(), "it is a folder");
+            let file_bytes = metadata.is_file().then_some(metadata.len());
+            Ok((Box::new(file), file_bytes))
+        };
+        let file = open().and_then(|(data, file_bytes)| Self::read(&name, data, file_bytes));
+        file.with_context(|| format!("cannot use {name}"))
     }
 
-    fn open_unnamed(path: &Path) -> Result<Self> {
-        let mut data = File::open(path)?;
-        let metadata = data.metadata()?;
-        ensure!(metadata.is_file(), "it is no regular file");
-        let file_bytes = metadata.len();
-        let (header, text_start) = read_header(&mut data, file_bytes)?;
+    /// Reads the header. Where `file_bytes` are known, the file is as long as it promises.
+    fn read(name: &str, mut data: Box<dyn Read>, file_bytes: Option<u64>) -> Result<Self> {
+        let (header, text_start) = read_header(&mut data)?;
         let (element_type, shape) = parse_header(&header[text_start..])?;
         let len = count(&shape).with_context(|| {
-            format!("its shape {shape:?} passes 64 bits: the header is damaged")
+            let shape = quote::quote(&format!("{shape:?}"));
+            format!("its shape {shape} passes 64 bits: the header is damaged")
         })?;
-
-        let promised = u128::from(len) * u128::from(element_type.bytes());
-        let held = u128::from(file_bytes) - header.len() as u128;
-        ensure!(
-            held >= promised,
-            "it is cut off: its header promises {promised} bytes for the shape {shape:?}, \
-             {held} are there; copy the file again"
-        );
-        ensure!(
-            held == promised,
-            "{} bytes follow the {promised} of the shape {shape:?}: \
-             keep one array a file, as numpy.save writes it",
-            held - promised
-        );
-        Ok(Self {
+        let file = Self {
+            promised_bytes: u128::from(len) * u128::from(element_type.bytes()),
+            read_bytes: 0,
             header,
             element_type,
             shape,
+            name: name.to_owned(),
             data,
-        })
+        };
+        if let Some(file_bytes) = file_bytes {
+            // It may have become shorter since.
+            file.check(u128::from(file_bytes).saturating_sub(file.header.len() as u128))?;
+        }
+        Ok(file)
+    }
+
+    /// The next `len` elements.
+    pub fn elements<T: Element>(&mut self, len: usize) -> Result<Vec<T>> {
+        let mut elements = vec![T::zeroed(); len];
+        self.fill(bytemuck::cast_slice_mut(&mut elements))
+            .with_context(|| format!("cannot use {}", self.name))?;
+        little_endian(&mut elements);
+        Ok(elements)
+    }
+
+    fn fill(&mut self, mut bytes: &mut [u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            match self.data.read(bytes) {
+                Ok(0) => bail!(self.wrong_length(self.read_bytes)),
+                Ok(read) => {
+                    self.read_bytes += read as u128;
+                    bytes = &mut bytes[read..];
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that nothing follows the last element.
+    pub fn end(mut self) -> Result<()> {
+        let more = self.data.by_ref().take(1).read_to_end(&mut Vec::new());
+        more.map_err(Into::into)
+            .and_then(|more| self.check(self.read_bytes + more as u128))
+            .with_context(|| format!("cannot use {}", self.name))
+    }
+
+    /// `held` bytes of elements are there, or more.
+    fn check(&self, held: u128) -> Result<()> {
+        ensure!(held == self.promised_bytes, self.wrong_length(held));
+        Ok(())
+    }
+
+    fn wrong_length(&self, held: u128) -> String {
+        let promised = self.promised_bytes;
+        let (fault, more, remedy) = match held > promised {
+            true => (
+                "too long",
+                " or more",
+                "keep one array a file, as numpy.save writes it",
+            ),
+            false => ("cut off", "", "copy the file again"),
+        };
+        let shape = quote::quote(&format!("{:?}", self.shape));
+        format!(
+            "it is {fault}: its header promises {promised} bytes for the shape {shape}, \
+             {held}{more} are there; {remedy}"
+        )
     }
 }
 
 /// Reads magic, version, length and text; returns them and where the text begins.
-fn read_header(data: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, usize)> {
+fn read_header(data: &mut impl Read) -> Result<(Vec<u8>, usize)> {
     let foreign = "it is no .npy file, which begins with \\x93NUMPY: write it by numpy.save";
     let mut header = Vec::new();
-    extend(&mut header, data, file_bytes, 8).context(foreign)?;
+    extend(&mut header, data, 8).context(foreign)?;
     let [magic @ .., major, minor] = &header[..] else {
         bail!(foreign);
     };
@@ -79,25 +147,25 @@ fn read_header(data: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, usize)
         (2 | 3, 0) => 4,
         _ => bail!("its format version is {major}.{minor}; 1.0, 2.0 and 3.0 can be read"),
     };
-    extend(&mut header, data, file_bytes, length_bytes)?;
+    extend(&mut header, data, length_bytes)?;
     let text_bytes = header[8..]
         .iter()
         .rev()
         .fold(0, |length, &byte| length << 8 | u64::from(byte));
     let text_start = header.len();
-    extend(&mut header, data, file_bytes, text_bytes)?;
+    extend(&mut header, data, text_bytes)?;
     Ok((header, text_start))
 }
 
-/// Reads `bytes` more of the header, if the file has them.
-fn extend(header: &mut Vec<u8>, data: &mut impl Read, file_bytes: u64, bytes: u64) -> Result<()> {
-    let promised = header.len() as u64 + bytes;
-    ensure!(
-        promised <= file_bytes,
-        "its header is cut off: it needs {promised} bytes, the file has {file_bytes}"
-    );
+/// Reads `bytes` more of the header.
+fn extend(header: &mut Vec<u8>, data: &mut impl Read, bytes: u64) -> Result<()> {
+    let needed = header.len() as u64 + bytes;
     let read = data.take(bytes).read_to_end(header)?;
-    ensure!(read as u64 == bytes, "it became shorter while it was read");
+    ensure!(
+        read as u64 == bytes,
+        "its header is cut off: it needs {needed} bytes, the file has {}",
+        header.len()
+    );
     Ok(())
 }
 

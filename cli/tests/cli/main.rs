@@ -7,6 +7,7 @@ mod bench_files;
 mod closed;
 mod command;
 mod compare;
+mod files;
 mod gpu;
 mod kinds;
 mod layout;
