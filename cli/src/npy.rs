@@ -11,9 +11,12 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use wgpu_dropout::{Element, ElementType};
 
 use crate::output::little_endian;
-use crate::{fifo, quote};
+use crate::{fifo, number, quote};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+/// `_MAX_HEADER_SIZE` of NumPy, whose `load` refuses longer ones in every version of the format.
+const MAX_TEXT_BYTES: u64 = 10_000;
 
 /// Little-endian `f32` or `f16` in row-major order, exactly as long as the header tells.
 pub struct NpyFile {
@@ -152,6 +155,11 @@ fn read_header(data: &mut impl Read) -> Result<(Vec<u8>, usize)> {
         .iter()
         .rev()
         .fold(0, |length, &byte| length << 8 | u64::from(byte));
+    ensure!(
+        text_bytes <= MAX_TEXT_BYTES,
+        "its header has a text of {text_bytes} bytes, at most {MAX_TEXT_BYTES} are read, as by \
+         numpy.load: write it by numpy.save"
+    );
     let text_start = header.len();
     extend(&mut header, data, text_bytes)?;
     Ok((header, text_start))
@@ -176,16 +184,10 @@ fn parse_header(text: &[u8]) -> Result<(ElementType, Vec<u64>)> {
         let text = quote::quote(text.trim_end());
         anyhow!("its header is damaged: `{text}`")
     };
-    let entries = str::from_utf8(text)
+    let (descr, fortran_order, shape) = str::from_utf8(text)
         .ok()
-        .and_then(dictionary)
+        .and_then(entries)
         .ok_or_else(damaged)?;
-    let entry = |name| {
-        let mut values = entries.iter().filter(|(key, _)| *key == name);
-        values.next().map(|(_, value)| *value).ok_or_else(damaged)
-    };
-
-    let descr = entry("descr")?;
     let element_type = match unquote(descr) {
         Some("<f4") => ElementType::F32,
         Some("<f2") => ElementType::F16,
@@ -195,38 +197,63 @@ fn parse_header(text: &[u8]) -> Result<(ElementType, Vec<u64>)> {
             quote::quote(descr)
         ),
     };
-    let shape = tuple(entry("shape")?).ok_or_else(damaged)?;
-    match entry("fortran_order")? {
-        "False" => {}
-        // With one dimension or none both orders are the same.
-        "True" if shape.len() < 2 => {}
-        "True" => bail!(
-            "its elements are in Fortran order, in which they would get each other's masks: \
-             save numpy.ascontiguousarray(array)"
-        ),
-        _ => return Err(damaged()),
-    }
+    // With one dimension or none both orders are the same.
+    ensure!(
+        !fortran_order || shape.len() < 2,
+        "its elements are in Fortran order, in which they would get each other's masks: \
+         save numpy.ascontiguousarray(array)"
+    );
     Ok((element_type, shape))
+}
+
+/// `descr`, `fortran_order` and `shape`. NumPy takes neither more keys nor fewer, and of one that
+/// stands there twice the last value; here the first has to be one of its kind too.
+fn entries(text: &str) -> Option<(&str, bool, Vec<u64>)> {
+    let (mut descr, mut fortran_order, mut shape) = (None, None, None);
+    for (key, value) in dictionary(text)? {
+        match (key, value) {
+            ("descr", _) if is_descr(value) => descr = Some(value),
+            ("fortran_order", "False") => fortran_order = Some(false),
+            ("fortran_order", "True") => fortran_order = Some(true),
+            ("shape", _) => shape = Some(tuple(value)?),
+            _ => return None,
+        }
+    }
+    Some((descr?, fortran_order?, shape?))
+}
+
+/// A type's name, or the list of a structure.
+fn is_descr(value: &str) -> bool {
+    value.starts_with('[') || unquote(value).is_some_and(|name| !name.contains(['\'', '"', '\\']))
 }
 
 /// The entries of a Python dictionary with keys of type string; values as they are written.
 fn dictionary(text: &str) -> Option<Vec<(&str, &str)>> {
-    let items = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let items = text.trim_ascii().strip_prefix('{')?.strip_suffix('}')?;
     split(items)
         .map(|item| {
             let (key, value) = item.split_once(':')?;
-            Some((unquote(key.trim())?, value.trim()))
+            Some((unquote(key.trim_ascii())?, value.trim_ascii()))
         })
         .collect()
 }
 
 /// A tuple of integers: `()`, `(3,)`, `(6, 48, 40)`.
 fn tuple(text: &str) -> Option<Vec<u64>> {
-    let items = text.strip_prefix('(')?.strip_suffix(')')?;
+    let items = text.strip_prefix('(')?.strip_suffix(')')?.trim_ascii();
+    if items.is_empty() {
+        return Some(Vec::new());
+    }
+    // `(3)` is an integer.
+    let _comma = items.find(',')?;
     split(items)
         // Python 2 wrote long integers as `3L`.
         .map(|item| item.strip_suffix('L').unwrap_or(item))
-        .map(|item| crate::number::integer(item).ok())
+        // Python takes no `03`.
+        .map(|item| match item.starts_with('0') && item != "0" {
+            true => None,
+            false => number::integer(item).ok(),
+        })
         .collect()
 }
 
@@ -235,7 +262,7 @@ fn tuple(text: &str) -> Option<Vec<u64>> {
 fn split(items: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0u32;
     let mut quote = None;
-    let items = items.trim();
+    let items = items.trim_ascii();
     items
         .strip_suffix(',')
         .unwrap_or(items)
@@ -250,8 +277,7 @@ fn split(items: &str) -> impl Iterator<Item = &str> {
             }
             false
         })
-        .map(str::trim)
-        .filter(move |_| !items.is_empty())
+        .map(str::trim_ascii)
 }
 
 fn unquote(text: &str) -> Option<&str> {
@@ -302,6 +328,13 @@ mod tests {
     }
 
     #[test]
+    fn the_last_value_of_a_key_counts() {
+        let text = "{'shape': (7,), 'descr': '>f4', 'fortran_order': True, \
+                     'fortran_order': False, 'shape': (2, 3), 'descr': '<f4'}";
+        assert_eq!(shape_of(text), Some(vec![2, 3]));
+    }
+
+    #[test]
     fn damaged_headers() {
         for text in [
             "",
@@ -310,6 +343,12 @@ mod tests {
             "{'descr': '<f4', 'fortran_order': False}",
             "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
             "{'descr': '<f4', 'fortran_order': False, 'shape': 1}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (,)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (01,)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': 1, 'shape': (1,)}",
+            "{'descr': '<f4' '', 'fortran_order': False, 'shape': (1,)}",
             "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
             "{'descr': '<f4', 'fortran_order': False, 'shape': (1,,2)}",
             "{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551616,)}",

@@ -91,10 +91,41 @@ fn headers_that_promise_more_than_there_is() {
         &["4398046511104", "8 are there"],
     );
     assert_refused(&f32s("(4294967296, 4294967296)", 8), &["passes 64 bits"]);
-    assert_refused(
-        b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}",
-        &["4294967307", "has 14"],
-    );
+}
+
+/// NumPy's bound, in every version of the format.
+#[test]
+fn long_headers() {
+    let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
+    let file = |version: u8, bytes: u32| {
+        let length = bytes.to_le_bytes();
+        let length = &length[..if version == 1 { 2 } else { 4 }];
+        let text = format!("{text:0$}", bytes.min(20_000) as usize);
+        [
+            b"\x93NUMPY",
+            &[version, 0][..],
+            length,
+            text.as_bytes(),
+            &[0; 8],
+        ]
+        .concat()
+    };
+    for (version, bytes) in [
+        (1, 10_001),
+        (1, 65_535),
+        (2, 10_001),
+        (3, 600_000_000),
+        (3, u32::MAX),
+    ] {
+        let given = format!("{bytes} bytes");
+        assert_refused(&file(version, bytes), &[&given, "10000", "numpy.load"]);
+    }
+    // Negative control: one byte less is taken.
+    for version in [1, 2, 3] {
+        let (_folder, x, y) = folder_with(&file(version, 10_000));
+        let (x, y) = (word(&x), word(&y));
+        crate::command::assert_success(&run(&format!("apply --input {x} --output {y} {CALL}")));
+    }
 }
 
 #[test]
