@@ -3,6 +3,9 @@
 //! A reader of our own: those on crates.io bring a parser generator and a C build script for one
 //! Python dictionary of three entries, and trust the lengths in the file.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
