@@ -3,7 +3,7 @@
 use std::env::consts::{ARCH, OS};
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Result, anyhow, bail};
@@ -56,7 +56,7 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         output::write_json(&mut json, &Record::new(&audits))?;
         json.finish()
     });
-    let printed = match args.json.as_deref() == Some(Path::new("-")) {
+    let printed = match args.json.as_deref().is_some_and(output::is_stdout) {
         true => Ok(()),
         false => write!(io::stdout(), "{}", text(&audits)),
     };

@@ -135,7 +135,7 @@ impl Args {
     }
 
     fn has_tables(&self) -> bool {
-        self.forms().all(|(path, _)| path != Path::new("-"))
+        !self.forms().any(|(path, _)| output::is_stdout(path))
     }
 }
 
