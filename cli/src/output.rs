@@ -1,12 +1,12 @@
-//! Where results go: standard output, or a file that is there whole or not at all.
+//! Where results go: standard output, or files that are there whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Seek, StdoutLock, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, TempDir};
 
 use crate::{fifo, quote};
 
@@ -18,6 +18,7 @@ const STDOUT: &str = "-";
 
 /// Unix's modes, before the umask.
 const NEW_FILE: u32 = 0o666;
+const NEW_FOLDER: u32 = 0o777;
 const PRIVATE: u32 = 0o600;
 
 /// A destination under construction; [`finish`](Self::finish) makes it real.
@@ -202,6 +203,83 @@ fn overwrite(mut file: NamedTempFile, path: &Path) -> Result<()> {
     let (_, kept) = file.keep()?;
     let kept = quote::path(&kept);
     Err(error).with_context(|| format!("it may be incomplete; {kept} is whole"))
+}
+
+/// A folder of files that are there together or not at all.
+#[derive(Debug)]
+pub struct OutputFolder {
+    /// Has the files until all are there.
+    staged: TempDir,
+    names: Vec<String>,
+    path: PathBuf,
+    /// There is such a folder already, without a file.
+    exists: bool,
+}
+
+impl OutputFolder {
+    /// A new folder, or one that is empty.
+    pub fn create(path: &Path) -> Result<Self> {
+        let folder = Self::stage(path);
+        folder.with_context(|| format!("cannot write to the folder {}", quote::path(path)))
+    }
+
+    fn stage(path: &Path) -> Result<Self> {
+        let path = absolute(resolve(path))?;
+        let exists = match fs::read_dir(&path) {
+            Ok(mut entries) => {
+                if let Some(entry) = entries.next() {
+                    let name = quote::path(Path::new(&entry?.file_name()));
+                    bail!("it has {name}: give a new folder, or empty this one");
+                }
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(error.into()),
+        };
+        // On the file system that the folder will be on.
+        let above = path.ancestors().find(|folder| folder.is_dir());
+        let staged = partial(NEW_FOLDER).tempdir_in(above.unwrap_or(&path))?;
+        Ok(Self {
+            staged,
+            names: Vec::new(),
+            path,
+            exists,
+        })
+    }
+
+    /// Writes a file of the folder.
+    pub fn write(&mut self, name: String, text: &str) -> Result<()> {
+        fs::write(self.staged.path().join(&name), text)
+            .with_context(|| format!("cannot write {name}"))?;
+        self.names.push(name);
+        Ok(())
+    }
+
+    /// Makes all files appear, where there is no folder yet in one step; the last one that was
+    /// written comes last.
+    pub fn finish(self) -> Result<()> {
+        let appear = || match self.exists {
+            true => self.move_files(),
+            false => {
+                fs::create_dir_all(folder(&self.path))?;
+                fs::rename(self.staged.path(), &self.path)
+            }
+        };
+        appear().with_context(|| format!("cannot write to the folder {}", quote::path(&self.path)))
+    }
+
+    fn move_files(&self) -> io::Result<()> {
+        let (from, to) = (self.staged.path(), &self.path);
+        for (index, name) in self.names.iter().enumerate() {
+            if let Err(error) = fs::rename(from.join(name), to.join(name)) {
+                for moved in &self.names[..index] {
+                    let _ = fs::remove_file(to.join(moved));
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A process that is ended from outside leaves it: the name says whose it is.

@@ -1,7 +1,6 @@
 //! `wgsl`: the text of a kernel, for other tools and for who wants to see what runs.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +9,7 @@ use serde_json::{Value, json};
 use wgpu_dropout::wgpu::BufferBindingType;
 use wgpu_dropout::wgsl::Variant;
 
-use crate::output::Output;
-use crate::quote;
+use crate::output::{Output, OutputFolder};
 
 /// Each option narrows the choice; the first kernel that is left is printed.
 #[derive(Debug, clap::Args)]
@@ -59,8 +57,8 @@ pub struct Args {
     /// Print the options of each kernel that is left, one a line, and no text
     #[arg(long, conflicts_with = "output_dir")]
     list: bool,
-    /// Write each kernel that is left to a file of this folder, and what a host must know of it to
-    /// kernels.json there
+    /// Write each kernel that is left to a file of this new or empty folder, and what a host must
+    /// know of it to kernels.json there: all files or none
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
 }
@@ -96,19 +94,16 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn write_all(variants: impl Iterator<Item = Variant>, folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create the folder {}", quote::path(folder)))?;
+    let mut folder = OutputFolder::create(folder)?;
     let mut kernels = Vec::new();
     for variant in variants {
-        let path = folder.join(file_name(&variant));
-        fs::write(&path, variant.text())
-            .with_context(|| format!("cannot write {}", quote::path(&path)))?;
+        folder.write(file_name(&variant), &variant.text())?;
         kernels.push(description(&variant).to_string());
     }
+    let list = format!("[\n{}\n]\n", kernels.join(",\n"));
     // Last: a folder that has it has every text.
-    let mut list = Output::create(&folder.join("kernels.json"))?;
-    writeln!(list, "[\n{}\n]", kernels.join(",\n")).context("cannot write the output")?;
-    list.finish()?;
+    folder.write("kernels.json".to_owned(), &list)?;
+    folder.finish()?;
     let mut output = Output::stdout();
     writeln!(output, "{} kernels", kernels.len()).context("cannot write the output")?;
     output.finish()

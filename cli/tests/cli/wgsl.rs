@@ -149,3 +149,63 @@ fn what_there_is_not_is_answered_with_what_there_is() {
     let output = run("wgsl --portable --params immediates");
     assert_fails(&output, 1, &["--portable --params immediates"]);
 }
+
+/// Files may have a few blocks of 512 or 1024 bytes: each text, but not the list of all.
+#[cfg(unix)]
+fn write_limited(folder: &std::path::Path, blocks: u32) -> std::process::Output {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    std::process::Command::new("sh")
+        .args(["-c", &script])
+        .arg(crate::command::binary().get_program())
+        .args("wgsl --kernel keep-mask --portable --output-dir".split(' '))
+        .arg(folder)
+        .output()
+        .unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn texts_are_there_together_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = |path: &std::path::Path| fs::read_dir(path).unwrap().count();
+    let new = folder.path().join("above/new");
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    for path in [&new, &empty] {
+        let output = write_limited(path, 64);
+        assert_fails(&output, 1, &["cannot write kernels.json"]);
+        assert_eq!((entries(folder.path()), entries(&empty)), (1, 0));
+        // Negative control: with more room all are there.
+        assert_success(&write_limited(path, 4096));
+        assert!(path.join("kernels.json").exists());
+        let expected = text("--kernel keep-mask --portable --list").lines().count() + 1;
+        assert_eq!(entries(path), expected);
+        fs::remove_dir_all(path).unwrap();
+        fs::create_dir_all(&empty).unwrap();
+        let _ = fs::remove_dir(folder.path().join("above"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_folder_is_as_readable_as_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let [new, other] = ["new", "other"].map(|name| folder.path().join(name));
+    fs::create_dir(&other).unwrap();
+    text(&format!(
+        "--kernel philox-blocks --output-dir {}",
+        new.display()
+    ));
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode();
+    assert_eq!(mode(&new), mode(&other));
+}
+
+#[test]
+fn a_folder_that_has_a_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine"), "").unwrap();
+    let output = run(&format!("wgsl --output-dir {}", folder.path().display()));
+    assert_fails(&output, 1, &["mine", "a new folder"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
