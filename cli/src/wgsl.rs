@@ -14,42 +14,41 @@ use crate::output::{Output, OutputFolder};
 /// Each option narrows the choice; the first kernel that is left is printed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// dropout, copy (a rate of 0), gaussian, keep-mask or philox-blocks
-    #[arg(long)]
+    /// `copy` is dropout at a rate of 0
+    #[arg(long, value_parser = ["dropout", "copy", "gaussian", "keep-mask", "philox-blocks"])]
     kernel: Option<String>,
-    /// Type of the elements: f32, f16 or bf16
-    #[arg(long)]
+    /// Type of the elements
+    #[arg(long, value_parser = ["f32", "f16", "bf16"])]
     dtype: Option<String>,
-    /// Two buffers, two ranges of one, or one range: separate, pooled or in-place
-    #[arg(long)]
+    /// Two buffers, two ranges of one, or one range
+    #[arg(long, value_parser = ["separate", "pooled", "in-place"])]
     layout: Option<String>,
-    /// linear, packed, or by a layout's innermost stride rows (1), runs (0) or scattered
-    #[arg(long)]
+    /// Where the mask comes from; a layout's innermost stride is 1 in rows and 0 in runs
+    #[arg(long, value_parser = ["linear", "packed", "rows", "runs", "scattered"])]
     mask: Option<String>,
-    /// Of the mask's layout, neighbours merged: 1 to 8
-    #[arg(long)]
+    /// Dimensions of the mask's layout, neighbours merged
+    #[arg(long, value_parser = ["1", "2", "3", "4", "5", "6", "7", "8"])]
     dimensions: Option<String>,
-    /// Whether rows or runs are multiples of 32 elements: yes or no
-    #[arg(long)]
+    /// Rows or runs are multiples of 32 elements
+    #[arg(long, value_parser = ["yes", "no"])]
     whole_words: Option<String>,
-    /// Whether samples have ids: yes or no
-    #[arg(long)]
+    /// Samples have ids
+    #[arg(long, value_parser = ["yes", "no"])]
     sample_ids: Option<String>,
-    /// Kept elements are scaled, keep their bits or go through an affine map: scale, keep or affine
-    #[arg(long)]
+    /// Kept elements are scaled, keep their bits or go through an affine map
+    #[arg(long, value_parser = ["scale", "keep", "affine"])]
     value: Option<String>,
-    /// blocks or vectors (16 bytes at once), or words (4)
-    #[arg(long)]
+    /// Blocks and vectors are accessed 16 bytes at once, words 4
+    #[arg(long, value_parser = ["blocks", "vectors", "words"])]
     access: Option<String>,
-    /// Of philox-blocks: 10 or 7
-    #[arg(long)]
+    /// Rounds of philox-blocks
+    #[arg(long, value_parser = ["10", "7"])]
     rounds: Option<String>,
-    /// The wide product, by SHADER_INT64 or without: u64 or halves
-    #[arg(long)]
+    /// The wide product, by SHADER_INT64 or without
+    #[arg(long, value_parser = ["u64", "halves"])]
     multiply: Option<String>,
-    /// How parameters come, by IMMEDIATES or without: immediates or uniform; bound with the buffers
-    /// for another runtime
-    #[arg(long)]
+    /// How parameters come, by IMMEDIATES or without; `bound` with the buffers, for another runtime
+    #[arg(long, value_parser = ["immediates", "uniform", "bound"])]
     params: Option<String>,
     /// Leave out what needs a feature of wgpu: the rest is WGSL for every implementation of WebGPU
     #[arg(long)]
@@ -74,7 +73,11 @@ pub fn run(args: &Args) -> Result<()> {
         wishes.iter().all(has) && (!args.portable || variant.features().is_empty())
     });
     let Some(first) = variants.next() else {
-        bail!(unknown(&wishes, args.portable));
+        let portable = if args.portable { "--portable " } else { "" };
+        bail!(
+            "no kernel is all of {portable}{}: leave one out; `wgsl --list` prints what goes together",
+            options(wishes)
+        );
     };
     let left = [first].into_iter().chain(variants);
     if let Some(folder) = &args.output_dir {
@@ -177,24 +180,30 @@ fn options<'a>(fields: impl IntoIterator<Item = Wish<'a>>) -> String {
     fields.into_iter().map(option).collect::<Vec<_>>().join(" ")
 }
 
-/// Why no kernel is left.
-fn unknown(wishes: &[Wish<'_>], portable: bool) -> String {
-    for &(name, value) in wishes {
-        let mut values: Vec<_> = Variant::all()
-            .flat_map(|variant| variant.fields())
-            .filter(|(n, _)| *n == name)
-            .map(|(_, value)| value)
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_options_values_are_those_of_the_kernels() {
+        let command = <Args as clap::Args>::augment_args(clap::Command::new("wgsl"));
+        let offered: BTreeSet<_> = command
+            .get_arguments()
+            .filter(|arg| arg.get_action().takes_values() && arg.get_id() != "output_dir")
+            .flat_map(|arg| {
+                let name = arg.get_long().unwrap_or_default();
+                let values = arg.get_possible_values();
+                values
+                    .into_iter()
+                    .map(move |value| (name.to_owned(), value.get_name().to_owned()))
+            })
             .collect();
-        values.sort();
-        values.dedup();
-        if !values.iter().any(|v| v == value) {
-            let values = values.join(", ");
-            return format!("there is no --{name} {value}: give one of {values}");
-        }
+        let known: BTreeSet<_> = Variant::all()
+            .flat_map(|variant| variant.fields())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        assert_eq!(offered, known);
     }
-    let portable = if portable { "--portable " } else { "" };
-    format!(
-        "no kernel is all of {portable}{}: leave one out; `wgsl --list` prints what goes together",
-        options(wishes.iter().copied())
-    )
 }

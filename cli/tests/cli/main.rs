@@ -9,6 +9,7 @@ mod command;
 mod compare;
 mod files;
 mod gpu;
+mod help;
 mod kinds;
 mod layout;
 mod mask;

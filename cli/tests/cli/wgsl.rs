@@ -142,7 +142,7 @@ fn a_damaged_text_and_a_feature_not_named_are_seen() {
 #[test]
 fn what_there_is_not_is_answered_with_what_there_is() {
     let output = run("wgsl --dtype f64");
-    assert_fails(&output, 1, &["--dtype f64", "bf16, f16, f32"]);
+    assert_fails(&output, 2, &["'f64'", "--dtype", "f32, f16, bf16"]);
     let output = run("wgsl --mask packed --access blocks");
     assert_fails(&output, 1, &["--mask packed --access blocks", "--list"]);
     assert!(output.stdout.is_empty());
