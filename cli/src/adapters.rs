@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use comfy_table::{Table, presets};
 use wgpu::{Adapter, AdapterInfo, Backend, Backends, DeviceType, DownlevelFlags, Features};
 
-use crate::engine::EngineArgs;
+use crate::engine::AdapterArgs;
 
 const NO_ADAPTER: &str = "\
 there is no adapter: wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or Direct3D 12 \
@@ -103,8 +103,8 @@ pub fn find_all(wish: &Wish) -> Result<Vec<Adapter>> {
 }
 
 /// `adapters`: the table and the choice.
-pub fn run(engine: &EngineArgs) -> Result<()> {
-    let wish = engine.wish();
+pub fn run(args: &AdapterArgs) -> Result<()> {
+    let wish = args.wish();
     let adapters = enumerate(Backends::all());
     let infos: Vec<_> = adapters.iter().map(Adapter::get_info).collect();
     if adapters.is_empty() {

@@ -24,7 +24,7 @@ use anyhow::Result;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
-use engine::EngineArgs;
+use engine::{AdapterArgs, EngineArgs};
 
 /// Dropout on any GPU by one mask contract: the same bits on every adapter and on the CPU.
 ///
@@ -33,8 +33,6 @@ use engine::EngineArgs;
 #[derive(Debug, Parser)]
 #[command(name = "wgpu-dropout", version)]
 struct Cli {
-    #[command(flatten)]
-    engine: EngineArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -42,19 +40,39 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the adapters and say which one would be taken
-    Adapters,
+    Adapters(AdapterArgs),
     /// Apply dropout to the tensor of a .npy file
-    Apply(apply::Args),
+    Apply {
+        #[command(flatten)]
+        args: apply::Args,
+        #[command(flatten)]
+        engine: EngineArgs,
+    },
     /// Write a packed keep mask: little-endian words, element e in bit e & 31 of word e >> 5
-    Mask(mask::Args),
+    Mask {
+        #[command(flatten)]
+        args: mask::Args,
+        #[command(flatten)]
+        engine: EngineArgs,
+    },
     /// Write Philox4x32 blocks of consecutive counters
-    Words(words::Args),
+    Words {
+        #[command(flatten)]
+        args: words::Args,
+        #[command(flatten)]
+        engine: EngineArgs,
+    },
     /// Check whether an adapter computes dropout right, to the bit
     Verify(verify::Args),
     /// Print the WGSL of a kernel, by default that of dropout
     Wgsl(wgsl::Args),
     /// Measure dropout on the GPU and the CPU, beside a copy
-    Bench(bench::Args),
+    Bench {
+        #[command(flatten)]
+        args: bench::Args,
+        #[command(flatten)]
+        engine: EngineArgs,
+    },
 }
 
 fn main() -> ExitCode {
@@ -63,13 +81,13 @@ fn main() -> ExitCode {
         Err(error) => return usage_error(error),
     };
     let result = match &cli.command {
-        Command::Adapters => adapters::run(&cli.engine),
-        Command::Apply(args) => apply::run(args, &cli.engine),
-        Command::Mask(args) => mask::run(args, &cli.engine),
-        Command::Words(args) => words::run(args, &cli.engine),
-        Command::Verify(args) => verify::run(args, &cli.engine),
+        Command::Adapters(args) => adapters::run(args),
+        Command::Apply { args, engine } => apply::run(args, engine),
+        Command::Mask { args, engine } => mask::run(args, engine),
+        Command::Words { args, engine } => words::run(args, engine),
+        Command::Verify(args) => verify::run(args),
         Command::Wgsl(args) => wgsl::run(args),
-        Command::Bench(args) => bench::run(args, &cli.engine),
+        Command::Bench { args, engine } => bench::run(args, engine),
     };
     exit_code(result)
 }

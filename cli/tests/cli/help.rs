@@ -1,11 +1,32 @@
 //! What `--help` says of each command.
 
-use crate::command::{assert_success, run};
+use crate::command::{assert_fails, assert_success, run};
 
 fn help(command: &str) -> String {
     let output = run(&format!("{command} --help"));
     assert_success(&output);
     String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn an_engine_is_offered_where_it_computes() {
+    for (command, has_adapter, has_engine) in [
+        ("apply", true, true),
+        ("mask", true, true),
+        ("words", true, true),
+        ("bench", true, true),
+        ("verify", true, false),
+        ("adapters", true, false),
+        ("wgsl", false, false),
+    ] {
+        let text = help(command);
+        assert_eq!(text.contains("--adapter <"), has_adapter, "{command}");
+        assert_eq!(text.contains("--engine <"), has_engine, "{command}");
+        if !has_engine {
+            let output = run(&format!("{command} --engine cpu"));
+            assert_fails(&output, 2, &["--engine"]);
+        }
+    }
 }
 
 #[test]
