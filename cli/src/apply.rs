@@ -24,13 +24,13 @@ pub struct Args {
     /// The result, of the same shape and type; may be the input. `-` is standard output
     #[arg(long, value_name = "Y.npy")]
     output: PathBuf,
-    #[command(flatten)]
-    call: CallArgs,
-    #[command(flatten)]
-    layout: LayoutArgs,
     /// The input is the gradient of the output: give the gradient of the input
     #[arg(long)]
     backward: bool,
+    #[command(flatten, next_help_heading = crate::CALL)]
+    call: CallArgs,
+    #[command(flatten, next_help_heading = "Layout")]
+    layout: LayoutArgs,
 }
 
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {

@@ -26,6 +26,22 @@ use clap::{Parser, Subcommand};
 
 use engine::{AdapterArgs, EngineArgs};
 
+/// Over the options of a call.
+const CALL: &str = "Call: --p, --seed and --stream are required, or --call";
+
+/// Clap's own takes what another option can stand for as optional.
+macro_rules! usage {
+    ($start:literal) => {
+        concat!(
+            "wgpu-dropout ",
+            $start,
+            " --p <P> --seed <S> --stream <T> [OPTIONS]\n       wgpu-dropout ",
+            $start,
+            " --call <CALL> [OPTIONS]"
+        )
+    };
+}
+
 /// Dropout on any GPU by one mask contract: the same bits on every adapter and on the CPU.
 ///
 /// Integers are decimal or 0x hexadecimal. WGPU_BACKEND (vulkan, gl, metal, dx12) and
@@ -42,6 +58,7 @@ enum Command {
     /// List the adapters and say which one would be taken
     Adapters(AdapterArgs),
     /// Apply dropout to the tensor of a .npy file
+    #[command(override_usage = usage!("apply --input <X.npy> --output <Y.npy>"))]
     Apply {
         #[command(flatten)]
         args: apply::Args,
@@ -49,6 +66,7 @@ enum Command {
         engine: EngineArgs,
     },
     /// Write a packed keep mask: little-endian words, element e in bit e & 31 of word e >> 5
+    #[command(override_usage = usage!("mask <--len <N>|--shape <N,…>> --output <FILE>"))]
     Mask {
         #[command(flatten)]
         args: mask::Args,

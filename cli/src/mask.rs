@@ -35,13 +35,13 @@ pub struct Args {
         allow_hyphen_values = true
     )]
     shape: Option<Vec<u64>>,
-    #[command(flatten)]
-    call: CallArgs,
-    #[command(flatten)]
-    layout: LayoutArgs,
     /// Where the words go; `-` is standard output
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten, next_help_heading = crate::CALL)]
+    call: CallArgs,
+    #[command(flatten, next_help_heading = "Layout")]
+    layout: LayoutArgs,
 }
 
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {

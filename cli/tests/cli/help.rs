@@ -9,6 +9,41 @@ fn help(command: &str) -> String {
 }
 
 #[test]
+fn what_a_call_needs_is_required_in_the_usage() {
+    for (command, first) in [
+        ("apply", "apply --input <X.npy> --output <Y.npy>"),
+        ("mask", "mask <--len <N>|--shape <N,…>> --output <FILE>"),
+    ] {
+        let usages = [
+            format!("Usage: wgpu-dropout {first} --p <P> --seed <S> --stream <T> [OPTIONS]\n"),
+            format!("       wgpu-dropout {first} --call <CALL> [OPTIONS]\n"),
+        ];
+        let text = help(command);
+        assert!(text.contains(&usages.concat()), "{text}");
+        assert!(
+            text.contains("--p, --seed and --stream are required, or --call:"),
+            "{text}"
+        );
+    }
+}
+
+/// The usages are not clap's own: each of their options is one that a command has.
+#[test]
+fn usages_name_options_that_there_are() {
+    for command in ["apply", "mask"] {
+        let text = help(command);
+        let (usage, options) = text.split_once("Options:").unwrap();
+        let words = usage
+            .split([' ', '<', '|'])
+            .filter(|word| word.starts_with("--"));
+        assert!(words.clone().count() > 5, "{usage}");
+        for word in words {
+            assert!(options.contains(&format!(" {word} <")), "{word} in {text}");
+        }
+    }
+}
+
+#[test]
 fn an_engine_is_offered_where_it_computes() {
     for (command, has_adapter, has_engine) in [
         ("apply", true, true),
