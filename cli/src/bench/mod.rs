@@ -74,7 +74,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "S",
-        value_parser = number::integer::<u64>,
+        value_parser = number::seconds,
         allow_hyphen_values = true,
         default_value = "10"
     )]
