@@ -1,25 +1,24 @@
-//! The README's benchmark section, made from a record of `wgpu-dropout bench --json`.
+//! The page of benchmarks, from a record of `wgpu-dropout bench --json`.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::{day, line, read, text};
+use super::{code, day, line, read};
 use crate::Result;
 
-/// What the README quotes.
+/// What the page quotes.
 const RECORD: &str = "benches/records/2026-11-22-vulkan-llvmpipe.json";
 
 /// The form of records that is understood here.
 const VERSION: u64 = 1;
 
-pub fn section_in(root: &Path) -> Result<String> {
-    section(&read(root, RECORD)?)
+pub fn page_in(root: &Path) -> Result<String> {
+    page(&read(root, RECORD)?)
 }
 
-/// What stands between the markers: ratios alone. A software adapter's speed is the CPU's, and
-/// never the library's.
-fn section(record: &Value) -> Result<String> {
+/// Ratios alone: a software adapter's speed is the CPU's, and never the library's.
+fn page(record: &Value) -> Result<String> {
     if record["version"] != VERSION {
         return Err(format!("{RECORD} is not of version {VERSION}").into());
     }
@@ -34,7 +33,8 @@ fn section(record: &Value) -> Result<String> {
     };
     Ok(format!(
         "\
-Here is {backend}/{name}, {driver}{software}. Its CPU is {cpu}, {threads} threads. {types}, {call}.
+# What dropout costs
+Here is {adapter}, {driver}{software}. Its CPU is {cpu}, {threads} threads. {types}, {call}.
 
 Time over that of a copy of the same bytes in the same place, the copy kernel or memcpy on as many threads: 1.00 is the best
 there can be. The rand loop is what one writes in a minute, `random_bool` of rand's `SmallRng` an element.
@@ -42,21 +42,20 @@ there can be. The rand loop is what one writes in a minute, `random_bool` of ran
 {table}
 {variants}{recording}
 
-From [`{RECORD}`]({RECORD})
-of {date}, library {version}, by `cargo xtask readme`. `cargo xtask bench` measures your adapter.
+From [`{RECORD}`](../{RECORD})
+of {date}, library {version}, by `cargo xtask records`. `cargo xtask bench` measures your adapter.
 ",
-        backend = text(&adapter["backend"], RECORD)?,
-        name = text(&adapter["name"], RECORD)?,
-        driver = text(&adapter["driver_info"], RECORD)?,
-        cpu = text(&record["machine"]["cpu"], RECORD)?,
+        driver = code([&adapter["driver_info"]], "", RECORD)?,
+        adapter = code([&adapter["backend"], &adapter["name"]], "/", RECORD)?,
+        cpu = code([&record["machine"]["cpu"]], "", RECORD)?,
         threads = threads(record)?,
-        types = types(record).join(", "),
-        call = text(&record["call"], RECORD)?,
+        types = types(record)?.join(", "),
+        call = code([&record["call"]], "", RECORD)?,
         table = table(record)?,
         variants = variants(record)?,
         recording = recording(record)?,
         date = day(record, RECORD)?,
-        version = text(&record["library"]["version"], RECORD)?,
+        version = code([&record["library"]["version"]], "", RECORD)?,
     ))
 }
 
@@ -101,7 +100,7 @@ fn table(record: &Value) -> Result<String> {
     if threads > 1 {
         operations.insert(3, (&cpu_path, cpu(threads), "forward", cpu(threads)));
     }
-    let types = types(record);
+    let types = types(record)?;
     let mut rows = Vec::new();
     for (name, place, operation, ceiling) in operations {
         for &dtype in &types {
@@ -207,15 +206,18 @@ fn type_of(row: &Value) -> &str {
 }
 
 /// Each once, in the order of the rows of one size.
-fn types(record: &Value) -> Vec<&str> {
+fn types(record: &Value) -> Result<Vec<&str>> {
     let rows = record["measurements"].as_array().into_iter().flatten();
     let mut types = Vec::new();
     for dtype in rows.map(type_of) {
+        if ![F32, "f16", "bf16"].contains(&dtype) {
+            return Err(format!("{RECORD} has elements of type {dtype:?}").into());
+        }
         if !types.contains(&dtype) {
             types.push(dtype);
         }
     }
-    types
+    Ok(types)
 }
 
 /// Each once, in the order of the rows.
@@ -260,6 +262,7 @@ fn grouped(number: u64) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::tests::HOSTILE;
     use super::*;
     use crate::command::root;
 
@@ -268,9 +271,9 @@ mod tests {
     }
 
     #[test]
-    fn another_record_gives_another_section() {
+    fn another_record_gives_another_page() {
         let record = committed();
-        let expected = section(&record).unwrap();
+        let expected = page(&record).unwrap();
         for (field, other) in [
             ("/measurements/0/wall_seconds/median", json!(1.0)),
             ("/recording/0/seconds/median", json!(1.0)),
@@ -279,7 +282,7 @@ mod tests {
         ] {
             let mut record = record.clone();
             *record.pointer_mut(field).unwrap() = other;
-            assert_ne!(section(&record).unwrap(), expected, "{field}");
+            assert_ne!(page(&record).unwrap(), expected, "{field}");
         }
     }
 
@@ -294,7 +297,27 @@ mod tests {
         ] {
             let mut record = committed();
             *record.pointer_mut(field).unwrap() = Value::Null;
-            assert!(section(&record).is_err(), "{field}");
+            assert!(page(&record).is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_text_is_refused() {
+        for hostile in HOSTILE {
+            for field in [
+                "/adapter/backend",
+                "/adapter/name",
+                "/adapter/driver_info",
+                "/machine/cpu",
+                "/call",
+                "/date",
+                "/library/version",
+                "/measurements/0/dtype",
+            ] {
+                let mut record = committed();
+                *record.pointer_mut(field).unwrap() = json!(hostile);
+                assert!(page(&record).is_err(), "{field}: {hostile:?}");
+            }
         }
     }
 
@@ -312,12 +335,12 @@ mod tests {
                 *median = json!(median.as_f64().unwrap() / 2.0);
             }
         }
-        let without = section(&record).unwrap();
+        let without = page(&record).unwrap();
         assert!(!without.contains("f16"), "{without}");
         let rows = record["measurements"].as_array_mut().unwrap();
         rows.extend(halves.iter().cloned());
-        let with = section(&record).unwrap();
-        assert!(with.contains("threads. f32, f16, p="), "{with}");
+        let with = page(&record).unwrap();
+        assert!(with.contains("threads. f32, f16, `p="), "{with}");
         let ratios = |name: &str| -> Vec<f64> {
             let line = with.lines().find(|line| line.starts_with(name)).unwrap();
             let cells = line[name.len()..].split('|');
@@ -335,14 +358,14 @@ mod tests {
             "{with}"
         );
         record["measurements"].as_array_mut().unwrap().pop();
-        assert!(section(&record).is_err());
+        assert!(page(&record).is_err());
     }
 
     #[test]
     fn layouts_and_kinds_have_rows_where_the_record_has_them() {
         let mut record = committed();
         record["variants"] = json!([]);
-        let without = section(&record).unwrap();
+        let without = page(&record).unwrap();
         let row = |variant: &str, median: f64| {
             json!({
                 "variant": variant,
@@ -370,17 +393,17 @@ mod tests {
             .map(|(name, n)| row(name, n.into()))
             .collect();
         record["variants"] = rows.into();
-        let section = section(&record).unwrap();
-        assert!(section.contains("4,194,304 elements"), "{section}");
+        let page = page(&record).unwrap();
+        assert!(page.contains("4,194,304 elements"), "{page}");
         assert!(
-            section.contains("| drop path, runs of 65,536 | 9.00 | 4.50 |\n"),
-            "{section}"
+            page.contains("| drop path, runs of 65,536 | 9.00 | 4.50 |\n"),
+            "{page}"
         );
-        assert_ne!(section, without);
+        assert_ne!(page, without);
         for lacking in 0..names.len() {
             let mut record = record.clone();
             record["variants"][lacking] = Value::Null;
-            assert!(super::section(&record).is_err(), "{}", names[lacking]);
+            assert!(super::page(&record).is_err(), "{}", names[lacking]);
         }
     }
 
@@ -389,8 +412,8 @@ mod tests {
         let mut record = committed();
         for software in [true, false] {
             record["adapter"]["software"] = software.into();
-            let section = section(&record).unwrap();
-            assert_eq!(section.contains("SOFTWARE"), software);
+            let page = page(&record).unwrap();
+            assert_eq!(page.contains("SOFTWARE"), software);
         }
     }
 
