@@ -87,6 +87,11 @@ impl TestAdapter {
         Some((number()?, number()?))
     }
 
+    /// Those of the adapter, which no device passes.
+    pub fn limits(&self) -> wgpu::Limits {
+        self.adapter.limits()
+    }
+
     pub fn is_software(&self) -> bool {
         self.adapter.get_info().device_type == wgpu::DeviceType::Cpu
     }
@@ -130,6 +135,21 @@ impl TestAdapter {
                 },
             ),
         };
+        let gpu = self
+            .open(required_features, required_limits)
+            .map_err(|error| format!("{variant:?} device: {error}"))?;
+        if matches!(variant, Variant::Lost) {
+            gpu.device.destroy();
+        }
+        Ok(gpu)
+    }
+
+    /// A device of these features and limits.
+    pub fn open(
+        &self,
+        required_features: wgpu::Features,
+        required_limits: wgpu::Limits,
+    ) -> Result<Gpu, String> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some(&self.name),
             required_features,
@@ -137,11 +157,7 @@ impl TestAdapter {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(self.adapter.request_device(&descriptor))
-            .map_err(|error| format!("{variant:?} device: {error}"))?;
-        let gpu = Gpu::new(device, queue, wgpu::Features::empty())?;
-        if matches!(variant, Variant::Lost) {
-            gpu.device.destroy();
-        }
-        Ok(gpu)
+            .map_err(|error| error.to_string())?;
+        Gpu::new(device, queue, wgpu::Features::empty())
     }
 }

@@ -17,6 +17,15 @@ pub fn text(error: impl Display) -> String {
     error.to_string()
 }
 
+/// The same with an adapter, for devices of its own.
+type RunOnAdapter = fn(&TestAdapter) -> Result<(), String>;
+
+#[derive(Clone, Copy)]
+enum Body {
+    Device(Run),
+    Adapter(RunOnAdapter),
+}
+
 /// Whether a case is for an adapter, and what is said of one that it is not for.
 type Only = (fn(&TestAdapter) -> bool, &'static str);
 
@@ -27,18 +36,27 @@ pub struct Case {
     device: Variant,
     needs: wgpu::Features,
     only: Only,
-    run: Run,
+    body: Body,
 }
 
 impl Case {
     /// On a device with all that the adapter offers.
     pub const fn new(name: &'static str, run: Run) -> Self {
+        Self::of(name, Body::Device(run))
+    }
+
+    /// On devices that the case opens itself.
+    pub const fn of_adapter(name: &'static str, run: RunOnAdapter) -> Self {
+        Self::of(name, Body::Adapter(run))
+    }
+
+    const fn of(name: &'static str, body: Body) -> Self {
         Self {
             name,
             device: Variant::Full,
             needs: wgpu::Features::empty(),
             only: (|_| true, ""),
-            run,
+            body,
         }
     }
 
@@ -138,7 +156,12 @@ fn trial(name: &str, case: &'static Case, adapter: &Arc<TestAdapter>) -> Trial {
         if !is_for(&adapter) {
             return Ok(Completion::ignored_with(other));
         }
-        let result = run_scoped(case, &adapter);
+        let result = match case.body {
+            Body::Device(run) => adapter
+                .gpu(case.device)
+                .and_then(|gpu| scoped(gpu, || run(gpu))),
+            Body::Adapter(run) => run(&adapter),
+        };
         let defect = DEFECTS.iter().find(|defect| {
             defect.case == name
                 && adapter.name().contains(defect.adapter)
@@ -156,12 +179,11 @@ fn trial(name: &str, case: &'static Case, adapter: &Arc<TestAdapter>) -> Trial {
 }
 
 /// wgpu's errors are failures too; the scopes see this thread's commands only.
-fn run_scoped(case: &Case, adapter: &TestAdapter) -> Result<(), String> {
-    let gpu = adapter.gpu(case.device)?;
+pub fn scoped(gpu: &Gpu, run: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let internal = gpu.device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let result = (case.run)(gpu);
+    let result = run();
     let validation = pollster::block_on(validation.pop());
     let internal = pollster::block_on(internal.pop());
     let memory = pollster::block_on(memory.pop());

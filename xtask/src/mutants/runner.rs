@@ -223,6 +223,8 @@ impl Tests {
             .args(args)
             .current_dir(&self.tree)
             .env("REQUIRE_GPU", "1")
+            // A mutant's fate is no matter of chance.
+            .env("WGPU_DROPOUT_PROPERTY_SECONDS", "0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
