@@ -9,7 +9,10 @@ use rand::{RngExt, SeedableRng};
 use rayon::ThreadPoolBuilder;
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, Element, MaskKey, MaskLayout, cpu};
+use wgpu_dropout::{
+    CpuError, Direction, DropoutCall, DropoutKind, DropoutRate, Element, MaskKey, MaskLayout,
+    MaskSource, cpu,
+};
 
 /// Two tensors that most second-level caches hold: what is computed counts, not the memory.
 const LEN: usize = 1 << 16;
@@ -41,21 +44,33 @@ fn tensors<T: Element>() -> (Vec<T>, Vec<T>) {
 fn element_type<T: Element>(group: &mut BenchmarkGroup<'_, WallTime>) {
     let (input, mut output) = tensors::<T>();
     let call = call();
-    let mut alpha = call;
-    alpha.rate = call.rate.with_kind(DropoutKind::Alpha);
     let name = |what| format!("{what} {}", T::TYPE);
-    group.bench_function(name("forward"), |bencher| {
-        bencher.iter(|| cpu::forward(&input, black_box(&mut output), &call));
-    });
-    group.bench_function(name("alpha"), |bencher| {
-        bencher.iter(|| cpu::forward(&input, black_box(&mut output), &alpha));
-    });
+    for (what, kind) in [
+        ("forward", DropoutKind::Inverted),
+        ("alpha", DropoutKind::Alpha),
+        ("noise", DropoutKind::Gaussian),
+    ] {
+        let call = call.with_kind(kind);
+        group.bench_function(name(what), |bencher| {
+            bencher.iter(|| forward(LEN, &input, black_box(&mut output), &call));
+        });
+    }
     group.bench_function(name("memcpy"), |bencher| {
         bencher.iter(|| black_box(&mut output).copy_from_slice(black_box(&input)));
     });
     group.bench_function(name("in place"), |bencher| {
-        bencher.iter(|| cpu::forward_in_place(black_box(&mut output), &call));
+        let direction = Direction::Forward;
+        bencher.iter(|| cpu::apply(direction, LEN, black_box(&mut output), &call));
     });
+}
+
+fn forward<'a, T: Element>(
+    source: impl Into<MaskSource<'a>>,
+    input: &Vec<T>,
+    output: &mut Vec<T>,
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    cpu::apply(Direction::Forward, source, (input, output), call)
 }
 
 fn masks(group: &mut BenchmarkGroup<'_, WallTime>) {
@@ -75,28 +90,32 @@ fn masks(group: &mut BenchmarkGroup<'_, WallTime>) {
         ("transposed f32", square.permuted(&[1, 0])),
     ];
     group.bench_function("keep mask", |bencher| {
-        bencher.iter(|| cpu::keep_mask(black_box(&mut mask), LEN as u64, &call));
+        bencher.iter(|| cpu::keep_mask(LEN, black_box(&mut mask), &call));
     });
     group.bench_function("packed f32", |bencher| {
-        bencher.iter(|| cpu::forward_packed(&input, black_box(&mut output), &mask, &call));
+        let packed = MaskSource::Packed {
+            mask: &mask,
+            len: LEN as u64,
+        };
+        bencher.iter(|| forward(packed, &input, black_box(&mut output), &call));
     });
     for (name, layout) in layouts {
         let layout = layout.unwrap();
         group.bench_function(name, |bencher| {
-            bencher.iter(|| cpu::forward_layout(&input, black_box(&mut output), &layout, &call));
+            bencher.iter(|| forward(&layout, &input, black_box(&mut output), &call));
         });
     }
 }
 
 fn rivals(group: &mut BenchmarkGroup<'_, WallTime>) {
     let (input, mut output) = tensors::<f32>();
-    let rate = call().rate;
+    let (rate, keep_scale) = (call().rate, call().keep_scale());
     group.bench_function("rand loop", |bencher| {
         bencher.iter(|| {
             let mut rng = SmallRng::seed_from_u64(42);
             for (y, x) in black_box(&mut output).iter_mut().zip(&input) {
                 let drop = rng.random_bool(rate.p());
-                *y = if drop { 0.0 } else { x * rate.keep_scale() };
+                *y = if drop { 0.0 } else { x * keep_scale };
             }
         });
     });
@@ -115,7 +134,7 @@ fn rivals(group: &mut BenchmarkGroup<'_, WallTime>) {
                 *y = x * f32::from(u8::from(*keep));
             }
             for y in output {
-                *y *= rate.keep_scale();
+                *y *= keep_scale;
             }
         });
     });

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use wgpu_dropout::{
-    Dropout, DropoutBinding, DropoutCall, DropoutRate, Elements, KernelDescriptor, MaskLayout, wgpu,
+    Dropout, DropoutBinding, DropoutCall, DropoutKind, DropoutRate, Elements, KernelDescriptor,
+    MaskLayout, wgpu,
 };
 
 use common::{Gpu, call};
@@ -24,6 +25,7 @@ fn kernels(criterion: &mut Criterion) {
     let Some(gpu) = Gpu::open() else { return };
     let dropout = Dropout::new(&gpu.device, &KernelDescriptor::default()).unwrap();
     let half = call(DropoutRate::new(0.5).unwrap());
+    let noise = half.with_kind(DropoutKind::Gaussian);
     let copy = call(DropoutRate::ZERO);
     let mut group = criterion.benchmark_group(format!("kernels, {}", gpu.label));
     for len in SIZES {
@@ -34,6 +36,7 @@ fn kernels(criterion: &mut Criterion) {
         let in_place = dropout.bind_in_place(output, len).unwrap();
         for (name, binding, call) in [
             ("forward", &separate, &half),
+            ("noise", &separate, &noise),
             ("in place", &in_place, &half),
             ("copy", &separate, &copy),
         ] {
@@ -57,10 +60,7 @@ fn families(criterion: &mut Criterion) {
     let runs = |columns| MaskLayout::drop_path(&[LEN / columns, columns]);
     let linear = MaskLayout::linear(LEN);
     let transposed = MaskLayout::elementwise(&[2048, LEN / 2048]).unwrap();
-    let packed = Elements::Packed {
-        mask: mask.as_entire_buffer_binding(),
-        len: LEN,
-    };
+    let packed = Elements::packed(mask.as_entire_buffer_binding(), LEN);
     let mut group = criterion.benchmark_group(format!("families, {}", gpu.label));
     group.throughput(Throughput::Elements(LEN));
     for (name, elements, call) in [

@@ -14,15 +14,16 @@ const ELEMENTS: u64 = 4096;
 
 /// As the library's kernels, it has two buffers and these parameters.
 const BY_HAND: &str = concat!(
-    include_str!("../shaders/params_immediate.wgsl"),
-    include_str!("../shaders/params_mask.wgsl"),
+    include_str!("../shaders/mask/mask.wgsl"),
+    include_str!("../shaders/params/mask.wgsl"),
     "
+var<immediate> params: Params;
 @group(0) @binding(0) var<storage, read> input: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> output: array<vec4f>;
 
 @compute @workgroup_size(256)
 fn by_hand(@builtin(global_invocation_id) id: vec3u) {
-    output[id.x] = input[id.x] * params.keep_scale;
+    output[id.x] = input[id.x] * params.mask.keep_scale;
 }"
 );
 
@@ -82,7 +83,7 @@ fn by_hand(criterion: &mut Criterion, gpu: &Gpu) {
     measure(criterion, gpu, "by hand", |pass| {
         pass.set_pipeline(&pipeline);
         pass.set_bind_group(0, &group, &[]);
-        pass.set_immediates(0, &[0; 56]);
+        pass.set_immediates(0, &[0; 64]);
         pass.dispatch_workgroups(1, 1, 1);
     });
 }

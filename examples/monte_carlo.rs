@@ -7,6 +7,8 @@ use wgpu_dropout::{Dropout, DropoutCall, DropoutRate, KernelDescriptor, MaskKey}
 
 const MEMBERS: u64 = 200;
 const FEATURES: u64 = 256;
+/// Folded in before a member, so that training may fold small numbers, a layer's uses, into the same key.
+const ENSEMBLE: u64 = 1 << 32;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
@@ -40,7 +42,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     queue.write_buffer(&input, 0, bytemuck::cast_slice(&features));
 
-    // One mask a member: its number is the stream, so member k is the same network for any input.
+    // One mask a member: member k is the same network for any input. No step of training has its mask,
+    // as MaskKey::new(42, member) would: that is layer 0's key at step `member`.
+    let ensemble = MaskKey::layer_step(42, 0, 0).fold_in(ENSEMBLE)?;
     let dropout = Dropout::new(&device, &KernelDescriptor::default())?;
     let rate = DropoutRate::new(0.2)?;
     let mut encoder = device.create_command_encoder(&Default::default());
@@ -52,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             size: wgpu::BufferSize::new(row_bytes),
         };
         let binding = dropout.bind(input.as_entire_buffer_binding(), row, FEATURES)?;
-        let call = DropoutCall::new(rate, MaskKey::new(42, member));
+        let call = DropoutCall::new(rate, ensemble.fold_in(member)?);
         dropout.encode_forward(&mut pass, &binding, &call)?;
     }
     drop(pass);

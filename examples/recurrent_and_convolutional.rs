@@ -4,7 +4,9 @@
 //! `cargo run --example recurrent_and_convolutional`
 
 use anyhow::{Result, ensure};
-use wgpu_dropout::{Dropout, DropoutCall, DropoutRate, KernelDescriptor, MaskKey, MaskLayout, cpu};
+use wgpu_dropout::{
+    Direction, Dropout, DropoutCall, DropoutRate, KernelDescriptor, MaskKey, MaskLayout, cpu,
+};
 
 #[path = "mlp/device.rs"]
 mod device;
@@ -75,7 +77,7 @@ fn recurrent(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
 
     // The whole sequence at once: a layout, and one dispatch.
     let layout = MaskLayout::time_locked_time_first(&[time, samples, features])?;
-    let whole = dropout.apply_layout_blocking(queue, &x, &layout, &call)?;
+    let whole = dropout.run_blocking(queue, Direction::Forward, &layout, &x, &call)?;
     ensure!(looped == whole, "the loop and the layout differ");
     ensure!(whole == on_cpu(&x, &layout, &call)?, "the CPU differs");
     Ok(())
@@ -88,8 +90,8 @@ fn convolutional(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
     let layout = MaskLayout::feature_channels_first(&shape)?;
     let x: Vec<f32> = (0..layout.len()).map(|i| (i as f32).cos()).collect();
     let call = DropoutCall::new(DropoutRate::new(0.25)?, MaskKey::layer_step(SEED, 1, STEP));
-    let y = dropout.apply_layout_blocking(queue, &x, &layout, &call)?;
-    let grad_x = dropout.backward_layout_blocking(queue, &x, &layout, &call)?;
+    let y = dropout.run_blocking(queue, Direction::Forward, &layout, &x, &call)?;
+    let grad_x = dropout.run_blocking(queue, Direction::Backward, &layout, &x, &call)?;
     ensure!(y == on_cpu(&x, &layout, &call)?, "the CPU differs");
     // Of the gradient x: dropout is linear.
     ensure!(grad_x == y, "backward has another mask");
@@ -105,7 +107,7 @@ fn convolutional(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
 }
 
 fn on_cpu(x: &[f32], layout: &MaskLayout, call: &DropoutCall) -> Result<Vec<f32>> {
-    let mut y = vec![0.0; x.len()];
-    cpu::forward_layout(x, &mut y, layout, call)?;
+    let mut y = x.to_vec();
+    cpu::apply(Direction::Forward, layout, &mut y, call)?;
     Ok(y)
 }

@@ -56,8 +56,10 @@ fn train(
         DropoutRate::new(third)?,
     ];
     let mlp = Mlp::new(device, queue, architecture, optimizer)?;
-    let train = mlp.upload(&task(classes, 0)?)?;
-    let test = mlp.upload(&task(classes, 1)?)?;
+    // Not the keys of training, MaskKey::layer_step(SEED, …).
+    let key = MaskKey::new(SEED, 0);
+    let train = mlp.upload(&task(classes, key.fold_in(0)?)?)?;
+    let test = mlp.upload(&task(classes, key.fold_in(1)?)?)?;
     mlp.initialize(SEED)?;
     for epoch in 0..EPOCHS {
         mlp.train_epoch(&train, &rates, SEED, epoch)?;
@@ -79,8 +81,8 @@ fn train(
 }
 
 /// 500 examples of random bytes; the class is which of the first features is the greatest.
-fn task(classes: u64, stream: u64) -> Result<Examples> {
-    let words = random::words(MaskKey::new(SEED, stream), 500 * FEATURES as usize)?;
+fn task(classes: u64, key: MaskKey) -> Result<Examples> {
+    let words = random::words(key, 500 * FEATURES as usize)?;
     let bytes: Vec<_> = words.into_iter().map(|word| word as u8).collect();
     let label = |example: &[u8]| {
         let candidates = (0..).zip(&example[..classes as usize]);

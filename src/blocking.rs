@@ -4,14 +4,16 @@
 use std::borrow::Cow;
 
 use crate::contract::call::DropoutCall;
+use crate::contract::counter::advance_counter;
+use crate::contract::effect::Direction;
 use crate::contract::element::Element;
 use crate::contract::layout::MaskLayout;
-use crate::dropout::{Dropout, DropoutBinding, Elements};
-use crate::error::{IndexOverflow, RunError};
-use crate::gaussian::GaussianDropout;
+use crate::contract::source::MaskSource;
+use crate::dropout::{Dropout, Elements};
+use crate::host::error::RunError;
 use crate::host::round_trip::{Content, run};
 use crate::keep_mask::KeepMask;
-use crate::philox_blocks::{PhiloxBlocks, advance_counter};
+use crate::philox_blocks::PhiloxBlocks;
 
 /// Longer work is done in pieces, so that no buffer takes more than 64 MiB.
 const PIECE_ELEMENTS: u64 = 1 << 24;
@@ -25,147 +27,76 @@ fn pieces(len: u64, most: u64) -> impl Iterator<Item = (u64, u64)> {
         .map(move |start| (start, most.min(len - start)))
 }
 
-/// The calls of the pieces of `len` elements, and their lengths.
-fn calls(
-    call: &DropoutCall,
-    len: u64,
-    most: u64,
-) -> impl Iterator<Item = (DropoutCall, u64)> + use<> {
-    let call = *call;
-    pieces(len, most).map(move |(start, len)| (call.with_origin(call.origin + start), len))
-}
-
-/// The pieces of `input`, each with its call.
-fn inputs<'a, T>(
-    call: &DropoutCall,
-    input: &'a [T],
-) -> impl Iterator<Item = (DropoutCall, &'a [T])> + use<'a, T> {
-    let calls = calls(call, input.len() as u64, PIECE_ELEMENTS);
-    calls
-        .map(|(call, _)| call)
-        .zip(input.chunks(PIECE_ELEMENTS as usize))
-}
-
-/// [`Dropout::encode_forward`] or [`Dropout::encode_backward`].
-type Encode = fn(
-    &Dropout,
-    &mut wgpu::ComputePass<'_>,
-    &DropoutBinding,
-    &DropoutCall,
-) -> Result<(), IndexOverflow>;
-
 impl Dropout {
-    /// Dropout of a slice, upload and download included; of `f32`, [`half::f16`] or [`half::bf16`].
+    /// Dropout of a slice of `f32`, [`half::f16`] or [`half::bf16`], upload and download included. A
+    /// `source` is a length, a [`MaskLayout`] or one of [`MaskSource`].
     ///
     /// Blocks until the device has finished: it makes buffers, moves the data to the device and
     /// back and waits, which costs many times what dropout does. A training loop keeps its
-    /// tensors on the device and uses [`bind`](Self::bind).
+    /// tensors on the device and uses [`bind`](Self::bind). A layout is on the device at once: cut a
+    /// longer tensor by [`MaskLayout::shard`].
     ///
     /// # Errors
     ///
-    /// [`RunError`] if indices pass 2^64 - 1, memory is short or the device fails.
-    pub fn apply_blocking<T: Element>(
+    /// [`RunError::SourceLength`] unless the slice has the source's length, [`RunError::Call`] as for
+    /// [`encode_forward`](Self::encode_forward), [`RunError::Bind`] if the kernels cannot take the layout or
+    /// ids or a mask are too short or the elements take more bytes than the device's `max_buffer_size`,
+    /// [`RunError::ForeignQueue`] if the queue is another device's, other variants if memory is short or the
+    /// device fails.
+    ///
+    /// # Panics
+    ///
+    /// [`wgpu::Device::poll`] panics if the driver gives the device up while the call waits.
+    ///
+    /// ```no_run
+    /// # fn run(dropout: &wgpu_dropout::Dropout, queue: &wgpu_dropout::wgpu::Queue) -> Result<(), Box<dyn std::error::Error>> {
+    /// use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey};
+    ///
+    /// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
+    /// let x = vec![1.0f32; 1000];
+    /// let y = dropout.run_blocking(queue, Direction::Forward, x.len(), &x, &call)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_blocking<'a, T: Element>(
         &self,
         queue: &wgpu::Queue,
+        direction: Direction,
+        source: impl Into<MaskSource<'a>>,
         input: &[T],
         call: &DropoutCall,
     ) -> Result<Vec<T>, RunError> {
-        self.linear_blocking(queue, input, call, Self::encode_forward)
-    }
-
-    /// The gradient of the input, of that of the output: as
-    /// [`apply_blocking`](Self::apply_blocking), with the forward's call.
-    ///
-    /// # Errors
-    ///
-    /// As [`apply_blocking`](Self::apply_blocking).
-    pub fn backward_blocking<T: Element>(
-        &self,
-        queue: &wgpu::Queue,
-        grad_output: &[T],
-        call: &DropoutCall,
-    ) -> Result<Vec<T>, RunError> {
-        self.linear_blocking(queue, grad_output, call, Self::encode_backward)
-    }
-
-    /// [`apply_blocking`](Self::apply_blocking) with the mask of `layout`, on the device at once:
-    /// cut a longer tensor by [`MaskLayout::shard`].
-    ///
-    /// # Errors
-    ///
-    /// [`RunError::LayoutLength`] unless the input has the layout's length, [`RunError::Bind`] if
-    /// a dimension of a layout that is not linear, or neighbours that its mask treats alike, has
-    /// 2^31 elements or more; else as
-    /// [`apply_blocking`](Self::apply_blocking).
-    pub fn apply_layout_blocking<T: Element>(
-        &self,
-        queue: &wgpu::Queue,
-        input: &[T],
-        layout: &MaskLayout,
-        call: &DropoutCall,
-    ) -> Result<Vec<T>, RunError> {
-        self.layout_blocking(queue, input, layout, call, Self::encode_forward)
-    }
-
-    /// [`backward_blocking`](Self::backward_blocking) with the mask of `layout`.
-    ///
-    /// # Errors
-    ///
-    /// As [`apply_layout_blocking`](Self::apply_layout_blocking).
-    pub fn backward_layout_blocking<T: Element>(
-        &self,
-        queue: &wgpu::Queue,
-        grad_output: &[T],
-        layout: &MaskLayout,
-        call: &DropoutCall,
-    ) -> Result<Vec<T>, RunError> {
-        self.layout_blocking(queue, grad_output, layout, call, Self::encode_backward)
-    }
-
-    fn linear_blocking<T: Element>(
-        &self,
-        queue: &wgpu::Queue,
-        input: &[T],
-        call: &DropoutCall,
-        encode: Encode,
-    ) -> Result<Vec<T>, RunError> {
-        call.check_indices(input.len() as u64)?;
-        let mut output = Vec::with_capacity(input.len());
-        for (call, piece) in inputs(call, input) {
-            let elements = Elements::Len(piece.len() as u64);
-            self.run(queue, piece, elements, &call, encode, &mut output)?;
-        }
-        Ok(output)
-    }
-
-    fn layout_blocking<T: Element>(
-        &self,
-        queue: &wgpu::Queue,
-        input: &[T],
-        layout: &MaskLayout,
-        call: &DropoutCall,
-        encode: Encode,
-    ) -> Result<Vec<T>, RunError> {
-        if input.len() as u64 != layout.len() {
-            return Err(RunError::LayoutLength {
+        let source = source.into();
+        if input.len() as u64 != source.len() {
+            return Err(RunError::SourceLength {
                 elements: input.len(),
-                required: layout.len(),
+                required: source.len(),
             });
         }
-        let mut output = Vec::new();
-        if !input.is_empty() {
-            self.run(queue, input, layout.into(), call, encode, &mut output)?;
+        let mut output = Vec::with_capacity(input.len());
+        match source {
+            MaskSource::Len(len) => {
+                call.check(&MaskLayout::linear(len))?;
+                for (start, len) in pieces(len, PIECE_ELEMENTS) {
+                    let call = call.with_origin(call.origin + start);
+                    let piece = &input[start as usize..][..len as usize];
+                    let piece_source = MaskSource::Len(len);
+                    self.run_piece(queue, direction, piece_source, piece, &call, &mut output)?;
+                }
+            }
+            _ if input.is_empty() => {}
+            _ => self.run_piece(queue, direction, source, input, call, &mut output)?,
         }
         Ok(output)
     }
 
-    fn run<T: Element>(
+    fn run_piece<T: Element>(
         &self,
         queue: &wgpu::Queue,
+        direction: Direction,
+        source: MaskSource<'_>,
         input: &[T],
-        elements: Elements<'_>,
         call: &DropoutCall,
-        encode: Encode,
         output: &mut Vec<T>,
     ) -> Result<(), RunError> {
         let len = output.len() + input.len();
@@ -174,89 +105,77 @@ impl Dropout {
             // Buffers are copied 4 bytes at a time.
             bytes.to_mut().extend([0; 2]);
         }
-        let content = [Content::Bytes(&bytes)];
-        pollster::block_on(run(self.device(), queue, &content, output, |pass, data| {
-            let data = data[0].as_entire_buffer_binding();
+        let side = match source {
+            MaskSource::Samples { ids: words, .. } | MaskSource::Packed { mask: words, .. } => {
+                words
+            }
+            MaskSource::Len(_) | MaskSource::Layout(_) => &[],
+        };
+        let mut contents = vec![Content::Bytes(&bytes)];
+        if !side.is_empty() {
+            contents.push(Content::Constant(bytemuck::cast_slice(side)));
+        }
+        let device = self.device();
+        pollster::block_on(run(device, queue, &contents, output, |pass, buffers| {
+            let data = buffers[0].as_entire_buffer_binding();
+            let side = || buffers[buffers.len() - 1].as_entire_buffer_binding();
+            let elements = match source {
+                MaskSource::Len(len) => Elements::from(len),
+                MaskSource::Layout(layout) => Elements::from(layout),
+                MaskSource::Samples { layout, .. } => Elements::samples(layout, side()),
+                MaskSource::Packed { len, .. } => Elements::packed(side(), len),
+            };
             let binding = self.bind_in_place(data, elements.of_type(T::TYPE))?;
-            Ok(encode(self, pass, &binding, call)?)
+            Ok(self.encode(pass, &binding, call, direction)?)
         }))?;
         output.truncate(len);
         Ok(())
     }
 }
 
-impl GaussianDropout {
-    /// Gaussian dropout of a slice, forward or backward. Costs as for [`Dropout::apply_blocking`].
-    ///
-    /// # Errors
-    ///
-    /// [`RunError`] if an index reaches 2^63, the rate drops everything, memory is short or the
-    /// device fails.
-    pub fn apply_blocking(
-        &self,
-        queue: &wgpu::Queue,
-        input: &[f32],
-        call: &DropoutCall,
-    ) -> Result<Vec<f32>, RunError> {
-        Self::check(call, input.len() as u64)?;
-        let mut output = Vec::with_capacity(input.len());
-        for (call, piece) in inputs(call, input) {
-            pollster::block_on(self.apply(queue, piece, &call, &mut output))?;
-        }
-        Ok(output)
-    }
-}
-
 impl KeepMask {
-    /// The packed mask \[M15\] of `len` elements. Costs as for [`Dropout::apply_blocking`].
+    /// The packed mask \[M15\] of a length or a layout. Costs and panics as for [`Dropout::run_blocking`].
     ///
     /// # Errors
     ///
-    /// [`RunError`] if indices pass 2^64 - 1, memory is short or the device fails.
-    pub fn generate_blocking(
+    /// As [`Dropout::run_blocking`].
+    pub fn run_blocking<'a>(
         &self,
         queue: &wgpu::Queue,
-        len: u64,
+        source: impl Into<MaskSource<'a>>,
         call: &DropoutCall,
     ) -> Result<Vec<u32>, RunError> {
-        call.check_indices(len)?;
+        let source = source.into();
         let mut mask = Vec::new();
-        for (call, len) in calls(call, len, PIECE_MASK_ELEMENTS) {
-            let layout = MaskLayout::linear(len);
-            pollster::block_on(self.generate(queue, &layout, None, &call, &mut mask))?;
-        }
-        Ok(mask)
-    }
-
-    /// The packed mask of `layout`, on the device at once. Costs as for
-    /// [`Dropout::apply_blocking`].
-    ///
-    /// # Errors
-    ///
-    /// [`RunError::Bind`] as for [`Dropout::apply_layout_blocking`]; else as
-    /// [`generate_blocking`](Self::generate_blocking).
-    pub fn generate_layout_blocking(
-        &self,
-        queue: &wgpu::Queue,
-        layout: &MaskLayout,
-        call: &DropoutCall,
-    ) -> Result<Vec<u32>, RunError> {
-        let mut mask = Vec::new();
+        let (layout, ids) = match source {
+            MaskSource::Len(len) => {
+                call.check(&MaskLayout::linear(len))?;
+                for (start, len) in pieces(len, PIECE_MASK_ELEMENTS) {
+                    let call = call.with_origin(call.origin + start);
+                    let layout = MaskLayout::linear(len);
+                    pollster::block_on(self.generate(queue, &layout, None, &call, &mut mask))?;
+                }
+                return Ok(mask);
+            }
+            MaskSource::Packed { mask, .. } => return Ok(mask.to_vec()),
+            MaskSource::Layout(layout) => (layout, None),
+            MaskSource::Samples { layout, ids } => (layout, Some(ids)),
+        };
         if !layout.is_empty() {
-            pollster::block_on(self.generate(queue, layout, None, call, &mut mask))?;
+            pollster::block_on(self.generate(queue, layout, ids, call, &mut mask))?;
         }
         Ok(mask)
     }
 }
 
 impl PhiloxBlocks {
-    /// The `len` blocks of `key` whose counters begin at `counter`. Costs as for
-    /// [`Dropout::apply_blocking`].
+    /// The `len` blocks of `key` whose counters begin at `counter`. Costs and panics as for
+    /// [`Dropout::run_blocking`].
     ///
     /// # Errors
     ///
     /// [`RunError`] if memory is short or the device fails.
-    pub fn generate_blocking(
+    pub fn run_blocking(
         &self,
         queue: &wgpu::Queue,
         counter: [u32; 4],
@@ -274,16 +193,11 @@ impl PhiloxBlocks {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{DropoutRate, MaskKey};
-
     #[test]
-    fn pieces_have_the_calls_of_their_place() {
-        let whole = DropoutCall::new(DropoutRate::ZERO, MaskKey::new(1, 2)).with_origin(5);
-        let pieces = |len| -> Vec<_> { calls(&whole, len, 4).collect() };
-        let piece = |origin, len| (whole.with_origin(origin), len);
+    fn pieces_cover_a_length_once() {
+        let pieces = |len| -> Vec<_> { super::pieces(len, 4).collect() };
         assert_eq!(pieces(0), []);
-        assert_eq!(pieces(4), [piece(5, 4)]);
-        assert_eq!(pieces(10), [piece(5, 4), piece(9, 4), piece(13, 2)]);
+        assert_eq!(pieces(4), [(0, 4)]);
+        assert_eq!(pieces(10), [(0, 4), (4, 4), (8, 2)]);
     }
 }

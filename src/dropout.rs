@@ -1,19 +1,21 @@
 //! Dropout on the caller's buffers: build, bind, record.
 
 use crate::contract::call::DropoutCall;
+use crate::contract::effect::Direction;
 use crate::contract::element::ElementType;
+use crate::contract::error::CallError;
 use crate::contract::layout::MaskLayout;
-use crate::contract::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
-use crate::error::{BindError, CreateError, IndexOverflow};
+use crate::host::bound::{Bound, Side};
 use crate::host::device::{KernelDescriptor, KernelHost};
+use crate::host::error::BindError;
+use crate::host::params::ParameterPath;
 use crate::host::range::CheckedRange;
-use crate::kernel::source::{Access, BufferLayout, Kernel, ValueMap};
-use crate::params::MaskParams;
-use crate::plan::choice::{Choice, Map, backward, cut, forward, unit};
-use crate::plan::cut::{Geometry, Segment};
-
-/// Bytes of a mask word and of a sample id.
-const WORD_BYTES: u64 = 4;
+use crate::kernel::axes::{BufferLayout, Role};
+use crate::plan::cut::Geometry;
+use crate::plan::dispatch::{Plan, Tensor, cut, unit};
+use crate::plan::error::CreateError;
+use crate::plan::index_map::IndexMap;
+use crate::plan::params::MaskParams;
 
 /// Dropout kernels on one device.
 ///
@@ -34,122 +36,159 @@ pub struct Dropout {
     geometry: [Geometry; 2],
 }
 
-/// The elements of a tensor and where their decisions come from. A length or a layout converts
-/// into it.
+/// The elements of a tensor: where their decisions come from, and their type. A length or a layout
+/// converts into it, of `f32`.
+///
+/// ```
+/// use wgpu_dropout::{ElementType, Elements, MaskLayout};
+///
+/// let images = MaskLayout::feature_channels_first(&[2, 6, 5, 7])?;
+/// let elements = Elements::from(&images).of_type(ElementType::F16);
+/// assert_eq!(elements.len(), 2 * 6 * 5 * 7);
+/// # Ok::<(), wgpu_dropout::LayoutError>(())
+/// ```
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Elements<'a> {
-    /// So many elements with consecutive mask indices.
+pub struct Elements<'a> {
+    source: Source<'a>,
+    element: ElementType,
+}
+
+#[derive(Clone, Debug)]
+enum Source<'a> {
     Len(u64),
-    /// Elements of a layout.
     Layout(&'a MaskLayout),
-    /// Samples, the layout's first dimension, each with an id of its own: the coordinate of the
-    /// sample at place i of the batch is `ids[i]` in the place of i \[M16\], so that its mask does
-    /// not depend on its place, on padding or on the batch's size. Ids count from the layout's first
-    /// index: a batch that is cut over devices takes layouts that begin at sample 0.
     Samples {
-        /// The batch.
         layout: &'a MaskLayout,
-        /// A `u32` for each sample, in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that
-        /// dropout does not write.
         ids: wgpu::BufferBinding<'a>,
     },
-    /// A mask from outside, kept where recomputation is unwanted: the call's key and origin play no
-    /// role, its rate gives the factors. A rate of 0 leaves kept elements as they are and drops to
-    /// +0; a rate of 1 multiplies kept ones by 0, or for
-    /// [`Classic`](crate::DropoutKind::Classic) leaves them too.
     Packed {
-        /// Packed as in \[M15\], in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that dropout
-        /// does not write.
         mask: wgpu::BufferBinding<'a>,
-        /// Elements.
         len: u64,
     },
 }
 
+impl<'a> Elements<'a> {
+    const fn new(source: Source<'a>) -> Self {
+        Self {
+            source,
+            element: ElementType::F32,
+        }
+    }
+
+    /// Samples, the layout's first dimension, each with an id of its own: `ids[i]` stands for row
+    /// number i in the mask index \[M16\]. So a sample's mask does not depend on where it stands in the batch,
+    /// on the batch's size or on samples that pad the batch. Ids count from the layout's first index: a
+    /// batch that is cut over devices takes layouts that begin at sample 0.
+    ///
+    /// `ids` has a `u32` for each sample, in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that dropout
+    /// does not write.
+    ///
+    /// Sequences that are padded to the batch's longest have another mask for another length, where
+    /// decisions are made along them: [`elementwise`](MaskLayout::elementwise) shows the layout that
+    /// does not.
+    ///
+    /// Token dropout is [drop path](MaskLayout::drop_path) of tokens, whose ids are their numbers in
+    /// the vocabulary: a word is dropped wherever it stands or nowhere, as by Keras 1
+    /// ([keras#7290](https://github.com/keras-team/keras/issues/7290)). Ids of
+    /// `sentence * vocabulary + token` decide for each sentence apart.
+    ///
+    /// ```
+    /// use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey, MaskLayout, MaskSource, cpu};
+    ///
+    /// // "the dog and the cat", an embedding of 16 numbers a token.
+    /// let ids = [5, 2, 9, 5, 7];
+    /// let layout = MaskLayout::drop_path(&[ids.len() as u64, 16])?;
+    /// let call = DropoutCall::new(DropoutRate::new(0.5)?, MaskKey::layer_step(42, 0, 7));
+    /// let mut embeddings = vec![1.0f32; 5 * 16];
+    /// let source = MaskSource::Samples { layout: &layout, ids: &ids };
+    /// cpu::apply(Direction::Forward, source, &mut embeddings, &call)?;
+    /// assert_eq!(embeddings[..16], embeddings[3 * 16..4 * 16]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn samples(layout: &'a MaskLayout, ids: wgpu::BufferBinding<'a>) -> Self {
+        Self::new(Source::Samples { layout, ids })
+    }
+
+    /// `len` elements with a mask from outside, kept where recomputation is unwanted: the call's key and
+    /// origin play no role, its rate and kind give the factors. A rate of 0 leaves kept elements as they
+    /// are and drops to +0; a rate of 1 multiplies kept ones by 0, or for
+    /// [`Classic`](crate::DropoutKind::Classic) leaves them too.
+    ///
+    /// `mask` is packed as in \[M15\], in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that dropout does
+    /// not write.
+    pub const fn packed(mask: wgpu::BufferBinding<'a>, len: u64) -> Self {
+        Self::new(Source::Packed { mask, len })
+    }
+
+    /// The same elements of the type `element`.
+    pub const fn of_type(self, element: ElementType) -> Self {
+        Self { element, ..self }
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> u64 {
+        match self.source {
+            Source::Len(len) | Source::Packed { len, .. } => len,
+            Source::Layout(layout) | Source::Samples { layout, .. } => layout.len(),
+        }
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl From<u64> for Elements<'_> {
     fn from(len: u64) -> Self {
-        Self::Len(len)
+        Self::new(Source::Len(len))
     }
 }
 
 impl<'a> From<&'a MaskLayout> for Elements<'a> {
     fn from(layout: &'a MaskLayout) -> Self {
-        Self::Layout(layout)
-    }
-}
-
-impl<'a> Elements<'a> {
-    /// These elements, of the type `element`. Without it they are `f32`.
-    pub fn of_type(self, element: ElementType) -> TypedElements<'a> {
-        TypedElements {
-            elements: self,
-            element,
-        }
-    }
-}
-
-/// Elements and their type; made by [`Elements::of_type`]. What converts into [`Elements`]
-/// converts into `f32` ones.
-#[derive(Clone, Debug)]
-pub struct TypedElements<'a> {
-    elements: Elements<'a>,
-    element: ElementType,
-}
-
-impl<'a, E: Into<Elements<'a>>> From<E> for TypedElements<'a> {
-    fn from(elements: E) -> Self {
-        elements.into().of_type(ElementType::F32)
+        Self::new(Source::Layout(layout))
     }
 }
 
 /// Checked buffers of one tensor, ready for any number of calls; made by [`Dropout::bind`] and
 /// [`Dropout::bind_in_place`].
 ///
-/// It keeps the buffers alive and belongs to the device of the [`Dropout`] that made it.
+/// It keeps the buffers alive and belongs to the device of the [`Dropout`] that made it. wgpu
+/// alone finds two mistakes that can follow, and reports them to the device, by default with a panic: a
+/// pass of another device, when its encoder finishes, and a buffer that was destroyed since, when the
+/// commands are submitted.
 #[derive(Debug)]
 pub struct DropoutBinding {
-    element: ElementType,
-    buffers: BufferLayout,
-    map: Map,
-    len: u64,
-    segments: Vec<BoundSegment>,
-}
-
-#[derive(Debug)]
-struct BoundSegment {
-    segment: Segment,
-    group: wgpu::BindGroup,
-    /// First word of the packed mask's window that is the segment's.
-    mask_word: u32,
+    tensor: Tensor,
+    bound: Bound,
 }
 
 impl DropoutBinding {
     /// Number of elements.
     pub fn len(&self) -> u64 {
-        self.len
+        self.tensor.len
     }
 
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.tensor.len == 0
     }
 
     /// How many dispatches one call records at most: more than one where the tensor is longer than a
     /// binding or a dispatch of the device, and one for the last elements of a long tensor whose
     /// length is no multiple of 8.
     pub fn dispatches(&self) -> usize {
-        self.segments.len()
+        self.bound.segments.len()
     }
 }
 
-/// What a binding needs beside input and output.
-struct Plan<'a> {
+/// The elements that a binding is for.
+struct Described<'a> {
     element: ElementType,
-    map: Map,
+    map: IndexMap,
     len: u64,
-    /// Sample ids or a packed mask.
-    extra: Option<CheckedRange<'a>>,
+    side: Side<'a>,
 }
 
 impl Dropout {
@@ -167,8 +206,8 @@ impl Dropout {
         let host = KernelHost::new(device, descriptor, 3, size_of::<MaskParams>())?;
         Ok(Self {
             geometry: [
-                Geometry::new(&device.limits(), unit(ElementType::F32))?,
-                Geometry::new(&device.limits(), unit(ElementType::F16))?,
+                Geometry::new(host.cut_limits(), unit(ElementType::F32))?,
+                Geometry::new(host.cut_limits(), unit(ElementType::F16))?,
             ],
             host,
         })
@@ -177,6 +216,12 @@ impl Dropout {
     /// The device the kernels are for.
     pub fn device(&self) -> &wgpu::Device {
         &self.host.device
+    }
+
+    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
+    /// immediates.
+    pub fn parameter_path(&self) -> ParameterPath {
+        self.host.parameter_path
     }
 
     /// Binds `elements` of `input` and of `output`: for forward the layer's input and output, for
@@ -192,26 +237,30 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then.
+    /// See [`BindError`]; nothing was created then. In a browser buffers that were destroyed or are
+    /// another device's are no error here: the device reports them.
+    ///
+    /// # Panics
+    ///
+    /// wgpu tells nobody a buffer's [`wgpu::Instance`]: it panics for a buffer of another one, or takes
+    /// the buffer of this one that has its number.
     pub fn bind<'a>(
         &self,
         input: wgpu::BufferBinding<'_>,
         output: wgpu::BufferBinding<'_>,
-        elements: impl Into<TypedElements<'a>>,
+        elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
-        let plan = self.plan(elements.into())?;
-        let input = self
-            .host
-            .checked("input", &input, plan.len, plan.element.bytes())?;
-        let output = self
-            .host
-            .checked("output", &output, plan.len, plan.element.bytes())?;
+        let described = self.describe(elements.into())?;
+        let Described { element, len, .. } = described;
+        let input = self.host.checked("input", &input, len, element.bytes())?;
+        let output = self.host.checked("output", &output, len, element.bytes())?;
         let buffers = BufferLayout::of(&input, &output)?;
-        self.bind_ranges(buffers, &[input, output], plan)
+        let ranges = [(Role::Input, &input), (Role::Output, &output)];
+        self.bind_ranges(buffers, &ranges, described)
     }
 
-    /// Binds `elements` of `data`, which are overwritten by the result. Requirements and errors as
-    /// for [`bind`](Self::bind).
+    /// Binds `elements` of `data`, which are overwritten by the result. Requirements, errors and panics
+    /// as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -219,147 +268,91 @@ impl Dropout {
     pub fn bind_in_place<'a>(
         &self,
         data: wgpu::BufferBinding<'_>,
-        elements: impl Into<TypedElements<'a>>,
+        elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
-        let plan = self.plan(elements.into())?;
-        let data = self
-            .host
-            .checked("data", &data, plan.len, plan.element.bytes())?;
-        self.bind_ranges(BufferLayout::InPlace, &[data], plan)
+        let described = self.describe(elements.into())?;
+        let Described { element, len, .. } = described;
+        let data = self.host.checked("data", &data, len, element.bytes())?;
+        self.bind_ranges(BufferLayout::InPlace, &[(Role::Data, &data)], described)
     }
 
-    fn plan<'a>(&self, elements: TypedElements<'a>) -> Result<Plan<'a>, BindError> {
-        let TypedElements { elements, element } = elements;
-        let (layout, ids) = match elements {
-            Elements::Len(len) => {
-                return Ok(Plan {
-                    element,
-                    map: Map::Linear { first_index: 0 },
-                    len,
-                    extra: None,
-                });
+    fn describe<'a>(&self, elements: Elements<'a>) -> Result<Described<'a>, BindError> {
+        let len = elements.len();
+        let Elements { source, element } = elements;
+        let (map, side) = match source {
+            Source::Len(_) => (IndexMap::linear(len), Side::None),
+            Source::Packed { mask, .. } => {
+                let mask = self.host.checked_mask(&mask, len)?;
+                (IndexMap::Packed, Side::Mask(mask))
             }
-            Elements::Packed { mask, len } => {
-                let mask = self
-                    .host
-                    .checked("mask", &mask, mask_words(len), WORD_BYTES)?;
-                return Ok(Plan {
-                    element,
-                    map: Map::Packed,
-                    len,
-                    extra: Some(mask),
-                });
+            Source::Layout(layout) => (IndexMap::of_layout(layout, false)?, Side::None),
+            Source::Samples { layout, ids } => {
+                let map = IndexMap::of_layout(layout, true)?;
+                (map, self.host.checked_ids(layout, &ids)?)
             }
-            Elements::Layout(layout) => (layout, None),
-            Elements::Samples { layout, ids } => (layout, Some(ids)),
         };
-        let map = Map::of_layout(layout, ids.is_some())?;
-        let ids = ids.filter(|_| !layout.is_empty());
-        let ids = ids.map(|ids| self.host.checked_ids(layout, &ids));
-        Ok(Plan {
+        Ok(Described {
             element,
             map,
-            len: layout.len(),
-            extra: ids.transpose()?,
+            len,
+            side,
         })
     }
 
     fn bind_ranges(
         &self,
         buffers: BufferLayout,
-        ranges: &[CheckedRange<'_>],
-        plan: Plan<'_>,
+        ranges: &[(Role, &CheckedRange<'_>)],
+        described: Described<'_>,
     ) -> Result<DropoutBinding, BindError> {
-        let Plan {
+        let Described {
             element,
             map,
             len,
-            extra,
-        } = plan;
-        // The last range is written; in a pool the first one counts as written too.
-        let read = usize::from(buffers == BufferLayout::Separate);
-        if let Some(extra) = &extra {
-            let role = if matches!(map, Map::Packed) {
-                "mask"
-            } else {
-                "sample ids"
-            };
-            if ranges[read..].iter().any(|range| range.same_buffer(extra)) {
-                return Err(BindError::WrittenBuffer { role });
-            }
+            side,
+        } = described;
+        let is_written = |(role, range): &(Role, &CheckedRange<'_>), other: &CheckedRange<'_>| {
+            // wgpu tracks usage by buffer: in `Pooled` input and output share one, so both count.
+            let read = *role == Role::Input && buffers == BufferLayout::Separate;
+            !read && range.same_buffer(other)
+        };
+        if let Some((role, side)) = side.range()
+            && ranges.iter().any(|range| is_written(range, side))
+        {
+            return Err(BindError::WrittenBuffer { role });
         }
-        let kernel = Kernel::Dropout {
+        let tensor = Tensor {
             element,
             buffers,
-            mask: map.source(false),
-            value: ValueMap::Scale,
-            access: Access::Words,
-        };
-        let group_layout = self.host.group_layout(kernel);
-        let bind = |segment: Segment| {
-            let windows = ranges.iter().map(|range| range.window(segment));
-            let mut bindings: Vec<_> = (0..).zip(windows).collect();
-            let mut mask_word = 0;
-            let dimensions = match &map {
-                Map::Strided { layout, .. } => {
-                    let params = layout.params(segment.start);
-                    Some(self.host.uniform(bytemuck::bytes_of(&params)))
-                }
-                _ => None,
-            };
-            if let Some(dimensions) = &dimensions {
-                bindings.push((2, dimensions.as_entire_buffer_binding()));
-            }
-            match (&map, &extra) {
-                (Map::Packed, Some(mask)) => {
-                    let alignment = self
-                        .host
-                        .device
-                        .limits()
-                        .min_storage_buffer_offset_alignment;
-                    let (window, word) = mask.mask_window(segment, alignment);
-                    bindings.push((2, window));
-                    mask_word = word;
-                }
-                (_, Some(ids)) => bindings.push((3, ids.whole())),
-                (_, None) => {}
-            }
-            let group = self.host.group(&group_layout, &bindings);
-            BoundSegment {
-                segment,
-                group,
-                mask_word,
-            }
+            map,
+            len,
         };
         let geometry = &self.geometry[usize::from(element.bytes() == 2)];
-        let segments = cut(geometry, len).map(bind).collect();
-        Ok(DropoutBinding {
-            element,
-            buffers,
-            map,
-            len,
-            segments,
-        })
+        let bound = self.host.bind(
+            tensor.any_kernel(),
+            cut(geometry, len),
+            ranges,
+            &side,
+            |segment| tensor.map.params(segment.start),
+        )?;
+        Ok(DropoutBinding { tensor, bound })
     }
 
     /// Compiles the pipelines of [`encode_forward`](Self::encode_forward) and
     /// [`encode_backward`](Self::encode_backward) with this `binding` and `call`, so that a first
-    /// step does not wait for them. Calls share them, whatever their keys, if their rates are of
-    /// one [kind](crate::DropoutRate::kind) and both drop something or nothing, and if their origins
+    /// step does not wait for them. Calls share them, whatever their keys, if they are of
+    /// one [kind](DropoutCall::kind) and their rates both drop something or nothing, and if their origins
     /// have the same remainder by 8.
     ///
     /// # Errors
     ///
-    /// [`IndexOverflow`] if a mask index passes 2^64 - 1; nothing was compiled then.
-    pub fn compile(
-        &self,
-        binding: &DropoutBinding,
-        call: &DropoutCall,
-    ) -> Result<(), IndexOverflow> {
-        let kind = call.rate.kind();
-        for value in [forward(kind), backward(kind)] {
-            for dispatch in dispatches(binding, call, value)? {
-                self.host.compile(dispatch.kernel);
+    /// See [`CallError`]; nothing was compiled then.
+    pub fn compile(&self, binding: &DropoutBinding, call: &DropoutCall) -> Result<(), CallError> {
+        for direction in [Direction::Forward, Direction::Backward] {
+            if let Some(plan) = Plan::new(&binding.tensor, call, direction)? {
+                for bound in &binding.bound.segments {
+                    self.host.compile(plan.kernel(bound.segment));
+                }
             }
         }
         Ok(())
@@ -373,90 +366,60 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// [`IndexOverflow`] if a mask index passes 2^64 - 1; nothing was recorded then.
+    /// [`CallError::IndexOverflow`] if a mask index passes 2^64 - 1; for
+    /// [`Gaussian`](crate::DropoutKind::Gaussian) if it passes 2^63 - 1, [`CallError::Rate`] if the rate drops
+    /// everything, and [`CallError::Kind`] if a packed mask is bound. Nothing was recorded then.
     pub fn encode_forward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &DropoutBinding,
         call: &DropoutCall,
-    ) -> Result<(), IndexOverflow> {
-        self.encode(pass, binding, call, forward(call.rate.kind()))
+    ) -> Result<(), CallError> {
+        self.encode(pass, binding, call, Direction::Forward)
     }
 
     /// Records `grad_input = dropout'(grad_output)`: the forward's call gives the forward's mask
-    /// \[M14\], kept gradients are multiplied by [`keep_scale`](crate::DropoutRate::keep_scale), the
+    /// \[M14\], kept gradients are multiplied by [`keep_scale`](DropoutCall::keep_scale), the
     /// others are +0. Effects as for [`encode_forward`](Self::encode_forward).
     ///
     /// # Errors
     ///
-    /// [`IndexOverflow`], as forward; nothing was recorded then.
+    /// As [`encode_forward`](Self::encode_forward).
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &DropoutBinding,
         call: &DropoutCall,
-    ) -> Result<(), IndexOverflow> {
-        self.encode(pass, binding, call, backward(call.rate.kind()))
+    ) -> Result<(), CallError> {
+        self.encode(pass, binding, call, Direction::Backward)
     }
 
-    fn encode(
+    /// Records the call in `direction`: [`encode_forward`](Self::encode_forward) or
+    /// [`encode_backward`](Self::encode_backward).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_forward`](Self::encode_forward).
+    pub fn encode(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &DropoutBinding,
         call: &DropoutCall,
-        value: ValueMap,
-    ) -> Result<(), IndexOverflow> {
-        for dispatch in dispatches(binding, call, value)? {
-            let BoundSegment { segment, group, .. } = dispatch.bound;
-            let params = MaskParams::new(call, dispatch.position, segment.len);
+        direction: Direction,
+    ) -> Result<(), CallError> {
+        let Some(plan) = Plan::new(&binding.tensor, call, direction)? else {
+            return Ok(());
+        };
+        for bound in &binding.bound.segments {
+            let params: MaskParams = plan.params(bound.segment, bound.first_word);
             self.host.dispatch(
                 pass,
-                dispatch.kernel,
-                group,
+                plan.kernel(bound.segment),
+                &bound.group,
                 bytemuck::bytes_of(&params),
-                segment.len.div_ceil(ELEMENTS_PER_MASK_WORD),
+                bound.segment.len,
             );
         }
         Ok(())
     }
-}
-
-/// What is recorded for a segment.
-struct Dispatch<'a> {
-    kernel: Kernel,
-    bound: &'a BoundSegment,
-    /// Where its decisions begin.
-    position: MaskPosition,
-}
-
-/// What a call records, in its order.
-fn dispatches<'a>(
-    binding: &'a DropoutBinding,
-    call: &DropoutCall,
-    value: ValueMap,
-) -> Result<impl Iterator<Item = Dispatch<'a>>, IndexOverflow> {
-    let DropoutBinding {
-        element,
-        buffers,
-        map,
-        len,
-        segments,
-    } = binding;
-    let choice = Choice::new(*element, *buffers, map, *len, call, value)?;
-    let segments = if choice.is_nothing() {
-        &[][..]
-    } else {
-        segments
-    };
-    Ok(segments.iter().map(move |bound| Dispatch {
-        kernel: choice.kernel(bound.segment),
-        bound,
-        position: match map {
-            Map::Packed => MaskPosition {
-                block: bound.mask_word.into(),
-                lane: 0,
-            },
-            Map::Linear { .. } | Map::Strided { .. } => choice.position(bound.segment),
-        },
-    }))
 }

@@ -1,20 +1,21 @@
 //! The keep mask itself, packed: for looking at it, checking it or keeping it after all.
 
 use crate::contract::call::DropoutCall;
+use crate::contract::error::CallError;
 use crate::contract::layout::MaskLayout;
-use crate::contract::mask::{ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
-use crate::error::{BindError, CreateError, IndexOverflow};
+use crate::contract::mask::mask_words;
+use crate::host::bound::{Bound, Side};
 use crate::host::device::{KernelDescriptor, KernelHost};
-use crate::host::range::CheckedRange;
-use crate::kernel::source::{Kernel, MaskSource};
-use crate::params::MaskParams;
-use crate::plan::cut::{Geometry, Segment, Unit};
-use crate::plan::index_map::StridedLayout;
-
-const WORD: Unit = Unit {
-    bytes: 4,
-    per_invocation: 1,
-};
+use crate::host::error::BindError;
+use crate::host::params::ParameterPath;
+#[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
+use crate::host::round_trip;
+use crate::kernel::axes::{Kernel, Role};
+use crate::plan::cut::Geometry;
+use crate::plan::error::CreateError;
+use crate::plan::index_map::IndexMap;
+use crate::plan::keep_mask::{MASK_WORD, MaskPlan, first_element};
+use crate::plan::params::MaskParams;
 
 /// Writes packed keep masks \[M15\]: element e in bit `e & 31` of word `e >> 5`, 1 = kept, spare
 /// bits 0. The bits are those of [`Dropout`](crate::Dropout) for the same call and elements.
@@ -27,11 +28,9 @@ pub struct KeepMask {
 /// A checked buffer for the mask of one tensor; made by [`KeepMask::bind`] and its siblings.
 #[derive(Debug)]
 pub struct KeepMaskBinding {
+    map: IndexMap,
     len: u64,
-    first_index: u64,
-    last_index: Option<u64>,
-    strided: Option<StridedLayout>,
-    segments: Vec<(Segment, wgpu::BindGroup)>,
+    bound: Bound,
 }
 
 impl KeepMask {
@@ -47,7 +46,7 @@ impl KeepMask {
         // The mask, and sample ids.
         let host = KernelHost::new(device, descriptor, 2, size_of::<MaskParams>())?;
         Ok(Self {
-            geometry: Geometry::new(&device.limits(), WORD)?,
+            geometry: Geometry::new(host.cut_limits(), MASK_WORD)?,
             host,
         })
     }
@@ -57,13 +56,20 @@ impl KeepMask {
         &self.host.device
     }
 
+    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
+    /// immediates.
+    pub fn parameter_path(&self) -> ParameterPath {
+        self.host.parameter_path
+    }
+
     /// Binds a buffer for the mask of `len` elements: [`mask_words`]`(len)` words of 4 bytes, with
     /// [`wgpu::BufferUsages::STORAGE`] and an offset aligned to the device's
-    /// `min_storage_buffer_offset_alignment`.
+    /// `min_storage_buffer_offset_alignment`. It panics as
+    /// [`Dropout::bind`](crate::Dropout::bind) does.
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. Its lengths count words.
+    /// See [`BindError`]; nothing was created then.
     pub fn bind(
         &self,
         mask: wgpu::BufferBinding<'_>,
@@ -76,77 +82,61 @@ impl KeepMask {
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. Its lengths count words.
+    /// See [`BindError`]; nothing was created then.
     pub fn bind_layout(
         &self,
         mask: wgpu::BufferBinding<'_>,
         layout: &MaskLayout,
     ) -> Result<KeepMaskBinding, BindError> {
-        self.bind_ranges(mask, layout, layout.last_index(), None)
+        self.bind_ranges(
+            mask,
+            layout,
+            IndexMap::of_layout(layout, false)?,
+            Side::None,
+        )
     }
 
     /// Binds a buffer for the mask of samples, the first dimension of `layout`, each with an id of
     /// its own \[M16\]: `ids` has a `u32` for each, in a buffer of its own that
-    /// [`Elements::Samples`](crate::Elements::Samples) could use.
+    /// [`Elements::samples`](crate::Elements::samples) could use.
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. Its lengths count words and ids.
+    /// See [`BindError`]; nothing was created then.
     pub fn bind_samples(
         &self,
         mask: wgpu::BufferBinding<'_>,
         layout: &MaskLayout,
         ids: wgpu::BufferBinding<'_>,
     ) -> Result<KeepMaskBinding, BindError> {
-        let last_index = layout.last_sample_index()?;
-        // Without a sample there are no ids to bind.
-        let ids = (!layout.is_empty()).then(|| self.host.checked_ids(layout, &ids));
-        self.bind_ranges(mask, layout, last_index, ids.transpose()?)
+        let map = IndexMap::of_layout(layout, true)?;
+        let ids = self.host.checked_ids(layout, &ids)?;
+        self.bind_ranges(mask, layout, map, ids)
     }
 
     fn bind_ranges(
         &self,
         mask: wgpu::BufferBinding<'_>,
         layout: &MaskLayout,
-        last_index: Option<u64>,
-        ids: Option<CheckedRange<'_>>,
+        map: IndexMap,
+        side: Side<'_>,
     ) -> Result<KeepMaskBinding, BindError> {
         let len = layout.len();
-        let strided = if layout.is_empty() {
-            None
-        } else {
-            StridedLayout::new(layout, ids.is_some())?
-        };
         let words = mask_words(len);
-        let mask = self.host.checked("mask", &mask, words, WORD.bytes)?;
-        if ids.as_ref().is_some_and(|ids| ids.same_buffer(&mask)) {
-            return Err(BindError::WrittenBuffer { role: "sample ids" });
+        let mask = self.host.checked_mask(&mask, len)?;
+        if let Some((role, side)) = side.range()
+            && side.same_buffer(&mask)
+        {
+            return Err(BindError::WrittenBuffer { role });
         }
-        let kernel = kernel(strided.as_ref());
-        let group_layout = self.host.group_layout(kernel);
-        let bind = |segment: Segment| {
-            let dimensions = strided.as_ref().map(|layout| {
-                let start = segment.start * u64::from(ELEMENTS_PER_MASK_WORD);
-                let params = layout.params(start);
-                self.host.uniform(bytemuck::bytes_of(&params))
-            });
-            let mut bindings = vec![(0, mask.window(segment))];
-            if let Some(dimensions) = &dimensions {
-                bindings.push((2, dimensions.as_entire_buffer_binding()));
-            }
-            if let Some(ids) = &ids {
-                bindings.push((3, ids.whole()));
-            }
-            (segment, self.host.group(&group_layout, &bindings))
-        };
-        let segments = self.geometry.segments(words).map(bind).collect();
-        Ok(KeepMaskBinding {
-            len,
-            first_index: layout.first_index(),
-            last_index,
-            strided,
-            segments,
-        })
+        let bound = self.host.bind(
+            Kernel::KeepMask(map.by_word()),
+            self.geometry.segments(words),
+            &[(Role::Mask, &mask)],
+            &side,
+            |segment| map.params(first_element(segment)),
+        )?;
+        Ok(KeepMaskBinding { map, len, bound })
     }
 
     /// Records the writing of the mask of `call`. Sets the same state of the pass as
@@ -154,48 +144,53 @@ impl KeepMask {
     ///
     /// # Errors
     ///
-    /// [`IndexOverflow`] if a mask index passes 2^64 - 1; nothing was recorded then.
+    /// [`CallError::IndexOverflow`] if a mask index passes 2^64 - 1, [`CallError::Kind`] for Gaussian
+    /// noise; nothing was recorded then.
     pub fn encode(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &KeepMaskBinding,
         call: &DropoutCall,
-    ) -> Result<(), IndexOverflow> {
-        let KeepMaskBinding {
-            len,
-            first_index,
-            last_index,
-            strided,
-            segments,
-        } = binding;
-        let base = call.base(*first_index, *last_index)?;
-        let kernel = kernel(strided.as_ref());
-        for (segment, group) in segments {
-            let per_word = u64::from(ELEMENTS_PER_MASK_WORD);
-            let start = segment.start * per_word;
-            // At most 2^26 words of 32 elements.
-            let elements = (len - start).min(u64::from(segment.len) * per_word) as u32;
-            // A strided dispatch learns where it begins from its coordinates.
-            let first = if strided.is_none() {
-                base + start
-            } else {
-                base
-            };
-            let params = MaskParams::new(call, MaskPosition::of(first), elements);
+    ) -> Result<(), CallError> {
+        let KeepMaskBinding { map, len, bound } = binding;
+        let plan = MaskPlan::new(map, *len, call)?;
+        for bound in &bound.segments {
+            let params: MaskParams = plan.params(bound.segment);
             self.host.dispatch(
                 pass,
-                kernel,
-                group,
+                plan.kernel(),
+                &bound.group,
                 bytemuck::bytes_of(&params),
-                segment.len,
+                params.len,
             );
         }
         Ok(())
     }
 }
 
-fn kernel(layout: Option<&StridedLayout>) -> Kernel {
-    Kernel::KeepMask(layout.map_or(MaskSource::Linear, |layout| {
-        MaskSource::Strided(layout.strided(false))
-    }))
+#[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
+impl KeepMask {
+    /// Appends the mask of a layout to `mask`, that of samples with `ids`, where there are some.
+    pub(crate) async fn generate(
+        &self,
+        queue: &wgpu::Queue,
+        layout: &MaskLayout,
+        ids: Option<&[u32]>,
+        call: &DropoutCall,
+        mask: &mut Vec<u32>,
+    ) -> Result<(), crate::host::error::RunError> {
+        let bytes = mask_words(layout.len()).saturating_mul(4);
+        let mut contents = vec![round_trip::Content::Zeros { bytes }];
+        contents.extend(ids.map(|ids| round_trip::Content::Constant(bytemuck::cast_slice(ids))));
+        round_trip::run(self.device(), queue, &contents, mask, |pass, buffers| {
+            let mut buffers = buffers.iter().map(wgpu::Buffer::as_entire_buffer_binding);
+            let binding = match (buffers.next(), buffers.next()) {
+                (Some(mask), Some(ids)) => self.bind_samples(mask, layout, ids)?,
+                (Some(mask), None) => self.bind_layout(mask, layout)?,
+                (None, _) => return Ok(()),
+            };
+            Ok(self.encode(pass, &binding, call)?)
+        })
+        .await
+    }
 }

@@ -4,23 +4,17 @@
 use core::ops::Range;
 
 use crate::contract::call::DropoutCall;
+use crate::contract::effect::Direction;
 use crate::contract::element::ElementType;
+use crate::contract::error::CallError;
 use crate::contract::layout::MaskLayout;
-use crate::error::{BindError, CreateError, IndexOverflow};
-use crate::kernel::source::{BufferLayout, Multiply, ParamsSource};
+use crate::kernel::axes::{BufferLayout, Multiply, ParamsSource, Way};
 use crate::kernel::wgsl::Variant;
-use crate::params::MaskParams;
-use crate::plan::choice::{Choice, Map, backward, cut, forward, unit};
-use crate::plan::cut::Geometry;
-
-/// Which way a tensor passes the layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// `output = dropout(input)`.
-    Forward,
-    /// `grad_input = dropout'(grad_output)`.
-    Backward,
-}
+use crate::plan::cut::{CutLimits, Geometry};
+use crate::plan::dispatch::{Plan, Tensor, cut, unit};
+use crate::plan::error::CreateError;
+use crate::plan::error::PlanError;
+use crate::plan::index_map::IndexMap;
 
 /// The device's side of a launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +36,10 @@ pub struct LaunchLimits {
 /// holds `params`, `storage, read`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Launch {
-    /// The module.
+    /// The kernel.
     pub kernel: Variant,
+    /// How the device runs it: [`Variant::text`] takes it.
+    pub way: Way,
     /// What to bind of input and output, and behind an odd number of 16-bit elements the other half
     /// of their last `u32`, which stays as it is. It begins at a multiple of the offset alignment if
     /// the tensor does.
@@ -61,23 +57,24 @@ pub enum LaunchError {
     /// The device is too small.
     #[error(transparent)]
     Limits(#[from] CreateError),
-    /// The layout's dimensions are too long.
+    /// The kernels cannot take the layout.
     #[error(transparent)]
-    Layout(#[from] BindError),
-    /// The call's mask indices pass the largest one.
+    Layout(#[from] PlanError),
+    /// The call cannot be applied.
     #[error(transparent)]
-    IndexOverflow(#[from] IndexOverflow),
+    Call(#[from] CallError),
 }
 
-/// What to launch for `call` on a tensor of `layout`, in any order. None for an empty tensor.
+/// What to launch for `call` on a tensor of `layout`, in any order. None for an empty tensor. Each
+/// launch is made when it is asked for: a tensor of any length takes no memory here.
 ///
 /// # Errors
 ///
-/// See [`LaunchError`].
+/// See [`LaunchError`]; all of them come before the first launch.
 ///
 /// ```
-/// use wgpu_dropout::launch::{Direction, LaunchLimits, launches};
-/// use wgpu_dropout::{DropoutCall, DropoutRate, ElementType, MaskKey, MaskLayout};
+/// use wgpu_dropout::launch::{LaunchLimits, launches};
+/// use wgpu_dropout::{Direction, DropoutCall, DropoutRate, ElementType, MaskKey, MaskLayout};
 ///
 /// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
 /// let limits = LaunchLimits {
@@ -88,8 +85,8 @@ pub enum LaunchError {
 /// };
 /// let layout = MaskLayout::linear(1 << 26);
 /// let launches = launches(&layout, ElementType::F32, &call, Direction::Forward, limits)?;
-/// assert_eq!(launches.len(), 2);
-/// assert_eq!(launches[1].elements, 1 << 25..1 << 26);
+/// let elements: Vec<_> = launches.map(|launch| launch.elements).collect();
+/// assert_eq!(elements, [0..1 << 25, 1 << 25..1 << 26]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn launches(
@@ -98,55 +95,49 @@ pub fn launches(
     call: &DropoutCall,
     direction: Direction,
     limits: LaunchLimits,
-) -> Result<Vec<Launch>, LaunchError> {
-    let geometry = Geometry::new(&limits.wgpu(), unit(element))?;
-    let map = Map::of_layout(layout, false)?;
-    let kind = call.rate.kind();
-    let value = match direction {
-        Direction::Forward => forward(kind),
-        Direction::Backward => backward(kind),
-    };
-    let choice = Choice::new(
+) -> Result<impl Iterator<Item = Launch> + use<>, LaunchError> {
+    let geometry = Geometry::new(limits.cut(), unit(element))?;
+    let tensor = Tensor {
         element,
-        BufferLayout::Pooled,
-        &map,
-        layout.len(),
-        call,
-        value,
-    )?;
-    let launch = |segment| {
-        let kernel = choice.kernel(segment);
-        let multiply = if limits.int64 && kernel.draws() {
-            Multiply::U64
-        } else {
-            Multiply::Halves
-        };
-        let params = MaskParams::new(call, choice.position(segment), segment.len);
-        let mut words = bytemuck::cast::<_, [u64; 7]>(params).to_vec();
-        if let Map::Strided { layout, .. } = &map {
-            words.extend(bytemuck::cast::<_, [u64; 16]>(layout.params(segment.start)));
-        }
-        Launch {
-            kernel: Variant {
-                kernel,
-                multiply,
-                params: ParamsSource::Bound,
-            },
-            elements: segment.start..segment.start + u64::from(segment.len),
-            workgroups: segment.len.div_ceil(kernel.per_workgroup()),
-            params: words,
-        }
+        buffers: BufferLayout::Pooled,
+        map: IndexMap::of_layout(layout, false)?,
+        len: layout.len(),
     };
-    Ok(cut(&geometry, layout.len()).map(launch).collect())
+    // In a pool there is always something to do.
+    let plan = Plan::new(&tensor, call, direction)?;
+    Ok(plan.into_iter().flat_map(move |plan| {
+        let map = tensor.map.clone();
+        cut(&geometry, tensor.len).map(move |segment| {
+            let kernel = plan.kernel(segment);
+            let multiply = if limits.int64 && kernel.draws() {
+                Multiply::U64
+            } else {
+                Multiply::Halves
+            };
+            // A copy reads no layout.
+            let dimensions = map
+                .params(segment.start)
+                .filter(|_| kernel.mask().is_some());
+            Launch {
+                kernel: Variant { kernel },
+                way: Way {
+                    multiply,
+                    params: ParamsSource::Bound,
+                },
+                elements: segment.start..segment.start + u64::from(segment.len),
+                workgroups: segment.len.div_ceil(kernel.per_workgroup()),
+                params: plan.params(segment, 0).bound(dimensions.as_ref()),
+            }
+        })
+    }))
 }
 
 impl LaunchLimits {
-    fn wgpu(self) -> wgpu::Limits {
-        wgpu::Limits {
-            max_storage_buffer_binding_size: self.max_binding_bytes,
-            min_storage_buffer_offset_alignment: self.offset_alignment_bytes,
-            max_compute_workgroups_per_dimension: self.max_workgroups,
-            ..wgpu::Limits::downlevel_defaults()
+    fn cut(self) -> CutLimits {
+        CutLimits {
+            max_binding_bytes: self.max_binding_bytes,
+            offset_alignment_bytes: self.offset_alignment_bytes,
+            max_workgroups: self.max_workgroups,
         }
     }
 }
@@ -154,7 +145,7 @@ impl LaunchLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::call::MaskKey;
+    use crate::contract::key::MaskKey;
     use crate::contract::rate::DropoutRate;
 
     #[test]
@@ -169,7 +160,6 @@ mod tests {
             max_binding_bytes: 4096,
             ..wide
         };
-        // All invocations but one, for what begins within a block.
         let short = LaunchLimits {
             max_workgroups: 1,
             ..wide
@@ -181,7 +171,7 @@ mod tests {
         for (limits, len, second) in [
             (wide, 100_000, None),
             (narrow, 100_000, Some(1024)),
-            (short, 100_000, Some(255 * 32)),
+            (short, 100_000, Some(256 * 32)),
             (wide, 100_001, Some(100_000)),
             (coarse, 100_001, Some(99_968)),
         ] {
@@ -189,6 +179,7 @@ mod tests {
             let layout = MaskLayout::linear(len);
             let element = ElementType::F32;
             let launches = launches(&layout, element, &call, Direction::Forward, limits).unwrap();
+            let launches: Vec<_> = launches.collect();
             let starts: Vec<_> = launches
                 .iter()
                 .map(|launch| launch.elements.start)
@@ -217,7 +208,7 @@ mod tests {
             let layout = MaskLayout::linear(1001);
             let element = ElementType::F32;
             for launch in launches(&layout, element, &call, Direction::Forward, limits).unwrap() {
-                assert_eq!(launch.kernel.multiply, multiply);
+                assert_eq!(launch.way.multiply, multiply);
                 assert!(Variant::all().any(|listed| listed == launch.kernel));
             }
         }

@@ -19,8 +19,9 @@
 //!
 //! # Blocking
 //!
-//! For scripts and tests, [`Dropout::apply_blocking`], [`KeepMask::generate_blocking`] and their
-//! siblings take and give slices, on native targets.
+//! For scripts and tests, [`Dropout::run_blocking`], [`KeepMask::run_blocking`] and
+//! [`PhiloxBlocks::run_blocking`] take and give slices, on native targets. Their queue is the device's own;
+//! another's is [`RunError::ForeignQueue`].
 //!
 //! # Without a GPU, and with a doubtful one
 //!
@@ -29,52 +30,91 @@
 //!
 //! # Cargo features
 //!
-//! - `cpu` (default): the modules [`cpu`] and [`audit`], and rayon with them.
+//! - `wgpu` (default): the handles on a [`wgpu::Device`]. Without it the crate has the contract, the
+//!   kernels' texts, [`launch`] and [`cpu`].
+//! - `cpu` (default): the module [`cpu`], and rayon with it; with `wgpu` also [`audit`](mod@audit).
+//! - `ndarray`: `cpu::apply_to_arrays`, for arrays of any memory order.
+//! - `serde`: rates, keys, calls, layouts, patterns and audit reports in files.
 //!
 //! wgpu's backends are not chosen here: enable them in your own dependency on wgpu, of the
-//! version that this crate re-exports as [`wgpu`].
+//! version that this crate re-exports as [`wgpu`]. Name its types by that dependency: another major
+//! version is then an error of the compiler, where by the re-export it is a missing adapter.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "cpu")]
+#[cfg(all(feature = "cpu", feature = "wgpu"))]
 pub mod audit;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
 mod blocking;
 mod contract;
 #[cfg(feature = "cpu")]
 pub mod cpu;
+#[cfg(feature = "wgpu")]
 mod dropout;
-mod error;
+#[cfg(feature = "wgpu")]
 mod gaussian;
+#[cfg(feature = "wgpu")]
 mod host;
+#[cfg(feature = "wgpu")]
 mod keep_mask;
 mod kernel;
 pub mod launch;
-mod params;
+#[cfg(feature = "wgpu")]
 mod philox_blocks;
 mod plan;
 
-pub use contract::call::{DropoutCall, MaskKey};
+pub use contract::call::DropoutCall;
+pub use contract::counter::advance_counter;
+pub use contract::effect::{Direction, Effect};
 pub use contract::element::{Element, ElementType};
+pub use contract::error::{
+    CallError, FoldOverflow, IndexOverflow, LayoutError, ParseCallError, SampleOverflow,
+};
+pub use contract::key::MaskKey;
+pub use contract::kind::DropoutKind;
 pub use contract::layout::MaskLayout;
 pub use contract::mask;
-pub use contract::rate::{DropoutKind, DropoutRate};
-pub use dropout::{Dropout, DropoutBinding, Elements, TypedElements};
+pub use contract::name::ParseNameError;
+pub use contract::pattern::MaskPattern;
+pub use contract::rate::{DropoutRate, RateError};
+pub use contract::source::MaskSource;
 #[cfg(feature = "cpu")]
-pub use error::CpuError;
-pub use error::{
-    BindError, CreateError, GaussianError, IndexOverflow, LayoutError, ParseCallError, RateError,
-    RunError, SampleOverflow,
-};
-pub use gaussian::{GaussianBinding, GaussianDropout};
+pub use cpu::CpuError;
+#[cfg(feature = "wgpu")]
+pub use dropout::{Dropout, DropoutBinding, Elements};
+#[cfg(feature = "wgpu")]
+pub use gaussian::GaussianDropout;
+pub use half;
+#[cfg(feature = "wgpu")]
 pub use host::device::KernelDescriptor;
+#[cfg(feature = "wgpu")]
+pub use host::error::{BindError, RunError};
+#[cfg(feature = "wgpu")]
+pub use host::params::{ParameterPath, UniformReason};
+#[cfg(feature = "wgpu")]
 pub use keep_mask::{KeepMask, KeepMaskBinding};
 pub use kernel::wgsl;
-pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding, advance_counter};
-pub use {half, wgpu};
+#[cfg(feature = "wgpu")]
+pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding};
+pub use plan::error::{CreateError, PlanError};
+#[cfg(feature = "wgpu")]
+pub use wgpu;
+
+/// Handles and bindings are shared by threads. In a browser wgpu's objects belong to one.
+#[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Dropout>();
+    shared::<DropoutBinding>();
+    shared::<GaussianDropout>();
+    shared::<KeepMask>();
+    shared::<KeepMaskBinding>();
+    shared::<PhiloxBlocks>();
+    shared::<PhiloxBlocksBinding>();
+};
 
 /// The README's code is compiled with the tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "wgpu"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

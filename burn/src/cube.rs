@@ -17,9 +17,9 @@ use burn_cubecl::cubecl::{CubeKernel, PrecompiledSource};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
-use wgpu_dropout::launch::{self, Direction, Launch, LaunchLimits};
-use wgpu_dropout::wgsl::Variant;
-use wgpu_dropout::{DropoutCall, ElementType, MaskLayout};
+use wgpu_dropout::launch::{self, Launch, LaunchLimits};
+use wgpu_dropout::wgsl::{Variant, Way};
+use wgpu_dropout::{Direction, DropoutCall, ElementType, MaskLayout};
 
 use crate::error::DropoutError;
 use crate::operation::{DropoutBackend, element_type};
@@ -31,7 +31,7 @@ pub(crate) fn launches(
     element: ElementType,
     call: &DropoutCall,
     direction: Direction,
-) -> Result<Vec<Launch>, DropoutError> {
+) -> Result<impl Iterator<Item = Launch> + use<>, DropoutError> {
     let name = client.name();
     if name != "wgpu<wgsl>" {
         return Err(DropoutError::Compiler { name: name.into() });
@@ -71,7 +71,10 @@ impl DropoutBackend for CubeBackend {
                 .with_buffer_io(window(&output, &launch), BufferIOAttr::WriteOnly);
             arguments.info = MetadataBindingInfo::custom(launch.params);
             client.launch(
-                Box::new(Kernel(launch.kernel)),
+                Box::new(Kernel {
+                    variant: launch.kernel,
+                    way: launch.way,
+                }),
                 CubeCount::Static(launch.workgroups, 1, 1),
                 arguments,
             );
@@ -90,13 +93,16 @@ fn window(tensor: &CubeTensor, launch: &Launch) -> BufferBinding {
 }
 
 /// A kernel of the library as one of CubeCL.
-struct Kernel(Variant);
+struct Kernel {
+    variant: Variant,
+    way: Way,
+}
 
 impl KernelMetadata for Kernel {
     fn id(&self) -> KernelId {
         // Its loops end; no guard of theirs is needed.
         KernelId::new::<Self>()
-            .info(self.0)
+            .info((self.variant, self.way))
             .mode(ExecutionMode::Unchecked)
     }
 
@@ -122,8 +128,8 @@ impl CubeKernel for Kernel {
 
     fn source(&self) -> Option<PrecompiledSource> {
         Some(PrecompiledSource {
-            source: self.0.text(),
-            entrypoint_name: self.0.entry_point().into(),
+            source: self.variant.text(self.way),
+            entrypoint_name: self.variant.entry_point().into(),
             lang: "wgsl",
         })
     }

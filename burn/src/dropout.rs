@@ -3,11 +3,10 @@
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Flag, Module, ModuleDisplay, Param};
 use burn::tensor::Tensor;
-use wgpu_dropout::{DropoutCall, DropoutRate, RateError};
+use wgpu_dropout::{DropoutCall, DropoutRate, MaskLayout, MaskPattern, RateError};
 
 use crate::error::DropoutError;
 use crate::operation::dropout;
-use crate::pattern::MaskPattern;
 use crate::run::TrainingRun;
 
 /// What a [`FusedDropout`] is made of.
@@ -102,7 +101,12 @@ impl FusedDropout {
         call: &DropoutCall,
     ) -> Result<Tensor<D>, DropoutError> {
         let shape = input.dims().map(|size| size as u64);
-        dropout(input, &self.pattern.layout(&shape)?, call)
+        let layout = match &self.pattern {
+            // Of any number of dimensions.
+            MaskPattern::Elementwise => MaskLayout::linear(shape.iter().product()),
+            pattern => pattern.layout(&shape)?,
+        };
+        dropout(input, &layout, call)
     }
 
     /// What [`forward`](Self::forward) applies at this step.

@@ -2,7 +2,7 @@
 
 use burn::tensor::DType;
 use wgpu_dropout::launch::LaunchError;
-use wgpu_dropout::{IndexOverflow, LayoutError, RateError};
+use wgpu_dropout::{CallError, LayoutError, RateError};
 
 /// A tensor or a call that dropout cannot take. Nothing was computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -14,9 +14,9 @@ pub enum DropoutError {
     /// The tensor's shape does not fit the pattern.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The call's mask indices pass the largest one.
+    /// The call cannot be applied to the layout.
     #[error(transparent)]
-    IndexOverflow(#[from] IndexOverflow),
+    Call(#[from] CallError),
     /// The device cannot take the tensor.
     #[error(transparent)]
     Launch(#[from] LaunchError),

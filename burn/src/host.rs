@@ -4,8 +4,7 @@ use burn::backend::flex::{Flex, FlexTensor};
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Element as BurnElement;
 use wgpu_dropout::half::{bf16, f16};
-use wgpu_dropout::launch::Direction;
-use wgpu_dropout::{CpuError, DropoutCall, Element, ElementType, MaskLayout, cpu};
+use wgpu_dropout::{CpuError, Direction, DropoutCall, Element, ElementType, MaskLayout, cpu};
 
 use crate::operation::{DropoutBackend, element_type};
 
@@ -38,9 +37,6 @@ fn apply<T: Element + BurnElement>(
     // A contiguous tensor has one.
     let values = input.as_slice::<T>().unwrap_or_default();
     let results = output.storage_mut::<T>();
-    match direction {
-        Direction::Forward => cpu::forward_layout(values, results, layout, call)?,
-        Direction::Backward => cpu::backward_layout(values, results, layout, call)?,
-    }
+    cpu::apply(direction, layout, (values, results), call)?;
     Ok(output)
 }

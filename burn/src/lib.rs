@@ -41,12 +41,11 @@ mod error;
 #[cfg(feature = "flex")]
 mod host;
 mod operation;
-mod pattern;
 mod run;
 
 pub use dropout::{FusedDropout, FusedDropoutConfig};
 pub use error::DropoutError;
 pub use operation::dropout;
-pub use pattern::MaskPattern;
 pub use run::TrainingRun;
 pub use wgpu_dropout;
+pub use wgpu_dropout::MaskPattern;

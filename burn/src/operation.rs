@@ -13,8 +13,7 @@ use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
 use burn::tensor::{DType, Device, Tensor};
-use wgpu_dropout::launch::Direction;
-use wgpu_dropout::{DropoutCall, ElementType, MaskLayout};
+use wgpu_dropout::{Direction, DropoutCall, ElementType, MaskLayout};
 
 use crate::error::DropoutError;
 
@@ -36,7 +35,7 @@ pub fn dropout<const D: usize>(
             required: layout.len(),
         });
     }
-    call.check_last(layout.last_index())?;
+    call.check(layout)?;
     let element = element_type(input.dtype())?;
     check_device(input.device(), layout, element, call)?;
     Ok(Tensor::from_dispatch(Dispatch::fused_dropout(

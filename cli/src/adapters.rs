@@ -7,8 +7,9 @@ use std::io::{self, Write};
 use anyhow::{Result, anyhow};
 use comfy_table::{Table, presets};
 use wgpu::{Adapter, AdapterInfo, Backend, Backends, DeviceType, DownlevelFlags, Features};
+use wgpu_dropout::ParameterPath;
 
-use crate::engine::EngineArgs;
+use crate::engine::AdapterArgs;
 
 const NO_ADAPTER: &str = "\
 there is no adapter: wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or Direct3D 12 \
@@ -103,8 +104,8 @@ pub fn find_all(wish: &Wish) -> Result<Vec<Adapter>> {
 }
 
 /// `adapters`: the table and the choice.
-pub fn run(engine: &EngineArgs) -> Result<()> {
-    let wish = engine.wish();
+pub fn run(args: &AdapterArgs) -> Result<()> {
+    let wish = args.wish();
     let adapters = enumerate(Backends::all());
     let infos: Vec<_> = adapters.iter().map(Adapter::get_info).collect();
     if adapters.is_empty() {
@@ -200,6 +201,7 @@ fn table(adapters: &[Adapter]) -> Table {
         "workgroups",
         "alignment",
         "immediates",
+        "parameters",
     ]);
     for adapter in adapters {
         let info = adapter.get_info();
@@ -215,6 +217,7 @@ fn table(adapters: &[Adapter]) -> Table {
             limits.max_compute_workgroups_per_dimension.to_string(),
             format!("{} B", limits.min_storage_buffer_offset_alignment),
             format!("{} B", limits.max_immediate_size),
+            ParameterPath::of(adapter.features(), &limits).to_string(),
         ]);
     }
     for column in table.column_iter_mut() {

@@ -1,55 +1,43 @@
 //! `apply`: the tensor of a file through dropout, a piece at a time.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use wgpu_dropout::half::f16;
-use wgpu_dropout::{Dropout, Element, ElementType, GaussianDropout, KernelDescriptor, cpu};
+use wgpu_dropout::{Direction, Dropout, Element, ElementType, KernelDescriptor, cpu};
 
 use crate::call::CallArgs;
 use crate::engine::{Engine, EngineArgs};
 use crate::layout::{LayoutArgs, Tensor};
 use crate::npy::NpyFile;
-use crate::output::{Output, little_endian, write_numbers};
+use crate::output::{Output, write_numbers};
 
 /// Memory does not grow with the tensor.
 const PIECE_ELEMENTS: u64 = 4 << 20;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A .npy file of little-endian f32 or f16 in C order
+    /// A .npy file of little-endian f32 or f16 in C order. `-` is standard input
     #[arg(long, value_name = "X.npy")]
     input: PathBuf,
     /// The result, of the same shape and type; may be the input. `-` is standard output
     #[arg(long, value_name = "Y.npy")]
     output: PathBuf,
-    #[command(flatten)]
-    call: CallArgs,
-    #[command(flatten)]
-    layout: LayoutArgs,
     /// The input is the gradient of the output: give the gradient of the input
     #[arg(long)]
     backward: bool,
+    #[command(flatten, next_help_heading = crate::CALL)]
+    call: CallArgs,
+    #[command(flatten, next_help_heading = "Layout")]
+    layout: LayoutArgs,
 }
 
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
     let input = NpyFile::open(&args.input)?;
     let tensor = args.layout.tensor(&input.shape, args.call.call())?;
-    if args.call.is_gaussian() {
-        ensure!(
-            tensor.layout.is_none(),
-            "--kind gaussian draws noise for each element: leave --noise-shape and --mask-strides out"
-        );
-        ensure!(
-            input.element_type == ElementType::F32,
-            "--kind gaussian takes f32 only: save array.astype('<f4')"
-        );
-        GaussianDropout::check(&tensor.call, tensor.len)?;
-    }
     let engine = engine.open()?;
     match input.element_type {
-        _ if args.call.is_gaussian() => pieces(args, input, &tensor, gaussian(&engine)?),
         ElementType::F16 => pieces::<f16>(args, input, &tensor, dropout(&engine, args.backward)?),
         _ => pieces::<f32>(args, input, &tensor, dropout(&engine, args.backward)?),
     }
@@ -70,65 +58,33 @@ fn pieces<T: Element>(
     let mut start = 0;
     while start < tensor.len {
         let piece = tensor.piece(start, PIECE_ELEMENTS)?;
-        let data = read_elements(&mut input.data, piece.len as usize)
-            .with_context(|| format!("cannot read {}", args.input.display()))?;
+        let data = input.elements(piece.len as usize)?;
         let mut result = apply(&data, &piece)?;
         write_numbers(&mut output, &mut result)?;
         start += piece.len;
     }
+    input.end()?;
     output.finish()
 }
 
 fn dropout<T: Element>(engine: &Engine, backward: bool) -> Result<Apply<'_, T>> {
+    let direction = if backward {
+        Direction::Backward
+    } else {
+        Direction::Forward
+    };
     Ok(match engine {
         Engine::Gpu(gpu) => {
             let dropout = Dropout::new(&gpu.device, &KernelDescriptor::default())?;
             let queue = &gpu.queue;
             Box::new(move |x, piece| {
-                let call = &piece.call;
-                Ok(match (&piece.layout, backward) {
-                    (None, false) => dropout.apply_blocking(queue, x, call),
-                    (None, true) => dropout.backward_blocking(queue, x, call),
-                    (Some(layout), false) => dropout.apply_layout_blocking(queue, x, layout, call),
-                    (Some(layout), true) => {
-                        dropout.backward_layout_blocking(queue, x, layout, call)
-                    }
-                }?)
+                Ok(dropout.run_blocking(queue, direction, piece.source(), x, &piece.call)?)
             })
         }
         Engine::Cpu => Box::new(move |x, piece| {
             let mut y = vec![T::zeroed(); x.len()];
-            let call = &piece.call;
-            match (&piece.layout, backward) {
-                (None, false) => cpu::forward(x, &mut y, call),
-                (None, true) => cpu::backward(x, &mut y, call),
-                (Some(layout), false) => cpu::forward_layout(x, &mut y, layout, call),
-                (Some(layout), true) => cpu::backward_layout(x, &mut y, layout, call),
-            }?;
+            cpu::apply(direction, piece.source(), (x, &mut y[..]), &piece.call)?;
             Ok(y)
         }),
     })
-}
-
-/// One map for both directions.
-fn gaussian(engine: &Engine) -> Result<Apply<'_, f32>> {
-    Ok(match engine {
-        Engine::Gpu(gpu) => {
-            let gaussian = GaussianDropout::new(&gpu.device, &KernelDescriptor::default())?;
-            Box::new(move |x, piece| Ok(gaussian.apply_blocking(&gpu.queue, x, &piece.call)?))
-        }
-        Engine::Cpu => Box::new(|x, piece| {
-            let mut y = vec![0.0; x.len()];
-            cpu::gaussian(x, &mut y, &piece.call)?;
-            Ok(y)
-        }),
-    })
-}
-
-/// Reads `len` little-endian elements.
-fn read_elements<T: Element>(input: &mut impl Read, len: usize) -> std::io::Result<Vec<T>> {
-    let mut elements = vec![T::zeroed(); len];
-    input.read_exact(bytemuck::cast_slice_mut(&mut elements))?;
-    little_endian(&mut elements);
-    Ok(elements)
 }

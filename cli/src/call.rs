@@ -33,6 +33,15 @@ pub struct CallArgs {
         required_unless_present = "call"
     )]
     stream: Option<u64>,
+    /// Fold a number into the key, for each use of a layer in a step or each member of an ensemble;
+    /// several from left to right
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = foldable,
+        allow_hyphen_values = true
+    )]
+    fold_in: Vec<u64>,
     /// Mask index of the first element
     #[arg(
         long,
@@ -66,6 +75,13 @@ enum Kind {
     Gaussian,
 }
 
+/// A number that any key folds in.
+fn foldable(text: &str) -> Result<u64, String> {
+    let n = number::integer(text)?;
+    let folded = MaskKey::new(0, 0).fold_in(n);
+    folded.map(|_| n).map_err(|error| error.to_string())
+}
+
 impl CallArgs {
     /// The call; its indices are not checked.
     pub fn call(&self) -> DropoutCall {
@@ -83,18 +99,17 @@ impl CallArgs {
             } => call,
             _ => unreachable!("clap lets neither half a call nor two pass"),
         };
+        for &n in &self.fold_in {
+            call.key = call.key.fold_in(n).expect("the parser takes no other");
+        }
         if let Some(kind) = self.kind {
-            call.rate = call.rate.with_kind(match kind {
-                Kind::Inverted | Kind::Gaussian => DropoutKind::Inverted,
+            call.kind = match kind {
+                Kind::Inverted => DropoutKind::Inverted,
                 Kind::Classic => DropoutKind::Classic,
                 Kind::Alpha => DropoutKind::Alpha,
-            });
+                Kind::Gaussian => DropoutKind::Gaussian,
+            };
         }
         call
-    }
-
-    /// Whether noise is asked for in the place of a mask.
-    pub fn is_gaussian(&self) -> bool {
-        self.kind == Some(Kind::Gaussian)
     }
 }

@@ -5,18 +5,18 @@ use anyhow::{Context, Result, ensure};
 use crate::adapters::{self, Wish};
 
 #[derive(Debug, clap::Args)]
-pub struct EngineArgs {
+pub struct AdapterArgs {
     /// Part of an adapter's name as `adapters` lists it, e.g. vulkan or llvmpipe; case is ignored
-    #[arg(long, value_name = "SUBSTRING", global = true, help_heading = "Engine")]
+    #[arg(long, value_name = "SUBSTRING", help_heading = "Engine")]
     adapter: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct EngineArgs {
+    #[command(flatten)]
+    adapter: AdapterArgs,
     /// What computes; the CPU needs no adapter
-    #[arg(
-        long,
-        value_enum,
-        default_value_t = EngineKind::Gpu,
-        global = true,
-        help_heading = "Engine"
-    )]
+    #[arg(long, value_enum, default_value_t = EngineKind::Gpu, help_heading = "Engine")]
     engine: EngineKind,
 }
 
@@ -43,7 +43,7 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
 }
 
-impl EngineArgs {
+impl AdapterArgs {
     /// The adapter that is asked for, by the options and by wgpu's variables.
     pub fn wish(&self) -> Wish {
         Wish::new(self.adapter.as_deref())
@@ -51,27 +51,25 @@ impl EngineArgs {
 
     /// The adapter that is asked for, or all that could be.
     pub fn adapters(&self, all: bool) -> Result<Vec<wgpu::Adapter>> {
-        ensure!(
-            self.engine == EngineKind::Gpu,
-            "this is for adapters, and --engine cpu has none: leave it out"
-        );
         if all {
             adapters::find_all(&self.wish())
         } else {
             Ok(vec![adapters::find(&self.wish())?])
         }
     }
+}
 
+impl EngineArgs {
     /// Opens what was chosen.
     pub fn open(&self) -> Result<Engine> {
         match self.engine {
             EngineKind::Gpu => {
-                let adapter = adapters::find(&self.wish())?;
+                let adapter = adapters::find(&self.adapter.wish())?;
                 Ok(Engine::Gpu(Box::new(Gpu::open(&adapter)?)))
             }
             EngineKind::Cpu => {
                 ensure!(
-                    self.adapter.is_none(),
+                    self.adapter.adapter.is_none(),
                     "--adapter chooses a GPU, --engine cpu uses none: leave one of them out"
                 );
                 Ok(Engine::Cpu)

@@ -1,26 +1,31 @@
 //! The options that say which mask index each element has, and a tensor's pieces.
 
 use anyhow::{Context, Result};
-use wgpu_dropout::{DropoutCall, MaskLayout};
+use wgpu_dropout::{DropoutCall, MaskLayout, MaskPattern, MaskSource};
 
 use crate::npy::count;
 use crate::number;
 
 #[derive(Debug, clap::Args)]
 pub struct LayoutArgs {
+    /// Which elements share a decision: elementwise, feature-channels-first, feature-channels-last,
+    /// time-locked-batch-first, time-locked-time-first or drop-path
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["noise_shape", "mask_strides"])]
+    pattern: Option<MaskPattern>,
     /// Make a decision for each element of this shape and broadcast it to the tensor's, as Keras
-    /// does: each dimension, from the last one on, is 1 or the tensor's
+    /// does: each dimension, from the last one on, is 1 to share decisions along it, or the
+    /// tensor's size, for which None and * stand
     #[arg(
         long,
         value_name = "N,…",
         value_delimiter = ',',
-        value_parser = number::integer::<u64>,
+        value_parser = noise_size,
         allow_hyphen_values = true,
         conflicts_with = "mask_strides"
     )]
-    noise_shape: Option<Vec<u64>>,
-    /// Mask indices from one coordinate to the next in each dimension; 0 shares a decision along
-    /// it. With --origin the part of a larger tensor, or a view
+    noise_shape: Option<Vec<Option<u64>>>,
+    /// Mask indices from one coordinate to the next in each dimension, not strides of memory; 0
+    /// shares a decision along it. With --origin the part of a larger tensor
     #[arg(
         long,
         value_name = "N,…",
@@ -29,6 +34,15 @@ pub struct LayoutArgs {
         allow_hyphen_values = true
     )]
     mask_strides: Option<Vec<u64>>,
+}
+
+/// A size of a noise shape; `None` is the tensor's.
+fn noise_size(text: &str) -> Result<Option<u64>, String> {
+    if text == "*" || text.eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    let or_none = |error| format!("{error}, or None for the tensor's size");
+    number::integer(text).map(Some).map_err(or_none)
 }
 
 impl LayoutArgs {
@@ -41,20 +55,25 @@ impl LayoutArgs {
     pub fn tensor(&self, shape: &[u64], call: DropoutCall) -> Result<Tensor> {
         let len = count(shape)
             .with_context(|| format!("the shape {shape:?} passes 64 bits: make it smaller"))?;
-        let layout = match (&self.noise_shape, &self.mask_strides) {
-            (Some(noise_shape), _) => Some(
+        let layout = match (&self.pattern, &self.noise_shape, &self.mask_strides) {
+            (Some(pattern), ..) => Some(
+                pattern
+                    .layout(shape)
+                    .with_context(|| format!("--pattern does not fit the shape {shape:?}"))?,
+            ),
+            (_, Some(noise_shape), _) => Some(
                 MaskLayout::noise_shape(shape, noise_shape)
                     .with_context(|| format!("--noise-shape does not fit the shape {shape:?}"))?,
             ),
-            (_, Some(strides)) => Some(
+            (_, _, Some(strides)) => Some(
                 MaskLayout::strided(shape, strides)
                     .with_context(|| format!("--mask-strides do not fit the shape {shape:?}"))?,
             ),
-            (None, None) => None,
+            (None, None, None) => None,
         };
         match &layout {
-            Some(layout) => call.check_last(layout.last_index())?,
-            None => call.check_indices(len)?,
+            Some(layout) => call.check(layout)?,
+            None => call.check(&MaskLayout::linear(len))?,
         }
         Ok(Tensor { len, call, layout })
     }
@@ -71,6 +90,14 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// Its elements, as the library takes them.
+    pub fn source(&self) -> MaskSource<'_> {
+        match &self.layout {
+            Some(layout) => layout.into(),
+            None => self.len.into(),
+        }
+    }
+
     /// The piece that begins with element `start`, where the last one ended; at most `max`
     /// elements. A layout is cut along the outermost dimension that need be.
     pub fn piece(&self, start: u64, max: u64) -> Result<Self> {

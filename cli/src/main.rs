@@ -6,11 +6,13 @@ mod apply;
 mod bench;
 mod call;
 mod engine;
+mod fifo;
 mod layout;
 mod mask;
 mod npy;
 mod number;
 mod output;
+mod quote;
 mod verify;
 mod wgsl;
 mod words;
@@ -19,9 +21,26 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
-use engine::EngineArgs;
+use engine::{AdapterArgs, EngineArgs};
+
+/// Over the options of a call.
+const CALL: &str = "Call: --p, --seed and --stream are required, or --call";
+
+/// Clap's own takes what another option can stand for as optional.
+macro_rules! usage {
+    ($start:literal) => {
+        concat!(
+            "wgpu-dropout ",
+            $start,
+            " --p <P> --seed <S> --stream <T> [OPTIONS]\n       wgpu-dropout ",
+            $start,
+            " --call <CALL> [OPTIONS]"
+        )
+    };
+}
 
 /// Dropout on any GPU by one mask contract: the same bits on every adapter and on the CPU.
 ///
@@ -30,8 +49,6 @@ use engine::EngineArgs;
 #[derive(Debug, Parser)]
 #[command(name = "wgpu-dropout", version)]
 struct Cli {
-    #[command(flatten)]
-    engine: EngineArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -39,33 +56,75 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the adapters and say which one would be taken
-    Adapters,
+    Adapters(AdapterArgs),
     /// Apply dropout to the tensor of a .npy file
-    Apply(apply::Args),
+    #[command(override_usage = usage!("apply --input <X.npy> --output <Y.npy>"))]
+    Apply {
+        #[command(flatten)]
+        args: apply::Args,
+        #[command(flatten)]
+        engine: EngineArgs,
+    },
     /// Write a packed keep mask: little-endian words, element e in bit e & 31 of word e >> 5
-    Mask(mask::Args),
+    #[command(override_usage = usage!("mask <--len <N>|--shape <N,…>> --output <FILE>"))]
+    Mask {
+        #[command(flatten)]
+        args: mask::Args,
+        #[command(flatten)]
+        engine: EngineArgs,
+    },
     /// Write Philox4x32 blocks of consecutive counters
-    Words(words::Args),
+    Words {
+        #[command(flatten)]
+        args: words::Args,
+        #[command(flatten)]
+        engine: EngineArgs,
+    },
     /// Check whether an adapter computes dropout right, to the bit
     Verify(verify::Args),
     /// Print the WGSL of a kernel, by default that of dropout
     Wgsl(wgsl::Args),
     /// Measure dropout on the GPU and the CPU, beside a copy
-    Bench(bench::Args),
+    Bench {
+        #[command(flatten)]
+        args: bench::Args,
+        #[command(flatten)]
+        engine: EngineArgs,
+    },
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage_error(error),
+    };
     let result = match &cli.command {
-        Command::Adapters => adapters::run(&cli.engine),
-        Command::Apply(args) => apply::run(args, &cli.engine),
-        Command::Mask(args) => mask::run(args, &cli.engine),
-        Command::Words(args) => words::run(args, &cli.engine),
-        Command::Verify(args) => verify::run(args, &cli.engine),
+        Command::Adapters(args) => adapters::run(args),
+        Command::Apply { args, engine } => apply::run(args, engine),
+        Command::Mask { args, engine } => mask::run(args, engine),
+        Command::Words { args, engine } => words::run(args, engine),
+        Command::Verify(args) => verify::run(args),
         Command::Wgsl(args) => wgsl::run(args),
-        Command::Bench(args) => bench::run(args, &cli.engine),
+        Command::Bench { args, engine } => bench::run(args, engine),
     };
     exit_code(result)
+}
+
+/// Help, or why the options are wrong: clap repeats them as they are.
+fn usage_error(mut error: clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    let quoted = |(kind, value): (ContextKind, &ContextValue)| match value {
+        ContextValue::String(text) => Some((kind, ContextValue::String(quote::quote(text)))),
+        _ => None,
+    };
+    for (kind, value) in error.context().filter_map(quoted).collect::<Vec<_>>() {
+        error.insert(kind, value);
+    }
+    let text = quote::message(&error.render().to_string());
+    let _ = writeln!(io::stderr(), "{text}");
+    ExitCode::from(error.exit_code() as u8)
 }
 
 fn exit_code(result: Result<()>) -> ExitCode {
@@ -74,8 +133,9 @@ fn exit_code(result: Result<()>) -> ExitCode {
         // The reader has seen enough: `words … | head`.
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            let text = quote::message(&format!("error: {error:#}"));
             // Nobody is left to tell where this fails.
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "{text}");
             ExitCode::FAILURE
         }
     }

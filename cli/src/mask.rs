@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use wgpu_dropout::mask::{ELEMENTS_PER_MASK_WORD, mask_words};
-use wgpu_dropout::{KeepMask, KernelDescriptor, cpu};
+use wgpu_dropout::{DropoutKind, KeepMask, KernelDescriptor, cpu};
 
 use crate::call::CallArgs;
 use crate::engine::{Engine, EngineArgs};
@@ -35,23 +35,24 @@ pub struct Args {
         allow_hyphen_values = true
     )]
     shape: Option<Vec<u64>>,
-    #[command(flatten)]
-    call: CallArgs,
-    #[command(flatten)]
-    layout: LayoutArgs,
     /// Where the words go; `-` is standard output
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten, next_help_heading = crate::CALL)]
+    call: CallArgs,
+    #[command(flatten, next_help_heading = "Layout")]
+    layout: LayoutArgs,
 }
 
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
+    let call = args.call.call();
     ensure!(
-        !args.call.is_gaussian(),
+        call.kind != DropoutKind::Gaussian,
         "--kind gaussian has noise and no mask: see what it does by `apply`"
     );
     // clap lets exactly one of them pass.
     let shape = args.shape.as_deref().unwrap_or(args.len.as_slice());
-    let tensor = args.layout.tensor(shape, args.call.call())?;
+    let tensor = args.layout.tensor(shape, call)?;
     let engine = engine.open()?;
     let generate = generator(&engine)?;
     let mut output = Output::create(&args.output)?;
@@ -77,19 +78,11 @@ fn generator(engine: &Engine) -> Result<Box<Generate<'_>>> {
         Engine::Gpu(gpu) => {
             let kernel = KeepMask::new(&gpu.device, &KernelDescriptor::default())?;
             let queue = &gpu.queue;
-            Box::new(move |piece| {
-                Ok(match &piece.layout {
-                    None => kernel.generate_blocking(queue, piece.len, &piece.call),
-                    Some(layout) => kernel.generate_layout_blocking(queue, layout, &piece.call),
-                }?)
-            })
+            Box::new(move |piece| Ok(kernel.run_blocking(queue, piece.source(), &piece.call)?))
         }
         Engine::Cpu => Box::new(|piece| {
             let mut words = vec![0; mask_words(piece.len) as usize];
-            match &piece.layout {
-                None => cpu::keep_mask(&mut words, piece.len, &piece.call),
-                Some(layout) => cpu::keep_mask_layout(&mut words, layout, &piece.call),
-            }?;
+            cpu::keep_mask(piece.source(), &mut words, &piece.call)?;
             Ok(words)
         }),
     })

@@ -19,6 +19,16 @@ pub fn integer<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
         .ok_or_else(|| format!("the largest value is 2^{} - 1", 8 * size_of::<T>()))
 }
 
+/// Whole seconds.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.fract() != 0.0 => {
+            Err("give whole seconds: 0 makes five rounds and no more".to_owned())
+        }
+        _ => integer(text),
+    }
+}
+
 /// `N` words of 32 bits, comma separated.
 pub fn words<const N: usize>(text: &str) -> Result<[u32; N], String> {
     let words = text
@@ -64,6 +74,21 @@ mod tests {
         assert!(of_32_bits.contains("2^32 - 1"), "{of_32_bits}");
         let of_64_bits = integer::<u64>("18446744073709551616").unwrap_err();
         assert!(of_64_bits.contains("2^64 - 1"), "{of_64_bits}");
+    }
+
+    #[test]
+    fn parts_of_a_second_are_told_apart_from_no_numbers() {
+        assert_eq!(seconds("0x10"), Ok(16));
+        for (text, part) in [
+            ("0.1", "whole seconds"),
+            ("1e-3", "whole seconds"),
+            ("x", "an integer"),
+            ("-1", "an integer"),
+            ("18446744073709551616", "2^64 - 1"),
+        ] {
+            let message = seconds(text).unwrap_err();
+            assert!(message.contains(part), "{text}: {message}");
+        }
     }
 
     #[test]

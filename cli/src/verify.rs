@@ -3,7 +3,7 @@
 use std::env::consts::{ARCH, OS};
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Result, anyhow, bail};
@@ -15,7 +15,7 @@ use wgpu_dropout::audit::{self, AuditReport, CHECKS, MASK_HASH, Outcome};
 use wgpu_dropout::mask::MASK_VERSION;
 
 use crate::adapters;
-use crate::engine::{EngineArgs, Gpu};
+use crate::engine::{AdapterArgs, Gpu};
 use crate::output::{self, Output};
 
 /// Columns of a terminal that tables are made for.
@@ -31,6 +31,8 @@ pub struct Args {
     /// Write the results as JSON, for a bug report; `-` is standard output, in place of the tables
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    #[command(flatten)]
+    adapter: AdapterArgs,
 }
 
 /// An adapter and what its audit found.
@@ -40,8 +42,8 @@ struct Audited {
     report: Result<AuditReport, String>,
 }
 
-pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
-    let adapters = engine.adapters(args.all)?;
+pub fn run(args: &Args) -> Result<()> {
+    let adapters = args.adapter.adapters(args.all)?;
     // Opened first: a file that cannot be written is an error before the work, not after it.
     let json = args.json.as_deref().map(Output::create).transpose()?;
     let style = ProgressStyle::with_template("{bar:40} {pos:>3} of {len} checks  {msg}")?;
@@ -56,7 +58,7 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         output::write_json(&mut json, &Record::new(&audits))?;
         json.finish()
     });
-    let printed = match args.json.as_deref() == Some(Path::new("-")) {
+    let printed = match args.json.as_deref().is_some_and(output::is_stdout) {
         true => Ok(()),
         false => write!(io::stdout(), "{}", text(&audits)),
     };

@@ -1,56 +1,53 @@
 //! `wgsl`: the text of a kernel, for other tools and for who wants to see what runs.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use wgpu_dropout::wgpu::BufferBindingType;
-use wgpu_dropout::wgsl::Variant;
+use wgpu_dropout::wgsl::{BufferAccess, Variant, Way};
 
-use crate::output::Output;
+use crate::output::{Output, OutputFolder};
 
 /// Each option narrows the choice; the first kernel that is left is printed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// dropout, copy (a rate of 0), gaussian, keep-mask or philox-blocks
-    #[arg(long)]
+    /// `copy` is dropout at a rate of 0
+    #[arg(long, value_parser = ["dropout", "copy", "keep-mask", "philox-blocks"])]
     kernel: Option<String>,
-    /// Type of the elements: f32, f16 or bf16
-    #[arg(long)]
+    /// Type of the elements
+    #[arg(long, value_parser = ["f32", "f16", "bf16"])]
     dtype: Option<String>,
-    /// Two buffers, two ranges of one, or one range: separate, pooled or in-place
-    #[arg(long)]
+    /// Two buffers, two ranges of one, or one range
+    #[arg(long, value_parser = ["separate", "pooled", "in-place"])]
     layout: Option<String>,
-    /// linear, packed, or by a layout's innermost stride rows (1), runs (0) or scattered
-    #[arg(long)]
+    /// Where the mask comes from; a layout's innermost stride is 1 in rows and 0 in runs
+    #[arg(long, value_parser = ["linear", "packed", "rows", "runs", "scattered"])]
     mask: Option<String>,
-    /// Of the mask's layout, neighbours merged: 1 to 8
-    #[arg(long)]
+    /// The most dimensions of the mask's layout, neighbours merged
+    #[arg(long, value_parser = ["2", "3", "4", "8"])]
     dimensions: Option<String>,
-    /// Whether rows or runs are multiples of 32 elements: yes or no
-    #[arg(long)]
+    /// Rows or runs are multiples of 32 elements
+    #[arg(long, value_parser = ["yes", "no"])]
     whole_words: Option<String>,
-    /// Whether samples have ids: yes or no
-    #[arg(long)]
+    /// Samples have ids
+    #[arg(long, value_parser = ["yes", "no"])]
     sample_ids: Option<String>,
-    /// Kept elements are scaled, keep their bits or go through an affine map: scale, keep or affine
-    #[arg(long)]
+    /// Kept elements are scaled, keep their bits or go through an affine map; all are multiplied by noise
+    #[arg(long, value_parser = ["scale", "keep", "affine", "noise"])]
     value: Option<String>,
-    /// blocks or vectors (16 bytes at once), or words (4)
-    #[arg(long)]
+    /// Blocks and vectors are accessed 16 bytes at once, words 4
+    #[arg(long, value_parser = ["blocks", "vectors", "words"])]
     access: Option<String>,
-    /// Of philox-blocks: 10 or 7
-    #[arg(long)]
+    /// Rounds of philox-blocks
+    #[arg(long, value_parser = ["10", "7"])]
     rounds: Option<String>,
-    /// The wide product, by SHADER_INT64 or without: u64 or halves
-    #[arg(long)]
+    /// The wide product, by SHADER_INT64 or without
+    #[arg(long, value_parser = ["u64", "halves"])]
     multiply: Option<String>,
-    /// How parameters come, by IMMEDIATES or without: immediates or uniform; bound with the buffers
-    /// for another runtime
-    #[arg(long)]
+    /// How parameters come, by IMMEDIATES or without; `bound` with the buffers, for another runtime
+    #[arg(long, value_parser = ["immediates", "uniform", "bound"])]
     params: Option<String>,
     /// Leave out what needs a feature of wgpu: the rest is WGSL for every implementation of WebGPU
     #[arg(long)]
@@ -58,10 +55,17 @@ pub struct Args {
     /// Print the options of each kernel that is left, one a line, and no text
     #[arg(long, conflicts_with = "output_dir")]
     list: bool,
-    /// Write each kernel that is left to a file of this folder, and what a host must know of it to
-    /// kernels.json there
+    /// Write each kernel that is left to a file of this new or empty folder, and what a host must
+    /// know of it to kernels.json there: all files or none
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
+}
+
+/// A kernel, and how a device runs it.
+type Text = (Variant, Way);
+
+fn texts() -> impl Iterator<Item = Text> {
+    Variant::all().flat_map(|variant| variant.ways().map(move |way| (variant, way)))
 }
 
 /// Field and value.
@@ -69,13 +73,17 @@ type Wish<'a> = (&'static str, &'a str);
 
 pub fn run(args: &Args) -> Result<()> {
     let wishes = args.wishes();
-    let mut variants = Variant::all().filter(|variant| {
-        let fields = variant.fields();
+    let mut variants = texts().filter(|(variant, way)| {
+        let fields = variant.fields(*way);
         let has = |&(name, value): &Wish<'_>| fields.iter().any(|(n, v)| *n == name && v == value);
-        wishes.iter().all(has) && (!args.portable || variant.features().is_empty())
+        wishes.iter().all(has) && (!args.portable || way.features().is_empty())
     });
     let Some(first) = variants.next() else {
-        bail!(unknown(&wishes, args.portable));
+        let portable = if args.portable { "--portable " } else { "" };
+        bail!(
+            "no kernel is all of {portable}{}: leave one out; `wgsl --list` prints what goes together",
+            options(wishes)
+        );
     };
     let left = [first].into_iter().chain(variants);
     if let Some(folder) = &args.output_dir {
@@ -83,31 +91,29 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let mut output = Output::stdout();
     if args.list {
-        for variant in left {
-            let fields = variant.fields();
+        for (variant, way) in left {
+            let fields = variant.fields(way);
             let line = options(fields.iter().map(|(name, value)| (*name, &value[..])));
             writeln!(output, "{line}").context("cannot write the output")?;
         }
     } else {
-        write!(output, "{}", first.text()).context("cannot write the output")?;
+        write!(output, "{}", first.0.text(first.1)).context("cannot write the output")?;
     }
     output.finish()
 }
 
-fn write_all(variants: impl Iterator<Item = Variant>, folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+fn write_all(texts: impl Iterator<Item = Text>, folder: &Path) -> Result<()> {
+    let mut folder = OutputFolder::create(folder)?;
     let mut kernels = Vec::new();
-    for variant in variants {
-        let path = folder.join(file_name(&variant));
-        fs::write(&path, variant.text())
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        kernels.push(description(&variant).to_string());
+    for text in texts {
+        let (variant, way) = &text;
+        folder.write(file_name(&text), &variant.text(*way))?;
+        kernels.push(description(&text).to_string());
     }
+    let list = format!("[\n{}\n]\n", kernels.join(",\n"));
     // Last: a folder that has it has every text.
-    let mut list = Output::create(&folder.join("kernels.json"))?;
-    writeln!(list, "[\n{}\n]", kernels.join(",\n")).context("cannot write the output")?;
-    list.finish()?;
+    folder.write("kernels.json".to_owned(), &list)?;
+    folder.finish()?;
     let mut output = Output::stdout();
     writeln!(output, "{} kernels", kernels.len()).context("cannot write the output")?;
     output.finish()
@@ -115,38 +121,36 @@ fn write_all(variants: impl Iterator<Item = Variant>, folder: &Path) -> Result<(
 
 /// The values of its fields, with the field's name where a value alone says nothing:
 /// `keep-mask-rows-2-dimensions-no-whole-words-yes-sample-ids-halves-uniform.wgsl`.
-fn file_name(variant: &Variant) -> String {
+fn file_name((variant, way): &Text) -> String {
     let word = |(name, value): (&str, String)| match name {
         "dimensions" | "whole-words" | "sample-ids" | "rounds" => format!("{value}-{name}"),
         _ => value,
     };
-    let words: Vec<_> = variant.fields().into_iter().map(word).collect();
+    let words: Vec<_> = variant.fields(*way).into_iter().map(word).collect();
     words.join("-") + ".wgsl"
 }
 
 /// What a host must know, in the words of WebGPU.
-fn description(variant: &Variant) -> Value {
-    let features: Vec<_> = variant
-        .features()
-        .iter_names()
-        .map(|(name, _)| name)
-        .collect();
+fn description(text: &Text) -> Value {
+    let (variant, way) = text;
     let buffers: Vec<_> = variant
-        .buffers()
+        .buffers(*way)
         .into_iter()
         .map(|buffer| {
-            let ty = match buffer.ty {
-                BufferBindingType::Uniform => "uniform",
-                BufferBindingType::Storage { read_only: true } => "read-only-storage",
-                BufferBindingType::Storage { read_only: false } => "storage",
+            let ty = match buffer.access {
+                BufferAccess::Uniform => "uniform",
+                BufferAccess::Read => "read-only-storage",
+                _ => "storage",
             };
-            json!({ "name": buffer.name, "group": buffer.group, "binding": buffer.binding, "type": ty })
+            let name = buffer.role.name();
+            json!({ "name": name, "group": buffer.group, "binding": buffer.binding, "type": ty })
         })
         .collect();
     json!({
-        "file": file_name(variant),
-        "fields": variant.fields().into_iter().collect::<BTreeMap<_, _>>(),
-        "features": features,
+        "file": file_name(text),
+        "fields": variant.fields(*way).into_iter().collect::<BTreeMap<_, _>>(),
+        "typical": variant.is_typical(),
+        "features": way.features(),
         "entry_point": variant.entry_point(),
         "elements_per_workgroup": variant.elements_per_workgroup(),
         "buffers": buffers,
@@ -181,24 +185,30 @@ fn options<'a>(fields: impl IntoIterator<Item = Wish<'a>>) -> String {
     fields.into_iter().map(option).collect::<Vec<_>>().join(" ")
 }
 
-/// Why no kernel is left.
-fn unknown(wishes: &[Wish<'_>], portable: bool) -> String {
-    for &(name, value) in wishes {
-        let mut values: Vec<_> = Variant::all()
-            .flat_map(|variant| variant.fields())
-            .filter(|(n, _)| *n == name)
-            .map(|(_, value)| value)
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_options_values_are_those_of_the_kernels() {
+        let command = <Args as clap::Args>::augment_args(clap::Command::new("wgsl"));
+        let offered: BTreeSet<_> = command
+            .get_arguments()
+            .filter(|arg| arg.get_action().takes_values() && arg.get_id() != "output_dir")
+            .flat_map(|arg| {
+                let name = arg.get_long().unwrap_or_default();
+                let values = arg.get_possible_values();
+                values
+                    .into_iter()
+                    .map(move |value| (name.to_owned(), value.get_name().to_owned()))
+            })
             .collect();
-        values.sort();
-        values.dedup();
-        if !values.iter().any(|v| v == value) {
-            let values = values.join(", ");
-            return format!("there is no --{name} {value}: give one of {values}");
-        }
+        let known: BTreeSet<_> = texts()
+            .flat_map(|(variant, way)| variant.fields(way))
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        assert_eq!(offered, known);
     }
-    let portable = if portable { "--portable " } else { "" };
-    format!(
-        "no kernel is all of {portable}{}: leave one out; `wgsl --list` prints what goes together",
-        options(wishes.iter().copied())
-    )
 }

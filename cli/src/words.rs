@@ -84,7 +84,7 @@ fn generator<'a>(engine: &'a Engine, args: &Args) -> Result<Box<Generate<'a>>> {
         Engine::Gpu(gpu) => {
             let kernel = PhiloxBlocks::new(&gpu.device, &KernelDescriptor::default(), rounds)?;
             Box::new(move |counter, blocks| {
-                Ok(kernel.generate_blocking(&gpu.queue, counter, key, blocks)?)
+                Ok(kernel.run_blocking(&gpu.queue, counter, key, blocks)?)
             })
         }
         Engine::Cpu => {

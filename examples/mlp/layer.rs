@@ -1,6 +1,6 @@
 //! What a dense layer records, forward and backward, with the dropout before it.
 
-use wgpu_dropout::{BindError, Dropout, DropoutBinding, DropoutCall, IndexOverflow};
+use wgpu_dropout::{BindError, CallError, Dropout, DropoutBinding, DropoutCall};
 
 use super::architecture::{Architecture, Places, TILE};
 use super::kernels::{self, Compiler, Dispatch, F32, vectors};
@@ -176,7 +176,7 @@ impl Layer {
         dropout: &Dropout,
         call: &DropoutCall,
         step: StepBinding<'_>,
-    ) -> Result<(), IndexOverflow> {
+    ) -> Result<(), CallError> {
         dropout.encode_forward(pass, &self.dropout, call)?;
         for dispatch in &self.forward {
             dispatch.encode(pass, step);
@@ -191,7 +191,7 @@ impl Layer {
         dropout: &Dropout,
         call: &DropoutCall,
         step: StepBinding<'_>,
-    ) -> Result<(), IndexOverflow> {
+    ) -> Result<(), CallError> {
         for dispatch in &self.parameter_gradients {
             dispatch.encode(pass, step);
         }

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use anyhow::{Result, ensure};
-use wgpu_dropout::{Dropout, DropoutCall, DropoutRate, IndexOverflow, KernelDescriptor, MaskKey};
+use wgpu_dropout::{CallError, Dropout, DropoutCall, DropoutRate, KernelDescriptor, MaskKey};
 
 use super::architecture::{Architecture, Places};
 use super::examples::{DeviceExamples, Examples, SetBuffers};
@@ -309,7 +309,7 @@ impl Mlp {
         set: &DeviceExamples,
         batch: u32,
         calls: &[DropoutCall],
-    ) -> Result<(), IndexOverflow> {
+    ) -> Result<(), CallError> {
         let step = set.step(batch);
         set.gather.encode(pass, step);
         for (layer, call) in self.layers.iter().zip(calls) {
@@ -325,7 +325,7 @@ impl Mlp {
         set: &DeviceExamples,
         batch: u32,
         calls: &[DropoutCall],
-    ) -> Result<(), IndexOverflow> {
+    ) -> Result<(), CallError> {
         let step = set.step(batch);
         for (layer, call) in self.layers.iter().zip(calls).rev() {
             layer.encode_backward(pass, &self.dropout, call, step)?;

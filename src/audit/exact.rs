@@ -2,11 +2,12 @@
 
 use half::{bf16, f16};
 
-use super::subject::{Direction, Layout, Run, Source, Subject, SubjectError};
+use super::subject::{Layout, Run, Source, Subject, SubjectError};
 use super::{Failure, Outcome, vectors};
+use crate::contract::noise;
 use crate::{
-    CpuError, DropoutCall, DropoutKind, DropoutRate, Element, ElementType, LayoutError, MaskKey,
-    MaskLayout, cpu, gaussian, mask::mask_words,
+    CpuError, Direction, DropoutCall, DropoutKind, DropoutRate, Element, ElementType, LayoutError,
+    MaskKey, MaskLayout, MaskSource, cpu, mask::mask_words,
 };
 
 type Checked = Result<Outcome, Failure>;
@@ -94,12 +95,14 @@ fn cpu_bits(
 
 /// The output's bits on the CPU.
 fn cpu_output(call: &DropoutCall, input: &[u32]) -> Result<Vec<u32>, Failure> {
-    cpu_bits(input, |input, output| cpu::forward(input, output, call))
+    cpu_bits(input, |input, output| {
+        cpu::apply(Direction::Forward, input.len(), (input, output), call)
+    })
 }
 
 fn cpu_mask(call: &DropoutCall, len: u64) -> Result<Vec<u32>, Failure> {
     let mut mask = vec![0; mask_words(len) as usize];
-    cpu::keep_mask(&mut mask, len, call)?;
+    cpu::keep_mask(len, &mut mask, call)?;
     Ok(mask)
 }
 
@@ -189,7 +192,7 @@ pub(super) async fn contract_vectors(subject: &impl Subject) -> Checked {
             layout,
             mask,
         } = vector;
-        let (threshold, scale) = (call.rate.drop_threshold(), call.rate.keep_scale().to_bits());
+        let (threshold, scale) = (call.rate.drop_threshold(), call.keep_scale().to_bits());
         if (threshold, scale) != (*drop_threshold, *keep_scale_bits) {
             return Err(Failure::new(
                 format!("threshold {drop_threshold}, scale {keep_scale_bits:#x} ({call})"),
@@ -374,9 +377,8 @@ pub(super) async fn layouts(subject: &impl Subject) -> Checked {
             ((1 << 35) - 5, Direction::Backward),
         ] {
             let call = DropoutCall::new(DropoutRate::new(0.3)?, key).with_origin(origin);
-            let expected = cpu_bits(&input, |input, output| match direction {
-                Direction::Forward => cpu::forward_layout(input, output, layout, &call),
-                Direction::Backward => cpu::backward_layout(input, output, layout, &call),
+            let expected = cpu_bits(&input, |input, output| {
+                cpu::apply(direction, layout, (input, output), &call)
             })?;
             let run = Run {
                 source: Source::Layout(layout.clone()),
@@ -384,7 +386,7 @@ pub(super) async fn layouts(subject: &impl Subject) -> Checked {
             };
             same("element", &call, &expected, &output(subject, &run).await?)?;
             let mut expected = vec![0; mask_words(layout.len()) as usize];
-            cpu::keep_mask_layout(&mut expected, layout, &call)?;
+            cpu::keep_mask(layout, &mut expected, &call)?;
             let mask = subject.mask(NONE, layout, None, &call).await?;
             same("mask word", &call, &expected, &mask)?;
         }
@@ -400,20 +402,21 @@ pub(super) async fn kinds(subject: &impl Subject) -> Checked {
         let input = values(len);
         for call in calls(len).step_by(2).chain(ends) {
             for kind in [DropoutKind::Classic, DropoutKind::Alpha] {
-                let rate = call.rate.with_kind(kind);
-                let call = DropoutCall { rate, ..call };
+                let rate = call.rate;
+                let call = call.with_kind(kind);
                 let forward = run(Layout::Separate, Direction::Forward, call, &input);
                 let got = output(subject, &forward).await?;
                 if kind == DropoutKind::Alpha && !rate.drops_nothing() && !rate.drops_all() {
                     let mask = cpu_mask(&call, len as u64)?;
-                    let expected = alpha(rate, &input, &mask);
+                    let expected = alpha(call, &input, &mask);
                     within(&call, expected, floats(&got).into_iter())?;
                 } else {
                     same("element", &call, &cpu_output(&call, &input)?, &got)?;
                 }
                 let backward = run(Layout::InPlace, Direction::Backward, call, &input);
-                let expected =
-                    cpu_bits(&input, |input, output| cpu::backward(input, output, &call))?;
+                let expected = cpu_bits(&input, |input, output| {
+                    cpu::apply(Direction::Backward, input.len(), (input, output), &call)
+                })?;
                 let got = output(subject, &backward).await?;
                 same("gradient", &call, &expected, &got)?;
                 runs += 2;
@@ -424,11 +427,11 @@ pub(super) async fn kinds(subject: &impl Subject) -> Checked {
 }
 
 /// Exact values of alpha dropout, and how far two rounded f32 steps may be from them \[M17\].
-fn alpha(rate: DropoutRate, input: &[u32], mask: &[u32]) -> impl Iterator<Item = (f64, f64)> {
+fn alpha(call: DropoutCall, input: &[u32], mask: &[u32]) -> impl Iterator<Item = (f64, f64)> {
     // Half a unit in the last place, and a little for products of roundings.
     const ROUNDING: f64 = 1.001 / (1 << 24) as f64;
     let [scale, shift, dropped] =
-        [rate.keep_scale(), rate.keep_shift(), rate.dropped_value()].map(f64::from);
+        [call.keep_scale(), call.keep_shift(), call.dropped_value()].map(f64::from);
     floats(input).into_iter().enumerate().map(move |(i, x)| {
         if mask[i / 32] >> (i % 32) & 1 == 0 {
             return (dropped, 0.0);
@@ -448,7 +451,7 @@ pub(super) async fn gaussian_noise(subject: &impl Subject) -> Checked {
             for p in [0.1, 0.5, 0.9] {
                 let key = MaskKey::layer_step(42, len as u32, step);
                 let call = DropoutCall::new(DropoutRate::new(p)?, key).with_origin(origin);
-                let sigma = f64::from(gaussian::check(&call, len as u64)?);
+                let sigma = f64::from(call.rate.sigma());
                 let input = floats(&input);
                 let got = subject.gaussian(&input, &call).await?;
                 if got.len() != len {
@@ -456,7 +459,7 @@ pub(super) async fn gaussian_noise(subject: &impl Subject) -> Checked {
                     return Err(Failure::new(elements(len), elements(got.len())));
                 }
                 let expected = (origin..).zip(&input).zip(&got).map(|((index, &x), &y)| {
-                    let position = gaussian::position(index);
+                    let position = noise::position(index);
                     let z = cpu::normals(key, position.block)[position.lane as usize];
                     let x = f64::from(x);
                     let bound = x.abs() * sigma / 256.0 + f64::from(y).abs() / 8_388_608.0;
@@ -487,7 +490,12 @@ pub(super) async fn sample_ids(subject: &impl Subject) -> Checked {
         for origin in [0, 3] {
             let call = DropoutCall::new(DropoutRate::new(0.3)?, key).with_origin(origin);
             let expected = cpu_bits(&input, |input, output| {
-                cpu::forward_samples(input, output, layout, &IDS, &call)
+                cpu::apply(
+                    Direction::Forward,
+                    MaskSource::Samples { layout, ids: &IDS },
+                    (input, output),
+                    &call,
+                )
             })?;
             let run = Run {
                 source: Source::Samples(layout.clone(), IDS.into()),
@@ -495,7 +503,11 @@ pub(super) async fn sample_ids(subject: &impl Subject) -> Checked {
             };
             same("element", &call, &expected, &output(subject, &run).await?)?;
             let mut expected = vec![0; mask_words(layout.len()) as usize];
-            cpu::keep_mask_samples(&mut expected, layout, &IDS, &call)?;
+            cpu::keep_mask(
+                MaskSource::Samples { layout, ids: &IDS },
+                &mut expected,
+                &call,
+            )?;
             let mask = subject.mask(NONE, layout, Some(&IDS), &call).await?;
             same("mask word", &call, &expected, &mask)?;
         }
@@ -514,7 +526,15 @@ pub(super) async fn packed_masks(subject: &impl Subject) -> Checked {
         for p in [0.0, 0.1, 0.5] {
             let call = DropoutCall::new(DropoutRate::new(p)?, MaskKey::new(42, 7));
             let expected = cpu_bits(&input, |input, output| {
-                cpu::forward_packed(input, output, mask, &call)
+                cpu::apply(
+                    Direction::Forward,
+                    MaskSource::Packed {
+                        mask,
+                        len: len as u64,
+                    },
+                    (input, output),
+                    &call,
+                )
             })?;
             for (layout, direction) in [
                 (Layout::Separate, Direction::Forward),
@@ -565,7 +585,7 @@ async fn of_type<T: Element>(subject: &impl Subject) -> Result<usize, Failure> {
                 };
                 let input: &[T] = &bytemuck::cast_slice(&words)[..len];
                 let mut output = vec![T::zeroed(); len];
-                cpu::forward(input, &mut output, &call)?;
+                cpu::apply(Direction::Forward, len, (input, &mut output[..]), &call)?;
                 let mut expected = run.image.clone();
                 let mut image = subject.dropout(&run).await?;
                 let (_, start) = run.starts();

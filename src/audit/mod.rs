@@ -16,8 +16,6 @@
 mod exact;
 mod statistics;
 mod subject;
-#[cfg(test)]
-mod tests;
 mod vectors;
 
 use core::fmt;

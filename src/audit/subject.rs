@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::host::round_trip::{self, Content};
 use crate::{
-    CreateError, Dropout, DropoutCall, ElementType, Elements, GaussianDropout, KeepMask,
+    CreateError, Direction, Dropout, DropoutCall, ElementType, Elements, GaussianDropout, KeepMask,
     KernelDescriptor, MaskLayout, PhiloxBlocks, RunError,
 };
 
@@ -26,13 +26,6 @@ pub(super) enum Layout {
     Pooled,
     /// In one buffer, read and overwritten.
     InPlace,
-}
-
-/// The two methods of [`Dropout`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Forward,
-    Backward,
 }
 
 /// Where decisions come from.
@@ -229,9 +222,9 @@ impl Subject for Gpu<'_> {
                 };
                 let side = side.as_entire_buffer_binding();
                 let elements = match &run.source {
-                    Source::Layout(layout) => Elements::Layout(layout),
-                    Source::Samples(layout, _) => Elements::Samples { layout, ids: side },
-                    Source::Packed(_) => Elements::Packed { mask: side, len },
+                    Source::Layout(layout) => Elements::from(layout),
+                    Source::Samples(layout, _) => Elements::samples(layout, side),
+                    Source::Packed(_) => Elements::packed(side, len),
                 };
                 let elements = elements.of_type(run.element);
                 let input = binding(first, input_start);
@@ -242,11 +235,7 @@ impl Subject for Gpu<'_> {
                     Layout::Pooled => kernel.bind(input, binding(first, output_start), elements)?,
                     Layout::InPlace => kernel.bind_in_place(input, elements)?,
                 };
-                match run.direction {
-                    Direction::Forward => kernel.encode_forward(pass, &bound, &run.call)?,
-                    Direction::Backward => kernel.encode_backward(pass, &bound, &run.call)?,
-                }
-                Ok(())
+                Ok(kernel.encode(pass, &bound, &run.call, run.direction)?)
             },
         )
         .await?;
@@ -259,7 +248,19 @@ impl Subject for Gpu<'_> {
         });
         let kernel = kernel.as_ref().map_err(Clone::clone)?;
         let mut output = Vec::with_capacity(input.len());
-        kernel.apply(self.queue, input, call, &mut output).await?;
+        let contents = [Content::Bytes(bytemuck::cast_slice(input))];
+        round_trip::run(
+            self.device,
+            self.queue,
+            &contents,
+            &mut output,
+            |pass, buffers| {
+                let data = buffers[0].as_entire_buffer_binding();
+                let binding = kernel.bind_in_place(data, input.len() as u64)?;
+                Ok(kernel.encode(pass, &binding, call)?)
+            },
+        )
+        .await?;
         Ok(output)
     }
 }

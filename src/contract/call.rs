@@ -3,32 +3,16 @@
 use core::fmt;
 use core::str::FromStr;
 
-use crate::contract::rate::{DropoutKind, DropoutRate};
-use crate::error::{IndexOverflow, ParseCallError};
+use super::error::{CallError, IndexOverflow};
+use super::key::MaskKey;
+use super::kind::DropoutKind;
+use super::layout::MaskLayout;
+use super::rate::DropoutRate;
+use crate::contract::error::ParseCallError;
 
-/// Which mask: two 64-bit numbers of the caller's choice \[M1\].
-///
-/// Any numbers do: masks of neighbouring seeds and streams are independent. One `(seed, stream)`
-/// pair is one mask, so a training run gives each dropout layer at each step a stream of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MaskKey {
-    /// The run.
-    pub seed: u64,
-    /// Which layer at which step.
-    pub stream: u64,
-}
-
-impl MaskKey {
-    /// The mask `stream` of the run `seed`.
-    pub const fn new(seed: u64, stream: u64) -> Self {
-        Self { seed, stream }
-    }
-
-    /// The usual packing of a stream: layer in the high 32 bits, step in the low ones.
-    pub const fn layer_step(seed: u64, layer: u32, step: u32) -> Self {
-        Self::new(seed, (layer as u64) << 32 | step as u64)
-    }
-}
+/// What a dropped element becomes in alpha dropout: -lambda * alpha of SELU (Klambauer et al.
+/// 2017), as in PyTorch's `nn.AlphaDropout`.
+const ALPHA_PRIME: f64 = -1.758_099_340_847_376_6;
 
 /// One application of dropout. Keep it instead of the mask: forward, backward, recomputation, the
 /// CPU path and a bug report all take the same value.
@@ -43,10 +27,13 @@ impl MaskKey {
 /// assert_eq!(call.to_string().parse(), Ok(call));
 /// # Ok::<(), wgpu_dropout::RateError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DropoutCall {
     /// The probability of dropping.
     pub rate: DropoutRate,
+    /// What becomes of the elements.
+    pub kind: DropoutKind,
     /// The mask.
     pub key: MaskKey,
     /// Mask index of the first element \[M13\]: 0, or where a shard, chunk or micro-batch begins
@@ -55,10 +42,11 @@ pub struct DropoutCall {
 }
 
 impl DropoutCall {
-    /// A call whose first element has mask index 0.
+    /// A call of inverted dropout whose first element has mask index 0.
     pub const fn new(rate: DropoutRate, key: MaskKey) -> Self {
         Self {
             rate,
+            kind: DropoutKind::Inverted,
             key,
             origin: 0,
         }
@@ -69,78 +57,126 @@ impl DropoutCall {
         Self { origin, ..self }
     }
 
-    /// Checks that `len` elements from `origin` on have mask indices up to 2^64 - 1 \[M13\], as
-    /// every use of the call does first.
-    ///
-    /// # Errors
-    ///
-    /// [`IndexOverflow`] if the last one's passes that.
-    pub fn check_indices(self, len: u64) -> Result<(), IndexOverflow> {
-        self.check_last(len.checked_sub(1))
+    /// The same call of another kind of dropout.
+    pub const fn with_kind(self, kind: DropoutKind) -> Self {
+        Self { kind, ..self }
     }
 
-    /// Checks that the origin plus `last`, a layout's [`last_index`](crate::MaskLayout::last_index),
-    /// is at most 2^64 - 1, as every use of the call does first.
+    /// Checks that the call can be applied to a tensor of `layout`, as every use of it does first.
     ///
     /// # Errors
     ///
-    /// [`IndexOverflow`] if it passes that.
-    pub fn check_last(self, last: Option<u64>) -> Result<(), IndexOverflow> {
+    /// [`CallError::IndexOverflow`] if a mask index passes the largest one, [`CallError::Rate`] if
+    /// Gaussian noise would have no finite variance.
+    pub fn check(&self, layout: &MaskLayout) -> Result<(), CallError> {
+        self.base(layout.first_index(), layout.last_index())
+            .map(drop)
+    }
+
+    /// Mask index of the first element of a layout whose first and largest index are these.
+    pub(crate) fn base(&self, first: u64, last: Option<u64>) -> Result<u64, CallError> {
         let origin = self.origin;
-        match last {
-            Some(last) if origin.checked_add(last).is_none() => Err(IndexOverflow {
-                origin,
-                len: last.saturating_add(1),
+        let max = match self.kind {
+            // [M18]
+            DropoutKind::Gaussian => (1 << 63) - 1,
+            _ => u64::MAX,
+        };
+        let Some(last) = last else {
+            return Ok(origin.wrapping_add(first));
+        };
+        if origin.checked_add(last).is_none_or(|last| last > max) {
+            let len = last.saturating_add(1);
+            return Err(IndexOverflow { origin, len, max }.into());
+        }
+        if self.kind == DropoutKind::Gaussian && self.rate.drops_all() {
+            return Err(CallError::Rate { rate: self.rate });
+        }
+        Ok(origin + first)
+    }
+
+    /// Refuses Gaussian noise where only a mask makes sense.
+    pub(crate) fn refuse_noise(
+        &self,
+        operation: &'static str,
+        remedy: &'static str,
+    ) -> Result<(), CallError> {
+        match self.kind {
+            kind @ DropoutKind::Gaussian => Err(CallError::Kind {
+                kind,
+                operation,
+                remedy,
             }),
             _ => Ok(()),
         }
     }
 
-    /// The first mask index of elements whose layout has these, if all of them are indices.
-    pub(crate) fn base(self, first: u64, last: Option<u64>) -> Result<u64, IndexOverflow> {
-        self.check_last(last)?;
-        // It wraps only where there is no element.
-        Ok(self.origin.wrapping_add(first))
-    }
-}
-
-impl fmt::Display for DropoutKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Inverted => "inverted",
-            Self::Classic => "classic",
-            Self::Alpha => "alpha",
-        })
-    }
-}
-
-impl FromStr for DropoutKind {
-    type Err = ParseCallError;
-
-    /// Reads `inverted`, `classic` or `alpha`.
-    fn from_str(text: &str) -> Result<Self, ParseCallError> {
-        match text {
-            "inverted" => Ok(Self::Inverted),
-            "classic" => Ok(Self::Classic),
-            "alpha" => Ok(Self::Alpha),
-            _ => Err(ParseCallError::Field {
-                field: format!("kind={text}"),
-            }),
+    /// The factor on kept elements, and on their gradients, rounded once to f32: for
+    /// [`Inverted`](DropoutKind::Inverted) 1 / (1 - D / 2^32) \[M10\], for
+    /// [`Classic`](DropoutKind::Classic) and [`Gaussian`](DropoutKind::Gaussian) 1, for [`Alpha`](DropoutKind::Alpha) the `a` of
+    /// [`keep_shift`](Self::keep_shift). 0 if the rate drops everything: only a packed mask keeps elements
+    /// then, which are multiplied by it, and left alone by `Classic`.
+    pub fn keep_scale(&self) -> f32 {
+        if self.rate.drops_all() {
+            return 0.0;
         }
+        match self.kind {
+            DropoutKind::Inverted => (1.0 / (1.0 - self.rate.realized())) as f32,
+            DropoutKind::Classic | DropoutKind::Gaussian => 1.0,
+            DropoutKind::Alpha => self.alpha_scale() as f32,
+        }
+    }
+
+    /// The summand on kept elements after scaling: 0, and for [`Alpha`](DropoutKind::Alpha)
+    /// b = -a p α' with a = ((1 - p) (1 + p α'^2))^(-1/2), α' = -1.7580993… and the realised p \[M17\].
+    pub fn keep_shift(&self) -> f32 {
+        if self.kind == DropoutKind::Alpha && !self.rate.drops_all() {
+            (-self.alpha_scale() * self.rate.realized() * ALPHA_PRIME) as f32
+        } else {
+            0.0
+        }
+    }
+
+    /// The value of dropped elements: +0, and for [`Alpha`](DropoutKind::Alpha) a α' + b, unless
+    /// everything is dropped.
+    pub fn dropped_value(&self) -> f32 {
+        if self.kind == DropoutKind::Alpha && !self.rate.drops_all() {
+            (self.alpha_scale() * ALPHA_PRIME * (1.0 - self.rate.realized())) as f32
+        } else {
+            0.0
+        }
+    }
+
+    /// The factor on all elements at inference: 1, and for [`Classic`](DropoutKind::Classic) the
+    /// probability of keeping, 1 - D / 2^32. Multiply by it in the kernel or the weights that
+    /// follow.
+    pub fn inference_scale(&self) -> f32 {
+        match self.kind {
+            DropoutKind::Classic => (1.0 - self.rate.realized()) as f32,
+            DropoutKind::Inverted | DropoutKind::Alpha | DropoutKind::Gaussian => 1.0,
+        }
+    }
+
+    /// `a` of alpha dropout; some element is kept.
+    fn alpha_scale(&self) -> f64 {
+        let p = self.rate.realized();
+        ((1.0 - p) * (1.0 + p * ALPHA_PRIME * ALPHA_PRIME)).powf(-0.5)
     }
 }
 
 impl fmt::Display for DropoutCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rate, key, origin } = self;
+        let Self {
+            rate,
+            kind,
+            key,
+            origin,
+        } = self;
         write!(
             f,
-            "p={} seed={} stream={:#x} origin={origin}",
-            rate.p(),
-            key.seed,
-            key.stream
+            "p={rate} seed={} stream={:#x} origin={origin}",
+            key.seed, key.stream
         )?;
-        match rate.kind() {
+        match kind {
             DropoutKind::Inverted => Ok(()),
             kind => write!(f, " kind={kind}"),
         }
@@ -172,7 +208,9 @@ impl FromStr for DropoutCall {
                 "origin" => origin
                     .replace(parse_u64(value).ok_or_else(invalid)?)
                     .is_some(),
-                "kind" => kind.replace(value.parse::<DropoutKind>()?).is_some(),
+                "kind" => kind
+                    .replace(value.parse::<DropoutKind>().map_err(|_| invalid())?)
+                    .is_some(),
                 _ => return Err(invalid()),
             };
             if repeated {
@@ -181,7 +219,8 @@ impl FromStr for DropoutCall {
         }
         let missing = |name| ParseCallError::Missing { name };
         Ok(Self {
-            rate: DropoutRate::new(p.ok_or(missing("p"))?)?.with_kind(kind.unwrap_or_default()),
+            rate: DropoutRate::new(p.ok_or(missing("p"))?)?,
+            kind: kind.unwrap_or_default(),
             key: MaskKey {
                 seed: seed.ok_or(missing("seed"))?,
                 stream: stream.ok_or(missing("stream"))?,

@@ -1,12 +1,17 @@
 //! What a tensor's elements are.
 
 use core::fmt;
+use core::str::FromStr;
 
 use half::{bf16, f16};
+
+use super::name::ParseNameError;
 
 /// The type of a tensor's elements on the device. No adapter feature is needed for any: two
 /// elements of 16 bits lie in a `u32`, the first in its lower half.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum ElementType {
     /// IEEE 754 binary32.
@@ -19,6 +24,9 @@ pub enum ElementType {
 }
 
 impl ElementType {
+    /// Every type.
+    pub const ALL: &'static [Self] = &[Self::F32, Self::F16, Self::Bf16];
+
     /// Size of an element.
     pub const fn bytes(self) -> u64 {
         match self {
@@ -34,6 +42,21 @@ impl fmt::Display for ElementType {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
+        })
+    }
+}
+
+impl FromStr for ElementType {
+    type Err = ParseNameError;
+
+    /// Reads `f32`, `f16` or `bf16`.
+    fn from_str(text: &str) -> Result<Self, ParseNameError> {
+        let named = |element: &&Self| element.to_string() == text;
+        let element = Self::ALL.iter().find(named).copied();
+        element.ok_or_else(|| ParseNameError {
+            text: text.to_owned(),
+            what: "element type",
+            names: "f32, f16, bf16",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Which mask index each element of a tensor has: one map for every kind of dropout \[M13\].
 
-use crate::error::{LayoutError, SampleOverflow};
+use crate::contract::error::{LayoutError, SampleOverflow};
 
 /// The map from the elements of a tensor, in row-major order, to mask indices:
 /// `origin + first_index + sum over dimensions of coordinate * stride` \[M13\].
@@ -8,6 +8,8 @@ use crate::error::{LayoutError, SampleOverflow};
 /// Each kind of dropout is a choice of strides. A stride of 0 shares one decision along its
 /// dimension; a shard keeps the strides of the whole tensor and begins at its own first index, so
 /// it gets exactly its slice of the whole mask.
+///
+/// The named layouts take a batch. A sample alone is a batch of one: a size of 1 comes first.
 ///
 /// | layer | PyTorch | Keras | layout |
 /// |---|---|---|---|
@@ -23,14 +25,34 @@ use crate::error::{LayoutError, SampleOverflow};
 ///
 /// let images = MaskLayout::feature_channels_first(&[2, 6, 5, 7])?;
 /// assert_eq!(images.strides(), [6, 1, 0, 0]);
-/// assert_eq!(images, MaskLayout::noise_shape(&[2, 6, 5, 7], &[2, 6, 1, 1])?);
+/// assert_eq!(images, MaskLayout::noise_shape(&[2, 6, 5, 7], &[None, None, Some(1), Some(1)])?);
 /// # Ok::<(), wgpu_dropout::LayoutError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Unchecked"))]
 pub struct MaskLayout {
     shape: Vec<u64>,
     strides: Vec<u64>,
     first_index: u64,
+}
+
+/// A layout as a file has it.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Unchecked {
+    shape: Vec<u64>,
+    strides: Vec<u64>,
+    first_index: u64,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Unchecked> for MaskLayout {
+    type Error = LayoutError;
+
+    fn try_from(layout: Unchecked) -> Result<Self, LayoutError> {
+        Self::strided(&layout.shape, &layout.strides)?.offset(layout.first_index)
+    }
 }
 
 /// A dimension of a folded layout.
@@ -44,7 +66,20 @@ impl MaskLayout {
     /// The most dimensions a layout may have.
     pub const MAX_DIMENSIONS: usize = 8;
 
-    /// Any strides, in mask indices.
+    /// Any strides of the mask: mask indices from one coordinate to the next.
+    ///
+    /// They are not strides of memory, where elements lie in row-major order without gaps. A tensor
+    /// in another order is [`permuted`](Self::permuted).
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// // Rows of three share a mask: memory has six elements, the mask three indices.
+    /// let layout = MaskLayout::strided(&[2, 3], &[0, 1])?;
+    /// let indices: Vec<u64> = (0..6).map(|element| layout.index(element)).collect();
+    /// assert_eq!(indices, [0, 1, 2, 0, 1, 2]);
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -91,22 +126,50 @@ impl MaskLayout {
 
     /// A decision for each element.
     ///
+    /// The strides, and so the masks, depend on all sizes but the outermost: sequences that are padded
+    /// to another length have another mask. For one that they keep, take a shard of the longest.
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// const T_MAX: u64 = 512;
+    /// let padded_to = |t| MaskLayout::elementwise(&[8, T_MAX, 64])?.shard(&[0, 0, 0], &[8, t, 64]);
+    /// assert_eq!(padded_to(100)?.strides(), padded_to(37)?.strides());
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`strided`](Self::strided).
     pub fn elementwise(shape: &[u64]) -> Result<Self, LayoutError> {
-        Self::noise_shape(shape, shape)
+        Self::noise_shape(shape, &vec![None; shape.len()])
     }
 
     /// Keras's `noise_shape`: a decision for each element of it, broadcast to `shape`. Dimensions
-    /// are aligned from the last one on; each of `noise_shape` is 1, or as large as that of
-    /// `shape`.
+    /// are aligned from the last one on; missing ones share their decisions.
+    ///
+    /// `None` is the tensor's size, and shares nothing. `Some(1)` shares decisions along its
+    /// dimension, also where the tensor's size is 1. Another size must be the tensor's, and is
+    /// `None`. Give `None` where the size may vary, as a batch's does: a size of 1 cannot tell a
+    /// batch of one from shared decisions.
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// let noise_shape = [None, Some(1), None];
+    /// let batch = MaskLayout::noise_shape(&[32, 9, 20], &noise_shape)?;
+    /// assert_eq!(batch.strides(), [20, 0, 1]);
+    /// // With sample ids [M16] a batch of one has the masks of any batch: its stride is theirs.
+    /// let one = MaskLayout::noise_shape(&[1, 9, 20], &noise_shape)?;
+    /// assert_eq!(one.strides(), [20, 0, 1]);
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`LayoutError::NoiseShape`] names the dimension that does not broadcast; else as
     /// [`strided`](Self::strided).
-    pub fn noise_shape(shape: &[u64], noise_shape: &[u64]) -> Result<Self, LayoutError> {
+    pub fn noise_shape(shape: &[u64], noise_shape: &[Option<u64>]) -> Result<Self, LayoutError> {
         let Some(missing) = shape.len().checked_sub(noise_shape.len()) else {
             return Err(LayoutError::Rank {
                 what: "the noise shape",
@@ -117,19 +180,22 @@ impl MaskLayout {
         let mut strides = vec![0; shape.len()];
         let mut next = 1u64;
         for dimension in (missing..shape.len()).rev() {
-            let (size, noise) = (shape[dimension], noise_shape[dimension - missing]);
-            if noise != 1 && noise != size {
-                return Err(LayoutError::NoiseShape {
-                    dimension,
-                    noise,
-                    size,
-                });
-            }
-            // One sample has the stride of many, for its id [M16]; without ids it makes no difference.
-            if noise != 1 || (dimension, size) == (0, 1) {
-                strides[dimension] = next;
-                // Where this passes 2^64 - 1, so does an index, if there is any.
-                next = next.saturating_mul(noise.max(1));
+            let size = shape[dimension];
+            match noise_shape[dimension - missing] {
+                Some(1) => {}
+                Some(noise) if noise != size => {
+                    return Err(LayoutError::NoiseShape {
+                        dimension,
+                        noise,
+                        size,
+                    });
+                }
+                // A size of 1 has its stride too: a sample id reaches further than the size [M16].
+                None | Some(_) => {
+                    strides[dimension] = next;
+                    // Where this passes 2^64 - 1, so does an index, if there is any.
+                    next = next.saturating_mul(size.max(1));
+                }
             }
         }
         Self::strided(shape, &strides)
@@ -137,6 +203,20 @@ impl MaskLayout {
 
     /// Feature dropout of `(samples, channels, …)`: whole channels are dropped. Replaces PyTorch's
     /// `nn.Dropout1d`, `2d` and `3d`, and Keras's `SpatialDropout` with `channels_first`.
+    ///
+    /// An image alone, `(channels, height, width)`, needs a size of 1 in front. Without it its
+    /// channels are taken for samples and its rows are dropped, as by PyTorch's `nn.Dropout2d`
+    /// ([pytorch#69801](https://github.com/pytorch/pytorch/issues/69801)).
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// let image = MaskLayout::feature_channels_first(&[1, 3, 32, 32])?;
+    /// assert_eq!(image.last_index(), Some(3 - 1)); // a decision for each channel
+    /// let rows = MaskLayout::feature_channels_first(&[3, 32, 32])?;
+    /// assert_eq!(rows.last_index(), Some(3 * 32 - 1)); // a decision for each row
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -146,7 +226,8 @@ impl MaskLayout {
     }
 
     /// Feature dropout of `(samples, …, channels)`: whole channels are dropped. Replaces Keras's
-    /// `SpatialDropout1D`, `2D` and `3D`.
+    /// `SpatialDropout1D`, `2D` and `3D`. An image alone needs a size of 1 in front, as in
+    /// [`feature_channels_first`](Self::feature_channels_first).
     ///
     /// # Errors
     ///
@@ -179,6 +260,19 @@ impl MaskLayout {
     /// Drop path of `(samples, …)`: whole samples of a residual branch are dropped (stochastic
     /// depth, Huang et al. 2016). Replaces timm's `DropPath`.
     ///
+    /// Samples that are kept are divided by 1 - p, as all that dropout keeps. Without rescaling, timm's
+    /// `scale_by_keep=False`, it is [`Classic`](crate::DropoutKind::Classic). By tokens in the place of
+    /// samples it is token dropout, of [`Elements::samples`](crate::Elements::samples).
+    ///
+    /// ```
+    /// use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey};
+    ///
+    /// let call = DropoutCall::new(DropoutRate::new(0.2)?, MaskKey::new(42, 7));
+    /// assert_eq!(call.keep_scale(), 1.25);
+    /// assert_eq!(call.with_kind(DropoutKind::Classic).keep_scale(), 1.0);
+    /// # Ok::<(), wgpu_dropout::RateError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`LayoutError::Rank`] without a dimension; else as [`strided`](Self::strided).
@@ -200,13 +294,7 @@ impl MaskLayout {
             });
         }
         let noise: Vec<_> = (0..shape.len())
-            .map(|axis| {
-                if keep(axis, shape.len()) {
-                    shape[axis]
-                } else {
-                    1
-                }
-            })
+            .map(|axis| (!keep(axis, shape.len())).then_some(1))
             .collect();
         Self::noise_shape(shape, &noise)
     }
@@ -245,8 +333,22 @@ impl MaskLayout {
         })
     }
 
-    /// The view whose dimension `d` is this layout's dimension `order[d]`: a transposed tensor
-    /// keeps the mask of the tensor it is a view of.
+    /// The same elements in another order in memory, whose dimension `d` is this layout's dimension
+    /// `order[d]`: a transposed copy keeps the mask of what it is a copy of.
+    ///
+    /// A view that is transposed by its strides alone moves nothing in memory: bind its buffer with
+    /// the layout of the original.
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// let original = MaskLayout::elementwise(&[2, 3])?;
+    /// let copy = original.permuted(&[1, 0])?;
+    /// assert_eq!(copy.shape(), [3, 2]);
+    /// // Row 1, column 2 of the original is row 2, column 1 of the copy.
+    /// assert_eq!(original.index(3 + 2), copy.index(2 * 2 + 1));
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     ///

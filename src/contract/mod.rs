@@ -1,7 +1,18 @@
 //! The contract: what a mask is, and what becomes of a value. No wgpu, no WGSL, no devices.
 
 pub mod call;
+pub mod counter;
+pub mod effect;
 pub mod element;
+pub mod error;
+pub mod key;
+pub mod kind;
 pub mod layout;
 pub mod mask;
+pub mod name;
+#[cfg(feature = "cpu")]
+pub mod noise;
+pub mod pattern;
+pub mod philox;
 pub mod rate;
+pub mod source;

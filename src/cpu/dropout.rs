@@ -1,303 +1,165 @@
-//! Dropout of slices. Twin of shaders/dropout_*.wgsl and shaders/value_*.wgsl.
+//! Dropout of slices. Twin of shaders/entry/dropout_*.wgsl and shaders/value/*.wgsl.
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use multiversion::multiversion;
-use rayon::prelude::*;
 
-use super::mask::{BATCH_ELEMENTS, Decisions, Keep, Mask, check_mask_length, for_each_batch};
+use super::error::CpuError;
+use super::gaussian::multiply_by_noise;
+use super::mask::{BATCH_ELEMENTS, Keep, Mask, for_each_batch};
+use super::tasks::for_each_task;
 use crate::contract::call::DropoutCall;
+use crate::contract::effect::{Direction, Effect};
 use crate::contract::element::{Element, ElementType};
-use crate::contract::layout::MaskLayout;
-use crate::contract::rate::DropoutKind;
-use crate::error::CpuError;
+use crate::contract::source::MaskSource;
 
 /// Elements that one task of the pool takes: some tens of microseconds.
 const TASK_ELEMENTS: usize = 1 << 15;
 
-/// What becomes of an element.
-#[derive(Clone, Copy, Debug)]
-enum Value {
-    /// Scaled or +0.
-    Scale(f32),
-    /// Unchanged or +0.
-    Keep,
-    /// Scaled and shifted, or a constant.
-    Affine {
-        scale: f32,
-        shift: f32,
-        dropped: f32,
+/// The slices of one application: an input and an output, or data that the result overwrites. A pair
+/// `(&input, &mut output)` and a `&mut data` convert into it.
+#[derive(Debug)]
+pub enum Slices<'a, T> {
+    /// Two slices of one length.
+    Two {
+        /// What is read.
+        input: &'a [T],
+        /// What is written.
+        output: &'a mut [T],
     },
+    /// One slice.
+    InPlace(&'a mut [T]),
 }
 
-impl Value {
-    fn forward(call: &DropoutCall) -> Self {
-        let rate = call.rate;
-        match rate.kind() {
-            DropoutKind::Inverted => Self::Scale(rate.keep_scale()),
-            DropoutKind::Classic => Self::Keep,
-            DropoutKind::Alpha => Self::Affine {
-                scale: rate.keep_scale(),
-                shift: rate.keep_shift(),
-                dropped: rate.dropped_value(),
-            },
-        }
-    }
-
-    fn backward(call: &DropoutCall) -> Self {
-        match call.rate.kind() {
-            DropoutKind::Inverted | DropoutKind::Alpha => Self::Scale(call.rate.keep_scale()),
-            DropoutKind::Classic => Self::Keep,
-        }
+impl<'a, T> From<(&'a [T], &'a mut [T])> for Slices<'a, T> {
+    fn from((input, output): (&'a [T], &'a mut [T])) -> Self {
+        Self::Two { input, output }
     }
 }
 
-/// `output = dropout(input)`.
-///
-/// # Errors
-///
-/// [`CpuError::LengthMismatch`] unless both have one length, [`CpuError::IndexOverflow`] if a
-/// mask index passes 2^64 - 1; nothing was written then.
-pub fn forward<T: Element>(
-    input: &[T],
-    output: &mut [T],
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    linear(Some(input), output, call, Value::forward(call))
-}
-
-/// `grad_input = dropout'(grad_output)`: the forward's call gives the forward's mask \[M14\].
-///
-/// # Errors
-///
-/// As [`forward`].
-pub fn backward<T: Element>(
-    grad_output: &[T],
-    grad_input: &mut [T],
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    linear(Some(grad_output), grad_input, call, Value::backward(call))
-}
-
-/// `data = dropout(data)`; a rate that drops nothing leaves it alone.
-///
-/// # Errors
-///
-/// [`CpuError::IndexOverflow`] if a mask index passes 2^64 - 1; nothing was written then.
-pub fn forward_in_place<T: Element>(data: &mut [T], call: &DropoutCall) -> Result<(), CpuError> {
-    linear(None, data, call, Value::forward(call))
-}
-
-/// `grad = dropout'(grad)`.
-///
-/// # Errors
-///
-/// As [`forward_in_place`].
-pub fn backward_in_place<T: Element>(grad: &mut [T], call: &DropoutCall) -> Result<(), CpuError> {
-    linear(None, grad, call, Value::backward(call))
-}
-
-/// `output = dropout(input)`, with the mask of `layout`.
-///
-/// # Errors
-///
-/// [`CpuError::LengthMismatch`] unless both have one length, [`CpuError::LayoutLength`] unless it is
-/// the layout's, [`CpuError::IndexOverflow`]
-/// if a mask index passes 2^64 - 1; nothing was written then.
-pub fn forward_layout<T: Element>(
-    input: &[T],
-    output: &mut [T],
-    layout: &MaskLayout,
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    let decisions = Decisions::of_layout(layout);
-    decided(input, output, decisions, call, Value::forward(call))
-}
-
-/// `grad_input = dropout'(grad_output)`, with the mask of `layout`.
-///
-/// # Errors
-///
-/// As [`forward_layout`].
-pub fn backward_layout<T: Element>(
-    grad_output: &[T],
-    grad_input: &mut [T],
-    layout: &MaskLayout,
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    let decisions = Decisions::of_layout(layout);
-    decided(
-        grad_output,
-        grad_input,
-        decisions,
-        call,
-        Value::backward(call),
-    )
-}
-
-/// `output = dropout(input)` of samples, the first dimension of `layout`, each with an id of `ids`
-/// in the place of its place \[M16\]: twin of [`Elements::Samples`](crate::Elements::Samples).
-///
-/// # Errors
-///
-/// As [`forward_layout`]; [`CpuError::SampleIds`] unless there is an id for each sample,
-/// [`CpuError::SampleOverflow`] if the largest id would have indices past 2^64 - 1.
-pub fn forward_samples<T: Element>(
-    input: &[T],
-    output: &mut [T],
-    layout: &MaskLayout,
-    ids: &[u32],
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    let decisions = Decisions::of_samples(layout, ids);
-    decided(input, output, decisions, call, Value::forward(call))
-}
-
-/// `grad_input = dropout'(grad_output)` of samples with ids.
-///
-/// # Errors
-///
-/// As [`forward_samples`].
-pub fn backward_samples<T: Element>(
-    grad_output: &[T],
-    grad_input: &mut [T],
-    layout: &MaskLayout,
-    ids: &[u32],
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    let decisions = Decisions::of_samples(layout, ids);
-    decided(
-        grad_output,
-        grad_input,
-        decisions,
-        call,
-        Value::backward(call),
-    )
-}
-
-/// `output = dropout(input)` by a packed mask \[M15\] from outside: of `call` only the rate counts,
-/// as with [`Elements::Packed`](crate::Elements::Packed), whose twin this is.
-///
-/// # Errors
-///
-/// [`CpuError::LengthMismatch`] unless both slices have one length, [`CpuError::MaskLength`] unless
-/// `mask` has [`mask_words`](crate::contract::mask::mask_words) of it; nothing was written then.
-pub fn forward_packed<T: Element>(
-    input: &[T],
-    output: &mut [T],
-    mask: &[u32],
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    packed(input, output, mask, call, Value::forward(call))
-}
-
-/// `grad_input = dropout'(grad_output)` by a packed mask from outside.
-///
-/// # Errors
-///
-/// As [`forward_packed`].
-pub fn backward_packed<T: Element>(
-    grad_output: &[T],
-    grad_input: &mut [T],
-    mask: &[u32],
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    packed(grad_output, grad_input, mask, call, Value::backward(call))
-}
-
-fn check_lengths<T>(input: &[T], output: &[T]) -> Result<(), CpuError> {
-    if input.len() == output.len() {
-        Ok(())
-    } else {
-        Err(CpuError::LengthMismatch {
-            input: input.len(),
-            output: output.len(),
-        })
+impl<'a, T> From<(&'a Vec<T>, &'a mut Vec<T>)> for Slices<'a, T> {
+    fn from((input, output): (&'a Vec<T>, &'a mut Vec<T>)) -> Self {
+        Self::Two { input, output }
     }
 }
 
-/// Without an `input`, `data` is it.
-fn linear<T: Element>(
-    input: Option<&[T]>,
-    data: &mut [T],
-    call: &DropoutCall,
-    value: Value,
-) -> Result<(), CpuError> {
-    if let Some(input) = input {
-        check_lengths(input, data)?;
+impl<'a, T, const N: usize> From<(&'a [T; N], &'a mut [T; N])> for Slices<'a, T> {
+    fn from((input, output): (&'a [T; N], &'a mut [T; N])) -> Self {
+        Self::Two { input, output }
     }
-    call.check_indices(data.len() as u64)?;
-    run(input, data, Mask::Linear, call, value);
-    Ok(())
 }
 
-fn decided<T: Element>(
-    input: &[T],
-    output: &mut [T],
-    decisions: Decisions<'_>,
-    call: &DropoutCall,
-    value: Value,
-) -> Result<(), CpuError> {
-    check_lengths(input, output)?;
-    if input.len() as u64 != decisions.len() {
-        return Err(CpuError::LayoutLength {
-            elements: input.len(),
-            required: decisions.len(),
-        });
+impl<'a, T> From<&'a mut [T]> for Slices<'a, T> {
+    fn from(data: &'a mut [T]) -> Self {
+        Self::InPlace(data)
     }
-    decisions.check(call)?;
-    run(Some(input), output, Mask::Layout(decisions), call, value);
-    Ok(())
 }
 
-fn packed<T: Element>(
-    input: &[T],
-    output: &mut [T],
-    mask: &[u32],
-    call: &DropoutCall,
-    value: Value,
-) -> Result<(), CpuError> {
-    check_lengths(input, output)?;
-    check_mask_length(mask, input.len() as u64)?;
-    // The mask alone decides.
-    let value = if call.rate.drops_nothing() {
-        Value::Keep
-    } else {
-        value
-    };
-    run(Some(input), output, Mask::Packed(mask), call, value);
-    Ok(())
+impl<'a, T> From<&'a mut Vec<T>> for Slices<'a, T> {
+    fn from(data: &'a mut Vec<T>) -> Self {
+        Self::InPlace(data)
+    }
 }
 
-fn run<T: Element>(
-    input: Option<&[T]>,
-    data: &mut [T],
-    mask: Mask<'_>,
+/// Dropout of slices of `f32`, [`half::f16`] or [`half::bf16`], forward or backward: what
+/// [`Dropout::encode`](crate::Dropout::encode) does with buffers.
+///
+/// # Errors
+///
+/// [`CpuError::LengthMismatch`] unless input and output have one length, [`CpuError::SourceLength`]
+/// unless it is the source's, [`CpuError::MaskLength`] unless a packed mask has its words,
+/// [`CpuError::SampleIds`] unless there is an id for each sample, [`CpuError::SampleOverflow`] if the
+/// largest id would have indices past 2^64 - 1, [`CpuError::Call`] as for
+/// [`Dropout::encode_forward`](crate::Dropout::encode_forward). Nothing was written then.
+///
+/// ```
+/// use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu};
+///
+/// let call = DropoutCall::new(DropoutRate::new(0.5)?, MaskKey::layer_step(42, 3, 7));
+/// let x = vec![1.0f32; 8];
+/// let mut y = vec![0.0; 8];
+/// cpu::apply(Direction::Forward, x.len(), (&x, &mut y), &call)?;
+/// assert!(y.iter().all(|&y| y == 0.0 || y == 2.0));
+///
+/// // One decision for each of two rows, in place.
+/// let rows = MaskLayout::drop_path(&[2, 4])?;
+/// cpu::apply(Direction::Backward, &rows, &mut y, &call)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn apply<'a, 'b, T: Element>(
+    direction: Direction,
+    source: impl Into<MaskSource<'a>>,
+    slices: impl Into<Slices<'b, T>>,
     call: &DropoutCall,
-    value: Value,
-) {
-    let by_call = !matches!(mask, Mask::Packed(_));
-    if by_call && call.rate.drops_all() {
-        return data
-            .par_chunks_mut(TASK_ELEMENTS)
-            .for_each(|data| data.fill(T::zeroed()));
-    }
-    // In place a copy is nothing.
-    let copies = by_call && call.rate.drops_nothing();
-    if copies && input.is_none() {
-        return;
-    }
-    data.par_chunks_mut(TASK_ELEMENTS)
-        .enumerate()
-        .for_each(|(task, data)| {
-            let start = task * TASK_ELEMENTS;
-            let input = input.map(|input| &input[start..start + data.len()]);
-            if copies {
-                copy(input, data);
-            } else {
-                write(input, data, mask, call, start as u64, value);
+) -> Result<(), CpuError> {
+    let source = source.into();
+    let (input, data) = match slices.into() {
+        Slices::Two { input, output } => {
+            if input.len() != output.len() {
+                return Err(CpuError::LengthMismatch {
+                    input: input.len(),
+                    output: output.len(),
+                });
             }
+            (Some(input), output)
+        }
+        Slices::InPlace(data) => (None, data),
+    };
+    if data.len() as u64 != source.len() {
+        return Err(CpuError::SourceLength {
+            elements: data.len(),
+            required: source.len(),
         });
+    }
+    let mask = Mask::checked(source, call)?;
+    let factors = Factors::of(call);
+    let drops_nothing = call.rate.drops_nothing();
+    let effect = match mask {
+        // The mask alone decides.
+        Mask::Packed(_) if drops_nothing => Effect::Keep,
+        _ if drops_nothing => Effect::Copy,
+        _ => Effect::of(call.kind, direction),
+    };
+    let by_call = !matches!(mask, Mask::Packed(_));
+    // In place a copy is nothing.
+    if effect == Effect::Copy && input.is_none() {
+        return Ok(());
+    }
+    if by_call && call.rate.drops_all() {
+        for_each_task(data, TASK_ELEMENTS, |_, data| data.fill(T::zeroed()));
+        return Ok(());
+    }
+    for_each_task(data, TASK_ELEMENTS, |task, data| {
+        let start = task * TASK_ELEMENTS;
+        let input = input.map(|input| &input[start..start + data.len()]);
+        match effect {
+            Effect::Copy => copy(input, data),
+            Effect::Noise => {
+                copy(input, data);
+                multiply_by_noise(data, mask, call, start as u64);
+            }
+            _ => write(input, data, mask, call, start as u64, (effect, factors)),
+        }
+    });
+    Ok(())
+}
+
+/// What an [`Effect`] calculates with.
+#[derive(Clone, Copy, Debug)]
+struct Factors {
+    scale: f32,
+    shift: f32,
+    dropped: f32,
+}
+
+impl Factors {
+    fn of(call: &DropoutCall) -> Self {
+        Self {
+            scale: call.keep_scale(),
+            shift: call.keep_shift(),
+            dropped: call.dropped_value(),
+        }
+    }
 }
 
 fn copy<T: Copy>(input: Option<&[T]>, data: &mut [T]) {
@@ -313,29 +175,30 @@ fn write<T: Element>(
     mask: Mask<'_>,
     call: &DropoutCall,
     start: u64,
-    value: Value,
+    value: (Effect, Factors),
 ) {
     for_each_batch(mask, call, start, data.len(), |range, keep| {
         let data = &mut data[range.clone()];
         copy(input.map(|input| &input[range]), data);
-        apply(data, keep, value);
+        drop_out(data, keep, value);
     });
 }
 
 #[inline(always)]
-fn apply<T: Element>(data: &mut [T], keep: &[Keep], value: Value) {
+fn drop_out<T: Element>(data: &mut [T], keep: &[Keep], (effect, factors): (Effect, Factors)) {
+    let Factors {
+        scale,
+        shift,
+        dropped,
+    } = factors;
     let mut otherwise = T::zeroed();
-    match value {
-        Value::Scale(scale) => map_f32(data, |x| x * scale),
-        Value::Keep => {}
-        Value::Affine {
-            scale,
-            shift,
-            dropped,
-        } => {
+    match effect {
+        Effect::Scale => map_f32(data, |x| x * scale),
+        Effect::Affine => {
             map_f32(data, |x| x * scale + shift);
             otherwise = T::from_f32(dropped);
         }
+        Effect::Keep | Effect::Copy | Effect::Noise => {}
     }
     for (x, keep) in data.iter_mut().zip(keep) {
         *x = if *keep != 0 { *x } else { otherwise };

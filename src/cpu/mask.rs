@@ -1,18 +1,19 @@
 //! Keep decisions and packed keep masks, of consecutive mask indices and of layouts. Twin of
-//! shaders/mask.wgsl, shaders/strided.wgsl and shaders/keep_mask*.wgsl.
+//! shaders/mask/keep.wgsl, shaders/index/strided.wgsl, shaders/decide/*.wgsl and
+//! shaders/entry/keep_mask.wgsl.
 
 use core::ops::Range;
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
-use super::philox::{MASK_ROUNDS, philox4x32};
-use crate::contract::call::{DropoutCall, MaskKey};
+use super::error::CpuError;
+use super::tasks::for_each_task;
+use crate::contract::call::DropoutCall;
+use crate::contract::key::MaskKey;
 use crate::contract::layout::{Dimension, MaskLayout};
-use crate::contract::mask::{
-    ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words, split,
-};
-use crate::error::CpuError;
+use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
+use crate::contract::philox::mask_block;
+use crate::contract::source::MaskSource;
 
 /// Blocks drawn at once.
 const BATCH_BLOCKS: usize = 64;
@@ -22,7 +23,7 @@ const WORD_BITS: usize = ELEMENTS_PER_MASK_WORD as usize;
 /// Words that one task of the pool makes.
 const TASK_WORDS: usize = 1024;
 
-/// What decides of elements.
+/// What decides about elements.
 #[derive(Clone, Copy)]
 pub(crate) enum Mask<'a> {
     /// The mask indices from the call's origin on.
@@ -30,6 +31,48 @@ pub(crate) enum Mask<'a> {
     Layout(Decisions<'a>),
     /// A packed mask \[M15\], and not the call.
     Packed(&'a [u32]),
+}
+
+impl<'a> Mask<'a> {
+    /// The mask of `source`, if `call` can be applied to it.
+    pub fn checked(source: MaskSource<'a>, call: &DropoutCall) -> Result<Self, CpuError> {
+        let (layout, ids) = match source {
+            MaskSource::Len(len) => {
+                call.base(0, len.checked_sub(1))?;
+                return Ok(Self::Linear);
+            }
+            MaskSource::Packed { mask, len } => {
+                call.refuse_noise("a packed mask", "a layout")?;
+                check_mask_length(mask, len)?;
+                return Ok(Self::Packed(mask));
+            }
+            MaskSource::Layout(layout) => (layout, None),
+            MaskSource::Samples { layout, ids } => (layout, Some(ids)),
+        };
+        let last_index = match ids {
+            None => layout.last_index(),
+            Some(ids) => {
+                let (samples, _) = layout.samples();
+                if ids.len() as u64 != samples {
+                    return Err(CpuError::SampleIds {
+                        ids: ids.len(),
+                        samples,
+                    });
+                }
+                layout.last_sample_index()?
+            }
+        };
+        call.base(layout.first_index(), last_index)?;
+        Ok(Self::Layout(Decisions::new(layout, ids)))
+    }
+
+    /// Mask index of an element, before the call's origin is added. A packed mask has none.
+    pub fn index(&self, element: u64) -> u64 {
+        match self {
+            Self::Layout(decisions) => decisions.index(element),
+            Self::Linear | Self::Packed(_) => element,
+        }
+    }
 }
 
 /// The decision of an element: all bits for a kept one, else none. As wide as the halves that are
@@ -60,14 +103,14 @@ fn draw(key: MaskKey, indices: Indices, domain: u32, halves: &mut [u16]) {
             let blocks: &mut [[u16; ELEMENTS_PER_BLOCK as usize]] =
                 bytemuck::cast_slice_mut(halves);
             for (i, halves) in (0..).zip(blocks) {
-                let words = mask_block(key, first.wrapping_add(i), domain);
+                let words = mask_block(key.seed, key.stream, first.wrapping_add(i), domain);
                 *halves = bytemuck::cast(words.map(u64::to_le));
             }
         }
         Indices::Apart { first, stride } => {
             for (i, half) in (0..).zip(halves) {
                 let MaskPosition { block, lane } = MaskPosition::of(first + i * stride);
-                let words = mask_block(key, block, domain);
+                let words = mask_block(key.seed, key.stream, block, domain);
                 let pair = if lane < 4 { words[0] } else { words[1] };
                 *half = ((pair >> (16 * (lane % 4))) as u16).to_le();
             }
@@ -159,21 +202,13 @@ fn unpack(words: &[u32]) -> [Keep; BATCH_ELEMENTS] {
 #[derive(Clone, Copy)]
 pub(crate) struct Decisions<'a> {
     layout: &'a MaskLayout,
-    /// Of the samples, in the place of their places \[M16\].
+    /// `ids[i]` replaces row number i when the mask index is computed \[M16\].
     ids: Option<&'a [u32]>,
     /// The elements in a row whose mask indices are a stride apart.
     line: Dimension,
 }
 
 impl<'a> Decisions<'a> {
-    pub fn of_layout(layout: &'a MaskLayout) -> Self {
-        Self::new(layout, None)
-    }
-
-    pub fn of_samples(layout: &'a MaskLayout, ids: &'a [u32]) -> Self {
-        Self::new(layout, Some(ids))
-    }
-
     fn new(layout: &'a MaskLayout, ids: Option<&'a [u32]>) -> Self {
         let folded = layout.folded(ids.is_some());
         // Samples are nowhere in a row.
@@ -184,26 +219,6 @@ impl<'a> Decisions<'a> {
             ids,
             line: line.unwrap_or(Dimension { size: 1, stride: 0 }),
         }
-    }
-
-    /// Elements.
-    pub fn len(&self) -> u64 {
-        self.layout.len()
-    }
-
-    /// Checks that there is an id for each sample, and that all mask indices are up to 2^64 - 1.
-    pub fn check(&self, call: &DropoutCall) -> Result<(), CpuError> {
-        let Some(ids) = self.ids else {
-            return Ok(call.check_last(self.layout.last_index())?);
-        };
-        let (samples, _) = self.layout.samples();
-        if ids.len() as u64 != samples {
-            return Err(CpuError::SampleIds {
-                ids: ids.len(),
-                samples,
-            });
-        }
-        Ok(call.check_last(self.layout.last_sample_index()?)?)
     }
 
     /// Before the call's origin is added.
@@ -251,61 +266,41 @@ impl<'a> Decisions<'a> {
     }
 }
 
-/// One block of a mask \[M5\]: two words in a number, the first in its lower half.
-#[inline(always)]
-pub(crate) fn mask_block(key: MaskKey, block: u64, domain: u32) -> [u64; 2] {
-    let high = block >> 32 | u64::from(domain) << 29;
-    let counter = [block, high, key.stream, key.stream >> 32];
-    let [w0, w1, w2, w3] = philox4x32(counter, split(key.seed), MASK_ROUNDS);
-    let pair = |low: u64, high: u64| u64::from(low as u32) | high << 32;
-    [pair(w0, w1), pair(w2, w3)]
-}
-
-/// Writes the packed mask \[M15\] of `len` elements into `mask`, as
-/// [`KeepMask`](crate::KeepMask) does.
+/// Writes the packed mask \[M15\] of `source` into `mask`, as [`KeepMask`](crate::KeepMask) does.
 ///
 /// # Errors
 ///
-/// [`CpuError::MaskLength`] unless `mask` has [`mask_words`]`(len)` words,
-/// [`CpuError::IndexOverflow`] if the last mask index passes 2^64 - 1; nothing was written then.
-pub fn keep_mask(mask: &mut [u32], len: u64, call: &DropoutCall) -> Result<(), CpuError> {
-    check_mask_length(mask, len)?;
-    call.check_indices(len)?;
-    pack(mask, Mask::Linear, len, call);
+/// [`CpuError::MaskLength`] unless `mask` has [`mask_words`] of the source's length,
+/// [`CpuError::SampleIds`] unless there is an id for each sample, [`CpuError::SampleOverflow`] if the
+/// largest id would have indices past 2^64 - 1, [`CpuError::Call`] if a mask index passes 2^64 - 1 or
+/// the call is of Gaussian noise. Nothing was written then.
+///
+/// ```
+/// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, cpu};
+///
+/// let call = DropoutCall::new(DropoutRate::new(0.5)?, MaskKey::new(42, 7));
+/// let mut mask = [0];
+/// cpu::keep_mask(20u64, &mut mask, &call)?;
+/// assert_eq!(mask[0] >> 20, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn keep_mask<'a>(
+    source: impl Into<MaskSource<'a>>,
+    mask: &mut [u32],
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    let source = source.into();
+    check_mask_length(mask, source.len())?;
+    call.refuse_noise("a keep mask", "another kind")?;
+    match Mask::checked(source, call)? {
+        Mask::Packed(packed) => mask.copy_from_slice(packed),
+        decisions => pack(mask, decisions, source.len(), call),
+    }
     Ok(())
 }
 
-/// Writes the packed mask \[M15\] of a layout into `mask`.
-///
-/// # Errors
-///
-/// As [`keep_mask`], for the layout's length.
-pub fn keep_mask_layout(
-    mask: &mut [u32],
-    layout: &MaskLayout,
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    pack_decisions(mask, Decisions::of_layout(layout), call)
-}
-
-/// Writes the packed mask \[M15\] of samples, the first dimension of `layout`, into `mask`: each
-/// has an id of `ids` in the place of its place \[M16\].
-///
-/// # Errors
-///
-/// As [`keep_mask`], for the layout's length; [`CpuError::SampleIds`] unless there is an id for each
-/// sample, [`CpuError::SampleOverflow`] if the largest id would have indices past 2^64 - 1.
-pub fn keep_mask_samples(
-    mask: &mut [u32],
-    layout: &MaskLayout,
-    ids: &[u32],
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    pack_decisions(mask, Decisions::of_samples(layout, ids), call)
-}
-
 /// A packed mask has a word for each 32 elements.
-pub(crate) fn check_mask_length(mask: &[u32], len: u64) -> Result<(), CpuError> {
+fn check_mask_length(mask: &[u32], len: u64) -> Result<(), CpuError> {
     let required = mask_words(len);
     if mask.len() as u64 == required {
         Ok(())
@@ -316,18 +311,6 @@ pub(crate) fn check_mask_length(mask: &[u32], len: u64) -> Result<(), CpuError> 
             len,
         })
     }
-}
-
-fn pack_decisions(
-    mask: &mut [u32],
-    decisions: Decisions<'_>,
-    call: &DropoutCall,
-) -> Result<(), CpuError> {
-    let len = decisions.len();
-    check_mask_length(mask, len)?;
-    decisions.check(call)?;
-    pack(mask, Mask::Layout(decisions), len, call);
-    Ok(())
 }
 
 /// `words` has [`mask_words`] of `len`.
@@ -341,14 +324,11 @@ fn pack(words: &mut [u32], mask: Mask<'_>, len: u64, call: &DropoutCall) {
             *last >>= spare;
         }
     } else {
-        words
-            .par_chunks_mut(TASK_WORDS)
-            .enumerate()
-            .for_each(|(task, words)| {
-                let start = (task * TASK_WORDS) as u64 * WORD_BITS as u64;
-                let elements = (len - start).min((words.len() * WORD_BITS) as u64);
-                pack_task(words, mask, call, start, elements as usize);
-            });
+        for_each_task(words, TASK_WORDS, |task, words| {
+            let start = (task * TASK_WORDS) as u64 * WORD_BITS as u64;
+            let elements = (len - start).min((words.len() * WORD_BITS) as u64);
+            pack_task(words, mask, call, start, elements as usize);
+        });
     }
 }
 

@@ -4,18 +4,23 @@
 //! Masks are those of the kernels to the bit, and so are values, but for subnormals that an adapter
 //! flushes, alpha dropout, which may be off by a rounding, and Gaussian dropout, which has a bound.
 //! Work is split over the threads of the current [rayon] pool: install a pool of one thread for one.
-//! In a browser wasm32 has one thread, and it all runs there.
+//! In a browser wasm32 has one thread, and it all runs there. Where the system gives rayon no threads for
+//! its global pool, it all runs on the calling thread, with the same bits.
 
+#[cfg(feature = "ndarray")]
+mod array;
 mod dropout;
+mod error;
 mod gaussian;
 mod mask;
 mod philox;
+mod tasks;
 
-pub use dropout::{
-    backward, backward_in_place, backward_layout, backward_packed, backward_samples, forward,
-    forward_in_place, forward_layout, forward_packed, forward_samples,
-};
-pub use gaussian::gaussian;
+#[cfg(feature = "ndarray")]
+pub use array::{ArrayError, Arrays, apply_to_arrays};
+pub use dropout::{Slices, apply};
+pub use error::CpuError;
+#[cfg(feature = "wgpu")]
 pub(crate) use gaussian::normals;
-pub use mask::{keep_mask, keep_mask_layout, keep_mask_samples};
+pub use mask::keep_mask;
 pub use philox::philox_blocks;

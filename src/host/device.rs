@@ -1,13 +1,22 @@
 //! What the kernels of one device share: features, layouts, pipelines, a dispatch.
 
+#[cfg(not(target_arch = "wasm32"))]
+use core::error::Error;
 use std::sync::{PoisonError, RwLock};
 
+use super::bound::{Bound, BoundSegment, Side};
+use super::params::{ParameterPath, ParamsPath, uniform_buffer};
+use super::range::CheckedRange;
 use crate::contract::layout::MaskLayout;
-use crate::error::{BindError, CreateError};
-use crate::host::range::CheckedRange;
-use crate::kernel::source::{self, Kernel, Multiply, ParamsSource, WORKGROUP_SIZE};
-use crate::params::{DIMENSIONS_BYTES, ParamsPath, uniform_buffer};
-use crate::plan::cut::at_least;
+use crate::contract::mask::mask_words;
+use crate::host::error::BindError;
+use crate::kernel::axes::{
+    BufferAccess, Kernel, Multiply, ParamsSource, Role, WORKGROUP_SIZE, Way,
+};
+use crate::kernel::text::assemble;
+use crate::plan::cut::{CutLimits, Segment, at_least};
+use crate::plan::error::CreateError;
+use crate::plan::params::{DIMENSIONS_BYTES, LayoutParams};
 
 /// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
 /// [`KeepMask`](crate::KeepMask) and [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
@@ -18,7 +27,8 @@ pub struct KernelDescriptor<'a> {
     /// Features of the device to leave unused. Results are the same bits: this is for checking
     /// that, and for a driver in which a feature is broken.
     /// [`SHADER_INT64`](wgpu::Features::SHADER_INT64) and
-    /// [`IMMEDIATES`](wgpu::Features::IMMEDIATES) are used where the device has them.
+    /// [`IMMEDIATES`](wgpu::Features::IMMEDIATES) are used where the device has them, the latter where
+    /// its `max_immediate_size` is enough too: [`ParameterPath`] says which way a value takes.
     pub avoid: wgpu::Features,
     /// Pipelines of this device that were compiled before, maybe by another run of the program: it
     /// is given to wgpu with each pipeline. Created and saved by the caller, whose device has
@@ -28,12 +38,31 @@ pub struct KernelDescriptor<'a> {
     pub pipeline_cache: Option<&'a wgpu::PipelineCache>,
 }
 
+/// What `work` returns, and what the device would report as uncaptured, by default a panic. The scopes
+/// see only what this thread does. A buffer without memory and a pipeline that the driver cannot compile
+/// make their uses invalid too: the first cause counts.
+pub(crate) fn scoped<T>(
+    device: &wgpu::Device,
+    work: impl FnOnce() -> T,
+) -> (T, impl Future<Output = Option<wgpu::Error>>) {
+    let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let result = work();
+    let validation = validation.pop();
+    let internal = internal.pop();
+    let out_of_memory = out_of_memory.pop();
+    let first = async { out_of_memory.await.or(internal.await).or(validation.await) };
+    (result, first)
+}
+
 /// One device and the ways chosen on it.
 #[derive(Debug)]
 pub(crate) struct KernelHost {
     pub device: wgpu::Device,
     label: String,
     multiply: Multiply,
+    pub parameter_path: ParameterPath,
     params: ParamsPath,
     params_bytes: u32,
     pipeline_cache: Option<wgpu::PipelineCache>,
@@ -69,6 +98,16 @@ impl KernelHost {
                 limits.max_bindings_per_bind_group,
                 4,
             ),
+            (
+                "max_compute_invocations_per_workgroup",
+                limits.max_compute_invocations_per_workgroup,
+                WORKGROUP_SIZE,
+            ),
+            (
+                "max_compute_workgroup_size_x",
+                limits.max_compute_workgroup_size_x,
+                WORKGROUP_SIZE,
+            ),
         ] {
             at_least(limit, available.into(), required.into())?;
         }
@@ -86,11 +125,14 @@ impl KernelHost {
         };
         // Tens of bytes.
         let params_bytes = params_bytes as u32;
-        let params = ParamsPath::new(device, features, &label, params_bytes);
+        let parameter_path =
+            ParameterPath::new(device.features(), descriptor.avoid, &limits, params_bytes);
+        let params = ParamsPath::new(device, parameter_path, &label, params_bytes);
         Ok(Self {
             device: device.clone(),
             label,
             multiply,
+            parameter_path,
             params,
             params_bytes,
             pipeline_cache: descriptor.pipeline_cache.cloned(),
@@ -109,12 +151,30 @@ impl KernelHost {
         CheckedRange::new(role, binding, len, unit_bytes, &self.device.limits())
     }
 
-    /// The caller's range for the sample ids of `layout`, which one binding must hold.
+    /// The caller's range for a packed mask of `len` elements.
+    pub fn checked_mask<'a>(
+        &self,
+        mask: &wgpu::BufferBinding<'a>,
+        len: u64,
+    ) -> Result<CheckedRange<'a>, BindError> {
+        let mut checked = self.checked("mask", mask, mask_words(len), size_of::<u32>() as u64);
+        // The caller counts elements.
+        if let Err(BindError::RangeTooShort { len: counted, .. }) = &mut checked {
+            *counted = len;
+        }
+        checked
+    }
+
+    /// The caller's range for the sample ids of `layout`, which one binding must hold. Without a sample
+    /// there are none.
     pub fn checked_ids<'a>(
         &self,
         layout: &MaskLayout,
         ids: &wgpu::BufferBinding<'a>,
-    ) -> Result<CheckedRange<'a>, BindError> {
+    ) -> Result<Side<'a>, BindError> {
+        if layout.is_empty() {
+            return Ok(Side::None);
+        }
         let role = "sample ids";
         let (samples, _) = layout.samples();
         let ids = self.checked(role, ids, samples, size_of::<u32>() as u64)?;
@@ -127,11 +187,21 @@ impl KernelHost {
                 max_bytes,
             });
         }
-        Ok(ids)
+        Ok(Side::SampleIds(ids))
     }
 
-    /// The buffers of `kernel` but its parameters.
-    pub fn group_layout(&self, kernel: Kernel) -> wgpu::BindGroupLayout {
+    /// What one dispatch can take.
+    pub fn cut_limits(&self) -> CutLimits {
+        let limits = self.device.limits();
+        CutLimits {
+            max_binding_bytes: limits.max_storage_buffer_binding_size,
+            offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+        }
+    }
+
+    /// The layout of the buffers of `kernel` but its parameters.
+    fn group_layout(&self, kernel: Kernel) -> wgpu::BindGroupLayout {
         let entries: Vec<_> = kernel
             .buffers(ParamsSource::Immediates)
             .into_iter()
@@ -139,13 +209,13 @@ impl KernelHost {
                 binding: buffer.binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer {
-                    ty: buffer.ty,
+                    ty: binding_type(buffer.access),
                     has_dynamic_offset: false,
                     // Of storage buffers, one layout serves kernels that load one element and
                     // four: wgpu checks the bound size against the kernel at the dispatch.
-                    min_binding_size: match buffer.ty {
-                        wgpu::BufferBindingType::Uniform => wgpu::BufferSize::new(DIMENSIONS_BYTES),
-                        wgpu::BufferBindingType::Storage { .. } => None,
+                    min_binding_size: match buffer.access {
+                        BufferAccess::Uniform => wgpu::BufferSize::new(DIMENSIONS_BYTES),
+                        BufferAccess::Read | BufferAccess::ReadWrite => None,
                     },
                 },
                 count: None,
@@ -158,28 +228,89 @@ impl KernelHost {
             })
     }
 
-    /// A group of these bindings.
-    pub fn group(
+    /// Binds the windows of `ranges` and of `side` for each of `segments`, with the layout that
+    /// `dimensions` gives for it.
+    pub fn bind(
         &self,
-        layout: &wgpu::BindGroupLayout,
-        bindings: &[(u32, wgpu::BufferBinding<'_>)],
-    ) -> wgpu::BindGroup {
-        let entries: Vec<_> = bindings
-            .iter()
-            .map(|(binding, window)| wgpu::BindGroupEntry {
-                binding: *binding,
-                resource: wgpu::BindingResource::Buffer(window.clone()),
-            })
-            .collect();
-        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(&format!("{}: buffers", self.label)),
-            layout,
-            entries: &entries,
-        })
+        kernel: Kernel,
+        segments: impl Iterator<Item = Segment>,
+        ranges: &[(Role, &CheckedRange<'_>)],
+        side: &Side<'_>,
+        dimensions: impl Fn(Segment) -> Option<LayoutParams>,
+    ) -> Result<Bound, BindError> {
+        let layout = self.group_layout(kernel);
+        let buffers = kernel.buffers(ParamsSource::Immediates);
+        let label = format!("{}: buffers", self.label);
+        let bind = |segment| {
+            let mut bound: Vec<_> = ranges
+                .iter()
+                .map(|(role, range)| (*role, range.window(segment)))
+                .collect();
+            let dimensions =
+                dimensions(segment).map(|params| self.uniform(bytemuck::bytes_of(&params)));
+            if let Some(buffer) = &dimensions {
+                bound.push((Role::Dimensions, buffer.as_entire_buffer_binding()));
+            }
+            let mut first_word = 0;
+            match side {
+                Side::None => {}
+                Side::SampleIds(ids) => bound.push((Role::SampleIds, ids.whole())),
+                Side::Mask(mask) => {
+                    let alignment = self.device.limits().min_storage_buffer_offset_alignment;
+                    let (window, word) = mask.mask_window(segment, alignment);
+                    bound.push((Role::Mask, window));
+                    first_word = word;
+                }
+            }
+            let entries: Vec<_> = buffers
+                .iter()
+                .flat_map(|buffer| {
+                    let of_role = bound.iter().filter(|(role, _)| *role == buffer.role);
+                    of_role.map(|(_, window)| wgpu::BindGroupEntry {
+                        binding: buffer.binding,
+                        resource: wgpu::BindingResource::Buffer(window.clone()),
+                    })
+                })
+                .collect();
+            let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&label),
+                layout: &layout,
+                entries: &entries,
+            });
+            BoundSegment {
+                segment,
+                group,
+                first_word,
+            }
+        };
+        let segments = self.taken(|| segments.map(bind).collect())?;
+        Ok(Bound { segments })
+    }
+
+    /// What `bind` makes of the caller's buffers, if the device takes them: they may be destroyed or
+    /// another device's. A browser tells that too late for an error here, and tells it to the device.
+    fn taken<T>(&self, bind: impl FnOnce() -> T) -> Result<T, BindError> {
+        #[cfg(target_arch = "wasm32")]
+        return Ok(bind());
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let (bound, error) = scoped(&self.device, bind);
+            match pollster::block_on(error) {
+                None => Ok(bound),
+                Some(error) => {
+                    let mut cause: &dyn Error = &error;
+                    while let Some(deeper) = cause.source() {
+                        cause = deeper;
+                    }
+                    let message = cause.to_string();
+                    Err(BindError::Refused { message })
+                }
+            }
+        }
     }
 
     /// A uniform buffer that holds `content`.
-    pub fn uniform(&self, content: &[u8]) -> wgpu::Buffer {
+    fn uniform(&self, content: &[u8]) -> wgpu::Buffer {
         uniform_buffer(&self.device, &format!("{}: layout", self.label), content)
     }
 
@@ -215,7 +346,11 @@ impl KernelHost {
             ParamsPath::Immediates => (ParamsSource::Immediates, None, self.params_bytes),
             ParamsPath::Uniform(uniform) => (ParamsSource::Uniform, Some(uniform), 0),
         };
-        let text = source::assemble(kernel, self.multiply, params);
+        let way = Way {
+            multiply: self.multiply,
+            params,
+        };
+        let text = assemble(kernel, way);
         let module = self
             .device
             .create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -247,18 +382,26 @@ impl KernelHost {
             })
     }
 
-    /// Records one dispatch.
+    /// Records one dispatch of `units`: elements, or raw blocks.
     pub fn dispatch(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         kernel: Kernel,
         group: &wgpu::BindGroup,
         params: &[u8],
-        invocations: u32,
+        units: u32,
     ) {
         self.with_pipeline(kernel, |pipeline| pass.set_pipeline(pipeline));
         pass.set_bind_group(0, group, &[]);
         self.params.set(&self.device, pass, &self.label, params);
-        pass.dispatch_workgroups(invocations.div_ceil(WORKGROUP_SIZE), 1, 1);
+        pass.dispatch_workgroups(units.div_ceil(kernel.per_workgroup()), 1, 1);
+    }
+}
+
+fn binding_type(access: BufferAccess) -> wgpu::BufferBindingType {
+    match access {
+        BufferAccess::Uniform => wgpu::BufferBindingType::Uniform,
+        BufferAccess::Read => wgpu::BufferBindingType::Storage { read_only: true },
+        BufferAccess::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
     }
 }

@@ -1,10 +1,10 @@
-//! The caller's buffers: every check, and the windows that dispatches see.
+//! The caller's buffers: what is checked by numbers, and the windows that dispatches see.
 
 use core::ops::Range;
 
 use crate::contract::mask::mask_words;
-use crate::error::BindError;
-use crate::kernel::source::BufferLayout;
+use crate::host::error::BindError;
+use crate::kernel::axes::BufferLayout;
 use crate::plan::cut::Segment;
 
 /// A checked range of the caller's buffer that holds the elements and nothing else.

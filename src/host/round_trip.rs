@@ -1,15 +1,13 @@
 //! One piece of work with buffers of its own: upload, run, read back.
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::thread;
+
 use bytemuck::Pod;
 use futures_channel::oneshot;
 
-use crate::contract::call::DropoutCall;
-use crate::contract::layout::MaskLayout;
-use crate::contract::mask::mask_words;
-use crate::error::RunError;
-use crate::gaussian::GaussianDropout;
-use crate::keep_mask::KeepMask;
-use crate::philox_blocks::{BLOCK, PhiloxBlocks};
+use super::device::scoped;
+use super::error::{BindError, RunError};
 
 /// What a buffer holds before the work.
 pub(crate) enum Content<'a> {
@@ -37,72 +35,6 @@ impl Content<'_> {
     }
 }
 
-impl PhiloxBlocks {
-    /// Appends `len` blocks to `blocks`.
-    pub(crate) async fn generate(
-        &self,
-        queue: &wgpu::Queue,
-        counter: [u32; 4],
-        key: [u32; 2],
-        len: u64,
-        blocks: &mut Vec<[u32; 4]>,
-    ) -> Result<(), RunError> {
-        let bytes = len.saturating_mul(BLOCK.bytes);
-        let contents = [Content::Zeros { bytes }];
-        run(self.device(), queue, &contents, blocks, |pass, buffers| {
-            let binding = self.bind(buffers[0].as_entire_buffer_binding(), len)?;
-            self.encode(pass, &binding, counter, key);
-            Ok(())
-        })
-        .await
-    }
-}
-
-impl KeepMask {
-    /// Appends the mask of a layout to `mask`, that of samples with `ids`, where there are some.
-    pub(crate) async fn generate(
-        &self,
-        queue: &wgpu::Queue,
-        layout: &MaskLayout,
-        ids: Option<&[u32]>,
-        call: &DropoutCall,
-        mask: &mut Vec<u32>,
-    ) -> Result<(), RunError> {
-        let bytes = mask_words(layout.len()).saturating_mul(4);
-        let mut contents = vec![Content::Zeros { bytes }];
-        contents.extend(ids.map(|ids| Content::Constant(bytemuck::cast_slice(ids))));
-        run(self.device(), queue, &contents, mask, |pass, buffers| {
-            let mut buffers = buffers.iter().map(wgpu::Buffer::as_entire_buffer_binding);
-            let binding = match (buffers.next(), buffers.next()) {
-                (Some(mask), Some(ids)) => self.bind_samples(mask, layout, ids)?,
-                (Some(mask), None) => self.bind_layout(mask, layout)?,
-                (None, _) => return Ok(()),
-            };
-            Ok(self.encode(pass, &binding, call)?)
-        })
-        .await
-    }
-}
-
-impl GaussianDropout {
-    /// Appends what becomes of `input` to `output`.
-    pub(crate) async fn apply(
-        &self,
-        queue: &wgpu::Queue,
-        input: &[f32],
-        call: &DropoutCall,
-        output: &mut Vec<f32>,
-    ) -> Result<(), RunError> {
-        let contents = [Content::Bytes(bytemuck::cast_slice(input))];
-        run(self.device(), queue, &contents, output, |pass, buffers| {
-            let data = buffers[0].as_entire_buffer_binding();
-            let binding = self.bind_in_place(data, input.len() as u64)?;
-            Ok(self.encode(pass, &binding, call)?)
-        })
-        .await
-    }
-}
-
 /// Makes a buffer for each of `contents`, runs what `record` records and appends the buffers'
 /// contents after it to `result`, one behind the other.
 ///
@@ -114,34 +46,50 @@ pub(crate) async fn run<T: Pod>(
     result: &mut Vec<T>,
     record: impl FnOnce(&mut wgpu::ComputePass<'_>, &[wgpu::Buffer]) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
-    // The scopes turn what the device would report as uncaptured, by default a panic, into this
-    // call's error. They see only what this thread does until they are popped.
-    let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let submitted = submit(device, queue, contents, record).map(|staging| {
+    let done = try_run(device, queue, contents, result, record).await;
+    #[cfg(not(target_arch = "wasm32"))]
+    let done = done.map_err(|error| match error {
+        RunError::Device { .. }
+        | RunError::Bind(BindError::Refused { .. })
+        | RunError::ForeignQueue
+            if is_lost(device) =>
+        {
+            RunError::DeviceLost
+        }
+        error => error,
+    });
+    done
+}
+
+async fn try_run<T: Pod>(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    contents: &[Content<'_>],
+    result: &mut Vec<T>,
+    record: impl FnOnce(&mut wgpu::ComputePass<'_>, &[wgpu::Buffer]) -> Result<(), RunError>,
+) -> Result<(), RunError> {
+    check_sizes(device, contents)?;
+    let (submitted, error) = scoped(device, || {
+        #[cfg(not(target_arch = "wasm32"))]
+        check_queue(device, queue)?;
+        let staging = submit(device, queue, contents, record)?;
         let (sender, receiver) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
             // The receiver is gone only if this call has already failed.
             let _ = sender.send(mapped);
         });
-        (staging, receiver)
+        Ok::<_, RunError>((staging, receiver))
     });
-    let validation = validation.pop();
-    let internal = internal.pop();
-    let out_of_memory = out_of_memory.pop();
-    // A buffer without memory and a pipeline that the driver cannot compile make their uses invalid
-    // too: the first cause counts.
-    if let Some(error) = out_of_memory.await {
-        let bytes = |content: &Content<'_>| content.bytes() + content.result_bytes();
-        let bytes = contents.iter().map(bytes).sum();
-        return Err(RunError::OutOfMemory {
-            bytes,
-            message: error.to_string(),
-        });
-    }
-    if let Some(error) = internal.await.or(validation.await) {
-        return Err(device_error(error));
+    match error.await {
+        None => {}
+        Some(error @ wgpu::Error::OutOfMemory { .. }) => {
+            let bytes = |content: &Content<'_>| content.bytes() + content.result_bytes();
+            return Err(RunError::OutOfMemory {
+                bytes: contents.iter().map(bytes).sum(),
+                message: error.to_string(),
+            });
+        }
+        Some(error) => return Err(device_error(error)),
     }
     let (staging, receiver) = submitted?;
     #[cfg(not(target_arch = "wasm32"))]
@@ -164,6 +112,74 @@ fn device_error(error: impl ToString) -> RunError {
     RunError::Device {
         message: error.to_string(),
     }
+}
+
+/// Checks that the device creates the buffers: as long as `contents`, and one for all results.
+fn check_sizes(device: &wgpu::Device, contents: &[Content<'_>]) -> Result<(), BindError> {
+    let max_bytes = device.limits().max_buffer_size;
+    let results = contents.iter().map(Content::result_bytes);
+    let results = results.fold(0, u64::saturating_add);
+    let longest = contents.iter().map(Content::bytes).fold(results, u64::max);
+    if longest > max_bytes {
+        return Err(BindError::BufferTooLong {
+            bytes: longest,
+            max_bytes,
+        });
+    }
+    Ok(())
+}
+
+/// A buffer that this thread maps to see who maps it.
+#[cfg(not(target_arch = "wasm32"))]
+fn create_probe(device: &wgpu::Device, mapped_at_creation: bool) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("wgpu-dropout: probe"),
+        size: 4,
+        usage: wgpu::BufferUsages::MAP_READ,
+        mapped_at_creation,
+    })
+}
+
+/// Whether the device is lost: no scope is told, and what it creates then is invalid.
+#[cfg(not(target_arch = "wasm32"))]
+fn is_lost(device: &wgpu::Device) -> bool {
+    let (mapped, error) = scoped(device, || {
+        create_probe(device, true).get_mapped_range(..).is_ok()
+    });
+    !mapped && pollster::block_on(error).is_none()
+}
+
+/// How often another thread may poll the device in the middle of the check of its queue.
+#[cfg(not(target_arch = "wasm32"))]
+const MAX_PROBES: u32 = 100;
+
+/// Checks that the queue is the device's own. A queue does not name its device, and its errors go to
+/// that device, past all scopes here. But a mapping is finished by the thread that next submits to the
+/// queue of the buffer's device or polls that device.
+#[cfg(not(target_arch = "wasm32"))]
+fn check_queue(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<(), RunError> {
+    for _ in 0..MAX_PROBES {
+        let probe = create_probe(device, false);
+        let (sender, mut receiver) = oneshot::channel();
+        probe.map_async(wgpu::MapMode::Read, .., move |_| {
+            let _ = sender.send(thread::current().id());
+        });
+        let mut finished_here =
+            || matches!(receiver.try_recv(), Ok(Some(by)) if by == thread::current().id());
+        // At once without a queue, since the device has outlived its own.
+        if finished_here() {
+            return Err(RunError::ForeignQueue);
+        }
+        queue.submit([]);
+        if finished_here() {
+            return Ok(());
+        }
+        device.poll(wgpu::PollType::Poll).map_err(device_error)?;
+        if finished_here() {
+            return Err(RunError::ForeignQueue);
+        }
+    }
+    Ok(())
 }
 
 /// Submits the work and returns the buffer that its results are copied to.

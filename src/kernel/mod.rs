@@ -1,4 +1,5 @@
 //! The kernels: which WGSL text computes the contract. No wgpu, no device.
 
-pub mod source;
+pub mod axes;
+pub mod text;
 pub mod wgsl;

@@ -2,11 +2,12 @@
 //! hosts in another language.
 //!
 //! ```
-//! use wgpu_dropout::wgsl::Variant;
+//! use wgpu_dropout::wgsl::{Variant, Way};
 //!
-//! let is_f16 = |variant: &Variant| variant.fields().contains(&("dtype", "f16".into()));
-//! let variant = Variant::all().find(is_f16).unwrap();
-//! assert!(variant.text().contains(&format!("fn {}(", variant.entry_point())));
+//! let variant = Variant::all().next().unwrap();
+//! for way in variant.ways() {
+//!     assert!(variant.text(way).contains(&format!("fn {}(", variant.entry_point())));
+//! }
 //! ```
 //!
 //! # To dispatch one without this library
@@ -16,63 +17,62 @@
 //!
 //! - A dispatch takes the first `len` elements of its [buffers](Variant::buffers), 16-bit types two
 //!   a word, by `len` / [`elements_per_workgroup`](Variant::elements_per_workgroup) workgroups, rounded
-//!   up. `gaussian` takes those of `first_lane + len`: its lanes are those of blocks of four \[M18\].
+//!   up.
 //! - Access by `words` is right for every length, by `vectors` for multiples of 16 bytes, by `blocks`
 //!   for multiples of 8 elements where each row's first mask index is one of 8 too.
-//! - `dimensions` are row major, the outermost first, zeros behind the last. `scattered` is right for
-//!   every layout. `runs` needs an innermost dimension of 32 elements or more, `rows` too, or by
-//!   `blocks` one whose size and `start` are multiples of 8; `whole-words` is a promise that both are
-//!   multiples of 32.
-//! - A packed mask begins with the dispatch's first word: `first_block.x` is 0 then.
+//! - The dimensions of a layout, the innermost last, end in the last of eight slots; with `sample-ids`
+//!   the first one has the first slot. The other slots have size 1, start 0 and stride 0. A kernel serves
+//!   layouts of up to `dimensions` of them. `scattered` is right for every layout. `runs`
+//!   and `rows` need an innermost dimension of 32 elements or more, `rows` by `blocks` one whose size
+//!   and `start` are multiples of 8. `whole-words` is a promise that both are multiples of 32.
+//! - A packed mask begins with the dispatch's first word: `first_word` is 0 then.
 
 use core::iter;
 
+use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Strided};
+pub use super::axes::{Buffer, BufferAccess, Multiply, ParamsSource, Role, Way};
+use super::text::assemble;
+use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
-use crate::contract::layout::MaskLayout;
-use crate::kernel::source::{
-    Access, BufferLayout, Family, Kernel, MaskSource, Multiply, ParamsSource, Strided, ValueMap,
-    assemble,
-};
 
-/// One kernel for one set of features: a module of WGSL as [`Dropout`](crate::Dropout),
+/// One kernel: a module of WGSL as [`Dropout`](crate::Dropout),
 /// [`GaussianDropout`](crate::GaussianDropout), [`KeepMask`](crate::KeepMask) or
 /// [`PhiloxBlocks`](crate::PhiloxBlocks) gives it to wgpu, or a [`Launch`](crate::launch::Launch) to
-/// another runtime.
+/// another runtime. How a device runs it, its [`Way`], changes the text and not the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant {
     pub(crate) kernel: Kernel,
-    pub(crate) multiply: Multiply,
-    pub(crate) params: ParamsSource,
 }
 
 impl Variant {
-    /// Every one, each once; first the `f32` dropout of consecutive mask indices.
+    /// Every one, each once; first the `f32` dropout of consecutive mask indices. Which variants there
+    /// are may change in any release.
     pub fn all() -> impl Iterator<Item = Self> {
-        kernels().flat_map(|kernel| {
-            let multiplies: &[Multiply] = if kernel.draws() {
-                &[Multiply::U64, Multiply::Halves]
-            } else {
-                &[Multiply::Halves]
-            };
-            const PARAMS: &[ParamsSource] = &[
-                ParamsSource::Immediates,
-                ParamsSource::Uniform,
-                ParamsSource::Bound,
-            ];
-            let params = &PARAMS[..if kernel.takes_bound_params() { 3 } else { 2 }];
-            multiplies.iter().flat_map(move |&multiply| {
-                params.iter().map(move |&params| Self {
-                    kernel,
-                    multiply,
-                    params,
-                })
-            })
-        })
+        kernels().map(|kernel| Self { kernel })
+    }
+
+    /// Whether it stands for the variants that differ from it in the number of dimensions alone: checks of
+    /// every text take long.
+    pub fn is_typical(&self) -> bool {
+        let Some(IndexKind::Strided(strided)) = self.kernel.mask() else {
+            return true;
+        };
+        match strided.family {
+            Family::Rows { whole_words: true } | Family::Runs { whole_words: true } => {
+                strided.dimensions == 8
+            }
+            _ => strided.dimensions == 2,
+        }
+    }
+
+    /// The ways in which it can be run.
+    pub fn ways(&self) -> impl Iterator<Item = Way> + use<> {
+        self.kernel.ways()
     }
 
     /// The whole module.
-    pub fn text(&self) -> String {
-        assemble(self.kernel, self.multiply, self.params)
+    pub fn text(&self, way: Way) -> String {
+        assemble(self.kernel, way)
     }
 
     /// The name of its one entry point.
@@ -80,69 +80,51 @@ impl Variant {
         self.kernel.entry_point()
     }
 
-    /// What it asks of a device beyond WebGPU's defaults. Without any its text is standard WGSL,
-    /// which browsers take too.
-    pub fn features(&self) -> wgpu::Features {
-        let mut features = wgpu::Features::empty();
-        features.set(wgpu::Features::SHADER_INT64, self.multiply == Multiply::U64);
-        features.set(
-            wgpu::Features::IMMEDIATES,
-            self.params == ParamsSource::Immediates,
-        );
-        features
-    }
-
     /// The buffers that it binds; immediates are none.
-    pub fn buffers(&self) -> Vec<Buffer> {
-        self.kernel.buffers(self.params)
+    pub fn buffers(&self, way: Way) -> Vec<Buffer> {
+        self.kernel.buffers(way.params)
     }
 
-    /// How many elements, raw blocks of `philox-blocks`, a workgroup takes. What is dispatched is
-    /// these workgroups, in the first dimension.
+    /// Elements that a workgroup takes; of `philox-blocks`, raw blocks. A host dispatches workgroups in the
+    /// first dimension.
     pub fn elements_per_workgroup(&self) -> u32 {
         self.kernel.per_workgroup()
     }
 
-    /// What tells it from all others, by name, as far as it applies.
+    /// What tells it and its way from all others, by name, as far as it applies.
     ///
     /// | field | values |
     /// |---|---|
-    /// | `kernel` | `dropout`, `copy` (a rate of 0), `gaussian`, `keep-mask`, `philox-blocks` |
+    /// | `kernel` | `dropout`, `copy` (a rate of 0), `keep-mask`, `philox-blocks` |
     /// | `dtype` | an [`ElementType`] |
     /// | `layout` | `separate`, `pooled` (two ranges of one buffer), `in-place` |
-    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered` |
-    /// | `dimensions` | of the layout, neighbours merged |
+    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered` |
+    /// | `dimensions` | of the layout, neighbours merged, rounded up |
     /// | `whole-words` | whether rows or runs are multiples of 32 elements: `yes`, `no` |
-    /// | `sample-ids` | whether [ids](crate::Elements::Samples) stand for the outermost coordinate: `yes`, `no` |
-    /// | `value` | kept elements are `scale`d, `keep` their bits, or go through an `affine` map |
+    /// | `sample-ids` | whether [ids](crate::Elements::samples) stand for the outermost coordinate: `yes`, `no` |
+    /// | `value` | kept elements are `scale`d, `keep` their bits or go through an `affine` map; all are multiplied by `noise` |
     /// | `access` | 16 bytes at once, by mask `blocks` or as `vectors`; 4 bytes, `words` |
     /// | `rounds` | of Philox, where it is not the mask's |
-    /// | `multiply` | `u64` ([`SHADER_INT64`](wgpu::Features::SHADER_INT64)), `halves` |
-    /// | `params` | `immediates` ([`IMMEDIATES`](wgpu::Features::IMMEDIATES)), `uniform`, or `bound` beside input and output (a [`Launch`](crate::launch::Launch)) |
-    pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let is_copy = matches!(
-            self.kernel,
+    /// | `multiply` | `u64` (`SHADER_INT64`), `halves` |
+    /// | `params` | `immediates` (`IMMEDIATES`), `uniform`, or `bound` beside input and output (a [`Launch`](crate::launch::Launch)) |
+    pub fn fields(&self, way: Way) -> Vec<(&'static str, String)> {
+        let kernel = self.kernel;
+        let name = match kernel {
             Kernel::Dropout {
-                value: ValueMap::Copy,
+                effect: Effect::Copy,
                 ..
-            }
-        );
-        let name = match self.kernel {
-            Kernel::Dropout { .. } if is_copy => "copy",
+            } => "copy",
             Kernel::Dropout { .. } => "dropout",
-            Kernel::Gaussian { .. } => "gaussian",
             Kernel::KeepMask(_) => "keep-mask",
             Kernel::PhiloxBlocks { .. } => "philox-blocks",
         };
         let mut fields = vec![("kernel", name.to_owned())];
         let mut push = |name, value: &str| fields.push((name, value.to_owned()));
-        if let Kernel::Dropout { element, .. } = self.kernel {
+        if let Kernel::Dropout {
+            element, buffers, ..
+        } = kernel
+        {
             push("dtype", &element.to_string());
-        }
-        if let Kernel::Gaussian { .. } = self.kernel {
-            push("dtype", &ElementType::F32.to_string());
-        }
-        if let Kernel::Dropout { buffers, .. } | Kernel::Gaussian { buffers } = self.kernel {
             let layout = match buffers {
                 BufferLayout::Separate => "separate",
                 BufferLayout::Pooled => "pooled",
@@ -150,29 +132,33 @@ impl Variant {
             };
             push("layout", layout);
         }
-        match self.kernel.mask() {
+        let answer = |yes| if yes { "yes" } else { "no" };
+        match kernel.mask() {
             None => {}
-            Some(MaskSource::Linear) => push("mask", "linear"),
-            Some(MaskSource::Packed) => push("mask", "packed"),
-            Some(MaskSource::Strided(strided)) => {
-                let family = match strided.family {
-                    Family::Rows => "rows",
-                    Family::Runs => "runs",
-                    Family::Scattered => "scattered",
+            Some(IndexKind::Linear) => push("mask", "linear"),
+            Some(IndexKind::Packed) => push("mask", "packed"),
+            Some(IndexKind::Strided(strided)) => {
+                let (family, whole_words) = match strided.family {
+                    Family::BlockRows => ("rows", None),
+                    Family::Rows { whole_words } => ("rows", Some(whole_words)),
+                    Family::Runs { whole_words } => ("runs", Some(whole_words)),
+                    Family::Scattered => ("scattered", None),
                 };
-                let answer = |yes| if yes { "yes" } else { "no" };
                 push("mask", family);
                 push("dimensions", &strided.dimensions.to_string());
-                push("whole-words", answer(strided.whole_words));
+                if let Some(whole_words) = whole_words {
+                    push("whole-words", answer(whole_words));
+                }
                 push("sample-ids", answer(strided.sample_ids));
             }
         }
-        if let Kernel::Dropout { value, access, .. } = self.kernel {
-            match value {
-                ValueMap::Scale => push("value", "scale"),
-                ValueMap::Keep => push("value", "keep"),
-                ValueMap::Affine => push("value", "affine"),
-                ValueMap::Copy => {}
+        if let Kernel::Dropout { effect, access, .. } = kernel {
+            match effect {
+                Effect::Scale => push("value", "scale"),
+                Effect::Keep => push("value", "keep"),
+                Effect::Affine => push("value", "affine"),
+                Effect::Noise => push("value", "noise"),
+                Effect::Copy => {}
             }
             let access = match access {
                 Access::Blocks => "blocks",
@@ -181,17 +167,17 @@ impl Variant {
             };
             push("access", access);
         }
-        if let Kernel::PhiloxBlocks { rounds } = self.kernel {
+        if let Kernel::PhiloxBlocks { rounds } = kernel {
             push("rounds", &rounds.to_string());
         }
-        if self.kernel.draws() {
-            let multiply = match self.multiply {
+        if kernel.draws() {
+            let multiply = match way.multiply {
                 Multiply::U64 => "u64",
                 Multiply::Halves => "halves",
             };
             push("multiply", multiply);
         }
-        let params = match self.params {
+        let params = match way.params {
             ParamsSource::Immediates => "immediates",
             ParamsSource::Uniform => "uniform",
             ParamsSource::Bound => "bound",
@@ -201,21 +187,17 @@ impl Variant {
     }
 }
 
-/// A buffer that a kernel binds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Buffer {
-    /// Of the variable in the text.
-    pub name: &'static str,
-    /// Of the bind group.
-    pub group: u32,
-    /// Within the group.
-    pub binding: u32,
-    /// Uniform, or how it is stored to.
-    pub ty: wgpu::BufferBindingType,
+impl Way {
+    /// What it asks of a device beyond WebGPU's defaults, in wgpu's names. Without any the text is
+    /// standard WGSL, which browsers take too.
+    pub fn features(self) -> Vec<&'static str> {
+        let int64 = (self.multiply == Multiply::U64).then_some("SHADER_INT64");
+        let immediates = (self.params == ParamsSource::Immediates).then_some("IMMEDIATES");
+        int64.into_iter().chain(immediates).collect()
+    }
 }
 
-/// Each kernel that can be dispatched; of copies, which differ by nothing but unused bindings, that
+/// Each kernel that can be dispatched; of copies, which differ by nothing but unused bindings, the one
 /// of consecutive indices.
 fn kernels() -> impl Iterator<Item = Kernel> {
     const BUFFERS: [BufferLayout; 3] = [
@@ -224,73 +206,74 @@ fn kernels() -> impl Iterator<Item = Kernel> {
         BufferLayout::InPlace,
     ];
     const ELEMENTS: [ElementType; 3] = [ElementType::F32, ElementType::F16, ElementType::Bf16];
-    let drawn = || iter::once(MaskSource::Linear).chain(strided().map(MaskSource::Strided));
-    let masks = move || drawn().chain([MaskSource::Packed]);
-    let dropout = move |(element, buffers)| {
-        let values = move |mask| {
-            [ValueMap::Scale, ValueMap::Keep, ValueMap::Affine].map(move |value| (mask, value))
-        };
-        // In place it is nothing.
-        let copy = (buffers != BufferLayout::InPlace)
-            .then_some((MaskSource::Linear, ValueMap::Copy))
-            .into_iter();
-        let kernels = masks().flat_map(values).chain(copy);
-        kernels.flat_map(move |(mask, value)| {
-            accesses(mask, value)
-                .iter()
-                .map(move |&access| Kernel::Dropout {
-                    element,
-                    buffers,
-                    mask,
-                    value,
-                    access,
-                })
+    let dropout = |(element, buffers)| {
+        effects(buffers).flat_map(move |(mask, effect, access)| {
+            access.iter().map(move |&access| Kernel::Dropout {
+                element,
+                buffers,
+                mask,
+                effect,
+                access,
+            })
         })
     };
     ELEMENTS
         .into_iter()
         .flat_map(|element| BUFFERS.map(|buffers| (element, buffers)))
         .flat_map(dropout)
-        .chain(BUFFERS.map(|buffers| Kernel::Gaussian { buffers }))
-        .chain(drawn().map(Kernel::KeepMask))
+        .chain(words().map(Kernel::KeepMask))
         .chain([10, 7].map(|rounds| Kernel::PhiloxBlocks { rounds }))
 }
 
-/// Whole blocks are taken where their elements are neighbours.
-fn accesses(mask: MaskSource, value: ValueMap) -> &'static [Access] {
-    const ALL: &[Access] = &[Access::Blocks, Access::Vectors, Access::Words];
-    match mask {
-        _ if value == ValueMap::Copy => &ALL[1..],
-        MaskSource::Linear
-        | MaskSource::Strided(Strided {
-            family: Family::Rows,
-            ..
-        }) => ALL,
-        MaskSource::Strided(_) | MaskSource::Packed => &ALL[1..],
-    }
+const BLOCKS: &[Access] = &[Access::Blocks];
+const BY_WORD: &[Access] = &[Access::Vectors, Access::Words];
+
+/// What a dropout kernel decides by, does and loads.
+fn effects(buffers: BufferLayout) -> impl Iterator<Item = (IndexKind, Effect, &'static [Access])> {
+    let by_blocks = || {
+        let rows = strided(Family::BlockRows).map(IndexKind::Strided);
+        iter::once(IndexKind::Linear).chain(rows)
+    };
+    let masked = [Effect::Scale, Effect::Keep, Effect::Affine]
+        .into_iter()
+        .flat_map(move |effect| {
+            let by_word = words().chain([IndexKind::Packed]);
+            let blocks = by_blocks().map(move |mask| (mask, effect, BLOCKS));
+            blocks.chain(by_word.map(move |mask| (mask, effect, BY_WORD)))
+        });
+    let noise = [(Family::BlockRows, BLOCKS), (Family::Scattered, BY_WORD)]
+        .into_iter()
+        .flat_map(|(family, access)| {
+            let strided = strided(family).filter(Strided::serves_all);
+            let masks = iter::once(IndexKind::Linear).chain(strided.map(IndexKind::Strided));
+            masks.map(move |mask| (mask, Effect::Noise, access))
+        });
+    // In place a copy is nothing.
+    let copy =
+        (buffers != BufferLayout::InPlace).then_some((IndexKind::Linear, Effect::Copy, BY_WORD));
+    masked.chain(noise).chain(copy)
 }
 
-fn strided() -> impl Iterator<Item = Strided> {
-    const MAX: u32 = MaskLayout::MAX_DIMENSIONS as u32;
-    [Family::Rows, Family::Runs, Family::Scattered]
+/// Where decisions come from that are drawn a mask word at a time.
+fn words() -> impl Iterator<Item = IndexKind> {
+    let families = [true, false]
         .into_iter()
-        .flat_map(|family| [false, true].map(|sample_ids| (family, sample_ids)))
-        .flat_map(|(family, sample_ids)| {
-            // A single row is linear; the ids' dimension is neither row nor run.
-            let least = match family {
-                Family::Rows => 2,
-                Family::Runs => 1 + u32::from(sample_ids),
-                Family::Scattered => 1,
-            };
-            (least..=MAX).flat_map(move |dimensions| {
-                [true, false].map(|whole_words| Strided {
-                    family,
-                    whole_words,
-                    dimensions,
-                    sample_ids,
-                })
+        .flat_map(|whole_words| [Family::Rows { whole_words }, Family::Runs { whole_words }])
+        .chain([Family::Scattered]);
+    iter::once(IndexKind::Linear).chain(families.flat_map(strided).map(IndexKind::Strided))
+}
+
+/// The kernels of a family.
+fn strided(family: Family) -> impl Iterator<Item = Strided> {
+    [false, true].into_iter().flat_map(move |sample_ids| {
+        Strided::DIMENSIONS
+            .into_iter()
+            .map(move |dimensions| Strided {
+                family,
+                dimensions,
+                sample_ids,
             })
-        })
+    })
 }
 
 #[cfg(test)]
@@ -299,9 +282,10 @@ mod tests {
 
     use naga::valid::{Capabilities, ValidationFlags, Validator};
 
+    use super::super::axes::WORKGROUP_SIZE;
     use super::*;
-    use crate::kernel::source::WORKGROUP_SIZE;
-    use crate::plan::index_map::StridedLayout;
+    use crate::contract::layout::MaskLayout;
+    use crate::plan::index_map::IndexMap;
 
     fn validate(source: &str, capabilities: Capabilities) -> Result<naga::Module, String> {
         let module = naga::front::wgsl::parse_str(source).map_err(|error| error.to_string())?;
@@ -311,83 +295,101 @@ mod tests {
         Ok(module)
     }
 
-    /// As the text declares them, by group and binding.
-    fn buffers(module: &naga::Module) -> Vec<Buffer> {
-        let buffer = |variable: &naga::GlobalVariable| {
-            let ty = match variable.space {
-                naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
-                naga::AddressSpace::Storage { access } => wgpu::BufferBindingType::Storage {
-                    read_only: !access.contains(naga::StorageAccess::STORE),
-                },
-                _ => return None,
-            };
-            let place = variable.binding?;
-            Some((place, variable.name.clone().unwrap(), ty))
-        };
-        let variables = module.global_variables.iter();
-        let mut buffers: Vec<_> = variables.filter_map(|(_, v)| buffer(v)).collect();
-        buffers.sort_by_key(|(place, ..)| (place.group, place.binding));
-        buffers
-            .into_iter()
-            .map(|(place, name, ty)| Buffer {
-                name: name.leak(),
-                group: place.group,
-                binding: place.binding,
-                ty,
+    /// Group, binding, name and access, as a text declares them.
+    fn declared(module: &naga::Module) -> Vec<(u32, u32, String, BufferAccess)> {
+        let mut buffers: Vec<_> = module
+            .global_variables
+            .iter()
+            .filter_map(|(_, variable)| {
+                let access = match variable.space {
+                    naga::AddressSpace::Uniform => BufferAccess::Uniform,
+                    naga::AddressSpace::Storage { access }
+                        if access.contains(naga::StorageAccess::STORE) =>
+                    {
+                        BufferAccess::ReadWrite
+                    }
+                    naga::AddressSpace::Storage { .. } => BufferAccess::Read,
+                    _ => return None,
+                };
+                let binding = variable.binding?;
+                let name = variable.name.clone().unwrap();
+                Some((binding.group, binding.binding, name, access))
             })
-            .collect()
+            .collect();
+        buffers.sort_by_key(|(group, binding, ..)| (*group, *binding));
+        buffers
     }
 
-    /// Of the numbers of dimensions a small one and the largest.
-    fn is_typical(variant: &Variant) -> bool {
-        match variant.kernel.mask() {
-            Some(MaskSource::Strided(strided)) => {
-                [(2, false), (8, true)].contains(&(strided.dimensions, strided.whole_words))
-            }
-            _ => true,
-        }
+    fn variants() -> impl Iterator<Item = (Variant, Way)> {
+        Variant::all().flat_map(|variant| variant.ways().map(move |way| (variant, way)))
+    }
+
+    /// Each typical kernel in one of its ways, in turn.
+    fn typical() -> impl Iterator<Item = (Variant, Way)> {
+        let kernels = Variant::all().filter(Variant::is_typical);
+        kernels.enumerate().flat_map(|(turn, variant)| {
+            let ways: Vec<_> = variant.ways().collect();
+            ways.get(turn % ways.len()).map(|way| (variant, *way))
+        })
     }
 
     #[test]
-    fn every_kernel_is_valid_and_asks_for_no_more_than_its_variant_says() {
-        for variant in Variant::all().filter(is_typical) {
-            let features = variant.features();
+    fn every_kernel_is_valid_and_asks_for_no_more_than_its_way_says() {
+        for (variant, way) in typical() {
             let mut capabilities = Capabilities::empty();
             capabilities.set(
                 Capabilities::IMMEDIATES,
-                features.contains(wgpu::Features::IMMEDIATES),
+                way.params == ParamsSource::Immediates,
             );
-            capabilities.set(
-                Capabilities::SHADER_INT64,
-                features.contains(wgpu::Features::SHADER_INT64),
-            );
-            let module = validate(&variant.text(), capabilities).unwrap();
+            capabilities.set(Capabilities::SHADER_INT64, way.multiply == Multiply::U64);
+            let module = validate(&variant.text(way), capabilities).unwrap();
             let [entry] = &module.entry_points[..] else {
                 panic!("one entry point")
             };
             assert_eq!(entry.name, variant.entry_point());
             assert_eq!(entry.workgroup_size, [WORKGROUP_SIZE, 1, 1]);
-            assert_eq!(buffers(&module), variant.buffers(), "{variant:?}");
+            let listed: Vec<_> = variant
+                .buffers(way)
+                .into_iter()
+                .map(|buffer| {
+                    let name = buffer.role.name().to_owned();
+                    (buffer.group, buffer.binding, name, buffer.access)
+                })
+                .collect();
+            assert_eq!(declared(&module), listed, "{variant:?}");
         }
     }
 
     #[test]
     fn a_capability_that_is_missing_is_seen() {
-        let variant = Variant::all().next().unwrap();
+        let (variant, way) = variants().next().unwrap();
         let all = Capabilities::IMMEDIATES | Capabilities::SHADER_INT64;
-        assert!(validate(&variant.text(), all).is_ok());
+        assert!(validate(&variant.text(way), all).is_ok());
         for missing in all {
-            assert!(validate(&variant.text(), all - missing).is_err());
+            assert!(validate(&variant.text(way), all - missing).is_err());
         }
     }
 
     #[test]
     fn variants_differ_in_fields_and_text() {
         let (mut fields, mut texts) = (HashSet::new(), HashSet::new());
-        for variant in Variant::all() {
-            assert!(fields.insert(variant.fields()), "{variant:?}");
-            if is_typical(&variant) {
-                assert!(texts.insert(variant.text()), "{variant:?}");
+        for (variant, way) in variants() {
+            assert!(fields.insert(variant.fields(way)), "{variant:?} {way:?}");
+            assert!(texts.insert(variant.text(way)), "{variant:?} {way:?}");
+        }
+        assert!(fields.len() <= 12_000, "{} texts", fields.len());
+    }
+
+    #[test]
+    fn every_constant_of_a_text_is_used() {
+        for (variant, way) in typical() {
+            let text = variant.text(way);
+            for line in text.lines().filter(|line| line.starts_with("const ")) {
+                let name = line[6..].split([':', ' ']).next().unwrap();
+                let uses = text.matches(name).count();
+                // A value that only some maps and entries read is a constant of all.
+                let optional = ["LANE_BITS", "FACTOR_MAY_BE_0", "SKIP_DROPPED"].contains(&name);
+                assert!(uses > 1 || optional, "{name} in {variant:?} {way:?}");
             }
         }
     }
@@ -395,9 +397,8 @@ mod tests {
     #[test]
     fn a_workgroup_takes_256_words_or_blocks() {
         for variant in Variant::all() {
-            let elements = match variant.fields()[0].1.as_str() {
-                "gaussian" => 4 * 256,
-                "philox-blocks" => 256,
+            let elements = match variant.kernel {
+                Kernel::PhiloxBlocks { .. } => 256,
                 _ => 32 * 256,
             };
             assert_eq!(variant.elements_per_workgroup(), elements, "{variant:?}");
@@ -406,11 +407,12 @@ mod tests {
 
     #[test]
     fn copies_and_packed_masks_draw_nothing() {
-        for variant in Variant::all().filter(is_typical) {
-            let fields = variant.fields();
+        for (variant, way) in typical() {
+            let fields = variant.fields(way);
             let has = |name, value: &str| fields.contains(&(name, value.to_owned()));
             let draws = !has("kernel", "copy") && !has("mask", "packed");
-            assert_eq!(variant.text().contains("fn philox"), draws, "{variant:?}");
+            let text = variant.text(way);
+            assert_eq!(text.contains("fn dropout_philox"), draws, "{variant:?}");
         }
     }
 
@@ -420,53 +422,70 @@ mod tests {
             element: ElementType::F32,
             buffers: BufferLayout::Separate,
             mask,
-            value: ValueMap::Copy,
+            effect: Effect::Copy,
             access: Access::Vectors,
         };
-        let text = |mask| assemble(copy(mask), Multiply::Halves, ParamsSource::Uniform);
-        let linear = text(MaskSource::Linear);
-        for mask in strided().map(MaskSource::Strided) {
+        let way = Way {
+            multiply: Multiply::Halves,
+            params: ParamsSource::Uniform,
+        };
+        let text = |mask| assemble(copy(mask), way);
+        let linear = text(IndexKind::Linear);
+        for mask in words().chain([IndexKind::Packed]) {
             assert_eq!(text(mask), linear);
             assert_eq!(text(mask.of_copy()), linear);
         }
-        assert_eq!(text(MaskSource::Packed), linear);
     }
 
     #[test]
-    fn what_layouts_choose_is_listed() {
-        let known: HashSet<_> = strided().collect();
+    fn the_kernels_that_layouts_choose_are_listed() {
+        let known: HashSet<_> = words()
+            .chain(strided(Family::BlockRows).map(IndexKind::Strided))
+            .collect();
         let mut chosen = HashSet::new();
         for inner in [1, 8, 31, 32, 33] {
-            for strides in [[5000, 50, 0], [5000, 50, 1], [8000, 80, 3], [0, 50, 0]] {
+            for strides in [
+                [5000, 50, 0],
+                [5000, 50, 1],
+                [8000, 80, 3],
+                [0, 50, 0],
+                [8000, 80, 1],
+            ] {
                 for dimensions in 1..=3 {
                     let shape = &[5, 7, inner][3 - dimensions..];
                     let layout = MaskLayout::strided(shape, &strides[3 - dimensions..]).unwrap();
                     for sample_ids in [false, true] {
-                        let layout = StridedLayout::new(&layout, sample_ids).unwrap();
-                        chosen.extend(layout.iter().flat_map(|layout| {
-                            [
-                                layout.strided(false),
-                                layout.strided(layout.whole_blocks(0)),
-                            ]
-                        }));
+                        let map = IndexMap::of_layout(&layout, sample_ids).unwrap();
+                        chosen.extend([map.by_word(), map.by_element()]);
+                        chosen.extend(map.by_block(0));
                     }
                 }
             }
         }
         assert!(chosen.is_subset(&known), "{:?}", &chosen - &known);
-        let least = |kernels: &HashSet<Strided>, family, sample_ids| {
-            let of_these = kernels
-                .iter()
-                .filter(|strided| strided.family == family && strided.sample_ids == sample_ids);
-            of_these.map(|strided| strided.dimensions).min()
+        // Each family is chosen, with ids and without, by the fewest dimensions that are listed for it.
+        let least = |kinds: &HashSet<IndexKind>, is: fn(Family) -> bool, sample_ids| {
+            let dimensions = kinds.iter().filter_map(|kind| match kind {
+                IndexKind::Strided(strided)
+                    if is(strided.family) && strided.sample_ids == sample_ids =>
+                {
+                    Some(strided.dimensions)
+                }
+                _ => None,
+            });
+            dimensions.min()
         };
-        for family in [Family::Rows, Family::Runs, Family::Scattered] {
+        let families: [fn(Family) -> bool; 4] = [
+            |family| matches!(family, Family::BlockRows),
+            |family| matches!(family, Family::Rows { .. }),
+            |family| matches!(family, Family::Runs { .. }),
+            |family| matches!(family, Family::Scattered),
+        ];
+        for is in families {
             for sample_ids in [false, true] {
-                assert_eq!(
-                    least(&known, family, sample_ids),
-                    least(&chosen, family, sample_ids),
-                    "{family:?} {sample_ids}"
-                );
+                let [known, chosen] = [&known, &chosen].map(|kinds| least(kinds, is, sample_ids));
+                assert!(known.is_some());
+                assert_eq!(known, chosen, "{sample_ids}");
             }
         }
     }

@@ -1,13 +1,10 @@
 //! How many units one dispatch takes and where a long range is cut: integers only.
 
-use crate::error::CreateError;
-use crate::kernel::source::WORKGROUP_SIZE;
+use crate::kernel::axes::WORKGROUP_SIZE;
+use crate::plan::error::CreateError;
 
 /// No index that a kernel computes within one dispatch passes 32 bits below this.
 const MAX_SEGMENT_UNITS: u64 = 1 << 26;
-
-/// Where a dispatch begins within a block, it may need an invocation more than its units fill.
-const SLACK_INVOCATIONS: u64 = 1;
 
 /// A unit is what a buffer's length is counted in: an element, a mask word, a Philox block.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +32,14 @@ pub(crate) struct Geometry {
     max_units: u64,
 }
 
+/// What a device lets one dispatch take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CutLimits {
+    pub max_binding_bytes: u64,
+    pub offset_alignment_bytes: u32,
+    pub max_workgroups: u32,
+}
+
 /// `available`, if it is enough.
 ///
 /// # Errors
@@ -59,32 +64,21 @@ impl Geometry {
     /// # Errors
     ///
     /// If not even one granule fits a binding or a dispatch.
-    pub fn new(limits: &wgpu::Limits, unit: Unit) -> Result<Self, CreateError> {
+    pub fn new(limits: CutLimits, unit: Unit) -> Result<Self, CreateError> {
         let workgroup = u64::from(WORKGROUP_SIZE);
-        at_least(
-            "max_compute_invocations_per_workgroup",
-            limits.max_compute_invocations_per_workgroup.into(),
-            workgroup,
-        )?;
-        at_least(
-            "max_compute_workgroup_size_x",
-            limits.max_compute_workgroup_size_x.into(),
-            workgroup,
-        )?;
-
-        let alignment_bytes = u64::from(limits.min_storage_buffer_offset_alignment);
+        let alignment_bytes = u64::from(limits.offset_alignment_bytes);
         let granule = (alignment_bytes / unit.bytes).max(unit.per_invocation);
         let binding_units = at_least(
             "max_storage_buffer_binding_size",
-            limits.max_storage_buffer_binding_size,
+            limits.max_binding_bytes,
             granule * unit.bytes,
         )? / unit.bytes;
         let workgroups = at_least(
             "max_compute_workgroups_per_dimension",
-            limits.max_compute_workgroups_per_dimension.into(),
-            (granule / unit.per_invocation + SLACK_INVOCATIONS).div_ceil(workgroup),
+            limits.max_workgroups.into(),
+            (granule / unit.per_invocation).div_ceil(workgroup),
         )?;
-        let dispatch_units = (workgroups * workgroup - SLACK_INVOCATIONS) * unit.per_invocation;
+        let dispatch_units = workgroups * workgroup * unit.per_invocation;
         let max_units = binding_units.min(dispatch_units).min(MAX_SEGMENT_UNITS);
         Ok(Self {
             granule,
@@ -120,11 +114,11 @@ mod tests {
         per_invocation: 32,
     };
 
-    fn limits(binding_bytes: u64, workgroups: u32) -> wgpu::Limits {
-        wgpu::Limits {
-            max_storage_buffer_binding_size: binding_bytes,
-            max_compute_workgroups_per_dimension: workgroups,
-            ..wgpu::Limits::downlevel_defaults()
+    fn limits(max_binding_bytes: u64, max_workgroups: u32) -> CutLimits {
+        CutLimits {
+            max_binding_bytes,
+            offset_alignment_bytes: 256,
+            max_workgroups,
         }
     }
 
@@ -132,7 +126,7 @@ mod tests {
     fn segments_cover_a_range_once_and_fit_the_device() {
         for (binding_bytes, workgroups) in [(256, 1), (4096, 1), (1 << 20, 1), (1 << 20, 3)] {
             let limits = limits(binding_bytes, workgroups);
-            let geometry = Geometry::new(&limits, ELEMENT).unwrap();
+            let geometry = Geometry::new(limits, ELEMENT).unwrap();
             for len in [0, 1, 63, 64, 65, 1000, 4096, 100_003] {
                 let mut next = 0;
                 for Segment { start, len } in geometry.segments(len) {
@@ -150,14 +144,14 @@ mod tests {
 
     #[test]
     fn a_range_far_beyond_32_bits_is_cut_without_a_wrap() {
-        let geometry = Geometry::new(&wgpu::Limits::default(), ELEMENT).unwrap();
+        let geometry = Geometry::new(limits(128 << 20, 65_535), ELEMENT).unwrap();
         let last = geometry.segments(1 << 48).last().unwrap();
         assert_eq!(last.start + u64::from(last.len), 1 << 48);
     }
 
     #[test]
     fn a_limit_too_low_is_named_with_both_numbers() {
-        let error = Geometry::new(&limits(255, 1), ELEMENT).unwrap_err();
+        let error = Geometry::new(limits(255, 1), ELEMENT).unwrap_err();
         assert_eq!(
             error,
             CreateError::Limit {
@@ -166,9 +160,8 @@ mod tests {
                 available: 255
             }
         );
-        let none = wgpu::Limits::downlevel_webgl2_defaults();
         assert!(matches!(
-            Geometry::new(&none, ELEMENT),
+            Geometry::new(limits(256, 0), ELEMENT),
             Err(CreateError::Limit { .. })
         ));
     }

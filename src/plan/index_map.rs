@@ -1,13 +1,125 @@
-//! A mask layout as its kernels see it: folded, with a family chosen.
+//! Where a tensor's decisions come from, as its kernels see it: a mask layout folded, with a family.
 
+use super::error::PlanError;
+use super::params::{DimensionParams, LayoutParams};
 use crate::contract::layout::{Dimension, MaskLayout};
-use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, split};
-use crate::error::BindError;
-use crate::kernel::source::{Family, Strided};
-use crate::params::DimensionParams;
+use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD};
+use crate::kernel::axes::{Family, IndexKind, Strided};
 
 /// Coordinates and their carries are counted in 32 bits.
 const MAX_DIMENSION_SIZE: u64 = (1 << 31) - 1;
+
+/// Where a tensor's decisions come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum IndexMap {
+    /// Mask indices of a layout.
+    Drawn {
+        /// Mask index of the first element, before the call's origin is added.
+        first_index: u64,
+        /// The largest one; `None` without an element.
+        last_index: Option<u64>,
+        /// `None` where indices are consecutive.
+        strided: Option<StridedLayout>,
+    },
+    /// A packed mask.
+    #[cfg_attr(
+        not(feature = "wgpu"),
+        expect(dead_code, reason = "launches bind no packed mask")
+    )]
+    Packed,
+}
+
+impl IndexMap {
+    /// With `sample_ids`, ids stand for the coordinates of the first dimension \[M16\].
+    pub fn of_layout(layout: &MaskLayout, sample_ids: bool) -> Result<Self, PlanError> {
+        let last_index = if sample_ids {
+            layout.last_sample_index()?
+        } else {
+            layout.last_index()
+        };
+        let strided = match last_index {
+            None => None,
+            Some(_) => StridedLayout::new(layout, sample_ids)?,
+        };
+        Ok(Self::Drawn {
+            first_index: layout.first_index(),
+            last_index,
+            strided,
+        })
+    }
+
+    /// `len` elements with consecutive mask indices.
+    #[cfg(any(feature = "wgpu", test))]
+    pub fn linear(len: u64) -> Self {
+        Self::Drawn {
+            first_index: 0,
+            last_index: len.checked_sub(1),
+            strided: None,
+        }
+    }
+
+    /// The layout that a dispatch is told which begins at element `start`.
+    pub fn params(&self, start: u64) -> Option<LayoutParams> {
+        match self {
+            Self::Drawn { strided, .. } => Some(strided.as_ref()?.params(start)),
+            Self::Packed => None,
+        }
+    }
+
+    /// The kernels for decisions of a mask word.
+    pub fn by_word(&self) -> IndexKind {
+        match self {
+            Self::Packed => IndexKind::Packed,
+            Self::Drawn { strided: None, .. } => IndexKind::Linear,
+            Self::Drawn {
+                strided: Some(strided),
+                ..
+            } => strided.of_family(strided.by_word(), 0),
+        }
+    }
+
+    /// The kernels for decisions of whole blocks, if elements lie in blocks under a call whose first
+    /// mask index is `base`.
+    pub fn by_block(&self, base: u64) -> Option<IndexKind> {
+        self.of_blocks(base, 0)
+    }
+
+    /// The kernels by which each element has an index of its own. One number of dimensions serves all
+    /// layouts: noise costs more than an index.
+    pub fn by_element(&self) -> IndexKind {
+        match self {
+            Self::Packed => IndexKind::Packed,
+            Self::Drawn { strided: None, .. } => IndexKind::Linear,
+            Self::Drawn {
+                strided: Some(strided),
+                ..
+            } => strided.of_family(Family::Scattered, MaskLayout::MAX_DIMENSIONS),
+        }
+    }
+
+    /// [`by_element`](Self::by_element), where elements lie in blocks.
+    pub fn by_element_of_blocks(&self, base: u64) -> Option<IndexKind> {
+        self.of_blocks(base, MaskLayout::MAX_DIMENSIONS)
+    }
+
+    fn of_blocks(&self, base: u64, least: usize) -> Option<IndexKind> {
+        match self {
+            Self::Packed => None,
+            // Segments begin at multiples of a block.
+            Self::Drawn { strided: None, .. } => is_whole_blocks(base).then_some(IndexKind::Linear),
+            Self::Drawn {
+                strided: Some(strided),
+                ..
+            } => strided
+                .has_whole_blocks(base)
+                .then(|| strided.of_family(Family::BlockRows, least)),
+        }
+    }
+}
+
+fn is_whole_blocks(number: u64) -> bool {
+    number.is_multiple_of(ELEMENTS_PER_BLOCK.into())
+}
 
 /// A layout that is not linear, folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,14 +131,14 @@ pub(crate) struct StridedLayout {
 impl StridedLayout {
     /// `None` if the layout's indices are consecutive. With `sample_ids` the outermost dimension
     /// stays by itself. The layout has an element.
-    pub fn new(layout: &MaskLayout, sample_ids: bool) -> Result<Option<Self>, BindError> {
+    pub fn new(layout: &MaskLayout, sample_ids: bool) -> Result<Option<Self>, PlanError> {
         let dimensions = layout.folded(sample_ids);
         if !sample_ids && matches!(dimensions[..], [] | [Dimension { stride: 1, .. }]) {
             return Ok(None);
         }
         let too_long = |dimension: &&Dimension| dimension.size > MAX_DIMENSION_SIZE;
         if let Some(long) = dimensions.iter().find(too_long) {
-            return Err(BindError::DimensionTooLong {
+            return Err(PlanError::DimensionTooLong {
                 size: long.size,
                 max: MAX_DIMENSION_SIZE,
             });
@@ -37,8 +149,23 @@ impl StridedLayout {
         }))
     }
 
-    /// What the kernels are chosen by; `whole_blocks` says that one will take block by block.
-    pub fn strided(&self, whole_blocks: bool) -> Strided {
+    /// The kernels of `family` for at least `least` dimensions.
+    fn of_family(&self, family: Family, least: usize) -> IndexKind {
+        let needed = self.dimensions.len().max(least) as u32;
+        let [.., most] = Strided::DIMENSIONS;
+        let mut offered = Strided::DIMENSIONS.into_iter();
+        IndexKind::Strided(Strided {
+            family,
+            // A layout has no more dimensions than the largest number.
+            dimensions: offered
+                .find(|&dimensions| dimensions >= needed)
+                .unwrap_or(most),
+            sample_ids: self.sample_ids,
+        })
+    }
+
+    /// What the innermost dimension is to a kernel that takes 32 elements at a time.
+    fn by_word(&self) -> Family {
         let (stride, size) = match self.dimensions[..] {
             // The ids' dimension has no neighbours.
             [_] if self.sample_ids => (None, 0),
@@ -46,44 +173,43 @@ impl StridedLayout {
             [] => (None, 0),
         };
         let word = u64::from(ELEMENTS_PER_MASK_WORD);
-        Strided {
-            family: match stride {
-                Some(1) if size >= word || whole_blocks => Family::Rows,
-                Some(0) if size >= word => Family::Runs,
-                _ => Family::Scattered,
-            },
-            whole_words: size.is_multiple_of(word),
-            // At most 8.
-            dimensions: self.dimensions.len() as u32,
-            sample_ids: self.sample_ids,
+        let whole_words = size.is_multiple_of(word);
+        match stride {
+            Some(1) if size >= word => Family::Rows { whole_words },
+            Some(0) if size >= word => Family::Runs { whole_words },
+            _ => Family::Scattered,
         }
     }
 
     /// Whether each row of a call whose first mask index is `base` begins with a block and ends
     /// with one.
-    pub fn whole_blocks(&self, base: u64) -> bool {
-        let aligned = |number: u64| number.is_multiple_of(ELEMENTS_PER_BLOCK.into());
+    fn has_whole_blocks(&self, base: u64) -> bool {
         match &self.dimensions[..] {
             // A single row is linear, and the ids' dimension is none.
             [] | [_] => false,
             [outer @ .., row] => {
                 row.stride == 1
-                    && aligned(row.size)
-                    && aligned(base)
-                    && outer.iter().all(|outer| aligned(outer.stride))
+                    && is_whole_blocks(row.size)
+                    && is_whole_blocks(base)
+                    && outer.iter().all(|outer| is_whole_blocks(outer.stride))
             }
         }
     }
 
     /// What the shader is told of a dispatch that begins at element `start`.
-    pub fn params(&self, start: u64) -> [DimensionParams; MaskLayout::MAX_DIMENSIONS] {
-        let mut params = [DimensionParams::default(); MaskLayout::MAX_DIMENSIONS];
+    pub fn params(&self, start: u64) -> LayoutParams {
+        let one = Dimension { size: 1, stride: 0 };
+        let mut params = [DimensionParams::new(one, 0); MaskLayout::MAX_DIMENSIONS];
         let mut rest = start;
-        for (params, dimension) in params.iter_mut().zip(&self.dimensions).rev() {
-            // Both below 2^31.
-            params.size = dimension.size as u32;
-            params.start = (rest % dimension.size) as u32;
-            params.stride = split(dimension.stride);
+        let mut slot = params.len();
+        for (axis, &dimension) in self.dimensions.iter().enumerate().rev() {
+            // Sample ids have the first slot, whatever the number of dimensions.
+            slot = if axis == 0 && self.sample_ids {
+                0
+            } else {
+                slot - 1
+            };
+            params[slot] = DimensionParams::new(dimension, rest % dimension.size);
             rest /= dimension.size;
         }
         params
@@ -94,28 +220,60 @@ impl StridedLayout {
 mod tests {
     use super::*;
 
+    fn strided(shape: &[u64], strides: &[u64], sample_ids: bool) -> StridedLayout {
+        let layout = MaskLayout::strided(shape, strides).unwrap();
+        StridedLayout::new(&layout, sample_ids).unwrap().unwrap()
+    }
+
     #[test]
     fn the_innermost_dimension_chooses_the_kernel() {
         for (shape, strides, sample_ids, family) in [
-            (&[6, 32][..], &[40, 1][..], false, Family::Rows),
+            (
+                &[6, 32][..],
+                &[40, 1][..],
+                false,
+                Family::Rows { whole_words: true },
+            ),
+            (
+                &[6, 33],
+                &[40, 1],
+                false,
+                Family::Rows { whole_words: false },
+            ),
             (&[6, 31], &[40, 1], false, Family::Scattered),
-            // A block is taken whole.
-            (&[6, 24], &[40, 1], false, Family::Rows),
-            (&[32], &[0], false, Family::Runs),
+            (&[32], &[0], false, Family::Runs { whole_words: true }),
             (&[31], &[0], false, Family::Scattered),
-            (&[6, 32], &[1, 0], true, Family::Runs),
+            (&[6, 32], &[1, 0], true, Family::Runs { whole_words: true }),
             (&[32], &[3], false, Family::Scattered),
             (&[32], &[1], true, Family::Scattered),
         ] {
-            let layout = MaskLayout::strided(shape, strides).unwrap();
-            let layout = StridedLayout::new(&layout, sample_ids).unwrap().unwrap();
-            let strided = layout.strided(layout.whole_blocks(0));
-            assert_eq!(strided.family, family, "{layout:?}");
+            let layout = strided(shape, strides, sample_ids);
+            assert_eq!(layout.by_word(), family, "{layout:?}");
         }
     }
 
     #[test]
-    fn no_more_dimensions_are_left_than_the_mask_tells_apart() {
+    fn rows_of_whole_blocks_are_taken_by_blocks() {
+        for (shape, strides, base, whole) in [
+            (&[6, 24][..], &[40, 1][..], 0, true),
+            (&[6, 24], &[40, 1], 8, true),
+            (&[6, 24], &[40, 1], 4, false),
+            (&[6, 24], &[36, 1], 0, false),
+            (&[6, 20], &[40, 1], 0, false),
+            (&[6, 24], &[40, 2], 0, false),
+        ] {
+            let layout = strided(shape, strides, false);
+            assert_eq!(
+                layout.has_whole_blocks(base),
+                whole,
+                "{layout:?} from {base}"
+            );
+        }
+        assert!(!strided(&[8], &[1], true).has_whole_blocks(0));
+    }
+
+    #[test]
+    fn dimensions_are_merged_and_their_number_rounded_up() {
         for (shape, strides, sample_ids, dimensions) in [
             (&[1, 6, 32][..], &[999, 40, 1][..], false, 2),
             (&[6, 1, 32], &[40, 7, 1], true, 2),
@@ -123,10 +281,33 @@ mod tests {
             // Samples stay apart, a single one too.
             (&[1, 6, 32], &[999, 40, 1], true, 3),
             (&[2, 3, 32], &[120, 40, 1], true, 3),
+            (&[2, 3, 4, 5, 6], &[9000, 900, 90, 9, 2], false, 8),
+            (&[7], &[3], false, 2),
         ] {
-            let layout = MaskLayout::strided(shape, strides).unwrap();
-            let layout = StridedLayout::new(&layout, sample_ids).unwrap().unwrap();
-            assert_eq!(layout.strided(false).dimensions, dimensions, "{layout:?}");
+            let layout = strided(shape, strides, sample_ids);
+            let IndexKind::Strided(kind) = layout.of_family(Family::Scattered, 0) else {
+                panic!("a strided kernel");
+            };
+            assert_eq!(kind.dimensions, dimensions, "{layout:?}");
         }
+    }
+
+    #[test]
+    fn dimensions_end_in_the_last_slot_and_ids_have_the_first() {
+        let sizes = |sample_ids| {
+            let layout = strided(&[2, 3, 32], &[500, 40, 1], sample_ids);
+            layout.params(0).map(|dimension| dimension.size)
+        };
+        assert_eq!(sizes(false), [1, 1, 1, 1, 1, 2, 3, 32]);
+        assert_eq!(sizes(true), [2, 1, 1, 1, 1, 1, 3, 32]);
+    }
+
+    #[test]
+    fn a_dispatch_begins_at_the_coordinates_of_its_first_element() {
+        let layout = strided(&[2, 3, 32], &[500, 40, 1], true);
+        let starts = layout
+            .params(96 + 2 * 32 + 5)
+            .map(|dimension| dimension.start);
+        assert_eq!(starts, [1, 0, 0, 0, 0, 0, 2, 5]);
     }
 }

@@ -1,5 +1,9 @@
 //! The plan: where a tensor is cut, which kernel takes which part, what it is told. No wgpu.
 
-pub mod choice;
 pub mod cut;
+pub mod dispatch;
+pub mod error;
 pub mod index_map;
+#[cfg(feature = "wgpu")]
+pub mod keep_mask;
+pub mod params;

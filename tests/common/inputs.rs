@@ -59,9 +59,7 @@ pub const KINDS: [DropoutKind; 3] = [
 
 /// [`call`] of a kind.
 pub fn kind_call(p: f64, origin: u64, kind: DropoutKind) -> DropoutCall {
-    let mut call = call(p, origin);
-    call.rate = call.rate.with_kind(kind);
-    call
+    call(p, origin).with_kind(kind)
 }
 
 /// Numbers of both signs whose product with any scale is a normal number: an element that was

@@ -1,16 +1,10 @@
 //! What each kind of dropout makes of values whose fate is known [M11], [M17].
 
+pub use wgpu_dropout::Direction;
 use wgpu_dropout::{DropoutCall, DropoutKind};
 
 use super::compare;
 use super::reference::{BF16, Format, drop_threshold, keep_scale, keeps};
-
-/// Which of the two methods is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Forward,
-    Backward,
-}
 
 /// `-alpha'` of Klambauer et al. (2017), the constant of PyTorch's Dropout.cpp.
 const ALPHA: f64 = 1.758_099_340_847_376_6;
@@ -67,8 +61,9 @@ pub fn check(
     got: &[f32],
 ) -> Result<(), String> {
     let p = call.rate.p();
-    let compared = match (drop_threshold(p), call.rate.kind(), direction) {
-        (0, _, _) => compare::f32_copies(x, got),
+    let compared = match (drop_threshold(p), call.kind, direction) {
+        // A packed mask may drop elements all the same.
+        (0, _, _) => compare::f32_copies(&select(kept, x, |x| x), got),
         // A packed mask may keep elements all the same.
         (0x1_0000_0000, _, _) if !kept.contains(&true) => {
             compare::f32_copies(&vec![0.0; x.len()], got)
@@ -112,8 +107,8 @@ pub fn check_pairs(
     let p = call.rate.p();
     let exactly = |bits| (f64::from(format.number(bits)), 0.0);
     // The f32 that is rounded, and how far it may be off; a copy is none.
-    let expected = |kept: bool, x: u16| match (drop_threshold(p), call.rate.kind(), direction) {
-        (0, _, _) => Err(x),
+    let expected = |kept: bool, x: u16| match (drop_threshold(p), call.kind, direction) {
+        (0, _, _) => Err(if kept { x } else { 0 }),
         (0x1_0000_0000, _, _) if !kept => Err(0),
         (_, DropoutKind::Alpha, Direction::Forward) => {
             let Alpha { a, b, dropped } = Alpha::new(p);

@@ -50,6 +50,39 @@ fn each<const D: usize>(shape: [usize; D], keep: impl Fn([usize; D]) -> bool) ->
     kept
 }
 
+/// The name of a layout, and the layout for so many samples, its outermost dimension.
+type Batch = (&'static str, fn(u64) -> Result<MaskLayout, LayoutError>);
+
+/// Batches whose samples have masks of their own, and some by the name of `shared` that have one.
+pub const BATCHES: [Batch; 10] = [
+    ("elementwise", |n| MaskLayout::elementwise(&[n, 4, 8])),
+    ("feature, channels first", |n| {
+        MaskLayout::feature_channels_first(&[n, 6, 5])
+    }),
+    ("feature, one channel first", |n| {
+        MaskLayout::feature_channels_first(&[n, 1, 5])
+    }),
+    ("feature, channels last", |n| {
+        MaskLayout::feature_channels_last(&[n, 5, 6])
+    }),
+    ("time-locked, batch first", |n| {
+        MaskLayout::time_locked_batch_first(&[n, 9, 20])
+    }),
+    ("time-locked, time first", |n| {
+        MaskLayout::time_locked_time_first(&[1, n, 20])?.permuted(&[1, 0, 2])
+    }),
+    ("time-locked, time steps shared", |t| {
+        MaskLayout::time_locked_time_first(&[t, 3, 20])
+    }),
+    ("drop path", |n| MaskLayout::drop_path(&[n, 3, 11])),
+    ("a noise shape, samples shared", |n| {
+        MaskLayout::noise_shape(&[n, 4, 8], &[Some(1), Some(1), Some(8)])
+    }),
+    ("a noise shape", |n| {
+        MaskLayout::noise_shape(&[n, 4, 8], &[None, Some(1), None])
+    }),
+];
+
 /// The table: channels are 6 or 3, samples 2 or more; the other sizes make vectors and odd ends.
 pub fn layers() -> Vec<Layer> {
     type Made = Result<MaskLayout, LayoutError>;
@@ -143,7 +176,7 @@ pub fn layers() -> Vec<Layer> {
         // NumPy's broadcasting: missing dimensions come first.
         layer(
             "noise_shape (6, 1)",
-            L::noise_shape(&[4, 6, 10], &[6, 1]),
+            L::noise_shape(&[4, 6, 10], &[None, Some(1)]),
             |noise| {
                 let noise = noise.draw(6);
                 each([4, 6, 10], |[_, c, _]| noise[c])
@@ -151,7 +184,7 @@ pub fn layers() -> Vec<Layer> {
         ),
         layer(
             "noise_shape (10)",
-            L::noise_shape(&[4, 6, 10], &[10]),
+            L::noise_shape(&[4, 6, 10], &[Some(10)]),
             |noise| {
                 let noise = noise.draw(10);
                 each([4, 6, 10], |[_, _, f]| noise[f])
@@ -159,7 +192,7 @@ pub fn layers() -> Vec<Layer> {
         ),
         layer(
             "noise_shape (4, 1, 10)",
-            L::noise_shape(&[4, 6, 10], &[4, 1, 10]),
+            L::noise_shape(&[4, 6, 10], &[Some(4), Some(1), None]),
             |noise| {
                 let noise = noise.draw(4 * 10);
                 each([4, 6, 10], |[n, _, f]| noise[10 * n + f])

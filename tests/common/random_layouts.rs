@@ -25,10 +25,7 @@ impl RandomLayout {
     /// Dimension `d` of the shard is dimension `order[d]` of the whole.
     fn new(axes: &[Axis], order: &[usize]) -> Result<Self, LayoutError> {
         let sizes: Vec<u64> = axes.iter().map(|axis| axis.size).collect();
-        let noise: Vec<u64> = axes
-            .iter()
-            .map(|axis| if axis.shared { 1 } else { axis.size })
-            .collect();
+        let noise: Vec<Option<u64>> = axes.iter().map(|axis| axis.shared.then_some(1)).collect();
         let ordered: Vec<Axis> = order.iter().map(|&axis| axes[axis]).collect();
         let start: Vec<u64> = ordered.iter().map(|axis| axis.start).collect();
         let len: Vec<u64> = ordered.iter().map(|axis| axis.end - axis.start).collect();
@@ -37,9 +34,13 @@ impl RandomLayout {
             .shard(&start, &len)?;
 
         // Steps of the noise tensor's row-major elements.
+        let own_sizes = |from: usize| {
+            let own = axes[from..].iter().filter(|axis| !axis.shared);
+            own.map(|axis| axis.size)
+        };
         let step = |axis: usize| match axes[axis].shared {
             true => 0,
-            false => noise[axis + 1..].iter().product(),
+            false => own_sizes(axis + 1).product(),
         };
         let steps: Vec<u64> = order.iter().map(|&axis| step(axis)).collect();
         let first = start

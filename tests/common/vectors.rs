@@ -1,4 +1,4 @@
-//! The known answers of `tests/data`, and two batteries that put an implementation through all of them.
+//! The known answers of `tests/data`, and three batteries that put an implementation through all of them.
 //!
 //! A bad line in a file is a panic that names it.
 
@@ -49,6 +49,20 @@ pub struct MaskVector {
     pub mask: Vec<u32>,
 }
 
+/// A key folded from a key [M21].
+#[derive(Clone, Debug)]
+pub struct FoldVector {
+    /// What the vector is there for.
+    pub what: String,
+    /// The key's, and `stream`.
+    pub seed: u64,
+    pub stream: u64,
+    /// What is folded in.
+    pub n: u64,
+    /// The answer: seed and stream.
+    pub folded: (u64, u64),
+}
+
 /// All of `philox4x32.kat`.
 pub fn philox() -> Vec<PhiloxVector> {
     parse_philox(include_str!("../data/philox4x32.kat"))
@@ -59,6 +73,24 @@ pub fn masks() -> Vec<MaskVector> {
     parse_masks(include_str!("../data/mask_v1.kat"))
 }
 
+/// All of `fold_in_v1.kat`.
+pub fn folds() -> Vec<FoldVector> {
+    let hex = |number: &str| u64::from_str_radix(number, 16);
+    rows(
+        "fold_in_v1.kat",
+        include_str!("../data/fold_in_v1.kat"),
+        |[what, seed, stream, n, folded_seed, folded_stream]| {
+            Ok(FoldVector {
+                what: what.to_owned(),
+                seed: hex(seed)?,
+                stream: hex(stream)?,
+                n: hex(n)?,
+                folded: (hex(folded_seed)?, hex(folded_stream)?),
+            })
+        },
+    )
+}
+
 /// Puts a Philox, from (rounds, counter, key) to a block, through every vector.
 pub fn check_philox(
     philox4x32: impl Fn(u32, [u32; 4], [u32; 2]) -> [u32; 4],
@@ -67,6 +99,17 @@ pub fn check_philox(
         let words = philox4x32(vector.rounds, vector.counter, vector.key);
         if words != vector.words {
             return Err(format!("got {words:08x?} for {vector:08x?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Puts a folding of keys, from (seed, stream, n) to a seed and a stream, through every vector.
+pub fn check_folds(fold_in: impl Fn(u64, u64, u64) -> (u64, u64)) -> Result<(), String> {
+    for vector in folds() {
+        let folded = fold_in(vector.seed, vector.stream, vector.n);
+        if folded != vector.folded {
+            return Err(format!("got {folded:016x?} for {vector:016x?}"));
         }
     }
     Ok(())

@@ -298,7 +298,7 @@ fn wrong_kinds() {
 fn wrong_pairs() {
     use reference::{BF16, F16};
     let call = call(0.4, 0);
-    let scale = call.rate.keep_scale();
+    let scale = call.keep_scale();
     let x: Vec<u16> = (0..=u16::MAX).collect();
     let check = |format, y: Vec<u16>| {
         let kept = vec![true; x.len()];
@@ -359,7 +359,7 @@ fn wrong_layers() {
 
 /// Inverted dropout at 0.3.
 fn dropout_of(kept: &[bool], x: &[f32]) -> Vec<f32> {
-    let scale = call(0.3, 0).rate.keep_scale();
+    let scale = call(0.3, 0).keep_scale();
     let one = |(&kept, &x): (&bool, &f32)| if kept { x * scale } else { 0.0 };
     kept.iter().zip(x).map(one).collect()
 }
@@ -619,6 +619,44 @@ mod mask_vectors {
             )
         })
         .unwrap_err();
+    }
+}
+
+mod fold_vectors {
+    use super::*;
+    use crate::common::reference::fold_in;
+
+    type FoldIn = fn(u64, u64, u64) -> (u64, u64);
+
+    #[test]
+    fn fail_wrong_folds() {
+        vectors::check_folds(fold_in).unwrap();
+        let wrong: [FoldIn; 8] = [
+            |seed, stream, _| (seed, stream),
+            |seed, stream, n| fold_in(stream, seed, n),
+            |seed, stream, n| fold_in(seed, stream, n ^ 1),
+            |seed, stream, n| fold_in(seed, stream, n & 0xFFFF_FFFF),
+            |seed, stream, n| fold_in(seed, stream + n, 0),
+            |seed, stream, n| (fold_in(seed, stream, n).0, stream),
+            |seed, stream, n| (fold_in(seed, stream, n).1, fold_in(seed, stream, n).0),
+            |seed, stream, n| {
+                let (seed, stream) = fold_in(seed, stream, n);
+                (seed.rotate_left(32), stream.rotate_left(32))
+            },
+        ];
+        for fold_in in wrong {
+            vectors::check_folds(fold_in).unwrap_err();
+        }
+        let of_domain = |domain: u32, seed: u64, stream: u64, n: u64| {
+            let [seed, stream, n] = [seed, stream, n].map(|x| [x as u32, (x >> 32) as u32]);
+            let counter = [n[0], n[1] | domain << 29, stream[0], stream[1]];
+            let [w0, w1, w2, w3] = philox4x32(10, counter, seed).map(u64::from);
+            (w0 | w1 << 32, w2 | w3 << 32)
+        };
+        vectors::check_folds(|seed, stream, n| of_domain(3, seed, stream, n)).unwrap();
+        for domain in [0, 1, 2, 7] {
+            vectors::check_folds(|seed, stream, n| of_domain(domain, seed, stream, n)).unwrap_err();
+        }
     }
 }
 

@@ -35,14 +35,17 @@ pub struct TestAdapter {
     devices: [OnceLock<Result<Gpu, String>>; 6],
 }
 
-/// All adapters but `noop`, which computes nothing.
+/// All adapters that can run compute shaders, but `noop`, which computes nothing. wgpu's variables are
+/// heeded: `WGPU_BACKEND`, `WGPU_DX12_COMPILER`.
 pub fn adapters() -> Vec<TestAdapter> {
-    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     let instance = wgpu::Instance::new(descriptor);
     let mut adapters: Vec<TestAdapter> = Vec::new();
     for adapter in pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())) {
         let info = adapter.get_info();
-        if info.backend == wgpu::Backend::Noop {
+        let flags = adapter.get_downlevel_capabilities().flags;
+        let computes = flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+        if info.backend == wgpu::Backend::Noop || !computes {
             continue;
         }
         let base = format!("{}/{}", info.backend, info.name);
@@ -73,6 +76,20 @@ impl TestAdapter {
     /// With its version.
     pub fn driver_info(&self) -> String {
         self.adapter.get_info().driver_info
+    }
+
+    /// Major and minor version of Mesa, if it is the driver.
+    pub fn mesa(&self) -> Option<(u32, u32)> {
+        let info = self.driver_info();
+        let (_, version) = info.split_once("Mesa ")?;
+        let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+        let mut number = || numbers.next()?.parse().ok();
+        Some((number()?, number()?))
+    }
+
+    /// Those of the adapter, which no device passes.
+    pub fn limits(&self) -> wgpu::Limits {
+        self.adapter.limits()
     }
 
     pub fn is_software(&self) -> bool {
@@ -118,6 +135,21 @@ impl TestAdapter {
                 },
             ),
         };
+        let gpu = self
+            .open(required_features, required_limits)
+            .map_err(|error| format!("{variant:?} device: {error}"))?;
+        if matches!(variant, Variant::Lost) {
+            gpu.device.destroy();
+        }
+        Ok(gpu)
+    }
+
+    /// A device of these features and limits.
+    pub fn open(
+        &self,
+        required_features: wgpu::Features,
+        required_limits: wgpu::Limits,
+    ) -> Result<Gpu, String> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some(&self.name),
             required_features,
@@ -125,11 +157,7 @@ impl TestAdapter {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(self.adapter.request_device(&descriptor))
-            .map_err(|error| format!("{variant:?} device: {error}"))?;
-        let gpu = Gpu::new(device, queue, wgpu::Features::empty())?;
-        if matches!(variant, Variant::Lost) {
-            gpu.device.destroy();
-        }
-        Ok(gpu)
+            .map_err(|error| error.to_string())?;
+        Gpu::new(self.adapter.clone(), device, queue, wgpu::Features::empty())
     }
 }

@@ -1,8 +1,8 @@
 //! The one-call convenience on slices gives what the three steps give.
 
 use wgpu_dropout::{
-    DropoutCall, DropoutKind, GaussianDropout, GaussianError, IndexOverflow, KernelDescriptor,
-    MaskLayout, RunError,
+    CallError, DropoutCall, DropoutKind, DropoutRate, IndexOverflow, MaskLayout, MaskSource,
+    RunError,
 };
 
 use crate::adapters::Variant;
@@ -31,9 +31,7 @@ pub const CASES: &[Case] = &[
 
 /// The call of a kind whose forward and backward differ.
 fn alpha(p: f64, origin: u64) -> DropoutCall {
-    let mut call = call(p, origin);
-    call.rate = call.rate.with_kind(DropoutKind::Alpha);
-    call
+    call(p, origin).with_kind(DropoutKind::Alpha)
 }
 
 fn dropout(gpu: &Gpu) -> Result<(), String> {
@@ -42,7 +40,7 @@ fn dropout(gpu: &Gpu) -> Result<(), String> {
         for call in RATES.map(|p| call(p, 5)) {
             let got = gpu
                 .dropout
-                .apply_blocking(&gpu.queue, &x, &call)
+                .run_blocking(&gpu.queue, Direction::Forward, len, &x, &call)
                 .map_err(text)?;
             check_dropout(&call, &x, &got)?;
         }
@@ -54,10 +52,12 @@ fn directions(gpu: &Gpu) -> Result<(), String> {
     for len in [0, 1001] {
         let (x, call) = (values(len), alpha(0.3, 5));
         let kept = kinds::kept(&call, indices(&call, len));
-        let y = gpu.dropout.apply_blocking(&gpu.queue, &x, &call);
-        let grad = gpu.dropout.backward_blocking(&gpu.queue, &x, &call);
-        kinds::check(&call, Direction::Forward, &kept, &x, &y.map_err(text)?)?;
-        kinds::check(&call, Direction::Backward, &kept, &x, &grad.map_err(text)?)?;
+        for direction in [Direction::Forward, Direction::Backward] {
+            let y = gpu
+                .dropout
+                .run_blocking(&gpu.queue, direction, len, &x, &call);
+            kinds::check(&call, direction, &kept, &x, &y.map_err(text)?)?;
+        }
     }
     Ok(())
 }
@@ -76,23 +76,49 @@ fn layouts(gpu: &Gpu) -> Result<(), String> {
         let x = values(layout.len());
         let kept = kinds::kept(&call, layout_indices(&call, &layout));
         let (dropout, queue) = (&gpu.dropout, &gpu.queue);
-        let y = dropout.apply_layout_blocking(queue, &x, &layout, &call);
-        let grad = dropout.backward_layout_blocking(queue, &x, &layout, &call);
-        kinds::check(&call, Direction::Forward, &kept, &x, &y.map_err(text)?)?;
-        kinds::check(&call, Direction::Backward, &kept, &x, &grad.map_err(text)?)?;
-        let mask = gpu
-            .keep_mask
-            .generate_layout_blocking(queue, &layout, &call);
-        check_layout_mask(&call, &layout, &mask.map_err(text)?)?;
+        for direction in [Direction::Forward, Direction::Backward] {
+            let y = dropout.run_blocking(queue, direction, &layout, &x, &call);
+            kinds::check(&call, direction, &kept, &x, &y.map_err(text)?)?;
+        }
+        let mask = gpu.keep_mask.run_blocking(queue, &layout, &call);
+        let mask = mask.map_err(text)?;
+        check_layout_mask(&call, &layout, &mask)?;
+        // The same mask from outside, and the ids that samples have anyway.
+        let samples = layout.shape().first().copied().unwrap_or(1);
+        let ids: Vec<u32> = (0..samples as u32).collect();
+        for source in [
+            MaskSource::Packed {
+                mask: &mask,
+                len: layout.len(),
+            },
+            MaskSource::Samples {
+                layout: &layout,
+                ids: &ids,
+            },
+        ] {
+            let y = dropout.run_blocking(queue, Direction::Backward, source, &x, &call);
+            kinds::check(&call, Direction::Backward, &kept, &x, &y.map_err(text)?)?;
+            if gpu
+                .keep_mask
+                .run_blocking(queue, source, &call)
+                .map_err(text)?
+                != mask
+            {
+                return Err(format!("{source:?} has another mask"));
+            }
+        }
     }
     Ok(())
 }
 
 fn gaussian_noise(gpu: &Gpu) -> Result<(), String> {
-    let kernel = GaussianDropout::new(&gpu.device, &KernelDescriptor::default()).map_err(text)?;
     for len in [0, 1, 1001] {
         let (x, call) = (values(len), call(0.3, (1 << 63) - 1001));
-        let y = kernel.apply_blocking(&gpu.queue, &x, &call).map_err(text)?;
+        let call = call.with_kind(DropoutKind::Gaussian);
+        let y = gpu
+            .dropout
+            .run_blocking(&gpu.queue, Direction::Forward, len, &x, &call)
+            .map_err(text)?;
         if y.len() != x.len() {
             return Err(format!("{} elements of {len}", y.len()));
         }
@@ -106,7 +132,7 @@ fn masks(gpu: &Gpu) -> Result<(), String> {
         let call = call(0.3, 5);
         let got = gpu
             .keep_mask
-            .generate_blocking(&gpu.queue, len, &call)
+            .run_blocking(&gpu.queue, len, &call)
             .map_err(text)?;
         check_mask(&call, len, &got)?;
     }
@@ -119,7 +145,7 @@ fn blocks(gpu: &Gpu) -> Result<(), String> {
         for len in [0, 1, 1000] {
             let got = gpu
                 .philox(rounds)
-                .generate_blocking(&gpu.queue, counter, key, len)
+                .run_blocking(&gpu.queue, counter, key, len)
                 .map_err(text)?;
             if got != reference::philox_blocks(rounds, counter, key, len) {
                 return Err(format!("{len} blocks of {rounds} rounds differ"));
@@ -129,19 +155,24 @@ fn blocks(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
+fn overflow(origin: u64, len: u64, max: u64) -> RunError {
+    RunError::Call(CallError::IndexOverflow(IndexOverflow { origin, len, max }))
+}
+
 fn indices_past_the_last(gpu: &Gpu) -> Result<(), String> {
     let call = call(0.5, u64::MAX - 8);
     let x = values(9);
-    let got = gpu.dropout.apply_blocking(&gpu.queue, &x, &call);
+    let got = gpu
+        .dropout
+        .run_blocking(&gpu.queue, Direction::Forward, x.len(), &x, &call);
     check_dropout(&call, &x, &got.map_err(text)?)?;
 
     let call = call.with_origin(u64::MAX - 7);
-    let overflow = RunError::IndexOverflow(IndexOverflow {
-        origin: u64::MAX - 7,
-        len: 9,
-    });
-    let dropout = gpu.dropout.apply_blocking(&gpu.queue, &x, &call);
-    let mask = gpu.keep_mask.generate_blocking(&gpu.queue, 9, &call);
+    let overflow = overflow(u64::MAX - 7, 9, u64::MAX);
+    let dropout = gpu
+        .dropout
+        .run_blocking(&gpu.queue, Direction::Forward, x.len(), &x, &call);
+    let mask = gpu.keep_mask.run_blocking(&gpu.queue, 9u64, &call);
     if dropout.as_ref() != Err(&overflow) || mask.as_ref() != Err(&overflow) {
         return Err(format!("{dropout:?}, {mask:?}"));
     }
@@ -150,10 +181,10 @@ fn indices_past_the_last(gpu: &Gpu) -> Result<(), String> {
 
 fn slices_of_other_lengths(gpu: &Gpu) -> Result<(), String> {
     let layout = MaskLayout::elementwise(&[2, 3]).map_err(text)?;
-    let message = "the slice has 5 elements, the layout 6: make them equal";
+    let message = "the slice has 5 elements, the length or layout 6: make them equal";
     for elements in [0, 5, 7] {
         let (x, call) = (values(elements as u64), call(0.5, 0));
-        let error = RunError::LayoutLength {
+        let error = RunError::SourceLength {
             elements,
             required: 6,
         };
@@ -161,25 +192,18 @@ fn slices_of_other_lengths(gpu: &Gpu) -> Result<(), String> {
             return Err(error.to_string());
         }
         let (dropout, queue) = (&gpu.dropout, &gpu.queue);
-        for got in [
-            dropout.apply_layout_blocking(queue, &x, &layout, &call),
-            dropout.backward_layout_blocking(queue, &x, &layout, &call),
-        ] {
+        for source in [MaskSource::Layout(&layout), MaskSource::Len(6)] {
+            let got = dropout.run_blocking(queue, Direction::Forward, source, &x, &call);
             if got != Err(error.clone()) {
                 return Err(format!("{got:?}, not {error:?}"));
             }
         }
     }
-    let overflow = RunError::IndexOverflow(IndexOverflow {
-        origin: u64::MAX - 4,
-        len: 6,
-    });
+    let overflow = overflow(u64::MAX - 4, 6, u64::MAX);
     let call = call(0.5, u64::MAX - 4);
     let (dropout, queue) = (&gpu.dropout, &gpu.queue);
-    let y = dropout.apply_layout_blocking(queue, &values(6), &layout, &call);
-    let mask = gpu
-        .keep_mask
-        .generate_layout_blocking(queue, &layout, &call);
+    let y = dropout.run_blocking(queue, Direction::Forward, &layout, &values(6), &call);
+    let mask = gpu.keep_mask.run_blocking(queue, &layout, &call);
     if y.as_ref() != Err(&overflow) || mask.as_ref() != Err(&overflow) {
         return Err(format!("{y:?}, {mask:?}"));
     }
@@ -187,24 +211,29 @@ fn slices_of_other_lengths(gpu: &Gpu) -> Result<(), String> {
 }
 
 fn refused_noise(gpu: &Gpu) -> Result<(), String> {
-    let kernel = GaussianDropout::new(&gpu.device, &KernelDescriptor::default()).map_err(text)?;
     let origin = (1 << 63) - 8;
+    let noise = |p, origin| call(p, origin).with_kind(DropoutKind::Gaussian);
+    let rate = DropoutRate::new(1.0).map_err(text)?;
     for (call, error) in [
-        (
-            call(0.5, origin),
-            GaussianError::IndexOverflow { origin, len: 9 },
-        ),
-        (call(1.0, 0), GaussianError::DropsAll { p: 1.0 }),
+        (noise(0.5, origin), overflow(origin, 9, (1 << 63) - 1)),
+        (noise(1.0, 0), CallError::Rate { rate }.into()),
     ] {
-        let check = GaussianDropout::check(&call, 9);
-        let got = kernel.apply_blocking(&gpu.queue, &values(9), &call);
-        if check != Err(error) || got != Err(RunError::Gaussian(error)) {
+        let check = call.check(&MaskLayout::linear(9)).map_err(RunError::from);
+        let got = gpu
+            .dropout
+            .run_blocking(&gpu.queue, Direction::Forward, 9u64, &values(9), &call);
+        if check != Err(error.clone()) || got != Err(error.clone()) {
             return Err(format!("{check:?} and {got:?}, not {error:?}"));
         }
     }
+    let no_mask = gpu.keep_mask.run_blocking(&gpu.queue, 9u64, &noise(0.5, 0));
+    if !matches!(no_mask, Err(RunError::Call(CallError::Kind { .. }))) {
+        return Err(format!("{no_mask:?}"));
+    }
     // The last eight indices, and none.
     for (origin, len) in [(origin, 8), (u64::MAX, 0)] {
-        GaussianDropout::check(&call(0.5, origin), len).map_err(text)?;
+        let layout = MaskLayout::linear(len);
+        noise(0.5, origin).check(&layout).map_err(text)?;
     }
     Ok(())
 }

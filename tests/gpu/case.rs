@@ -17,6 +17,15 @@ pub fn text(error: impl Display) -> String {
     error.to_string()
 }
 
+/// The same with an adapter, for devices of its own.
+type RunOnAdapter = fn(&TestAdapter) -> Result<(), String>;
+
+#[derive(Clone, Copy)]
+enum Body {
+    Device(Run),
+    Adapter(RunOnAdapter),
+}
+
 /// Whether a case is for an adapter, and what is said of one that it is not for.
 type Only = (fn(&TestAdapter) -> bool, &'static str);
 
@@ -27,18 +36,27 @@ pub struct Case {
     device: Variant,
     needs: wgpu::Features,
     only: Only,
-    run: Run,
+    body: Body,
 }
 
 impl Case {
     /// On a device with all that the adapter offers.
     pub const fn new(name: &'static str, run: Run) -> Self {
+        Self::of(name, Body::Device(run))
+    }
+
+    /// On devices that the case opens itself.
+    pub const fn of_adapter(name: &'static str, run: RunOnAdapter) -> Self {
+        Self::of(name, Body::Adapter(run))
+    }
+
+    const fn of(name: &'static str, body: Body) -> Self {
         Self {
             name,
             device: Variant::Full,
             needs: wgpu::Features::empty(),
             only: (|_| true, ""),
-            run,
+            body,
         }
     }
 
@@ -70,18 +88,18 @@ impl Case {
     }
 }
 
-/// A driver's defect: the case fails on adapters whose name and driver contain these, and must go on
-/// failing until the entry goes.
+/// A defect of Mesa's: the case fails on adapters whose name contains this with this version, and must go on
+/// failing until the entry goes. With later versions it may fail.
 struct Defect {
     adapter: &'static str,
-    driver: &'static str,
+    mesa: (u32, u32),
     case: &'static str,
     reason: &'static str,
 }
 
 const DEFECTS: &[Defect] = &[Defect {
     adapter: "vulkan/llvmpipe",
-    driver: "Mesa 25.0",
+    mesa: (25, 0),
     case: "failures::memory_that_is_short_is_an_error",
     reason: "Mesa 25.0's lavapipe ends the process when memory is short",
 }];
@@ -138,30 +156,34 @@ fn trial(name: &str, case: &'static Case, adapter: &Arc<TestAdapter>) -> Trial {
         if !is_for(&adapter) {
             return Ok(Completion::ignored_with(other));
         }
-        let result = run_scoped(case, &adapter);
+        let result = match case.body {
+            Body::Device(run) => adapter
+                .gpu(case.device)
+                .and_then(|gpu| scoped(gpu, || run(gpu))),
+            Body::Adapter(run) => run(&adapter),
+        };
         let defect = DEFECTS.iter().find(|defect| {
             defect.case == name
                 && adapter.name().contains(defect.adapter)
-                && adapter.driver_info().contains(defect.driver)
+                && adapter.mesa() >= Some(defect.mesa)
         });
         match (result, defect) {
-            (Ok(()), None) => Ok(Completion::Completed),
-            (Err(failure), None) => Err(failure.into()),
             (Err(_), Some(defect)) => Ok(Completion::ignored_with(defect.reason)),
-            (Ok(()), Some(defect)) => {
+            (Ok(()), Some(defect)) if adapter.mesa() == Some(defect.mesa) => {
                 Err(format!("passes: remove its known defect, {}", defect.reason).into())
             }
+            (Ok(()), _) => Ok(Completion::Completed),
+            (Err(failure), None) => Err(failure.into()),
         }
     })
 }
 
 /// wgpu's errors are failures too; the scopes see this thread's commands only.
-fn run_scoped(case: &Case, adapter: &TestAdapter) -> Result<(), String> {
-    let gpu = adapter.gpu(case.device)?;
+pub fn scoped(gpu: &Gpu, run: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let internal = gpu.device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let result = (case.run)(gpu);
+    let result = run();
     let validation = pollster::block_on(validation.pop());
     let internal = pollster::block_on(internal.pop());
     let memory = pollster::block_on(memory.pop());

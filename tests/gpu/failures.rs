@@ -1,8 +1,12 @@
 //! What fails on a device comes back as an error of the call that it fails, and as nobody else's.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use wgpu_dropout::audit::Outcome;
 use wgpu_dropout::{
-    DropoutCall, ElementType, Elements, GaussianDropout, KeepMask, KernelDescriptor, MaskLayout,
-    PhiloxBlocks, RunError, audit, wgpu,
+    BindError, Direction, Dropout, DropoutCall, DropoutKind, ElementType, Elements, KeepMask,
+    KernelDescriptor, MaskLayout, MaskSource, PhiloxBlocks, RunError, audit, wgpu,
 };
 
 use crate::adapters::{SMALL_BUFFER_BYTES, Variant};
@@ -14,6 +18,12 @@ pub const CASES: &[Case] = &[
     Case::new("a_lost_device_is_an_error", lost).on(Variant::Lost),
     Case::new("recording_for_a_lost_device_is_harmless", recorded).on(Variant::Lost),
     Case::new("a_buffer_too_large_is_an_error", too_large).on(Variant::SmallBuffers),
+    Case::new(
+        "a_buffer_that_the_device_does_not_bind_is_an_error",
+        unbound,
+    ),
+    Case::new("a_queue_of_another_device_is_an_error", foreign_queues),
+    Case::new("the_devices_own_queue_is_taken_while_others_poll", polled),
     #[cfg(target_os = "linux")]
     Case::new("memory_that_is_short_is_an_error", linux::short_memory).in_software(),
     #[cfg(target_os = "linux")]
@@ -37,21 +47,122 @@ fn expect_device_error<T>(what: &str, result: Result<T, RunError>) -> Result<(),
 }
 
 fn lost(gpu: &Gpu) -> Result<(), String> {
-    let (queue, x, call) = (&gpu.queue, values(LEN as u64), call(0.3, 5));
+    let message = "the device is lost: request a new one, and make new kernels and buffers on it";
+    expect_everywhere(gpu, &gpu.queue, &RunError::DeviceLost, message)
+}
+
+/// An error unless each blocking call and each check of the audit says this.
+fn expect_everywhere(
+    gpu: &Gpu,
+    queue: &wgpu::Queue,
+    expected: &RunError,
+    message: &str,
+) -> Result<(), String> {
+    let (x, call) = (values(LEN as u64), call(0.3, 5));
     let layout = MaskLayout::feature_channels_first(&[7, 11, 13]).map_err(text)?;
-    let dropout = &gpu.dropout;
-    expect_device_error("forward", dropout.apply_blocking(queue, &x, &call))?;
-    expect_device_error("backward", dropout.backward_blocking(queue, &x, &call))?;
-    let of_layout = dropout.apply_layout_blocking(queue, &x, &layout, &call);
-    expect_device_error("layout", of_layout)?;
-    let mask = gpu.keep_mask.generate_blocking(queue, LEN as u64, &call);
-    expect_device_error("mask", mask)?;
-    let blocks = gpu.philox(10).generate_blocking(queue, [0; 4], [0; 2], 7);
-    expect_device_error("blocks", blocks)?;
-    let gaussian = GaussianDropout::new(&gpu.device, &KernelDescriptor::default());
-    let noise = gaussian.map_err(text)?.apply_blocking(queue, &x, &call);
-    expect_device_error("noise", noise)?;
-    expect_failed_audit(gpu)
+    let (dropout, keep_mask) = (&gpu.dropout, &gpu.keep_mask);
+    let noise = call.with_kind(DropoutKind::Gaussian);
+    let run = |direction, source: MaskSource<'_>, call: &DropoutCall| {
+        let run = dropout.run_blocking(queue, direction, source, &x, call);
+        run.err()
+    };
+    for (what, error) in [
+        ("forward", run(Direction::Forward, LEN.into(), &call)),
+        ("backward", run(Direction::Backward, LEN.into(), &call)),
+        ("layout", run(Direction::Forward, (&layout).into(), &call)),
+        ("noise", run(Direction::Forward, LEN.into(), &noise)),
+        ("mask", keep_mask.run_blocking(queue, LEN, &call).err()),
+        (
+            "blocks",
+            gpu.philox(10).run_blocking(queue, [0; 4], [0; 2], 7).err(),
+        ),
+    ] {
+        if error.as_ref() != Some(expected) || expected.to_string() != message {
+            return Err(format!("{what}: {error:?}"));
+        }
+    }
+    let report = pollster::block_on(audit::audit(&gpu.device, queue, |_| {}));
+    for check in &report.checks {
+        let told = match &check.outcome {
+            Outcome::Failed { got, .. } => got == message,
+            Outcome::NotApplicable { .. } => true,
+            _ => false,
+        };
+        if !told {
+            return Err(format!("{report}"));
+        }
+    }
+    Ok(())
+}
+
+fn unbound(gpu: &Gpu) -> Result<(), String> {
+    let (device, _queue) = request(&gpu.adapter)?;
+    let foreign = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 4 * LEN as u64,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    let destroyed = gpu.upload(&[0; LEN]);
+    destroyed.destroy();
+    for buffer in [&foreign, &destroyed] {
+        let data = buffer.as_entire_buffer_binding();
+        match gpu.dropout.bind_in_place(data, LEN as u64) {
+            Err(BindError::Refused { .. }) => {}
+            got => return Err(format!("{got:?}")),
+        }
+    }
+    works(gpu, &call(0.3, 5))
+}
+
+/// The queue of another device of the adapter and that of another instance's device: before the call's
+/// device has lost its own queue, and after.
+fn foreign_queues(gpu: &Gpu) -> Result<(), String> {
+    let info = gpu.adapter.get_info();
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapters = pollster::block_on(instance.enumerate_adapters(info.backend.into()));
+    let twin = adapters
+        .into_iter()
+        .find(|adapter| adapter.get_info().name == info.name);
+    let twin = twin.ok_or("the adapter is gone")?;
+    let message = "the queue is not the device's: give the one that request_device returned with the \
+                   device";
+    for adapter in [&gpu.adapter, &twin] {
+        let (_device, foreign) = request(adapter)?;
+        expect_everywhere(gpu, &foreign, &RunError::ForeignQueue, message)?;
+        let (device, own) = request(&gpu.adapter)?;
+        drop(own);
+        let dropout = Dropout::new(&device, &KernelDescriptor::default()).map_err(text)?;
+        let got =
+            dropout.run_blocking(&foreign, Direction::Forward, 1u64, &[1.0f32], &call(0.3, 5));
+        if got != Err(RunError::ForeignQueue) {
+            return Err(format!("{got:?}"));
+        }
+    }
+    works(gpu, &call(0.3, 5))
+}
+
+fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue), String> {
+    let descriptor = wgpu::DeviceDescriptor {
+        required_limits: wgpu::Limits::downlevel_defaults(),
+        ..Default::default()
+    };
+    pollster::block_on(adapter.request_device(&descriptor)).map_err(text)
+}
+
+/// Whoever polls may finish what the call looks at.
+fn polled(gpu: &Gpu) -> Result<(), String> {
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                let _ = gpu.device.poll(wgpu::PollType::Poll);
+            }
+        });
+        let result = (0..50).try_for_each(|origin| works(gpu, &call(0.3, origin)));
+        ended.store(true, Ordering::Relaxed);
+        result
+    })
 }
 
 fn expect_failed_audit(gpu: &Gpu) -> Result<(), String> {
@@ -76,7 +187,7 @@ fn record(gpu: &Gpu) -> Result<(), String> {
     let call = call(0.3, 5);
     let [input, output] = [(); 2].map(|()| gpu.upload(&[0; LEN]));
     let elements = Elements::from(LEN as u64).of_type(ElementType::F32);
-    let dropout = wgpu_dropout::Dropout::new(&gpu.device, &descriptor).map_err(text)?;
+    let dropout = Dropout::new(&gpu.device, &descriptor).map_err(text)?;
     let [from, to] = [&input, &output].map(wgpu::Buffer::as_entire_buffer_binding);
     let binding = dropout.bind(from, to, elements).map_err(text)?;
     dropout.compile(&binding, &call).map_err(text)?;
@@ -95,8 +206,17 @@ fn too_large(gpu: &Gpu) -> Result<(), String> {
     let x = values(layout.len());
     let result = gpu
         .dropout
-        .apply_layout_blocking(&gpu.queue, &x, &layout, &call);
-    expect_device_error("a layout", result)?;
+        .run_blocking(&gpu.queue, Direction::Forward, &layout, &x, &call);
+    let error = BindError::BufferTooLong {
+        bytes: 2 * SMALL_BUFFER_BYTES,
+        max_bytes: SMALL_BUFFER_BYTES,
+    };
+    let message = "a buffer of 131072 bytes is needed, the device creates 65536 at most \
+                   (max_buffer_size): give the layout in shards, or request the device with a higher \
+                   limit";
+    if result != Err(error.clone().into()) || error.to_string() != message {
+        return Err(format!("{result:?}, {error}"));
+    }
     works(gpu, &call)
 }
 
@@ -119,7 +239,9 @@ fn of_the_caller(gpu: &Gpu) -> Result<(), String> {
 
 fn works(gpu: &Gpu, call: &DropoutCall) -> Result<(), String> {
     let x = values(LEN as u64);
-    let got = gpu.dropout.apply_blocking(&gpu.queue, &x, call);
+    let got = gpu
+        .dropout
+        .run_blocking(&gpu.queue, Direction::Forward, LEN, &x, call);
     check_dropout(call, &x, &got.map_err(text)?)
 }
 
@@ -173,7 +295,7 @@ mod linux {
         run("MESA_SHADER_DUMP_PATH")?;
         for file in fs::read_dir(folder.path()).map_err(text)?.flatten() {
             // wgpu has kernels too.
-            if fs::read_to_string(file.path()).is_ok_and(|text| text.contains("philox4x32")) {
+            if fs::read_to_string(file.path()).is_ok_and(|text| text.contains("dropout_philox")) {
                 fs::write(file.path(), "no kernel").map_err(text)?;
             }
         }
@@ -182,7 +304,7 @@ mod linux {
 
     fn run_kernel(gpu: &Gpu, is_bad: bool) -> Result<(), String> {
         let (queue, call) = (&gpu.queue, call(0.3, 5));
-        let mask = gpu.keep_mask.generate_blocking(queue, LEN as u64, &call);
+        let mask = gpu.keep_mask.run_blocking(queue, LEN, &call);
         if !is_bad {
             return mask.map(drop).map_err(text);
         }
@@ -209,14 +331,12 @@ mod linux {
         limit_bytes(mapped_bytes()? + ROOM_BYTES)?;
         let result = gpu
             .dropout
-            .apply_layout_blocking(&gpu.queue, &x, &layout, &call);
+            .run_blocking(&gpu.queue, Direction::Forward, &layout, &x, &call);
         match result {
             // One buffer to compute in, one to read back.
             Err(RunError::OutOfMemory { bytes, .. }) if bytes == 2 * 4 * ELEMENTS => Ok(()),
-            // wgpu's OpenGL does not say why there is no buffer.
-            Err(RunError::Device { .. })
-                if gpu.device.adapter_info().backend == wgpu::Backend::Gl =>
-            {
+            // wgpu's OpenGL does not say why there is no buffer, and gives the device up.
+            Err(RunError::DeviceLost) if gpu.device.adapter_info().backend == wgpu::Backend::Gl => {
                 Ok(())
             }
             result => Err(format!("{:?}", result.map(|y| y.len()))),

@@ -1,6 +1,9 @@
 //! Gaussian dropout is the contract's [M18]-[M20], by a twin of its own here.
 
-use wgpu_dropout::{DropoutCall, GaussianDropout, GaussianError, KernelDescriptor};
+use wgpu_dropout::{
+    CallError, Direction, DropoutCall, DropoutKind, DropoutRate, GaussianDropout, IndexOverflow,
+    KernelDescriptor, cpu,
+};
 
 use crate::adapters::Variant;
 use crate::case::Case;
@@ -113,7 +116,9 @@ fn equals_the_twin(gpu: &Gpu) -> Result<(), String> {
             check(&call, &x, &got)?;
         }
         let mut cpu = vec![0.0; x.len()];
-        wgpu_dropout::cpu::gaussian(&x, &mut cpu, &call).map_err(|error| error.to_string())?;
+        let call = call.with_kind(DropoutKind::Gaussian);
+        cpu::apply(Direction::Forward, x.len(), (&x, &mut cpu), &call)
+            .map_err(|error| error.to_string())?;
         check(&call, &x, &cpu)?;
     }
     Ok(())
@@ -147,9 +152,21 @@ fn refused_calls(gpu: &Gpu) -> Result<(), String> {
         let origin = (1 << 63) - 63;
         let past = kernel.encode(pass, &bound, &call(0.5, origin));
         let all = kernel.encode(pass, &bound, &call(1.0, 0));
-        let expected = Err(GaussianError::IndexOverflow { origin, len: 64 });
-        if past != expected || all != Err(GaussianError::DropsAll { p: 1.0 }) {
+        let max = (1 << 63) - 1;
+        let overflow = IndexOverflow {
+            origin,
+            len: 64,
+            max,
+        };
+        let rate = DropoutRate::new(1.0).map_err(|error| error.to_string())?;
+        if past != Err(overflow.into()) || all != Err(CallError::Rate { rate }) {
             return Err(format!("{past:?} and {all:?}"));
+        }
+        for kind in [DropoutKind::Classic, DropoutKind::Alpha] {
+            let other = kernel.encode(pass, &bound, &call(0.5, 0).with_kind(kind));
+            if !matches!(other, Err(CallError::Kind { kind: named, .. }) if named == kind) {
+                return Err(format!("{kind}: {other:?}"));
+            }
         }
         Ok(())
     })

@@ -6,6 +6,7 @@ use wgpu_dropout::{Dropout, KeepMask, KernelDescriptor, PhiloxBlocks};
 
 /// Kernels on a device.
 pub struct Gpu {
+    pub adapter: wgpu::Adapter,
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub dropout: Dropout,
@@ -17,6 +18,7 @@ pub struct Gpu {
 impl Gpu {
     /// With kernels that leave `avoid` unused.
     pub fn new(
+        adapter: wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
         avoid: wgpu::Features,
@@ -32,6 +34,7 @@ impl Gpu {
             keep_mask: KeepMask::new(&device, &descriptor).map_err(message)?,
             philox_7: PhiloxBlocks::new(&device, &descriptor, 7).map_err(message)?,
             philox_10: PhiloxBlocks::new(&device, &descriptor, 10).map_err(message)?,
+            adapter,
             device,
             queue,
         })

@@ -62,9 +62,9 @@ fn another_kind_differs(gpu: &Gpu) -> Result<(), String> {
         let check = |call| kinds::check(&call, Direction::Forward, &kept, &x, got);
         check(item.call)?;
         let others = [Inverted, Classic, Alpha].map(|kind| kind_call(0.5, 0, kind));
-        for other in others.into_iter().filter(|call| call.rate.kind() != right) {
+        for other in others.into_iter().filter(|call| call.kind != right) {
             if check(other).is_ok() {
-                return Err(format!("{right} looks like {}", other.rate.kind()));
+                return Err(format!("{right} looks like {}", other.kind));
             }
         }
         if right != Classic && check(kind_call(0.500_01, 0, right)).is_ok() {

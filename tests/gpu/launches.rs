@@ -2,8 +2,8 @@
 //! pool, parameters in a buffer.
 
 use wgpu_dropout::half::f16;
-use wgpu_dropout::launch::{Direction, Launch, LaunchLimits, launches};
-use wgpu_dropout::{DropoutCall, Element, ElementType, MaskLayout};
+use wgpu_dropout::launch::{Launch, LaunchLimits, launches};
+use wgpu_dropout::{Direction, DropoutCall, Element, ElementType, MaskLayout};
 
 use crate::case::Case;
 use crate::common::inputs::{self, call, check_layout, values};
@@ -87,7 +87,7 @@ fn odd_f16(gpu: &Gpu) -> Result<(), String> {
             let got = run(gpu, limits, &layout, &call, &x)?;
             let kept = kinds::kept(&call, inputs::layout_indices(&call, &layout));
             let [x, got] = [&x, &got].map(|pairs| bytemuck::cast_slice(pairs));
-            kinds::check_pairs(F16, &call, kinds::Direction::Forward, &kept, x, got)?;
+            kinds::check_pairs(F16, &call, Direction::Forward, &kept, x, got)?;
         }
     }
     Ok(())
@@ -144,8 +144,8 @@ fn run<T: Element>(
     let launches = launches(layout, T::TYPE, call, Direction::Forward, limits)
         .map_err(|error| error.to_string())?;
     gpu.submit(|pass| {
-        for launch in &launches {
-            record(gpu, T::TYPE, pass, &pool, 4 * half as u64, launch);
+        for launch in launches {
+            record(gpu, T::TYPE, pass, &pool, 4 * half as u64, &launch);
         }
         Ok(())
     })?;
@@ -171,7 +171,7 @@ fn record(
         .device
         .create_shader_module(wgpu::ShaderModuleDescriptor {
             label: None,
-            source: wgpu::ShaderSource::Wgsl(launch.kernel.text().into()),
+            source: wgpu::ShaderSource::Wgsl(launch.kernel.text(launch.way).into()),
         });
     let pipeline = gpu
         .device

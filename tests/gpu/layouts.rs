@@ -51,7 +51,7 @@ fn layouts() -> Result<Vec<MaskLayout>, LayoutError> {
         MaskLayout::drop_path(&[5, 5000])?,
         MaskLayout::drop_path(&[60, 33])?,
         MaskLayout::drop_path(&[60, 31])?,
-        MaskLayout::noise_shape(&[300], &[1])?,
+        MaskLayout::noise_shape(&[300], &[Some(1)])?,
         strided(&[40, 3], &[1 << 32, 0])?,
         // Scattered.
         MaskLayout::feature_channels_last(&[2, 5, 7, 6])?.permuted(&[0, 3, 1, 2])?,

@@ -30,6 +30,7 @@ mod paths;
 mod philox;
 mod pipelines;
 mod pooled;
+mod property;
 mod random;
 mod run;
 mod samples;
@@ -70,6 +71,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("blocking", blocking::CASES),
     ("failures", failures::CASES),
     ("audit", audit::CASES),
+    ("property", property::CASES),
     ("random", random::CASES),
     ("negative", negative::CASES),
 ];

@@ -172,7 +172,7 @@ fn mixed(gpu: &Gpu) -> Result<(), String> {
         .bind(mask.as_entire_buffer_binding(), LEN)
         .map_err(message)?;
     gpu.submit(|pass| {
-        let message = |error: wgpu_dropout::IndexOverflow| error.to_string();
+        let message = |error: wgpu_dropout::CallError| error.to_string();
         gpu.dropout
             .encode_forward(pass, &forward, &call)
             .map_err(message)?;

@@ -25,7 +25,8 @@ pub const CASES: &[Case] = &[
 ];
 
 fn avoiding(gpu: &Gpu, avoid: Features) -> Result<(), String> {
-    all(&Gpu::new(gpu.device.clone(), gpu.queue.clone(), avoid)?)
+    let (device, queue) = (gpu.device.clone(), gpu.queue.clone());
+    all(&Gpu::new(gpu.adapter.clone(), device, queue, avoid)?)
 }
 
 fn all(gpu: &Gpu) -> Result<(), String> {

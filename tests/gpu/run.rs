@@ -4,7 +4,7 @@ use core::fmt;
 use core::ops::Range;
 
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{DropoutBinding, DropoutCall, Element, Elements, MaskLayout, TypedElements};
+use wgpu_dropout::{DropoutBinding, DropoutCall, Element, Elements, MaskLayout};
 
 use crate::common::{inputs, kinds};
 use crate::gpu::Gpu;
@@ -143,15 +143,12 @@ impl<T: Element> Item<T> {
     }
 
     /// What binds, with a window of the buffer of ids and masks.
-    fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> TypedElements<'a> {
+    fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> Elements<'a> {
         let elements = match &self.source {
-            Source::Consecutive => Elements::Len(self.x.len() as u64),
-            Source::Layout(layout) => Elements::Layout(layout),
-            Source::Samples(layout, _) => Elements::Samples { layout, ids: side },
-            Source::Packed(_) => Elements::Packed {
-                mask: side,
-                len: self.x.len() as u64,
-            },
+            Source::Consecutive => Elements::from(self.x.len() as u64),
+            Source::Layout(layout) => Elements::from(layout),
+            Source::Samples(layout, _) => Elements::samples(layout, side),
+            Source::Packed(_) => Elements::packed(side, self.x.len() as u64),
         };
         elements.of_type(T::TYPE)
     }

@@ -6,12 +6,14 @@ use crate::adapters::Variant;
 use crate::case::Case;
 use crate::common::inputs::{self, call, values};
 use crate::common::kinds;
+use crate::common::layers::BATCHES;
 use crate::gpu::Gpu;
 use crate::run::{self, Item, Source, WAYS};
 
 pub const CASES: &[Case] = &[
     Case::new("any_ids", any_ids),
     Case::new("masks", masks),
+    Case::new("a_batch_of_one_has_the_masks_of_many", batch_of_one),
     Case::new("a_batch_in_order_of_ids", batch_in_order),
     Case::new("place_padding_and_size_play_no_role", place_plays_no_role),
     Case::new("few_workgroups", long_batches).on(Variant::FewWorkgroups),
@@ -110,6 +112,28 @@ fn masks(gpu: &Gpu) -> Result<(), String> {
         let drops = !call.rate.drops_nothing() && !layout.is_empty();
         if drops && check(&others).is_ok() {
             return Err(format!("other ids look the same, {layout:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn batch_of_one(gpu: &Gpu) -> Result<(), String> {
+    let ids = [5, u32::MAX];
+    for (name, batch) in BATCHES {
+        let item = |ids: &[u32]| {
+            let layout = batch(ids.len() as u64).map_err(|error| error.to_string())?;
+            Ok::<_, String>((call(0.5, 3), layout, ids.to_vec()))
+        };
+        let items = [item(&ids)?, item(&ids[..1])?, item(&ids[1..])?];
+        let len = items[1].1.len() as usize;
+        let bits = |mask: &Vec<u32>, samples: usize| -> Vec<u32> {
+            let bit = |element: usize| mask[element / 32] >> (element % 32) & 1;
+            (0..samples * len).map(bit).collect()
+        };
+        let masks = run::sample_masks(gpu, &items)?;
+        let alone = [bits(&masks[1], 1), bits(&masks[2], 1)].concat();
+        if bits(&masks[0], 2) != alone {
+            return Err(format!("{name}: two batches of one differ from one of two"));
         }
     }
     Ok(())

@@ -78,7 +78,8 @@ fn stitch(
             });
         } else {
             let mut got = vec![f32::NAN; x.len()];
-            cpu::forward_layout(&x, &mut got, &layout, &call).map_err(|error| error.to_string())?;
+            cpu::apply(Direction::Forward, &layout, (&x, &mut got), &call)
+                .map_err(|error| error.to_string())?;
             put(part, &got);
         }
     }

@@ -2,7 +2,7 @@
 
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{DropoutCall, Element, MaskLayout};
+use wgpu_dropout::{Direction, DropoutCall, Element, MaskLayout, MaskSource};
 
 use crate::adapters::Variant;
 use crate::case::Case;
@@ -73,7 +73,7 @@ fn check<T: Pair>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<(), String> 
 fn every_value<T: Pair>(gpu: &Gpu) -> Result<(), String> {
     let all = of_bits::<T>(0..=u16::MAX);
     let behind_middle = 1.0 - 1.0 / f64::from(T::BEHIND_MIDDLE);
-    if call(behind_middle, 0).rate.keep_scale() != T::BEHIND_MIDDLE {
+    if call(behind_middle, 0).keep_scale() != T::BEHIND_MIDDLE {
         return Err(format!("p {behind_middle} has another scale"));
     }
     let items: Vec<_> = [0.4, 0.1, 0.5, 0.9, 0.2, behind_middle]
@@ -173,16 +173,13 @@ fn blocking(gpu: &Gpu) -> Result<(), String> {
         let item = Item::<f16>::of(call(0.4, 5), of_bits(0..len));
         let layout = MaskLayout::linear(len.into());
         let (dropout, queue, x, call) = (&gpu.dropout, &gpu.queue, &item.x, &item.call);
-        for got in [
-            dropout.apply_blocking(queue, x, call),
-            dropout.backward_blocking(queue, x, call),
-            dropout.apply_layout_blocking(queue, x, &layout, call),
-            dropout.backward_layout_blocking(queue, x, &layout, call),
-        ] {
-            let got = got.map_err(text)?;
-            let bits = bytemuck::cast_slice;
-            let direction = run::Direction::Forward;
-            kinds::check_pairs(F16, call, direction, &item.kept(), bits(x), bits(&got))?;
+        for source in [MaskSource::Len(len.into()), MaskSource::Layout(&layout)] {
+            for direction in [Direction::Forward, Direction::Backward] {
+                let got = dropout.run_blocking(queue, direction, source, x, call);
+                let got = got.map_err(text)?;
+                let bits = bytemuck::cast_slice;
+                kinds::check_pairs(F16, call, direction, &item.kept(), bits(x), bits(&got))?;
+            }
         }
     }
     Ok(())
@@ -198,7 +195,7 @@ fn one_rounding_differs(gpu: &Gpu) -> Result<(), String> {
         kinds::check_pairs(format, call, WAYS[0].direction, &item.kept(), x, got)
     };
     judge(F16, &item.call, got)?;
-    let scale = f64::from(item.call.rate.keep_scale());
+    let scale = f64::from(item.call.keep_scale());
     let once: Vec<u16> = (0..=u16::MAX)
         .zip(item.kept())
         .map(|(bits, kept)| match kept {

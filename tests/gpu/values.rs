@@ -85,7 +85,7 @@ fn rounding(gpu: &Gpu) -> Result<(), String> {
         .collect();
     for p in [0.2, 0.3] {
         let items = items(p, &x);
-        let scale = f64::from(items[0].call.rate.keep_scale());
+        let scale = f64::from(items[0].call.keep_scale());
         let mut seen = [0; 4];
         for &x in &x {
             // Exact: two products of 24 bits fit in 53.

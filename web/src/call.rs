@@ -21,6 +21,6 @@ impl Call {
     /// What kept elements are multiplied by.
     #[wasm_bindgen(getter, js_name = keepScale)]
     pub fn keep_scale(&self) -> f32 {
-        self.0.rate.keep_scale()
+        self.0.keep_scale()
     }
 }

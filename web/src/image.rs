@@ -46,7 +46,7 @@ pub fn layout(rows: u32, columns: u32, kind: Kind) -> Result<MaskLayout, ImageEr
     }
     let (height, width) = (u64::from(rows), u64::from(columns));
     // Tiles are a view of the image: nothing is moved for them.
-    let tiles = |noise: [u64; 5]| {
+    let tiles = |noise: [Option<u64>; 5]| {
         if !height.is_multiple_of(TILES) || !width.is_multiple_of(TILES) {
             return Err(ImageError::Tiles { rows, columns });
         }
@@ -55,12 +55,12 @@ pub fn layout(rows: u32, columns: u32, kind: Kind) -> Result<MaskLayout, ImageEr
     };
     match kind {
         Kind::Elementwise => Ok(MaskLayout::elementwise(&[height, width, CHANNELS])?),
-        Kind::Feature => tiles([TILES, 1, TILES, 1, CHANNELS]),
+        Kind::Feature => tiles([None, Some(1), None, Some(1), None]),
         Kind::TimeLocked => {
             let sequence = [1, height, width, CHANNELS];
             Ok(MaskLayout::time_locked_batch_first(&sequence)?)
         }
-        Kind::Path => tiles([TILES, 1, TILES, 1, 1]),
+        Kind::Path => tiles([None, Some(1), None, Some(1), Some(1)]),
     }
 }
 

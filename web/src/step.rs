@@ -2,7 +2,7 @@
 
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wgpu_dropout::{CpuError, DropoutCall, MaskLayout, cpu, mask};
+use wgpu_dropout::{CpuError, Direction, DropoutCall, MaskLayout, cpu, mask};
 
 use crate::call::Call;
 use crate::image::{self, ImageError, Kind};
@@ -67,13 +67,12 @@ fn step(
 ) -> Result<Step, StepError> {
     let layout: MaskLayout = image::layout(rows, columns, kind)?;
     image::check_length(image, &layout)?;
-    let mut output = vec![0.0; image.len()];
-    cpu::forward_layout(image, &mut output, &layout, call)?;
-    let grad_output: Vec<f32> = output.iter().map(|y| y - 0.5).collect();
-    let mut gradient = vec![0.0; image.len()];
-    cpu::backward_layout(&grad_output, &mut gradient, &layout, call)?;
+    let mut output = image.to_vec();
+    cpu::apply(Direction::Forward, &layout, &mut output, call)?;
+    let mut gradient: Vec<f32> = output.iter().map(|y| y - 0.5).collect();
+    cpu::apply(Direction::Backward, &layout, &mut gradient, call)?;
     let mut words = vec![0; mask::mask_words(layout.len()) as usize];
-    cpu::keep_mask_layout(&mut words, &layout, call)?;
+    cpu::keep_mask(&layout, &mut words, call)?;
     Ok(Step {
         mask: words,
         output,

@@ -15,12 +15,15 @@ export async function launch({ webgpu }) {
   });
 }
 
-/** The page, ready; what it throws and what it asks of other sites is in `page.wrong`. */
+/** The page, ready; what it throws, what its policy refuses and what it asks of other sites is in `page.wrong`. */
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.wrong = [];
   page.on("pageerror", (error) => page.wrong.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error") page.wrong.push(message.text());
+  });
   page.on("request", (request) => {
     const url = request.url();
     if (!url.startsWith(`${process.env.PAGE}/`) && !url.startsWith("blob:")) page.wrong.push(url);

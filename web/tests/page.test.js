@@ -266,7 +266,31 @@ describe("with WebGPU", () => {
     }
   });
 
-  test("nothing was thrown, nothing asked of other sites", () => {
+  test("the policy refuses what the page does not need", async () => {
+    const other = await open(browser);
+    const refused = await other.evaluate(async () => {
+      const refused = [];
+      document.addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+      const script = document.createElement("script");
+      script.textContent = "window.hostile = true";
+      const style = document.createElement("style");
+      const image = new Image();
+      image.src = "http://127.0.0.1:9/image.png";
+      const frame = document.createElement("iframe");
+      frame.src = "http://127.0.0.1:9/";
+      document.body.append(script, style, image, frame);
+      await fetch("http://127.0.0.1:9/").catch(() => {});
+      try { new Worker(URL.createObjectURL(new Blob([""]))); } catch { /* Refused. */ }
+      for (let turn = 0; turn < 100 && refused.length < 6; turn++) {
+        await new Promise((done) => setTimeout(done, 20));
+      }
+      return refused.concat(window.hostile ? "a script ran" : []);
+    });
+    assert.deepEqual(refused.sort(), ["connect-src", "frame-src", "img-src", "script-src-elem", "style-src-elem", "worker-src"]);
+    await other.close();
+  });
+
+  test("nothing was thrown, nothing refused, nothing asked of other sites", () => {
     assert.deepEqual(page.wrong, []);
   });
 });

@@ -43,7 +43,7 @@ export function fits(fields, { shape, strides }, first) {
   if (blocks && !(isWhole(len) && isWhole(first))) return false;
   if (fields.mask === 'packed' || fields.kernel === 'copy') return true;
   if (fields.mask === 'linear') return shape.length === 1 && inner.stride === 1;
-  if (Number(fields.dimensions) !== shape.length) return false;
+  if (Number(fields.dimensions) < shape.length) return false;
   if (fields['whole-words'] === 'yes' && inner.size % 32 !== 0) return false;
   switch (fields.mask) {
     case 'rows':

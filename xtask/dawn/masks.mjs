@@ -27,11 +27,29 @@ const VALUES = {
 
 // `Params` for `len` elements, the first of them at `index`.
 function maskParams({ seed, stream, threshold }, index, len, { scale, shift, dropped }) {
-  const block = split(index >> 3n);
-  const lane = Number(index & 7n);
   const halves = [Math.floor(threshold / 2 ** 16), threshold % 2 ** 16];
-  const values = [scale, shift, dropped].map(bits);
-  return [...split(seed), ...split(stream), ...block, lane, len, ...halves, ...values, 0];
+  const sigma = 0;
+  const values = [scale, shift, dropped, sigma].map(bits);
+  const mask = [...split(seed), ...split(stream), ...split(index), ...halves, ...values];
+  const firstWord = 0;
+  return [...mask, len, firstWord, ...split(index >> 3n)];
+}
+
+// n / size is (n * multiplier >> 31) >> shift.
+function division(size) {
+  const shift = Math.ceil(Math.log2(size));
+  const multiplier = (2n ** BigInt(31 + shift) + BigInt(size) - 1n) / BigInt(size);
+  return [Number(multiplier), shift];
+}
+
+// `Dimension`s in eight slots: the innermost in the last, samples with ids in the first.
+function slots({ shape, strides }, sampleIds) {
+  const slots = range(8, () => [1, 0, 0, 0, ...division(1), 0, 0]);
+  shape.forEach((size, d) => {
+    const slot = d === 0 && sampleIds ? 0 : 8 - shape.length + d;
+    slots[slot] = [size, 0, ...split(BigInt(strides[d])), ...division(size), 0, 0];
+  });
+  return slots.flat();
 }
 
 // What is wrong with a kernel's results for a known answer in one of its layouts, or undefined.
@@ -47,9 +65,7 @@ async function complaint(kernel, code, answer, { shape, strides }) {
 
   const values = VALUES[fields.value ?? 'scale'](answer.keepScale);
   const first = fields.mask === 'packed' ? 0n : answer.origin;
-  const dimensions = range(8, (d) =>
-    d < shape.length ? [shape[d], 0, ...split(BigInt(strides[d]))] : [0, 0, 0, 0],
-  ).flat();
+  const dimensions = slots({ shape, strides }, fields['sample-ids'] === 'yes');
   const params = maskParams(answer, first, len, values);
   if (fields.params === 'bound' && fields.dimensions) params.push(...dimensions);
 
@@ -91,7 +107,9 @@ const named = (wanted) =>
   kernels.find(({ fields }) =>
     Object.entries(wanted).every(([name, value]) => fields[name] === value));
 const isMask = ({ fields }) => fields.kernel === 'keep-mask';
-const isDropout = ({ fields }) => fields.kernel === 'dropout' || fields.kernel === 'copy';
+// Noise has a bound and no known answers.
+const isDropout = ({ fields }) =>
+  (fields.kernel === 'dropout' && fields.value !== 'noise') || fields.kernel === 'copy';
 const keepMask = kernels.find(isMask);
 
 const answers = maskAnswers(root);

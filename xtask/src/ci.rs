@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Result;
@@ -41,12 +41,15 @@ fn check(steps: &mut Steps) -> Result<Report> {
     for selection in [
         "--package wgpu-dropout",
         "--package wgpu-dropout --no-default-features",
-        "--workspace --all-targets",
+        "--package wgpu-dropout --no-default-features --features cpu",
+        "--package wgpu-dropout --no-default-features --features wgpu",
+        "--workspace --all-targets --all-features",
     ] {
         let mut clippy = cargo(&format!("clippy {selection} -- -D warnings"));
         steps.step("lint", || command::run(&mut clippy))?;
     }
-    let mut docs = cargo("doc --workspace --no-deps");
+    steps.step("layers", crate::layers::run)?;
+    let mut docs = cargo("doc --workspace --no-deps --all-features");
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.step("docs", || command::run(&mut docs))?;
 
@@ -67,14 +70,42 @@ fn check(steps: &mut Steps) -> Result<Report> {
         web::try_in_browser(&web::build(true)?, true)?.verdict()
     })?;
 
+    steps.step("package", package)?;
+    steps.step("burn", || burn(REQUIRED))?;
+    Ok(report)
+}
+
+/// Builds the library's package, and looks for the examples' data in each.
+fn package() -> Result {
+    for selection in ["--package wgpu-dropout", "--package wgpu-dropout-cli", BURN] {
+        let mut list = cargo(&format!("package --list --allow-dirty {selection}"));
+        command::announce(&list);
+        let output = list.stderr(Stdio::inherit()).output()?;
+        let files = String::from_utf8(output.stdout)?;
+        if !output.status.success() || !files.contains("Cargo.toml") {
+            return Err("`cargo package --list` failed".into());
+        }
+        let foreign = foreign(&files);
+        if !foreign.is_empty() {
+            let foreign = foreign.join(", ");
+            return Err(format!(
+                "a package has data under CC BY-SA 3.0: {foreign}; leave it out in Cargo.toml"
+            )
+            .into());
+        }
+    }
     let mut package = cargo("package --package wgpu-dropout");
     // A developer checks before committing; in CI a changed file is a step's doing, and an error.
     if env::var_os("CI").is_none() {
         package.arg("--allow-dirty");
     }
-    steps.step("package", || command::run(&mut package))?;
-    steps.step("burn", || burn(REQUIRED))?;
-    Ok(report)
+    command::run(&mut package)
+}
+
+/// Those of a package's files that are the examples' data, or MNIST's under another path.
+fn foreign(files: &str) -> Vec<&str> {
+    let is_foreign = |file: &&str| file.contains("examples/data/") || file.contains("-ubyte");
+    files.lines().filter(is_foreign).collect()
 }
 
 /// The crate for Burn: the same steps in its own workspace.
@@ -166,6 +197,16 @@ mod tests {
         let table = steps.table();
         assert!(table.contains("format  ok"), "{table}");
         assert!(table.contains("lint    FAILED"), "{table}");
+    }
+
+    #[test]
+    fn the_data_of_the_examples_is_foreign_to_a_package() {
+        let files = "Cargo.toml\nexamples/data/README.md\nexamples/train_mlp/idx.rs\ndata/t10k-images-idx3-ubyte.gz\n";
+        let foreign = foreign(files);
+        assert_eq!(
+            foreign,
+            ["examples/data/README.md", "data/t10k-images-idx3-ubyte.gz"]
+        );
     }
 
     #[test]

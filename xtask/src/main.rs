@@ -5,11 +5,12 @@ mod ci;
 mod command;
 mod compilers;
 mod debian;
+mod layers;
 mod matrix;
 mod mutants;
 mod options;
 mod programs;
-mod readme;
+mod records;
 mod report;
 mod statistics;
 mod suite;
@@ -37,7 +38,8 @@ Commands:
                                   Run every test; ARGS go to `cargo test`
   bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
   ci                              Run all that CI checks
-  readme [--check]                Write the README's sections that are made from records
+  layers                          Check that no import of the library points from a lower layer to a higher one
+  records [--check]               Write the pages of docs/ that are made from records
   mutants [--list] [--file NAME]… Change each constant, operator, lane and statement of the shaders,
                                   or of some, and see whether a test fails
   mutants --rust [FILTERS]        The same with what cargo-mutants 27.1 changes in the library; FILTERS
@@ -100,6 +102,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     if name == "mutants" {
         return mutants::run(args);
     }
+    if name == "layers" {
+        return layers::run();
+    }
     if name == "matrix" {
         return matrix::run(args);
     }
@@ -112,8 +117,8 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     if name == "statistics" {
         return statistics::run(args);
     }
-    if name == "readme" {
-        return readme::run(args);
+    if name == "records" {
+        return records::run(args);
     }
     let options = Options::parse(args)?;
     match name.as_str() {

@@ -37,7 +37,8 @@ pub fn npm_package(package: &str, scripts: &Path, install: bool) -> Result {
         return Ok(());
     }
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"])
+    // A package's script could do anything here, and neither of the two needs its own.
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
         .current_dir(scripts);
     let missing = format!("{package} in {}", scripts.display());
     fetch(&missing, &mut npm, install)

@@ -1,7 +1,7 @@
 //! Wrong calls are typed errors, and name what to do.
 
 use burn::tensor::{DType, Device, Tensor};
-use wgpu_dropout::{LayoutError, MaskLayout, RateError};
+use wgpu_dropout::{CallError, DropoutKind, IndexOverflow, LayoutError, MaskLayout, RateError};
 use wgpu_dropout_burn::{DropoutError, FusedDropoutConfig, MaskPattern, TrainingRun, dropout};
 
 use crate::Case;
@@ -12,6 +12,7 @@ pub const CASES: &[Case] = &[
     ("too_few_dimensions", too_few_dimensions),
     ("another_length", another_length),
     ("an_index_too_large", an_index_too_large),
+    ("noise_of_no_finite_variance", noise_of_no_finite_variance),
     ("elements_of_64_bits", elements_of_64_bits),
     #[cfg(feature = "vulkan")]
     ("a_compiler_without_wgsl", a_compiler_without_wgsl),
@@ -50,9 +51,29 @@ fn another_length(device: &Device) {
 
 fn an_index_too_large(device: &Device) {
     let layout = MaskLayout::linear(4);
-    let call = call(0.5).with_origin(u64::MAX - 2);
+    for (kind, max) in [
+        (DropoutKind::Inverted, u64::MAX),
+        (DropoutKind::Gaussian, u64::MAX >> 1),
+    ] {
+        let origin = max - 2;
+        let call = call(0.5).with_kind(kind).with_origin(origin);
+        let error = dropout(Tensor::<1>::ones([4], device), &layout, &call);
+        let overflow = IndexOverflow {
+            origin,
+            len: 4,
+            max,
+        };
+        let expected = DropoutError::Call(CallError::IndexOverflow(overflow));
+        assert_eq!(error.unwrap_err(), expected);
+    }
+}
+
+fn noise_of_no_finite_variance(device: &Device) {
+    let call = call(1.0).with_kind(DropoutKind::Gaussian);
+    let layout = MaskLayout::linear(4);
     let error = dropout(Tensor::<1>::ones([4], device), &layout, &call);
-    assert!(matches!(error, Err(DropoutError::IndexOverflow(_))));
+    let expected = DropoutError::Call(CallError::Rate { rate: call.rate });
+    assert_eq!(error.unwrap_err(), expected);
 }
 
 fn elements_of_64_bits(device: &Device) {

@@ -140,17 +140,27 @@ fn rates_0_and_1(device: &Device) {
 fn kinds(device: &Device) {
     let layout = MaskLayout::linear(1000);
     let input: Vec<f32> = (0..1000).map(|i| i as f32 / 100.0).collect();
-    let mut classic = call(0.5);
-    classic.rate = classic.rate.with_kind(DropoutKind::Classic);
+    let classic = call(0.5).with_kind(DropoutKind::Classic);
     let output = dropout(tensor(&input, [1000], device), &layout, &classic).unwrap();
     assert_bits(output, &forward(&input, &layout, &classic));
     // An adapter may fuse alpha dropout's product and sum.
-    let mut alpha = call(0.5);
-    alpha.rate = alpha.rate.with_kind(DropoutKind::Alpha);
+    let alpha = call(0.5).with_kind(DropoutKind::Alpha);
     let output = dropout(tensor(&input, [1000], device), &layout, &alpha).unwrap();
     let output = output.into_data().try_to_vec::<f32>().unwrap();
     for (got, expected) in output.iter().zip(forward(&input, &layout, &alpha)) {
         assert!((got - expected).abs() <= 1e-6 * expected.abs().max(1.0));
+    }
+    // Adapters differ in log, sin and cos [M20].
+    let noise = call(0.5).with_kind(DropoutKind::Gaussian);
+    let rows = MaskLayout::time_locked_batch_first(&[10, 4, 25]).unwrap();
+    for layout in [layout, rows] {
+        let output = dropout(tensor(&input, [1000], device), &layout, &noise).unwrap();
+        let output = output.into_data().try_to_vec::<f32>().unwrap();
+        let expected = forward(&input, &layout, &noise);
+        for ((x, got), expected) in input.iter().zip(output).zip(expected) {
+            let bound = x * noise.rate.sigma() / 256.0 + expected.abs() / 4_194_304.0;
+            assert!((got - expected).abs() <= bound, "{x} became {got}");
+        }
     }
 }
 

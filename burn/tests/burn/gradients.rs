@@ -63,8 +63,7 @@ fn of_kinds(device: &Device) {
     let layout = MaskLayout::linear(1000);
     let weights = values::<f32>(1000);
     for kind in [DropoutKind::Classic, DropoutKind::Alpha] {
-        let mut call = call(0.5);
-        call.rate = call.rate.with_kind(kind);
+        let call = call(0.5).with_kind(kind);
         let x = Tensor::<1>::ones([1000], device).require_grad();
         let output = dropout(x.clone(), &layout, &call).unwrap();
         let gradients = (output * tensor(&weights, [1000], device)).sum().backward();

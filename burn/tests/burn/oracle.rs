@@ -1,7 +1,7 @@
 //! What the library's CPU path says, and how it is compared.
 
 use burn::tensor::{DType, Device, Element as BurnElement, Tensor, TensorData};
-use wgpu_dropout::{DropoutCall, DropoutRate, Element, MaskKey, MaskLayout, cpu};
+use wgpu_dropout::{Direction, DropoutCall, DropoutRate, Element, MaskKey, MaskLayout, cpu};
 
 pub fn call(p: f64) -> DropoutCall {
     let key = MaskKey::layer_step(42, 3, 7);
@@ -31,14 +31,21 @@ pub fn tensor<T: Element + BurnElement, const D: usize>(
 }
 
 pub fn forward<T: Element>(input: &[T], layout: &MaskLayout, call: &DropoutCall) -> Vec<T> {
-    let mut output = vec![T::zeroed(); input.len()];
-    cpu::forward_layout(input, &mut output, layout, call).unwrap();
-    output
+    apply(Direction::Forward, input, layout, call)
 }
 
 pub fn backward<T: Element>(grad: &[T], layout: &MaskLayout, call: &DropoutCall) -> Vec<T> {
-    let mut output = vec![T::zeroed(); grad.len()];
-    cpu::backward_layout(grad, &mut output, layout, call).unwrap();
+    apply(Direction::Backward, grad, layout, call)
+}
+
+fn apply<T: Element>(
+    direction: Direction,
+    input: &[T],
+    layout: &MaskLayout,
+    call: &DropoutCall,
+) -> Vec<T> {
+    let mut output = input.to_vec();
+    cpu::apply(direction, layout, &mut output, call).unwrap();
     output
 }
 

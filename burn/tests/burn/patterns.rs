@@ -7,7 +7,13 @@ use wgpu_dropout_burn::{FusedDropoutConfig, MaskPattern, TrainingRun};
 use crate::Case;
 use crate::oracle::{assert_bits, backward, call, forward, tensor, values};
 
-pub const CASES: &[Case] = &[("all", all)];
+pub const CASES: &[Case] = &[
+    ("all", all),
+    (
+        "elements_of_any_number_of_dimensions",
+        elements_of_any_number_of_dimensions,
+    ),
+];
 
 const PATTERNS: [MaskPattern; 6] = [
     MaskPattern::Elementwise,
@@ -25,9 +31,21 @@ fn all(device: &Device) {
         check(&pattern, [2, 3, 33, 40], device);
         check(&pattern, [9, 8], device);
     }
-    let noise = MaskPattern::NoiseShape(vec![4, 1, 64]);
+    let noise = MaskPattern::NoiseShape(vec![Some(4), Some(1), None]);
     check(&noise, [4, 16, 64], device);
     check(&noise, [2, 4, 16, 64], device);
+}
+
+/// More than a layout has, and than CubeCL's tensors have.
+fn elements_of_any_number_of_dimensions(device: &Device) {
+    if *device != Device::flex() {
+        return;
+    }
+    let shape = [2, 1, 3, 1, 2, 1, 2, 1, 5];
+    let (input, layout) = (values::<f32>(120), MaskLayout::linear(120));
+    let layer = FusedDropoutConfig::new(0.5, 3).init(&TrainingRun::new(1));
+    let output = layer.forward_with(tensor(&input, shape, device), &call(0.5));
+    assert_bits(output.unwrap(), &forward(&input, &layout, &call(0.5)));
 }
 
 fn check<const D: usize>(pattern: &MaskPattern, shape: [usize; D], device: &Device) {

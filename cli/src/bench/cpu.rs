@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use wgpu_dropout::{DropoutCall, Element, cpu};
+use wgpu_dropout::{Direction, DropoutCall, Element, cpu};
 
 use super::buffers::{Buffers, zeros};
 use super::measure::{Operation, Place, Subject, Time};
@@ -33,8 +33,22 @@ pub fn expected<T: Element>(
 ) -> Result<Vec<T>> {
     let mut output = zeros(input.len())?;
     match operation {
-        Operation::Forward | Operation::InPlace => cpu::forward(input, &mut output, call)?,
-        Operation::Backward => cpu::backward(input, &mut output, call)?,
+        Operation::Forward | Operation::InPlace => {
+            cpu::apply(
+                Direction::Forward,
+                input.len(),
+                (input, &mut output[..]),
+                call,
+            )?;
+        }
+        Operation::Backward => {
+            cpu::apply(
+                Direction::Backward,
+                input.len(),
+                (input, &mut output[..]),
+                call,
+            )?;
+        }
         Operation::Copy => output.copy_from_slice(input),
     }
     Ok(output)
@@ -135,9 +149,9 @@ fn run<T: Element>(
     call: &DropoutCall,
 ) -> Result<()> {
     match operation {
-        Operation::Forward => cpu::forward(input, output, call)?,
-        Operation::Backward => cpu::backward(input, output, call)?,
-        Operation::InPlace => cpu::forward_in_place(output, call)?,
+        Operation::Forward => cpu::apply(Direction::Forward, input.len(), (input, output), call)?,
+        Operation::Backward => cpu::apply(Direction::Backward, input.len(), (input, output), call)?,
+        Operation::InPlace => cpu::apply(Direction::Forward, output.len(), output, call)?,
         Operation::Copy => output
             .par_chunks_mut(COPY_ELEMENTS)
             .zip(input.par_chunks(COPY_ELEMENTS))

@@ -154,7 +154,7 @@ impl<'a> GpuBench<'a> {
         let tensors = GpuTensors::new(gpu, buffers, input)?;
         checked(&gpu.device, || {
             let dropout = Dropout::new(&gpu.device, &KernelDescriptor::default())?;
-            let elements = || Elements::Len(buffers.len as u64).of_type(T::TYPE);
+            let elements = || Elements::from(buffers.len as u64).of_type(T::TYPE);
             let (mut separate, mut in_place) = (Vec::new(), Vec::new());
             for [input, output] in tensors.pairs() {
                 separate.push(dropout.bind(input, output.clone(), elements())?);

@@ -33,14 +33,15 @@ pub struct Launch {
 
 impl Launch {
     /// What a dispatch adds to a pass, by the wall, where `rows` have as many elements in one; in
-    /// seconds.
+    /// seconds. `None` where a load of the machine hides it.
     pub fn of_a_dispatch(&self, rows: &[Self]) -> Option<f64> {
         let whole = rows.iter().find(|row| {
             row.tensors == 1 && row.measurement.operation == self.measurement.operation
         })?;
         let more = self.tensors.checked_sub(1).filter(|more| *more > 0)?;
         let pass = |row: &Self| row.tensors as f64 * row.measurement.wall_seconds.median();
-        Some((pass(self) - pass(whole)) / more as f64)
+        let added = (pass(self) - pass(whole)) / more as f64;
+        (added > 0.0).then_some(added)
     }
 }
 
@@ -87,23 +88,35 @@ mod tests {
     use super::super::measure::{Place, Time};
     use super::*;
 
+    fn launch(operation: Operation, tensors: usize, seconds: u64) -> Launch {
+        let buffers = Buffers {
+            dtype: Dtype::F32,
+            len: 6 / tensors,
+            pairs: tensors,
+            cache_bytes: 0,
+        };
+        let mut measurement = Measurement::new(Place::Gpu, operation, &buffers);
+        let wall = Duration::from_secs(seconds);
+        measurement.push(Time { wall, gpu: None }, tensors);
+        Launch {
+            tensors,
+            measurement,
+        }
+    }
+
+    #[test]
+    fn no_dispatch_takes_less_than_no_time() {
+        for seconds in [9, 10] {
+            let rows = [
+                launch(Operation::Forward, 3, seconds),
+                launch(Operation::Forward, 1, 10),
+            ];
+            assert_eq!(rows[0].of_a_dispatch(&rows), None);
+        }
+    }
+
     #[test]
     fn a_dispatch_costs_what_a_pass_of_more_takes_longer() {
-        let launch = |operation, tensors, seconds| {
-            let buffers = Buffers {
-                dtype: Dtype::F32,
-                len: 6 / tensors,
-                pairs: tensors,
-                cache_bytes: 0,
-            };
-            let mut measurement = Measurement::new(Place::Gpu, operation, &buffers);
-            let wall = Duration::from_secs(seconds);
-            measurement.push(Time { wall, gpu: None }, tensors);
-            Launch {
-                tensors,
-                measurement,
-            }
-        };
         let rows = [
             launch(Operation::Copy, 3, 100),
             launch(Operation::Forward, 3, 30),

@@ -74,7 +74,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "S",
-        value_parser = number::integer::<u64>,
+        value_parser = number::seconds,
         allow_hyphen_values = true,
         default_value = "10"
     )]
@@ -135,7 +135,7 @@ impl Args {
     }
 
     fn has_tables(&self) -> bool {
-        self.forms().all(|(path, _)| path != Path::new("-"))
+        !self.forms().any(|(path, _)| output::is_stdout(path))
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rayon::ThreadPool;
-use wgpu_dropout::{DropoutCall, DropoutRate, Element};
+use wgpu_dropout::{DropoutCall, Element};
 
 use super::buffers::Buffers;
 use super::cpu::CpuTensors;
@@ -17,7 +17,7 @@ pub struct RandLoop<'a, T> {
     /// Of one thread.
     pool: &'a ThreadPool,
     tensors: Rc<CpuTensors<T>>,
-    rate: DropoutRate,
+    call: DropoutCall,
 }
 
 impl<'a, T: Element> RandLoop<'a, T> {
@@ -31,7 +31,7 @@ impl<'a, T: Element> RandLoop<'a, T> {
         let rand_loop = Self {
             pool,
             tensors,
-            rate: call.rate,
+            call: *call,
         };
         rand_loop.verify(input)?;
         Ok(rand_loop)
@@ -40,7 +40,7 @@ impl<'a, T: Element> RandLoop<'a, T> {
     /// The mask is the loop's own: only that it drops or scales can be checked.
     fn verify(&self, input: &[T]) -> Result<()> {
         self.time(Operation::Forward)?;
-        let keep_scale = self.rate.keep_scale();
+        let keep_scale = self.call.keep_scale();
         let output = self.tensors.first_output();
         ensure!(
             input
@@ -69,7 +69,7 @@ impl<T: Element> Subject for RandLoop<'_, T> {
     }
 
     fn time(&self, _: Operation) -> Result<Time> {
-        let (p, keep_scale) = (self.rate.p(), self.rate.keep_scale());
+        let (p, keep_scale) = (self.call.rate.p(), self.call.keep_scale());
         self.tensors.time(self.pool, |input, output| {
             let mut rng = SmallRng::seed_from_u64(42);
             for (y, x) in output.iter_mut().zip(input) {

@@ -22,7 +22,8 @@ x copy: wall time over that of a copy of the same elements in the same place: th
 GPU, memcpy by as many threads on the CPU. 1.00 is the best there can be.
 x GPU: speed over that of the same operation on the GPU.
 x dropout: wall time over that of dropout of elements with consecutive mask indices.
-a dispatch: how much longer a pass takes for one more, its elements apart, by the wall's medians.
+a dispatch: how much longer a pass takes for one more, its elements apart, by the wall's medians;
+empty where noise hides it.
 rand loop: a plain loop over rand's SmallRng that scales or drops f32, without this library.
 A run goes through buffers of twice the largest cache, but no more than 1 GiB or 1024 pairs.
 Outputs were checked against the CPU path before anything was timed: to the bit, but alpha and

@@ -9,8 +9,8 @@ use serde::Serialize;
 use wgpu::BufferUsages;
 use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{
-    Dropout, DropoutBinding, DropoutCall, DropoutKind, DropoutRate, Elements, GaussianBinding,
-    GaussianDropout, KernelDescriptor, MaskLayout, cpu,
+    Direction, Dropout, DropoutBinding, DropoutCall, DropoutKind, DropoutRate, Elements,
+    KernelDescriptor, MaskLayout, MaskSource, cpu,
 };
 
 use super::buffers::{Buffers, check_memory, random_input, zeros};
@@ -83,25 +83,25 @@ impl Variant {
     }
 
     fn call(self, call: &DropoutCall) -> DropoutCall {
-        let rate = match self {
-            Self::Copy => DropoutRate::ZERO,
-            Self::Classic => call.rate.with_kind(DropoutKind::Classic),
-            Self::Alpha => call.rate.with_kind(DropoutKind::Alpha),
-            _ => call.rate,
-        };
-        DropoutCall { rate, ..*call }
+        match self {
+            Self::Copy => DropoutCall {
+                rate: DropoutRate::ZERO,
+                ..*call
+            },
+            Self::Classic => call.with_kind(DropoutKind::Classic),
+            Self::Alpha => call.with_kind(DropoutKind::Alpha),
+            Self::Gaussian => call.with_kind(DropoutKind::Gaussian),
+            _ => *call,
+        }
     }
 
     /// How far the GPU's value of `x` may be from the CPU path's, `y`: each within the library's own
     /// bound of the exact one.
-    fn tolerance(self, rate: DropoutRate, x: f32, y: f32) -> f32 {
-        let (two_23, p) = (f32::EPSILON, rate.realized());
+    fn tolerance(self, call: &DropoutCall, x: f32, y: f32) -> f32 {
+        let two_23 = f32::EPSILON;
         match self {
-            Self::Alpha => 4.0 * two_23 * ((x * rate.keep_scale()).abs() + rate.keep_shift().abs()),
-            Self::Gaussian => {
-                let sigma = (p / (1.0 - p)).sqrt() as f32;
-                2.0 * (x.abs() * sigma / 256.0 + y.abs() * two_23)
-            }
+            Self::Alpha => 4.0 * two_23 * ((x * call.keep_scale()).abs() + call.keep_shift().abs()),
+            Self::Gaussian => 2.0 * (x.abs() * call.rate.sigma() / 256.0 + y.abs() * two_23),
             _ => 0.0,
         }
     }
@@ -140,12 +140,6 @@ struct Sides {
     mask: Vec<u32>,
 }
 
-/// A variant's kernels with the bound pairs.
-enum Bound {
-    Dropout(Vec<DropoutBinding>),
-    Gaussian(GaussianDropout, Vec<GaussianBinding>),
-}
-
 struct Bench<'a> {
     tensors: &'a GpuTensors<'a>,
     dropout: Dropout,
@@ -180,7 +174,7 @@ pub fn measure(
         bench.time(variant, &bound)?;
         compare(
             variant,
-            call.rate,
+            &variant.call(call),
             &input,
             &tensors.first_output()?,
             &bench.expected(variant, &input)?,
@@ -209,7 +203,7 @@ pub fn measure(
 impl<'a> Bench<'a> {
     fn new(gpu: &Gpu, tensors: &'a GpuTensors<'a>, call: &DropoutCall) -> Result<Self> {
         let mut mask = vec![0; mask_words(LEN as u64) as usize];
-        cpu::keep_mask(&mut mask, LEN as u64, call)?;
+        cpu::keep_mask(LEN, &mut mask, call)?;
         let sides = Sides {
             // Any will do: they differ from the places.
             ids: (0..SAMPLES as u32).rev().collect(),
@@ -236,44 +230,25 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn bind(&self, variant: Variant) -> Result<Bound> {
+    fn bind(&self, variant: Variant) -> Result<Vec<DropoutBinding>> {
         let layout = variant.layout()?;
-        let pairs = self.tensors.pairs();
-        if variant == Variant::Gaussian {
-            let kernel = GaussianDropout::new(self.dropout.device(), &KernelDescriptor::default())?;
-            let bind = |[input, output]: Pair<'_>| kernel.bind(input, output, layout.len());
-            let bindings = pairs.map(bind).collect::<Result<_, _>>()?;
-            return Ok(Bound::Gaussian(kernel, bindings));
-        }
         let elements = match variant {
-            Variant::SampleIds => Elements::Samples {
-                layout: &layout,
-                ids: self.ids.as_entire_buffer_binding(),
-            },
-            Variant::PackedMask => Elements::Packed {
-                mask: self.mask.as_entire_buffer_binding(),
-                len: layout.len(),
-            },
-            _ => Elements::Layout(&layout),
+            Variant::SampleIds => Elements::samples(&layout, self.ids.as_entire_buffer_binding()),
+            Variant::PackedMask => {
+                Elements::packed(self.mask.as_entire_buffer_binding(), layout.len())
+            }
+            _ => Elements::from(&layout),
         };
         let bind = |[input, output]: Pair<'_>| self.dropout.bind(input, output, elements.clone());
-        Ok(Bound::Dropout(pairs.map(bind).collect::<Result<_, _>>()?))
+        let bindings = self.tensors.pairs().map(bind);
+        Ok(bindings.collect::<Result<_, _>>()?)
     }
 
-    fn time(&self, variant: Variant, bound: &Bound) -> Result<Time> {
+    fn time(&self, variant: Variant, bindings: &[DropoutBinding]) -> Result<Time> {
         let call = variant.call(&self.call);
         self.tensors.time(|pass| {
-            match bound {
-                Bound::Dropout(bindings) => {
-                    for binding in bindings {
-                        self.dropout.encode_forward(pass, binding, &call)?;
-                    }
-                }
-                Bound::Gaussian(kernel, bindings) => {
-                    for binding in bindings {
-                        kernel.encode(pass, binding, &call)?;
-                    }
-                }
+            for binding in bindings {
+                self.dropout.encode_forward(pass, binding, &call)?;
             }
             Ok(())
         })
@@ -283,20 +258,26 @@ impl<'a> Bench<'a> {
     fn expected(&self, variant: Variant, input: &[f32]) -> Result<Vec<f32>> {
         let (layout, call) = (variant.layout()?, variant.call(&self.call));
         let Sides { ids, mask } = &self.sides;
+        let source = match variant {
+            Variant::SampleIds => MaskSource::Samples {
+                layout: &layout,
+                ids,
+            },
+            Variant::PackedMask => MaskSource::Packed {
+                mask,
+                len: layout.len(),
+            },
+            _ => MaskSource::Layout(&layout),
+        };
         let mut output = zeros(input.len())?;
-        match variant {
-            Variant::Gaussian => cpu::gaussian(input, &mut output, &call),
-            Variant::SampleIds => cpu::forward_samples(input, &mut output, &layout, ids, &call),
-            Variant::PackedMask => cpu::forward_packed(input, &mut output, mask, &call),
-            _ => cpu::forward_layout(input, &mut output, &layout, &call),
-        }?;
+        cpu::apply(Direction::Forward, source, (input, &mut output[..]), &call)?;
         Ok(output)
     }
 }
 
 fn compare(
     variant: Variant,
-    rate: DropoutRate,
+    call: &DropoutCall,
     input: &[f32],
     output: &[f32],
     expected: &[f32],
@@ -308,7 +289,7 @@ fn compare(
         expected.len()
     );
     for (index, ((&x, &y), &expected)) in input.iter().zip(output).zip(expected).enumerate() {
-        let tolerance = variant.tolerance(rate, x, expected);
+        let tolerance = variant.tolerance(call, x, expected);
         ensure!(
             y.to_bits() == expected.to_bits() || (y - expected).abs() < tolerance,
             "element {index} is {y:e}, the CPU path's {expected:e}, {tolerance:e} between them allowed"
@@ -330,12 +311,13 @@ mod tests {
             (Variant::Alpha, 1.5, 1.5f32.next_up(), 1.500_1),
             (Variant::Gaussian, 1.5, 1.504, 1.51),
         ] {
-            let rate = variant.call(&DropoutCall::new(rate, wgpu_dropout::MaskKey::new(1, 2)));
-            let compare = |y| compare(variant, rate.rate, &[1.0], &[y], &[expected]);
+            let call = variant.call(&DropoutCall::new(rate, wgpu_dropout::MaskKey::new(1, 2)));
+            let compare = |y| compare(variant, &call, &[1.0], &[y], &[expected]);
             assert!(compare(inside).is_ok(), "{variant}");
             assert!(compare(outside).is_err(), "{variant}");
         }
-        assert!(compare(Variant::Copy, rate, &[1.0], &[], &[1.0]).is_err());
+        let call = DropoutCall::new(rate, wgpu_dropout::MaskKey::new(1, 2));
+        assert!(compare(Variant::Copy, &call, &[1.0], &[], &[1.0]).is_err());
     }
 
     #[test]

@@ -32,6 +32,12 @@ fn sizes_without_sense_are_refused() {
 }
 
 #[test]
+fn a_part_of_a_second_is_told_what_is_wrong() {
+    let output = run("bench --seconds 0.1 --engine cpu");
+    assert_fails(&output, 2, &["'0.1'", "--seconds", "whole seconds"]);
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_refused_before_measuring() {
     for option in ["--json", "--csv", "--plot"] {
         // No test waits for these.

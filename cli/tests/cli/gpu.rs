@@ -173,6 +173,20 @@ fn the_benchmark_verifies_and_measures() {
 }
 
 #[test]
+fn the_listing_says_how_parameters_reach_the_kernels() {
+    let listing = String::from_utf8(run("adapters").stdout).unwrap();
+    for adapter in adapters() {
+        let line = listing.lines().find(|line| line.starts_with(&adapter));
+        let line = line.unwrap().trim_end();
+        let (_, parameters) = line.rsplit_once("  ").unwrap();
+        match line.contains(" IMMEDIATES ") {
+            true => assert_eq!(parameters, "immediates", "{line}"),
+            false => assert_eq!(parameters, "uniforms: no IMMEDIATES", "{line}"),
+        }
+    }
+}
+
+#[test]
 fn an_unknown_adapter_is_answered_with_those_there_are() {
     let labels = adapters();
     if labels.is_empty() {

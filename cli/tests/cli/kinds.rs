@@ -1,6 +1,6 @@
 //! `apply --kind`, on the CPU and on each adapter, against the formulas of [M17] and [M20].
 
-use crate::apply::{folder_with, vector};
+use crate::apply::{folder_with, npy, vector};
 use crate::command::{cpu, word};
 use crate::compare::assert_same;
 use crate::gpu::everywhere;
@@ -169,6 +169,29 @@ fn gaussian_is_that_of_the_cpu() {
             let output = elements(output);
             assert_eq!(check_gaussian(&output, &of_cpu), Ok(()), "{place}");
         }
+    }
+}
+
+/// A layout's noise is shared as its decisions are, and a gradient of f16 has it too.
+#[test]
+fn gaussian_takes_layouts_and_halves() {
+    let (_folder, x, _) = folder_with(&vector(&[2.0; 8]));
+    let outputs = everywhere(&format!(
+        "apply --input {} --output - {CALL} --kind gaussian --noise-shape 1",
+        word(&x)
+    ));
+    for (place, file) in outputs {
+        let data: Vec<_> = file[file.len() - 32..].chunks_exact(4).collect();
+        assert!(data.iter().all(|element| element == &data[0]), "{place}");
+    }
+    let halves = npy("'<f2'", "False", "(2,)", &[0, 0x40, 0, 0x40]);
+    let (_folder, x, _) = folder_with(&halves);
+    for (place, file) in everywhere(&format!(
+        "apply --backward --input {} --output - {CALL} --kind gaussian",
+        word(&x)
+    )) {
+        assert_eq!(file.len(), halves.len(), "{place}");
+        assert_ne!(file, halves, "{place}");
     }
 }
 

@@ -42,6 +42,8 @@ fn other_strides_are_found() {
 fn noise_shapes_are_strides() {
     for (what, noise_shape) in [
         (NCHW, "2,6,1,1"),
+        (NCHW, "None,none,1,1"),
+        (NCHW, "*,6,1,1"),
         (NCHW, "6,1,1"),
         ("spatial over channels-last NHWC (2,5,7,6)", "2,1,1,6"),
         ("time-locked, batch x time x features (3,9,20)", "3,1,20"),

@@ -50,6 +50,32 @@ fn a_call_is_the_options_in_one() {
 }
 
 #[test]
+fn a_folded_key_is_the_contracts() {
+    let mask = |options: &str| cpu(&format!("mask --len 99 --p 0.5 {options} --output -"));
+    for vectors::FoldVector { key, n, folded } in vectors::folds() {
+        assert_same(&key, &mask(&format!("{key} --fold-in {n}")), &mask(&folded));
+    }
+}
+
+/// The vectors have a chain: 1 and then 2.
+#[test]
+fn folds_go_from_left_to_right() {
+    let mask = |options: &str| cpu(&format!("mask --len 99 --p 0.5 {options} --output -"));
+    let vectors = vectors::folds();
+    let once = vectors
+        .iter()
+        .find(|vector| vector.n.ends_with("0001") && vector.key.contains("2a"));
+    let once = once.unwrap();
+    let twice = vectors
+        .iter()
+        .find(|vector| vector.key == once.folded)
+        .unwrap();
+    let both = mask(&format!("{} --fold-in 1 --fold-in 2", once.key));
+    assert_same("twice", &both, &mask(&twice.folded));
+    assert_ne!(mask(&format!("{} --fold-in 2 --fold-in 1", once.key)), both);
+}
+
+#[test]
 fn pieces_join_without_a_seam() {
     let first = 1 << 27;
     let options = "--p 0.5 --seed 1 --stream 2 --output -";

@@ -87,6 +87,25 @@ pub fn blocks() -> Vec<BlockVector> {
     vectors
 }
 
+/// A key, a number and the key that it is folded into: `--seed … --stream …`, each in front of it.
+pub struct FoldVector {
+    pub key: String,
+    pub n: String,
+    pub folded: String,
+}
+
+/// Columns: what, seed, stream, n, folded seed, folded stream.
+pub fn folds() -> Vec<FoldVector> {
+    let vector = |row: &Vec<String>| FoldVector {
+        key: format!("--seed 0x{} --stream 0x{}", row[1], row[2]),
+        n: format!("0x{}", row[3]),
+        folded: format!("--seed 0x{} --stream 0x{}", row[4], row[5]),
+    };
+    let vectors: Vec<_> = rows("fold_in_v1.kat").iter().map(vector).collect();
+    assert!(vectors.len() > 30, "only {} vectors", vectors.len());
+    vectors
+}
+
 fn rows(file: &str) -> Vec<Vec<String>> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data");
     fs::read_to_string(format!("{folder}/{file}"))

@@ -77,8 +77,6 @@ fn all_adapters_are_those_of_the_listing_and_json_may_take_the_tables_place() {
 
 #[test]
 fn what_cannot_be_done_is_refused() {
-    let output = run("verify --engine cpu");
-    assert_fails(&output, 1, &["--engine cpu"]);
     let output = run("verify --all --adapter no/such");
     assert_fails(&output, 1, &[]);
     assert!(output.stdout.is_empty());

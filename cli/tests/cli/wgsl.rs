@@ -63,6 +63,7 @@ fn what_the_list_names_is_printed_and_valid() {
         "mask scattered",
         "sample-ids yes",
         "value affine",
+        "value noise",
         "access vectors",
         "params uniform",
     ] {
@@ -78,9 +79,9 @@ fn options_choose_by_what_they_name() {
         ("--dtype f16 --layout in-place", "fn dropout_blocks("),
         ("--kernel copy --dtype bf16", "fn dropout_words("),
         ("--kernel keep-mask --multiply halves", "fn keep_mask("),
-        ("--kernel gaussian --layout pooled", "fn gaussian("),
-        ("--rounds 7", "const PHILOX_ROUNDS: u32 = 7u;"),
-        ("--mask runs --dimensions 3", "const DIMENSIONS: u32 = 3u;"),
+        ("--value noise --layout pooled", "fn dropout_normals("),
+        ("--rounds 7", "const DROPOUT_PHILOX_ROUNDS = 7u;"),
+        ("--mask runs --dimensions 3", "const DIMENSIONS = 3u;"),
         ("--params uniform", "var<uniform> params"),
     ] {
         assert!(text(options).contains(part), "{options}");
@@ -112,7 +113,7 @@ fn a_folder_gets_each_text_and_what_a_host_must_know() {
         rows.unwrap()["buffers"],
         json!([
             { "name": "mask", "group": 0, "binding": 0, "type": "storage" },
-            { "name": "dimensions", "group": 0, "binding": 2, "type": "uniform" },
+            { "name": "dimensions", "group": 0, "binding": 1, "type": "uniform" },
             { "name": "params", "group": 1, "binding": 0, "type": "uniform" },
         ])
     );
@@ -142,10 +143,76 @@ fn a_damaged_text_and_a_feature_not_named_are_seen() {
 #[test]
 fn what_there_is_not_is_answered_with_what_there_is() {
     let output = run("wgsl --dtype f64");
-    assert_fails(&output, 1, &["--dtype f64", "bf16, f16, f32"]);
+    assert_fails(&output, 2, &["'f64'", "--dtype", "f32, f16, bf16"]);
     let output = run("wgsl --mask packed --access blocks");
     assert_fails(&output, 1, &["--mask packed --access blocks", "--list"]);
     assert!(output.stdout.is_empty());
     let output = run("wgsl --portable --params immediates");
     assert_fails(&output, 1, &["--portable --params immediates"]);
+}
+
+/// Files may have a few blocks of 512 or 1024 bytes: each text, but not the list of all.
+#[cfg(unix)]
+fn write_limited(folder: &std::path::Path, blocks: u32) -> std::process::Output {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    std::process::Command::new("sh")
+        .args(["-c", &script])
+        .arg(crate::command::binary().get_program())
+        .args(
+            "wgsl --kernel dropout --dtype f32 --layout separate --portable --output-dir"
+                .split(' '),
+        )
+        .arg(folder)
+        .output()
+        .unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn texts_are_there_together_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = |path: &std::path::Path| fs::read_dir(path).unwrap().count();
+    let new = folder.path().join("above/new");
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    for path in [&new, &empty] {
+        let output = write_limited(path, 64);
+        assert_fails(&output, 1, &["cannot write kernels.json"]);
+        assert_eq!((entries(folder.path()), entries(&empty)), (1, 0));
+        // Negative control: with more room all are there.
+        assert_success(&write_limited(path, 4096));
+        assert!(path.join("kernels.json").exists());
+        let expected = text("--kernel dropout --dtype f32 --layout separate --portable --list")
+            .lines()
+            .count()
+            + 1;
+        assert_eq!(entries(path), expected);
+        fs::remove_dir_all(path).unwrap();
+        fs::create_dir_all(&empty).unwrap();
+        let _ = fs::remove_dir(folder.path().join("above"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_folder_is_as_readable_as_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let [new, other] = ["new", "other"].map(|name| folder.path().join(name));
+    fs::create_dir(&other).unwrap();
+    text(&format!(
+        "--kernel philox-blocks --output-dir {}",
+        new.display()
+    ));
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode();
+    assert_eq!(mode(&new), mode(&other));
+}
+
+#[test]
+fn a_folder_that_has_a_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine"), "").unwrap();
+    let output = run(&format!("wgsl --output-dir {}", folder.path().display()));
+    assert_fails(&output, 1, &["mine", "a new folder"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -7,19 +7,33 @@ pub fn uniform(seed: u64, stream: u64, index: u64) -> u32 {
     half(0, seed, stream, index) << 16 | half(1, seed, stream, index)
 }
 
-/// 16 random bits, as a number below 65,536 [M3] to [M6].
+/// 16 random bits, as a number below 65,536 [M4], [M6].
 fn half(domain: u32, seed: u64, stream: u64, index: u64) -> u32 {
     let block = index >> 3;
     let lane = index & 7;
+    let word = words(domain, seed, stream, block)[lane as usize >> 1];
+    (word >> (16 * (lane & 1))) & 0xFFFF
+}
+
+/// A block [M3], [M5].
+fn words(domain: u32, seed: u64, stream: u64, block: u64) -> [u32; 4] {
     let counter = [
         lo32(block),
         hi32(block) | domain << 29,
         lo32(stream),
         hi32(stream),
     ];
-    let key = [lo32(seed), hi32(seed)];
-    let word = philox4x32(10, counter, key)[lane as usize >> 1];
-    (word >> (16 * (lane & 1))) & 0xFFFF
+    philox4x32(10, counter, [lo32(seed), hi32(seed)])
+}
+
+/// The seed and the stream of the key that `n` is folded into [M21].
+///
+/// # Panics
+/// If `n` is 2^61 or more.
+pub fn fold_in(seed: u64, stream: u64, n: u64) -> (u64, u64) {
+    assert!(n < 1 << 61, "{n} has no block");
+    let [w0, w1, w2, w3] = words(3, seed, stream, n).map(u64::from);
+    (w0 + w1 * 4_294_967_296, w2 + w3 * 4_294_967_296)
 }
 
 /// D [M8].

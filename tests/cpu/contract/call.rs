@@ -1,10 +1,21 @@
 //! DropoutCall as text and as counters; MaskKey's packing.
 
 use proptest::prelude::*;
+use std::collections::HashSet;
+
 use wgpu_dropout::{
-    DropoutCall, DropoutKind, DropoutRate, MaskKey, ParseCallError, RateError, advance_counter,
-    mask,
+    CallError, DropoutCall, DropoutKind, DropoutRate, FoldOverflow, IndexOverflow, MaskKey,
+    MaskLayout, ParseCallError, RateError, advance_counter, mask,
 };
+
+use crate::common::{reference, vectors};
+
+const KINDS: [DropoutKind; 4] = [
+    DropoutKind::Inverted,
+    DropoutKind::Classic,
+    DropoutKind::Alpha,
+    DropoutKind::Gaussian,
+];
 
 #[test]
 fn layer_and_step_are_the_words_of_the_stream() {
@@ -12,6 +23,53 @@ fn layer_and_step_are_the_words_of_the_stream() {
     assert_eq!(key, MaskKey::new(9, 0x3_0000_0007));
     let key = MaskKey::layer_step(u64::MAX, u32::MAX, u32::MAX);
     assert_eq!(key, MaskKey::new(u64::MAX, u64::MAX));
+}
+
+#[test]
+fn fold_vectors() {
+    vectors::check_folds(|seed, stream, n| {
+        let MaskKey { seed, stream } = MaskKey::new(seed, stream).fold_in(n).unwrap();
+        (seed, stream)
+    })
+    .unwrap();
+}
+
+#[test]
+fn numbers_to_fold_in_end_below_two_to_61() {
+    let key = MaskKey::new(1, 2);
+    key.fold_in((1 << 61) - 1).unwrap();
+    for n in [1 << 61, 3 << 61, u64::MAX] {
+        assert_eq!(key.fold_in(n), Err(FoldOverflow { n }));
+        assert_eq!(
+            FoldOverflow { n }.to_string(),
+            format!("{n} passes 2^61 - 1, the largest number to fold in: lower it, or fold twice")
+        );
+    }
+}
+
+/// Keys of one run: each layer at each step, each of its uses, and each member of an ensemble.
+#[test]
+fn keys_of_one_run_do_not_meet() {
+    let mut keys = HashSet::new();
+    for layer in 0..8 {
+        for step in 0..64 {
+            let key = MaskKey::layer_step(42, layer, step);
+            let uses = (0..16).map(|n| key.fold_in(n).unwrap());
+            let members = (0..16).map(|n| key.fold_in(1 << 32).unwrap().fold_in(n).unwrap());
+            for key in [key].into_iter().chain(uses).chain(members) {
+                assert!(keys.insert(key), "{key:?} twice");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folded_call_is_told_by_its_seed_and_stream() {
+    let key = MaskKey::layer_step(42, 3, 7).fold_in(1).unwrap();
+    let call = DropoutCall::new(DropoutRate::new(0.1).unwrap(), key);
+    let text = "p=0.1 seed=10070614895191512371 stream=0x94d843c379002df7 origin=0";
+    assert_eq!(call.to_string(), text);
+    assert_eq!(text.parse(), Ok(call));
 }
 
 #[test]
@@ -66,7 +124,7 @@ fn fields_are_refused_by_name() {
         "origin=0x10000000000000000",
         "kind=",
         "kind=Alpha",
-        "kind=gaussian",
+        "kind=Gaussian",
         "kind",
         u64_overflow,
     ];
@@ -76,7 +134,7 @@ fn fields_are_refused_by_name() {
         };
         let message = format!(
             "`{word}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number, \
-             integers up to 2^64 - 1, or kind=inverted|classic|alpha"
+             integers up to 2^64 - 1, or kind=inverted|classic|alpha|gaussian"
         );
         assert_eq!(expected.to_string(), message);
         assert_eq!(word.parse::<DropoutCall>(), Err(expected), "{word}");
@@ -121,16 +179,18 @@ fn a_p_that_is_no_probability_is_the_rates_error() {
 
 #[test]
 fn a_kind_has_a_name_and_inverted_need_not_be_told() {
-    let rate = DropoutRate::new(0.5).unwrap();
-    assert_eq!(rate.kind(), DropoutKind::Inverted);
+    let call = DropoutCall::new(DropoutRate::new(0.5).unwrap(), MaskKey::new(1, 2));
+    assert_eq!(call.kind, DropoutKind::Inverted);
     for (kind, name, field) in [
         (DropoutKind::Inverted, "inverted", ""),
         (DropoutKind::Classic, "classic", " kind=classic"),
         (DropoutKind::Alpha, "alpha", " kind=alpha"),
+        (DropoutKind::Gaussian, "gaussian", " kind=gaussian"),
     ] {
         assert_eq!(kind.to_string(), name);
         assert_eq!(name.parse(), Ok(kind));
-        let call = DropoutCall::new(rate.with_kind(kind), MaskKey::new(1, 2));
+        let call = call.with_kind(kind);
+        assert_eq!(call.kind, kind);
         assert_eq!(
             call.to_string(),
             format!("p=0.5 seed=1 stream=0x2 origin=0{field}")
@@ -138,11 +198,79 @@ fn a_kind_has_a_name_and_inverted_need_not_be_told() {
         let told = format!("kind={name} p=0.5 seed=1 stream=2");
         assert_eq!(told.parse(), Ok(call));
     }
-    let field = "kind=Classic".to_owned();
-    assert_eq!(
-        "Classic".parse::<DropoutKind>(),
-        Err(ParseCallError::Field { field })
-    );
+    for text in ["Classic", "", " alpha", "noise"] {
+        let error = text.parse::<DropoutKind>().unwrap_err();
+        assert_eq!((error.text.as_str(), error.what), (text, "kind of dropout"));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "`{text}` is no kind of dropout: give one of inverted, classic, alpha, gaussian"
+            )
+        );
+    }
+}
+
+/// Noise has half of the indices [M18] and needs a finite variance; where nothing is, nothing is wrong.
+#[test]
+fn a_call_is_checked_with_its_layout() {
+    let call = |p, origin| {
+        let rate = DropoutRate::new(p).unwrap();
+        DropoutCall::new(rate, MaskKey::new(1, 2)).with_origin(origin)
+    };
+    let rows = MaskLayout::strided(&[2, 3], &[10, 1]).unwrap();
+    let rows = rows.offset(100).unwrap();
+    let empty = MaskLayout::elementwise(&[2, 0]).unwrap();
+    for kind in KINDS {
+        let max = match kind {
+            DropoutKind::Gaussian => (1 << 63) - 1,
+            _ => u64::MAX,
+        };
+        let rate = DropoutRate::new(1.0).unwrap();
+        for (p, fits) in [
+            (0.0, Ok(())),
+            (0.5, Ok(())),
+            (
+                1.0,
+                match kind {
+                    DropoutKind::Gaussian => Err(CallError::Rate { rate }),
+                    _ => Ok(()),
+                },
+            ),
+        ] {
+            let check = |layout, origin| call(p, origin).with_kind(kind).check(layout);
+            assert_eq!(check(&rows, 0), fits, "{kind}, p {p}");
+            assert_eq!(check(&rows, max - 112), fits, "{kind}, p {p}");
+            for origin in [max - 111, u64::MAX] {
+                let overflow = IndexOverflow {
+                    origin,
+                    len: 113,
+                    max,
+                };
+                let error = Err(CallError::IndexOverflow(overflow));
+                assert_eq!(check(&rows, origin), error, "{kind}, p {p}");
+            }
+            assert_eq!(check(&empty, u64::MAX), Ok(()), "{kind}, p {p}");
+        }
+    }
+    for (error, message) in [
+        (
+            CallError::IndexOverflow(IndexOverflow {
+                origin: 7,
+                len: 113,
+                max: (1 << 63) - 1,
+            }),
+            "113 mask indices from 7 on pass the largest one, 2^63 - 1: \
+             lower the origin, the number of elements, or a layout's strides and offset",
+        ),
+        (
+            CallError::Rate {
+                rate: DropoutRate::new(1.0).unwrap(),
+            },
+            "p = 1 drops everything, and Gaussian noise has no finite variance: give a smaller p",
+        ),
+    ] {
+        assert_eq!(error.to_string(), message);
+    }
 }
 
 /// Every f64 of the interval is as likely as its bits.
@@ -158,13 +286,35 @@ proptest! {
         seed in any::<u64>(),
         stream in any::<u64>(),
         origin in any::<u64>(),
-        kind in prop::sample::select(vec![DropoutKind::Inverted, DropoutKind::Classic, DropoutKind::Alpha]),
+        kind in prop::sample::select(KINDS.to_vec()),
     ) {
-        let rate = DropoutRate::new(p).unwrap().with_kind(kind);
-        let call = DropoutCall::new(rate, MaskKey::new(seed, stream)).with_origin(origin);
+        let rate = DropoutRate::new(p).unwrap();
+        let call = DropoutCall::new(rate, MaskKey::new(seed, stream));
+        let call = call.with_kind(kind).with_origin(origin);
         let read: DropoutCall = call.to_string().parse().unwrap();
         prop_assert_eq!(read, call);
-        prop_assert_eq!(read.rate.p().to_bits(), p.to_bits());
+        prop_assert_eq!(read.rate.p().to_bits(), (p + 0.0).to_bits());
+    }
+
+    #[test]
+    fn a_fold_is_the_twins(seed in any::<u64>(), stream in any::<u64>(), n in 0_u64..1 << 61) {
+        let folded = MaskKey::new(seed, stream).fold_in(n).unwrap();
+        prop_assert_eq!((folded.seed, folded.stream), reference::fold_in(seed, stream, n));
+    }
+
+    /// A block is a bijection of its counter, so it is no matter of chance.
+    #[test]
+    fn folds_of_one_seed_are_different(
+        seed in any::<u64>(),
+        streams in prop::collection::hash_set(any::<u64>(), 1..20),
+        numbers in prop::collection::hash_set(0_u64..1 << 61, 1..50),
+    ) {
+        let folds: HashSet<MaskKey> = streams
+            .iter()
+            .map(|&stream| MaskKey::new(seed, stream))
+            .flat_map(|key| numbers.iter().map(move |&n| key.fold_in(n).unwrap()))
+            .collect();
+        prop_assert_eq!(folds.len(), streams.len() * numbers.len());
     }
 
     #[test]

@@ -1,42 +1,40 @@
 //! The CPU path is the twin's dropout, subnormals included.
 
-use proptest::prelude::*;
-use wgpu_dropout::cpu::{
-    backward, backward_in_place, forward, forward_in_place, keep_mask, keep_mask_layout,
-    philox_blocks,
-};
-use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{CpuError, DropoutCall, DropoutRate, IndexOverflow, MaskKey, MaskLayout};
+use std::env;
+use std::process::Command;
+use std::thread;
 
+use proptest::prelude::*;
+use wgpu_dropout::cpu::{apply, keep_mask, philox_blocks};
+use wgpu_dropout::mask::mask_words;
+use wgpu_dropout::{
+    CpuError, DropoutCall, DropoutKind, DropoutRate, IndexOverflow, MaskKey, MaskLayout,
+};
+
+use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
 use crate::common::compare;
 use crate::common::inputs::{
     LENGTHS, RATES, SPECIALS, call, check_dropout, check_mask, linear_vectors, origins, values,
 };
+use crate::common::kinds::Direction;
 use crate::common::{reference, vectors};
 
 /// Longer than a task of the pool.
 const LONG: u64 = 100_003;
 
-const CANARY: f32 = -6.25e18;
-
 /// All four ways, each compared with the twin.
 fn check(call: &DropoutCall, x: &[f32]) -> Result<(), String> {
-    let mut results = [x.to_vec(), x.to_vec(), x.to_vec(), x.to_vec()];
-    results[0].fill(CANARY);
-    results[1].fill(CANARY);
-    let [to, back, in_place, back_in_place] = &mut results;
-    forward(x, to, call).map_err(|error| error.to_string())?;
-    backward(x, back, call).map_err(|error| error.to_string())?;
-    forward_in_place(in_place, call).map_err(|error| error.to_string())?;
-    backward_in_place(back_in_place, call).map_err(|error| error.to_string())?;
-    results
-        .iter()
-        .try_for_each(|got| check_dropout(call, x, got))
+    for direction in DIRECTIONS {
+        for got in both_ways(direction, x.len(), x, call)? {
+            check_dropout(call, x, &got)?;
+        }
+    }
+    Ok(())
 }
 
 fn packed(call: &DropoutCall, len: u64) -> Result<Vec<u32>, String> {
     let mut mask = vec![0x5555_5555; mask_words(len) as usize];
-    keep_mask(&mut mask, len, call).map_err(|error| error.to_string())?;
+    keep_mask(len, &mut mask, call).map_err(|error| error.to_string())?;
     Ok(mask)
 }
 
@@ -121,7 +119,7 @@ fn elements_turn_at_their_uniform() {
             for stride in [0, 1, 3] {
                 let layout = MaskLayout::strided(&[2], &[stride]).unwrap();
                 let layout = layout.offset(element).unwrap();
-                keep_mask_layout(&mut mask_of_two, &layout, &call(threshold)).unwrap();
+                keep_mask(&layout, &mut mask_of_two, &call(threshold)).unwrap();
                 assert_eq!(
                     mask_of_two[0] & 1,
                     kept,
@@ -130,6 +128,56 @@ fn elements_turn_at_their_uniform() {
             }
         }
     }
+}
+
+/// In a process of its own, since a pool starts once in one.
+#[cfg(all(unix, target_pointer_width = "64"))]
+#[test]
+fn without_threads_the_bits_are_the_same() {
+    const CHILD: &str = "WGPU_DROPOUT_CHILD";
+    let Ok(first) = env::var(CHILD) else {
+        for first in ["the library", "the program"] {
+            let mut child = Command::new(env::current_exe().unwrap());
+            child.args([
+                "--exact",
+                "contract::cpu::without_threads_the_bits_are_the_same",
+            ]);
+            // Bytes of a thread's stack: all that a process can address.
+            child.env("RUST_MIN_STACK", (1_u64 << 47).to_string());
+            let output = child.env(CHILD, first).output().unwrap();
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            assert!(
+                output.status.success() && stdout.contains("1 passed"),
+                "{output:?}"
+            );
+        }
+        return;
+    };
+    thread::Builder::new().spawn(|| ()).unwrap_err();
+    if first == "the program" {
+        rayon::ThreadPoolBuilder::new().build_global().unwrap_err();
+    }
+    for p in RATES {
+        check(&call(p, 5), &values(LONG)).unwrap();
+        check_packed(&call(p, 5), LONG).unwrap();
+    }
+    let (mut blocks, mut noise) = (vec![[0; 4]; 10_000], vec![0.0; LONG as usize]);
+    philox_blocks(&mut blocks, [1; 4], [8, 9], 10).unwrap();
+    assert!(blocks == reference::philox_blocks(10, [1; 4], [8, 9], 10_000));
+    let make_noise = |noise: &mut Vec<f32>| {
+        let call = call(0.3, 5).with_kind(DropoutKind::Gaussian);
+        apply(Direction::Forward, LONG, (&values(LONG), noise), &call)
+    };
+    make_noise(&mut noise).unwrap();
+    let mut in_pool = noise.clone();
+    rayon::ThreadPoolBuilder::new()
+        .use_current_thread()
+        .num_threads(1)
+        .build()
+        .unwrap()
+        .install(|| make_noise(&mut in_pool))
+        .unwrap();
+    assert_eq!(noise, in_pool);
 }
 
 #[test]
@@ -151,8 +199,13 @@ fn lengths_that_differ_write_nothing() {
             input: input as usize,
             output,
         });
-        assert_eq!(forward(&x, &mut y, &call(0.5, 0)), expected);
-        assert_eq!(backward(&x, &mut y, &call(0.5, 0)), expected);
+        for direction in DIRECTIONS {
+            // Whichever of them the source has.
+            for len in [input, output as u64] {
+                let got = apply(direction, len, (&x, &mut y), &call(0.5, 0));
+                assert_eq!(got, expected);
+            }
+        }
         assert_eq!(y, vec![CANARY; output]);
     }
     let error = CpuError::LengthMismatch {
@@ -163,6 +216,21 @@ fn lengths_that_differ_write_nothing() {
         error.to_string(),
         "the input has 3 elements, the output 4: make them equal"
     );
+}
+
+#[test]
+fn slices_of_another_length_than_the_source_are_not_written() {
+    for (elements, required) in [(3, 4), (4, 3), (0, 1), (1, 0), (3, u64::MAX)] {
+        let error = CpuError::SourceLength { elements, required };
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the slices have {elements} elements, the length or layout {required}: \
+                 make them equal"
+            )
+        );
+        refuses(required, elements, &call(0.5, 0), &error);
+    }
 }
 
 #[test]
@@ -181,7 +249,7 @@ fn a_mask_of_another_length_is_not_written() {
                 "the mask has {words} words, {required} needed for {len} elements: make them equal"
             )
         );
-        assert_eq!(keep_mask(&mut mask, len, &call(0.5, 0)), Err(error));
+        assert_eq!(keep_mask(len, &mut mask, &call(0.5, 0)), Err(error));
         assert_eq!(mask, vec![7; words]);
     }
 }
@@ -190,18 +258,14 @@ fn a_mask_of_another_length_is_not_written() {
 fn indices_past_the_last_write_nothing() {
     for p in RATES {
         let origin = u64::MAX - 98;
-        let overflow = IndexOverflow { origin, len: 100 };
-        let error = Err(CpuError::IndexOverflow(overflow));
-        let call = call(p, origin);
-        let (x, mut y, mut mask) = (values(100), vec![CANARY; 100], vec![7; 4]);
-        assert_eq!(forward(&x, &mut y, &call), error);
-        assert_eq!(backward(&x, &mut y, &call), error);
-        assert_eq!(forward_in_place(&mut y, &call), error);
-        assert_eq!(backward_in_place(&mut y, &call), error);
-        assert_eq!(keep_mask(&mut mask, 100, &call), error);
-        assert_eq!((y, mask), (vec![CANARY; 100], vec![7; 4]));
+        let (len, max) = (100, u64::MAX);
+        let error = CpuError::Call(IndexOverflow { origin, len, max }.into());
+        let (call, mut mask) = (call(p, origin), vec![7; 4]);
+        refuses(len, 100, &call, &error);
+        assert_eq!(keep_mask(len, &mut mask, &call), Err(error));
+        assert_eq!(mask, vec![7; 4]);
         // One element less ends at the last index.
-        check(&call, &x[..99]).unwrap();
+        check(&call, &values(99)).unwrap();
         check_packed(&call, 99).unwrap();
     }
     check(&call(0.5, u64::MAX), &[1.0]).unwrap();

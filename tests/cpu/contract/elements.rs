@@ -1,33 +1,32 @@
 //! The CPU path's samples with ids [M16], and packed masks from outside [M15].
 
-use wgpu_dropout::cpu::{
-    backward_packed, backward_samples, forward_packed, forward_samples, keep_mask_samples,
-};
+use wgpu_dropout::cpu::{apply, keep_mask};
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout, SampleOverflow};
+use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout, MaskSource, SampleOverflow};
 
+use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
 use crate::common::inputs::{
     KINDS, RATES, SPECIALS, call, check_mask_of, kind_call, sample_indices, values,
 };
 use crate::common::kinds::{self, Direction};
+use crate::common::layers::BATCHES;
 use crate::common::{compare, reference};
-
-const CANARY: f32 = -6.25e18;
 
 const IDS: [u32; 5] = [0, 3, u32::MAX, 1 << 20, 3];
 
-/// Forward, backward and mask of samples.
+/// All four ways, and the mask of samples.
 fn check_samples(call: &DropoutCall, layout: &MaskLayout, ids: &[u32]) -> Result<(), String> {
     let indices = sample_indices(call, layout, ids);
     let kept = kinds::kept(call, indices.iter().copied());
     let x = values(layout.len());
-    let (mut y, mut grad) = (vec![CANARY; x.len()], vec![CANARY; x.len()]);
+    let samples = MaskSource::Samples { layout, ids };
+    for direction in DIRECTIONS {
+        for got in both_ways(direction, samples, &x, call)? {
+            kinds::check(call, direction, &kept, &x, &got)?;
+        }
+    }
     let mut mask = vec![0x5555_5555; mask_words(layout.len()) as usize];
-    forward_samples(&x, &mut y, layout, ids, call).map_err(|error| error.to_string())?;
-    backward_samples(&x, &mut grad, layout, ids, call).map_err(|error| error.to_string())?;
-    keep_mask_samples(&mut mask, layout, ids, call).map_err(|error| error.to_string())?;
-    kinds::check(call, Direction::Forward, &kept, &x, &y)?;
-    kinds::check(call, Direction::Backward, &kept, &x, &grad)?;
+    keep_mask(samples, &mut mask, call).map_err(|error| error.to_string())?;
     check_mask_of(call, indices, &mask)
 }
 
@@ -56,16 +55,35 @@ fn samples_have_their_ids_masks() {
 }
 
 #[test]
+fn a_batch_of_one_has_the_masks_of_many() {
+    let call = call(0.5, 3);
+    for (name, batch) in BATCHES {
+        let mask = |ids: &[u32]| {
+            let layout = batch(ids.len() as u64).unwrap();
+            let mut mask = vec![0; mask_words(layout.len()) as usize];
+            let layout = &layout;
+            keep_mask(MaskSource::Samples { layout, ids }, &mut mask, &call).unwrap();
+            kept(&mask, layout.len() as usize)
+        };
+        let (one, other) = (mask(&[5]), mask(&[u32::MAX]));
+        assert_eq!(mask(&[5, u32::MAX]), [&one[..], &other].concat(), "{name}");
+        assert_eq!(one == other, name.ends_with("shared"), "{name}");
+    }
+}
+
+#[test]
 fn ids_that_do_not_fit_write_nothing() {
     let layout = MaskLayout::elementwise(&[2, 3]).unwrap();
     let wide = MaskLayout::strided(&[2, 3], &[1 << 32, 1])
         .and_then(|layout| layout.offset(1 << 32))
         .unwrap();
     let ids = |ids| CpuError::SampleIds { ids, samples: 2 };
-    let overflow = CpuError::IndexOverflow(IndexOverflow {
+    let overflow = IndexOverflow {
         origin: u64::MAX,
         len: 3 * u64::from(u32::MAX) + 3,
-    });
+        max: u64::MAX,
+    };
+    let overflow = CpuError::Call(overflow.into());
     let stride = CpuError::SampleOverflow(SampleOverflow {
         stride: 1 << 32,
         last_index: (1 << 32) + 2,
@@ -81,12 +99,11 @@ fn ids_that_do_not_fit_write_nothing() {
         (&wide, 2, 0, stride),
     ] {
         let (ids, call) = (&[0, 1, 2][..given], call(0.5, origin));
-        let (x, mut y, mut mask) = (values(6), [CANARY; 6], [7]);
-        let error = Err(error);
-        assert_eq!(forward_samples(&x, &mut y, layout, ids, &call), error);
-        assert_eq!(backward_samples(&x, &mut y, layout, ids, &call), error);
-        assert_eq!(keep_mask_samples(&mut mask, layout, ids, &call), error);
-        assert_eq!((y, mask), ([CANARY; 6], [7]));
+        let samples = MaskSource::Samples { layout, ids };
+        refuses(samples, 6, &call, &error);
+        let mut mask = [7];
+        assert_eq!(keep_mask(samples, &mut mask, &call), Err(error));
+        assert_eq!(mask, [7]);
     }
 }
 
@@ -95,8 +112,11 @@ fn ids_that_do_not_fit_write_nothing() {
 fn another_id_differs() {
     let (layout, call) = (MaskLayout::elementwise(&[5, 24]).unwrap(), call(0.5, 0));
     let x = values(layout.len());
-    let mut y = vec![CANARY; x.len()];
-    forward_samples(&x, &mut y, &layout, &IDS, &call).unwrap();
+    let samples = MaskSource::Samples {
+        layout: &layout,
+        ids: &IDS,
+    };
+    let [y, _] = both_ways(Direction::Forward, samples, &x, &call).unwrap();
     for place in 0..IDS.len() {
         let mut ids = IDS;
         ids[place] = ids[place].wrapping_add(1);
@@ -123,15 +143,19 @@ fn a_packed_mask_decides_alone() {
     for len in [0, 1, 31, 32, 33, 1000, 100_003] {
         let (x, mask) = (values(len), random_mask(len as usize));
         let kept = kept(&mask, x.len());
+        let packed = MaskSource::Packed {
+            mask: &mask,
+            len: x.len() as u64,
+        };
         for p in RATES.into_iter().filter(|&p| p > 0.0 && p < 1.0) {
             for kind in KINDS {
                 // Key and origin play no role.
                 let call = kind_call(p, 5, kind).with_origin(u64::MAX);
-                let (mut y, mut grad) = (vec![CANARY; x.len()], vec![CANARY; x.len()]);
-                forward_packed(&x, &mut y, &mask, &call).unwrap();
-                backward_packed(&x, &mut grad, &mask, &call).unwrap();
-                kinds::check(&call, Direction::Forward, &kept, &x, &y).unwrap();
-                kinds::check(&call, Direction::Backward, &kept, &x, &grad).unwrap();
+                for direction in DIRECTIONS {
+                    for got in both_ways(direction, packed, &x, &call).unwrap() {
+                        kinds::check(&call, direction, &kept, &x, &got).unwrap();
+                    }
+                }
             }
         }
     }
@@ -147,53 +171,63 @@ fn packed_masks_at_the_ends_of_the_rate() {
         let one = |(&x, &kept): (&f32, &bool)| if kept { value(x) } else { 0.0 };
         x.iter().zip(&kept).map(one).collect()
     };
-    let mut y = vec![CANARY; x.len()];
+    let packed = MaskSource::Packed {
+        mask: &mask,
+        len: x.len() as u64,
+    };
+    let dropout = |call| both_ways(Direction::Forward, packed, &x, &call).unwrap();
     for kind in KINDS {
-        forward_packed(&x, &mut y, &mask, &kind_call(0.0, 5, kind)).unwrap();
-        compare::f32_copies(&select(|x| x), &y).unwrap();
+        for y in dropout(kind_call(0.0, 5, kind)) {
+            compare::f32_copies(&select(|x| x), &y).unwrap();
+        }
     }
-    forward_packed(&x, &mut y, &mask, &call(1.0, 0)).unwrap();
-    compare::f32_bits(&select(|x| x * 0.0), &y).unwrap();
+    for y in dropout(call(1.0, 0)) {
+        compare::f32_bits(&select(|x| x * 0.0), &y).unwrap();
+    }
 }
 
 #[test]
 fn packed_masks_of_another_length_write_nothing() {
     let call = call(0.5, 0);
-    for (input, output, words, error) in [
-        (
-            33,
-            32,
-            2,
-            CpuError::LengthMismatch {
-                input: 33,
-                output: 32,
-            },
-        ),
-        (
-            33,
-            33,
-            1,
-            CpuError::MaskLength {
-                words: 1,
-                required: 2,
-                len: 33,
-            },
-        ),
-        (
-            32,
-            32,
-            2,
-            CpuError::MaskLength {
-                words: 2,
-                required: 1,
-                len: 32,
-            },
-        ),
-    ] {
-        let (x, mut y, mask) = (values(input), vec![CANARY; output], vec![!0; words]);
-        let error = Err(error);
-        assert_eq!(forward_packed(&x, &mut y, &mask, &call), error);
-        assert_eq!(backward_packed(&x, &mut y, &mask, &call), error);
-        assert_eq!(y, vec![CANARY; output]);
+    let (ones, len) = ([!0; 2], 33);
+    let packed = MaskSource::Packed { mask: &ones, len };
+    let (x, mut y) = (values(33), [CANARY; 32]);
+    let mismatch = CpuError::LengthMismatch {
+        input: 33,
+        output: 32,
+    };
+    for direction in DIRECTIONS {
+        let got = apply(direction, packed, (&x[..], &mut y[..]), &call);
+        assert_eq!(got.as_ref(), Err(&mismatch));
+    }
+    assert_eq!(y, [CANARY; 32]);
+    let source_length = CpuError::SourceLength {
+        elements: 32,
+        required: 33,
+    };
+    refuses(packed, 32, &call, &source_length);
+    for (len, words, required) in [(33, 1, 2), (32, 2, 1), (0, 1, 0), (1, 0, 1)] {
+        let mask = &ones[..words];
+        let packed = MaskSource::Packed { mask, len };
+        let error = CpuError::MaskLength {
+            words,
+            required,
+            len,
+        };
+        refuses(packed, len as usize, &call, &error);
+        let mut exported = vec![7; required as usize];
+        assert_eq!(keep_mask(packed, &mut exported, &call), Err(error));
+        assert_eq!(exported, vec![7; required as usize]);
+    }
+}
+
+#[test]
+fn the_mask_of_a_packed_mask_is_itself() {
+    let packed = [0xDEAD_BEEF, 1];
+    for p in RATES {
+        let (mut mask, len) = ([7; 2], 33);
+        let source = MaskSource::Packed { mask: &packed, len };
+        keep_mask(source, &mut mask, &call(p, u64::MAX)).unwrap();
+        assert_eq!(mask, packed);
     }
 }

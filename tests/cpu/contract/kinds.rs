@@ -1,40 +1,23 @@
 //! Classic and alpha dropout [M17]: their constants, values and statistics.
 
-use wgpu_dropout::cpu::{backward, backward_in_place, forward, forward_in_place};
-use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate};
+use wgpu_dropout::cpu::apply;
+use wgpu_dropout::{DropoutCall, DropoutKind};
 
-use crate::common::inputs::{KINDS, RATES, SPECIALS, call, indices, values};
+use super::ways::{DIRECTIONS, both_ways};
+use crate::common::inputs::{KINDS, RATES, SPECIALS, call, indices, kind_call, values};
 use crate::common::kinds::{self, Alpha, Direction};
 use crate::common::reference::{philox4x32, uniform};
 
 /// Longer than a task of the pool.
 const LONG: u64 = 100_003;
 
-fn rate(p: f64, kind: DropoutKind) -> DropoutRate {
-    DropoutRate::new(p).unwrap().with_kind(kind)
-}
-
-fn kind_call(p: f64, origin: u64, kind: DropoutKind) -> DropoutCall {
-    DropoutCall {
-        rate: rate(p, kind),
-        ..call(p, origin)
-    }
-}
-
 /// All four ways.
 fn check(call: &DropoutCall, x: &[f32]) {
     let kept = kinds::kept(call, indices(call, x.len() as u64));
-    let (mut y, mut in_place) = (vec![f32::NAN; x.len()], x.to_vec());
-    forward(x, &mut y, call).unwrap();
-    forward_in_place(&mut in_place, call).unwrap();
-    for y in [y, in_place] {
-        kinds::check(call, Direction::Forward, &kept, x, &y).unwrap();
-    }
-    let (mut y, mut in_place) = (vec![f32::NAN; x.len()], x.to_vec());
-    backward(x, &mut y, call).unwrap();
-    backward_in_place(&mut in_place, call).unwrap();
-    for y in [y, in_place] {
-        kinds::check(call, Direction::Backward, &kept, x, &y).unwrap();
+    for direction in DIRECTIONS {
+        for y in both_ways(direction, x.len(), x, call).unwrap() {
+            kinds::check(call, direction, &kept, x, &y).unwrap();
+        }
     }
 }
 
@@ -61,13 +44,17 @@ fn constants_of_classic() {
         (1.0 - half_ulp, 0.0),
         (1.0, 0.0),
     ] {
-        let classic = rate(p, DropoutKind::Classic);
+        let classic = kind_call(p, 0, DropoutKind::Classic);
         assert_eq!(classic.inference_scale(), inference, "p {p}");
-        let keep_scale = if classic.drops_all() { 0.0 } else { 1.0 };
+        let keep_scale = if classic.rate.drops_all() { 0.0 } else { 1.0 };
         assert_eq!(classic.keep_scale(), keep_scale);
         assert_eq!((classic.keep_shift(), classic.dropped_value()), (0.0, 0.0));
-        for kind in [DropoutKind::Inverted, DropoutKind::Alpha] {
-            assert_eq!(rate(p, kind).inference_scale(), 1.0);
+        for kind in [
+            DropoutKind::Inverted,
+            DropoutKind::Alpha,
+            DropoutKind::Gaussian,
+        ] {
+            assert_eq!(kind_call(p, 0, kind).inference_scale(), 1.0);
         }
     }
 }
@@ -76,12 +63,12 @@ fn constants_of_classic() {
 fn constants_of_alpha() {
     for p in RATES.into_iter().filter(|&p| p < 1.0) {
         let Alpha { a, b, dropped } = Alpha::new(p);
-        let alpha = rate(p, DropoutKind::Alpha);
+        let alpha = kind_call(p, 0, DropoutKind::Alpha);
         assert_eq!(alpha.keep_scale(), a as f32, "p {p}");
         assert_eq!(alpha.keep_shift(), b as f32, "p {p}");
         assert_eq!(alpha.dropped_value(), dropped as f32, "p {p}");
     }
-    let all = rate(1.0, DropoutKind::Alpha);
+    let all = kind_call(1.0, 0, DropoutKind::Alpha);
     let constants = (all.keep_scale(), all.keep_shift(), all.dropped_value());
     assert_eq!(constants, (0.0, 0.0, 0.0));
 }
@@ -91,8 +78,8 @@ fn constants_of_alpha() {
 fn constants_are_of_the_realised_probability() {
     let p = 0.999_999_999;
     let a = |p: f64| 1.0 / ((1.758_099_340_847_376_6_f64.powi(2) * p + 1.0) * (1.0 - p)).sqrt();
-    let alpha = rate(p, DropoutKind::Alpha);
-    assert_eq!(alpha.keep_scale(), a(alpha.realized()) as f32);
+    let alpha = kind_call(p, 0, DropoutKind::Alpha);
+    assert_eq!(alpha.keep_scale(), a(alpha.rate.realized()) as f32);
     assert_ne!(alpha.keep_scale(), a(p) as f32);
 }
 
@@ -134,7 +121,7 @@ fn alpha_keeps_mean_and_variance() {
         let kept_moment = b.powi(4) + 6.0 * (a * b).powi(2) + 3.0 * a.powi(4);
         let mu = p * dropped.powi(4) + (1.0 - p) * kept_moment;
         let mut y = vec![0.0; x.len()];
-        forward(&x, &mut y, &call).unwrap();
+        apply(Direction::Forward, x.len(), (&x, &mut y), &call).unwrap();
         let [mean, variance] = misses(&y, mu);
         assert!(mean < 5.2 && variance < 5.2, "p {p}: {mean}, {variance}");
 
@@ -156,11 +143,11 @@ fn one_mask_for_all_kinds() {
     let fates = |kind| {
         let call = kind_call(0.3, 9, kind);
         let mut y = vec![1.0; 1000];
-        backward_in_place(&mut y, &call).unwrap();
+        apply(Direction::Backward, y.len(), &mut y, &call).unwrap();
         y.iter().map(|&y| y != 0.0).collect::<Vec<_>>()
     };
     let key = call(0.3, 9).key;
-    let threshold = rate(0.3, DropoutKind::Inverted).drop_threshold();
+    let threshold = call(0.3, 9).rate.drop_threshold();
     let kept = |index| u64::from(uniform(key.seed, key.stream, index)) >= threshold;
     let expected: Vec<bool> = (9..1009).map(kept).collect();
     for kind in KINDS {

@@ -1,29 +1,28 @@
 //! The CPU path makes of each layer what its own definition says.
 
 use proptest::prelude::*;
-use wgpu_dropout::cpu::{backward_layout, forward_layout, keep_mask_layout};
+use wgpu_dropout::cpu::{apply, keep_mask};
 use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout};
 
+use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
 use crate::common::inputs::{KINDS, RATES, call, kind_call, layout_indices, values};
-use crate::common::kinds::{self, Direction};
+use crate::common::kinds;
 use crate::common::layers::layers;
 use crate::common::random_layouts::random_layout;
 use crate::common::{compare, reference, vectors};
 
-const CANARY: f32 = -6.25e18;
-
-/// Forward, backward and mask against these fates.
+/// All four ways and the mask against these fates.
 fn check(call: &DropoutCall, layout: &MaskLayout, kept: &[bool]) -> Result<(), String> {
     let x = values(layout.len());
-    let (mut y, mut grad) = (vec![CANARY; x.len()], vec![CANARY; x.len()]);
-    forward_layout(&x, &mut y, layout, call).map_err(|error| error.to_string())?;
-    backward_layout(&x, &mut grad, layout, call).map_err(|error| error.to_string())?;
-    kinds::check(call, Direction::Forward, kept, &x, &y)?;
-    kinds::check(call, Direction::Backward, kept, &x, &grad)?;
+    for direction in DIRECTIONS {
+        for got in both_ways(direction, layout, &x, call)? {
+            kinds::check(call, direction, kept, &x, &got)?;
+        }
+    }
 
     let mut mask = vec![0x5555_5555; mask_words(layout.len()) as usize];
-    keep_mask_layout(&mut mask, layout, call).map_err(|error| error.to_string())?;
+    keep_mask(layout, &mut mask, call).map_err(|error| error.to_string())?;
     let mut expected = vec![0; mask.len()];
     for (element, &kept) in kept.iter().enumerate() {
         expected[element / 32] |= u32::from(kept) << (element % 32);
@@ -52,7 +51,7 @@ fn contract_vectors() {
             ..call(vector.p, vector.origin)
         };
         let mut mask = vec![0x5555_5555; mask_words(layout.len()) as usize];
-        keep_mask_layout(&mut mask, &layout, &call).unwrap();
+        keep_mask(&layout, &mut mask, &call).unwrap();
         mask
     })
     .unwrap();
@@ -121,64 +120,19 @@ proptest! {
 fn slices_of_another_length_write_nothing() {
     let layout = MaskLayout::elementwise(&[2, 3]).unwrap();
     let call = call(0.5, 0);
-    for (input, output, expected) in [
-        (
-            6,
-            5,
-            CpuError::LengthMismatch {
-                input: 6,
-                output: 5,
-            },
-        ),
-        (
-            5,
-            6,
-            CpuError::LengthMismatch {
-                input: 5,
-                output: 6,
-            },
-        ),
-        (
-            5,
-            5,
-            CpuError::LayoutLength {
-                elements: 5,
-                required: 6,
-            },
-        ),
-        (
-            7,
-            7,
-            CpuError::LayoutLength {
-                elements: 7,
-                required: 6,
-            },
-        ),
-        (
-            0,
-            0,
-            CpuError::LayoutLength {
-                elements: 0,
-                required: 6,
-            },
-        ),
-    ] {
-        let (x, mut y) = (values(input), vec![CANARY; output]);
-        assert_eq!(
-            forward_layout(&x, &mut y, &layout, &call),
-            Err(expected.clone())
-        );
-        assert_eq!(backward_layout(&x, &mut y, &layout, &call), Err(expected));
+    for (input, output) in [(6, 5), (5, 6)] {
+        let (x, mut y) = (values(input as u64), vec![CANARY; output]);
+        for direction in DIRECTIONS {
+            let expected = Err(CpuError::LengthMismatch { input, output });
+            assert_eq!(apply(direction, &layout, (&x, &mut y), &call), expected);
+        }
         assert_eq!(y, vec![CANARY; output]);
     }
-    let error = CpuError::LayoutLength {
-        elements: 5,
-        required: 6,
-    };
-    assert_eq!(
-        error.to_string(),
-        "the slices have 5 elements, the layout 6: make them equal"
-    );
+    for elements in [0, 5, 7] {
+        let required = 6;
+        let error = CpuError::SourceLength { elements, required };
+        refuses(&layout, elements, &call, &error);
+    }
     for words in [0, 2] {
         let mut mask = vec![7; words];
         let error = CpuError::MaskLength {
@@ -186,7 +140,7 @@ fn slices_of_another_length_write_nothing() {
             required: 1,
             len: 6,
         };
-        assert_eq!(keep_mask_layout(&mut mask, &layout, &call), Err(error));
+        assert_eq!(keep_mask(&layout, &mut mask, &call), Err(error));
         assert_eq!(mask, vec![7; words]);
     }
 }
@@ -207,12 +161,12 @@ fn indices_past_the_last_write_nothing() {
         for p in RATES {
             let origin = last_origin + 1;
             let call = call(p, origin);
-            let error = Err(CpuError::IndexOverflow(IndexOverflow { origin, len }));
-            let (x, mut y, mut mask) = (values(6), vec![CANARY; 6], [7]);
-            assert_eq!(forward_layout(&x, &mut y, &layout, &call), error);
-            assert_eq!(backward_layout(&x, &mut y, &layout, &call), error);
-            assert_eq!(keep_mask_layout(&mut mask, &layout, &call), error);
-            assert_eq!((y, mask), (vec![CANARY; 6], [7]));
+            let max = u64::MAX;
+            let error = CpuError::Call(IndexOverflow { origin, len, max }.into());
+            refuses(&layout, 6, &call, &error);
+            let mut mask = [7];
+            assert_eq!(keep_mask(&layout, &mut mask, &call), Err(error));
+            assert_eq!(mask, [7]);
         }
     }
 }

@@ -1,6 +1,11 @@
 //! MaskLayout: strides of every constructor, and what each refuses.
 
+use proptest::prelude::*;
 use wgpu_dropout::{LayoutError, MaskLayout};
+
+use crate::common::inputs::{call, sample_indices};
+use crate::common::layers::BATCHES;
+use crate::common::reference;
 
 type Made = Result<MaskLayout, LayoutError>;
 
@@ -36,23 +41,102 @@ fn constructors_have_the_noise_shapes_row_major_strides() {
         (L::time_locked_time_first(&[9, 3, 20]), &[0, 20, 1]),
         (L::drop_path(&[16, 3, 11]), &[1, 0, 0]),
         (L::drop_path(&[16]), &[1]),
-        (L::noise_shape(&[4, 6, 10], &[4, 1, 10]), &[10, 0, 1]),
-        (L::noise_shape(&[4, 6, 10], &[6, 1]), &[0, 1, 0]),
+        (
+            L::noise_shape(&[4, 6, 10], &[Some(4), Some(1), None]),
+            &[10, 0, 1],
+        ),
+        (L::noise_shape(&[4, 6, 10], &[None, Some(1)]), &[0, 1, 0]),
         (L::noise_shape(&[4, 6, 10], &[]), &[0, 0, 0]),
-        // A batch of one sample, whose id may be another than 0 [M16].
+        // A size of 1 says nothing of sharing: the stride does, of which a sample id may take any
+        // number [M16].
         (L::elementwise(&[1, 24]), &[24, 1]),
-        (L::feature_channels_first(&[1, 6, 5]), &[6, 1, 0]),
-        (L::time_locked_batch_first(&[1, 9, 20]), &[20, 0, 1]),
-        (L::drop_path(&[1, 3]), &[1, 0]),
+        (L::elementwise(&[4, 1, 10]), &[10, 10, 1]),
         (L::elementwise(&[1]), &[1]),
-        (L::noise_shape(&[1, 24], &[24]), &[0, 1]),
-        // One element has no neighbour to step to.
-        (L::elementwise(&[4, 1, 10]), &[10, 0, 1]),
+        (L::noise_shape(&[1, 24], &[None]), &[0, 1]),
+        (
+            L::noise_shape(&[1, 4, 8], &[Some(1), Some(1), None]),
+            &[0, 0, 1],
+        ),
+        (L::noise_shape(&[1, 4, 1], &[Some(1); 3]), &[0, 0, 0]),
+        (L::time_locked_time_first(&[1, 3, 20]), &[0, 20, 1]),
         (L::strided(&[2, 2], &[7, 3]), &[7, 3]),
     ] {
         let layout = made.unwrap();
         assert_eq!(layout.strides(), strides);
         assert_eq!(layout.first_index(), 0);
+    }
+}
+
+/// Sample ids [M16] take any number of the samples' stride.
+#[test]
+fn a_batch_of_one_has_the_strides_of_many() {
+    for (name, batch) in BATCHES {
+        let [one, two, many] = [1, 2, 37].map(|samples| batch(samples).unwrap());
+        assert_eq!(one.strides(), two.strides(), "{name}");
+        assert_eq!(one.strides(), many.strides(), "{name}");
+        let shard = many.shard(&[36, 0, 0], one.shape()).unwrap();
+        assert_eq!(one.strides(), shard.strides(), "{name}");
+    }
+}
+
+/// The strides of a noise shape whose sizes of 1 all share, but for that of a batch.
+fn strides_by_size(shape: &[u64], noise: &[u64]) -> Vec<u64> {
+    let stride = |axis: usize| match (noise[axis], (axis, shape[axis])) {
+        (1, (0, 1)) => noise[1..].iter().product(),
+        (1, _) => 0,
+        _ => noise[axis + 1..].iter().map(|&size| size.max(1)).product(),
+    };
+    (0..shape.len()).map(stride).collect()
+}
+
+proptest! {
+    /// Only the stride of a size of 1 is new: no mask is, but that of a sample id in a batch of one.
+    #[test]
+    fn own_and_shared_sizes_of_one_change_no_mask(
+        axes in prop::collection::vec((0_u64..4, any::<[bool; 2]>()), 2..=6),
+        ids in prop::collection::vec(any::<u32>(), 3),
+    ) {
+        use MaskLayout as L;
+        let shape: Vec<u64> = axes.iter().map(|(size, _)| *size).collect();
+        let noise: Vec<Option<u64>> = axes
+            .iter()
+            .map(|&(size, [shared, by_size])| match (shared, by_size && size != 1) {
+                (true, _) => Some(1),
+                (false, true) => Some(size),
+                (false, false) => None,
+            })
+            .collect();
+        let last = shape.len() - 1;
+        let shared = |keep: &dyn Fn(usize) -> bool| -> Vec<u64> {
+            (0..=last).map(|axis| if keep(axis) { shape[axis] } else { 1 }).collect()
+        };
+        for (made, noise) in [
+            (L::elementwise(&shape), shared(&|_| true)),
+            (L::noise_shape(&shape, &noise), shared(&|axis| !axes[axis].1[0])),
+            (L::feature_channels_first(&shape), shared(&|axis| axis < 2)),
+            (L::feature_channels_last(&shape), shared(&|axis| axis == 0 || axis == last)),
+            (L::time_locked_batch_first(&shape), shared(&|axis| axis != 1)),
+            (L::time_locked_time_first(&shape), shared(&|axis| axis != 0)),
+            (L::drop_path(&shape), shared(&|axis| axis == 0)),
+        ] {
+            let new = made.unwrap();
+            let old = L::strided(&shape, &strides_by_size(&shape, &noise)).unwrap();
+            for axis in (0..=last).filter(|&axis| shape[axis] != 1) {
+                prop_assert_eq!(new.strides()[axis], old.strides()[axis]);
+            }
+            let indices = reference::indices(&shape, old.strides(), 0);
+            let got: Vec<u64> = (0..new.len()).map(|element| new.index(element)).collect();
+            prop_assert_eq!(got, indices);
+            prop_assert_eq!(new.last_index(), old.last_index());
+            if shape[0] > 1 {
+                let ids = &ids[..shape[0] as usize];
+                let call = call(0.5, 0);
+                prop_assert_eq!(
+                    sample_indices(&call, &new, ids),
+                    sample_indices(&call, &old, ids)
+                );
+            }
+        }
     }
 }
 
@@ -89,7 +173,9 @@ fn zero_sized_dimensions_are_fine() {
             (0, true, None)
         );
         MaskLayout::drop_path(shape).unwrap();
-        MaskLayout::noise_shape(shape, &vec![1; shape.len()]).unwrap();
+        MaskLayout::noise_shape(shape, &vec![Some(1); shape.len()]).unwrap();
+        let same: Vec<_> = shape.iter().copied().map(Some).collect();
+        MaskLayout::noise_shape(shape, &same).unwrap();
     }
     MaskLayout::feature_channels_first(&[0, 3, 4]).unwrap();
     MaskLayout::time_locked_time_first(&[5, 0, 4]).unwrap();
@@ -123,46 +209,96 @@ fn ranks_are_checked() {
     use MaskLayout as L;
     let feature = "feature dropout";
     let time = "time-locked dropout";
-    for (made, what, (least, most), got) in [
-        (L::strided(&[2, 3], &[1]), "the strides", (2, 2), 1),
-        (L::strided(&[], &[1]), "the strides", (0, 0), 1),
+    let lacks = "give a 1 for each dimension that the tensor lacks";
+    for (made, what, (least, most), got, message) in [
         (
-            L::noise_shape(&[2, 3], &[1, 2, 3]),
+            L::strided(&[2, 3], &[1]),
+            "the strides",
+            (2, 2),
+            1,
+            "1 number in the strides, 2 dimensions: give one for each dimension",
+        ),
+        (
+            L::strided(&[], &[1]),
+            "the strides",
+            (0, 0),
+            1,
+            "1 number in the strides, 0 dimensions: give one for each dimension",
+        ),
+        (
+            L::noise_shape(&[2, 3], &[Some(1), Some(2), None]),
             "the noise shape",
             (0, 2),
             3,
+            "3 numbers in the noise shape, 2 dimensions: give at most one for each dimension",
         ),
-        (L::noise_shape(&[], &[1]), "the noise shape", (0, 0), 1),
-        (L::feature_channels_first(&[2]), feature, (2, 8), 1),
-        (L::feature_channels_last(&[]), feature, (2, 8), 0),
-        (L::time_locked_batch_first(&[2]), time, (2, 8), 1),
-        (L::time_locked_time_first(&[]), time, (2, 8), 0),
-        (L::drop_path(&[]), "drop path", (1, 8), 0),
+        (
+            L::noise_shape(&[2], &[Some(1), Some(2)]),
+            "the noise shape",
+            (0, 1),
+            2,
+            "2 numbers in the noise shape, 1 dimension: give at most one for each dimension",
+        ),
+        (
+            L::feature_channels_first(&[2]),
+            feature,
+            (2, 8),
+            1,
+            &format!("feature dropout takes a shape of 2 to 8 dimensions, this one has 1: {lacks}"),
+        ),
+        (
+            L::feature_channels_last(&[]),
+            feature,
+            (2, 8),
+            0,
+            &format!("feature dropout takes a shape of 2 to 8 dimensions, this one has 0: {lacks}"),
+        ),
+        (
+            L::time_locked_batch_first(&[2]),
+            time,
+            (2, 8),
+            1,
+            &format!(
+                "time-locked dropout takes a shape of 2 to 8 dimensions, this one has 1: {lacks}"
+            ),
+        ),
+        (
+            L::time_locked_time_first(&[]),
+            time,
+            (2, 8),
+            0,
+            &format!(
+                "time-locked dropout takes a shape of 2 to 8 dimensions, this one has 0: {lacks}"
+            ),
+        ),
+        (
+            L::drop_path(&[]),
+            "drop path",
+            (1, 8),
+            0,
+            &format!("drop path takes a shape of 1 to 8 dimensions, this one has 0: {lacks}"),
+        ),
     ] {
         let error = LayoutError::Rank {
             what,
             expected: least..=most,
             got,
         };
-        let needed = match least == most {
-            true => least.to_string(),
-            false => format!("{least} to {most}"),
-        };
-        let message = format!("{got} dimensions for {what}, {needed} needed: give as many");
-        refused(made, error, &message);
+        refused(made, error, message);
     }
 }
 
 #[test]
 fn noise_shapes_broadcast_or_are_refused_by_dimension() {
     for (noise_shape, dimension, noise, size) in [
-        (&[4, 6, 5][..], 2, 5, 10),
-        (&[4, 2, 10], 1, 2, 6),
-        (&[5, 1, 1], 0, 5, 4),
+        (&[4, 6, 5, 1][..], 2, 5, 10),
+        (&[4, 2, 10, 1], 1, 2, 6),
+        (&[5, 1, 1, 1], 0, 5, 4),
         // Aligned from the last dimension on.
-        (&[4, 1], 1, 4, 6),
-        (&[0], 2, 0, 10),
-        (&[u64::MAX, 1, 1], 0, u64::MAX, 4),
+        (&[4, 1, 1], 1, 4, 6),
+        (&[0, 1], 2, 0, 10),
+        (&[u64::MAX, 1, 1, 1], 0, u64::MAX, 4),
+        (&[4, 6, 10, 3], 3, 3, 1),
     ] {
         let error = LayoutError::NoiseShape {
             dimension,
@@ -170,10 +306,12 @@ fn noise_shapes_broadcast_or_are_refused_by_dimension() {
             size,
         };
         let message = format!(
-            "the noise shape has {noise} in dimension {dimension} of {size} elements: 1 or {size}"
+            "the noise shape has size {noise} in dimension {dimension}, the tensor {size}: \
+             give 1 to share decisions along it, or None, the tensor's size, to share none"
         );
+        let noise_shape: Vec<_> = noise_shape.iter().copied().map(Some).collect();
         refused(
-            MaskLayout::noise_shape(&[4, 6, 10], noise_shape),
+            MaskLayout::noise_shape(&[4, 6, 10, 1], &noise_shape),
             error,
             &message,
         );
@@ -290,7 +428,7 @@ fn shards_lie_in_their_whole() {
             expected: 3..=3,
             got,
         };
-        let message = format!("{got} dimensions for {what}, 3 needed: give as many");
+        let message = format!("{got} numbers in {what}, 3 dimensions: give one for each dimension");
         refused(whole.shard(start, len), error, &message);
     }
 }

@@ -1,16 +1,25 @@
 //! The contract in numbers, without a device.
 
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod call;
 #[cfg(feature = "cpu")]
 mod cpu;
 #[cfg(feature = "cpu")]
 mod elements;
+#[cfg(feature = "serde")]
+mod files;
 #[cfg(feature = "cpu")]
 mod kinds;
 #[cfg(feature = "cpu")]
 mod layers;
 mod layout;
 #[cfg(feature = "cpu")]
+mod noise;
+#[cfg(feature = "cpu")]
 mod pairs;
+mod pattern;
 mod rate;
 mod reference;
+#[cfg(feature = "cpu")]
+mod ways;

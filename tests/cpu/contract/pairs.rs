@@ -1,12 +1,10 @@
 //! The CPU path's f16 and bf16: the masks of f32, and values rounded twice [M11].
 
-use wgpu_dropout::cpu::{
-    backward, backward_in_place, backward_layout, backward_packed, backward_samples, forward,
-    forward_in_place, forward_layout, forward_packed, forward_samples,
-};
+use wgpu_dropout::cpu::apply;
 use wgpu_dropout::half::{bf16, f16};
-use wgpu_dropout::{CpuError, DropoutCall, Element, ElementType, MaskLayout};
+use wgpu_dropout::{CpuError, DropoutCall, Element, ElementType, MaskLayout, MaskSource};
 
+use super::ways::{DIRECTIONS, both_ways};
 use crate::common::inputs::{
     KINDS, LENGTHS, RATES, call, indices, kind_call, layout_indices, origins, sample_indices,
 };
@@ -14,7 +12,7 @@ use crate::common::kinds::{self, Direction};
 use crate::common::reference::{self, BF16, F16, Format};
 
 /// An element and its type as the twin knows it.
-trait Twin: Element {
+pub trait Twin: Element {
     const FORMAT: Format;
 }
 
@@ -26,8 +24,6 @@ impl Twin for bf16 {
     const FORMAT: Format = BF16;
 }
 
-const CANARY: u16 = 0x5A5A;
-
 /// Every element there is.
 fn all() -> Vec<u16> {
     (0..=u16::MAX).collect()
@@ -38,34 +34,27 @@ fn values(len: u64) -> Vec<u16> {
     (0..len).map(|i| (i * 40_503) as u16).collect()
 }
 
-/// What `apply` makes of `x`, compared with the twin.
-fn check<T: Twin>(
+/// All four ways, compared with the twin.
+fn check<'a, T: Twin>(
     call: &DropoutCall,
-    direction: Direction,
+    source: impl Into<MaskSource<'a>>,
     kept: &[bool],
     x: &[u16],
-    apply: impl Fn(&[T], &mut [T]) -> Result<(), CpuError>,
 ) -> Result<(), String> {
-    let mut y = vec![CANARY; x.len()];
-    apply(bytemuck::cast_slice(x), bytemuck::cast_slice_mut(&mut y))
-        .map_err(|error| error.to_string())?;
-    kinds::check_pairs(T::FORMAT, call, direction, kept, x, &y)
+    let source = source.into();
+    for direction in DIRECTIONS {
+        for y in both_ways::<T>(direction, source, bytemuck::cast_slice(x), call)? {
+            let y = bytemuck::cast_slice(&y);
+            kinds::check_pairs(T::FORMAT, call, direction, kept, x, y)?;
+        }
+    }
+    Ok(())
 }
 
-/// Consecutive indices, all four ways.
+/// Consecutive indices.
 fn check_linear<T: Twin>(call: &DropoutCall, x: &[u16]) -> Result<(), String> {
-    use Direction::{Backward, Forward};
     let kept = kinds::kept(call, indices(call, x.len() as u64));
-    check::<T>(call, Forward, &kept, x, |x, y| forward(x, y, call))?;
-    check::<T>(call, Backward, &kept, x, |x, y| backward(x, y, call))?;
-    check::<T>(call, Forward, &kept, x, |x, y| {
-        y.copy_from_slice(x);
-        forward_in_place(y, call)
-    })?;
-    check::<T>(call, Backward, &kept, x, |x, y| {
-        y.copy_from_slice(x);
-        backward_in_place(y, call)
-    })
+    check::<T>(call, x.len(), &kept, x)
 }
 
 fn check_both(call: &DropoutCall, x: &[u16]) {
@@ -91,30 +80,30 @@ fn rates_and_kinds() {
     }
 }
 
+/// Of every element there is.
+const KEEP_ALL: MaskSource<'_> = MaskSource::Packed {
+    mask: &[u32::MAX; 1 << 11],
+    len: 1 << 16,
+};
+
 /// 0.4 is among the rates at which one rounding differs from two.
 #[test]
 fn every_element_kept() {
     fn check_type<T: Twin>(call: &DropoutCall) {
-        let (x, kept, mask) = (all(), vec![true; 1 << 16], vec![u32::MAX; 1 << 11]);
-        check::<T>(call, Direction::Forward, &kept, &x, |x, y| {
-            forward_packed(x, y, &mask, call)
-        })
-        .unwrap();
-        check::<T>(call, Direction::Backward, &kept, &x, |x, y| {
-            backward_packed(x, y, &mask, call)
-        })
-        .unwrap();
+        let kept = vec![true; 1 << 16];
+        check::<T>(call, KEEP_ALL, &kept, &all()).unwrap();
     }
     /// Subnormals too, which a device may flush.
     fn exactly<T: Twin>(call: &DropoutCall) {
-        let (x, mask, mut y) = (all(), vec![u32::MAX; 1 << 11], vec![CANARY; 1 << 16]);
-        let output = bytemuck::cast_slice_mut::<_, T>(&mut y);
-        forward_packed(bytemuck::cast_slice(&x), output, &mask, call).unwrap();
+        let x = all();
+        let input = bytemuck::cast_slice::<_, T>(&x);
         let keep_scale = reference::keep_scale(call.rate.p());
-        for (x, y) in x.into_iter().zip(y) {
-            let product = T::FORMAT.number(x) * keep_scale;
-            let expected = T::FORMAT.nearest(product.into());
-            assert!(y == expected || product.is_nan() && T::FORMAT.number(y).is_nan());
+        for output in both_ways(Direction::Forward, KEEP_ALL, input, call).unwrap() {
+            for (&x, &y) in x.iter().zip(bytemuck::cast_slice(&output)) {
+                let product = T::FORMAT.number(x) * keep_scale;
+                let expected = T::FORMAT.nearest(product.into());
+                assert!(y == expected || product.is_nan() && T::FORMAT.number(y).is_nan());
+            }
         }
     }
     for p in [0.0, 0.1, 0.3, 0.4, 0.5, 0.9, 0.999] {
@@ -130,27 +119,13 @@ fn every_element_kept() {
 #[test]
 fn layouts_and_samples() {
     fn check_type<T: Twin>(call: &DropoutCall, layout: &MaskLayout) {
-        use Direction::{Backward, Forward};
         let x = values(layout.len());
         let kept = kinds::kept(call, layout_indices(call, layout));
-        check::<T>(call, Forward, &kept, &x, |x, y| {
-            forward_layout(x, y, layout, call)
-        })
-        .unwrap();
-        check::<T>(call, Backward, &kept, &x, |x, y| {
-            backward_layout(x, y, layout, call)
-        })
-        .unwrap();
-        let ids = [7, 0, u32::MAX];
-        let kept = kinds::kept(call, sample_indices(call, layout, &ids));
-        check::<T>(call, Forward, &kept, &x, |x, y| {
-            forward_samples(x, y, layout, &ids, call)
-        })
-        .unwrap();
-        check::<T>(call, Backward, &kept, &x, |x, y| {
-            backward_samples(x, y, layout, &ids, call)
-        })
-        .unwrap();
+        check::<T>(call, layout, &kept, &x).unwrap();
+        let ids = &[7, 0, u32::MAX];
+        let kept = kinds::kept(call, sample_indices(call, layout, ids));
+        let samples = MaskSource::Samples { layout, ids };
+        check::<T>(call, samples, &kept, &x).unwrap();
     }
     for layout in [
         MaskLayout::elementwise(&[3, 24_001]),
@@ -172,8 +147,10 @@ fn lengths_that_differ_write_nothing() {
         input: 3,
         output: 4,
     });
-    assert_eq!(forward(&x, &mut [f16::ONE; 4], &call(0.5, 0)), error);
-    assert_eq!(forward(&[bf16::ONE; 3], &mut y, &call(0.5, 0)), error);
+    let (call, direction) = (call(0.5, 0), Direction::Forward);
+    let (narrow, brain) = (&mut [f16::ONE; 4][..], &[bf16::ONE; 3][..]);
+    assert_eq!(apply(direction, 3u64, (&x[..], narrow), &call), error);
+    assert_eq!(apply(direction, 3u64, (brain, &mut y[..]), &call), error);
     assert_eq!(y, [bf16::ONE; 4]);
 }
 

@@ -1,12 +1,19 @@
 //! DropoutRate: p as threshold and scale [M8], [M10].
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
-use wgpu_dropout::{DropoutRate, RateError};
+use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, RateError};
 
 use crate::common::reference::{drop_threshold, keep_scale};
 use crate::common::vectors;
 
 const ULP: f64 = 1.0 / 4_294_967_296.0;
+
+/// Of inverted dropout.
+fn scale(rate: DropoutRate) -> f32 {
+    DropoutCall::new(rate, MaskKey::new(0, 0)).keep_scale()
+}
 
 #[test]
 fn what_is_no_probability_is_refused() {
@@ -18,7 +25,10 @@ fn what_is_no_probability_is_refused() {
         f64::INFINITY,
         f64::NEG_INFINITY,
     ] {
-        assert_eq!(DropoutRate::new(p), Err(RateError::OutOfRange { p }));
+        let error = Err(RateError::OutOfRange { p });
+        assert_eq!(DropoutRate::new(p), error);
+        assert_eq!(DropoutRate::try_from(p), error);
+        assert_eq!(p.to_string().parse::<DropoutRate>(), error);
     }
     // A NaN is not equal to itself.
     let error = DropoutRate::new(f64::NAN).unwrap_err();
@@ -31,7 +41,7 @@ fn what_is_no_probability_is_refused() {
 
 #[test]
 fn the_ends_and_the_ties() {
-    for (p, threshold, scale) in [
+    for (p, threshold, keep_scale) in [
         (0.0, 0, 1.0),
         (-0.0, 0, 1.0),
         (f64::from_bits(1), 0, 1.0),
@@ -53,11 +63,12 @@ fn the_ends_and_the_ties() {
     ] {
         let rate = DropoutRate::new(p).unwrap();
         assert_eq!(
-            (rate.drop_threshold(), rate.keep_scale()),
-            (threshold, scale),
+            (rate.drop_threshold(), scale(rate)),
+            (threshold, keep_scale),
             "p {p:e}"
         );
-        assert_eq!(rate.p().to_bits(), p.to_bits());
+        // There is one 0.
+        assert_eq!(rate.p().to_bits(), (p + 0.0).to_bits());
         assert_eq!(rate.realized(), threshold as f64 * ULP);
         assert_eq!(rate.drops_nothing(), threshold == 0);
         assert_eq!(rate.drops_all(), threshold == 1 << 32);
@@ -65,18 +76,67 @@ fn the_ends_and_the_ties() {
     assert_eq!(DropoutRate::ZERO, DropoutRate::new(0.0).unwrap());
 }
 
+#[test]
+fn equal_rates_are_one_key_of_a_map() {
+    let rates = [0.0, -0.0, 0.5, 0.5, 0.5_f64.next_up(), 1.0];
+    let rates: HashSet<_> = rates.map(|p| DropoutRate::new(p).unwrap()).into();
+    assert_eq!(rates.len(), 4);
+}
+
+#[test]
+fn a_rate_is_read_as_a_number() {
+    for (text, p) in [
+        ("0.1", 0.1),
+        ("1", 1.0),
+        ("25e-2", 0.25),
+        (".5", 0.5),
+        ("-0", 0.0),
+    ] {
+        assert_eq!(text.parse(), DropoutRate::new(p), "{text}");
+    }
+    for text in ["", "half", "0,5", "0.5 ", "50%", "0x1"] {
+        let error = RateError::NotANumber {
+            text: text.to_owned(),
+        };
+        assert_eq!(
+            error.to_string(),
+            format!("`{text}` is no number; give a number from 0 to 1")
+        );
+        assert_eq!(text.parse::<DropoutRate>(), Err(error));
+    }
+    let nan = "NaN".parse::<DropoutRate>().unwrap_err();
+    assert!(matches!(nan, RateError::OutOfRange { p } if p.is_nan()));
+}
+
+/// The standard deviation of noise is of the realised probability [M20].
+#[test]
+fn sigma_is_the_realised_one() {
+    for (p, sigma) in [
+        (0.0, 0.0),
+        (0.5, 1.0),
+        (0.2, 0.5),
+        (0.9, 3.0),
+        (1.0, f32::INFINITY),
+    ] {
+        assert_eq!(DropoutRate::new(p).unwrap().sigma(), sigma, "p {p}");
+    }
+    let p = 0.999_999_999;
+    let rate = DropoutRate::new(p).unwrap();
+    let sigma = |p: f64| (p / (1.0 - p)).sqrt() as f32;
+    assert_eq!(rate.sigma(), sigma(rate.realized()));
+    assert_ne!(rate.sigma(), sigma(p));
+}
+
 /// The scale of the realised probability, not of p: near 1 they are different numbers.
 #[test]
 fn the_scale_is_the_realised_one() {
     for p in [0.999, 0.9999, 0.99999, 0.999_999_9, 1.0 - 1.2 * ULP] {
-        let scale = DropoutRate::new(p).unwrap().keep_scale();
+        let scale = scale(DropoutRate::new(p).unwrap());
         assert_eq!(scale.to_bits(), keep_scale(p).to_bits());
     }
     let p = 0.99999;
-    assert_ne!(
-        DropoutRate::new(p).unwrap().keep_scale(),
-        (1.0 / (1.0 - p)) as f32
-    );
+    let realized = scale(DropoutRate::new(p).unwrap());
+    assert_ne!(realized, (1.0 / (1.0 - p)) as f32);
 }
 
 #[test]
@@ -84,11 +144,7 @@ fn the_vectors() {
     for vector in vectors::masks() {
         let rate = DropoutRate::new(vector.p).unwrap();
         assert_eq!(rate.drop_threshold(), vector.drop_threshold, "{vector:?}");
-        assert_eq!(
-            rate.keep_scale().to_bits(),
-            vector.keep_scale_bits,
-            "{vector:?}"
-        );
+        assert_eq!(scale(rate).to_bits(), vector.keep_scale_bits, "{vector:?}");
     }
 }
 
@@ -106,8 +162,16 @@ proptest! {
     fn as_the_twin(p in p()) {
         let rate = DropoutRate::new(p).unwrap();
         prop_assert_eq!(rate.drop_threshold(), drop_threshold(p));
-        prop_assert_eq!(rate.keep_scale().to_bits(), keep_scale(p).to_bits());
+        prop_assert_eq!(scale(rate).to_bits(), keep_scale(p).to_bits());
         prop_assert!((rate.realized() - p).abs() <= 0.5 * ULP);
+    }
+
+    #[test]
+    fn text_and_number_read_back(p in p()) {
+        let rate = DropoutRate::new(p).unwrap();
+        prop_assert_eq!(rate.to_string().parse(), Ok(rate));
+        prop_assert_eq!(f64::from(rate).try_into(), Ok(rate));
+        prop_assert_eq!(rate.p(), p);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The twin against the known answers, before it judges anything.
 
 use crate::common::reference::{
-    drop_threshold, dropout, indices, keep_scale, keeps, packed_mask, philox_blocks, philox4x32,
-    uniform,
+    drop_threshold, dropout, fold_in, indices, keep_scale, keeps, packed_mask, philox_blocks,
+    philox4x32, uniform,
 };
 use crate::common::{compare, vectors};
 
@@ -23,11 +23,23 @@ fn no_vector_is_lost() {
         (12, 21, 33)
     );
     assert_eq!(vectors::masks().len(), 52);
+    assert_eq!(vectors::folds().len(), 35);
 }
 
 #[test]
 fn philox_vectors() {
     vectors::check_philox(philox4x32).unwrap();
+}
+
+#[test]
+fn fold_vectors() {
+    vectors::check_folds(fold_in).unwrap();
+}
+
+#[test]
+#[should_panic(expected = "2305843009213693952 has no block")]
+fn a_number_without_a_block_is_refused() {
+    fold_in(SEED, STREAM, 1 << 61);
 }
 
 #[test]
@@ -166,7 +178,7 @@ fn indices_are_row_major_and_reach_the_last() {
         [u64::MAX - 2, u64::MAX - 1, u64::MAX]
     );
     assert_eq!(indices(&[2], &[u64::MAX], 0), [0, u64::MAX]);
-    assert_eq!(indices(&[3, 0], &[u64::MAX, 1], 1), []);
+    assert_eq!(indices(&[3, 0], &[u64::MAX, 1], 1), [0; 0]);
 }
 
 #[test]
@@ -178,7 +190,7 @@ fn an_index_past_the_last_is_refused() {
 #[test]
 fn masks_are_words_with_spare_bits_of_zero() {
     let ones = |len| packed_mask(0.0, SEED, STREAM, 0..len);
-    assert_eq!(ones(0), []);
+    assert_eq!(ones(0), [0; 0]);
     assert_eq!(ones(1), [1]);
     assert_eq!(ones(32), [u32::MAX]);
     assert_eq!(ones(33), [u32::MAX, 1]);

@@ -1,9 +1,9 @@
 //! Buffers: what is refused, with which numbers, and that the last thing before it is taken.
 
 use wgpu::BufferUsages;
-use wgpu_dropout::{BindError, ElementType, Elements};
+use wgpu_dropout::{BindError, ElementType, Elements, GaussianDropout, MaskLayout};
 
-use super::device::{Noop, range};
+use super::device::{Noop, range, two_devices};
 
 /// The error and its message.
 #[track_caller]
@@ -143,8 +143,8 @@ fn ranges_hold_their_elements() {
     let buffer = noop.buffer(1024);
     let message = |role, range, required, len| {
         format!(
-            "the {role} range is {range} bytes, {required} needed for {len} of them: \
-             lower the length or bind a longer range"
+            "the {role} range is {range} bytes, {required} needed for {len} elements: \
+             bind a longer range, or fewer elements"
         )
     };
     noop.without_errors(|| {
@@ -211,36 +211,72 @@ fn masks_are_words_and_blocks_are_four() {
     let noop = Noop::downlevel();
     let buffer = noop.buffer(64);
     let whole = || range(&buffer, 0, 0);
+    let too_short = |role, required_bytes, len| BindError::RangeTooShort {
+        role,
+        range_bytes: 64,
+        required_bytes,
+        len,
+    };
     noop.without_errors(|| {
         noop.keep_mask.bind(whole(), 512).unwrap();
-        let expected = BindError::RangeTooShort {
-            role: "mask",
-            range_bytes: 64,
-            required_bytes: 68,
-            len: 17,
-        };
-        assert_eq!(noop.keep_mask.bind(whole(), 513).unwrap_err(), expected);
-        // 2^59 words.
-        let expected = BindError::RangeTooShort {
-            role: "mask",
-            range_bytes: 64,
-            required_bytes: 1 << 61,
-            len: 1 << 59,
-        };
-        assert_eq!(
-            noop.keep_mask.bind(whole(), u64::MAX).unwrap_err(),
-            expected
-        );
-
+        for (len, required_bytes) in [(513, 68), (u64::MAX, 1 << 61)] {
+            let message = format!(
+                "the mask range is 64 bytes, {required_bytes} needed for {len} elements: bind a \
+                 longer range, or fewer elements"
+            );
+            let error = too_short("mask", required_bytes, len);
+            refused(noop.keep_mask.bind(whole(), len), error, &message);
+        }
         noop.philox.bind(whole(), 4).unwrap();
         for (len, required_bytes) in [(5, 80), (1 << 60, u64::MAX), (u64::MAX, u64::MAX)] {
-            let expected = BindError::RangeTooShort {
-                role: "blocks",
-                range_bytes: 64,
-                required_bytes,
-                len,
-            };
-            assert_eq!(noop.philox.bind(whole(), len).unwrap_err(), expected);
+            let message = format!(
+                "the blocks range is 64 bytes, {required_bytes} needed for {len} blocks: bind a \
+                 longer range, or fewer blocks"
+            );
+            let error = too_short("blocks", required_bytes, len);
+            refused(noop.philox.bind(whole(), len), error, &message);
+        }
+    });
+}
+
+#[test]
+fn buffers_that_are_destroyed_or_another_devices_are_refused() {
+    let [own, other] = two_devices(wgpu::Features::empty()).map(Noop::on);
+    let noise = GaussianDropout::new(&own.device, &Default::default()).unwrap();
+    let layout = MaskLayout::drop_path(&[4, 4]).unwrap();
+    let [good, destroyed] = [(); 2].map(|()| own.buffer(64));
+    destroyed.destroy();
+    let (dropout, mask) = (&own.dropout, &own.keep_mask);
+    own.without_errors(|| {
+        for (bad, cause) in [
+            (&destroyed, "destroyed"),
+            (&other.buffer(64), "doesn't match"),
+        ] {
+            let (bad, good) = (|| range(bad, 0, 0), || range(&good, 0, 0));
+            let samples = Elements::samples(&layout, bad());
+            let packed = Elements::packed(bad(), 16);
+            for got in [
+                dropout.bind(bad(), good(), 16).err(),
+                dropout.bind(good(), bad(), 16).err(),
+                dropout.bind_in_place(bad(), 16).err(),
+                dropout.bind_in_place(bad(), &layout).err(),
+                dropout.bind_in_place(good(), samples).err(),
+                dropout.bind_in_place(good(), packed).err(),
+                mask.bind(bad(), 16).err(),
+                mask.bind_layout(bad(), &layout).err(),
+                mask.bind_samples(good(), &layout, bad()).err(),
+                mask.bind_samples(bad(), &layout, good()).err(),
+                own.philox.bind(bad(), 4).err(),
+                noise.bind(bad(), good(), 16).err(),
+                noise.bind_in_place(bad(), 16).err(),
+            ] {
+                let error = got.unwrap();
+                let text = error.to_string();
+                assert!(matches!(error, BindError::Refused { .. }), "{text}");
+                let start = "the device takes only buffers of its own that are not destroyed: ";
+                assert!(text.starts_with(start) && text.contains(cause), "{text}");
+                assert!(!text.contains('\n'), "{text}");
+            }
         }
     });
 }
@@ -330,7 +366,7 @@ fn elements_of_16_bits_need_their_last_whole_word() {
     noop.without_errors(|| {
         for element in [ElementType::F16, ElementType::Bf16] {
             let bind = |range, len| {
-                let elements = Elements::Len(len).of_type(element);
+                let elements = Elements::from(len).of_type(element);
                 noop.dropout.bind_in_place(range, elements)
             };
             for offset_bytes in [2, 4, 6] {
@@ -369,7 +405,7 @@ fn elements_of_16_bits_need_their_last_whole_word() {
                     },
                     &format!(
                         "the data range is {range_bytes} bytes, {required_bytes} needed for {len} \
-                         of them: lower the length or bind a longer range"
+                         elements: bind a longer range, or fewer elements"
                     ),
                 );
             }

@@ -1,18 +1,27 @@
 //! What recording refuses, and when it records nothing.
 
-use wgpu_dropout::{Dropout, DropoutBinding, DropoutCall, IndexOverflow};
+use wgpu_dropout::{
+    CallError, Direction, Dropout, DropoutBinding, DropoutCall, DropoutKind, Elements,
+    GaussianDropout, IndexOverflow,
+};
 
 use super::device::{Noop, range};
-use crate::common::inputs::call;
+use crate::common::inputs::{call, kind_call};
 
 type Encode = fn(
     &Dropout,
     &mut wgpu::ComputePass<'_>,
     &DropoutBinding,
     &DropoutCall,
-) -> Result<(), IndexOverflow>;
+) -> Result<(), CallError>;
 
-const BOTH: [Encode; 2] = [Dropout::encode_forward, Dropout::encode_backward];
+/// Both directions, by both names.
+const BOTH: [Encode; 4] = [
+    Dropout::encode_forward,
+    Dropout::encode_backward,
+    |dropout, pass, binding, call| dropout.encode(pass, binding, call, Direction::Forward),
+    |dropout, pass, binding, call| dropout.encode(pass, binding, call, Direction::Backward),
+];
 
 /// What the method returns, and whether it left anything in its pass.
 #[track_caller]
@@ -21,7 +30,7 @@ fn run(
     encode: Encode,
     binding: &DropoutBinding,
     call: DropoutCall,
-) -> (Result<(), IndexOverflow>, bool) {
+) -> (Result<(), CallError>, bool) {
     let mut result = Ok(());
     let recorded = noop.records(|pass| result = encode(&noop.dropout, pass, binding, &call));
     (result, recorded)
@@ -46,7 +55,8 @@ fn the_last_index_is_taken_and_the_next_refused() {
             let past_last = (last..=u64::MAX).skip(1);
             for origin in past_last {
                 let bad = call(p, origin);
-                let overflow = Err(IndexOverflow { origin, len });
+                let max = u64::MAX;
+                let overflow = Err(IndexOverflow { origin, len, max }.into());
                 for encode in BOTH {
                     assert_eq!(run(&noop, encode, &separate, bad), (overflow, false));
                     assert_eq!(run(&noop, encode, &in_place, bad), (overflow, false));
@@ -55,6 +65,8 @@ fn the_last_index_is_taken_and_the_next_refused() {
                     assert_eq!(noop.keep_mask.encode(pass, &mask, &bad), overflow);
                 });
                 assert!(!recorded);
+                assert_eq!(noop.dropout.compile(&separate, &bad), overflow);
+                assert_eq!(noop.dropout.compile(&in_place, &bad), overflow);
             }
             let good = call(p, last);
             for encode in BOTH {
@@ -67,12 +79,126 @@ fn the_last_index_is_taken_and_the_next_refused() {
     let overflow = IndexOverflow {
         origin: u64::MAX,
         len: 2,
+        max: u64::MAX,
     };
-    assert_eq!(
-        overflow.to_string(),
-        "2 mask indices from 18446744073709551615 on pass the largest one, 2^64 - 1: \
-         lower the origin or the length"
-    );
+    let message = "2 mask indices from 18446744073709551615 on pass the largest one, 2^64 - 1: \
+         lower the origin, the number of elements, or a layout's strides and offset";
+    assert_eq!(overflow.to_string(), message);
+    assert_eq!(CallError::from(overflow).to_string(), message);
+}
+
+/// Half of the indices have noise [M18].
+#[test]
+fn the_last_index_of_noise_is_taken_and_the_next_refused() {
+    let noop = Noop::downlevel();
+    let noise = GaussianDropout::new(&noop.device, &Default::default()).unwrap();
+    let (input, output) = (noop.buffer(1024), noop.buffer(1024));
+    let max = (1 << 63) - 1;
+    for len in [1, 7, 8, 9, 256] {
+        let (input, output) = (range(&input, 0, 0), range(&output, 0, 0));
+        let binding = noop.dropout.bind(input.clone(), output, len).unwrap();
+        let in_place = noop.dropout.bind_in_place(input, len).unwrap();
+        for p in [0.0, 0.5] {
+            let call = |origin| kind_call(p, origin, DropoutKind::Gaussian);
+            let good = call(max - (len - 1));
+            for origin in [good.origin + 1, 1 << 63, u64::MAX - (len - 1), u64::MAX] {
+                let overflow = Err(IndexOverflow { origin, len, max }.into());
+                for encode in BOTH {
+                    assert_eq!(
+                        run(&noop, encode, &binding, call(origin)),
+                        (overflow, false)
+                    );
+                    assert_eq!(
+                        run(&noop, encode, &in_place, call(origin)),
+                        (overflow, false)
+                    );
+                }
+                assert!(!noop.records(|pass| {
+                    assert_eq!(noise.encode(pass, &binding, &call(origin)), overflow);
+                }));
+            }
+            for encode in BOTH {
+                assert_eq!(run(&noop, encode, &binding, good), (Ok(()), true));
+                assert_eq!(run(&noop, encode, &in_place, good), (Ok(()), p > 0.0));
+            }
+            assert!(noop.records(|pass| noise.encode(pass, &binding, &good).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn noise_without_a_finite_variance_is_refused() {
+    let noop = Noop::downlevel();
+    let noise = GaussianDropout::new(&noop.device, &Default::default()).unwrap();
+    let buffer = noop.buffer(1024);
+    let whole = || range(&buffer, 0, 0);
+    let some = noop.dropout.bind_in_place(whole(), 8).unwrap();
+    let none = noop.dropout.bind_in_place(whole(), 0).unwrap();
+    let half_ulp = 0.5 / 4_294_967_296.0;
+    for p in [1.0, 1.0 - half_ulp] {
+        let call = kind_call(p, 0, DropoutKind::Gaussian);
+        let error = CallError::Rate { rate: call.rate };
+        for encode in BOTH {
+            assert_eq!(run(&noop, encode, &some, call), (Err(error), false));
+            assert_eq!(run(&noop, encode, &none, call), (Ok(()), false));
+        }
+        assert_eq!(noop.dropout.compile(&some, &call), Err(error));
+        assert!(!noop.records(|pass| {
+            assert_eq!(noise.encode(pass, &some, &call), Err(error));
+        }));
+    }
+}
+
+#[test]
+fn kinds_that_do_not_go_with_an_operation_are_refused() {
+    let noop = Noop::downlevel();
+    let noise = GaussianDropout::new(&noop.device, &Default::default()).unwrap();
+    let (data, mask) = (noop.buffer(1024), noop.buffer(1024));
+    let whole = |buffer| range(buffer, 0, 0);
+    let packed = Elements::packed(whole(&mask), 64);
+    let packed = noop.dropout.bind_in_place(whole(&data), packed).unwrap();
+    let linear = noop.dropout.bind_in_place(whole(&data), 64).unwrap();
+    let keep_mask = noop.keep_mask.bind(whole(&mask), 64).unwrap();
+    for p in [0.0, 0.5, 1.0] {
+        // Whatever else may be wrong with it.
+        let call = kind_call(p, u64::MAX, DropoutKind::Gaussian);
+        let error = |operation, remedy| CallError::Kind {
+            kind: DropoutKind::Gaussian,
+            operation,
+            remedy,
+        };
+        let no_mask = error("a packed mask", "a layout");
+        for encode in BOTH {
+            assert_eq!(run(&noop, encode, &packed, call), (Err(no_mask), false));
+        }
+        assert_eq!(noop.dropout.compile(&packed, &call), Err(no_mask));
+        assert!(!noop.records(|pass| {
+            let got = noop.keep_mask.encode(pass, &keep_mask, &call);
+            assert_eq!(got, Err(error("a keep mask", "another kind")));
+        }));
+        for kind in [DropoutKind::Classic, DropoutKind::Alpha] {
+            let error = CallError::Kind {
+                kind,
+                operation: "Gaussian noise",
+                remedy: "DropoutKind::Gaussian",
+            };
+            assert!(!noop.records(|pass| {
+                let got = noise.encode(pass, &linear, &call.with_kind(kind));
+                assert_eq!(got, Err(error));
+            }));
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "{kind} dropout does not go with Gaussian noise: use DropoutKind::Gaussian"
+                )
+            );
+        }
+        // A call that names no kind has noise.
+        assert!(noop.records(|pass| {
+            let call = kind_call(0.5, 0, DropoutKind::Inverted);
+            noise.encode(pass, &linear, &call).unwrap();
+        }));
+    }
 }
 
 #[test]

@@ -22,10 +22,34 @@ pub fn device(features: wgpu::Features, limits: wgpu::Limits) -> (wgpu::Device, 
     wgpu::Device::noop(&descriptor)
 }
 
+/// Two devices of one instance, with these features.
+pub fn two_devices(features: wgpu::Features) -> [(wgpu::Device, wgpu::Queue); 2] {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::NOOP,
+        backend_options: wgpu::BackendOptions {
+            noop: wgpu::NoopBackendOptions::enabled(),
+            ..Default::default()
+        },
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    [(); 2].map(|()| {
+        let descriptor = wgpu::DeviceDescriptor {
+            required_features: features,
+            ..Default::default()
+        };
+        pollster::block_on(adapter.request_device(&descriptor)).unwrap()
+    })
+}
+
 impl Noop {
     /// Kernels on a device with these features and limits.
     pub fn new(features: wgpu::Features, limits: wgpu::Limits) -> Self {
-        let (device, queue) = device(features, limits);
+        Self::on(device(features, limits))
+    }
+
+    /// Kernels on this device.
+    pub fn on((device, queue): (wgpu::Device, wgpu::Queue)) -> Self {
         let descriptor = KernelDescriptor::default();
         Self {
             dropout: Dropout::new(&device, &descriptor).unwrap(),

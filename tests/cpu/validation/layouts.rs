@@ -1,7 +1,9 @@
 //! Layouts, sample ids and packed masks: what binding and recording refuse.
 
 use wgpu::{BufferUsages, Features, Limits};
-use wgpu_dropout::{BindError, DropoutCall, Elements, IndexOverflow, MaskLayout, SampleOverflow};
+use wgpu_dropout::{
+    BindError, DropoutCall, Elements, IndexOverflow, MaskLayout, PlanError, SampleOverflow,
+};
 
 use super::device::{Noop, range};
 use crate::common::inputs::call;
@@ -28,14 +30,8 @@ fn with_buffers<'a>(
 ) -> [(&'static str, Elements<'a>); 2] {
     let (ids, mask) = (buffer.clone(), buffer);
     [
-        ("sample ids", Elements::Samples { layout, ids }),
-        (
-            "mask",
-            Elements::Packed {
-                mask,
-                len: layout.len(),
-            },
-        ),
+        ("sample ids", Elements::samples(layout, ids)),
+        ("mask", Elements::packed(mask, layout.len())),
     ]
 }
 
@@ -80,11 +76,16 @@ fn buffers_of_ids_and_masks_are_checked() {
         }
         for window in [range(&short, 0, 0), range(&good, 256, 252)] {
             for (role, elements) in with_buffers(&layout, window.clone()) {
+                // 64 samples of 32 elements.
+                let (len, counted) = match role {
+                    "mask" => (2048, "elements"),
+                    _ => (64, "samples"),
+                };
                 let error =
-                    BindError::RangeTooShort { role, range_bytes: 252, required_bytes: 256, len: 64 };
+                    BindError::RangeTooShort { role, range_bytes: 252, required_bytes: 256, len };
                 let message = format!(
-                    "the {role} range is 252 bytes, 256 needed for 64 of them: \
-                     lower the length or bind a longer range"
+                    "the {role} range is 252 bytes, 256 needed for {len} {counted}: \
+                     bind a longer range, or fewer {counted}"
                 );
                 refused(bind(elements), error, &message);
             }
@@ -113,8 +114,8 @@ fn the_mask_kernel_checks_its_ids() {
             required_bytes: 4096,
             len: 1024,
         };
-        let message = "the sample ids range is 4092 bytes, 4096 needed for 1024 of them: \
-             lower the length or bind a longer range";
+        let message = "the sample ids range is 4092 bytes, 4096 needed for 1024 samples: \
+             bind a longer range, or fewer samples";
         refused(bind(1024, range(&ids, 256, 4092)), error, message);
         let error = BindError::TooLong {
             role: "sample ids",
@@ -162,13 +163,8 @@ fn all_ids_fit_one_binding() {
     let bind = |samples| {
         let layout = MaskLayout::drop_path(&[samples, 2]).unwrap();
         let ids = range(&ids, 0, 0);
-        noop.dropout.bind_in_place(
-            range(&data, 0, 0),
-            Elements::Samples {
-                layout: &layout,
-                ids,
-            },
-        )
+        noop.dropout
+            .bind_in_place(range(&data, 0, 0), Elements::samples(&layout, ids))
     };
     noop.without_errors(|| {
         assert_eq!(bind(1024).unwrap().dispatches(), 2);
@@ -198,7 +194,7 @@ fn the_largest_id_has_indices() {
         let mask = noop
             .keep_mask
             .bind_samples(data.clone(), layout, ids.clone());
-        let samples = Elements::Samples { layout, ids };
+        let samples = Elements::samples(layout, ids);
         (noop.dropout.bind_in_place(data, samples), mask)
     };
     const SIDE: u64 = 1 << 32;
@@ -225,7 +221,8 @@ fn the_largest_id_has_indices() {
                  sample id 0, pass 2^64 - 1: give samples fewer elements, or the layout a lower first \
                  index"
             );
-            let error = || SampleOverflow { stride, last_index }.into();
+            let overflow = PlanError::SampleOverflow(SampleOverflow { stride, last_index });
+            let error = || BindError::Layout(overflow.clone());
             let (dropout, mask) = bind(shape, strides, first_index);
             refused(dropout, error(), &message);
             refused(mask, error(), &message);
@@ -247,10 +244,11 @@ fn dimensions_are_counted_in_31_bits() {
             &[2, 1 << 20, 1, 1 << 11],
         ] {
             let layout = MaskLayout::drop_path(shape).unwrap();
-            let error = || BindError::DimensionTooLong {
+            let too_long = PlanError::DimensionTooLong {
                 size: 1 << 31,
                 max: (1 << 31) - 1,
             };
+            let error = || BindError::Layout(too_long.clone());
             let message = "a dimension, or neighbours that the mask treats alike, has 2147483648 \
                  elements, at most 2147483647: bind it in shards";
             refused(bind(&layout), error(), message);
@@ -291,11 +289,8 @@ fn the_last_index_is_taken_and_the_next_refused() {
         ),
     ] {
         let elements = match samples {
-            true => Elements::Samples {
-                layout: &layout,
-                ids: range(&ids, 0, 0),
-            },
-            false => Elements::Layout(&layout),
+            true => Elements::samples(&layout, range(&ids, 0, 0)),
+            false => Elements::from(&layout),
         };
         let binding = noop.dropout.bind_in_place(whole(), elements).unwrap();
         let mask = match samples {
@@ -320,10 +315,11 @@ fn the_last_index_is_taken_and_the_next_refused() {
         if let Some(origin) = good.origin.checked_add(1) {
             for p in [0.0, 0.5, 1.0] {
                 let len = last.saturating_add(1);
-                let overflow = Err(IndexOverflow { origin, len });
+                let max = u64::MAX;
+                let overflow = IndexOverflow { origin, len, max }.into();
                 assert_eq!(
                     record(call(p, origin)),
-                    (vec![overflow], false),
+                    (vec![Err(overflow)], false),
                     "{layout:?}"
                 );
             }
@@ -337,16 +333,10 @@ fn nothing_has_no_index_to_overflow() {
     let buffer = noop.buffer(256);
     let whole = || range(&buffer, 0, 0);
     let layout = MaskLayout::elementwise(&[2, 0]).unwrap().offset(7).unwrap();
-    let ids = Elements::Samples {
-        layout: &layout,
-        ids: whole(),
-    };
-    let packed = Elements::Packed {
-        mask: whole(),
-        len: 0,
-    };
+    let ids = Elements::samples(&layout, whole());
+    let packed = Elements::packed(whole(), 0);
     let call = call(0.5, u64::MAX);
-    for elements in [Elements::Layout(&layout), ids, packed] {
+    for elements in [Elements::from(&layout), ids, packed] {
         let other = noop.buffer(256);
         let binding = noop
             .dropout
@@ -364,10 +354,7 @@ fn nothing_has_no_index_to_overflow() {
 fn packed_masks_know_no_origin() {
     let noop = Noop::downlevel();
     let (data, mask) = (noop.buffer(256), noop.buffer(256));
-    let packed = Elements::Packed {
-        mask: range(&mask, 0, 0),
-        len: 64,
-    };
+    let packed = Elements::packed(range(&mask, 0, 0), 64);
     let binding = noop
         .dropout
         .bind_in_place(range(&data, 0, 0), packed)

@@ -51,11 +51,11 @@ const ROWS: [Row; 9] = [
         |limits, value| limits.max_uniform_buffers_per_shader_stage = value,
         [2; 3],
     ),
-    // Eight dimensions of four words.
+    // Eight dimensions of eight words.
     (
         "max_uniform_buffer_binding_size",
         |limits, value| limits.max_uniform_buffer_binding_size = value.into(),
-        [128; 3],
+        [256; 3],
     ),
 ];
 
@@ -183,13 +183,13 @@ fn a_dispatch_too_small_cuts() {
         max_compute_workgroups_per_dimension: workgroups,
         ..Limits::downlevel_defaults()
     };
-    // 8192 elements a workgroup, less what one invocation takes, in whole windows of 64.
+    // 8192 elements a workgroup.
     for (workgroups, len, expected) in [
-        (1, 8128, 1),
-        (1, 8129, 2),
-        (2, 16_320, 1),
-        (2, 16_321, 2),
-        (2, 163_200, 10),
+        (1, 8192, 1),
+        (1, 8193, 2),
+        (2, 16_384, 1),
+        (2, 16_385, 2),
+        (2, 163_840, 10),
     ] {
         assert_eq!(
             dispatches(limits(workgroups), len),

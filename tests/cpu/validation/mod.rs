@@ -4,6 +4,7 @@
 mod binding;
 mod calls;
 mod device;
+mod launches;
 mod layouts;
 mod limits;
 mod pipelines;

@@ -1,9 +1,12 @@
 //! Every kernel compiles for every device: no wgpu error where all of them are first used.
 
 use wgpu::{Features, Limits};
-use wgpu_dropout::{Dropout, KernelDescriptor};
+use wgpu_dropout::{
+    Dropout, GaussianDropout, KeepMask, KernelDescriptor, ParameterPath, PhiloxBlocks,
+    UniformReason,
+};
 
-use super::device::{Noop, range};
+use super::device::{Noop, device, range, two_devices};
 use crate::common::inputs::call;
 
 /// (rate, origin, length) that take each kernel of a layout: blocks and elements, scaled and copied.
@@ -39,8 +42,7 @@ fn compile_all(features: Features, limits: Limits) {
                 .unwrap();
         }
         for rounds in [7, 10] {
-            let philox =
-                wgpu_dropout::PhiloxBlocks::new(&noop.device, &Default::default(), rounds).unwrap();
+            let philox = PhiloxBlocks::new(&noop.device, &Default::default(), rounds).unwrap();
             let blocks = philox.bind(range(&output, 0, 0), 3).unwrap();
             philox.encode(&mut pass, &blocks, [0; 4], [0; 2]);
         }
@@ -65,12 +67,74 @@ fn with_any_features() {
 /// The feature alone does not make room for the parameters: a uniform takes them.
 #[test]
 fn with_immediates_that_hold_too_little() {
-    for max_immediate_size in [0, 4, 52] {
+    for max_immediate_size in [0, 4, 60] {
         let limits = Limits {
             max_immediate_size,
             ..Limits::downlevel_defaults()
         };
         compile_all(Features::IMMEDIATES, limits);
+    }
+}
+
+#[test]
+fn each_handle_tells_how_parameters_reach_its_kernels() {
+    use ParameterPath::{Immediates, Uniform};
+    let too_low = |available_bytes, required_bytes| {
+        Uniform(UniformReason::Limit {
+            available_bytes,
+            required_bytes,
+        })
+    };
+    let (none, immediates) = (Features::empty(), Features::IMMEDIATES);
+    let (no_feature, avoided) = (
+        Uniform(UniformReason::Feature),
+        Uniform(UniformReason::Avoided),
+    );
+    for (features, avoid, max_immediate_size, of_calls, of_blocks) in [
+        (none, none, 0, no_feature, no_feature),
+        (none, immediates, 0, no_feature, no_feature),
+        (immediates, immediates, 64, avoided, avoided),
+        (immediates, none, 0, too_low(0, 64), too_low(0, 32)),
+        (immediates, none, 28, too_low(28, 64), too_low(28, 32)),
+        (immediates, none, 32, too_low(32, 64), Immediates),
+        (immediates, none, 60, too_low(60, 64), Immediates),
+        (immediates, none, 64, Immediates, Immediates),
+    ] {
+        let limits = Limits {
+            max_immediate_size,
+            ..Limits::downlevel_defaults()
+        };
+        let (device, _queue) = device(features, limits.clone());
+        let descriptor = KernelDescriptor {
+            avoid,
+            ..Default::default()
+        };
+        let dropout = Dropout::new(&device, &descriptor).unwrap();
+        let mask = KeepMask::new(&device, &descriptor).unwrap();
+        let noise = GaussianDropout::new(&device, &descriptor).unwrap();
+        for path in [
+            dropout.parameter_path(),
+            mask.parameter_path(),
+            noise.parameter_path(),
+        ] {
+            assert_eq!(path, of_calls);
+        }
+        if avoid.is_empty() {
+            assert_eq!(ParameterPath::of(features, &limits), of_calls);
+        }
+        let blocks = PhiloxBlocks::new(&device, &descriptor, 10).unwrap();
+        assert_eq!(blocks.parameter_path(), of_blocks);
+    }
+    for (path, text) in [
+        (Immediates, "immediates"),
+        (no_feature, "uniforms: no IMMEDIATES"),
+        (avoided, "uniforms: IMMEDIATES avoided"),
+        (
+            too_low(32, 64),
+            "uniforms: max_immediate_size is 32, 64 needed",
+        ),
+    ] {
+        assert_eq!(path.to_string(), text);
     }
 }
 
@@ -82,22 +146,7 @@ fn with_default_limits() {
 /// wgpu is given it: one of another device is an error.
 #[test]
 fn with_a_cache_of_the_caller() {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: wgpu::Backends::NOOP,
-        backend_options: wgpu::BackendOptions {
-            noop: wgpu::NoopBackendOptions::enabled(),
-            ..Default::default()
-        },
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
-    let [(own, _queue), (other, _other_queue)] = [(); 2].map(|()| {
-        let descriptor = wgpu::DeviceDescriptor {
-            required_features: Features::PIPELINE_CACHE,
-            ..Default::default()
-        };
-        pollster::block_on(adapter.request_device(&descriptor)).unwrap()
-    });
+    let [(own, _queue), (other, _other_queue)] = two_devices(Features::PIPELINE_CACHE);
     let buffer = own.create_buffer(&wgpu::BufferDescriptor {
         label: None,
         size: 64,

@@ -6,11 +6,11 @@ use std::hint::black_box;
 use wgpu::BufferBindingType::{Storage, Uniform};
 use wgpu::{BufferBindingType, ComputePass, Features, Limits};
 use wgpu_dropout::{
-    Dropout, DropoutBinding, DropoutCall, DropoutKind, DropoutRate, Elements, MaskLayout,
+    Dropout, DropoutBinding, DropoutKind, Elements, KernelDescriptor, MaskLayout, ParameterPath,
 };
 
 use super::device::{Noop, range};
-use crate::common::inputs::{KEY, call};
+use crate::common::inputs::{call, kind_call};
 
 /// In one pass.
 const CALLS: u64 = 100;
@@ -19,10 +19,10 @@ const CALLS: u64 = 100;
 const LONG: u64 = (1 << 16) + 1;
 
 /// As many bytes as the library's kernels are told.
-const PARAMS: [u8; 56] = [0; 56];
+const PARAMS: [u8; 64] = [0; 64];
 
 const KERNEL: &str = "
-struct Params { words: array<vec2u, 7> }
+struct Params { words: array<vec2u, 8> }
 var<immediate> params: Params;
 @group(0) @binding(0) var<storage, read> input: array<u32>;
 @group(0) @binding(1) var<storage, read_write> output: array<u32>;
@@ -31,6 +31,11 @@ var<immediate> params: Params;
 fn by_hand(@builtin(global_invocation_id) id: vec3u) {
     output[id.x] = input[id.x] * params.words[0].x;
 }";
+
+/// Noise does not go with packed masks, which are read-only storage.
+fn goes_with(kind: DropoutKind, extra: Option<BufferBindingType>) -> bool {
+    kind != DropoutKind::Gaussian || !matches!(extra, Some(Storage { .. }))
+}
 
 /// A device whose kernels take immediates, and buffers.
 struct Recorder {
@@ -67,10 +72,7 @@ impl Recorder {
     /// A binding of each kind, and what it has beside input and output.
     fn bindings(&self) -> [(DropoutBinding, Option<BufferBindingType>); 4] {
         let strided = MaskLayout::strided(&[6, 32], &[40, 1]).unwrap();
-        let packed = Elements::Packed {
-            mask: range(&self.extra, 0, 0),
-            len: 1024,
-        };
+        let packed = Elements::packed(range(&self.extra, 0, 0), 1024);
         [
             (self.bind(1024), None),
             (self.bind(LONG), None),
@@ -175,8 +177,11 @@ fn allocates_no_more_than_the_same_calls_by_hand() {
         recorder.noop.without_errors(by_hand);
         let by_hand = by_hand();
         for encode in [Dropout::encode_forward, Dropout::encode_backward] {
-            for p in [0.3, 0.0] {
-                let call = call(p, 0);
+            let noise = kind_call(0.3, 0, DropoutKind::Gaussian);
+            for call in [call(0.3, 0), call(0.0, 0), noise] {
+                if !goes_with(call.kind, extra) {
+                    continue;
+                }
                 let record = |pass: &mut ComputePass<'_>| {
                     encode(dropout, pass, &binding, &call).unwrap();
                 };
@@ -200,6 +205,35 @@ fn allocates_no_more_than_the_same_calls_by_hand() {
     }
 }
 
+/// A buffer and a group a dispatch, which by hand nobody needs.
+#[test]
+fn the_path_that_a_handle_names_is_the_one_it_takes() {
+    let recorder = Recorder::new();
+    let (binding, call) = (recorder.bind(1024), call(0.3, 0));
+    let allocations = [Features::empty(), Features::IMMEDIATES].map(|avoid| {
+        let descriptor = KernelDescriptor {
+            avoid,
+            ..Default::default()
+        };
+        let dropout = Dropout::new(&recorder.noop.device, &descriptor).unwrap();
+        let record = |pass: &mut ComputePass<'_>| {
+            dropout.encode_forward(pass, &binding, &call).unwrap();
+        };
+        recorder
+            .noop
+            .without_errors(|| recorder.allocations(record));
+        (dropout.parameter_path(), recorder.allocations(record))
+    });
+    let [
+        (ParameterPath::Immediates, few),
+        (ParameterPath::Uniform(_), many),
+    ] = allocations
+    else {
+        panic!("{allocations:?}");
+    };
+    assert!(many > few + 2 * CALLS, "{allocations:?}");
+}
+
 #[test]
 fn compiles_nothing_after_compile() {
     let recorder = Recorder::new();
@@ -209,14 +243,15 @@ fn compiles_nothing_after_compile() {
         (DropoutKind::Inverted, 0.0),
         (DropoutKind::Classic, 0.3),
         (DropoutKind::Alpha, 0.3),
+        (DropoutKind::Gaussian, 0.3),
     ] {
         for origin in [0, 3] {
-            let call = |p, origin| {
-                let rate = DropoutRate::new(p).unwrap().with_kind(kind);
-                DropoutCall::new(rate, KEY).with_origin(origin)
-            };
-            let (before, call) = (call(p, origin), call(p / 2.0, origin + 800));
-            for (binding, _) in recorder.bindings() {
+            let before = kind_call(p, origin, kind);
+            let call = kind_call(p / 2.0, origin + 800, kind);
+            for (binding, extra) in recorder.bindings() {
+                if !goes_with(kind, extra) {
+                    continue;
+                }
                 let compiles = |dropout: &Dropout| {
                     let record = |pass: &mut ComputePass<'_>| {
                         dropout.encode_forward(pass, &binding, &call).unwrap();

@@ -15,8 +15,8 @@ pub struct Kernel {
     pub int64: bool,
     /// Needs immediates.
     pub immediates: bool,
-    /// Of the mask's layout, and whether its rows or runs are of whole mask words.
-    dimensions: Option<(u64, bool)>,
+    /// Stands for texts that differ from it in the number of dimensions alone.
+    pub typical: bool,
 }
 
 impl Kernel {
@@ -32,27 +32,18 @@ impl Kernel {
     fn of(kernel: &Value) -> Option<Self> {
         let text = |name: &str| Some(kernel[name].as_str()?.to_owned());
         let features = kernel["features"].as_array()?;
-        let fields = &kernel["fields"];
-        let number = |name: &str| fields[name].as_str()?.parse().ok();
         Some(Self {
             file: text("file")?,
             entry_point: text("entry_point")?,
             int64: features.iter().any(|feature| feature == "SHADER_INT64"),
             immediates: features.iter().any(|feature| feature == "IMMEDIATES"),
-            dimensions: number("dimensions").map(|n| (n, fields["whole-words"] == "yes")),
+            typical: kernel["typical"].as_bool()?,
         })
     }
 
     /// Whether every implementation of WebGPU takes it.
     pub fn is_portable(&self) -> bool {
         !self.int64 && !self.immediates
-    }
-
-    /// Of the texts that differ in no more than the numbers of their layout, a small one and the
-    /// largest.
-    pub fn is_typical(&self) -> bool {
-        self.dimensions
-            .is_none_or(|dimensions| [(2, false), (8, true)].contains(&dimensions))
     }
 }
 
@@ -63,33 +54,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn features_and_dimensions_are_read() {
-        let kernel = |features: &[&str], fields: Value| {
+    fn features_are_read() {
+        let kernel = |features: &[&str]| {
             Kernel::of(&json!({
                 "file": "a.wgsl",
                 "entry_point": "a",
                 "features": features,
-                "fields": fields,
+                "typical": true,
             }))
             .unwrap()
         };
-        let linear = kernel(&[], json!({ "mask": "linear" }));
-        assert!(linear.is_portable() && linear.is_typical());
-        assert!(!kernel(&["SHADER_INT64"], json!({})).is_portable());
-        assert!(!kernel(&["IMMEDIATES"], json!({})).is_portable());
-        for (dimensions, whole_words, typical) in [
-            ("2", "no", true),
-            ("2", "yes", false),
-            ("5", "no", false),
-            ("8", "yes", true),
-        ] {
-            let fields = json!({ "dimensions": dimensions, "whole-words": whole_words });
-            assert_eq!(kernel(&[], fields).is_typical(), typical);
-        }
+        assert!(kernel(&[]).is_portable() && kernel(&[]).typical);
+        assert!(!kernel(&["SHADER_INT64"]).is_portable());
+        assert!(!kernel(&["IMMEDIATES"]).is_portable());
     }
 
     #[test]
     fn a_description_without_a_name_is_refused() {
-        assert!(Kernel::of(&json!({ "entry_point": "a", "features": [], "fields": {} })).is_none());
+        assert!(
+            Kernel::of(&json!({ "entry_point": "a", "features": [], "typical": true })).is_none()
+        );
     }
 }

@@ -44,7 +44,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     let mut write = cargo("run --package wgpu-dropout-cli -- wgsl --output-dir");
     command::run(write.arg(&texts))?;
     let mut kernels = Kernel::read(&texts)?;
-    kernels.retain(|kernel| kernel.is_portable() || kernel.is_typical());
+    kernels.retain(|kernel| kernel.is_portable() || kernel.typical);
 
     let mut rows = vec![dawn::tint(&tools, &texts, &kernels)?];
     rows.extend(translations::judge(&tools, &texts, &kernels)?);

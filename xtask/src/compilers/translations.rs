@@ -53,7 +53,7 @@ const JUDGES: [Judge; 3] = [
         name: "glslang and spirv-val, HLSL",
         extension: "hlsl",
         // glslang's HLSL has no 64-bit integers. It is ten times as slow as the others.
-        takes: |kernel| is_hlsl(kernel) && !kernel.int64 && kernel.is_typical(),
+        takes: |kernel| is_hlsl(kernel) && !kernel.int64 && kernel.typical,
         complaints: |tools, texts| each(texts, |text| hlsl(tools, text)),
         damage: |text| text.extend(BROKEN.bytes()),
     },

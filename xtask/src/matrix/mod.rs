@@ -19,7 +19,7 @@ use crate::table::table;
 use crate::web;
 use stacks::STACKS;
 
-/// One file an adapter: what `verify --json` writes. The README's table has a row for each.
+/// One file an adapter: what `verify --json` writes. docs/adapters.md has a row for each.
 pub const RECORDS: &str = "adapters";
 
 /// Where drivers are unpacked, below the root.

@@ -103,11 +103,9 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
 /// The shaders in the order of `only`, or all in alphabetical order.
 fn shaders(folder: &Path, only: &[String]) -> Result<Vec<Shader>> {
     let mut shaders = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".wgsl") && (only.is_empty() || only.contains(&name)) {
-            let text = fs::read_to_string(entry.path())?;
+    for name in names(folder)? {
+        if only.is_empty() || only.contains(&name) {
+            let text = fs::read_to_string(folder.join(&name))?;
             let mutants = rules::mutants(&text);
             shaders.push(Shader {
                 name,
@@ -122,6 +120,22 @@ fn shaders(folder: &Path, only: &[String]) -> Result<Vec<Shader>> {
     let place = |shader: &Shader| only.iter().position(|name| *name == shader.name);
     shaders.sort_by(|a, b| (place(a), &a.name).cmp(&(place(b), &b.name)));
     Ok(shaders)
+}
+
+/// The shaders of each folder of `folder`: `mask/keep.wgsl`.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for part in fs::read_dir(folder)? {
+        let part = part?;
+        if !part.file_type()?.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(part.path())? {
+            let file = file?.file_name();
+            names.push(format!("{}/{}", part.file_name().display(), file.display()));
+        }
+    }
+    Ok(names)
 }
 
 fn describe(shader: &Shader, mutant: &Mutant) -> String {
@@ -180,11 +194,11 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let options = parse(&["--list", "--file", "mask.wgsl"]).unwrap();
+        let options = parse(&["--list", "--file", "mask/keep.wgsl"]).unwrap();
         assert!(options.list);
-        assert_eq!(options.files, ["mask.wgsl"]);
+        assert_eq!(options.files, ["mask/keep.wgsl"]);
         assert!(parse(&["--file"]).is_err());
-        assert!(parse(&["mask.wgsl"]).is_err());
+        assert!(parse(&["mask/keep.wgsl"]).is_err());
     }
 
     #[test]

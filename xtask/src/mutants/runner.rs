@@ -13,7 +13,7 @@ use crate::Result;
 use crate::command::{announce, cargo};
 
 /// How the library takes in a shader, and how its copy here does.
-const INCLUDED: &str = r#"include_str!(concat!("../shaders/", $name, ".wgsl"))"#;
+const INCLUDED: &str = r#"include_str!(concat!("../../shaders/", $name, ".wgsl"))"#;
 const READ: &str = r#"&*std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")).expect("a shader").leak()"#;
 
 /// The audit's tests: many times what the others take, and they seldom see more of the rest.
@@ -74,7 +74,7 @@ impl Tests {
         let folder = root.join("target/mutants");
         let tree = folder.join("tree");
         copy_tree(root, &tree)?;
-        let source = tree.join("src/source.rs");
+        let source = tree.join("src/kernel/text.rs");
         let text = fs::read_to_string(&source)?;
         fs::write(&source, text.replacen(INCLUDED, READ, 1))?;
         let mut tests = Self {
@@ -223,6 +223,8 @@ impl Tests {
             .args(args)
             .current_dir(&self.tree)
             .env("REQUIRE_GPU", "1")
+            // A mutant's fate is no matter of chance.
+            .env("WGPU_DROPOUT_PROPERTY_SECONDS", "0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
@@ -330,7 +332,7 @@ mod tests {
 
     #[test]
     fn the_library_takes_in_shaders_as_this_expects() {
-        let source = fs::read_to_string(root().unwrap().join("src/source.rs")).unwrap();
+        let source = fs::read_to_string(root().unwrap().join("src/kernel/text.rs")).unwrap();
         assert_eq!(source.matches(INCLUDED).count(), 1);
     }
 

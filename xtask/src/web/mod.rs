@@ -8,7 +8,6 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -16,7 +15,7 @@ use flate2::write::GzEncoder;
 use crate::Result;
 use crate::command::{cargo, root, run as run_command};
 pub use browser::try_in_browser;
-use toolchain::{TARGET, Toolchain, bindgen};
+use toolchain::{TARGET, Toolchain};
 
 /// Everything that this makes, below the repository's root.
 const FOLDER: &str = "target/web";
@@ -81,7 +80,6 @@ pub fn build(install: bool) -> Result<PathBuf> {
     let site = folder.join("site");
     fs::create_dir_all(&site)?;
     let toolchain = Toolchain::find(&folder, install)?;
-    let bindgen = bindgen(&root, &folder, install)?;
 
     let mut build = cargo(&format!(
         "build --package wgpu-dropout-web --profile {PROFILE} --target {TARGET}"
@@ -92,10 +90,8 @@ pub fn build(install: bool) -> Result<PathBuf> {
         .join(TARGET)
         .join(PROFILE)
         .join("wgpu_dropout_web.wasm");
-    let mut bind = Command::new(bindgen);
-    bind.args(["--target", "web", "--no-typescript"]);
-    bind.args(["--remove-name-section", "--remove-producers-section"]);
-    run_command(bind.arg("--out-dir").arg(&site).arg(wasm))?;
+    let mut bind = cargo("run --quiet --package wgpu-dropout-web-bindgen --");
+    run_command(bind.arg(wasm).arg(&site))?;
     for entry in fs::read_dir(root.join("web/page"))? {
         let entry = entry?;
         fs::copy(entry.path(), site.join(entry.file_name()))?;

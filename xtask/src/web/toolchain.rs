@@ -1,19 +1,16 @@
-//! A compiler with a standard library for wasm, and wasm-bindgen.
+//! A compiler with a standard library for wasm.
 //!
-//! Users have both after `rustup target add wasm32-unknown-unknown`. Where rustup can fetch nothing, as
+//! Users have it after `rustup target add wasm32-unknown-unknown`. Where rustup can fetch nothing, as
 //! on this project's own machines, Debian's compiler for its browsers builds its own standard library:
 //! packages rustc-web and rust-web-src of the security suite, unpacked under the target folder. Their
 //! version moves with the browsers, and is read and not said here.
 
 use std::env::consts::ARCH;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::command::cargo;
 use crate::debian::{Apt, find};
-use crate::programs::{fetch, has_version, locked};
 
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -84,22 +81,4 @@ impl Toolchain {
 fn rustc(args: &[&str]) -> Result<String> {
     let output = Command::new("rustc").args(args).output()?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-/// The `wasm-bindgen` of the lock file's version: another one refuses what the crate made.
-pub fn bindgen(root: &Path, folder: &Path, install: bool) -> Result<PathBuf> {
-    let lock = fs::read_to_string(root.join("Cargo.lock"))?;
-    let version = locked(&lock, "wasm-bindgen").ok_or("Cargo.lock has no wasm-bindgen")?;
-    let tools = folder.join("tools");
-    let program = tools.join("bin/wasm-bindgen");
-    if !has_version(&program, version) {
-        // Unoptimised: it is built sooner, and its work takes a second.
-        let mut build = cargo(&format!(
-            "install --debug --quiet --version ={version} wasm-bindgen-cli --bin wasm-bindgen"
-        ));
-        build.arg("--root").arg(&tools);
-        build.arg("--target-dir").arg(folder.join("build"));
-        fetch(&format!("wasm-bindgen {version}"), &mut build, install)?;
-    }
-    Ok(program)
 }

@@ -1,0 +1,8 @@
+// Nothing is dropped: the bit copy that a rate of 0 is [M11], and Gaussian noise [M20].
+fn mask_word(word: u32) -> u32 {
+    return 0xffffffffu;
+}
+
+fn keep_of_blocks(a: u32, b: u32, c: u32, d: u32) -> u32 {
+    return 0xffffffffu;
+}

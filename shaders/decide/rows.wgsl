@@ -1,0 +1,63 @@
+// Consecutive mask indices along the innermost dimension, a row of 32 elements and more; any
+// strides along the others.
+
+// The block `offset` blocks behind `block`.
+fn block_behind(block: vec2<u32>, offset: u32) -> vec2<u32> {
+    return dropout_add_wide(block, vec2<u32>(offset, 0u));
+}
+
+// 32 decisions of consecutive mask indices, the first in lane `lane` of `block`: they begin inside
+// that block and end inside a fifth.
+fn row_word(block: vec2<u32>, lane: u32) -> u32 {
+    let low = dropout_keep_blocks(
+        params.mask,
+        block,
+        block_behind(block, 1u),
+        block_behind(block, 2u),
+        block_behind(block, 3u),
+    );
+    let fifth = block_behind(block, 4u);
+    return bits_from(low, dropout_keep_blocks(params.mask, fifth, fifth, fifth, fifth), lane);
+}
+
+// Block k of a mask word: of one row, and from `blocks` on of the next.
+fn block_of_two(row: vec2<u32>, next: vec2<u32>, blocks: u32, k: u32) -> vec2<u32> {
+    return block_behind(select(next, row, k < blocks), select(k - blocks, k, k < blocks));
+}
+
+fn mask_word(word: u32) -> u32 {
+    let innermost = dimension_at(DIMENSIONS - 1u);
+    let size = innermost.size;
+    // The dispatch may begin within a row.
+    let element = innermost.start + 32u * word;
+    let rows = divide(element, innermost);
+    let column = element - rows * size;
+    let index = dropout_add_wide(index_after(rows, DIMENSIONS - 1u), vec2<u32>(column, 0u));
+    let row = dropout_block_of(index);
+    let lane = index.x & 7u;
+    if WHOLE_WORDS {
+        return row_word(row, lane);
+    }
+    // Elements and blocks of this row; the rest is the next one's. Both have seven at most.
+    let count = min(size - column, 32u);
+    let blocks = (lane + count + 7u) / 8u;
+    let next_index = index_after(rows + 1u, DIMENSIONS - 1u);
+    let next = dropout_block_of(next_index);
+    let low = dropout_keep_blocks(
+        params.mask,
+        row,
+        block_of_two(row, next, blocks, 1u),
+        block_of_two(row, next, blocks, 2u),
+        block_of_two(row, next, blocks, 3u),
+    );
+    let seventh = block_of_two(row, next, blocks, 6u);
+    let high = dropout_keep_blocks(
+        params.mask,
+        block_of_two(row, next, blocks, 4u),
+        block_of_two(row, next, blocks, 5u),
+        seventh,
+        seventh,
+    );
+    let next_bits = bits_from(low, high, 8u * blocks + (next_index.x & 7u));
+    return insertBits(bits_from(low, high, lane), next_bits, count, 32u - count);
+}

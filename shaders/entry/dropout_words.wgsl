@@ -1,0 +1,49 @@
+// Dropout by mask words [M15], drawn or given: an invocation takes the 32 elements of one. For any
+// layout, origin and length. The same map as dropout_blocks.wgsl. Twin: src/cpu/dropout.rs.
+
+fn write_word(i: u32, keep: u32) {
+    if LANES * i >= params.len {
+        return;
+    }
+    var word = Word();
+    if !SKIP_DROPPED || keep != 0u {
+        word = load(i);
+    }
+    word = dropped_out(word, keep >> ((LANES * i) & 31u), LANES * i);
+    if LANES == 2u && 2u * i + 1u == params.len {
+        // The spare half behind an odd length stays as it was.
+        word = (word & Word(0xffffu)) | (stored(i) & Word(0xffff0000u));
+    }
+    store(i, word);
+}
+
+// No loop: software adapters run straight code in half the time.
+fn write_four(i: u32, keep: u32) {
+    write_word(i, keep);
+    write_word(i + 1u, keep);
+    write_word(i + 2u, keep);
+    write_word(i + 3u, keep);
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn dropout_words(@builtin(global_invocation_id) id: vec3<u32>) {
+    if 32u * id.x >= params.len {
+        return;
+    }
+    let keep = mask_word(id.x);
+    let i = 32u / LANES * id.x;
+    write_four(i, keep);
+    if LANES <= 4u {
+        write_four(i + 4u, keep);
+    }
+    if LANES <= 2u {
+        write_four(i + 8u, keep);
+        write_four(i + 12u, keep);
+    }
+    if LANES == 1u {
+        write_four(i + 16u, keep);
+        write_four(i + 20u, keep);
+        write_four(i + 24u, keep);
+        write_four(i + 28u, keep);
+    }
+}

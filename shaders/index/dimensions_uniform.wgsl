@@ -1,0 +1,3 @@
+fn slot(i: u32) -> Dimension {
+    return dimensions[i];
+}

@@ -1,0 +1,13 @@
+// One range, read and overwritten.
+fn load(index: u32) -> Word {
+    return data[index];
+}
+
+fn store(index: u32, value: Word) {
+    data[index] = value;
+}
+
+// What the output holds already.
+fn stored(index: u32) -> Word {
+    return data[index];
+}

@@ -1,0 +1,13 @@
+// Two buffers, or two ranges of one.
+fn load(index: u32) -> Word {
+    return input[index];
+}
+
+fn store(index: u32, value: Word) {
+    output[index] = value;
+}
+
+// What the output holds already.
+fn stored(index: u32) -> Word {
+    return output[index];
+}

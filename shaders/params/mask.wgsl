@@ -1,0 +1,11 @@
+// What one dispatch over mask indices is told. Twin: MaskParams in src/plan/params.rs.
+struct Params {
+    // The first index is the one of the dispatch's first element; of a strided layout, the layout's first.
+    @align(16) mask: DropoutMask,
+    // Elements in this dispatch.
+    len: u32,
+    // Word of the bound packed mask that has the dispatch's first element in its bit 0.
+    first_word: u32,
+    // Block of the first index [M4].
+    first_block: vec2<u32>,
+}

@@ -1,1 +1,0 @@
-var<immediate> params: Params;

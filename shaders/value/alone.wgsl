@@ -1,0 +1,8 @@
+// Nothing stands before and after the drop.
+fn before(x: Float, element: u32, half: u32) -> Float {
+    return x;
+}
+
+fn after(y: Float, element: u32, half: u32) -> Float {
+    return y;
+}

@@ -1,0 +1,196 @@
+//! What can be wrong with a rate, a layout or a call, before anything is recorded or written. Each
+//! message names both numbers and the remedy.
+
+use core::ops::RangeInclusive;
+
+use super::kind::DropoutKind;
+use super::rate::{DropoutRate, RateError};
+
+/// Mask indices that would pass the largest one \[M13\].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{len} mask indices from {origin} on pass the largest one, 2^{} - 1: \
+     lower the origin, the number of elements, or a layout's strides and offset",
+    max.count_ones()
+)]
+pub struct IndexOverflow {
+    /// The call's origin.
+    pub origin: u64,
+    /// Indices needed from there on: elements, or what the layout spans.
+    pub len: u64,
+    /// The largest index: 2^64 - 1, and 2^63 - 1 for Gaussian noise \[M18\].
+    pub max: u64,
+}
+
+/// A call that cannot be applied. Nothing was recorded or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// Mask indices pass the largest one.
+    #[error(transparent)]
+    IndexOverflow(#[from] IndexOverflow),
+    /// The operation has no result for this kind of dropout.
+    #[error("{kind} dropout does not go with {operation}: use {remedy}")]
+    Kind {
+        /// The call's.
+        kind: DropoutKind,
+        /// What was asked for.
+        operation: &'static str,
+        /// What does go with it.
+        remedy: &'static str,
+    },
+    /// Gaussian noise has no finite variance p / (1 - p) where everything is dropped.
+    #[error(
+        "p = {rate} drops everything, and Gaussian noise has no finite variance: give a smaller p"
+    )]
+    Rate {
+        /// The call's.
+        rate: DropoutRate,
+    },
+}
+
+/// A text that is not a [`DropoutCall`](crate::DropoutCall).
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseCallError {
+    /// A word that is not one of the five fields, is given twice or has no valid value.
+    #[error(
+        "`{field}` is not one of p=…, seed=…, stream=…, origin=…, each once and with a number, \
+         integers up to 2^64 - 1, or kind=inverted|classic|alpha|gaussian"
+    )]
+    Field {
+        /// The word.
+        field: String,
+    },
+    /// A field that must be there is not.
+    #[error("`{name}=…` is missing")]
+    Missing {
+        /// The field.
+        name: &'static str,
+    },
+    /// `p` is not a probability.
+    #[error(transparent)]
+    Rate(#[from] RateError),
+}
+
+fn rank(what: &str, expected: &RangeInclusive<usize>, got: usize) -> String {
+    let (least, most) = (*expected.start(), *expected.end());
+    let count = |n: usize, name: &str| format!("{n} {name}{}", if n == 1 { "" } else { "s" });
+    let (numbers, dimensions) = (count(got, "number"), count(most, "dimension"));
+    match least {
+        _ if least == most => {
+            format!("{numbers} in {what}, {dimensions}: give one for each dimension")
+        }
+        0 => format!("{numbers} in {what}, {dimensions}: give at most one for each dimension"),
+        _ => format!(
+            "{what} takes a shape of {least} to {dimensions}, this one has {got}: give a 1 for each \
+             dimension that the tensor lacks"
+        ),
+    }
+}
+
+/// A mask layout that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// More dimensions than the kernels take.
+    #[error("{dimensions} dimensions, at most {max}: merge neighbours that the mask treats alike")]
+    TooManyDimensions {
+        /// Dimensions given.
+        dimensions: usize,
+        /// [`MaskLayout::MAX_DIMENSIONS`](crate::MaskLayout::MAX_DIMENSIONS).
+        max: usize,
+    },
+    /// Another number of dimensions than needed.
+    #[error("{}", rank(what, expected, *got))]
+    Rank {
+        /// What was given.
+        what: &'static str,
+        /// The least and the most dimensions that it can have.
+        expected: RangeInclusive<usize>,
+        /// Dimensions given.
+        got: usize,
+    },
+    /// A noise shape that does not broadcast.
+    #[error(
+        "the noise shape has size {noise} in dimension {dimension}, the tensor {size}: \
+         give 1 to share decisions along it, or None, the tensor's size, to share none"
+    )]
+    NoiseShape {
+        /// The tensor's dimension, from 0 on.
+        dimension: usize,
+        /// The noise shape's size there.
+        noise: u64,
+        /// The tensor's size there.
+        size: u64,
+    },
+    /// A shard that lies outside of its whole.
+    #[error(
+        "{len} elements from {start} on pass the {size} of dimension {dimension}: \
+         move or shorten the shard"
+    )]
+    Shard {
+        /// The dimension, from 0 on.
+        dimension: usize,
+        /// The shard's first coordinate.
+        start: u64,
+        /// The shard's elements.
+        len: u64,
+        /// The whole's elements.
+        size: u64,
+    },
+    /// An order that does not name each dimension once.
+    #[error(
+        "the order {order:?} does not name each of {dimensions} dimensions once: \
+         give each number below {dimensions} once"
+    )]
+    Order {
+        /// What was given.
+        order: Vec<usize>,
+        /// Dimensions.
+        dimensions: usize,
+    },
+    /// Strides that lead past mask index 2^64 - 1.
+    #[error(
+        "mask indices pass 2^64 - 1 in dimension {dimension}, of {size} elements {stride} apart: \
+         lower its stride or size"
+    )]
+    IndexOverflow {
+        /// The dimension, from 0 on, in which the sum passes it.
+        dimension: usize,
+        /// Its elements.
+        size: u64,
+        /// Its stride.
+        stride: u64,
+    },
+    /// An offset that leads past mask index 2^64 - 1.
+    #[error("an offset of {offset} moves mask index {last_index} past 2^64 - 1: lower it")]
+    Offset {
+        /// What was given.
+        offset: u64,
+        /// The layout's largest mask index.
+        last_index: u64,
+    },
+}
+
+/// A number that no key has a fold for \[M21\].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{n} passes 2^61 - 1, the largest number to fold in: lower it, or fold twice")]
+pub struct FoldOverflow {
+    /// What was given.
+    pub n: u64,
+}
+
+/// Mask indices of sample id 2^32 - 1 that would pass 2^64 - 1 \[M16\]. Nothing was created or
+/// written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "sample id 2^32 - 1 times {stride} mask indices a sample, and index {last_index} of sample id 0, \
+     pass 2^64 - 1: give samples fewer elements, or the layout a lower first index"
+)]
+pub struct SampleOverflow {
+    /// The layout's first stride.
+    pub stride: u64,
+    /// The largest mask index of sample id 0.
+    pub last_index: u64,
+}

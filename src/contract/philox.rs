@@ -1,0 +1,42 @@
+//! The generator \[M2\] and the blocks that keys draw from it \[M5\].
+
+use super::mask::split;
+
+const PHILOX_M4X32_0: u32 = 0xD251_1F53;
+const PHILOX_M4X32_1: u32 = 0xCD9E_8D57;
+const PHILOX_W32_0: u32 = 0x9E37_79B9;
+const PHILOX_W32_1: u32 = 0xBB67_AE85;
+
+/// Rounds of the masks' generator \[M2\].
+const MASK_ROUNDS: u32 = 10;
+
+/// The block of a counter. Words are the lower halves of numbers as wide as a product, whose upper
+/// halves are arbitrary: between rounds no lane moves. A loop over counters becomes vector code if
+/// `rounds` is a constant: the compiler unrolls them, and takes as many counters as a vector has lanes.
+#[inline(always)]
+pub(crate) fn philox4x32(counter: [u64; 4], key: [u32; 2], rounds: u32) -> [u64; 4] {
+    let multiply = |factor: u32, word: u64| u64::from(factor) * u64::from(word as u32);
+    let [mut c0, mut c1, mut c2, mut c3] = counter;
+    let [mut key_0, mut key_1] = key;
+    for _ in 0..rounds {
+        let p0 = multiply(PHILOX_M4X32_0, c0);
+        let p1 = multiply(PHILOX_M4X32_1, c2);
+        c0 = p1 >> 32 ^ c1 ^ u64::from(key_0);
+        c1 = p1;
+        c2 = p0 >> 32 ^ c3 ^ u64::from(key_1);
+        c3 = p0;
+        key_0 = key_0.wrapping_add(PHILOX_W32_0);
+        key_1 = key_1.wrapping_add(PHILOX_W32_1);
+    }
+    [c0, c1, c2, c3]
+}
+
+/// One block of a mask \[M5\]: two words in a number, the first in its lower half.
+#[inline(always)]
+pub(crate) fn mask_block(seed: u64, stream: u64, block: u64, domain: u32) -> [u64; 2] {
+    let high = block >> 32 | u64::from(domain) << 29;
+    let counter = [block, high, stream, stream >> 32];
+    let [w0, w1, w2, w3] = philox4x32(counter, split(seed), MASK_ROUNDS);
+    let pair = |low: u64, high: u64| u64::from(low as u32) | high << 32;
+    [pair(w0, w1), pair(w2, w3)]
+}

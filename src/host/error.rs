@@ -1,0 +1,170 @@
+//! What can be wrong with buffers, and with a call that runs on the device.
+
+use core::ops::Range;
+
+use crate::contract::error::CallError;
+use crate::plan::error::PlanError;
+
+/// What a caller counts in a buffer of this role.
+fn counted(role: &str) -> &'static str {
+    match role {
+        "sample ids" => "samples",
+        "blocks" => "blocks",
+        _ => "elements",
+    }
+}
+
+/// Buffers that a kernel cannot use as they were given. Nothing was created or recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The buffer was created without [`wgpu::BufferUsages::STORAGE`].
+    #[error("the {role} buffer has usages {usage:?}: create it with STORAGE among them")]
+    MissingStorageUsage {
+        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
+        role: &'static str,
+        /// The buffer's usages.
+        usage: wgpu::BufferUsages,
+    },
+    /// The offset breaks the device's alignment rule.
+    #[error(
+        "the {role} offset is {offset_bytes} bytes; the device binds at multiples of \
+         {alignment_bytes} (min_storage_buffer_offset_alignment)"
+    )]
+    UnalignedOffset {
+        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
+        role: &'static str,
+        /// The given offset.
+        offset_bytes: u64,
+        /// The device's rule.
+        alignment_bytes: u64,
+    },
+    /// The range does not lie in the buffer.
+    #[error(
+        "the {role} range ends at byte {end_bytes} of a buffer of {buffer_bytes}: \
+         shorten it or make the buffer larger"
+    )]
+    PastBuffer {
+        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
+        role: &'static str,
+        /// End of the given range, or its beginning where no size was given; `u64::MAX` where
+        /// the end passes that.
+        end_bytes: u64,
+        /// Size of the buffer.
+        buffer_bytes: u64,
+    },
+    /// The range is shorter than the elements.
+    #[error(
+        "the {role} range is {range_bytes} bytes, {required_bytes} needed for {len} {}: \
+         bind a longer range, or fewer {}",
+        counted(role),
+        counted(role)
+    )]
+    RangeTooShort {
+        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
+        role: &'static str,
+        /// Size of the given range.
+        range_bytes: u64,
+        /// Size of the elements; `u64::MAX` where it passes that.
+        required_bytes: u64,
+        /// How many elements, samples or Philox blocks it is for.
+        len: u64,
+    },
+    /// The kernels cannot take the layout.
+    #[error(transparent)]
+    Layout(#[from] PlanError),
+    /// A mask or sample ids that lie in a buffer which the kernel writes.
+    #[error("the {role} buffer is also written by dropout: keep it in a buffer of its own")]
+    WrittenBuffer {
+        /// `sample ids` or `mask`.
+        role: &'static str,
+    },
+    /// A range longer than the device binds.
+    #[error("the {role} take {bytes} bytes, the device binds {max_bytes}: bind fewer samples")]
+    TooLong {
+        /// `sample ids`.
+        role: &'static str,
+        /// Size of the range.
+        bytes: u64,
+        /// The device's max_storage_buffer_binding_size.
+        max_bytes: u64,
+    },
+    /// A buffer of a [blocking](crate#blocking) call, longer than the device creates.
+    #[error(
+        "a buffer of {bytes} bytes is needed, the device creates {max_bytes} at most \
+         (max_buffer_size): give the layout in shards, or request the device with a higher limit"
+    )]
+    BufferTooLong {
+        /// Size of the buffer.
+        bytes: u64,
+        /// The device's max_buffer_size.
+        max_bytes: u64,
+    },
+    /// The device does not bind the buffers, which were destroyed or are another device's, or has no
+    /// memory for the binding.
+    #[error("the device takes only buffers of its own that are not destroyed: {message}")]
+    Refused {
+        /// The device's words.
+        message: String,
+    },
+    /// Input and output are the same range of one buffer.
+    #[error("input and output are both bytes {range:?} of one buffer: use bind_in_place")]
+    SameRange {
+        /// The range in bytes.
+        range: Range<u64>,
+    },
+    /// Input and output overlap.
+    #[error(
+        "input bytes {input:?} and output bytes {output:?} of one buffer overlap: \
+         move them apart, or use bind_in_place for one range"
+    )]
+    Overlap {
+        /// The input's elements in bytes.
+        input: Range<u64>,
+        /// The output's elements in bytes.
+        output: Range<u64>,
+    },
+}
+
+/// What can go wrong in a call that runs on the device and reads back.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// See [`CallError`].
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// A slice of another length than the source.
+    #[error("the slice has {elements} elements, the length or layout {required}: make them equal")]
+    SourceLength {
+        /// Elements of the slice.
+        elements: usize,
+        /// Elements of the source.
+        required: u64,
+    },
+    /// The kernels cannot take the layout, or the device cannot bind the call's own buffers, for
+    /// which its limits are too low.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The device ran out of memory for the call's own buffers.
+    #[error("the device has no memory for {bytes} bytes of buffers: {message}")]
+    OutOfMemory {
+        /// What the call wanted to allocate.
+        bytes: u64,
+        /// The device's words.
+        message: String,
+    },
+    /// The device refused the call's commands.
+    #[error("the device did not finish the call: {message}")]
+    Device {
+        /// The device's words.
+        message: String,
+    },
+    /// The device was destroyed, or its driver has given it up.
+    #[error("the device is lost: request a new one, and make new kernels and buffers on it")]
+    DeviceLost,
+    /// The queue is another device's. Nothing was submitted to it.
+    #[error(
+        "the queue is not the device's: give the one that request_device returned with the device"
+    )]
+    ForeignQueue,
+}

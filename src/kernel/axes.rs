@@ -1,0 +1,346 @@
+//! What a kernel is: its entry point, its buffers, where decisions come from, what becomes of values.
+
+use crate::contract::effect::Effect;
+use crate::contract::element::ElementType;
+use crate::contract::layout::MaskLayout;
+use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
+
+/// Invocations in a workgroup.
+pub const WORKGROUP_SIZE: u32 = 256;
+
+/// The 64-bit product in Philox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Multiply {
+    /// By the type `u64`, which wgpu calls `SHADER_INT64`.
+    U64,
+    /// By 16-bit halves: WGSL for every implementation.
+    Halves,
+}
+
+/// Where parameters come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ParamsSource {
+    /// The pass, by what wgpu calls `IMMEDIATES`.
+    Immediates,
+    /// A uniform buffer in bind group 1.
+    Uniform,
+    /// One storage buffer behind input and output, which also has the dimensions of a layout: for
+    /// runtimes with one bind group and one buffer of parameters a dispatch (CubeCL).
+    Bound,
+}
+
+/// How a device runs kernels: the same bits by each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Way {
+    /// The wide product.
+    pub multiply: Multiply,
+    /// Where parameters come from.
+    pub params: ParamsSource,
+}
+
+impl Way {
+    /// Every one.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Multiply::U64, Multiply::Halves]
+            .into_iter()
+            .flat_map(|multiply| {
+                [
+                    ParamsSource::Immediates,
+                    ParamsSource::Uniform,
+                    ParamsSource::Bound,
+                ]
+                .map(|params| Self { multiply, params })
+            })
+    }
+}
+
+/// Which buffers a dropout kernel reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum BufferLayout {
+    /// Two buffers.
+    Separate,
+    /// Two ranges of one buffer, which a device cannot bind as `read` and `read_write` at once.
+    Pooled,
+    /// One range.
+    InPlace,
+}
+
+/// Where the decision of an element comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum IndexKind {
+    /// Consecutive mask indices.
+    Linear,
+    /// A layout's mask indices.
+    Strided(Strided),
+    /// A packed mask.
+    Packed,
+}
+
+impl IndexKind {
+    /// The source of a kernel that makes no decision. Those of all layouts with the same bindings
+    /// share a pipeline.
+    pub fn of_copy(self) -> Self {
+        match self {
+            Self::Strided(Strided { sample_ids, .. }) => Self::Strided(Strided {
+                family: Family::Scattered,
+                dimensions: MaskLayout::MAX_DIMENSIONS as u32,
+                sample_ids,
+            }),
+            Self::Linear | Self::Packed => self,
+        }
+    }
+}
+
+/// A strided layout's kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Strided {
+    pub family: Family,
+    /// One of [`Self::DIMENSIONS`].
+    pub dimensions: u32,
+    /// Whether ids stand for the outermost coordinate.
+    pub sample_ids: bool,
+}
+
+impl Strided {
+    /// The numbers of dimensions that kernels are made for. A layout takes the next larger one and
+    /// fills it with dimensions of size 1, which kernels of the largest number skip.
+    pub const DIMENSIONS: [u32; 4] = [2, 3, 4, MaskLayout::MAX_DIMENSIONS as u32];
+
+    /// Whether a layout of any number of dimensions can take it.
+    pub fn serves_all(&self) -> bool {
+        self.dimensions == MaskLayout::MAX_DIMENSIONS as u32
+    }
+}
+
+/// What the innermost dimension is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Family {
+    /// Rows of stride 1 that are made of whole mask blocks, for [`Access::Blocks`].
+    BlockRows,
+    /// Rows of stride 1, of 32 elements and more.
+    Rows {
+        /// Whether each is made of whole mask words.
+        whole_words: bool,
+    },
+    /// Runs of stride 0, of 32 elements and more.
+    Runs {
+        /// Whether each is made of whole mask words.
+        whole_words: bool,
+    },
+    /// Any stride and size. Rows or runs under 32 elements too, since a 32-bit mask word could then
+    /// span three of them.
+    Scattered,
+}
+
+/// What an invocation loads and stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Access {
+    /// The elements of four mask blocks, 16 bytes at a time.
+    Blocks,
+    /// The elements of a mask word, 16 bytes at a time.
+    Vectors,
+    /// The elements of a mask word, 4 bytes at a time.
+    Words,
+}
+
+/// One kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kernel {
+    Dropout {
+        element: ElementType,
+        buffers: BufferLayout,
+        mask: IndexKind,
+        effect: Effect,
+        access: Access,
+    },
+    KeepMask(IndexKind),
+    PhiloxBlocks {
+        rounds: u32,
+    },
+}
+
+/// What a buffer is to a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// The elements that are read.
+    Input,
+    /// The elements that are written.
+    Output,
+    /// The elements that are read and overwritten.
+    Data,
+    /// A packed mask, read or written.
+    Mask,
+    /// The dimensions of a layout.
+    Dimensions,
+    /// The ids of samples.
+    SampleIds,
+    /// Raw Philox blocks.
+    Blocks,
+    /// Parameters.
+    Params,
+}
+
+/// How a buffer is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BufferAccess {
+    /// `var<uniform>`.
+    Uniform,
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`.
+    ReadWrite,
+}
+
+/// A buffer that a kernel binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Buffer {
+    /// Its content.
+    pub role: Role,
+    /// `@group` index.
+    pub group: u32,
+    /// `@binding` index.
+    pub binding: u32,
+    /// How it is bound.
+    pub access: BufferAccess,
+}
+
+impl Kernel {
+    /// The entry point's name.
+    pub fn entry_point(self) -> &'static str {
+        match self {
+            Self::Dropout {
+                access: Access::Blocks,
+                ..
+            } => "dropout_blocks",
+            Self::Dropout { .. } => "dropout_words",
+            Self::KeepMask(_) => "keep_mask",
+            Self::PhiloxBlocks { .. } => "philox_blocks",
+        }
+    }
+
+    /// What a whole workgroup takes: elements, or raw blocks.
+    pub fn per_workgroup(self) -> u32 {
+        let per_invocation = match self {
+            Self::Dropout { .. } | Self::KeepMask(_) => ELEMENTS_PER_MASK_WORD,
+            Self::PhiloxBlocks { .. } => 1,
+        };
+        WORKGROUP_SIZE * per_invocation
+    }
+
+    /// The buffers that it binds, in the order of their numbers: group 0 from binding 0 on, and a
+    /// uniform of parameters alone in group 1.
+    pub fn buffers(self, params: ParamsSource) -> Vec<Buffer> {
+        use BufferAccess::{Read, ReadWrite, Uniform};
+        let mut group_0 = match self {
+            Self::KeepMask(_) => vec![(Role::Mask, ReadWrite)],
+            Self::PhiloxBlocks { .. } => vec![(Role::Blocks, ReadWrite)],
+            Self::Dropout { buffers, .. } => match buffers {
+                BufferLayout::Separate => vec![(Role::Input, Read), (Role::Output, ReadWrite)],
+                BufferLayout::Pooled => vec![(Role::Input, ReadWrite), (Role::Output, ReadWrite)],
+                BufferLayout::InPlace => vec![(Role::Data, ReadWrite)],
+            },
+        };
+        // Not `self.mask()`: a copy has the bindings of a mask that it does not read.
+        if let Self::Dropout { mask, .. } | Self::KeepMask(mask) = self {
+            match mask {
+                IndexKind::Linear => {}
+                IndexKind::Packed => group_0.push((Role::Mask, Read)),
+                IndexKind::Strided(strided) => {
+                    if params != ParamsSource::Bound {
+                        group_0.push((Role::Dimensions, Uniform));
+                    }
+                    if strided.sample_ids {
+                        group_0.push((Role::SampleIds, Read));
+                    }
+                }
+            }
+        }
+        if params == ParamsSource::Bound {
+            group_0.push((Role::Params, Read));
+        }
+        let mut buffers: Vec<_> = (0..)
+            .zip(group_0)
+            .map(|(binding, (role, access))| Buffer {
+                role,
+                group: 0,
+                binding,
+                access,
+            })
+            .collect();
+        if params == ParamsSource::Uniform {
+            buffers.push(Buffer {
+                role: Role::Params,
+                group: 1,
+                binding: 0,
+                access: Uniform,
+            });
+        }
+        buffers
+    }
+
+    /// Where decisions come from; a copy makes none.
+    pub fn mask(self) -> Option<IndexKind> {
+        match self {
+            Self::Dropout { mask, effect, .. } if effect != Effect::Copy => Some(mask),
+            Self::KeepMask(mask) => Some(mask),
+            _ => None,
+        }
+    }
+
+    /// Whether another runtime can dispatch it, with [`ParamsSource::Bound`]: input and output may be
+    /// ranges of one buffer there, and no third one is needed.
+    pub fn takes_bound_params(self) -> bool {
+        let lone = match self.mask() {
+            Some(IndexKind::Packed) => false,
+            Some(IndexKind::Strided(strided)) => !strided.sample_ids,
+            Some(IndexKind::Linear) | None => true,
+        };
+        let pooled = matches!(
+            self,
+            Self::Dropout {
+                buffers: BufferLayout::Pooled,
+                ..
+            }
+        );
+        lone && pooled
+    }
+
+    /// Whether random numbers are drawn.
+    pub fn draws(self) -> bool {
+        match self {
+            Self::Dropout { .. } | Self::KeepMask(_) => {
+                !matches!(self.mask(), None | Some(IndexKind::Packed))
+            }
+            Self::PhiloxBlocks { .. } => true,
+        }
+    }
+
+    /// The ways in which it can be run, each of them another text.
+    pub fn ways(self) -> impl Iterator<Item = Way> {
+        Way::all().filter(move |way| {
+            (self.draws() || way.multiply == Multiply::Halves)
+                && (self.takes_bound_params() || way.params != ParamsSource::Bound)
+        })
+    }
+}
+
+impl Role {
+    /// The name of its variable in the text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Data => "data",
+            Self::Mask => "mask",
+            Self::Dimensions => "dimensions",
+            Self::SampleIds => "sample_ids",
+            Self::Blocks => "blocks",
+            Self::Params => "params",
+        }
+    }
+}

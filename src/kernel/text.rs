@@ -1,0 +1,275 @@
+//! The WGSL of each kernel, put together: the only file that knows the shader files' names.
+//!
+//! A module is a prelude of constants, aliases and bindings, then files joined as they are. WGSL does
+//! not care about the order of declarations.
+
+use super::axes::{
+    Access, Buffer, BufferAccess, BufferLayout, Family, IndexKind, Kernel, Multiply, ParamsSource,
+    Role, Strided, WORKGROUP_SIZE, Way,
+};
+use crate::contract::effect::Effect;
+use crate::contract::element::ElementType;
+
+macro_rules! shader {
+    ($name:literal) => {
+        include_str!(concat!("../../shaders/", $name, ".wgsl"))
+    };
+}
+
+/// The whole WGSL module of `kernel`.
+pub(crate) fn assemble(kernel: Kernel, way: Way) -> String {
+    let mut parts = vec![prelude(kernel, way)];
+    parts.extend(files(kernel, way).into_iter().map(str::to_owned));
+    parts.join("\n")
+}
+
+/// The names that the files leave open.
+fn prelude(kernel: Kernel, way: Way) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut constant = |name: &str, value: &dyn core::fmt::Display| {
+        lines.push(format!("const {name} = {value};"));
+    };
+    constant("WORKGROUP_SIZE", &format_args!("{WORKGROUP_SIZE}u"));
+    if kernel.draws() {
+        let rounds = match kernel {
+            Kernel::PhiloxBlocks { rounds } => rounds,
+            // [M2]
+            _ => 10,
+        };
+        constant("DROPOUT_PHILOX_ROUNDS", &format_args!("{rounds}u"));
+    }
+    if let Some(IndexKind::Strided(Strided {
+        family, dimensions, ..
+    })) = kernel.mask()
+    {
+        constant("DIMENSIONS", &format_args!("{dimensions}u"));
+        if let Family::Rows { whole_words } | Family::Runs { whole_words } = family {
+            constant("WHOLE_WORDS", &whole_words);
+        }
+    }
+    if let Kernel::Dropout {
+        element, access, ..
+    } = kernel
+    {
+        let pairs = element.bytes() == 2;
+        let (lanes, lane_bits) = match (access, pairs) {
+            (Access::Blocks | Access::Vectors, false) => (4, "Word(1u, 2u, 4u, 8u)"),
+            (Access::Blocks | Access::Vectors, true) => (8, "Word(1u, 4u, 16u, 64u)"),
+            (Access::Words, false) => (1, "Word(1u)"),
+            (Access::Words, true) => (2, "Word(1u)"),
+        };
+        // Elements in a `Word`; the bits of those in the lower halves of a word that has two.
+        constant("LANES", &format_args!("{lanes}u"));
+        constant("LANE_BITS", &lane_bits);
+        // Runs are dropped as a whole, often a whole word and its neighbours.
+        let skip_dropped = matches!(
+            kernel.mask(),
+            Some(IndexKind::Strided(Strided {
+                family: Family::Runs { .. },
+                ..
+            }))
+        );
+        constant("SKIP_DROPPED", &skip_dropped);
+        // At a rate of 1 only a mask from outside keeps anything.
+        let factor_may_be_0 = kernel.mask() == Some(IndexKind::Packed);
+        constant("FACTOR_MAY_BE_0", &factor_may_be_0);
+        lines.extend(
+            match access {
+                Access::Blocks | Access::Vectors => [
+                    "alias Word = vec4<u32>;",
+                    "alias Float = vec4<f32>;",
+                    "alias Keep = vec4<bool>;",
+                ],
+                Access::Words => [
+                    "alias Word = u32;",
+                    "alias Float = f32;",
+                    "alias Keep = bool;",
+                ],
+            }
+            .map(str::to_owned),
+        );
+    }
+    if way.params == ParamsSource::Immediates {
+        lines.push("var<immediate> params: Params;".to_owned());
+    }
+    lines.extend(
+        kernel
+            .buffers(way.params)
+            .into_iter()
+            // A copy is bound as the tensor is, and reads no mask.
+            .filter(|buffer| kernel.mask().is_some() || !buffer.role.is_of_mask())
+            .map(declaration),
+    );
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+impl Role {
+    /// Whether only decisions need it.
+    fn is_of_mask(self) -> bool {
+        matches!(self, Self::Dimensions | Self::SampleIds | Self::Mask)
+    }
+}
+
+fn declaration(buffer: Buffer) -> String {
+    let Buffer {
+        role,
+        group,
+        binding,
+        access,
+    } = buffer;
+    let space = match access {
+        BufferAccess::Uniform => "uniform",
+        BufferAccess::Read => "storage, read",
+        BufferAccess::ReadWrite => "storage, read_write",
+    };
+    let ty = match role {
+        Role::Input | Role::Output | Role::Data => "array<Word>",
+        Role::Mask | Role::SampleIds => "array<u32>",
+        Role::Dimensions => "array<Dimension, 8>",
+        Role::Blocks => "array<vec4<u32>>",
+        Role::Params => "Params",
+    };
+    let name = role.name();
+    format!("@group({group}) @binding({binding}) var<{space}> {name}: {ty};")
+}
+
+fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
+    let mut files = Vec::new();
+    if kernel.draws() {
+        files.push(match way.multiply {
+            Multiply::U64 => shader!("mask/product_u64"),
+            Multiply::Halves => shader!("mask/product_halves"),
+        });
+        files.push(shader!("mask/philox"));
+    }
+    let (element, buffers, mask, effect, access) = match kernel {
+        Kernel::PhiloxBlocks { .. } => {
+            files.extend([shader!("params/blocks"), shader!("entry/philox_blocks")]);
+            return files;
+        }
+        Kernel::KeepMask(mask) => {
+            files.extend([
+                shader!("mask/mask"),
+                params(kernel, way),
+                shader!("mask/keep"),
+            ]);
+            files.extend(index(mask, way));
+            files.extend(decisions(mask));
+            files.push(shader!("entry/keep_mask"));
+            return files;
+        }
+        Kernel::Dropout {
+            element,
+            buffers,
+            mask,
+            effect,
+            access,
+        } => (element, buffers, mask, effect, access),
+    };
+    files.extend([shader!("mask/mask"), params(kernel, way)]);
+    match effect {
+        Effect::Copy => files.push(shader!("decide/all")),
+        Effect::Noise => {
+            files.push(shader!("mask/keep"));
+            files.extend(index(mask, way));
+            files.extend([
+                shader!("decide/all"),
+                shader!("mask/normal"),
+                match (access, mask) {
+                    (Access::Blocks, _) => shader!("noise/blocks"),
+                    (Access::Vectors, IndexKind::Linear) => shader!("noise/linear"),
+                    (Access::Vectors, _) => shader!("noise/vectors"),
+                    (Access::Words, _) => shader!("noise/words"),
+                },
+            ]);
+        }
+        Effect::Scale | Effect::Keep | Effect::Affine => {
+            if kernel.draws() {
+                files.push(shader!("mask/keep"));
+                files.extend(index(mask, way));
+            }
+            if access == Access::Blocks {
+                files.push(shader!("decide/blocks"));
+            } else {
+                files.extend(decisions(mask));
+            }
+        }
+    }
+    files.extend(match element {
+        ElementType::F32 => vec![shader!("element/f32")],
+        ElementType::F16 => vec![shader!("element/f16"), shader!("element/pairs")],
+        ElementType::Bf16 => vec![shader!("element/bf16"), shader!("element/pairs")],
+    });
+    files.extend(match effect {
+        Effect::Scale => vec![shader!("value/scale")],
+        Effect::Keep | Effect::Copy => vec![shader!("value/keep")],
+        Effect::Affine => vec![
+            shader!("value/affine"),
+            shader!("value/alone"),
+            shader!("value/chain"),
+        ],
+        Effect::Noise => vec![
+            shader!("value/noise"),
+            shader!("value/alone"),
+            shader!("value/chain"),
+        ],
+    });
+    files.extend([
+        match buffers {
+            BufferLayout::Separate | BufferLayout::Pooled => shader!("io/two"),
+            BufferLayout::InPlace => shader!("io/in_place"),
+        },
+        match access {
+            Access::Blocks => shader!("entry/dropout_blocks"),
+            Access::Vectors | Access::Words => shader!("entry/dropout_words"),
+        },
+    ]);
+    files
+}
+
+/// What a dispatch is told.
+fn params(kernel: Kernel, way: Way) -> &'static str {
+    let strided = matches!(kernel.mask(), Some(IndexKind::Strided(_)));
+    if strided && way.params == ParamsSource::Bound {
+        shader!("params/bound")
+    } else {
+        shader!("params/mask")
+    }
+}
+
+/// The mask index of an element.
+fn index(mask: IndexKind, way: Way) -> Vec<&'static str> {
+    match mask {
+        IndexKind::Linear => vec![shader!("index/linear")],
+        IndexKind::Packed => vec![],
+        IndexKind::Strided(strided) => vec![
+            shader!("index/strided"),
+            match way.params {
+                ParamsSource::Immediates | ParamsSource::Uniform => {
+                    shader!("index/dimensions_uniform")
+                }
+                ParamsSource::Bound => shader!("index/dimensions_bound"),
+            },
+            if strided.sample_ids {
+                shader!("index/sample_ids")
+            } else {
+                shader!("index/sample_position")
+            },
+        ],
+    }
+}
+
+/// The decisions of 32 elements.
+fn decisions(mask: IndexKind) -> Vec<&'static str> {
+    match mask {
+        IndexKind::Linear => vec![shader!("decide/words"), shader!("decide/linear")],
+        IndexKind::Packed => vec![shader!("decide/packed")],
+        IndexKind::Strided(strided) => match strided.family {
+            Family::BlockRows => vec![shader!("decide/blocks")],
+            Family::Rows { .. } => vec![shader!("decide/words"), shader!("decide/rows")],
+            Family::Runs { .. } => vec![shader!("decide/runs")],
+            Family::Scattered => vec![shader!("decide/scattered")],
+        },
+    }
+}

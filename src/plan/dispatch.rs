@@ -1,0 +1,210 @@
+//! Which dispatches a call on a tensor takes, and with which kernels.
+
+use super::cut::{Geometry, Segment, Unit};
+use super::index_map::IndexMap;
+use super::params::MaskParams;
+use crate::contract::call::DropoutCall;
+use crate::contract::effect::{Direction, Effect};
+use crate::contract::element::ElementType;
+use crate::contract::error::CallError;
+use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD};
+use crate::kernel::axes::{Access, BufferLayout, IndexKind, Kernel};
+
+/// What kernels load at once where they can.
+const VECTOR_BYTES: u64 = 16;
+
+/// From this length on, the elements behind the last whole granule get a dispatch of their own, so
+/// that the others are loaded four at a time; below it one dispatch more would cost more.
+const TAIL_APART_ELEMENTS: u64 = 1 << 16;
+
+/// What the elements of a tensor are counted in.
+pub(crate) fn unit(element: ElementType) -> Unit {
+    Unit {
+        bytes: element.bytes(),
+        per_invocation: ELEMENTS_PER_MASK_WORD.into(),
+    }
+}
+
+/// The dispatches of `len` elements.
+pub(crate) fn cut(geometry: &Geometry, len: u64) -> impl Iterator<Item = Segment> + use<> {
+    let ragged = !len.is_multiple_of(ELEMENTS_PER_BLOCK.into());
+    let body = if ragged && len >= TAIL_APART_ELEMENTS {
+        geometry.whole_granules(len)
+    } else {
+        len
+    };
+    // Less than a granule, so one segment at most.
+    let tail = geometry.segments(len - body);
+    let tail = tail.map(move |tail| Segment {
+        start: body,
+        ..tail
+    });
+    geometry.segments(body).chain(tail)
+}
+
+/// A tensor whose elements are dropped, as it is bound.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensor {
+    pub element: ElementType,
+    pub buffers: BufferLayout,
+    pub map: IndexMap,
+    /// Elements.
+    pub len: u64,
+}
+
+impl Tensor {
+    /// The kernel that stands for all kernels with the tensor's buffers.
+    #[cfg(feature = "wgpu")]
+    pub fn any_kernel(&self) -> Kernel {
+        Kernel::Dropout {
+            element: self.element,
+            buffers: self.buffers,
+            mask: self.map.by_word(),
+            effect: Effect::Scale,
+            access: Access::Words,
+        }
+    }
+}
+
+/// The dispatches of one call on one tensor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    element: ElementType,
+    buffers: BufferLayout,
+    effect: Effect,
+    /// Decides where elements do not lie in whole blocks.
+    by_word: IndexKind,
+    /// Decides where they do.
+    by_block: Option<IndexKind>,
+    /// Mask index of the first element.
+    base: u64,
+    call: DropoutCall,
+}
+
+impl Plan {
+    /// `None` where there is nothing to do: in place a copy is that.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    pub fn new(
+        tensor: &Tensor,
+        call: &DropoutCall,
+        direction: Direction,
+    ) -> Result<Option<Self>, CallError> {
+        let Tensor {
+            element,
+            buffers,
+            ref map,
+            ..
+        } = *tensor;
+        let base = match *map {
+            IndexMap::Drawn {
+                first_index,
+                last_index,
+                ..
+            } => call.base(first_index, last_index)?,
+            IndexMap::Packed => {
+                call.refuse_noise("a packed mask", "a layout")?;
+                0
+            }
+        };
+        let effect = match (call.rate.drops_nothing(), map) {
+            (false, _) => Effect::of(call.kind, direction),
+            // The mask alone decides; a product by 1 could flush subnormals.
+            (true, IndexMap::Packed) => Effect::Keep,
+            (true, IndexMap::Drawn { .. }) => Effect::Copy,
+        };
+        if effect == Effect::Copy && buffers == BufferLayout::InPlace {
+            return Ok(None);
+        }
+        let (by_word, by_block) = match effect {
+            Effect::Copy => (map.by_word().of_copy(), None),
+            Effect::Noise => (map.by_element(), map.by_element_of_blocks(base)),
+            Effect::Scale | Effect::Keep | Effect::Affine => (map.by_word(), map.by_block(base)),
+        };
+        Ok(Some(Self {
+            element,
+            buffers,
+            effect,
+            by_word,
+            by_block,
+            base,
+            call: *call,
+        }))
+    }
+
+    pub fn kernel(&self, segment: Segment) -> Kernel {
+        let bytes = u64::from(segment.len) * self.element.bytes();
+        let (mask, access) = match self.by_block {
+            Some(mask) if segment.len.is_multiple_of(ELEMENTS_PER_BLOCK) => (mask, Access::Blocks),
+            _ if bytes.is_multiple_of(VECTOR_BYTES) => (self.by_word, Access::Vectors),
+            _ => (self.by_word, Access::Words),
+        };
+        Kernel::Dropout {
+            element: self.element,
+            buffers: self.buffers,
+            mask,
+            effect: self.effect,
+            access,
+        }
+    }
+
+    /// What the dispatch of `segment` is told. `first_word` is the word of a bound packed mask that
+    /// has its first element.
+    pub fn params(&self, segment: Segment, first_word: u32) -> MaskParams {
+        let first_index = match self.by_word {
+            IndexKind::Linear => self.base + segment.start,
+            // A strided dispatch learns where it begins from its coordinates.
+            IndexKind::Strided(_) | IndexKind::Packed => self.base,
+        };
+        MaskParams {
+            first_word,
+            ..MaskParams::new(&self.call, first_index, segment.len)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::key::MaskKey;
+    use crate::contract::kind::DropoutKind;
+    use crate::contract::rate::DropoutRate;
+
+    #[test]
+    fn a_segment_is_loaded_in_the_largest_pieces_that_it_is_made_of() {
+        for (element, origin, len, expected) in [
+            (ElementType::F32, 8, 16, Access::Blocks),
+            (ElementType::F32, 1, 16, Access::Vectors),
+            (ElementType::F32, 0, 12, Access::Vectors),
+            (ElementType::F32, 0, 13, Access::Words),
+            (ElementType::F16, 8, 16, Access::Blocks),
+            (ElementType::F16, 1, 16, Access::Vectors),
+            (ElementType::F16, 0, 14, Access::Words),
+            (ElementType::F16, 0, 12, Access::Words),
+        ] {
+            for kind in DropoutKind::ALL {
+                let rate = DropoutRate::new(0.5).unwrap();
+                let call = DropoutCall::new(rate, MaskKey::layer_step(0, 0, 0))
+                    .with_origin(origin)
+                    .with_kind(*kind);
+                let tensor = Tensor {
+                    element,
+                    buffers: BufferLayout::Separate,
+                    map: IndexMap::linear(len),
+                    len,
+                };
+                let plan = Plan::new(&tensor, &call, Direction::Forward).unwrap();
+                let segment = Segment {
+                    start: 0,
+                    len: len as u32,
+                };
+                let Kernel::Dropout { access, .. } = plan.unwrap().kernel(segment) else {
+                    panic!("a kernel of dropout");
+                };
+                assert_eq!(access, expected, "{element} from {origin}, {len}, {kind}");
+            }
+        }
+    }
+}

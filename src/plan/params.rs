@@ -1,0 +1,281 @@
+//! What a dispatch is told: the structs of the shaders, byte for byte.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::contract::call::DropoutCall;
+use crate::contract::layout::{Dimension, MaskLayout};
+use crate::contract::mask::{MaskPosition, split};
+
+/// Twin of `DropoutMask` in shaders/mask/mask.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct DropoutMask {
+    pub seed_low: u32,
+    pub seed_high: u32,
+    pub stream_low: u32,
+    pub stream_high: u32,
+    pub first_index_low: u32,
+    pub first_index_high: u32,
+    pub threshold_high: u32,
+    pub threshold_low: u32,
+    pub keep_scale: f32,
+    pub keep_shift: f32,
+    pub dropped_value: f32,
+    pub sigma: f32,
+}
+
+/// Twin of `Params` in shaders/params/mask.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct MaskParams {
+    pub mask: DropoutMask,
+    pub len: u32,
+    pub first_word: u32,
+    pub first_block: [u32; 2],
+}
+
+impl MaskParams {
+    /// `len` elements of a call, the first of them with mask index `first_index`.
+    pub fn new(call: &DropoutCall, first_index: u64, len: u32) -> Self {
+        let drop_threshold = call.rate.drop_threshold();
+        let [seed_low, seed_high] = split(call.key.seed);
+        let [stream_low, stream_high] = split(call.key.stream);
+        let [first_index_low, first_index_high] = split(first_index);
+        Self {
+            mask: DropoutMask {
+                seed_low,
+                seed_high,
+                stream_low,
+                stream_high,
+                first_index_low,
+                first_index_high,
+                threshold_high: (drop_threshold >> 16) as u32,
+                threshold_low: (drop_threshold & 0xffff) as u32,
+                keep_scale: call.keep_scale(),
+                keep_shift: call.keep_shift(),
+                dropped_value: call.dropped_value(),
+                sigma: call.rate.sigma(),
+            },
+            len,
+            first_word: 0,
+            first_block: split(MaskPosition::of(first_index).block),
+        }
+    }
+
+    /// The bytes of these parameters, and of `dimensions` behind them, 8 in a number, the lower 32 bits
+    /// first. Twin of `Params` in shaders/params/bound.wgsl.
+    pub fn bound(self, dimensions: Option<&LayoutParams>) -> Vec<u64> {
+        let mut words = bytemuck::cast::<_, [u64; size_of::<Self>() / 8]>(self).to_vec();
+        if let Some(dimensions) = dimensions {
+            // By value: structs of `u32` need not lie where numbers of 8 bytes may.
+            words.extend(bytemuck::cast::<_, [u64; size_of::<LayoutParams>() / 8]>(
+                *dimensions,
+            ));
+        }
+        words
+    }
+}
+
+/// Twin of `Params` in shaders/params/blocks.wgsl.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct BlockParams {
+    pub counter: [u32; 4],
+    pub key: [u32; 2],
+    pub len: u32,
+    pub padding: u32,
+}
+
+/// Twin of `Dimension` in shaders/index/strided.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct DimensionParams {
+    pub size: u32,
+    pub start: u32,
+    pub stride: [u32; 2],
+    pub multiplier: u32,
+    pub shift: u32,
+    pub padding: [u32; 2],
+}
+
+const MAX_DIMENSIONS: usize = MaskLayout::MAX_DIMENSIONS;
+
+/// A strided layout, outermost dimension first.
+pub(crate) type LayoutParams = [DimensionParams; MAX_DIMENSIONS];
+
+/// Size of a strided layout's uniform buffer.
+#[cfg(feature = "wgpu")]
+pub(crate) const DIMENSIONS_BYTES: u64 = size_of::<LayoutParams>() as u64;
+
+impl DimensionParams {
+    /// `dimension` of a dispatch whose first element has coordinate `start`. Both are below 2^31.
+    pub fn new(dimension: Dimension, start: u64) -> Self {
+        // 2^(shift - 1) < size <= 2^shift, so that the multiplier has 32 bits.
+        let shift = dimension.size.next_power_of_two().ilog2();
+        let multiplier = (1u64 << (31 + shift)).div_ceil(dimension.size);
+        Self {
+            size: dimension.size as u32,
+            start: start as u32,
+            stride: split(dimension.stride),
+            multiplier: multiplier as u32,
+            shift,
+            padding: [0; 2],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::mem::offset_of;
+
+    use super::*;
+    use crate::contract::effect::Effect;
+    use crate::contract::element::ElementType;
+    use crate::kernel::axes::{
+        Access, BufferLayout, Family, IndexKind, Kernel, Multiply, ParamsSource, Strided, Way,
+    };
+    use crate::kernel::text::assemble;
+
+    /// Names and offsets of the WGSL struct `name`, and its size in bytes.
+    fn wgsl_struct(source: &str, name: &str) -> (Vec<(String, usize)>, usize) {
+        let module = naga::front::wgsl::parse_str(source).unwrap();
+        let (_, ty) = module
+            .types
+            .iter()
+            .find(|(_, ty)| ty.name.as_deref() == Some(name))
+            .unwrap();
+        let naga::TypeInner::Struct { members, span } = &ty.inner else {
+            panic!("{name} is a struct");
+        };
+        let offsets = members
+            .iter()
+            .map(|member| (member.name.clone().unwrap(), member.offset as usize))
+            .collect();
+        (offsets, *span as usize)
+    }
+
+    macro_rules! offsets {
+        ($ty:ident: $($field:ident),+) => {
+            vec![$((stringify!($field).to_owned(), offset_of!($ty, $field))),+]
+        };
+    }
+
+    fn text(kernel: Kernel, params: ParamsSource) -> String {
+        let multiply = Multiply::Halves;
+        assemble(kernel, Way { multiply, params })
+    }
+
+    fn strided(family: Family, dimensions: u32) -> IndexKind {
+        IndexKind::Strided(Strided {
+            family,
+            dimensions,
+            sample_ids: false,
+        })
+    }
+
+    #[test]
+    fn mask_params_lie_as_in_the_shader() {
+        let text = text(Kernel::KeepMask(IndexKind::Linear), ParamsSource::Uniform);
+        let (offsets, bytes) = wgsl_struct(&text, "Params");
+        assert_eq!(
+            offsets,
+            offsets!(MaskParams: mask, len, first_word, first_block)
+        );
+        assert_eq!(bytes, size_of::<MaskParams>());
+        // As the kernels take that the recording is compared with: tests/cpu/validation/recording.rs,
+        // benches/recording.rs, cli/src/bench/recording.rs. Browsers offer this many bytes.
+        assert_eq!(bytes, 64);
+        let (offsets, bytes) = wgsl_struct(&text, "DropoutMask");
+        assert_eq!(
+            offsets,
+            offsets!(DropoutMask: seed_low, seed_high, stream_low, stream_high, first_index_low,
+                first_index_high, threshold_high, threshold_low, keep_scale, keep_shift,
+                dropped_value, sigma)
+        );
+        assert_eq!(bytes, size_of::<DropoutMask>());
+    }
+
+    #[test]
+    fn bound_params_have_the_dimensions_behind_them() {
+        let kernel = Kernel::Dropout {
+            element: ElementType::F32,
+            buffers: BufferLayout::Pooled,
+            mask: strided(Family::Rows { whole_words: false }, 2),
+            effect: Effect::Scale,
+            access: Access::Words,
+        };
+        let (offsets, bytes) = wgsl_struct(&text(kernel, ParamsSource::Bound), "Params");
+        let mut expected = offsets!(MaskParams: mask, len, first_word, first_block);
+        expected.push((String::from("dimensions"), size_of::<MaskParams>()));
+        assert_eq!(offsets, expected);
+        let dimension = Dimension { size: 7, stride: 9 };
+        let dimensions = [DimensionParams::new(dimension, 5); MAX_DIMENSIONS];
+        let words = MaskParams::zeroed().bound(Some(&dimensions));
+        assert_eq!(bytes, 8 * words.len());
+        assert_eq!(words[8..], bytemuck::cast::<_, [u64; 32]>(dimensions));
+        assert_eq!(MaskParams::zeroed().bound(None).len(), 8);
+    }
+
+    #[test]
+    fn block_params_lie_as_in_the_shader() {
+        let kernel = Kernel::PhiloxBlocks { rounds: 10 };
+        let (offsets, bytes) = wgsl_struct(&text(kernel, ParamsSource::Uniform), "Params");
+        assert_eq!(offsets, offsets!(BlockParams: counter, key, len, padding));
+        assert_eq!(bytes, size_of::<BlockParams>());
+    }
+
+    #[test]
+    fn dimensions_lie_as_in_the_shader() {
+        let kernel = Kernel::KeepMask(strided(Family::Scattered, 8));
+        let text = text(kernel, ParamsSource::Uniform);
+        let (offsets, bytes) = wgsl_struct(&text, "Dimension");
+        assert_eq!(
+            offsets,
+            offsets!(DimensionParams: size, start, stride, multiplier, shift, padding)
+        );
+        assert_eq!(bytes, size_of::<DimensionParams>());
+        assert!(text.contains(&format!("array<Dimension, {MAX_DIMENSIONS}>")));
+    }
+
+    /// What the shader's `divide` computes.
+    fn divide(n: u64, size: u64) -> u64 {
+        let dimension = DimensionParams::new(Dimension { size, stride: 0 }, 0);
+        ((n * u64::from(dimension.multiplier)) as u128 >> 31) as u64 >> dimension.shift
+    }
+
+    #[test]
+    fn division_by_a_multiplier_is_exact_for_every_position_of_a_dispatch() {
+        let largest = (1u64 << 31) - 1;
+        let near_powers = (0..31).flat_map(|power| {
+            let power = 1u64 << power;
+            [power.saturating_sub(1).max(1), power, power + 1]
+        });
+        // A position is a coordinate below the size, plus at most one dispatch's elements.
+        let steps = 1u64 << 26;
+        for size in near_powers.chain(1..300).chain(largest - 300..=largest) {
+            for multiple in [0, 1, 2, 3, (size + steps) / size] {
+                for n in (multiple * size).saturating_sub(2)..multiple * size + 2 {
+                    if n < size + steps {
+                        assert_eq!(divide(n, size), n / size, "{n} / {size}");
+                    }
+                }
+            }
+            for n in [0, 1, steps - 1, steps, size - 1, size + steps - 1] {
+                if n < size + steps {
+                    assert_eq!(divide(n, size), n / size, "{n} / {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_a_division_fit_64_bits() {
+        let largest = (1u64 << 31) - 1;
+        for size in [1, 2, 3, 5, (1 << 30) + 1, largest - (1 << 26), largest] {
+            let multiplier = DimensionParams::new(Dimension { size, stride: 0 }, 0).multiplier;
+            let position = size - 1 + (1 << 26);
+            let quotient = (u128::from(position) * u128::from(multiplier)) >> 31;
+            assert!(quotient <= u128::from(u32::MAX), "{size}");
+        }
+    }
+}

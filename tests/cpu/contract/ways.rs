@@ -1,0 +1,44 @@
+//! Each way to apply a call to slices: forward and backward, with an output and in place.
+
+use wgpu_dropout::cpu::{Slices, apply};
+use wgpu_dropout::{CpuError, DropoutCall, Element, MaskSource};
+
+use crate::common::inputs::values;
+use crate::common::kinds::Direction;
+
+pub const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Backward];
+
+pub const CANARY: f32 = -6.25e4;
+
+/// What becomes of `x`, with an output and in place.
+pub fn both_ways<'a, T: Element>(
+    direction: Direction,
+    source: impl Into<MaskSource<'a>>,
+    x: &[T],
+    call: &DropoutCall,
+) -> Result<[Vec<T>; 2], String> {
+    let (source, mut y) = (source.into(), vec![T::from_f32(CANARY); x.len()]);
+    let mut data = x.to_vec();
+    for slices in [Slices::from((x, &mut y[..])), Slices::from(&mut data)] {
+        apply(direction, source, slices, call).map_err(|error| error.to_string())?;
+    }
+    Ok([y, data])
+}
+
+/// Every way ends with `error`, and slices of `len` elements stay as they are.
+#[track_caller]
+pub fn refuses<'a>(
+    source: impl Into<MaskSource<'a>>,
+    len: usize,
+    call: &DropoutCall,
+    error: &CpuError,
+) {
+    let (source, x, mut y) = (source.into(), values(len as u64), vec![CANARY; len]);
+    for direction in DIRECTIONS {
+        let two = apply(direction, source, (&x, &mut y), call);
+        assert_eq!(two.as_ref(), Err(error), "{direction:?}");
+        let in_place = apply(direction, source, &mut y, call);
+        assert_eq!(in_place.as_ref(), Err(error), "{direction:?} in place");
+    }
+    assert_eq!(y, vec![CANARY; len]);
+}
