@@ -9,10 +9,10 @@ use crate::report::Report;
 /// Of the crate for Burn, which is a workspace of its own.
 pub const BURN: &str = "--manifest-path burn/Cargo.toml";
 
-/// Runs `cargo test` over the workspace and prints the table of what passed. Failed tests are no
-/// error here: they are in the report.
+/// Runs `cargo test` over the workspace, with the library's optional features, and prints the table of
+/// what passed. Failed tests are no error here: they are in the report.
 pub fn run(args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
-    cargo_test("--workspace", args, variables)
+    cargo_test("--workspace --all-features", args, variables)
 }
 
 /// The same with the crate for Burn, with Burn's fusion and without.
