@@ -14,6 +14,8 @@ pub(crate) struct CheckedRange<'a> {
     offset_bytes: u64,
     unit_bytes: u64,
     len: u64,
+    /// Of the buffer, shown behind a window's elements.
+    room_bytes: u64,
 }
 
 impl<'a> CheckedRange<'a> {
@@ -23,6 +25,7 @@ impl<'a> CheckedRange<'a> {
         binding: &wgpu::BufferBinding<'a>,
         len: u64,
         unit_bytes: u64,
+        room_bytes: u64,
         limits: &wgpu::Limits,
     ) -> Result<Self, BindError> {
         let wgpu::BufferBinding {
@@ -66,6 +69,7 @@ impl<'a> CheckedRange<'a> {
             offset_bytes,
             unit_bytes,
             len,
+            room_bytes,
         })
     }
 
@@ -107,10 +111,12 @@ impl<'a> CheckedRange<'a> {
     }
 
     fn sub_range(&self, start_bytes: u64, bytes: u64) -> wgpu::BufferBinding<'a> {
+        let offset = self.offset_bytes + start_bytes;
+        let shown_bytes = (bytes + self.room_bytes).min(self.buffer.size() - offset);
         wgpu::BufferBinding {
             buffer: self.buffer,
-            offset: self.offset_bytes + start_bytes,
-            size: wgpu::BufferSize::new(bytes),
+            offset,
+            size: wgpu::BufferSize::new(shown_bytes),
         }
     }
 }

@@ -72,6 +72,16 @@ impl GaussianDropout {
         &self.host.device
     }
 
+    /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
+    /// the elements of a window.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        Self {
+            host: self.host.with_room(room_bytes),
+            geometry: self.geometry.lowered(granules),
+        }
+    }
+
     /// Binds `len` elements of `input` and of `output`. Requirements as for
     /// [`Dropout::bind`](crate::Dropout::bind).
     ///

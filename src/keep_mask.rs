@@ -57,6 +57,16 @@ impl KeepMask {
         &self.host.device
     }
 
+    /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
+    /// the elements of a window.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        Self {
+            host: self.host.with_room(room_bytes),
+            geometry: self.geometry.lowered(granules),
+        }
+    }
+
     /// Binds a buffer for the mask of `len` elements: [`mask_words`]`(len)` words of 4 bytes, with
     /// [`wgpu::BufferUsages::STORAGE`] and an offset aligned to the device's
     /// `min_storage_buffer_offset_alignment`.

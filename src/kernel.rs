@@ -1,6 +1,6 @@
 //! What the kernels of one device share: features, layouts, pipelines, a dispatch.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::binding::CheckedRange;
 use crate::error::{BindError, CreateError};
@@ -28,8 +28,8 @@ pub struct KernelDescriptor<'a> {
     pub pipeline_cache: Option<&'a wgpu::PipelineCache>,
 }
 
-/// One device and the ways chosen on it.
-#[derive(Debug)]
+/// One device and the ways chosen on it. Clones share the pipelines.
+#[derive(Clone, Debug)]
 pub(crate) struct KernelHost {
     pub device: wgpu::Device,
     label: String,
@@ -37,7 +37,9 @@ pub(crate) struct KernelHost {
     params: ParamsPath,
     params_bytes: u32,
     pipeline_cache: Option<wgpu::PipelineCache>,
-    pipelines: RwLock<Vec<(Kernel, wgpu::ComputePipeline)>>,
+    pipelines: Arc<RwLock<Vec<(Kernel, wgpu::ComputePipeline)>>>,
+    /// What windows show behind their elements, as far as the buffer goes: 0 but in an audit.
+    room_bytes: u64,
 }
 
 impl KernelHost {
@@ -94,8 +96,19 @@ impl KernelHost {
             params,
             params_bytes,
             pipeline_cache: descriptor.pipeline_cache.cloned(),
-            pipelines: RwLock::default(),
+            pipelines: Arc::default(),
+            room_bytes: 0,
         })
+    }
+
+    /// The same kernels with `room_bytes` behind the elements of a window, where a stray store shows:
+    /// at a window's end the driver discards it.
+    #[cfg(feature = "cpu")]
+    pub fn with_room(&self, room_bytes: u64) -> Self {
+        Self {
+            room_bytes,
+            ..self.clone()
+        }
     }
 
     /// The caller's range for `len` units of `unit_bytes`, if all of it can be bound.
@@ -106,7 +119,8 @@ impl KernelHost {
         len: u64,
         unit_bytes: u64,
     ) -> Result<CheckedRange<'a>, BindError> {
-        CheckedRange::new(role, binding, len, unit_bytes, &self.device.limits())
+        let limits = self.device.limits();
+        CheckedRange::new(role, binding, len, unit_bytes, self.room_bytes, &limits)
     }
 
     /// The caller's range for the sample ids of `layout`, which one binding must hold.
@@ -164,6 +178,8 @@ impl KernelHost {
         layout: &wgpu::BindGroupLayout,
         bindings: &[(u32, wgpu::BufferBinding<'_>)],
     ) -> wgpu::BindGroup {
+        #[cfg(all(test, feature = "cpu"))]
+        let bindings = &crate::audit::faults::bindings(bindings)[..];
         let entries: Vec<_> = bindings
             .iter()
             .map(|(binding, window)| wgpu::BindGroupEntry {
@@ -180,6 +196,8 @@ impl KernelHost {
 
     /// A uniform buffer that holds `content`.
     pub fn uniform(&self, content: &[u8]) -> wgpu::Buffer {
+        #[cfg(all(test, feature = "cpu"))]
+        let content = &crate::audit::faults::uniform(content);
         uniform_buffer(&self.device, &format!("{}: layout", self.label), content)
     }
 
@@ -216,6 +234,8 @@ impl KernelHost {
             ParamsPath::Uniform(uniform) => (ParamsSource::Uniform, Some(uniform), 0),
         };
         let text = source::assemble(kernel, self.multiply, params);
+        #[cfg(all(test, feature = "cpu"))]
+        let text = crate::audit::faults::text(kernel, text);
         let module = self
             .device
             .create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -256,6 +276,10 @@ impl KernelHost {
         params: &[u8],
         invocations: u32,
     ) {
+        #[cfg(all(test, feature = "cpu"))]
+        let dispatch = crate::audit::faults::dispatch(kernel, params, invocations);
+        #[cfg(all(test, feature = "cpu"))]
+        let (kernel, params, invocations) = dispatch.parts();
         self.with_pipeline(kernel, |pipeline| pass.set_pipeline(pipeline));
         pass.set_bind_group(0, group, &[]);
         self.params.set(&self.device, pass, &self.label, params);

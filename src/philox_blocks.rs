@@ -53,6 +53,17 @@ impl PhiloxBlocks {
         &self.host.device
     }
 
+    /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
+    /// the elements of a window.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        Self {
+            host: self.host.with_room(room_bytes),
+            geometry: self.geometry.lowered(granules),
+            kernel: self.kernel,
+        }
+    }
+
     /// Binds a buffer for `len` blocks of 16 bytes, with [`wgpu::BufferUsages::STORAGE`] and an
     /// offset aligned to the device's `min_storage_buffer_offset_alignment`.
     ///

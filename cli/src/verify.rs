@@ -2,6 +2,7 @@
 
 use std::env::consts::{ARCH, OS};
 use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,11 +12,12 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use wgpu::{Adapter, AdapterInfo};
-use wgpu_dropout::audit::{self, AuditReport, CHECKS, MASK_HASH, Outcome};
+use wgpu_dropout::audit::{self, AuditOptions, AuditReport, CHECKS, MASK_HASH, Outcome};
 use wgpu_dropout::mask::MASK_VERSION;
 
 use crate::adapters;
 use crate::engine::{EngineArgs, Gpu};
+use crate::number;
 use crate::output::{self, Output};
 
 /// Columns of a terminal that tables are made for.
@@ -31,6 +33,25 @@ pub struct Args {
     /// Write the results as JSON, for a bug report; `-` is standard output, in place of the tables
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Dispatch every kernel that the adapter can, and the largest ranges that it binds: minutes
+    #[arg(long)]
+    long: bool,
+    /// What decides keys, lengths, layouts and values; by default a fixed one, with --long a random one
+    #[arg(long, value_name = "SEED", value_parser = number::integer::<u64>, allow_hyphen_values = true)]
+    seed: Option<u64>,
+}
+
+impl Args {
+    fn options(&self) -> AuditOptions {
+        match (self.long, self.seed) {
+            // What std's maps are seeded by.
+            (true, seed) => AuditOptions::long(seed.unwrap_or_else(|| {
+                RandomState::new().hash_one(())
+            })),
+            (false, Some(seed)) => AuditOptions::default().with_seed(seed),
+            (false, None) => AuditOptions::default(),
+        }
+    }
 }
 
 /// An adapter and what its audit found.
@@ -46,9 +67,10 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
     let json = args.json.as_deref().map(Output::create).transpose()?;
     let style = ProgressStyle::with_template("{bar:40} {pos:>3} of {len} checks  {msg}")?;
     let bar = ProgressBar::new((adapters.len() * CHECKS.len()) as u64).with_style(style);
+    let options = args.options();
     let audits: Vec<_> = adapters
         .iter()
-        .map(|adapter| Audited::new(adapter, &bar))
+        .map(|adapter| Audited::new(adapter, &options, &bar))
         .collect();
     bar.finish_and_clear();
 
@@ -71,12 +93,15 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
 }
 
 impl Audited {
-    fn new(adapter: &Adapter, bar: &ProgressBar) -> Self {
+    fn new(adapter: &Adapter, options: &AuditOptions, bar: &ProgressBar) -> Self {
         let info = adapter.get_info();
         bar.set_message(adapters::label(&info));
         let end = bar.position() + CHECKS.len() as u64;
         let report = Gpu::open(adapter)
-            .map(|gpu| pollster::block_on(audit::audit(&gpu.device, &gpu.queue, |_| bar.inc(1))))
+            .map(|gpu| {
+                let audit = audit::audit_with(&gpu.device, &gpu.queue, options, |_| bar.inc(1));
+                pollster::block_on(audit)
+            })
             .map_err(|error| format!("{error:#}"));
         bar.set_position(end);
         Self { info, report }
@@ -221,6 +246,11 @@ fn details(audited: &Audited) -> String {
         None => ("ok", hex(MASK_HASH)),
     };
     table.add_row(["", "mask hash", word, &figure]);
+    if report.options != AuditOptions::default() {
+        let AuditOptions { long, seed, .. } = report.options;
+        let command = format!("verify {}--seed {seed}", if long { "--long " } else { "" });
+        table.add_row(["", "run again by", "", &command]);
+    }
     pad(&mut table);
     if let Some(column) = table.column_mut(0) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -261,9 +291,18 @@ struct RecordedAdapter<'a> {
     device_id: u32,
     passed: bool,
     mask_hash: Option<String>,
+    /// Of another run than the default one.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    options: Option<RecordedOptions>,
     /// Why no check could run.
     error: Option<&'a str>,
     checks: Vec<RecordedCheck<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RecordedOptions {
+    long: bool,
+    seed: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -313,9 +352,17 @@ impl<'a> RecordedAdapter<'a> {
             device_id: info.device,
             passed: audited.passed(),
             mask_hash: report.as_ref().ok().and_then(|r| r.mask_hash).map(hex),
+            options: report.as_ref().ok().and_then(|r| RecordedOptions::new(r.options)),
             error: report.as_ref().err().map(String::as_str),
             checks: audited.checks().iter().map(RecordedCheck::new).collect(),
         }
+    }
+}
+
+impl RecordedOptions {
+    fn new(AuditOptions { long, seed, .. }: AuditOptions) -> Option<Self> {
+        let default = AuditOptions::default();
+        ((long, seed) != (default.long, default.seed)).then_some(Self { long, seed })
     }
 }
 
@@ -347,20 +394,15 @@ mod tests {
         let figure = "1 vector".to_owned();
         let mut checks: Vec<_> = CHECKS
             .iter()
-            .map(|&(name, _)| audit::Check {
-                name,
-                outcome: Outcome::Passed {
-                    figure: figure.clone(),
-                },
+            .map(|check| {
+                let figure = figure.clone();
+                audit::Check::new(check.name, Outcome::Passed { figure })
             })
             .collect();
         checks[0].outcome = first;
         Audited {
             info,
-            report: Ok(AuditReport {
-                checks,
-                mask_hash: Some(MASK_HASH),
-            }),
+            report: Ok(AuditReport::new(checks, Some(MASK_HASH))),
         }
     }
 

@@ -16,6 +16,5 @@ pub use dropout::{
     forward_in_place, forward_layout, forward_packed, forward_samples,
 };
 pub use gaussian::gaussian;
-pub(crate) use gaussian::normals;
 pub use mask::{keep_mask, keep_mask_layout, keep_mask_samples};
 pub use philox::philox_blocks;
