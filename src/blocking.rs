@@ -73,7 +73,8 @@ impl Dropout {
                 required: source.len(),
             });
         }
-        let mut output = Vec::with_capacity(input.len());
+        // Not reserved: where memory is short the device says so first, and an allocation would abort.
+        let mut output = Vec::new();
         match source {
             MaskSource::Len(len) => {
                 call.check(&MaskLayout::linear(len))?;
