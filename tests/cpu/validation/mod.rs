@@ -1,11 +1,18 @@
 //! What is checked before anything is recorded, on wgpu's noop device, which validates as others do
 //! and computes nothing.
 
+#[cfg(feature = "wgpu")]
 mod binding;
+#[cfg(feature = "wgpu")]
 mod calls;
+#[cfg(feature = "wgpu")]
 mod device;
 mod launches;
+#[cfg(feature = "wgpu")]
 mod layouts;
+#[cfg(feature = "wgpu")]
 mod limits;
+#[cfg(feature = "wgpu")]
 mod pipelines;
+#[cfg(feature = "wgpu")]
 mod recording;
