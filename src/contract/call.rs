@@ -86,7 +86,7 @@ impl DropoutCall {
         };
         if origin.checked_add(last).is_none_or(|last| last > max) {
             let len = last.saturating_add(1);
-            return Err(IndexOverflow { origin, len, max }.into());
+            return Err(IndexOverflow::Call { origin, len, max }.into());
         }
         if self.kind == DropoutKind::Gaussian && self.rate.drops_all() {
             return Err(CallError::Rate { rate: self.rate });

@@ -6,20 +6,56 @@ use core::ops::RangeInclusive;
 use super::kind::DropoutKind;
 use super::rate::{DropoutRate, RateError};
 
-/// Mask indices that would pass the largest one \[M13\].
+/// Mask indices that would pass the largest one \[M13\]. Nothing was created, recorded or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{len} mask indices from {origin} on pass the largest one, 2^{} - 1: \
-     lower the origin, the number of elements, or a layout's strides and offset",
-    max.count_ones()
-)]
-pub struct IndexOverflow {
-    /// The call's origin.
-    pub origin: u64,
-    /// Indices needed from there on: elements, or what the layout spans.
-    pub len: u64,
-    /// The largest index: 2^64 - 1, and 2^63 - 1 for Gaussian noise \[M18\].
-    pub max: u64,
+#[non_exhaustive]
+pub enum IndexOverflow {
+    /// A call's indices.
+    #[error(
+        "{len} mask indices from {origin} on pass the largest one, 2^{} - 1: \
+         lower the origin, the number of elements, or a layout's strides and offset",
+        max.count_ones()
+    )]
+    Call {
+        /// The call's origin.
+        origin: u64,
+        /// Indices needed from there on: elements, or what the layout spans.
+        len: u64,
+        /// The largest index: 2^64 - 1, and 2^63 - 1 for Gaussian noise \[M18\].
+        max: u64,
+    },
+    /// A layout's strides.
+    #[error(
+        "mask indices pass 2^64 - 1 in dimension {dimension}, of {size} elements {stride} apart: \
+         lower its stride or size"
+    )]
+    Dimension {
+        /// The dimension, from 0 on, in which the sum passes it.
+        dimension: usize,
+        /// Its elements.
+        size: u64,
+        /// Its stride.
+        stride: u64,
+    },
+    /// A layout's offset.
+    #[error("an offset of {offset} moves mask index {last_index} past 2^64 - 1: lower it")]
+    Offset {
+        /// What was given.
+        offset: u64,
+        /// The layout's largest mask index.
+        last_index: u64,
+    },
+    /// Sample id 2^32 - 1 \[M16\].
+    #[error(
+        "sample id 2^32 - 1 times {stride} mask indices a sample, and index {last_index} of sample id 0, \
+         pass 2^64 - 1: give samples fewer elements, or the layout a lower first index"
+    )]
+    Samples {
+        /// The layout's first stride.
+        stride: u64,
+        /// The largest mask index of sample id 0.
+        last_index: u64,
+    },
 }
 
 /// A call that cannot be applied. Nothing was recorded or written.
@@ -150,27 +186,9 @@ pub enum LayoutError {
         /// Dimensions.
         dimensions: usize,
     },
-    /// Strides that lead past mask index 2^64 - 1.
-    #[error(
-        "mask indices pass 2^64 - 1 in dimension {dimension}, of {size} elements {stride} apart: \
-         lower its stride or size"
-    )]
-    IndexOverflow {
-        /// The dimension, from 0 on, in which the sum passes it.
-        dimension: usize,
-        /// Its elements.
-        size: u64,
-        /// Its stride.
-        stride: u64,
-    },
-    /// An offset that leads past mask index 2^64 - 1.
-    #[error("an offset of {offset} moves mask index {last_index} past 2^64 - 1: lower it")]
-    Offset {
-        /// What was given.
-        offset: u64,
-        /// The layout's largest mask index.
-        last_index: u64,
-    },
+    /// Strides or an offset that lead past mask index 2^64 - 1.
+    #[error(transparent)]
+    IndexOverflow(#[from] IndexOverflow),
 }
 
 /// A number that no key has a fold for \[M21\].
@@ -179,18 +197,4 @@ pub enum LayoutError {
 pub struct FoldOverflow {
     /// What was given.
     pub n: u64,
-}
-
-/// Mask indices of sample id 2^32 - 1 that would pass 2^64 - 1 \[M16\]. Nothing was created or
-/// written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "sample id 2^32 - 1 times {stride} mask indices a sample, and index {last_index} of sample id 0, \
-     pass 2^64 - 1: give samples fewer elements, or the layout a lower first index"
-)]
-pub struct SampleOverflow {
-    /// The layout's first stride.
-    pub stride: u64,
-    /// The largest mask index of sample id 0.
-    pub last_index: u64,
 }

@@ -1,6 +1,6 @@
 //! Which mask index each element of a tensor has: one map for every kind of dropout \[M13\].
 
-use crate::contract::error::{LayoutError, SampleOverflow};
+use crate::contract::error::{IndexOverflow, LayoutError};
 
 /// The map from the elements of a tensor, in row-major order, to mask indices:
 /// `origin + first_index + sum over dimensions of coordinate * stride` \[M13\].
@@ -102,7 +102,7 @@ impl MaskLayout {
             last = (size - 1)
                 .checked_mul(stride)
                 .and_then(|reach| last.checked_add(reach))
-                .ok_or(LayoutError::IndexOverflow {
+                .ok_or(IndexOverflow::Dimension {
                     dimension,
                     size,
                     stride,
@@ -373,11 +373,11 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Offset`] if the largest index passes 2^64 - 1.
+    /// [`LayoutError::IndexOverflow`] if the largest index passes 2^64 - 1.
     pub fn offset(self, offset: u64) -> Result<Self, LayoutError> {
         let last_index = self.last_index().unwrap_or(self.first_index);
         if last_index.checked_add(offset).is_none() {
-            return Err(LayoutError::Offset { offset, last_index });
+            return Err(IndexOverflow::Offset { offset, last_index }.into());
         }
         Ok(Self {
             first_index: self.first_index + offset,
@@ -458,7 +458,7 @@ impl MaskLayout {
 
     /// The largest mask index that any sample ids give \[M16\], before the call's origin is added;
     /// `None` without an element.
-    pub(crate) fn last_sample_index(&self) -> Result<Option<u64>, SampleOverflow> {
+    pub(crate) fn last_sample_index(&self) -> Result<Option<u64>, IndexOverflow> {
         let Some(last_index) = self.last_index() else {
             return Ok(None);
         };
@@ -468,7 +468,7 @@ impl MaskLayout {
             .checked_mul(stride)
             .and_then(|reach| reach.checked_add(last_index))
             .map(Some)
-            .ok_or(SampleOverflow { stride, last_index })
+            .ok_or(IndexOverflow::Samples { stride, last_index })
     }
 
     /// The same map of the same elements with as few dimensions as there can be: none of size 1,

@@ -68,9 +68,9 @@ impl<'a, T> From<&'a mut Vec<T>> for Slices<'a, T> {
 ///
 /// [`CpuError::LengthMismatch`] unless input and output have one length, [`CpuError::SourceLength`]
 /// unless it is the source's, [`CpuError::MaskLength`] unless a packed mask has its words,
-/// [`CpuError::SampleIds`] unless there is an id for each sample, [`CpuError::SampleOverflow`] if the
-/// largest id would have indices past 2^64 - 1, [`CpuError::Call`] as for
-/// [`Dropout::encode_forward`](crate::Dropout::encode_forward). Nothing was written then.
+/// [`CpuError::SampleIds`] unless there is an id for each sample, [`CpuError::Call`] as for
+/// [`Dropout::encode_forward`](crate::Dropout::encode_forward), also if the largest id would have indices
+/// past 2^64 - 1. Nothing was written then.
 ///
 /// ```
 /// use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu};

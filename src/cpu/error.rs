@@ -1,7 +1,6 @@
 //! What can be wrong with slices.
 
 use crate::contract::error::CallError;
-use crate::contract::error::SampleOverflow;
 
 /// Slices that the CPU path cannot use. Nothing was written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -36,9 +35,6 @@ pub enum CpuError {
         /// The layout's samples.
         samples: u64,
     },
-    /// See [`SampleOverflow`].
-    #[error(transparent)]
-    SampleOverflow(#[from] SampleOverflow),
     /// A mask of the wrong length.
     #[error("the mask has {words} words, {required} needed for {len} elements: make them equal")]
     MaskLength {

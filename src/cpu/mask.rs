@@ -9,6 +9,7 @@ use multiversion::multiversion;
 use super::error::CpuError;
 use super::tasks::for_each_task;
 use crate::contract::call::DropoutCall;
+use crate::contract::error::CallError;
 use crate::contract::key::MaskKey;
 use crate::contract::layout::{Dimension, MaskLayout};
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
@@ -59,7 +60,7 @@ impl<'a> Mask<'a> {
                         samples,
                     });
                 }
-                layout.last_sample_index()?
+                layout.last_sample_index().map_err(CallError::from)?
             }
         };
         call.base(layout.first_index(), last_index)?;
@@ -271,9 +272,8 @@ impl<'a> Decisions<'a> {
 /// # Errors
 ///
 /// [`CpuError::MaskLength`] unless `mask` has [`mask_words`] of the source's length,
-/// [`CpuError::SampleIds`] unless there is an id for each sample, [`CpuError::SampleOverflow`] if the
-/// largest id would have indices past 2^64 - 1, [`CpuError::Call`] if a mask index passes 2^64 - 1 or
-/// the call is of Gaussian noise. Nothing was written then.
+/// [`CpuError::SampleIds`] unless there is an id for each sample, [`CpuError::Call`] if a mask index
+/// passes 2^64 - 1, that of the largest id too, or the call is of Gaussian noise. Nothing was written then.
 ///
 /// ```
 /// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, cpu};

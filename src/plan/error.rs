@@ -1,6 +1,6 @@
 //! What can be wrong with a device or a tensor, before anything is created.
 
-use crate::contract::error::SampleOverflow;
+use crate::contract::error::IndexOverflow;
 
 /// A layout that the kernels cannot take. Nothing was created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +17,9 @@ pub enum PlanError {
         /// What the kernels count to.
         max: u64,
     },
-    /// See [`SampleOverflow`].
+    /// Sample ids could lead past mask index 2^64 - 1.
     #[error(transparent)]
-    SampleOverflow(#[from] SampleOverflow),
+    IndexOverflow(#[from] IndexOverflow),
 }
 
 /// A device that cannot run the kernels.

@@ -156,7 +156,11 @@ fn blocks(gpu: &Gpu) -> Result<(), String> {
 }
 
 fn overflow(origin: u64, len: u64, max: u64) -> RunError {
-    RunError::Call(CallError::IndexOverflow(IndexOverflow { origin, len, max }))
+    RunError::Call(CallError::IndexOverflow(IndexOverflow::Call {
+        origin,
+        len,
+        max,
+    }))
 }
 
 fn indices_past_the_last(gpu: &Gpu) -> Result<(), String> {

@@ -153,7 +153,7 @@ fn refused_calls(gpu: &Gpu) -> Result<(), String> {
         let past = kernel.encode(pass, &bound, &call(0.5, origin));
         let all = kernel.encode(pass, &bound, &call(1.0, 0));
         let max = (1 << 63) - 1;
-        let overflow = IndexOverflow {
+        let overflow = IndexOverflow::Call {
             origin,
             len: 64,
             max,

@@ -58,7 +58,7 @@ fn an_index_too_large(device: &Device) {
         let origin = max - 2;
         let call = call(0.5).with_kind(kind).with_origin(origin);
         let error = dropout(Tensor::<1>::ones([4], device), &layout, &call);
-        let overflow = IndexOverflow {
+        let overflow = IndexOverflow::Call {
             origin,
             len: 4,
             max,

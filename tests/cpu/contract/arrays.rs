@@ -237,7 +237,7 @@ fn what_the_pattern_or_the_call_refuses_writes_nothing() {
         size: 3,
     });
     refuses(&noise, &call(0.5, 0), &does_not_broadcast);
-    let overflow = IndexOverflow {
+    let overflow = IndexOverflow::Call {
         origin: u64::MAX,
         len: 9,
         max: u64::MAX,

@@ -241,7 +241,7 @@ fn a_call_is_checked_with_its_layout() {
             assert_eq!(check(&rows, 0), fits, "{kind}, p {p}");
             assert_eq!(check(&rows, max - 112), fits, "{kind}, p {p}");
             for origin in [max - 111, u64::MAX] {
-                let overflow = IndexOverflow {
+                let overflow = IndexOverflow::Call {
                     origin,
                     len: 113,
                     max,
@@ -254,7 +254,7 @@ fn a_call_is_checked_with_its_layout() {
     }
     for (error, message) in [
         (
-            CallError::IndexOverflow(IndexOverflow {
+            CallError::IndexOverflow(IndexOverflow::Call {
                 origin: 7,
                 len: 113,
                 max: (1 << 63) - 1,

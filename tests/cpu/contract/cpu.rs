@@ -259,7 +259,7 @@ fn indices_past_the_last_write_nothing() {
     for p in RATES {
         let origin = u64::MAX - 98;
         let (len, max) = (100, u64::MAX);
-        let error = CpuError::Call(IndexOverflow { origin, len, max }.into());
+        let error = CpuError::Call(IndexOverflow::Call { origin, len, max }.into());
         let (call, mut mask) = (call(p, origin), vec![7; 4]);
         refuses(len, 100, &call, &error);
         assert_eq!(keep_mask(len, &mut mask, &call), Err(error));

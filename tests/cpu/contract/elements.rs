@@ -2,7 +2,7 @@
 
 use wgpu_dropout::cpu::{apply, keep_mask};
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout, MaskSource, SampleOverflow};
+use wgpu_dropout::{CallError, CpuError, DropoutCall, IndexOverflow, MaskLayout, MaskSource};
 
 use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
 use crate::common::inputs::{
@@ -78,16 +78,16 @@ fn ids_that_do_not_fit_write_nothing() {
         .and_then(|layout| layout.offset(1 << 32))
         .unwrap();
     let ids = |ids| CpuError::SampleIds { ids, samples: 2 };
-    let overflow = IndexOverflow {
+    let overflow = IndexOverflow::Call {
         origin: u64::MAX,
         len: 3 * u64::from(u32::MAX) + 3,
         max: u64::MAX,
     };
     let overflow = CpuError::Call(overflow.into());
-    let stride = CpuError::SampleOverflow(SampleOverflow {
+    let stride = CpuError::Call(CallError::IndexOverflow(IndexOverflow::Samples {
         stride: 1 << 32,
         last_index: (1 << 32) + 2,
-    });
+    }));
     assert_eq!(
         ids(3).to_string(),
         "there are 3 sample ids for 2 samples: give one for each"

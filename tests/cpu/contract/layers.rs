@@ -162,7 +162,7 @@ fn indices_past_the_last_write_nothing() {
             let origin = last_origin + 1;
             let call = call(p, origin);
             let max = u64::MAX;
-            let error = CpuError::Call(IndexOverflow { origin, len, max }.into());
+            let error = CpuError::Call(IndexOverflow::Call { origin, len, max }.into());
             refuses(&layout, 6, &call, &error);
             let mut mask = [7];
             assert_eq!(keep_mask(&layout, &mut mask, &call), Err(error));

@@ -1,7 +1,7 @@
 //! MaskLayout: strides of every constructor, and what each refuses.
 
 use proptest::prelude::*;
-use wgpu_dropout::{LayoutError, MaskLayout};
+use wgpu_dropout::{IndexOverflow, LayoutError, MaskLayout};
 
 use crate::common::inputs::{call, sample_indices};
 use crate::common::layers::BATCHES;
@@ -353,7 +353,7 @@ fn the_largest_index_is_the_last_one() {
             u64::MAX,
         ),
     ] {
-        let error = LayoutError::IndexOverflow {
+        let error = IndexOverflow::Dimension {
             dimension,
             size,
             stride,
@@ -362,7 +362,7 @@ fn the_largest_index_is_the_last_one() {
             "mask indices pass 2^64 - 1 in dimension {dimension}, of {size} elements {stride} apart: \
              lower its stride or size"
         );
-        refused(made, error, &message);
+        refused(made, error.into(), &message);
     }
     for (layout, offset, last_index) in [
         (strided(&[2, 3], &[100, 10]), u64::MAX - 119, 120),
@@ -373,11 +373,11 @@ fn the_largest_index_is_the_last_one() {
             u64::MAX,
         ),
     ] {
-        let error = LayoutError::Offset { offset, last_index };
+        let error = IndexOverflow::Offset { offset, last_index };
         let message =
             format!("an offset of {offset} moves mask index {last_index} past 2^64 - 1: lower it");
         let layout = layout.unwrap();
-        refused(layout.clone().offset(offset), error, &message);
+        refused(layout.clone().offset(offset), error.into(), &message);
         last(layout.offset(offset - 1));
     }
     MaskLayout::elementwise(&[2, SIDE, SIDE]).unwrap_err();

@@ -259,7 +259,7 @@ fn half_of_the_indices_have_noise() {
             let x = values(6);
             both_ways(DIRECTIONS[0], source, &x, &noise(p, MAX - last)).unwrap();
             for origin in [MAX - last + 1, u64::MAX - last, u64::MAX] {
-                let overflow = IndexOverflow {
+                let overflow = IndexOverflow::Call {
                     origin,
                     len: last + 1,
                     max: MAX,

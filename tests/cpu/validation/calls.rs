@@ -56,7 +56,7 @@ fn the_last_index_is_taken_and_the_next_refused() {
             for origin in past_last {
                 let bad = call(p, origin);
                 let max = u64::MAX;
-                let overflow = Err(IndexOverflow { origin, len, max }.into());
+                let overflow = Err(IndexOverflow::Call { origin, len, max }.into());
                 for encode in BOTH {
                     assert_eq!(run(&noop, encode, &separate, bad), (overflow, false));
                     assert_eq!(run(&noop, encode, &in_place, bad), (overflow, false));
@@ -76,7 +76,7 @@ fn the_last_index_is_taken_and_the_next_refused() {
             assert!(noop.records(|pass| noop.keep_mask.encode(pass, &mask, &good).unwrap()));
         }
     }
-    let overflow = IndexOverflow {
+    let overflow = IndexOverflow::Call {
         origin: u64::MAX,
         len: 2,
         max: u64::MAX,
@@ -102,7 +102,7 @@ fn the_last_index_of_noise_is_taken_and_the_next_refused() {
             let call = |origin| kind_call(p, origin, DropoutKind::Gaussian);
             let good = call(max - (len - 1));
             for origin in [good.origin + 1, 1 << 63, u64::MAX - (len - 1), u64::MAX] {
-                let overflow = Err(IndexOverflow { origin, len, max }.into());
+                let overflow = Err(IndexOverflow::Call { origin, len, max }.into());
                 for encode in BOTH {
                     assert_eq!(
                         run(&noop, encode, &binding, call(origin)),

@@ -48,7 +48,7 @@ fn errors_come_before_the_first_launch() {
     };
     let long = MaskLayout::linear(1 << 50);
     let (good, last) = (call(0.1, 0), call(0.1, u64::MAX));
-    let overflow = IndexOverflow {
+    let overflow = IndexOverflow::Call {
         origin: u64::MAX,
         len: 1 << 50,
         max: u64::MAX,
@@ -57,7 +57,7 @@ fn errors_come_before_the_first_launch() {
     assert_eq!(refused(&long, &last, LIMITS), overflow.into());
     let [late, certain] =
         [(0.1, 1 << 63), (1.0, 0)].map(|(p, origin)| kind_call(p, origin, DropoutKind::Gaussian));
-    let overflow = CallError::IndexOverflow(IndexOverflow {
+    let overflow = CallError::IndexOverflow(IndexOverflow::Call {
         origin: 1 << 63,
         len: 1 << 50,
         max: (1 << 63) - 1,

@@ -1,9 +1,7 @@
 //! Layouts, sample ids and packed masks: what binding and recording refuse.
 
 use wgpu::{BufferUsages, Features, Limits};
-use wgpu_dropout::{
-    BindError, DropoutCall, Elements, IndexOverflow, MaskLayout, PlanError, SampleOverflow,
-};
+use wgpu_dropout::{BindError, DropoutCall, Elements, IndexOverflow, MaskLayout, PlanError};
 
 use super::device::{Noop, range};
 use crate::common::inputs::call;
@@ -221,7 +219,7 @@ fn the_largest_id_has_indices() {
                  sample id 0, pass 2^64 - 1: give samples fewer elements, or the layout a lower first \
                  index"
             );
-            let overflow = PlanError::SampleOverflow(SampleOverflow { stride, last_index });
+            let overflow = PlanError::IndexOverflow(IndexOverflow::Samples { stride, last_index });
             let error = || BindError::Layout(overflow.clone());
             let (dropout, mask) = bind(shape, strides, first_index);
             refused(dropout, error(), &message);
@@ -316,7 +314,7 @@ fn the_last_index_is_taken_and_the_next_refused() {
             for p in [0.0, 0.5, 1.0] {
                 let len = last.saturating_add(1);
                 let max = u64::MAX;
-                let overflow = IndexOverflow { origin, len, max }.into();
+                let overflow = IndexOverflow::Call { origin, len, max }.into();
                 assert_eq!(
                     record(call(p, origin)),
                     (vec![Err(overflow)], false),
