@@ -8,6 +8,7 @@ use crate::contract::counter::advance_counter;
 use crate::contract::effect::Direction;
 use crate::contract::element::Element;
 use crate::contract::layout::MaskLayout;
+use crate::contract::mask::clear_spare_bits;
 use crate::contract::source::MaskSource;
 use crate::dropout::{Dropout, Elements};
 use crate::host::error::RunError;
@@ -38,9 +39,10 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// [`RunError::SourceLength`] unless the slice has the source's length, [`RunError::Call`] as for
-    /// [`encode_forward`](Self::encode_forward), [`RunError::Bind`] if the kernels cannot take the layout or
-    /// ids or a mask are too short or the elements take more bytes than the device's `max_buffer_size`,
+    /// [`RunError::Source`] unless the slice has the source's length, a packed mask its words, and there is
+    /// an id for each sample, [`RunError::Call`] as for [`encode_forward`](Self::encode_forward),
+    /// [`RunError::Bind`] if the kernels cannot take the layout or the elements take more bytes than the
+    /// device's `max_buffer_size`,
     /// [`RunError::ForeignQueue`] if the queue is another device's, other variants if memory is short or the
     /// device fails.
     ///
@@ -67,17 +69,12 @@ impl Dropout {
         call: &DropoutCall,
     ) -> Result<Vec<T>, RunError> {
         let source = source.into();
-        if input.len() as u64 != source.len() {
-            return Err(RunError::SourceLength {
-                elements: input.len(),
-                required: source.len(),
-            });
-        }
+        source.check_slices(input.len())?;
+        source.check_call(call)?;
         // Not reserved: where memory is short the device says so first, and an allocation would abort.
         let mut output = Vec::new();
         match source {
             MaskSource::Len(len) => {
-                call.check(&MaskLayout::linear(len))?;
                 for (start, len) in pieces(len, PIECE_ELEMENTS) {
                     let call = call.with_origin(call.origin + start);
                     let piece = &input[start as usize..][..len as usize];
@@ -135,11 +132,12 @@ impl Dropout {
 }
 
 impl KeepMask {
-    /// The packed mask \[M15\] of a length or a layout. Costs and panics as for [`Dropout::run_blocking`].
+    /// The packed mask \[M15\] of a length, a [`MaskLayout`] or one of [`MaskSource`]; that of a packed mask
+    /// is itself, with 0 in its spare bits. Costs and panics as for [`Dropout::run_blocking`].
     ///
     /// # Errors
     ///
-    /// As [`Dropout::run_blocking`].
+    /// As [`Dropout::run_blocking`], and [`RunError::Call`] for Gaussian noise.
     pub fn run_blocking<'a>(
         &self,
         queue: &wgpu::Queue,
@@ -147,10 +145,11 @@ impl KeepMask {
         call: &DropoutCall,
     ) -> Result<Vec<u32>, RunError> {
         let source = source.into();
+        source.check_side()?;
+        source.check_keep_mask(call)?;
         let mut mask = Vec::new();
         let (layout, ids) = match source {
             MaskSource::Len(len) => {
-                call.check(&MaskLayout::linear(len))?;
                 for (start, len) in pieces(len, PIECE_MASK_ELEMENTS) {
                     let call = call.with_origin(call.origin + start);
                     let layout = MaskLayout::linear(len);
@@ -158,7 +157,11 @@ impl KeepMask {
                 }
                 return Ok(mask);
             }
-            MaskSource::Packed { mask, .. } => return Ok(mask.to_vec()),
+            MaskSource::Packed { mask: packed, len } => {
+                mask.extend_from_slice(packed);
+                clear_spare_bits(&mut mask, len);
+                return Ok(mask);
+            }
             MaskSource::Layout(layout) => (layout, None),
             MaskSource::Samples { layout, ids } => (layout, Some(ids)),
         };

@@ -68,7 +68,9 @@ pub use contract::call::DropoutCall;
 pub use contract::counter::advance_counter;
 pub use contract::effect::{Direction, Effect};
 pub use contract::element::{Element, ElementType};
-pub use contract::error::{CallError, FoldOverflow, IndexOverflow, LayoutError, ParseCallError};
+pub use contract::error::{
+    CallError, FoldOverflow, IndexOverflow, LayoutError, ParseCallError, SourceError,
+};
 pub use contract::key::MaskKey;
 pub use contract::kind::DropoutKind;
 pub use contract::layout::MaskLayout;

@@ -85,6 +85,40 @@ pub enum CallError {
     },
 }
 
+/// Slices that do not fit each other. Nothing was submitted or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// Slices of another length than the source.
+    #[error(
+        "the slices have {elements} elements, the length or layout {required}: make them equal"
+    )]
+    Length {
+        /// Elements of the slices.
+        elements: usize,
+        /// Elements of the source.
+        required: u64,
+    },
+    /// Sample ids of another number than the layout's samples.
+    #[error("there are {ids} sample ids for {samples} samples: give one for each")]
+    SampleIds {
+        /// Ids given.
+        ids: usize,
+        /// The layout's samples.
+        samples: u64,
+    },
+    /// A packed mask of the wrong length.
+    #[error("the mask has {words} words, {required} needed for {len} elements: make them equal")]
+    MaskLength {
+        /// Words given.
+        words: usize,
+        /// Words needed.
+        required: u64,
+        /// Elements.
+        len: u64,
+    },
+}
+
 /// A text that is not a [`DropoutCall`](crate::DropoutCall).
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]

@@ -66,9 +66,9 @@ impl<'a, T> From<&'a mut Vec<T>> for Slices<'a, T> {
 ///
 /// # Errors
 ///
-/// [`CpuError::LengthMismatch`] unless input and output have one length, [`CpuError::SourceLength`]
-/// unless it is the source's, [`CpuError::MaskLength`] unless a packed mask has its words,
-/// [`CpuError::SampleIds`] unless there is an id for each sample, [`CpuError::Call`] as for
+/// [`CpuError::LengthMismatch`] unless input and output have one length, [`CpuError::Source`]
+/// unless it is the source's, a packed mask has its words, and there is an id for each sample,
+/// [`CpuError::Call`] as for
 /// [`Dropout::encode_forward`](crate::Dropout::encode_forward), also if the largest id would have indices
 /// past 2^64 - 1. Nothing was written then.
 ///
@@ -105,13 +105,9 @@ pub fn apply<'a, 'b, T: Element>(
         }
         Slices::InPlace(data) => (None, data),
     };
-    if data.len() as u64 != source.len() {
-        return Err(CpuError::SourceLength {
-            elements: data.len(),
-            required: source.len(),
-        });
-    }
-    let mask = Mask::checked(source, call)?;
+    source.check_slices(data.len())?;
+    source.check_call(call)?;
+    let mask = Mask::new(source);
     let factors = Factors::of(call);
     let drops_nothing = call.rate.drops_nothing();
     let effect = match mask {

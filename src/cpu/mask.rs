@@ -9,10 +9,11 @@ use multiversion::multiversion;
 use super::error::CpuError;
 use super::tasks::for_each_task;
 use crate::contract::call::DropoutCall;
-use crate::contract::error::CallError;
 use crate::contract::key::MaskKey;
 use crate::contract::layout::{Dimension, MaskLayout};
-use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, mask_words};
+use crate::contract::mask::{
+    ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, clear_spare_bits,
+};
 use crate::contract::philox::mask_block;
 use crate::contract::source::MaskSource;
 
@@ -35,36 +36,14 @@ pub(crate) enum Mask<'a> {
 }
 
 impl<'a> Mask<'a> {
-    /// The mask of `source`, if `call` can be applied to it.
-    pub fn checked(source: MaskSource<'a>, call: &DropoutCall) -> Result<Self, CpuError> {
-        let (layout, ids) = match source {
-            MaskSource::Len(len) => {
-                call.base(0, len.checked_sub(1))?;
-                return Ok(Self::Linear);
-            }
-            MaskSource::Packed { mask, len } => {
-                call.refuse_noise("a packed mask", "a layout")?;
-                check_mask_length(mask, len)?;
-                return Ok(Self::Packed(mask));
-            }
-            MaskSource::Layout(layout) => (layout, None),
-            MaskSource::Samples { layout, ids } => (layout, Some(ids)),
-        };
-        let last_index = match ids {
-            None => layout.last_index(),
-            Some(ids) => {
-                let (samples, _) = layout.samples();
-                if ids.len() as u64 != samples {
-                    return Err(CpuError::SampleIds {
-                        ids: ids.len(),
-                        samples,
-                    });
-                }
-                layout.last_sample_index().map_err(CallError::from)?
-            }
-        };
-        call.base(layout.first_index(), last_index)?;
-        Ok(Self::Layout(Decisions::new(layout, ids)))
+    /// The mask of `source`, which is checked.
+    pub fn new(source: MaskSource<'a>) -> Self {
+        match source {
+            MaskSource::Len(_) => Self::Linear,
+            MaskSource::Layout(layout) => Self::Layout(Decisions::new(layout, None)),
+            MaskSource::Samples { layout, ids } => Self::Layout(Decisions::new(layout, Some(ids))),
+            MaskSource::Packed { mask, .. } => Self::Packed(mask),
+        }
     }
 
     /// Mask index of an element, before the call's origin is added. A packed mask has none.
@@ -267,12 +246,13 @@ impl<'a> Decisions<'a> {
     }
 }
 
-/// Writes the packed mask \[M15\] of `source` into `mask`, as [`KeepMask`](crate::KeepMask) does.
+/// Writes the packed mask \[M15\] of `source` into `mask`, as [`KeepMask`](crate::KeepMask) does. That of a
+/// packed mask is itself, with 0 in its spare bits.
 ///
 /// # Errors
 ///
-/// [`CpuError::MaskLength`] unless `mask` has [`mask_words`] of the source's length,
-/// [`CpuError::SampleIds`] unless there is an id for each sample, [`CpuError::Call`] if a mask index
+/// [`CpuError::Source`] unless `mask` has the source's [`mask_words`](MaskSource::mask_words), a packed
+/// mask too, and there is an id for each sample; [`CpuError::Call`] if a mask index
 /// passes 2^64 - 1, that of the largest id too, or the call is of Gaussian noise. Nothing was written then.
 ///
 /// ```
@@ -290,39 +270,26 @@ pub fn keep_mask<'a>(
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
     let source = source.into();
-    check_mask_length(mask, source.len())?;
-    call.refuse_noise("a keep mask", "another kind")?;
-    match Mask::checked(source, call)? {
-        Mask::Packed(packed) => mask.copy_from_slice(packed),
+    source.check_mask(mask.len())?;
+    source.check_side()?;
+    source.check_keep_mask(call)?;
+    match Mask::new(source) {
+        Mask::Packed(packed) => {
+            mask.copy_from_slice(packed);
+            clear_spare_bits(mask, source.len());
+        }
         decisions => pack(mask, decisions, source.len(), call),
     }
     Ok(())
 }
 
-/// A packed mask has a word for each 32 elements.
-fn check_mask_length(mask: &[u32], len: u64) -> Result<(), CpuError> {
-    let required = mask_words(len);
-    if mask.len() as u64 == required {
-        Ok(())
-    } else {
-        Err(CpuError::MaskLength {
-            words: mask.len(),
-            required,
-            len,
-        })
-    }
-}
-
-/// `words` has [`mask_words`] of `len`.
+/// `words` has the words of `len` elements.
 fn pack(words: &mut [u32], mask: Mask<'_>, len: u64, call: &DropoutCall) {
     if call.rate.drops_all() {
         words.fill(0);
     } else if call.rate.drops_nothing() {
         words.fill(u32::MAX);
-        let spare = mask_words(len) * WORD_BITS as u64 - len;
-        if let Some(last) = words.last_mut() {
-            *last >>= spare;
-        }
+        clear_spare_bits(words, len);
     } else {
         for_each_task(words, TASK_WORDS, |task, words| {
             let start = (task * TASK_WORDS) as u64 * WORD_BITS as u64;

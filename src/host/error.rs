@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::contract::error::CallError;
+use crate::contract::error::{CallError, SourceError};
 use crate::plan::error::PlanError;
 
 /// What a caller counts in a buffer of this role.
@@ -133,14 +133,9 @@ pub enum RunError {
     /// See [`CallError`].
     #[error(transparent)]
     Call(#[from] CallError),
-    /// A slice of another length than the source.
-    #[error("the slice has {elements} elements, the length or layout {required}: make them equal")]
-    SourceLength {
-        /// Elements of the slice.
-        elements: usize,
-        /// Elements of the source.
-        required: u64,
-    },
+    /// See [`SourceError`].
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The kernels cannot take the layout, or the device cannot bind the call's own buffers, for
     /// which its limits are too low.
     #[error(transparent)]

@@ -2,7 +2,7 @@
 
 use wgpu_dropout::{
     CallError, DropoutCall, DropoutKind, DropoutRate, IndexOverflow, MaskLayout, MaskSource,
-    RunError,
+    RunError, SourceError, cpu,
 };
 
 use crate::adapters::Variant;
@@ -25,6 +25,8 @@ pub const CASES: &[Case] = &[
     Case::new("indices_past_the_last", indices_past_the_last),
     Case::new("slices_that_do_not_fit_the_layout", slices_of_other_lengths),
     Case::new("refused_noise", refused_noise),
+    Case::new("masks_of_packed_masks", masks_of_packed_masks),
+    Case::new("sources_that_do_not_fit", sources_that_do_not_fit),
     Case::new("dropout_on_small_bindings", dropout).on(Variant::SmallBindings),
     Case::new("layouts_on_small_bindings", layouts).on(Variant::SmallBindings),
 ];
@@ -185,13 +187,13 @@ fn indices_past_the_last(gpu: &Gpu) -> Result<(), String> {
 
 fn slices_of_other_lengths(gpu: &Gpu) -> Result<(), String> {
     let layout = MaskLayout::elementwise(&[2, 3]).map_err(text)?;
-    let message = "the slice has 5 elements, the length or layout 6: make them equal";
+    let message = "the slices have 5 elements, the length or layout 6: make them equal";
     for elements in [0, 5, 7] {
         let (x, call) = (values(elements as u64), call(0.5, 0));
-        let error = RunError::SourceLength {
+        let error = RunError::Source(SourceError::Length {
             elements,
             required: 6,
-        };
+        });
         if elements == 5 && error.to_string() != message {
             return Err(error.to_string());
         }
@@ -238,6 +240,72 @@ fn refused_noise(gpu: &Gpu) -> Result<(), String> {
     for (origin, len) in [(origin, 8), (u64::MAX, 0)] {
         let layout = MaskLayout::linear(len);
         noise(0.5, origin).check(&layout).map_err(text)?;
+    }
+    Ok(())
+}
+
+fn masks_of_packed_masks(gpu: &Gpu) -> Result<(), String> {
+    let (queue, call) = (&gpu.queue, call(0.5, u64::MAX));
+    let packed = [0xDEAD_BEEF, 0xFFFF_FFFD];
+    for (len, expected) in [
+        (64, &packed[..]),
+        (33, &[0xDEAD_BEEF, 1]),
+        (5, &[0xF]),
+        (0, &[]),
+    ] {
+        let mask = &packed[..expected.len()];
+        let source = MaskSource::Packed { mask, len };
+        let got = gpu.keep_mask.run_blocking(queue, source, &call);
+        if got.as_deref() != Ok(expected) {
+            return Err(format!("{got:x?} of {len} elements, not {expected:x?}"));
+        }
+    }
+    Ok(())
+}
+
+/// The device refuses what the CPU does, in the same words.
+fn sources_that_do_not_fit(gpu: &Gpu) -> Result<(), String> {
+    let layout = MaskLayout::elementwise(&[2, 3]).map_err(text)?;
+    let wide = MaskLayout::strided(&[2, 3], &[1 << 32, 1]).and_then(|wide| wide.offset(1 << 32));
+    let (wide, none) = (wide.map_err(text)?, MaskLayout::linear(0));
+    let samples = |layout, ids| MaskSource::Samples { layout, ids };
+    let packed = |mask, len| MaskSource::Packed { mask, len };
+    let noise = call(0.5, 0).with_kind(DropoutKind::Gaussian);
+    let past_last = call(0.5, u64::MAX);
+    for (source, call) in [
+        (samples(&layout, &[]), call(0.5, 0)),
+        (samples(&layout, &[1]), call(0.5, 0)),
+        (samples(&layout, &[1, 2, 3]), call(0.5, 0)),
+        (samples(&none, &[1]), call(0.5, 0)),
+        (samples(&wide, &[1, 2]), call(0.5, 0)),
+        (samples(&layout, &[1, 2]), past_last),
+        (MaskSource::Layout(&layout), past_last),
+        (MaskSource::Len(6), past_last),
+        (packed(&[], 6), call(0.5, 0)),
+        (packed(&[1], 33), call(0.5, 0)),
+        (packed(&[1, 2], 6), call(0.5, 0)),
+        (packed(&[1], 0), call(0.5, 0)),
+        (packed(&[1], 6), noise),
+        (packed(&[], 0), noise),
+    ] {
+        let x = values(source.len());
+        let (mut y, mut mask) = (x.clone(), vec![0; source.mask_words() as usize]);
+        let direction = Direction::Forward;
+        let on_cpu = [
+            cpu::apply(direction, source, &mut y, &call).map_err(text),
+            cpu::keep_mask(source, &mut mask, &call).map_err(text),
+        ];
+        let dropout = gpu
+            .dropout
+            .run_blocking(&gpu.queue, direction, source, &x, &call);
+        let mask = gpu.keep_mask.run_blocking(&gpu.queue, source, &call);
+        let on_device = [
+            dropout.map(drop).map_err(text),
+            mask.map(drop).map_err(text),
+        ];
+        if on_device != on_cpu || on_cpu.iter().any(Result::is_ok) {
+            return Err(format!("{source:?}: {on_device:?}, not {on_cpu:?}"));
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use wgpu_dropout::cpu::{apply, keep_mask, philox_blocks};
 use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{
     CpuError, DropoutCall, DropoutKind, DropoutRate, IndexOverflow, MaskKey, MaskLayout,
+    SourceError,
 };
 
 use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
@@ -221,7 +222,7 @@ fn lengths_that_differ_write_nothing() {
 #[test]
 fn slices_of_another_length_than_the_source_are_not_written() {
     for (elements, required) in [(3, 4), (4, 3), (0, 1), (1, 0), (3, u64::MAX)] {
-        let error = CpuError::SourceLength { elements, required };
+        let error = CpuError::Source(SourceError::Length { elements, required });
         assert_eq!(
             error.to_string(),
             format!(
@@ -238,11 +239,11 @@ fn a_mask_of_another_length_is_not_written() {
     for (len, words) in [(0, 1), (1, 0), (32, 2), (33, 1), (33, 3)] {
         let mut mask = vec![7; words];
         let required = mask_words(len);
-        let error = CpuError::MaskLength {
+        let error = CpuError::Source(SourceError::MaskLength {
             words,
             required,
             len,
-        };
+        });
         assert_eq!(
             error.to_string(),
             format!(

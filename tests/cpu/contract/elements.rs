@@ -2,7 +2,9 @@
 
 use wgpu_dropout::cpu::{apply, keep_mask};
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{CallError, CpuError, DropoutCall, IndexOverflow, MaskLayout, MaskSource};
+use wgpu_dropout::{
+    CallError, CpuError, DropoutCall, IndexOverflow, MaskLayout, MaskSource, SourceError,
+};
 
 use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
 use crate::common::inputs::{
@@ -77,7 +79,7 @@ fn ids_that_do_not_fit_write_nothing() {
     let wide = MaskLayout::strided(&[2, 3], &[1 << 32, 1])
         .and_then(|layout| layout.offset(1 << 32))
         .unwrap();
-    let ids = |ids| CpuError::SampleIds { ids, samples: 2 };
+    let ids = |ids| CpuError::Source(SourceError::SampleIds { ids, samples: 2 });
     let overflow = IndexOverflow::Call {
         origin: u64::MAX,
         len: 3 * u64::from(u32::MAX) + 3,
@@ -201,19 +203,19 @@ fn packed_masks_of_another_length_write_nothing() {
         assert_eq!(got.as_ref(), Err(&mismatch));
     }
     assert_eq!(y, [CANARY; 32]);
-    let source_length = CpuError::SourceLength {
+    let source_length = CpuError::Source(SourceError::Length {
         elements: 32,
         required: 33,
-    };
+    });
     refuses(packed, 32, &call, &source_length);
     for (len, words, required) in [(33, 1, 2), (32, 2, 1), (0, 1, 0), (1, 0, 1)] {
         let mask = &ones[..words];
         let packed = MaskSource::Packed { mask, len };
-        let error = CpuError::MaskLength {
+        let error = CpuError::Source(SourceError::MaskLength {
             words,
             required,
             len,
-        };
+        });
         refuses(packed, len as usize, &call, &error);
         let mut exported = vec![7; required as usize];
         assert_eq!(keep_mask(packed, &mut exported, &call), Err(error));
@@ -222,12 +224,21 @@ fn packed_masks_of_another_length_write_nothing() {
 }
 
 #[test]
-fn the_mask_of_a_packed_mask_is_itself() {
-    let packed = [0xDEAD_BEEF, 1];
-    for p in RATES {
-        let (mut mask, len) = ([7; 2], 33);
-        let source = MaskSource::Packed { mask: &packed, len };
-        keep_mask(source, &mut mask, &call(p, u64::MAX)).unwrap();
-        assert_eq!(mask, packed);
+fn the_mask_of_a_packed_mask_is_itself_without_its_spare_bits() {
+    let packed = [0xDEAD_BEEF, 0xFFFF_FFFD];
+    for (len, expected) in [
+        (64, &packed[..]),
+        (33, &[0xDEAD_BEEF, 1]),
+        (32, &[0xDEAD_BEEF]),
+        (5, &[0xF]),
+        (0, &[]),
+    ] {
+        let mask = &packed[..expected.len()];
+        for p in RATES {
+            let mut exported = vec![7; mask.len()];
+            let source = MaskSource::Packed { mask, len };
+            keep_mask(source, &mut exported, &call(p, u64::MAX)).unwrap();
+            assert_eq!(exported, expected, "{len} elements");
+        }
     }
 }

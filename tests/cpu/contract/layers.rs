@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use wgpu_dropout::cpu::{apply, keep_mask};
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout};
+use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout, SourceError};
 
 use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
 use crate::common::inputs::{KINDS, RATES, call, kind_call, layout_indices, values};
@@ -130,16 +130,16 @@ fn slices_of_another_length_write_nothing() {
     }
     for elements in [0, 5, 7] {
         let required = 6;
-        let error = CpuError::SourceLength { elements, required };
+        let error = CpuError::Source(SourceError::Length { elements, required });
         refuses(&layout, elements, &call, &error);
     }
     for words in [0, 2] {
         let mut mask = vec![7; words];
-        let error = CpuError::MaskLength {
+        let error = CpuError::Source(SourceError::MaskLength {
             words,
             required: 1,
             len: 6,
-        };
+        });
         assert_eq!(keep_mask(&layout, &mut mask, &call), Err(error));
         assert_eq!(mask, vec![7; words]);
     }
