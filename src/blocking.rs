@@ -8,7 +8,7 @@ use crate::contract::counter::advance_counter;
 use crate::contract::effect::Direction;
 use crate::contract::element::Element;
 use crate::contract::layout::MaskLayout;
-use crate::contract::mask::clear_spare_bits;
+use crate::contract::slices::clear_spare_bits;
 use crate::contract::source::MaskSource;
 use crate::dropout::{Dropout, Elements};
 use crate::host::error::RunError;

@@ -18,17 +18,6 @@ pub const fn mask_words(len: u64) -> u64 {
     len.div_ceil(ELEMENTS_PER_MASK_WORD as u64)
 }
 
-/// Clears the bits behind element `len` of its packed mask \[M15\].
-#[cfg(any(feature = "cpu", all(feature = "wgpu", not(target_arch = "wasm32"))))]
-pub(crate) fn clear_spare_bits(words: &mut [u32], len: u64) {
-    let used = len % u64::from(ELEMENTS_PER_MASK_WORD);
-    if let Some(last) = words.last_mut()
-        && used != 0
-    {
-        *last &= (1 << used) - 1;
-    }
-}
-
 /// A mask index as the generator sees it \[M4\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MaskPosition {

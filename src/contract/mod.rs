@@ -15,4 +15,6 @@ pub mod noise;
 pub mod pattern;
 pub mod philox;
 pub mod rate;
+#[cfg(any(feature = "cpu", all(feature = "wgpu", not(target_arch = "wasm32"))))]
+pub mod slices;
 pub mod source;

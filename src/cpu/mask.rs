@@ -11,10 +11,9 @@ use super::tasks::for_each_task;
 use crate::contract::call::DropoutCall;
 use crate::contract::key::MaskKey;
 use crate::contract::layout::{Dimension, MaskLayout};
-use crate::contract::mask::{
-    ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition, clear_spare_bits,
-};
+use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD, MaskPosition};
 use crate::contract::philox::mask_block;
+use crate::contract::slices::clear_spare_bits;
 use crate::contract::source::MaskSource;
 
 /// Blocks drawn at once.

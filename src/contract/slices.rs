@@ -1,0 +1,73 @@
+//! Slices on the host: whether they fit each other, and the bits behind their last element.
+
+use super::call::DropoutCall;
+use super::error::{CallError, SourceError};
+use super::mask::ELEMENTS_PER_MASK_WORD;
+use super::source::MaskSource;
+
+impl MaskSource<'_> {
+    /// Checks slices of `elements`, and the ids or the packed mask.
+    pub(crate) fn check_slices(&self, elements: usize) -> Result<(), SourceError> {
+        let required = self.len();
+        if elements as u64 != required {
+            return Err(SourceError::Length { elements, required });
+        }
+        self.check_side()
+    }
+
+    /// Checks that there is an id for each sample, and a packed mask of all elements.
+    pub(crate) fn check_side(&self) -> Result<(), SourceError> {
+        match *self {
+            Self::Samples { layout, ids } => {
+                let (samples, _) = layout.samples();
+                let ids = ids.len();
+                if ids as u64 != samples {
+                    return Err(SourceError::SampleIds { ids, samples });
+                }
+                Ok(())
+            }
+            Self::Packed { mask, .. } => self.check_mask(mask.len()),
+            Self::Len(_) | Self::Layout(_) => Ok(()),
+        }
+    }
+
+    /// Checks a packed mask of `words` for the elements.
+    pub(crate) fn check_mask(&self, words: usize) -> Result<(), SourceError> {
+        let (len, required) = (self.len(), self.mask_words());
+        if words as u64 != required {
+            return Err(SourceError::MaskLength {
+                words,
+                required,
+                len,
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks that `call` can be applied to the elements.
+    pub(crate) fn check_call(&self, call: &DropoutCall) -> Result<(), CallError> {
+        let (first, last) = match *self {
+            Self::Len(len) => (0, len.checked_sub(1)),
+            Self::Layout(layout) => (layout.first_index(), layout.last_index()),
+            Self::Samples { layout, .. } => (layout.first_index(), layout.last_sample_index()?),
+            Self::Packed { .. } => return call.refuse_noise("a packed mask", "a layout"),
+        };
+        call.base(first, last).map(drop)
+    }
+
+    /// Checks that the elements have a packed mask under `call`.
+    pub(crate) fn check_keep_mask(&self, call: &DropoutCall) -> Result<(), CallError> {
+        call.refuse_noise("a keep mask", "another kind")?;
+        self.check_call(call)
+    }
+}
+
+/// Clears the bits behind element `len` of its packed mask \[M15\].
+pub(crate) fn clear_spare_bits(words: &mut [u32], len: u64) {
+    let used = len % u64::from(ELEMENTS_PER_MASK_WORD);
+    if let Some(last) = words.last_mut()
+        && used != 0
+    {
+        *last &= (1 << used) - 1;
+    }
+}
