@@ -1,4 +1,4 @@
-//! Gaussian dropout is the contract's [M18]-[M20], by a twin of its own here.
+//! Gaussian dropout is the contract's [M18]-[M20], by the twin in `tests/common`.
 
 use wgpu_dropout::{
     CallError, Direction, DropoutCall, DropoutKind, DropoutRate, GaussianDropout, IndexOverflow,
@@ -8,7 +8,7 @@ use wgpu_dropout::{
 use crate::adapters::Variant;
 use crate::case::Case;
 use crate::common::inputs::{call, values};
-use crate::common::reference;
+use crate::common::reference::normal;
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
 
@@ -20,27 +20,6 @@ pub const CASES: &[Case] = &[
     Case::new("refused_calls", refused_calls),
     Case::new("another_call_differs", another_call_differs),
 ];
-
-/// z of an index, in f64.
-fn normal(call: &DropoutCall, index: u64) -> f64 {
-    let (block, key) = (index >> 2, call.key);
-    let counter = [
-        block as u32,
-        (block >> 32) as u32 | 2 << 29,
-        key.stream as u32,
-        (key.stream >> 32) as u32,
-    ];
-    let words = reference::philox4x32(10, counter, [key.seed as u32, (key.seed >> 32) as u32]);
-    let pair = (index & 2) as usize;
-    let unit = |word: u32, shift: f64| (f64::from(word >> 9) + shift) / 8_388_608.0;
-    let r = (-2.0 * unit(words[pair], 0.5).ln()).sqrt();
-    let t = std::f64::consts::TAU * (unit(words[pair + 1], 0.0) - 0.5);
-    if index & 1 == 0 {
-        r * t.cos()
-    } else {
-        r * t.sin()
-    }
-}
 
 /// Within the bound of [M20] of the twin.
 pub fn check(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {

@@ -1,14 +1,16 @@
 //! The naive twin: the mask contract written once more, as plainly as possible.
 //!
 //! It judges every shader and the CPU path, so it shares nothing with them: no code, no 16-bit halves of a product, no
-//! lazy draw, no folded dimensions. One file per shader of the same name; `[M1]` to `[M15]` and `[M21]` cite `MASK_CONTRACT.md`.
+//! lazy draw, no folded dimensions. One file per shader of the same name; `[M1]` to `[M15]`, `[M19]` and `[M21]` cite `MASK_CONTRACT.md`.
 
 mod dropout;
 mod mask;
+mod noise;
 mod pairs;
 mod philox;
 
 pub use dropout::{dropout, keep_scale};
 pub use mask::{drop_threshold, fold_in, indices, keeps, packed_mask, uniform};
+pub use noise::normal;
 pub use pairs::{BF16, F16, Format};
 pub use philox::{philox_blocks, philox4x32};

@@ -1,6 +1,4 @@
-//! The CPU path's Gaussian noise [M18]-[M20], by a twin of its own here.
-
-use core::f64::consts::TAU;
+//! The CPU path's Gaussian noise [M18]-[M20], by the twin in `tests/common`.
 
 use wgpu_dropout::cpu::keep_mask;
 use wgpu_dropout::half::{bf16, f16};
@@ -13,7 +11,7 @@ use super::ways::{DIRECTIONS, both_ways, refuses};
 use crate::common::inputs::{
     RATES, SPECIALS, indices, kind_call, layout_indices, sample_indices, values,
 };
-use crate::common::reference::{BF16, F16, drop_threshold, philox4x32};
+use crate::common::reference::{BF16, F16, drop_threshold, normal};
 
 /// The largest index [M18].
 const MAX: u64 = (1 << 63) - 1;
@@ -23,23 +21,6 @@ const LONG: u64 = 40_003;
 
 fn noise(p: f64, origin: u64) -> DropoutCall {
     kind_call(p, origin, DropoutKind::Gaussian)
-}
-
-/// z of an index, in f64 [M19].
-fn normal(call: &DropoutCall, index: u64) -> f64 {
-    let halves = |number: u64| [number as u32, (number >> 32) as u32];
-    let ([low, high], [stream_low, stream_high]) = (halves(index >> 2), halves(call.key.stream));
-    let counter = [low, high | 2 << 29, stream_low, stream_high];
-    let words = philox4x32(10, counter, halves(call.key.seed));
-    let pair = (index & 2) as usize;
-    let unit = |word: u32, shift: f64| (f64::from(word >> 9) + shift) / 8_388_608.0;
-    let r = (-2.0 * unit(words[pair], 0.5).ln()).sqrt();
-    let t = TAU * (unit(words[pair + 1], 0.0) - 0.5);
-    if index & 1 == 0 {
-        r * t.cos()
-    } else {
-        r * t.sin()
-    }
 }
 
 /// An element, and the nearest one to a number: one rounding.
