@@ -43,6 +43,8 @@ fn check(steps: &mut Steps) -> Result<Report> {
         "--package wgpu-dropout --no-default-features",
         "--package wgpu-dropout --no-default-features --features cpu",
         "--package wgpu-dropout --no-default-features --features wgpu",
+        "--package wgpu-dropout --no-default-features --all-targets",
+        "--package wgpu-dropout --no-default-features --features cpu --all-targets",
         "--workspace --all-targets --all-features",
     ] {
         let mut clippy = cargo(&format!("clippy {selection} -- -D warnings"));
