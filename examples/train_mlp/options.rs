@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use wgpu_dropout::DropoutRate;
 
 /// The images that are in the repository.
-pub const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mnist-1000");
+pub const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/mnist-1000");
 
 /// Trains a multi-layer perceptron on MNIST with wgpu, with and without dropout side by side.
 #[derive(Debug, Parser)]

@@ -60,7 +60,7 @@ fn check(steps: &mut Steps) -> Result<Report> {
     })?;
     let report = steps.step("tests", || tests(REQUIRED))?;
     for name in examples()? {
-        let mut example = cargo(&format!("run --package wgpu-dropout --example {name}"));
+        let mut example = cargo(&format!("run --example {name}"));
         if name == LONG_EXAMPLE {
             example.args(["--", "--epochs", "2"]);
         }
