@@ -5,7 +5,7 @@ use crate::contract::effect::Direction;
 use crate::contract::element::ElementType;
 use crate::contract::error::CallError;
 use crate::contract::layout::MaskLayout;
-use crate::host::bound::{Bound, Side};
+use crate::host::bound::BoundSegment;
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
@@ -161,7 +161,7 @@ impl<'a> From<&'a MaskLayout> for Elements<'a> {
 #[derive(Debug)]
 pub struct DropoutBinding {
     tensor: Tensor,
-    bound: Bound,
+    bound: Vec<BoundSegment>,
 }
 
 impl DropoutBinding {
@@ -179,7 +179,7 @@ impl DropoutBinding {
     /// binding or a dispatch of the device, and one for the last elements of a long tensor whose
     /// length is no multiple of 8.
     pub fn dispatches(&self) -> usize {
-        self.bound.segments.len()
+        self.bound.len()
     }
 }
 
@@ -188,7 +188,7 @@ struct Described<'a> {
     element: ElementType,
     map: IndexMap,
     len: u64,
-    side: Side<'a>,
+    side: Option<CheckedRange<'a>>,
 }
 
 impl Dropout {
@@ -252,11 +252,14 @@ impl Dropout {
     ) -> Result<DropoutBinding, BindError> {
         let described = self.describe(elements.into())?;
         let Described { element, len, .. } = described;
-        let input = self.host.checked("input", &input, len, element.bytes())?;
-        let output = self.host.checked("output", &output, len, element.bytes())?;
+        let input = self
+            .host
+            .checked(Role::Input, &input, len, element.bytes())?;
+        let output = self
+            .host
+            .checked(Role::Output, &output, len, element.bytes())?;
         let buffers = BufferLayout::of(&input, &output)?;
-        let ranges = [(Role::Input, &input), (Role::Output, &output)];
-        self.bind_ranges(buffers, &ranges, described)
+        self.bind_ranges(buffers, &[&input, &output], described)
     }
 
     /// Binds `elements` of `data`, which are overwritten by the result. Requirements, errors and panics
@@ -272,20 +275,20 @@ impl Dropout {
     ) -> Result<DropoutBinding, BindError> {
         let described = self.describe(elements.into())?;
         let Described { element, len, .. } = described;
-        let data = self.host.checked("data", &data, len, element.bytes())?;
-        self.bind_ranges(BufferLayout::InPlace, &[(Role::Data, &data)], described)
+        let data = self.host.checked(Role::Data, &data, len, element.bytes())?;
+        self.bind_ranges(BufferLayout::InPlace, &[&data], described)
     }
 
     fn describe<'a>(&self, elements: Elements<'a>) -> Result<Described<'a>, BindError> {
         let len = elements.len();
         let Elements { source, element } = elements;
         let (map, side) = match source {
-            Source::Len(_) => (IndexMap::linear(len), Side::None),
+            Source::Len(_) => (IndexMap::linear(len), None),
             Source::Packed { mask, .. } => {
                 let mask = self.host.checked_mask(&mask, len)?;
-                (IndexMap::Packed, Side::Mask(mask))
+                (IndexMap::Packed, Some(mask))
             }
-            Source::Layout(layout) => (IndexMap::of_layout(layout, false)?, Side::None),
+            Source::Layout(layout) => (IndexMap::of_layout(layout, false)?, None),
             Source::Samples { layout, ids } => {
                 let map = IndexMap::of_layout(layout, true)?;
                 (map, self.host.checked_ids(layout, &ids)?)
@@ -302,7 +305,7 @@ impl Dropout {
     fn bind_ranges(
         &self,
         buffers: BufferLayout,
-        ranges: &[(Role, &CheckedRange<'_>)],
+        ranges: &[&CheckedRange<'_>],
         described: Described<'_>,
     ) -> Result<DropoutBinding, BindError> {
         let Described {
@@ -311,15 +314,15 @@ impl Dropout {
             len,
             side,
         } = described;
-        let is_written = |(role, range): &(Role, &CheckedRange<'_>), other: &CheckedRange<'_>| {
+        let is_written = |range: &CheckedRange<'_>, other: &CheckedRange<'_>| {
             // wgpu tracks usage by buffer: in `Pooled` input and output share one, so both count.
-            let read = *role == Role::Input && buffers == BufferLayout::Separate;
+            let read = range.role == Role::Input && buffers == BufferLayout::Separate;
             !read && range.same_buffer(other)
         };
-        if let Some((role, side)) = side.range()
+        if let Some(side) = &side
             && ranges.iter().any(|range| is_written(range, side))
         {
-            return Err(BindError::WrittenBuffer { role });
+            return Err(BindError::WrittenBuffer { role: side.role });
         }
         let tensor = Tensor {
             element,
@@ -332,7 +335,7 @@ impl Dropout {
             tensor.any_kernel(),
             cut(geometry, len),
             ranges,
-            &side,
+            side.as_ref(),
             |segment| tensor.map.params(segment.start),
         )?;
         Ok(DropoutBinding { tensor, bound })
@@ -350,7 +353,7 @@ impl Dropout {
     pub fn compile(&self, binding: &DropoutBinding, call: &DropoutCall) -> Result<(), CallError> {
         for direction in [Direction::Forward, Direction::Backward] {
             if let Some(plan) = Plan::new(&binding.tensor, call, direction)? {
-                for bound in &binding.bound.segments {
+                for bound in &binding.bound {
                     self.host.compile(plan.kernel(bound.segment));
                 }
             }
@@ -410,7 +413,7 @@ impl Dropout {
         let Some(plan) = Plan::new(&binding.tensor, call, direction)? else {
             return Ok(());
         };
-        for bound in &binding.bound.segments {
+        for bound in &binding.bound {
             let params: MaskParams = plan.params(bound.segment, bound.first_word);
             self.host.dispatch(
                 pass,

@@ -4,13 +4,14 @@ use crate::contract::call::DropoutCall;
 use crate::contract::error::CallError;
 use crate::contract::layout::MaskLayout;
 use crate::contract::mask::mask_words;
-use crate::host::bound::{Bound, Side};
+use crate::host::bound::BoundSegment;
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
+use crate::host::range::CheckedRange;
 #[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
 use crate::host::round_trip;
-use crate::kernel::axes::{Kernel, Role};
+use crate::kernel::axes::Kernel;
 use crate::plan::cut::Geometry;
 use crate::plan::error::CreateError;
 use crate::plan::index_map::IndexMap;
@@ -30,7 +31,7 @@ pub struct KeepMask {
 pub struct KeepMaskBinding {
     map: IndexMap,
     len: u64,
-    bound: Bound,
+    bound: Vec<BoundSegment>,
 }
 
 impl KeepMask {
@@ -88,12 +89,7 @@ impl KeepMask {
         mask: wgpu::BufferBinding<'_>,
         layout: &MaskLayout,
     ) -> Result<KeepMaskBinding, BindError> {
-        self.bind_ranges(
-            mask,
-            layout,
-            IndexMap::of_layout(layout, false)?,
-            Side::None,
-        )
+        self.bind_ranges(mask, layout, IndexMap::of_layout(layout, false)?, None)
     }
 
     /// Binds a buffer for the mask of samples, the first dimension of `layout`, each with an id of
@@ -119,21 +115,21 @@ impl KeepMask {
         mask: wgpu::BufferBinding<'_>,
         layout: &MaskLayout,
         map: IndexMap,
-        side: Side<'_>,
+        side: Option<CheckedRange<'_>>,
     ) -> Result<KeepMaskBinding, BindError> {
         let len = layout.len();
         let words = mask_words(len);
         let mask = self.host.checked_mask(&mask, len)?;
-        if let Some((role, side)) = side.range()
+        if let Some(side) = &side
             && side.same_buffer(&mask)
         {
-            return Err(BindError::WrittenBuffer { role });
+            return Err(BindError::WrittenBuffer { role: side.role });
         }
         let bound = self.host.bind(
             Kernel::KeepMask(map.by_word()),
             self.geometry.segments(words),
-            &[(Role::Mask, &mask)],
-            &side,
+            &[&mask],
+            side.as_ref(),
             |segment| map.params(first_element(segment)),
         )?;
         Ok(KeepMaskBinding { map, len, bound })
@@ -154,7 +150,7 @@ impl KeepMask {
     ) -> Result<(), CallError> {
         let KeepMaskBinding { map, len, bound } = binding;
         let plan = MaskPlan::new(map, *len, call)?;
-        for bound in &bound.segments {
+        for bound in bound {
             let params: MaskParams = plan.params(bound.segment);
             self.host.dispatch(
                 pass,

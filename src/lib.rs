@@ -97,7 +97,7 @@ pub use keep_mask::{KeepMask, KeepMaskBinding};
 pub use kernel::wgsl;
 #[cfg(feature = "wgpu")]
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding};
-pub use plan::error::{CreateError, PlanError};
+pub use plan::error::{CreateError, Limit, PlanError};
 #[cfg(feature = "wgpu")]
 pub use wgpu;
 

@@ -1,7 +1,7 @@
 //! The generator alone: raw blocks for known answers and statistical suites.
 
 use crate::contract::counter::advance_counter;
-use crate::host::bound::{Bound, Side};
+use crate::host::bound::BoundSegment;
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
@@ -28,7 +28,7 @@ pub struct PhiloxBlocks {
 /// A checked buffer for blocks; made by [`PhiloxBlocks::bind`].
 #[derive(Debug)]
 pub struct PhiloxBlocksBinding {
-    bound: Bound,
+    bound: Vec<BoundSegment>,
 }
 
 impl PhiloxBlocks {
@@ -77,12 +77,12 @@ impl PhiloxBlocks {
         blocks: wgpu::BufferBinding<'_>,
         len: u64,
     ) -> Result<PhiloxBlocksBinding, BindError> {
-        let blocks = self.host.checked("blocks", &blocks, len, BLOCK.bytes)?;
+        let blocks = self.host.checked(Role::Blocks, &blocks, len, BLOCK.bytes)?;
         let bound = self.host.bind(
             self.kernel,
             self.geometry.segments(len),
-            &[(Role::Blocks, &blocks)],
-            &Side::None,
+            &[&blocks],
+            None,
             |_| None,
         )?;
         Ok(PhiloxBlocksBinding { bound })
@@ -98,7 +98,7 @@ impl PhiloxBlocks {
         counter: [u32; 4],
         key: [u32; 2],
     ) {
-        for bound in &binding.bound.segments {
+        for bound in &binding.bound {
             let segment = bound.segment;
             let params = BlockParams {
                 counter: advance_counter(counter, segment.start),

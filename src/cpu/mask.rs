@@ -19,14 +19,14 @@ use crate::contract::source::MaskSource;
 /// Blocks drawn at once.
 const BATCH_BLOCKS: usize = 64;
 /// Decisions made at once.
-pub(crate) const BATCH_ELEMENTS: usize = BATCH_BLOCKS * ELEMENTS_PER_BLOCK as usize;
+pub(super) const BATCH_ELEMENTS: usize = BATCH_BLOCKS * ELEMENTS_PER_BLOCK as usize;
 const WORD_BITS: usize = ELEMENTS_PER_MASK_WORD as usize;
 /// Words that one task of the pool makes.
 const TASK_WORDS: usize = 1024;
 
 /// What decides about elements.
 #[derive(Clone, Copy)]
-pub(crate) enum Mask<'a> {
+pub(super) enum Mask<'a> {
     /// The mask indices from the call's origin on.
     Linear,
     Layout(Decisions<'a>),
@@ -56,7 +56,7 @@ impl<'a> Mask<'a> {
 
 /// The decision of an element: all bits for a kept one, else none. As wide as the halves that are
 /// compared, so that the compiler keeps it in a lane of theirs.
-pub(crate) type Keep = i16;
+pub(super) type Keep = i16;
 
 fn keep_if(kept: bool) -> Keep {
     -Keep::from(kept)
@@ -132,7 +132,7 @@ fn refine(keep: &mut [Keep], halves: &[u16], high: u16, refined: &[u16], low: u1
 /// there and its decisions. Batches begin at words of a packed mask, if `start` does. The call drops
 /// some elements and keeps some.
 #[inline(always)]
-pub(crate) fn for_each_batch(
+pub(super) fn for_each_batch(
     mask: Mask<'_>,
     call: &DropoutCall,
     start: u64,
@@ -179,7 +179,7 @@ fn unpack(words: &[u32]) -> [Keep; BATCH_ELEMENTS] {
 
 /// The elements of a layout, and where their decisions are.
 #[derive(Clone, Copy)]
-pub(crate) struct Decisions<'a> {
+pub(super) struct Decisions<'a> {
     layout: &'a MaskLayout,
     /// `ids[i]` replaces row number i when the mask index is computed \[M16\].
     ids: Option<&'a [u32]>,

@@ -4,7 +4,7 @@
 use core::error::Error;
 use std::sync::{PoisonError, RwLock};
 
-use super::bound::{Bound, BoundSegment, Side};
+use super::bound::BoundSegment;
 use super::params::{ParameterPath, ParamsPath, uniform_buffer};
 use super::range::CheckedRange;
 use crate::contract::layout::MaskLayout;
@@ -15,8 +15,8 @@ use crate::kernel::axes::{
 };
 use crate::kernel::text::assemble;
 use crate::plan::cut::{CutLimits, Segment, at_least};
-use crate::plan::error::CreateError;
-use crate::plan::params::{DIMENSIONS_BYTES, LayoutParams};
+use crate::plan::error::{CreateError, Limit};
+use crate::plan::params::{DIMENSIONS_BYTES, DimensionParams, MAX_DIMENSIONS};
 
 /// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
 /// [`KeepMask`](crate::KeepMask) and [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
@@ -80,31 +80,31 @@ impl KernelHost {
         let limits = device.limits();
         for (limit, available, required) in [
             (
-                "max_storage_buffers_per_shader_stage",
+                Limit::StorageBuffersPerShaderStage,
                 limits.max_storage_buffers_per_shader_stage,
                 storage_buffers,
             ),
             // Buffers; parameters, where they are no immediates.
-            ("max_bind_groups", limits.max_bind_groups, 2),
+            (Limit::BindGroups, limits.max_bind_groups, 2),
             // Parameters and a strided layout.
             (
-                "max_uniform_buffers_per_shader_stage",
+                Limit::UniformBuffersPerShaderStage,
                 limits.max_uniform_buffers_per_shader_stage,
                 2,
             ),
             // Input, output, a strided layout and sample ids.
             (
-                "max_bindings_per_bind_group",
+                Limit::BindingsPerBindGroup,
                 limits.max_bindings_per_bind_group,
                 4,
             ),
             (
-                "max_compute_invocations_per_workgroup",
+                Limit::ComputeInvocationsPerWorkgroup,
                 limits.max_compute_invocations_per_workgroup,
                 WORKGROUP_SIZE,
             ),
             (
-                "max_compute_workgroup_size_x",
+                Limit::ComputeWorkgroupSizeX,
                 limits.max_compute_workgroup_size_x,
                 WORKGROUP_SIZE,
             ),
@@ -112,7 +112,7 @@ impl KernelHost {
             at_least(limit, available.into(), required.into())?;
         }
         at_least(
-            "max_uniform_buffer_binding_size",
+            Limit::UniformBufferBindingSize,
             limits.max_uniform_buffer_binding_size,
             DIMENSIONS_BYTES,
         )?;
@@ -143,7 +143,7 @@ impl KernelHost {
     /// The caller's range for `len` units of `unit_bytes`, if all of it can be bound.
     pub fn checked<'a>(
         &self,
-        role: &'static str,
+        role: Role,
         binding: &wgpu::BufferBinding<'a>,
         len: u64,
         unit_bytes: u64,
@@ -157,7 +157,7 @@ impl KernelHost {
         mask: &wgpu::BufferBinding<'a>,
         len: u64,
     ) -> Result<CheckedRange<'a>, BindError> {
-        let mut checked = self.checked("mask", mask, mask_words(len), size_of::<u32>() as u64);
+        let mut checked = self.checked(Role::Mask, mask, mask_words(len), size_of::<u32>() as u64);
         // The caller counts elements.
         if let Err(BindError::RangeTooShort { len: counted, .. }) = &mut checked {
             *counted = len;
@@ -171,11 +171,11 @@ impl KernelHost {
         &self,
         layout: &MaskLayout,
         ids: &wgpu::BufferBinding<'a>,
-    ) -> Result<Side<'a>, BindError> {
+    ) -> Result<Option<CheckedRange<'a>>, BindError> {
         if layout.is_empty() {
-            return Ok(Side::None);
+            return Ok(None);
         }
-        let role = "sample ids";
+        let role = Role::SampleIds;
         let (samples, _) = layout.samples();
         let ids = self.checked(role, ids, samples, size_of::<u32>() as u64)?;
         let max_bytes = self.device.limits().max_storage_buffer_binding_size;
@@ -187,7 +187,7 @@ impl KernelHost {
                 max_bytes,
             });
         }
-        Ok(Side::SampleIds(ids))
+        Ok(Some(ids))
     }
 
     /// What one dispatch can take.
@@ -228,23 +228,23 @@ impl KernelHost {
             })
     }
 
-    /// Binds the windows of `ranges` and of `side` for each of `segments`, with the layout that
+    /// Binds the windows of `ranges` and of `side`, sample ids or a packed mask, for each of `segments`, with the layout that
     /// `dimensions` gives for it.
     pub fn bind(
         &self,
         kernel: Kernel,
         segments: impl Iterator<Item = Segment>,
-        ranges: &[(Role, &CheckedRange<'_>)],
-        side: &Side<'_>,
-        dimensions: impl Fn(Segment) -> Option<LayoutParams>,
-    ) -> Result<Bound, BindError> {
+        ranges: &[&CheckedRange<'_>],
+        side: Option<&CheckedRange<'_>>,
+        dimensions: impl Fn(Segment) -> Option<[DimensionParams; MAX_DIMENSIONS]>,
+    ) -> Result<Vec<BoundSegment>, BindError> {
         let layout = self.group_layout(kernel);
         let buffers = kernel.buffers(ParamsSource::Immediates);
         let label = format!("{}: buffers", self.label);
         let bind = |segment| {
             let mut bound: Vec<_> = ranges
                 .iter()
-                .map(|(role, range)| (*role, range.window(segment)))
+                .map(|range| (range.role, range.window(segment)))
                 .collect();
             let dimensions =
                 dimensions(segment).map(|params| self.uniform(bytemuck::bytes_of(&params)));
@@ -252,15 +252,11 @@ impl KernelHost {
                 bound.push((Role::Dimensions, buffer.as_entire_buffer_binding()));
             }
             let mut first_word = 0;
-            match side {
-                Side::None => {}
-                Side::SampleIds(ids) => bound.push((Role::SampleIds, ids.whole())),
-                Side::Mask(mask) => {
-                    let alignment = self.device.limits().min_storage_buffer_offset_alignment;
-                    let (window, word) = mask.mask_window(segment, alignment);
-                    bound.push((Role::Mask, window));
-                    first_word = word;
-                }
+            if let Some(side) = side {
+                let alignment = self.device.limits().min_storage_buffer_offset_alignment;
+                let (window, word) = side.side_window(segment, alignment);
+                bound.push((side.role, window));
+                first_word = word;
             }
             let entries: Vec<_> = buffers
                 .iter()
@@ -283,8 +279,7 @@ impl KernelHost {
                 first_word,
             }
         };
-        let segments = self.taken(|| segments.map(bind).collect())?;
-        Ok(Bound { segments })
+        self.taken(|| segments.map(bind).collect())
     }
 
     /// What `bind` makes of the caller's buffers, if the device takes them: they may be destroyed or

@@ -3,13 +3,14 @@
 use core::ops::Range;
 
 use crate::contract::error::{CallError, SourceError};
+use crate::kernel::axes::Role;
 use crate::plan::error::PlanError;
 
 /// What a caller counts in a buffer of this role.
-fn counted(role: &str) -> &'static str {
+fn counted(role: Role) -> &'static str {
     match role {
-        "sample ids" => "samples",
-        "blocks" => "blocks",
+        Role::SampleIds => "samples",
+        Role::Blocks => "blocks",
         _ => "elements",
     }
 }
@@ -21,8 +22,8 @@ pub enum BindError {
     /// The buffer was created without [`wgpu::BufferUsages::STORAGE`].
     #[error("the {role} buffer has usages {usage:?}: create it with STORAGE among them")]
     MissingStorageUsage {
-        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
-        role: &'static str,
+        /// What the buffer is.
+        role: Role,
         /// The buffer's usages.
         usage: wgpu::BufferUsages,
     },
@@ -32,8 +33,8 @@ pub enum BindError {
          {alignment_bytes} (min_storage_buffer_offset_alignment)"
     )]
     UnalignedOffset {
-        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
-        role: &'static str,
+        /// What the buffer is.
+        role: Role,
         /// The given offset.
         offset_bytes: u64,
         /// The device's rule.
@@ -45,8 +46,8 @@ pub enum BindError {
          shorten it or make the buffer larger"
     )]
     PastBuffer {
-        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
-        role: &'static str,
+        /// What the buffer is.
+        role: Role,
         /// End of the given range, or its beginning where no size was given; `u64::MAX` where
         /// the end passes that.
         end_bytes: u64,
@@ -57,12 +58,12 @@ pub enum BindError {
     #[error(
         "the {role} range is {range_bytes} bytes, {required_bytes} needed for {len} {}: \
          bind a longer range, or fewer {}",
-        counted(role),
-        counted(role)
+        counted(*role),
+        counted(*role)
     )]
     RangeTooShort {
-        /// `input`, `output`, `data`, `mask`, `sample ids` or `blocks`.
-        role: &'static str,
+        /// What the buffer is.
+        role: Role,
         /// Size of the given range.
         range_bytes: u64,
         /// Size of the elements; `u64::MAX` where it passes that.
@@ -76,14 +77,14 @@ pub enum BindError {
     /// A mask or sample ids that lie in a buffer which the kernel writes.
     #[error("the {role} buffer is also written by dropout: keep it in a buffer of its own")]
     WrittenBuffer {
-        /// `sample ids` or `mask`.
-        role: &'static str,
+        /// [`Role::SampleIds`] or [`Role::Mask`].
+        role: Role,
     },
     /// A range longer than the device binds.
     #[error("the {role} take {bytes} bytes, the device binds {max_bytes}: bind fewer samples")]
     TooLong {
-        /// `sample ids`.
-        role: &'static str,
+        /// [`Role::SampleIds`].
+        role: Role,
         /// Size of the range.
         bytes: u64,
         /// The device's max_storage_buffer_binding_size.

@@ -4,12 +4,13 @@ use core::ops::Range;
 
 use crate::contract::mask::mask_words;
 use crate::host::error::BindError;
-use crate::kernel::axes::BufferLayout;
+use crate::kernel::axes::{BufferLayout, Role};
 use crate::plan::cut::Segment;
 
 /// A checked range of the caller's buffer that holds the elements and nothing else.
 #[derive(Debug)]
 pub(crate) struct CheckedRange<'a> {
+    pub role: Role,
     buffer: &'a wgpu::Buffer,
     offset_bytes: u64,
     unit_bytes: u64,
@@ -19,7 +20,7 @@ pub(crate) struct CheckedRange<'a> {
 impl<'a> CheckedRange<'a> {
     /// Checks usage, alignment, the buffer's end and the length, in units of `unit_bytes`.
     pub fn new(
-        role: &'static str,
+        role: Role,
         binding: &wgpu::BufferBinding<'a>,
         len: u64,
         unit_bytes: u64,
@@ -62,6 +63,7 @@ impl<'a> CheckedRange<'a> {
             });
         }
         Ok(Self {
+            role,
             buffer,
             offset_bytes,
             unit_bytes,
@@ -85,18 +87,19 @@ impl<'a> CheckedRange<'a> {
         self.sub_range(start, whole_words(u64::from(segment.len) * self.unit_bytes))
     }
 
-    /// All of the range.
-    pub fn whole(&self) -> wgpu::BufferBinding<'a> {
-        self.sub_range(0, whole_words(self.len * self.unit_bytes))
-    }
-
-    /// Of a packed mask, a window that holds what `segment`, in elements, needs, and the window's
-    /// first word that does.
-    pub fn mask_window(
+    /// All of the sample ids: each dispatch reads any of them. Of a packed mask a window that holds what
+    /// `segment`, in elements, needs, and the window's first word that does.
+    pub fn side_window(
         &self,
         segment: Segment,
         alignment_bytes: u32,
     ) -> (wgpu::BufferBinding<'a>, u32) {
+        if self.role == Role::SampleIds {
+            return (
+                self.sub_range(0, whole_words(self.len * self.unit_bytes)),
+                0,
+            );
+        }
         // Segments begin at multiples of 32 elements.
         let first = self.unit_bytes * mask_words(segment.start);
         let start = first / u64::from(alignment_bytes) * u64::from(alignment_bytes);

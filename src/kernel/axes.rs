@@ -1,5 +1,7 @@
 //! What a kernel is: its entry point, its buffers, where decisions come from, what becomes of values.
 
+use core::fmt;
+
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
@@ -325,6 +327,16 @@ impl Kernel {
         Way::all().filter(move |way| {
             (self.draws() || way.multiply == Multiply::Halves)
                 && (self.takes_bound_params() || way.params != ParamsSource::Bound)
+        })
+    }
+}
+
+impl fmt::Display for Role {
+    /// The name in words: `sample ids`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SampleIds => "sample ids",
+            role => role.name(),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! How many units one dispatch takes and where a long range is cut: integers only.
 
 use crate::kernel::axes::WORKGROUP_SIZE;
-use crate::plan::error::CreateError;
+use crate::plan::error::{CreateError, Limit};
 
 /// No index that a kernel computes within one dispatch passes 32 bits below this.
 const MAX_SEGMENT_UNITS: u64 = 1 << 26;
@@ -45,11 +45,7 @@ pub(crate) struct CutLimits {
 /// # Errors
 ///
 /// [`CreateError::Limit`] names the `limit` and both numbers.
-pub(crate) fn at_least(
-    limit: &'static str,
-    available: u64,
-    required: u64,
-) -> Result<u64, CreateError> {
+pub(crate) fn at_least(limit: Limit, available: u64, required: u64) -> Result<u64, CreateError> {
     if available < required {
         return Err(CreateError::Limit {
             limit,
@@ -69,12 +65,12 @@ impl Geometry {
         let alignment_bytes = u64::from(limits.offset_alignment_bytes);
         let granule = (alignment_bytes / unit.bytes).max(unit.per_invocation);
         let binding_units = at_least(
-            "max_storage_buffer_binding_size",
+            Limit::StorageBufferBindingSize,
             limits.max_binding_bytes,
             granule * unit.bytes,
         )? / unit.bytes;
         let workgroups = at_least(
-            "max_compute_workgroups_per_dimension",
+            Limit::ComputeWorkgroupsPerDimension,
             limits.max_workgroups.into(),
             (granule / unit.per_invocation).div_ceil(workgroup),
         )?;
@@ -155,7 +151,7 @@ mod tests {
         assert_eq!(
             error,
             CreateError::Limit {
-                limit: "max_storage_buffer_binding_size",
+                limit: Limit::StorageBufferBindingSize,
                 required: 256,
                 available: 255
             }

@@ -1,5 +1,7 @@
 //! What can be wrong with a device or a tensor, before anything is created.
 
+use core::fmt;
+
 use crate::contract::error::IndexOverflow;
 
 /// A layout that the kernels cannot take. Nothing was created.
@@ -32,8 +34,8 @@ pub enum CreateError {
          request the device with a higher limit, or another adapter"
     )]
     Limit {
-        /// The field of [`wgpu::Limits`].
-        limit: &'static str,
+        /// Which one.
+        limit: Limit,
         /// What the kernels need.
         required: u64,
         /// What the device has.
@@ -45,4 +47,44 @@ pub enum CreateError {
         /// What was asked for.
         rounds: u32,
     },
+}
+
+/// A limit that the kernels need. Its text is the name that wgpu has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Bytes of a storage binding.
+    StorageBufferBindingSize,
+    /// Workgroups in a dimension of a dispatch.
+    ComputeWorkgroupsPerDimension,
+    /// Storage buffers of a kernel.
+    StorageBuffersPerShaderStage,
+    /// Bind groups of a kernel.
+    BindGroups,
+    /// Uniform buffers of a kernel.
+    UniformBuffersPerShaderStage,
+    /// Bindings in a bind group.
+    BindingsPerBindGroup,
+    /// Invocations in a workgroup.
+    ComputeInvocationsPerWorkgroup,
+    /// Invocations in the first dimension of a workgroup.
+    ComputeWorkgroupSizeX,
+    /// Bytes of a uniform binding.
+    UniformBufferBindingSize,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StorageBufferBindingSize => "max_storage_buffer_binding_size",
+            Self::ComputeWorkgroupsPerDimension => "max_compute_workgroups_per_dimension",
+            Self::StorageBuffersPerShaderStage => "max_storage_buffers_per_shader_stage",
+            Self::BindGroups => "max_bind_groups",
+            Self::UniformBuffersPerShaderStage => "max_uniform_buffers_per_shader_stage",
+            Self::BindingsPerBindGroup => "max_bindings_per_bind_group",
+            Self::ComputeInvocationsPerWorkgroup => "max_compute_invocations_per_workgroup",
+            Self::ComputeWorkgroupSizeX => "max_compute_workgroup_size_x",
+            Self::UniformBufferBindingSize => "max_uniform_buffer_binding_size",
+        })
+    }
 }

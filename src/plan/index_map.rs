@@ -1,7 +1,7 @@
 //! Where a tensor's decisions come from, as its kernels see it: a mask layout folded, with a family.
 
 use super::error::PlanError;
-use super::params::{DimensionParams, LayoutParams};
+use super::params::{DimensionParams, MAX_DIMENSIONS};
 use crate::contract::layout::{Dimension, MaskLayout};
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD};
 use crate::kernel::axes::{Family, IndexKind, Strided};
@@ -59,7 +59,7 @@ impl IndexMap {
     }
 
     /// The layout that a dispatch is told which begins at element `start`.
-    pub fn params(&self, start: u64) -> Option<LayoutParams> {
+    pub fn params(&self, start: u64) -> Option<[DimensionParams; MAX_DIMENSIONS]> {
         match self {
             Self::Drawn { strided, .. } => Some(strided.as_ref()?.params(start)),
             Self::Packed => None,
@@ -93,13 +93,13 @@ impl IndexMap {
             Self::Drawn {
                 strided: Some(strided),
                 ..
-            } => strided.of_family(Family::Scattered, MaskLayout::MAX_DIMENSIONS),
+            } => strided.of_family(Family::Scattered, MAX_DIMENSIONS),
         }
     }
 
     /// [`by_element`](Self::by_element), where elements lie in blocks.
     pub fn by_element_of_blocks(&self, base: u64) -> Option<IndexKind> {
-        self.of_blocks(base, MaskLayout::MAX_DIMENSIONS)
+        self.of_blocks(base, MAX_DIMENSIONS)
     }
 
     fn of_blocks(&self, base: u64, least: usize) -> Option<IndexKind> {
@@ -197,9 +197,9 @@ impl StridedLayout {
     }
 
     /// What the shader is told of a dispatch that begins at element `start`.
-    pub fn params(&self, start: u64) -> LayoutParams {
+    pub fn params(&self, start: u64) -> [DimensionParams; MAX_DIMENSIONS] {
         let one = Dimension { size: 1, stride: 0 };
-        let mut params = [DimensionParams::new(one, 0); MaskLayout::MAX_DIMENSIONS];
+        let mut params = [DimensionParams::new(one, 0); MAX_DIMENSIONS];
         let mut rest = start;
         let mut slot = params.len();
         for (axis, &dimension) in self.dimensions.iter().enumerate().rev() {

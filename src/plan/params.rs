@@ -9,7 +9,7 @@ use crate::contract::mask::{MaskPosition, split};
 /// Twin of `DropoutMask` in shaders/mask/mask.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
-pub(crate) struct DropoutMask {
+pub(super) struct DropoutMask {
     pub seed_low: u32,
     pub seed_high: u32,
     pub stream_low: u32,
@@ -28,7 +28,7 @@ pub(crate) struct DropoutMask {
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct MaskParams {
-    pub mask: DropoutMask,
+    pub(super) mask: DropoutMask,
     pub len: u32,
     pub first_word: u32,
     pub first_block: [u32; 2],
@@ -64,13 +64,14 @@ impl MaskParams {
 
     /// The bytes of these parameters, and of `dimensions` behind them, 8 in a number, the lower 32 bits
     /// first. Twin of `Params` in shaders/params/bound.wgsl.
-    pub fn bound(self, dimensions: Option<&LayoutParams>) -> Vec<u64> {
+    pub fn bound(self, dimensions: Option<&[DimensionParams; MAX_DIMENSIONS]>) -> Vec<u64> {
         let mut words = bytemuck::cast::<_, [u64; size_of::<Self>() / 8]>(self).to_vec();
         if let Some(dimensions) = dimensions {
             // By value: structs of `u32` need not lie where numbers of 8 bytes may.
-            words.extend(bytemuck::cast::<_, [u64; size_of::<LayoutParams>() / 8]>(
-                *dimensions,
-            ));
+            words.extend(bytemuck::cast::<
+                _,
+                [u64; MAX_DIMENSIONS * size_of::<DimensionParams>() / 8],
+            >(*dimensions));
         }
         words
     }
@@ -98,14 +99,12 @@ pub(crate) struct DimensionParams {
     pub padding: [u32; 2],
 }
 
-const MAX_DIMENSIONS: usize = MaskLayout::MAX_DIMENSIONS;
-
-/// A strided layout, outermost dimension first.
-pub(crate) type LayoutParams = [DimensionParams; MAX_DIMENSIONS];
+/// Dimensions that a kernel is told of, the outermost first.
+pub(crate) const MAX_DIMENSIONS: usize = MaskLayout::MAX_DIMENSIONS;
 
 /// Size of a strided layout's uniform buffer.
 #[cfg(feature = "wgpu")]
-pub(crate) const DIMENSIONS_BYTES: u64 = size_of::<LayoutParams>() as u64;
+pub(crate) const DIMENSIONS_BYTES: u64 = (MAX_DIMENSIONS * size_of::<DimensionParams>()) as u64;
 
 impl DimensionParams {
     /// `dimension` of a dispatch whose first element has coordinate `start`. Both are below 2^31.

@@ -1,6 +1,7 @@
 //! Buffers: what is refused, with which numbers, and that the last thing before it is taken.
 
 use wgpu::BufferUsages;
+use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{BindError, ElementType, Elements, GaussianDropout, MaskLayout};
 
 use super::device::{Noop, range, two_devices};
@@ -26,23 +27,23 @@ fn buffers_without_storage() {
     };
     noop.without_errors(|| {
         for (role, got) in [
-            ("input", noop.dropout.bind(bad(), good(), 1)),
-            ("output", noop.dropout.bind(good(), bad(), 1)),
-            ("data", noop.dropout.bind_in_place(bad(), 1)),
+            (Role::Input, noop.dropout.bind(bad(), good(), 1)),
+            (Role::Output, noop.dropout.bind(good(), bad(), 1)),
+            (Role::Data, noop.dropout.bind_in_place(bad(), 1)),
             // Even for nothing.
-            ("data", noop.dropout.bind_in_place(bad(), 0)),
+            (Role::Data, noop.dropout.bind_in_place(bad(), 0)),
         ] {
             refused(got, expected(role), &message(role));
         }
         refused(
             noop.keep_mask.bind(bad(), 1),
-            expected("mask"),
-            &message("mask"),
+            expected(Role::Mask),
+            &message(Role::Mask),
         );
         refused(
             noop.philox.bind(bad(), 1),
-            expected("blocks"),
-            &message("blocks"),
+            expected(Role::Blocks),
+            &message(Role::Blocks),
         );
     });
 }
@@ -57,7 +58,7 @@ fn offsets_follow_the_devices_rule() {
                 noop.dropout
                     .bind_in_place(range(&buffer, offset_bytes, 0), 1),
                 BindError::UnalignedOffset {
-                    role: "data",
+                    role: Role::Data,
                     offset_bytes,
                     alignment_bytes: 256,
                 },
@@ -87,7 +88,7 @@ fn offsets_follow_the_devices_rule() {
             .unwrap();
         let error = noop.dropout.bind_in_place(range(&buffer, 16, 0), 64);
         let expected = BindError::UnalignedOffset {
-            role: "data",
+            role: Role::Data,
             offset_bytes: 16,
             alignment_bytes: 32,
         };
@@ -118,7 +119,7 @@ fn ranges_end_in_their_buffer() {
                     noop.dropout
                         .bind_in_place(range(&buffer, offset, bytes), len),
                     BindError::PastBuffer {
-                        role: "data",
+                        role: Role::Data,
                         end_bytes,
                         buffer_bytes: 1024,
                     },
@@ -162,7 +163,7 @@ fn ranges_hold_their_elements() {
             (0, 0, 1024, u64::MAX, u64::MAX),
         ] {
             let expected = BindError::RangeTooShort {
-                role: "data",
+                role: Role::Data,
                 range_bytes,
                 required_bytes,
                 len,
@@ -173,7 +174,7 @@ fn ranges_hold_their_elements() {
             refused(
                 got,
                 expected,
-                &message("data", range_bytes, required_bytes, len),
+                &message(Role::Data, range_bytes, required_bytes, len),
             );
         }
         for (offset, bytes, len) in [(0, 0, 256), (0, 24, 6), (0, 27, 6), (0, 1000, 6)] {
@@ -191,8 +192,8 @@ fn both_roles_of_dropout_are_checked() {
     let (long, short) = (|| range(&long, 0, 0), || range(&short, 0, 0));
     noop.without_errors(|| {
         for (role, got) in [
-            ("input", noop.dropout.bind(short(), long(), 16)),
-            ("output", noop.dropout.bind(long(), short(), 16)),
+            (Role::Input, noop.dropout.bind(short(), long(), 16)),
+            (Role::Output, noop.dropout.bind(long(), short(), 16)),
         ] {
             let expected = BindError::RangeTooShort {
                 role,
@@ -224,7 +225,7 @@ fn masks_are_words_and_blocks_are_four() {
                 "the mask range is 64 bytes, {required_bytes} needed for {len} elements: bind a \
                  longer range, or fewer elements"
             );
-            let error = too_short("mask", required_bytes, len);
+            let error = too_short(Role::Mask, required_bytes, len);
             refused(noop.keep_mask.bind(whole(), len), error, &message);
         }
         noop.philox.bind(whole(), 4).unwrap();
@@ -233,7 +234,7 @@ fn masks_are_words_and_blocks_are_four() {
                 "the blocks range is 64 bytes, {required_bytes} needed for {len} blocks: bind a \
                  longer range, or fewer blocks"
             );
-            let error = too_short("blocks", required_bytes, len);
+            let error = too_short(Role::Blocks, required_bytes, len);
             refused(noop.philox.bind(whole(), len), error, &message);
         }
     });
@@ -373,7 +374,7 @@ fn elements_of_16_bits_need_their_last_whole_word() {
                 refused(
                     bind(range(&buffer, offset_bytes, 0), 1),
                     BindError::UnalignedOffset {
-                        role: "data",
+                        role: Role::Data,
                         offset_bytes,
                         alignment_bytes: 256,
                     },
@@ -398,7 +399,7 @@ fn elements_of_16_bits_need_their_last_whole_word() {
                 refused(
                     got,
                     BindError::RangeTooShort {
-                        role: "data",
+                        role: Role::Data,
                         range_bytes,
                         required_bytes,
                         len,

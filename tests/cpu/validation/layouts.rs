@@ -1,6 +1,7 @@
 //! Layouts, sample ids and packed masks: what binding and recording refuse.
 
 use wgpu::{BufferUsages, Features, Limits};
+use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{BindError, DropoutCall, Elements, IndexOverflow, MaskLayout, PlanError};
 
 use super::device::{Noop, range};
@@ -25,11 +26,11 @@ fn small_bindings() -> Noop {
 fn with_buffers<'a>(
     layout: &'a MaskLayout,
     buffer: wgpu::BufferBinding<'a>,
-) -> [(&'static str, Elements<'a>); 2] {
+) -> [(Role, Elements<'a>); 2] {
     let (ids, mask) = (buffer.clone(), buffer);
     [
-        ("sample ids", Elements::samples(layout, ids)),
-        ("mask", Elements::packed(mask, layout.len())),
+        (Role::SampleIds, Elements::samples(layout, ids)),
+        (Role::Mask, Elements::packed(mask, layout.len())),
     ]
 }
 
@@ -76,7 +77,7 @@ fn buffers_of_ids_and_masks_are_checked() {
             for (role, elements) in with_buffers(&layout, window.clone()) {
                 // 64 samples of 32 elements.
                 let (len, counted) = match role {
-                    "mask" => (2048, "elements"),
+                    Role::Mask => (2048, "elements"),
                     _ => (64, "samples"),
                 };
                 let error =
@@ -107,7 +108,7 @@ fn the_mask_kernel_checks_its_ids() {
         bind(1024, range(&ids, 256, 4096)).unwrap();
         bind(0, range(&ids, 1, 0)).unwrap();
         let error = BindError::RangeTooShort {
-            role: "sample ids",
+            role: Role::SampleIds,
             range_bytes: 4092,
             required_bytes: 4096,
             len: 1024,
@@ -116,13 +117,15 @@ fn the_mask_kernel_checks_its_ids() {
              bind a longer range, or fewer samples";
         refused(bind(1024, range(&ids, 256, 4092)), error, message);
         let error = BindError::TooLong {
-            role: "sample ids",
+            role: Role::SampleIds,
             bytes: 4100,
             max_bytes: 4096,
         };
         let message = "the sample ids take 4100 bytes, the device binds 4096: bind fewer samples";
         refused(bind(1025, range(&ids, 0, 0)), error, message);
-        let error = BindError::WrittenBuffer { role: "sample ids" };
+        let error = BindError::WrittenBuffer {
+            role: Role::SampleIds,
+        };
         let message =
             "the sample ids buffer is also written by dropout: keep it in a buffer of its own";
         refused(bind(16, range(&mask, 512, 0)), error, message);
@@ -167,7 +170,7 @@ fn all_ids_fit_one_binding() {
     noop.without_errors(|| {
         assert_eq!(bind(1024).unwrap().dispatches(), 2);
         let error = BindError::TooLong {
-            role: "sample ids",
+            role: Role::SampleIds,
             bytes: 4100,
             max_bytes: 4096,
         };

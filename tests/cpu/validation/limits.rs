@@ -1,59 +1,79 @@
 //! Devices with low limits: refused where not one workgroup fits, else the tensor is cut.
 
 use wgpu::{Features, Limits};
-use wgpu_dropout::{CreateError, Dropout, KeepMask, KernelDescriptor, MaskLayout, PhiloxBlocks};
+use wgpu_dropout::{
+    CreateError, Dropout, KeepMask, KernelDescriptor, Limit, MaskLayout, PhiloxBlocks,
+};
 
 use super::device::{Noop, device, range};
 use crate::common::inputs::call;
 
-/// A limit's name, how to set it, and what dropout, masks and blocks need of it.
-type Row = (&'static str, fn(&mut Limits, u32), [u32; 3]);
+/// A limit and its name, how to set it, and what dropout, masks and blocks need of it.
+type Row = ((Limit, &'static str), fn(&mut Limits, u32), [u32; 3]);
 
 const ROWS: [Row; 9] = [
     (
-        "max_storage_buffers_per_shader_stage",
+        (
+            Limit::StorageBuffersPerShaderStage,
+            "max_storage_buffers_per_shader_stage",
+        ),
         |limits, value| limits.max_storage_buffers_per_shader_stage = value,
         [3, 2, 1],
     ),
     (
-        "max_compute_invocations_per_workgroup",
+        (
+            Limit::ComputeInvocationsPerWorkgroup,
+            "max_compute_invocations_per_workgroup",
+        ),
         |limits, value| limits.max_compute_invocations_per_workgroup = value,
         [256; 3],
     ),
     (
-        "max_compute_workgroup_size_x",
+        (Limit::ComputeWorkgroupSizeX, "max_compute_workgroup_size_x"),
         |limits, value| limits.max_compute_workgroup_size_x = value,
         [256; 3],
     ),
     // One aligned window.
     (
-        "max_storage_buffer_binding_size",
+        (
+            Limit::StorageBufferBindingSize,
+            "max_storage_buffer_binding_size",
+        ),
         |limits, value| limits.max_storage_buffer_binding_size = value.into(),
         [256; 3],
     ),
     (
-        "max_compute_workgroups_per_dimension",
+        (
+            Limit::ComputeWorkgroupsPerDimension,
+            "max_compute_workgroups_per_dimension",
+        ),
         |limits, value| limits.max_compute_workgroups_per_dimension = value,
         [1; 3],
     ),
     (
-        "max_bind_groups",
+        (Limit::BindGroups, "max_bind_groups"),
         |limits, value| limits.max_bind_groups = value,
         [2; 3],
     ),
     (
-        "max_bindings_per_bind_group",
+        (Limit::BindingsPerBindGroup, "max_bindings_per_bind_group"),
         |limits, value| limits.max_bindings_per_bind_group = value,
         [4; 3],
     ),
     (
-        "max_uniform_buffers_per_shader_stage",
+        (
+            Limit::UniformBuffersPerShaderStage,
+            "max_uniform_buffers_per_shader_stage",
+        ),
         |limits, value| limits.max_uniform_buffers_per_shader_stage = value,
         [2; 3],
     ),
     // Eight dimensions of eight words.
     (
-        "max_uniform_buffer_binding_size",
+        (
+            Limit::UniformBufferBindingSize,
+            "max_uniform_buffer_binding_size",
+        ),
         |limits, value| limits.max_uniform_buffer_binding_size = value.into(),
         [256; 3],
     ),
@@ -62,7 +82,7 @@ const ROWS: [Row; 9] = [
 #[test]
 fn a_limit_too_low_is_named_with_both_numbers() {
     let descriptor = KernelDescriptor::default();
-    for (limit, set, required) in ROWS {
+    for ((limit, name), set, required) in ROWS {
         for (kind, required) in required.into_iter().enumerate() {
             let create = |value| {
                 let mut limits = Limits::downlevel_defaults();
@@ -87,12 +107,12 @@ fn a_limit_too_low_is_named_with_both_numbers() {
                 assert_eq!(
                     error.to_string(),
                     format!(
-                        "the device's {limit} is {available}, {required} needed: \
+                        "the device's {name} is {available}, {required} needed: \
                          request the device with a higher limit, or another adapter"
                     )
                 );
             }
-            assert_eq!(create(required), Ok(()), "{limit}");
+            assert_eq!(create(required), Ok(()), "{name}");
         }
     }
 }
