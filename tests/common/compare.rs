@@ -1,5 +1,7 @@
 //! Comparisons to the bit. Each one is seen failing in `tests/cpu/negative.rs`.
 
+use approx::abs_diff_eq;
+
 /// Products of dropout: the same bits, but a NaN may have any payload [M11].
 pub fn f32_bits(expected: &[f32], got: &[f32]) -> Result<(), String> {
     elements(
@@ -49,7 +51,7 @@ pub fn f32_within(expected: &[(f64, f64)], got: &[f32]) -> Result<(), String> {
         ));
     }
     let same = |&(&(exact, bound), &got): &(&(f64, f64), &f32)| match exact as f32 {
-        nearest if nearest.is_finite() => (f64::from(got) - exact).abs() <= bound,
+        nearest if nearest.is_finite() => abs_diff_eq!(f64::from(got), exact, epsilon = bound),
         nearest => same_product(nearest, got),
     };
     let mut differing = expected

@@ -7,6 +7,7 @@ use wgpu_dropout::{
 
 use crate::adapters::Variant;
 use crate::case::Case;
+use crate::common::compare;
 use crate::common::inputs::{call, values};
 use crate::common::reference::normal;
 use crate::gpu::Gpu;
@@ -25,21 +26,14 @@ pub const CASES: &[Case] = &[
 pub fn check(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
     let p = call.rate.realized();
     let sigma = (p / (1.0 - p)).sqrt();
-    if got.len() != x.len() {
-        return Err(format!("{} elements for {}", got.len(), x.len()));
-    }
-    for (i, (&x, &got)) in x.iter().zip(got).enumerate() {
+    let expected = |(&x, index): (&f32, u64)| {
         let x = f64::from(x);
-        let exact = x * (1.0 + sigma * normal(call, call.origin + i as u64));
+        let exact = x * (1.0 + sigma * normal(call, index));
         // Besides, one rounding to f32.
-        let bound = x.abs() * sigma / 256.0 + exact.abs() / 8_388_608.0;
-        if (f64::from(got) - exact).abs() > bound {
-            return Err(format!(
-                "element {i}: {got} for {exact}, within {bound}; {call}"
-            ));
-        }
-    }
-    Ok(())
+        (exact, x.abs() * sigma / 256.0 + exact.abs() / 8_388_608.0)
+    };
+    let expected: Vec<_> = x.iter().zip(call.origin..).map(expected).collect();
+    compare::f32_within(&expected, got).map_err(|difference| format!("{difference}; {call}"))
 }
 
 /// `x` through the kernel, out of place or in place; bytes around it must stay.
@@ -161,5 +155,10 @@ fn another_call_differs(gpu: &Gpu) -> Result<(), String> {
             return Err(format!("{wrong} looks the same"));
         }
     }
-    Ok(())
+    let mut no_number = got;
+    no_number[7] = f32::NAN;
+    match check(&right, &x, &no_number) {
+        Ok(()) => Err("a NaN looks like a number".into()),
+        Err(_) => Ok(()),
+    }
 }

@@ -4,6 +4,7 @@
 #[path = "../../examples/mlp/mod.rs"]
 mod mlp;
 
+use approx::relative_eq;
 use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
 
 use self::mlp::{Architecture, Examples, Mlp, Optimizer, State, random};
@@ -253,12 +254,16 @@ fn close(what: &str, expected: &[f64], got: &[f32]) -> Result<(), String> {
             got.len()
         ));
     }
-    // Not a number is not near.
-    let near = |(expected, got): (&f64, &f32)| {
-        (expected - f64::from(*got)).abs() <= 1e-6 * (1.0 + expected.abs())
+    let near = |expected: f64, got: f32| {
+        relative_eq!(
+            expected,
+            f64::from(got),
+            epsilon = 1e-6,
+            max_relative = 1e-6
+        )
     };
     let mut pairs = expected.iter().zip(got).enumerate();
-    match pairs.find(|(_, pair)| !near(*pair)) {
+    match pairs.find(|(_, (expected, got))| !near(**expected, **got)) {
         Some((i, (expected, got))) => Err(format!("{what} {i}: expected {expected}, got {got}")),
         None => Ok(()),
     }
