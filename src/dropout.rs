@@ -29,6 +29,19 @@ use crate::plan::params::MaskParams;
 /// `gpu_to_gpu` and to the CPU: the mask is a function of the call and the element's mask index
 /// alone \[M1\], not of its [type](ElementType); values follow \[M11\] to the bit, subnormals excepted, and those of
 /// [`Alpha`](crate::DropoutKind::Alpha), which may be off by a rounding.
+///
+/// ```no_run
+/// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, x: &wgpu_dropout::wgpu::Buffer, y: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
+/// use wgpu_dropout::{Dropout, DropoutCall, DropoutRate, KernelDescriptor, MaskKey};
+///
+/// let dropout = Dropout::new(device, &KernelDescriptor::default())?;
+/// let (x, y) = (x.as_entire_buffer_binding(), y.as_entire_buffer_binding());
+/// let binding = dropout.bind(x, y, 1000)?;
+/// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
+/// dropout.encode_forward(pass, &binding, &call)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Dropout {
     host: KernelHost,

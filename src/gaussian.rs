@@ -21,6 +21,18 @@ use crate::plan::error::CreateError;
 /// 16-bit types rounded once to the type \[M22\].
 ///
 /// This is [`Dropout`] with calls of [`DropoutKind::Gaussian`], for code that knows no kinds.
+///
+/// ```no_run
+/// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, x: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
+/// use wgpu_dropout::{DropoutCall, DropoutRate, GaussianDropout, KernelDescriptor, MaskKey};
+///
+/// let noise = GaussianDropout::new(device, &KernelDescriptor::default())?;
+/// let binding = noise.bind_in_place(x.as_entire_buffer_binding(), 1000)?;
+/// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
+/// noise.encode(pass, &binding, &call)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct GaussianDropout(Dropout);
 

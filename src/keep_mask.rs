@@ -20,6 +20,19 @@ use crate::plan::params::MaskParams;
 
 /// Writes packed keep masks \[M15\]: element e in bit `e & 31` of word `e >> 5`, 1 = kept, spare
 /// bits 0. The bits are those of [`Dropout`](crate::Dropout) for the same call and elements.
+///
+/// ```no_run
+/// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, mask: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
+/// use wgpu_dropout::{DropoutCall, DropoutRate, KeepMask, KernelDescriptor, MaskKey};
+///
+/// // 1000 bits in 32 words.
+/// let keep_mask = KeepMask::new(device, &KernelDescriptor::default())?;
+/// let binding = keep_mask.bind(mask.as_entire_buffer_binding(), 1000)?;
+/// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
+/// keep_mask.encode(pass, &binding, &call)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct KeepMask {
     host: KernelHost,

@@ -35,6 +35,7 @@ pub struct LaunchLimits {
 /// both `storage, read_write`, so that they may be ranges of one buffer; binding 2 is a buffer that
 /// holds `params`, `storage, read`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Launch {
     /// The kernel.
     pub kernel: Variant,

@@ -18,6 +18,17 @@ const BLOCK: Unit = Unit {
 };
 
 /// Writes Philox4x32 blocks of consecutive 128-bit counters (Salmon et al., SC'11).
+///
+/// ```no_run
+/// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, blocks: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
+/// use wgpu_dropout::{KernelDescriptor, PhiloxBlocks};
+///
+/// let philox = PhiloxBlocks::new(device, &KernelDescriptor::default(), 10)?;
+/// let binding = philox.bind(blocks.as_entire_buffer_binding(), 1000)?;
+/// philox.encode(pass, &binding, [0; 4], [42, 0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct PhiloxBlocks {
     host: KernelHost,
