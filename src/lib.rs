@@ -15,6 +15,9 @@
 //! The caller keeps device, queue, buffers, encoder and submission. `examples/quickstart.rs` is a
 //! whole program.
 //!
+//! Dropout costs least inside a kernel that reads the values anyway: [`wgsl::functions`] gives the masks as
+//! WGSL to include in your own kernels, and [`DropoutCall::mask_params`] what to tell them.
+//!
 //! [`GaussianDropout`] multiplies by noise instead. [`KeepMask`] writes the packed mask itself, [`PhiloxBlocks`] the generator's raw blocks.
 //!
 //! # Blocking
@@ -66,6 +69,7 @@ mod plan;
 
 pub use contract::call::DropoutCall;
 pub use contract::counter::advance_counter;
+pub use contract::dropout_mask::DropoutMask;
 pub use contract::effect::{Direction, Effect};
 pub use contract::element::{Element, ElementType};
 pub use contract::error::{

@@ -12,6 +12,7 @@ mod mask;
 mod npy;
 mod number;
 mod output;
+mod params;
 mod quote;
 mod verify;
 mod wgsl;
@@ -82,7 +83,10 @@ enum Command {
     },
     /// Check whether an adapter computes dropout right, to the bit
     Verify(verify::Args),
-    /// Print the WGSL of a kernel, by default that of dropout
+    /// Print what a kernel of your own is told that makes its mask by `wgsl --functions`
+    #[command(override_usage = usage!("params <--len <N>|--shape <N,…>>"))]
+    Params(params::Args),
+    /// Print the WGSL of a kernel, by default that of dropout, or of the functions for your own
     Wgsl(wgsl::Args),
     /// Measure dropout on the GPU and the CPU, beside a copy
     Bench {
@@ -104,6 +108,7 @@ fn main() -> ExitCode {
         Command::Mask { args, engine } => mask::run(args, engine),
         Command::Words { args, engine } => words::run(args, engine),
         Command::Verify(args) => verify::run(args),
+        Command::Params(args) => params::run(args),
         Command::Wgsl(args) => wgsl::run(args),
         Command::Bench { args, engine } => bench::run(args, engine),
     };

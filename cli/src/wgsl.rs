@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use wgpu_dropout::wgsl::{BufferAccess, Variant, Way};
+use wgpu_dropout::wgsl::{BufferAccess, FunctionsOptions, Multiply, Variant, Way, functions};
 
 use crate::output::{Output, OutputFolder};
 
@@ -52,6 +52,19 @@ pub struct Args {
     /// Leave out what needs a feature of wgpu: the rest is WGSL for every implementation of WebGPU
     #[arg(long)]
     portable: bool,
+    /// Print no kernel but the mask contract as functions to include in one of your own; --multiply is
+    /// halves where it is not given
+    #[arg(long, conflicts_with_all = [
+        "kernel", "dtype", "layout", "mask", "dimensions", "whole_words", "sample_ids", "value",
+        "access", "rounds", "params", "portable", "list", "output_dir",
+    ])]
+    functions: bool,
+    /// What the functions' names begin with, `dropout_` by default
+    #[arg(long, value_name = "PREFIX", value_parser = prefix, requires = "functions")]
+    prefix: Option<String>,
+    /// Begin the functions with naga_oil's #define_import_path
+    #[arg(long, value_name = "PATH", value_parser = import_path, requires = "functions")]
+    import_path: Option<String>,
     /// Print the options of each kernel that is left, one a line, and no text
     #[arg(long, conflicts_with = "output_dir")]
     list: bool,
@@ -59,6 +72,24 @@ pub struct Args {
     /// know of it to kernels.json there: all files or none
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
+}
+
+/// A prefix of the functions' names.
+fn prefix(text: &str) -> Result<String, String> {
+    checked(FunctionsOptions::default().with_prefix(text), text)
+}
+
+/// A path of naga_oil's.
+fn import_path(text: &str) -> Result<String, String> {
+    checked(FunctionsOptions::default().with_import_path(text), text)
+}
+
+/// `text`, if the functions can be written so.
+fn checked(options: FunctionsOptions, text: &str) -> Result<String, String> {
+    let written = functions(&options);
+    written
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 /// A kernel, and how a device runs it.
@@ -72,6 +103,12 @@ fn texts() -> impl Iterator<Item = Text> {
 type Wish<'a> = (&'static str, &'a str);
 
 pub fn run(args: &Args) -> Result<()> {
+    if args.functions {
+        let mut output = Output::stdout();
+        write!(output, "{}", functions(&args.functions_options())?)
+            .context("cannot write the output")?;
+        return output.finish();
+    }
     let wishes = args.wishes();
     let mut variants = texts().filter(|(variant, way)| {
         let fields = variant.fields(*way);
@@ -158,6 +195,18 @@ fn description(text: &Text) -> Value {
 }
 
 impl Args {
+    fn functions_options(&self) -> FunctionsOptions {
+        let mut options = FunctionsOptions::default();
+        if self.multiply.as_deref() == Some("u64") {
+            options.multiply = Multiply::U64;
+        }
+        if let Some(prefix) = &self.prefix {
+            options.prefix.clone_from(prefix);
+        }
+        options.import_path.clone_from(&self.import_path);
+        options
+    }
+
     fn wishes(&self) -> Vec<Wish<'_>> {
         let fields = [
             ("kernel", &self.kernel),

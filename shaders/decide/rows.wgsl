@@ -1,28 +1,16 @@
 // Consecutive mask indices along the innermost dimension, a row of 32 elements and more; any
 // strides along the others.
 
-// The block `offset` blocks behind `block`.
-fn block_behind(block: vec2<u32>, offset: u32) -> vec2<u32> {
-    return dropout_add_wide(block, vec2<u32>(offset, 0u));
-}
-
-// 32 decisions of consecutive mask indices, the first in lane `lane` of `block`: they begin inside
-// that block and end inside a fifth.
-fn row_word(block: vec2<u32>, lane: u32) -> u32 {
-    let low = dropout_keep_blocks(
-        params.mask,
-        block,
-        block_behind(block, 1u),
-        block_behind(block, 2u),
-        block_behind(block, 3u),
-    );
-    let fifth = block_behind(block, 4u);
-    return bits_from(low, dropout_keep_blocks(params.mask, fifth, fifth, fifth, fifth), lane);
+// 32 bits of (low, high) from bit `shift` on, below 64.
+fn bits_from(low: u32, high: u32, shift: u32) -> u32 {
+    // Two steps, since a shift by 32 is one by 0.
+    let across = (low >> shift) | ((high << 1u) << (31u - (shift & 31u)));
+    return select(across, high >> (shift & 31u), shift >= 32u);
 }
 
 // Block k of a mask word: of one row, and from `blocks` on of the next.
 fn block_of_two(row: vec2<u32>, next: vec2<u32>, blocks: u32, k: u32) -> vec2<u32> {
-    return block_behind(select(next, row, k < blocks), select(k - blocks, k, k < blocks));
+    return dropout_block_after(select(next, row, k < blocks), select(k - blocks, k, k < blocks));
 }
 
 fn mask_word(word: u32) -> u32 {
@@ -36,7 +24,7 @@ fn mask_word(word: u32) -> u32 {
     let row = dropout_block_of(index);
     let lane = index.x & 7u;
     if WHOLE_WORDS {
-        return row_word(row, lane);
+        return dropout_keep_row(params.mask, row, lane);
     }
     // Elements and blocks of this row; the rest is the next one's. Both have seven at most.
     let count = min(size - column, 32u);

@@ -56,9 +56,7 @@ fn add_dimension(sum: Sum, d: u32) -> Sum {
         carry = divide(coordinate, dimension);
         coordinate -= carry * dimension.size;
     }
-    var product = dropout_mul_wide(coordinate, dimension.stride.x);
-    product.y += coordinate * dimension.stride.y;
-    return Sum(dropout_add_wide(sum.index, product), carry);
+    return Sum(dropout_index_after(sum.index, coordinate, dimension.stride), carry);
 }
 
 // The mask index `steps` positions after the dispatch's first, where the outermost `count`

@@ -1,23 +1,19 @@
-// The mask contract in WGSL [M3]-[M9]: which mask indices are kept. Functions of their arguments
-// alone: no bindings, no variables of the module. 64-bit numbers are (low, high). Needs
-// DropoutMask (mask.wgsl) and dropout_philox (philox.wgsl). Twins: src/cpu/mask.rs, tests/common/reference/mask.rs.
+// Which mask indices are kept [M3]-[M9]. 64-bit numbers are (low, high). Needs DropoutMask (mask.wgsl),
+// dropout_first_index (index.wgsl) and dropout_philox (philox.wgsl). Twins: src/cpu/mask.rs,
+// tests/common/reference/mask.rs.
 //
 // Eight mask indices share a block of four words, 16 bits each [M4]. An index is dropped iff its 32-bit
 // uniform u is below D [M8]. The upper half of u decides against the upper half of D, unless they are
 // equal, one time in 65,536. Only then is the lower half of u drawn, from a second block [M9].
 
-fn dropout_add_wide(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
-    let low = a.x + b.x;
-    return vec2<u32>(low, a.y + b.y + u32(low < b.x));
-}
-
-fn dropout_first_index(mask: DropoutMask) -> vec2<u32> {
-    return vec2<u32>(mask.first_index_low, mask.first_index_high);
-}
-
 // The block of a mask index [M4].
 fn dropout_block_of(index: vec2<u32>) -> vec2<u32> {
     return vec2<u32>((index.x >> 3u) | (index.y << 29u), index.y >> 3u);
+}
+
+// The block `count` blocks behind `block`.
+fn dropout_block_after(block: vec2<u32>, count: u32) -> vec2<u32> {
+    return dropout_add_wide(block, vec2<u32>(count, 0u));
 }
 
 // The four words of a block [M5].
@@ -49,7 +45,7 @@ fn dropout_compare_lanes(mask: DropoutMask, block: vec2<u32>, domain: u32, bound
     );
 }
 
-// The kept lanes of four blocks, a byte each. A loop, since software adapters execute both sides of
+// The decisions of four blocks, a byte each, lane l in bit l. A loop, since software adapters execute both sides of
 // every branch: a second draw behind an `if` would cost all invocations. Equal blocks are drawn once:
 // compilers see that they are.
 fn dropout_keep_blocks(
@@ -78,7 +74,48 @@ fn dropout_keep_blocks(
     return keep;
 }
 
-// The decision of one mask index, as dropout_keep_blocks makes it for 32.
+// The decisions of a block's eight lanes, lane l in bit l. `block` is absolute: the first index of `mask`
+// does not count. Draws one block, and a second one where a half ties.
+fn dropout_keep_8(mask: DropoutMask, block: vec2<u32>) -> u32 {
+    var keep = 0u;
+    var tied = 0xffu;
+    var bound = mask.threshold_high;
+    for (var domain = 0u; domain < 2u; domain++) {
+        let lanes = dropout_compare_lanes(mask, block, domain, bound);
+        keep = (keep & ~tied) | (lanes.x & tied);
+        tied &= lanes.y;
+        if mask.threshold_low == 0u || tied == 0u {
+            break;
+        }
+        bound = mask.threshold_low;
+    }
+    return keep;
+}
+
+// The decisions of 32 consecutive mask indices, the first in lane `lane` of `block`. Draws four
+// blocks, and a fifth one where `lane` is not 0.
+fn dropout_keep_row(mask: DropoutMask, block: vec2<u32>, lane: u32) -> u32 {
+    let four = dropout_keep_blocks(
+        mask,
+        block,
+        dropout_block_after(block, 1u),
+        dropout_block_after(block, 2u),
+        dropout_block_after(block, 3u),
+    );
+    if lane == 0u {
+        return four;
+    }
+    let fifth = dropout_keep_8(mask, dropout_block_after(block, 4u));
+    return (four >> lane) | (fifth << (32u - lane));
+}
+
+// The decisions of the elements `element` to `element` + 31 behind the first index, the first in bit 0.
+fn dropout_keep_32(mask: DropoutMask, element: u32) -> u32 {
+    let index = dropout_index_of(mask, element);
+    return dropout_keep_row(mask, dropout_block_of(index), index.x & 7u);
+}
+
+// Whether a mask index is kept. Draws one block, and a second one where its half ties.
 fn dropout_keep_at(mask: DropoutMask, index: vec2<u32>) -> bool {
     let block = dropout_block_of(index);
     let lane = index.x & 7u;
@@ -94,4 +131,9 @@ fn dropout_keep_at(mask: DropoutMask, index: vec2<u32>) -> bool {
         bound = mask.threshold_low;
     }
     return keep;
+}
+
+// Whether the element `element` behind the first index is kept.
+fn dropout_keep(mask: DropoutMask, element: u32) -> bool {
+    return dropout_keep_at(mask, dropout_index_of(mask, element));
 }

@@ -1,4 +1,5 @@
-// One mask and its factors: twelve scalars of 4 bytes. 64-bit numbers are (low, high).
+// One mask and its factors: twelve scalars of 4 bytes, 48 in all. Twin: DropoutMask in
+// src/contract/dropout_mask.rs, which says what each is.
 struct DropoutMask {
     // Philox key [M3].
     seed_low: u32,
@@ -17,6 +18,6 @@ struct DropoutMask {
     keep_scale: f32,
     keep_shift: f32,
     dropped_value: f32,
-    // Standard deviation of Gaussian noise [M20].
+    // Standard deviation of Gaussian noise [M20]; 0 where everything is dropped.
     sigma: f32,
 }

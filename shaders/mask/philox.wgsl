@@ -1,5 +1,5 @@
 // Philox4x32: a counter and a key make a block of four words [M2]. Needs dropout_mul_wide and
-// dropout_mul_wide_a (product_u64.wgsl or product_halves.wgsl) and DROPOUT_PHILOX_ROUNDS, 7 or 10.
+// dropout_mul_wide_a (the product) and DROPOUT_PHILOX_ROUNDS, 7 or 10.
 // Source: Salmon et al., SC'11; constants and round order of Random123's philox.h.
 // Twins: src/cpu/philox.rs, tests/common/reference/philox.rs. Vectors: tests/data/philox4x32.kat.
 

@@ -76,11 +76,7 @@ impl DropoutCall {
     /// Mask index of the first element of a layout whose first and largest index are these.
     pub(crate) fn base(&self, first: u64, last: Option<u64>) -> Result<u64, CallError> {
         let origin = self.origin;
-        let max = match self.kind {
-            // [M18]
-            DropoutKind::Gaussian => (1 << 63) - 1,
-            _ => u64::MAX,
-        };
+        let max = self.largest_index();
         let Some(last) = last else {
             return Ok(origin.wrapping_add(first));
         };
@@ -92,6 +88,15 @@ impl DropoutCall {
             return Err(CallError::Rate { rate: self.rate });
         }
         Ok(origin + first)
+    }
+
+    /// The largest mask index of its kind.
+    pub(crate) fn largest_index(&self) -> u64 {
+        match self.kind {
+            // [M18]
+            DropoutKind::Gaussian => (1 << 63) - 1,
+            _ => u64::MAX,
+        }
     }
 
     /// Refuses Gaussian noise where only a mask makes sense.

@@ -220,6 +220,17 @@ pub enum LayoutError {
         /// Dimensions.
         dimensions: usize,
     },
+    /// A stride that `dropout_index` does not take.
+    #[error(
+        "dimension {dimension} has the stride {stride}, `dropout_index` takes 2^32 - 1 at most: \
+         add this dimension by `dropout_index_after`"
+    )]
+    WideStride {
+        /// The dimension, from 0 on.
+        dimension: usize,
+        /// Its stride.
+        stride: u64,
+    },
     /// Strides or an offset that lead past mask index 2^64 - 1.
     #[error(transparent)]
     IndexOverflow(#[from] IndexOverflow),

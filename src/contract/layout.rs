@@ -395,6 +395,35 @@ impl MaskLayout {
         &self.strides
     }
 
+    /// [`strides`](Self::strides) as `dropout_index` of [`wgsl::functions`](crate::wgsl::functions) takes
+    /// them: four of 32 bits, 0 behind the last dimension.
+    ///
+    /// ```
+    /// use wgpu_dropout::MaskLayout;
+    ///
+    /// let images = MaskLayout::feature_channels_first(&[8, 16, 28, 28])?;
+    /// assert_eq!(images.index_strides(), Ok([16, 1, 0, 0]));
+    /// # Ok::<(), wgpu_dropout::LayoutError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::TooManyDimensions`] above four dimensions, [`LayoutError::WideStride`] if a stride
+    /// is 2^32 or more. `dropout_index_after` takes any number of dimensions and strides of 64 bits.
+    pub fn index_strides(&self) -> Result<[u32; 4], LayoutError> {
+        let mut strides = [0; 4];
+        let (dimensions, max) = (self.strides.len(), strides.len());
+        if dimensions > max {
+            return Err(LayoutError::TooManyDimensions { dimensions, max });
+        }
+        for (dimension, &stride) in self.strides.iter().enumerate() {
+            strides[dimension] = stride
+                .try_into()
+                .map_err(|_| LayoutError::WideStride { dimension, stride })?;
+        }
+        Ok(strides)
+    }
+
     /// Mask index of the first element, before the call's origin is added.
     pub fn first_index(&self) -> u64 {
         self.first_index

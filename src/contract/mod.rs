@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod counter;
+pub mod dropout_mask;
 pub mod effect;
 pub mod element;
 pub mod error;

@@ -23,6 +23,31 @@ pub(crate) fn assemble(kernel: Kernel, way: Way) -> String {
     parts.join("\n")
 }
 
+/// The mask contract as functions of their arguments alone, for kernels of others.
+pub(crate) fn functions(multiply: Multiply) -> String {
+    let rounds = format!("const DROPOUT_PHILOX_ROUNDS: u32 = {MASK_PHILOX_ROUNDS}u;\n");
+    let mut parts = vec![rounds.as_str(), shader!("mask/mask")];
+    parts.extend(generator(multiply));
+    parts.extend(MASK);
+    parts.extend([shader!("mask/normal"), shader!("mask/value")]);
+    parts.join("\n")
+}
+
+/// Rounds of Philox in a mask [M2].
+const MASK_PHILOX_ROUNDS: u32 = 10;
+
+/// Which mask indices there are and which are kept.
+const MASK: [&str; 2] = [shader!("mask/index"), shader!("mask/keep")];
+
+/// Random numbers.
+fn generator(multiply: Multiply) -> [&'static str; 2] {
+    let product = match multiply {
+        Multiply::U64 => shader!("mask/product_u64"),
+        Multiply::Halves => shader!("mask/product_halves"),
+    };
+    [product, shader!("mask/philox")]
+}
+
 /// The names that the files leave open.
 fn prelude(kernel: Kernel, way: Way) -> String {
     let mut lines: Vec<String> = Vec::new();
@@ -33,8 +58,7 @@ fn prelude(kernel: Kernel, way: Way) -> String {
     if kernel.draws() {
         let rounds = match kernel {
             Kernel::PhiloxBlocks { rounds } => rounds,
-            // [M2]
-            _ => 10,
+            _ => MASK_PHILOX_ROUNDS,
         };
         constant("DROPOUT_PHILOX_ROUNDS", &format_args!("{rounds}u"));
     }
@@ -137,11 +161,7 @@ fn declaration(buffer: Buffer) -> String {
 fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
     let mut files = Vec::new();
     if kernel.draws() {
-        files.push(match way.multiply {
-            Multiply::U64 => shader!("mask/product_u64"),
-            Multiply::Halves => shader!("mask/product_halves"),
-        });
-        files.push(shader!("mask/philox"));
+        files.extend(generator(way.multiply));
     }
     let (element, buffers, mask, effect, access) = match kernel {
         Kernel::PhiloxBlocks { .. } => {
@@ -149,11 +169,8 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             return files;
         }
         Kernel::KeepMask(mask) => {
-            files.extend([
-                shader!("mask/mask"),
-                params(kernel, way),
-                shader!("mask/keep"),
-            ]);
+            files.extend([shader!("mask/mask"), params(kernel, way)]);
+            files.extend(MASK);
             files.extend(index(mask, way));
             files.extend(decisions(mask));
             files.push(shader!("entry/keep_mask"));
@@ -171,7 +188,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
     match effect {
         Effect::Copy => files.push(shader!("decide/all")),
         Effect::Noise => {
-            files.push(shader!("mask/keep"));
+            files.extend(MASK);
             files.extend(index(mask, way));
             files.extend([
                 shader!("decide/all"),
@@ -186,7 +203,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         }
         Effect::Scale | Effect::Keep | Effect::Affine => {
             if kernel.draws() {
-                files.push(shader!("mask/keep"));
+                files.extend(MASK);
                 files.extend(index(mask, way));
             }
             if access == Access::Blocks {
@@ -263,11 +280,11 @@ fn index(mask: IndexKind, way: Way) -> Vec<&'static str> {
 /// The decisions of 32 elements.
 fn decisions(mask: IndexKind) -> Vec<&'static str> {
     match mask {
-        IndexKind::Linear => vec![shader!("decide/words"), shader!("decide/linear")],
+        IndexKind::Linear => vec![shader!("decide/linear")],
         IndexKind::Packed => vec![shader!("decide/packed")],
         IndexKind::Strided(strided) => match strided.family {
             Family::BlockRows => vec![shader!("decide/blocks")],
-            Family::Rows { .. } => vec![shader!("decide/words"), shader!("decide/rows")],
+            Family::Rows { .. } => vec![shader!("decide/rows")],
             Family::Runs { .. } => vec![shader!("decide/runs")],
             Family::Scattered => vec![shader!("decide/scattered")],
         },

@@ -1,5 +1,6 @@
 //! The text of each kernel, for readers and for other tools: compilers, validators, cost models,
-//! hosts in another language.
+//! hosts in another language. For kernels of your own, [`functions`] gives the mask contract as text to
+//! include.
 //!
 //! ```
 //! use wgpu_dropout::wgsl::{Variant, Way};
@@ -31,6 +32,7 @@ use core::iter;
 
 use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Strided};
 pub use super::axes::{Buffer, BufferAccess, Multiply, ParamsSource, Role, Way};
+pub use super::functions::{FunctionsError, FunctionsOptions, functions};
 use super::text::assemble;
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;

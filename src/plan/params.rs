@@ -3,26 +3,9 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::contract::call::DropoutCall;
+use crate::contract::dropout_mask::DropoutMask;
 use crate::contract::layout::{Dimension, MaskLayout};
 use crate::contract::mask::{MaskPosition, split};
-
-/// Twin of `DropoutMask` in shaders/mask/mask.wgsl.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct DropoutMask {
-    pub seed_low: u32,
-    pub seed_high: u32,
-    pub stream_low: u32,
-    pub stream_high: u32,
-    pub first_index_low: u32,
-    pub first_index_high: u32,
-    pub threshold_high: u32,
-    pub threshold_low: u32,
-    pub keep_scale: f32,
-    pub keep_shift: f32,
-    pub dropped_value: f32,
-    pub sigma: f32,
-}
 
 /// Twin of `Params` in shaders/params/mask.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -37,25 +20,8 @@ pub(crate) struct MaskParams {
 impl MaskParams {
     /// `len` elements of a call, the first of them with mask index `first_index`.
     pub fn new(call: &DropoutCall, first_index: u64, len: u32) -> Self {
-        let drop_threshold = call.rate.drop_threshold();
-        let [seed_low, seed_high] = split(call.key.seed);
-        let [stream_low, stream_high] = split(call.key.stream);
-        let [first_index_low, first_index_high] = split(first_index);
         Self {
-            mask: DropoutMask {
-                seed_low,
-                seed_high,
-                stream_low,
-                stream_high,
-                first_index_low,
-                first_index_high,
-                threshold_high: (drop_threshold >> 16) as u32,
-                threshold_low: (drop_threshold & 0xffff) as u32,
-                keep_scale: call.keep_scale(),
-                keep_shift: call.keep_shift(),
-                dropped_value: call.dropped_value(),
-                sigma: call.rate.sigma(),
-            },
+            mask: DropoutMask::new(call, first_index),
             len,
             first_word: 0,
             first_block: split(MaskPosition::of(first_index).block),

@@ -14,6 +14,7 @@ mod blocking;
 mod case;
 mod failures;
 mod forward;
+mod functions;
 mod gaussian;
 mod gpu;
 mod image;
@@ -66,6 +67,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("packed", packed::CASES),
     ("shards", shards::CASES),
     ("gaussian", gaussian::CASES),
+    ("functions", functions::CASES),
     ("passes", passes::CASES),
     ("training", training::CASES),
     ("blocking", blocking::CASES),

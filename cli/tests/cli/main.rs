@@ -13,6 +13,7 @@ mod help;
 mod kinds;
 mod layout;
 mod mask;
+mod params;
 mod terminal;
 mod vectors;
 mod verify;

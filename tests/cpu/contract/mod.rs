@@ -14,6 +14,7 @@ mod kinds;
 #[cfg(feature = "cpu")]
 mod layers;
 mod layout;
+mod mask_params;
 #[cfg(feature = "cpu")]
 mod noise;
 #[cfg(feature = "cpu")]

@@ -1,0 +1,80 @@
+//! `params`: what a kernel of one's own is told, for hosts in any language.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use wgpu_dropout::{DropoutMask, MaskLayout};
+
+use crate::call::CallArgs;
+use crate::layout::LayoutArgs;
+use crate::number;
+use crate::output::{Output, write_numbers};
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("elements").required(true).args(["len", "shape"]))]
+pub struct Args {
+    /// Number of mask indices that the kernel uses, from its first one on
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true
+    )]
+    len: Option<u64>,
+    /// Elements in each dimension: the strides for dropout_index are printed too
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true
+    )]
+    shape: Option<Vec<u64>>,
+    /// Write the 48 bytes of the struct DropoutMask here, and print nothing; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten, next_help_heading = crate::CALL)]
+    call: CallArgs,
+    #[command(flatten, next_help_heading = "Layout")]
+    layout: LayoutArgs,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let call = args.call.call();
+    // clap lets exactly one of them pass.
+    let shape = args.shape.as_deref().unwrap_or(args.len.as_slice());
+    let tensor = args.layout.tensor(shape, call)?;
+    let layout = match tensor.layout {
+        Some(layout) => layout,
+        None => MaskLayout::elementwise(shape)?,
+    };
+    let mask = call.mask_params_of(&layout)?;
+    if let Some(path) = &args.output {
+        let mut output = Output::create(path)?;
+        write_numbers(&mut output, &mut words(&mask))?;
+        return output.finish();
+    }
+    let strides = match &args.shape {
+        Some(_) => Some(layout.index_strides()?),
+        None => None,
+    };
+    let mut output = Output::stdout();
+    writeln!(output, "{:#}", description(&mask, strides)?).context("cannot write the output")?;
+    output.finish()
+}
+
+/// The struct's scalars in order.
+fn words(mask: &DropoutMask) -> [u32; 12] {
+    bytemuck::cast(*mask)
+}
+
+/// The members by name, the same as words, and the strides of a shape.
+fn description(mask: &DropoutMask, strides: Option<[u32; 4]>) -> Result<Value> {
+    let mut all = json!({ "mask": serde_json::to_value(mask)?, "words": words(mask) });
+    if let Some(strides) = strides {
+        all["strides"] = json!(strides);
+    }
+    Ok(all)
+}
