@@ -6,6 +6,37 @@ use wgpu_dropout::{DropoutCall, MaskLayout, MaskPattern, MaskSource};
 use crate::npy::count;
 use crate::number;
 
+/// How many elements a tensor has that is in no file.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct ElementsArgs {
+    /// Number of elements
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true
+    )]
+    len: Option<u64>,
+    /// Elements in each dimension
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        value_parser = number::integer::<u64>,
+        allow_hyphen_values = true
+    )]
+    pub shape: Option<Vec<u64>>,
+}
+
+impl ElementsArgs {
+    /// The shape; a number of elements is one dimension.
+    pub fn shape(&self) -> &[u64] {
+        // clap lets exactly one of them pass.
+        self.shape.as_deref().unwrap_or(self.len.as_slice())
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub struct LayoutArgs {
     /// Which elements share a decision: elementwise, feature-channels-first, feature-channels-last,

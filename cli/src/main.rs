@@ -83,7 +83,8 @@ enum Command {
     },
     /// Check whether an adapter computes dropout right, to the bit
     Verify(verify::Args),
-    /// Print what a kernel of your own is told that makes its mask by `wgsl --functions`
+    /// Print the parameters of a kernel of your own that makes its mask by `wgsl --functions`, and of a
+    /// shape the strides for dropout_index
     #[command(override_usage = usage!("params <--len <N>|--shape <N,…>>"))]
     Params(params::Args),
     /// Print the WGSL of a kernel, by default that of dropout, or of the functions for your own

@@ -8,33 +8,16 @@ use wgpu_dropout::{DropoutKind, KeepMask, KernelDescriptor, cpu};
 
 use crate::call::CallArgs;
 use crate::engine::{Engine, EngineArgs};
-use crate::layout::{LayoutArgs, Tensor};
-use crate::number;
+use crate::layout::{ElementsArgs, LayoutArgs, Tensor};
 use crate::output::{Output, write_numbers};
 
 /// Memory does not grow with the mask.
 const PIECE_ELEMENTS: u64 = (4 << 20) * ELEMENTS_PER_MASK_WORD as u64;
 
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("elements").required(true).args(["len", "shape"]))]
 pub struct Args {
-    /// Number of elements
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = number::integer::<u64>,
-        allow_hyphen_values = true
-    )]
-    len: Option<u64>,
-    /// Elements in each dimension
-    #[arg(
-        long,
-        value_name = "N,…",
-        value_delimiter = ',',
-        value_parser = number::integer::<u64>,
-        allow_hyphen_values = true
-    )]
-    shape: Option<Vec<u64>>,
+    #[command(flatten)]
+    elements: ElementsArgs,
     /// Where the words go; `-` is standard output
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -50,9 +33,7 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         call.kind != DropoutKind::Gaussian,
         "--kind gaussian has noise and no mask: see what it does by `apply`"
     );
-    // clap lets exactly one of them pass.
-    let shape = args.shape.as_deref().unwrap_or(args.len.as_slice());
-    let tensor = args.layout.tensor(shape, call)?;
+    let tensor = args.layout.tensor(args.elements.shape(), call)?;
     let engine = engine.open()?;
     let generate = generator(&engine)?;
     let mut output = Output::create(&args.output)?;

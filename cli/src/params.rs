@@ -8,30 +8,13 @@ use serde_json::{Value, json};
 use wgpu_dropout::{DropoutMask, MaskLayout};
 
 use crate::call::CallArgs;
-use crate::layout::LayoutArgs;
-use crate::number;
+use crate::layout::{ElementsArgs, LayoutArgs};
 use crate::output::{Output, write_numbers};
 
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("elements").required(true).args(["len", "shape"]))]
 pub struct Args {
-    /// Number of mask indices that the kernel uses, from its first one on
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = number::integer::<u64>,
-        allow_hyphen_values = true
-    )]
-    len: Option<u64>,
-    /// Elements in each dimension: the strides for dropout_index are printed too
-    #[arg(
-        long,
-        value_name = "N,…",
-        value_delimiter = ',',
-        value_parser = number::integer::<u64>,
-        allow_hyphen_values = true
-    )]
-    shape: Option<Vec<u64>>,
+    #[command(flatten)]
+    elements: ElementsArgs,
     /// Write the 48 bytes of the struct DropoutMask here, and print nothing; `-` is standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -43,8 +26,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let call = args.call.call();
-    // clap lets exactly one of them pass.
-    let shape = args.shape.as_deref().unwrap_or(args.len.as_slice());
+    let shape = args.elements.shape();
     let tensor = args.layout.tensor(shape, call)?;
     let layout = match tensor.layout {
         Some(layout) => layout,
@@ -56,10 +38,9 @@ pub fn run(args: &Args) -> Result<()> {
         write_numbers(&mut output, &mut words(&mask))?;
         return output.finish();
     }
-    let strides = match &args.shape {
-        Some(_) => Some(layout.index_strides()?),
-        None => None,
-    };
+    let strides = (args.elements.shape.as_ref())
+        .map(|_| layout.index_strides())
+        .transpose()?;
     let mut output = Output::stdout();
     writeln!(output, "{:#}", description(&mask, strides)?).context("cannot write the output")?;
     output.finish()

@@ -59,7 +59,7 @@ pub struct Args {
         "access", "rounds", "params", "portable", "list", "output_dir",
     ])]
     functions: bool,
-    /// What the functions' names begin with, `dropout_` by default
+    /// Beginning of the functions' names, `dropout_` by default
     #[arg(long, value_name = "PREFIX", value_parser = prefix, requires = "functions")]
     prefix: Option<String>,
     /// Begin the functions with naga_oil's #define_import_path

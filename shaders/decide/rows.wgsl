@@ -10,7 +10,7 @@ fn bits_from(low: u32, high: u32, shift: u32) -> u32 {
 
 // Block k of a mask word: of one row, and from `blocks` on of the next.
 fn block_of_two(row: vec2<u32>, next: vec2<u32>, blocks: u32, k: u32) -> vec2<u32> {
-    return dropout_block_after(select(next, row, k < blocks), select(k - blocks, k, k < blocks));
+    return dropout_advance(select(next, row, k < blocks), select(k - blocks, k, k < blocks));
 }
 
 fn mask_word(word: u32) -> u32 {
@@ -20,7 +20,7 @@ fn mask_word(word: u32) -> u32 {
     let element = innermost.start + 32u * word;
     let rows = divide(element, innermost);
     let column = element - rows * size;
-    let index = dropout_add_wide(index_after(rows, DIMENSIONS - 1u), vec2<u32>(column, 0u));
+    let index = dropout_advance(index_after(rows, DIMENSIONS - 1u), column);
     let row = dropout_block_of(index);
     let lane = index.x & 7u;
     if WHOLE_WORDS {

@@ -5,5 +5,5 @@ fn element_index(element: u32) -> vec2<u32> {
 
 // Block n of the dispatch: of elements 8 n to 8 n + 7, where the first element is a block's first.
 fn block_number(n: u32) -> vec2<u32> {
-    return dropout_block_after(params.first_block, n);
+    return dropout_advance(params.first_block, n);
 }

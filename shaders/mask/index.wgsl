@@ -6,13 +6,18 @@ fn dropout_add_wide(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     return vec2<u32>(low, a.y + b.y + u32(low < b.x));
 }
 
+// The number `steps` behind `number`: of an index, or of a block.
+fn dropout_advance(number: vec2<u32>, steps: u32) -> vec2<u32> {
+    return dropout_add_wide(number, vec2<u32>(steps, 0u));
+}
+
 fn dropout_first_index(mask: DropoutMask) -> vec2<u32> {
     return vec2<u32>(mask.first_index_low, mask.first_index_high);
 }
 
 // The mask index of the element `element` behind the first index, where indices are consecutive.
 fn dropout_index_of(mask: DropoutMask, element: u32) -> vec2<u32> {
-    return dropout_add_wide(dropout_first_index(mask), vec2<u32>(element, 0u));
+    return dropout_advance(dropout_first_index(mask), element);
 }
 
 // `index` plus `coordinate` strides: one dimension of a layout with strides of 64 bits.
@@ -26,8 +31,8 @@ fn dropout_index_after(index: vec2<u32>, coordinate: u32, stride: vec2<u32>) -> 
 // of 0 shares decisions along its dimension.
 fn dropout_index(mask: DropoutMask, coordinates: vec4<u32>, strides: vec4<u32>) -> vec2<u32> {
     var index = dropout_first_index(mask);
-    index = dropout_add_wide(index, dropout_mul_wide(coordinates.x, strides.x));
-    index = dropout_add_wide(index, dropout_mul_wide(coordinates.y, strides.y));
-    index = dropout_add_wide(index, dropout_mul_wide(coordinates.z, strides.z));
-    return dropout_add_wide(index, dropout_mul_wide(coordinates.w, strides.w));
+    index = dropout_index_after(index, coordinates.x, vec2<u32>(strides.x, 0u));
+    index = dropout_index_after(index, coordinates.y, vec2<u32>(strides.y, 0u));
+    index = dropout_index_after(index, coordinates.z, vec2<u32>(strides.z, 0u));
+    return dropout_index_after(index, coordinates.w, vec2<u32>(strides.w, 0u));
 }

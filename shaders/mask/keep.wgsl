@@ -1,6 +1,6 @@
 // Which mask indices are kept [M3]-[M9]. 64-bit numbers are (low, high). Needs DropoutMask (mask.wgsl),
-// dropout_first_index (index.wgsl) and dropout_philox (philox.wgsl). Twins: src/cpu/mask.rs,
-// tests/common/reference/mask.rs.
+// dropout_index_of and dropout_advance (index.wgsl), and dropout_philox (philox.wgsl). Twins:
+// src/cpu/mask.rs, tests/common/reference/mask.rs.
 //
 // Eight mask indices share a block of four words, 16 bits each [M4]. An index is dropped iff its 32-bit
 // uniform u is below D [M8]. The upper half of u decides against the upper half of D, unless they are
@@ -9,11 +9,6 @@
 // The block of a mask index [M4].
 fn dropout_block_of(index: vec2<u32>) -> vec2<u32> {
     return vec2<u32>((index.x >> 3u) | (index.y << 29u), index.y >> 3u);
-}
-
-// The block `count` blocks behind `block`.
-fn dropout_block_after(block: vec2<u32>, count: u32) -> vec2<u32> {
-    return dropout_add_wide(block, vec2<u32>(count, 0u));
 }
 
 // The four words of a block [M5].
@@ -45,9 +40,9 @@ fn dropout_compare_lanes(mask: DropoutMask, block: vec2<u32>, domain: u32, bound
     );
 }
 
-// The decisions of four blocks, a byte each, lane l in bit l. A loop, since software adapters execute both sides of
-// every branch: a second draw behind an `if` would cost all invocations. Equal blocks are drawn once:
-// compilers see that they are.
+// The decisions of four blocks, a byte each, lane l in bit l. A loop, since software adapters execute
+// both sides of every branch: a second draw behind an `if` would cost all invocations. Equal blocks are
+// drawn once: compilers see that they are.
 fn dropout_keep_blocks(
     mask: DropoutMask,
     a: vec2<u32>,
@@ -77,19 +72,7 @@ fn dropout_keep_blocks(
 // The decisions of a block's eight lanes, lane l in bit l. `block` is absolute: the first index of `mask`
 // does not count. Draws one block, and a second one where a half ties.
 fn dropout_keep_8(mask: DropoutMask, block: vec2<u32>) -> u32 {
-    var keep = 0u;
-    var tied = 0xffu;
-    var bound = mask.threshold_high;
-    for (var domain = 0u; domain < 2u; domain++) {
-        let lanes = dropout_compare_lanes(mask, block, domain, bound);
-        keep = (keep & ~tied) | (lanes.x & tied);
-        tied &= lanes.y;
-        if mask.threshold_low == 0u || tied == 0u {
-            break;
-        }
-        bound = mask.threshold_low;
-    }
-    return keep;
+    return dropout_keep_blocks(mask, block, block, block, block) & 0xffu;
 }
 
 // The decisions of 32 consecutive mask indices, the first in lane `lane` of `block`. Draws four
@@ -98,14 +81,14 @@ fn dropout_keep_row(mask: DropoutMask, block: vec2<u32>, lane: u32) -> u32 {
     let four = dropout_keep_blocks(
         mask,
         block,
-        dropout_block_after(block, 1u),
-        dropout_block_after(block, 2u),
-        dropout_block_after(block, 3u),
+        dropout_advance(block, 1u),
+        dropout_advance(block, 2u),
+        dropout_advance(block, 3u),
     );
     if lane == 0u {
         return four;
     }
-    let fifth = dropout_keep_8(mask, dropout_block_after(block, 4u));
+    let fifth = dropout_keep_8(mask, dropout_advance(block, 4u));
     return (four >> lane) | (fifth << (32u - lane));
 }
 
@@ -115,7 +98,7 @@ fn dropout_keep_32(mask: DropoutMask, element: u32) -> u32 {
     return dropout_keep_row(mask, dropout_block_of(index), index.x & 7u);
 }
 
-// Whether a mask index is kept. Draws one block, and a second one where its half ties.
+// The decision of one mask index. Draws one block, and a second one where its half ties.
 fn dropout_keep_at(mask: DropoutMask, index: vec2<u32>) -> bool {
     let block = dropout_block_of(index);
     let lane = index.x & 7u;
@@ -133,7 +116,7 @@ fn dropout_keep_at(mask: DropoutMask, index: vec2<u32>) -> bool {
     return keep;
 }
 
-// Whether the element `element` behind the first index is kept.
+// The decision of the element `element` behind the first index.
 fn dropout_keep(mask: DropoutMask, element: u32) -> bool {
     return dropout_keep_at(mask, dropout_index_of(mask, element));
 }

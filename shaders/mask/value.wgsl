@@ -1,4 +1,4 @@
-// What becomes of an f32 [M10]-[M12], [M17], [M20]. Results are chosen by bits, since WGSL lets an
+// Dropout of one f32 [M10]-[M12], [M17], [M20]. Results are chosen by bits, since WGSL lets an
 // implementation assume that no NaN exists. Needs DropoutMask (mask.wgsl), and for noise normal.wgsl.
 
 // Inverted and classic dropout of x, and the gradient of inverted, classic and alpha dropout.

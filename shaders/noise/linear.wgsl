@@ -4,8 +4,8 @@
 // are drawn once: compilers see that they are equal.
 fn noise_row(n: u32, lane: u32) -> vec4<f32> {
     let first = dropout_normal_block_of(dropout_first_index(params.mask));
-    let a = dropout_normals(params.mask, dropout_add_wide(first, vec2<u32>(n, 0u)));
-    let b = dropout_normals(params.mask, dropout_add_wide(first, vec2<u32>(n + 1u, 0u)));
+    let a = dropout_normals(params.mask, dropout_advance(first, n));
+    let b = dropout_normals(params.mask, dropout_advance(first, n + 1u));
     let by_two = (lane & 2u) != 0u;
     let row = select(a, vec4<f32>(a.zw, b.xy), by_two);
     let fifth = select(b.x, b.z, by_two);

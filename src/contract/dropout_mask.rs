@@ -84,7 +84,7 @@ impl DropoutMask {
 }
 
 impl DropoutCall {
-    /// What a kernel of the caller's own is told, which makes its mask by
+    /// The parameters of a kernel of the caller's own, which makes its mask by
     /// [`wgsl::functions`](crate::wgsl::functions): element 0 of the kernel has mask index
     /// `origin + first_index` \[M13\].
     ///

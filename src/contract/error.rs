@@ -40,7 +40,7 @@ pub enum IndexOverflow {
     /// A layout's offset.
     #[error("an offset of {offset} moves mask index {last_index} past 2^64 - 1: lower it")]
     Offset {
-        /// What was given.
+        /// The offset that was given.
         offset: u64,
         /// The layout's largest mask index.
         last_index: u64,
@@ -215,7 +215,7 @@ pub enum LayoutError {
          give each number below {dimensions} once"
     )]
     Order {
-        /// What was given.
+        /// The order that was given.
         order: Vec<usize>,
         /// Dimensions.
         dimensions: usize,
@@ -240,6 +240,6 @@ pub enum LayoutError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{n} passes 2^61 - 1, the largest number to fold in: lower it, or fold twice")]
 pub struct FoldOverflow {
-    /// What was given.
+    /// The number that was given.
     pub n: u64,
 }

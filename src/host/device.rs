@@ -228,8 +228,8 @@ impl KernelHost {
             })
     }
 
-    /// Binds the windows of `ranges` and of `side`, sample ids or a packed mask, for each of `segments`, with the layout that
-    /// `dimensions` gives for it.
+    /// Binds the windows of `ranges` and of `side`, sample ids or a packed mask, for each of `segments`,
+    /// with the layout that `dimensions` gives for it.
     pub fn bind(
         &self,
         kernel: Kernel,

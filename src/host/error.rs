@@ -22,7 +22,7 @@ pub enum BindError {
     /// The buffer was created without [`wgpu::BufferUsages::STORAGE`].
     #[error("the {role} buffer has usages {usage:?}: create it with STORAGE among them")]
     MissingStorageUsage {
-        /// What the buffer is.
+        /// The buffer's role.
         role: Role,
         /// The buffer's usages.
         usage: wgpu::BufferUsages,
@@ -33,7 +33,7 @@ pub enum BindError {
          {alignment_bytes} (min_storage_buffer_offset_alignment)"
     )]
     UnalignedOffset {
-        /// What the buffer is.
+        /// The buffer's role.
         role: Role,
         /// The given offset.
         offset_bytes: u64,
@@ -46,7 +46,7 @@ pub enum BindError {
          shorten it or make the buffer larger"
     )]
     PastBuffer {
-        /// What the buffer is.
+        /// The buffer's role.
         role: Role,
         /// End of the given range, or its beginning where no size was given; `u64::MAX` where
         /// the end passes that.
@@ -62,7 +62,7 @@ pub enum BindError {
         counted(*role)
     )]
     RangeTooShort {
-        /// What the buffer is.
+        /// The buffer's role.
         role: Role,
         /// Size of the given range.
         range_bytes: u64,

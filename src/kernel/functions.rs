@@ -2,12 +2,13 @@
 
 use super::axes::Multiply;
 use super::text;
+use crate::contract::mask::MASK_VERSION;
 
 /// How [`functions`] writes them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FunctionsOptions {
-    /// What each name of the module's scope begins with, `dropout_` by default: an identifier of ASCII
+    /// The beginning of each name of the module's scope, `dropout_` by default: an identifier of ASCII
     /// letters, digits and underscores.
     pub prefix: String,
     /// The wide product: [`Multiply::Halves`] by default, which every implementation of WGSL takes.
@@ -142,10 +143,10 @@ pub fn functions(options: &FunctionsOptions) -> Result<String, FunctionsError> {
         }
         text += &format!("#define_import_path {path}\n");
     }
-    text += concat!(
-        "// Dropout masks of wgpu-dropout ",
+    text += &format!(
+        "// Dropout masks of wgpu-dropout {}. Numbers in brackets are those of its mask contract, \
+         version {MASK_VERSION}.\n\n",
         env!("CARGO_PKG_VERSION"),
-        ". Numbers in brackets are those of its mask contract, version 1.\n\n",
     );
     text += &renamed(&text::functions(*multiply), prefix);
     Ok(text)

@@ -9,7 +9,8 @@ use crate::case::{Case, text};
 use crate::common::compare;
 use crate::common::inputs::{KEY, KINDS, RATES, kind_call, values};
 use crate::common::kinds::{self, Direction};
-use crate::common::reference::{normal, uniform};
+use crate::common::reference::uniform;
+use crate::gaussian;
 use crate::gpu::Gpu;
 
 pub const CASES: &[Case] = &[
@@ -166,20 +167,8 @@ fn check(functions: &Functions<'_>, call: &DropoutCall, stride: u64) -> Result<(
     };
     match call.kind {
         DropoutKind::Gaussian => {
-            crate::gaussian::check(call, &x, &floats(&rows, 7))?;
-            let p = call.rate.realized();
-            let sigma = (p / (1.0 - p)).sqrt();
-            let expected: Vec<_> = x
-                .iter()
-                .zip(far())
-                .map(|(&x, index)| {
-                    let exact = f64::from(x) * (1.0 + sigma * normal(call, index));
-                    let bound = f64::from(x).abs() * sigma / 256.0 + exact.abs() / 8_388_608.0;
-                    (exact, bound)
-                })
-                .collect();
-            compare::f32_within(&expected, &floats(&rows, 8))
-                .map_err(|difference| format!("gaussian_at: {difference}; {call}"))
+            gaussian::check(call, &x, &floats(&rows, 7))?;
+            gaussian::check_at(call, far(), &x, &floats(&rows, 8))
         }
         DropoutKind::Alpha => {
             values(6, Direction::Forward)?;

@@ -22,8 +22,18 @@ pub const CASES: &[Case] = &[
     Case::new("another_call_differs", another_call_differs),
 ];
 
-/// Within the bound of [M20] of the twin.
+/// Within the bound of [M20] of the twin, for consecutive indices.
 pub fn check(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
+    check_at(call, call.origin.., x, got)
+}
+
+/// Within the bound of [M20] of the twin, for elements with these indices.
+pub fn check_at(
+    call: &DropoutCall,
+    indices: impl IntoIterator<Item = u64>,
+    x: &[f32],
+    got: &[f32],
+) -> Result<(), String> {
     let p = call.rate.realized();
     let sigma = (p / (1.0 - p)).sqrt();
     let expected = |(&x, index): (&f32, u64)| {
@@ -32,7 +42,7 @@ pub fn check(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
         // Besides, one rounding to f32.
         (exact, x.abs() * sigma / 256.0 + exact.abs() / 8_388_608.0)
     };
-    let expected: Vec<_> = x.iter().zip(call.origin..).map(expected).collect();
+    let expected: Vec<_> = x.iter().zip(indices).map(expected).collect();
     compare::f32_within(&expected, got).map_err(|difference| format!("{difference}; {call}"))
 }
 

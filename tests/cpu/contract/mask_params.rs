@@ -1,4 +1,4 @@
-//! What a kernel of the caller's own is told.
+//! `DropoutMask`, the parameters of a kernel of the caller's own.
 
 use wgpu_dropout::{CallError, DropoutKind, IndexOverflow, LayoutError, MaskLayout};
 
