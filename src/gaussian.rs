@@ -2,7 +2,7 @@
 
 use crate::contract::call::DropoutCall;
 use crate::contract::effect::Direction;
-use crate::contract::error::CallError;
+use crate::contract::error::{CallError, Operation};
 use crate::contract::kind::DropoutKind;
 use crate::dropout::{Dropout, DropoutBinding, Elements};
 use crate::host::device::KernelDescriptor;
@@ -112,8 +112,7 @@ fn gaussian_call(call: &DropoutCall) -> Result<DropoutCall, CallError> {
         DropoutKind::Inverted | DropoutKind::Gaussian => Ok(call.with_kind(DropoutKind::Gaussian)),
         kind => Err(CallError::Kind {
             kind,
-            operation: "Gaussian noise",
-            remedy: "DropoutKind::Gaussian",
+            operation: Operation::GaussianNoise,
         }),
     }
 }

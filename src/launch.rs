@@ -16,7 +16,8 @@ use crate::plan::error::CreateError;
 use crate::plan::error::PlanError;
 use crate::plan::index_map::IndexMap;
 
-/// The device's side of a launch.
+/// The device's side of a launch. The [default](Self::default) is what WebGPU promises of every device.
+/// A minor release may add a field: end a value with `..Default::default()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaunchLimits {
     /// The longest range that it binds.
@@ -78,12 +79,7 @@ pub enum LaunchError {
 /// use wgpu_dropout::{Direction, DropoutCall, DropoutRate, ElementType, MaskKey, MaskLayout};
 ///
 /// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
-/// let limits = LaunchLimits {
-///     max_binding_bytes: 128 << 20,
-///     offset_alignment_bytes: 256,
-///     max_workgroups: 65_535,
-///     int64: false,
-/// };
+/// let limits = LaunchLimits { int64: true, ..Default::default() };
 /// let layout = MaskLayout::linear(1 << 26);
 /// let launches = launches(&layout, ElementType::F32, &call, Direction::Forward, limits)?;
 /// let elements: Vec<_> = launches.map(|launch| launch.elements).collect();
@@ -131,6 +127,17 @@ pub fn launches(
             }
         })
     }))
+}
+
+impl Default for LaunchLimits {
+    fn default() -> Self {
+        Self {
+            max_binding_bytes: 128 << 20,
+            offset_alignment_bytes: 256,
+            max_workgroups: 65_535,
+            int64: false,
+        }
+    }
 }
 
 impl LaunchLimits {

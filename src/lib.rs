@@ -45,6 +45,12 @@
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Links to the handles and to the CPU path lead nowhere in a build without them.
+#![cfg_attr(
+    not(all(feature = "cpu", feature = "wgpu")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 #[cfg(all(feature = "cpu", feature = "wgpu"))]
 pub mod audit;
@@ -73,7 +79,8 @@ pub use contract::dropout_mask::DropoutMask;
 pub use contract::effect::{Direction, Effect};
 pub use contract::element::{Element, ElementType};
 pub use contract::error::{
-    CallError, FoldOverflow, IndexOverflow, LayoutError, ParseCallError, SourceError,
+    CallError, DimensionList, FoldOverflow, IndexOverflow, LayoutError, Operation, ParseCallError,
+    SourceError,
 };
 pub use contract::key::MaskKey;
 pub use contract::kind::DropoutKind;

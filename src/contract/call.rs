@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::error::{CallError, IndexOverflow};
+use super::error::{CallError, IndexOverflow, Operation};
 use super::key::MaskKey;
 use super::kind::DropoutKind;
 use super::layout::MaskLayout;
@@ -100,17 +100,9 @@ impl DropoutCall {
     }
 
     /// Refuses Gaussian noise where only a mask makes sense.
-    pub(crate) fn refuse_noise(
-        &self,
-        operation: &'static str,
-        remedy: &'static str,
-    ) -> Result<(), CallError> {
+    pub(crate) fn refuse_noise(&self, operation: Operation) -> Result<(), CallError> {
         match self.kind {
-            kind @ DropoutKind::Gaussian => Err(CallError::Kind {
-                kind,
-                operation,
-                remedy,
-            }),
+            kind @ DropoutKind::Gaussian => Err(CallError::Kind { kind, operation }),
             _ => Ok(()),
         }
     }

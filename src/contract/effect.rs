@@ -1,6 +1,10 @@
 //! What becomes of a value: one map for GPU and CPU, chosen by kind and direction.
 
+use core::fmt;
+use core::str::FromStr;
+
 use super::kind::DropoutKind;
+use super::name::{self, ParseNameError};
 
 /// Which way a tensor passes a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +15,29 @@ pub enum Direction {
     Forward,
     /// `grad_input = dropout'(grad_output)`.
     Backward,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: &'static [Self] = &[Self::Forward, Self::Backward];
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+        })
+    }
+}
+
+impl FromStr for Direction {
+    type Err = ParseNameError;
+
+    /// Reads `forward` or `backward`.
+    fn from_str(text: &str) -> Result<Self, ParseNameError> {
+        name::parse(text, "direction", Self::ALL)
+    }
 }
 
 /// What becomes of a kept and of a dropped value. The factors are the call's.

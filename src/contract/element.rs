@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use half::{bf16, f16};
 
-use super::name::ParseNameError;
+use super::name::{self, ParseNameError};
 
 /// The type of a tensor's elements on the device. No adapter feature is needed for any: two
 /// elements of 16 bits lie in a `u32`, the first in its lower half.
@@ -51,13 +51,7 @@ impl FromStr for ElementType {
 
     /// Reads `f32`, `f16` or `bf16`.
     fn from_str(text: &str) -> Result<Self, ParseNameError> {
-        let named = |element: &&Self| element.to_string() == text;
-        let element = Self::ALL.iter().find(named).copied();
-        element.ok_or_else(|| ParseNameError {
-            text: text.to_owned(),
-            what: "element type",
-            names: "f32, f16, bf16",
-        })
+        name::parse(text, "element type", Self::ALL)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be wrong with a rate, a layout or a call, before anything is recorded or written. Each
 //! message names both numbers and the remedy.
 
+use core::fmt;
 use core::ops::RangeInclusive;
 
 use super::kind::DropoutKind;
@@ -66,14 +67,12 @@ pub enum CallError {
     #[error(transparent)]
     IndexOverflow(#[from] IndexOverflow),
     /// The operation has no result for this kind of dropout.
-    #[error("{kind} dropout does not go with {operation}: use {remedy}")]
+    #[error("{kind} dropout does not go with {operation}: use {}", operation.remedy())]
     Kind {
         /// The call's.
         kind: DropoutKind,
         /// What was asked for.
-        operation: &'static str,
-        /// What does go with it.
-        remedy: &'static str,
+        operation: Operation,
     },
     /// Gaussian noise has no finite variance p / (1 - p) where everything is dropped.
     #[error(
@@ -83,6 +82,39 @@ pub enum CallError {
         /// The call's.
         rate: DropoutRate,
     },
+}
+
+/// An operation that has no result for some kinds of dropout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Dropout by a packed mask that was made before.
+    PackedMask,
+    /// The packed mask of a call.
+    KeepMask,
+    /// `GaussianDropout`.
+    GaussianNoise,
+}
+
+impl Operation {
+    /// What to use with it, or in its place.
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::PackedMask => "a layout",
+            Self::KeepMask => "another kind",
+            Self::GaussianNoise => "DropoutKind::Gaussian",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PackedMask => "a packed mask",
+            Self::KeepMask => "a keep mask",
+            Self::GaussianNoise => "Gaussian noise",
+        })
+    }
 }
 
 /// Slices that do not fit each other. Nothing was submitted or written.
@@ -143,17 +175,51 @@ pub enum ParseCallError {
     Rate(#[from] RateError),
 }
 
-fn rank(what: &str, expected: &RangeInclusive<usize>, got: usize) -> String {
+/// A list of numbers, one for each dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DimensionList {
+    /// The strides of [`MaskLayout::strided`](crate::MaskLayout::strided).
+    Strides,
+    /// The noise shape of [`MaskLayout::noise_shape`](crate::MaskLayout::noise_shape).
+    NoiseShape,
+    /// The start of [`MaskLayout::shard`](crate::MaskLayout::shard).
+    ShardStart,
+    /// The shape of [`MaskLayout::shard`](crate::MaskLayout::shard).
+    ShardShape,
+    /// The tensor's shape for a feature layout.
+    FeatureShape,
+    /// The tensor's shape for a time-locked layout.
+    TimeLockedShape,
+    /// The tensor's shape for drop path.
+    DropPathShape,
+}
+
+impl fmt::Display for DimensionList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Strides => "the strides",
+            Self::NoiseShape => "the noise shape",
+            Self::ShardStart => "the shard's start",
+            Self::ShardShape => "the shard's shape",
+            Self::FeatureShape => "feature dropout",
+            Self::TimeLockedShape => "time-locked dropout",
+            Self::DropPathShape => "drop path",
+        })
+    }
+}
+
+fn rank(list: DimensionList, expected: &RangeInclusive<usize>, got: usize) -> String {
     let (least, most) = (*expected.start(), *expected.end());
     let count = |n: usize, name: &str| format!("{n} {name}{}", if n == 1 { "" } else { "s" });
     let (numbers, dimensions) = (count(got, "number"), count(most, "dimension"));
     match least {
         _ if least == most => {
-            format!("{numbers} in {what}, {dimensions}: give one for each dimension")
+            format!("{numbers} in {list}, {dimensions}: give one for each dimension")
         }
-        0 => format!("{numbers} in {what}, {dimensions}: give at most one for each dimension"),
+        0 => format!("{numbers} in {list}, {dimensions}: give at most one for each dimension"),
         _ => format!(
-            "{what} takes a shape of {least} to {dimensions}, this one has {got}: give a 1 for each \
+            "{list} takes a shape of {least} to {dimensions}, this one has {got}: give a 1 for each \
              dimension that the tensor lacks"
         ),
     }
@@ -172,10 +238,10 @@ pub enum LayoutError {
         max: usize,
     },
     /// Another number of dimensions than needed.
-    #[error("{}", rank(what, expected, *got))]
+    #[error("{}", rank(*list, expected, *got))]
     Rank {
-        /// What was given.
-        what: &'static str,
+        /// The list that was given.
+        list: DimensionList,
         /// The least and the most dimensions that it can have.
         expected: RangeInclusive<usize>,
         /// Dimensions given.

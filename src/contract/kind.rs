@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::name::ParseNameError;
+use super::name::{self, ParseNameError};
 
 /// What becomes of kept and of dropped elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -49,12 +49,6 @@ impl FromStr for DropoutKind {
 
     /// Reads `inverted`, `classic`, `alpha` or `gaussian`.
     fn from_str(text: &str) -> Result<Self, ParseNameError> {
-        let named = |kind: &&Self| kind.to_string() == text;
-        let kind = Self::ALL.iter().find(named).copied();
-        kind.ok_or_else(|| ParseNameError {
-            text: text.to_owned(),
-            what: "kind of dropout",
-            names: "inverted, classic, alpha, gaussian",
-        })
+        name::parse(text, "kind of dropout", Self::ALL)
     }
 }

@@ -1,6 +1,6 @@
 //! Which mask index each element of a tensor has: one map for every kind of dropout \[M13\].
 
-use crate::contract::error::{IndexOverflow, LayoutError};
+use crate::contract::error::{DimensionList, IndexOverflow, LayoutError};
 
 /// The map from the elements of a tensor, in row-major order, to mask indices:
 /// `origin + first_index + sum over dimensions of coordinate * stride` \[M13\].
@@ -92,7 +92,7 @@ impl MaskLayout {
                 max: Self::MAX_DIMENSIONS,
             });
         }
-        same_rank("the strides", shape.len(), strides.len())?;
+        same_rank(DimensionList::Strides, shape.len(), strides.len())?;
         let mut last = 0u64;
         for (dimension, (&size, &stride)) in shape.iter().zip(strides).enumerate() {
             // Without an element there is no index.
@@ -172,7 +172,7 @@ impl MaskLayout {
     pub fn noise_shape(shape: &[u64], noise_shape: &[Option<u64>]) -> Result<Self, LayoutError> {
         let Some(missing) = shape.len().checked_sub(noise_shape.len()) else {
             return Err(LayoutError::Rank {
-                what: "the noise shape",
+                list: DimensionList::NoiseShape,
                 expected: 0..=shape.len(),
                 got: noise_shape.len(),
             });
@@ -222,7 +222,7 @@ impl MaskLayout {
     ///
     /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
     pub fn feature_channels_first(shape: &[u64]) -> Result<Self, LayoutError> {
-        Self::keep_axes("feature dropout", shape, 2, |axis, _| axis < 2)
+        Self::keep_axes(DimensionList::FeatureShape, shape, 2, |axis, _| axis < 2)
     }
 
     /// Feature dropout of `(samples, …, channels)`: whole channels are dropped. Replaces Keras's
@@ -233,7 +233,7 @@ impl MaskLayout {
     ///
     /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
     pub fn feature_channels_last(shape: &[u64]) -> Result<Self, LayoutError> {
-        Self::keep_axes("feature dropout", shape, 2, |axis, rank| {
+        Self::keep_axes(DimensionList::FeatureShape, shape, 2, |axis, rank| {
             axis == 0 || axis == rank - 1
         })
     }
@@ -245,7 +245,9 @@ impl MaskLayout {
     ///
     /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
     pub fn time_locked_batch_first(shape: &[u64]) -> Result<Self, LayoutError> {
-        Self::keep_axes("time-locked dropout", shape, 2, |axis, _| axis != 1)
+        Self::keep_axes(DimensionList::TimeLockedShape, shape, 2, |axis, _| {
+            axis != 1
+        })
     }
 
     /// One mask for all time steps of `(time, samples, features…)`.
@@ -254,7 +256,9 @@ impl MaskLayout {
     ///
     /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
     pub fn time_locked_time_first(shape: &[u64]) -> Result<Self, LayoutError> {
-        Self::keep_axes("time-locked dropout", shape, 2, |axis, _| axis != 0)
+        Self::keep_axes(DimensionList::TimeLockedShape, shape, 2, |axis, _| {
+            axis != 0
+        })
     }
 
     /// Drop path of `(samples, …)`: whole samples of a residual branch are dropped (stochastic
@@ -277,18 +281,18 @@ impl MaskLayout {
     ///
     /// [`LayoutError::Rank`] without a dimension; else as [`strided`](Self::strided).
     pub fn drop_path(shape: &[u64]) -> Result<Self, LayoutError> {
-        Self::keep_axes("drop path", shape, 1, |axis, _| axis == 0)
+        Self::keep_axes(DimensionList::DropPathShape, shape, 1, |axis, _| axis == 0)
     }
 
     fn keep_axes(
-        what: &'static str,
+        list: DimensionList,
         shape: &[u64],
         min_rank: usize,
         keep: impl Fn(usize, usize) -> bool,
     ) -> Result<Self, LayoutError> {
         if shape.len() < min_rank {
             return Err(LayoutError::Rank {
-                what,
+                list,
                 expected: min_rank..=Self::MAX_DIMENSIONS,
                 got: shape.len(),
             });
@@ -308,8 +312,8 @@ impl MaskLayout {
     /// [`LayoutError::Shard`] names the dimension in which it lies outside; [`LayoutError::Rank`]
     /// unless both have this layout's number of dimensions.
     pub fn shard(&self, start: &[u64], shape: &[u64]) -> Result<Self, LayoutError> {
-        same_rank("the shard's start", self.shape.len(), start.len())?;
-        same_rank("the shard's shape", self.shape.len(), shape.len())?;
+        same_rank(DimensionList::ShardStart, self.shape.len(), start.len())?;
+        same_rank(DimensionList::ShardShape, self.shape.len(), shape.len())?;
         let mut first_index = self.first_index;
         for (dimension, &size) in self.shape.iter().enumerate() {
             let (start, len) = (start[dimension], shape[dimension]);
@@ -524,12 +528,12 @@ impl MaskLayout {
     }
 }
 
-fn same_rank(what: &'static str, expected: usize, got: usize) -> Result<(), LayoutError> {
+fn same_rank(list: DimensionList, expected: usize, got: usize) -> Result<(), LayoutError> {
     if expected == got {
         Ok(())
     } else {
         Err(LayoutError::Rank {
-            what,
+            list,
             expected: expected..=expected,
             got,
         })

@@ -1,4 +1,6 @@
-//! Names of kinds, types and patterns.
+//! Names of kinds, types, directions and patterns.
+
+use core::fmt::Display;
 
 /// A text that is not the name of what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,5 +12,22 @@ pub struct ParseNameError {
     /// What was asked for.
     pub what: &'static str,
     /// The names that there are.
-    pub names: &'static str,
+    pub names: String,
+}
+
+/// The one of `all` that is displayed as `text`.
+pub(crate) fn parse<T: Copy + Display>(
+    text: &str,
+    what: &'static str,
+    all: &[T],
+) -> Result<T, ParseNameError> {
+    let names: Vec<_> = all.iter().map(T::to_string).collect();
+    match names.iter().position(|name| name == text) {
+        Some(number) => Ok(all[number]),
+        None => Err(ParseNameError {
+            text: text.to_owned(),
+            what,
+            names: names.join(", "),
+        }),
+    }
 }

@@ -111,8 +111,7 @@ impl FromStr for MaskPattern {
         parsed.ok_or_else(|| ParseNameError {
             text: text.to_owned(),
             what: "pattern",
-            names: "elementwise, feature-channels-first, feature-channels-last, \
-                    time-locked-batch-first, time-locked-time-first, drop-path, noise-shape=*,1,20",
+            names: NAMED.map(|(name, _)| name).join(", ") + ", noise-shape=*,1,20",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Slices on the host: whether they fit each other, and the bits behind their last element.
 
 use super::call::DropoutCall;
-use super::error::{CallError, SourceError};
+use super::error::{CallError, Operation, SourceError};
 use super::mask::ELEMENTS_PER_MASK_WORD;
 use super::source::MaskSource;
 
@@ -50,14 +50,14 @@ impl MaskSource<'_> {
             Self::Len(len) => (0, len.checked_sub(1)),
             Self::Layout(layout) => (layout.first_index(), layout.last_index()),
             Self::Samples { layout, .. } => (layout.first_index(), layout.last_sample_index()?),
-            Self::Packed { .. } => return call.refuse_noise("a packed mask", "a layout"),
+            Self::Packed { .. } => return call.refuse_noise(Operation::PackedMask),
         };
         call.base(first, last).map(drop)
     }
 
     /// Checks that the elements have a packed mask under `call`.
     pub(crate) fn check_keep_mask(&self, call: &DropoutCall) -> Result<(), CallError> {
-        call.refuse_noise("a keep mask", "another kind")?;
+        call.refuse_noise(Operation::KeepMask)?;
         self.check_call(call)
     }
 }
@@ -65,9 +65,8 @@ impl MaskSource<'_> {
 /// Clears the bits behind element `len` of its packed mask \[M15\].
 pub(crate) fn clear_spare_bits(words: &mut [u32], len: u64) {
     let used = len % u64::from(ELEMENTS_PER_MASK_WORD);
-    if let Some(last) = words.last_mut()
-        && used != 0
-    {
-        *last &= (1 << used) - 1;
+    match words.last_mut() {
+        Some(last) if used != 0 => *last &= (1 << used) - 1,
+        _ => {}
     }
 }

@@ -20,6 +20,7 @@ use crate::plan::params::{DIMENSIONS_BYTES, DimensionParams, MAX_DIMENSIONS};
 
 /// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
 /// [`KeepMask`](crate::KeepMask) and [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
+/// A minor release may add a field: end a value with `..Default::default()`.
 #[derive(Clone, Debug, Default)]
 pub struct KernelDescriptor<'a> {
     /// Begins the label of each wgpu object that is created.

@@ -6,7 +6,7 @@ use super::params::MaskParams;
 use crate::contract::call::DropoutCall;
 use crate::contract::effect::{Direction, Effect};
 use crate::contract::element::ElementType;
-use crate::contract::error::CallError;
+use crate::contract::error::{CallError, Operation};
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD};
 use crate::kernel::axes::{Access, BufferLayout, IndexKind, Kernel};
 
@@ -105,7 +105,7 @@ impl Plan {
                 ..
             } => call.base(first_index, last_index)?,
             IndexMap::Packed => {
-                call.refuse_noise("a packed mask", "a layout")?;
+                call.refuse_noise(Operation::PackedMask)?;
                 0
             }
         };

@@ -4,7 +4,7 @@ use super::cut::{Segment, Unit};
 use super::index_map::IndexMap;
 use super::params::MaskParams;
 use crate::contract::call::DropoutCall;
-use crate::contract::error::CallError;
+use crate::contract::error::{CallError, Operation};
 use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
 use crate::kernel::axes::{IndexKind, Kernel};
 
@@ -28,7 +28,7 @@ impl MaskPlan {
     ///
     /// See [`CallError`].
     pub fn new(map: &IndexMap, len: u64, call: &DropoutCall) -> Result<Self, CallError> {
-        call.refuse_noise("a keep mask", "another kind")?;
+        call.refuse_noise(Operation::KeepMask)?;
         let base = match *map {
             IndexMap::Drawn {
                 first_index,

@@ -1,7 +1,7 @@
 //! Wrong calls are typed errors, and name what to do.
 
 use burn::tensor::{DType, Device, Tensor};
-use wgpu_dropout::{CallError, DropoutKind, IndexOverflow, LayoutError, MaskLayout, RateError};
+use wgpu_dropout::{CallError, DimensionList, DropoutKind, IndexOverflow, LayoutError, MaskLayout, RateError};
 use wgpu_dropout_burn::{DropoutError, FusedDropoutConfig, MaskPattern, TrainingRun, dropout};
 
 use crate::Case;
@@ -32,7 +32,7 @@ fn too_few_dimensions(device: &Device) {
         .init(&TrainingRun::new(1));
     let error = layer.forward_with(Tensor::<1>::ones([4], device), &call(0.5));
     let expected = LayoutError::Rank {
-        what: "feature dropout",
+        list: DimensionList::FeatureShape,
         expected: 2..=8,
         got: 1,
     };

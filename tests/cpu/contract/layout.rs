@@ -1,7 +1,7 @@
 //! MaskLayout: strides of every constructor, and what each refuses.
 
 use proptest::prelude::*;
-use wgpu_dropout::{IndexOverflow, LayoutError, MaskLayout};
+use wgpu_dropout::{DimensionList, IndexOverflow, LayoutError, MaskLayout};
 
 use crate::common::inputs::{call, sample_indices};
 use crate::common::layers::BATCHES;
@@ -207,34 +207,34 @@ fn eight_dimensions_and_no_more() {
 #[test]
 fn ranks_are_checked() {
     use MaskLayout as L;
-    let feature = "feature dropout";
-    let time = "time-locked dropout";
+    let feature = DimensionList::FeatureShape;
+    let time = DimensionList::TimeLockedShape;
     let lacks = "give a 1 for each dimension that the tensor lacks";
-    for (made, what, (least, most), got, message) in [
+    for (made, list, (least, most), got, message) in [
         (
             L::strided(&[2, 3], &[1]),
-            "the strides",
+            DimensionList::Strides,
             (2, 2),
             1,
             "1 number in the strides, 2 dimensions: give one for each dimension",
         ),
         (
             L::strided(&[], &[1]),
-            "the strides",
+            DimensionList::Strides,
             (0, 0),
             1,
             "1 number in the strides, 0 dimensions: give one for each dimension",
         ),
         (
             L::noise_shape(&[2, 3], &[Some(1), Some(2), None]),
-            "the noise shape",
+            DimensionList::NoiseShape,
             (0, 2),
             3,
             "3 numbers in the noise shape, 2 dimensions: give at most one for each dimension",
         ),
         (
             L::noise_shape(&[2], &[Some(1), Some(2)]),
-            "the noise shape",
+            DimensionList::NoiseShape,
             (0, 1),
             2,
             "2 numbers in the noise shape, 1 dimension: give at most one for each dimension",
@@ -273,14 +273,14 @@ fn ranks_are_checked() {
         ),
         (
             L::drop_path(&[]),
-            "drop path",
+            DimensionList::DropPathShape,
             (1, 8),
             0,
             &format!("drop path takes a shape of 1 to 8 dimensions, this one has 0: {lacks}"),
         ),
     ] {
         let error = LayoutError::Rank {
-            what,
+            list,
             expected: least..=most,
             got,
         };
@@ -419,16 +419,16 @@ fn shards_lie_in_their_whole() {
         );
         refused(whole.shard(&start, &len), error, &message);
     }
-    for (start, len, what, got) in [
-        (&[0, 0][..], &[1, 1, 1][..], "the shard's start", 2),
-        (&[0, 0, 0], &[1, 1, 1, 1], "the shard's shape", 4),
+    for (start, len, list, got) in [
+        (&[0, 0][..], &[1, 1, 1][..], DimensionList::ShardStart, 2),
+        (&[0, 0, 0], &[1, 1, 1, 1], DimensionList::ShardShape, 4),
     ] {
         let error = LayoutError::Rank {
-            what,
+            list,
             expected: 3..=3,
             got,
         };
-        let message = format!("{got} numbers in {what}, 3 dimensions: give one for each dimension");
+        let message = format!("{got} numbers in {list}, 3 dimensions: give one for each dimension");
         refused(whole.shard(start, len), error, &message);
     }
 }

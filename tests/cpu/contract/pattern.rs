@@ -1,7 +1,7 @@
 //! Patterns and element types as text; each pattern is the layout of its name.
 
 use proptest::prelude::*;
-use wgpu_dropout::{ElementType, LayoutError, MaskLayout, MaskPattern, ParseNameError};
+use wgpu_dropout::{Direction, ElementType, LayoutError, MaskLayout, MaskPattern, ParseNameError};
 
 use MaskPattern::{
     DropPath, Elementwise, FeatureChannelsFirst, FeatureChannelsLast, NoiseShape,
@@ -117,6 +117,21 @@ fn element_types_have_names() {
             format!("`{text}` is no element type: give one of f32, f16, bf16")
         );
     }
+}
+
+#[test]
+fn directions_have_names() {
+    for (direction, name) in [
+        (Direction::Forward, "forward"),
+        (Direction::Backward, "backward"),
+    ] {
+        assert_eq!(direction.to_string(), name);
+        assert_eq!(name.parse(), Ok(direction));
+    }
+    assert_eq!(
+        "back".parse::<Direction>().unwrap_err().to_string(),
+        "`back` is no direction: give one of forward, backward"
+    );
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use wgpu_dropout::{
     CallError, Direction, Dropout, DropoutBinding, DropoutCall, DropoutKind, Elements,
-    GaussianDropout, IndexOverflow,
+    GaussianDropout, IndexOverflow, Operation,
 };
 
 use super::device::{Noop, range};
@@ -162,25 +162,23 @@ fn kinds_that_do_not_go_with_an_operation_are_refused() {
     for p in [0.0, 0.5, 1.0] {
         // Whatever else may be wrong with it.
         let call = kind_call(p, u64::MAX, DropoutKind::Gaussian);
-        let error = |operation, remedy| CallError::Kind {
+        let error = |operation| CallError::Kind {
             kind: DropoutKind::Gaussian,
             operation,
-            remedy,
         };
-        let no_mask = error("a packed mask", "a layout");
+        let no_mask = error(Operation::PackedMask);
         for encode in BOTH {
             assert_eq!(run(&noop, encode, &packed, call), (Err(no_mask), false));
         }
         assert_eq!(noop.dropout.compile(&packed, &call), Err(no_mask));
         assert!(!noop.records(|pass| {
             let got = noop.keep_mask.encode(pass, &keep_mask, &call);
-            assert_eq!(got, Err(error("a keep mask", "another kind")));
+            assert_eq!(got, Err(error(Operation::KeepMask)));
         }));
         for kind in [DropoutKind::Classic, DropoutKind::Alpha] {
             let error = CallError::Kind {
                 kind,
-                operation: "Gaussian noise",
-                remedy: "DropoutKind::Gaussian",
+                operation: Operation::GaussianNoise,
             };
             assert!(!noop.records(|pass| {
                 let got = noise.encode(pass, &linear, &call.with_kind(kind));

@@ -8,18 +8,17 @@ use wgpu_dropout::{
 
 use crate::common::inputs::{call, kind_call};
 
-const LIMITS: LaunchLimits = LaunchLimits {
-    max_binding_bytes: 128 << 20,
-    offset_alignment_bytes: 256,
-    max_workgroups: 65_535,
-    int64: false,
-};
-
-/// Elements of a launch that the binding limits.
+/// Elements of a launch that the default limits allow.
 const PIECE: u64 = 1 << 25;
 
 fn first_two(layout: &MaskLayout, call: &DropoutCall) -> Result<Vec<u64>, LaunchError> {
-    let launches = launches(layout, ElementType::F32, call, Direction::Forward, LIMITS)?;
+    let launches = launches(
+        layout,
+        ElementType::F32,
+        call,
+        Direction::Forward,
+        LaunchLimits::default(),
+    )?;
     Ok(launches
         .take(2)
         .map(|launch| launch.elements.start)
@@ -54,7 +53,10 @@ fn errors_come_before_the_first_launch() {
         max: u64::MAX,
     };
     let overflow = CallError::IndexOverflow(overflow);
-    assert_eq!(refused(&long, &last, LIMITS), overflow.into());
+    assert_eq!(
+        refused(&long, &last, LaunchLimits::default()),
+        overflow.into()
+    );
     let [late, certain] =
         [(0.1, 1 << 63), (1.0, 0)].map(|(p, origin)| kind_call(p, origin, DropoutKind::Gaussian));
     let overflow = CallError::IndexOverflow(IndexOverflow::Call {
@@ -62,12 +64,18 @@ fn errors_come_before_the_first_launch() {
         len: 1 << 50,
         max: (1 << 63) - 1,
     });
-    assert_eq!(refused(&long, &late, LIMITS), overflow.into());
+    assert_eq!(
+        refused(&long, &late, LaunchLimits::default()),
+        overflow.into()
+    );
     let no_variance = CallError::Rate { rate: certain.rate };
-    assert_eq!(refused(&long, &certain, LIMITS), no_variance.into());
+    assert_eq!(
+        refused(&long, &certain, LaunchLimits::default()),
+        no_variance.into()
+    );
     let short = LaunchLimits {
         max_workgroups: 0,
-        ..LIMITS
+        ..Default::default()
     };
     assert!(matches!(
         refused(&long, &good, short),
@@ -78,5 +86,8 @@ fn errors_come_before_the_first_launch() {
         size: 1 << 31,
         max: (1 << 31) - 1,
     };
-    assert_eq!(refused(&path, &good, LIMITS), too_long.into());
+    assert_eq!(
+        refused(&path, &good, LaunchLimits::default()),
+        too_long.into()
+    );
 }
