@@ -332,10 +332,10 @@ impl Dropout {
             let read = range.role == Role::Input && buffers == BufferLayout::Separate;
             !read && range.same_buffer(other)
         };
-        if let Some(side) = &side
-            && ranges.iter().any(|range| is_written(range, side))
-        {
-            return Err(BindError::WrittenBuffer { role: side.role });
+        if let Some(side) = &side {
+            if ranges.iter().any(|range| is_written(range, side)) {
+                return Err(BindError::WrittenBuffer { role: side.role });
+            }
         }
         let tensor = Tensor {
             element,

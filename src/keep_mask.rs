@@ -133,10 +133,10 @@ impl KeepMask {
         let len = layout.len();
         let words = mask_words(len);
         let mask = self.host.checked_mask(&mask, len)?;
-        if let Some(side) = &side
-            && side.same_buffer(&mask)
-        {
-            return Err(BindError::WrittenBuffer { role: side.role });
+        if let Some(side) = &side {
+            if side.same_buffer(&mask) {
+                return Err(BindError::WrittenBuffer { role: side.role });
+            }
         }
         let bound = self.host.bind(
             Kernel::KeepMask(map.by_word()),

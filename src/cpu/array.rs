@@ -104,13 +104,13 @@ pub fn apply_to_arrays<'a, T: Element, D: Dimension>(
         Arrays::Two { input, output } => (Some(input), output),
         Arrays::InPlace(data) => (None, data),
     };
-    if let Some(input) = &input
-        && input.shape() != output.shape()
-    {
-        return Err(ArrayError::ShapeMismatch {
-            input: input.shape().to_vec(),
-            output: output.shape().to_vec(),
-        });
+    if let Some(input) = &input {
+        if input.shape() != output.shape() {
+            return Err(ArrayError::ShapeMismatch {
+                input: input.shape().to_vec(),
+                output: output.shape().to_vec(),
+            });
+        }
     }
     let sizes = output.shape().iter().zip(output.strides());
     for (dimension, (&size, &stride)) in sizes.enumerate() {

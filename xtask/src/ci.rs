@@ -50,10 +50,16 @@ fn check(steps: &mut Steps) -> Result<Report> {
         let mut clippy = cargo(&format!("clippy {selection} -- -D warnings"));
         steps.step("lint", || command::run(&mut clippy))?;
     }
+    steps.step("oldest Rust", oldest_rust)?;
     steps.step("layers", crate::layers::run)?;
-    let mut docs = cargo("doc --workspace --no-deps --all-features");
-    docs.env("RUSTDOCFLAGS", "-D warnings");
-    steps.step("docs", || command::run(&mut docs))?;
+    for selection in [
+        "--package wgpu-dropout --no-default-features --features cpu",
+        "--workspace --all-features",
+    ] {
+        let mut docs = cargo(&format!("doc --no-deps {selection}"));
+        docs.env("RUSTDOCFLAGS", "-D warnings");
+        steps.step("docs", || command::run(&mut docs))?;
+    }
 
     steps.step("adapters", || {
         adapters::ensure(Need::SOFTWARE, Profile::Dev, true)
@@ -75,6 +81,42 @@ fn check(steps: &mut Steps) -> Result<Report> {
     steps.step("package", package)?;
     steps.step("burn", || burn(REQUIRED))?;
     Ok(report)
+}
+
+/// Compiles the library with the Rust that its manifest promises. Where rustup can fetch none, the
+/// workflow in `.github` is left to do it.
+fn oldest_rust() -> Result {
+    let manifest = fs::read_to_string(root()?.join("Cargo.toml"))?;
+    let value = |line: &str| {
+        Some(
+            line.strip_prefix("rust-version = \"")?
+                .strip_suffix('"')?
+                .to_owned(),
+        )
+    };
+    let rust = manifest
+        .lines()
+        .find_map(value)
+        .ok_or("Cargo.toml has no rust-version")?;
+    let mut install = Command::new("rustup");
+    install.args(["toolchain", "install", &rust, "--profile", "minimal"]);
+    if let Err(error) = command::run(&mut install) {
+        println!("{error}: the library was not compiled with Rust {rust}");
+        return Ok(());
+    }
+    let mut check = Command::new("rustup");
+    check.args([
+        "run",
+        &rust,
+        "cargo",
+        "check",
+        "--package",
+        "wgpu-dropout",
+        "--all-features",
+    ]);
+    // Another compiler's build would throw this one's away.
+    check.args(["--target-dir", "target/oldest-rust"]);
+    command::run(&mut check)
 }
 
 /// Builds the library's package, and looks for the examples' data in each.
