@@ -16,15 +16,14 @@ pub(super) fn multiply_by_noise<T: Element>(
     start: u64,
 ) {
     let sigma = call.rate.sigma();
-    let mut drawn = None;
+    let (mut drawn, mut noise) = (None, [0.0; 4]);
     for (element, y) in (start..).zip(data) {
         let position = noise::position(call.origin + mask.index(element));
-        let normals = match drawn {
-            Some((block, normals)) if block == position.block => normals,
-            _ => normals(call.key, position.block).map(|normal| normal as f32),
-        };
-        drawn = Some((position.block, normals));
-        *y = T::from_f32(y.to_f32() * (1.0 + sigma * normals[position.lane as usize]));
+        if drawn != Some(position.block) {
+            noise = normals(call.key, position.block).map(|normal| 1.0 + sigma * normal as f32);
+            drawn = Some(position.block);
+        }
+        *y = T::from_f32(y.to_f32() * noise[position.lane as usize]);
     }
 }
 

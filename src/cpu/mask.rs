@@ -46,6 +46,7 @@ impl<'a> Mask<'a> {
     }
 
     /// Mask index of an element, before the call's origin is added. A packed mask has none.
+    #[inline]
     pub fn index(&self, element: u64) -> u64 {
         match self {
             Self::Layout(decisions) => decisions.index(element),
