@@ -1,4 +1,4 @@
-//! What becomes of the values. Twin of `shaders/dropout_*.wgsl`.
+//! What becomes of the values. Twin of `shaders/value/*.wgsl`.
 
 use super::mask::{drop_threshold, keeps};
 
