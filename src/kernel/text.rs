@@ -28,7 +28,7 @@ pub(crate) fn functions(multiply: Multiply) -> String {
     let rounds = format!("const DROPOUT_PHILOX_ROUNDS: u32 = {MASK_PHILOX_ROUNDS}u;\n");
     let mut parts = vec![rounds.as_str(), shader!("mask/mask")];
     parts.extend(generator(multiply));
-    parts.extend(MASK);
+    parts.extend(mask_files());
     parts.extend([shader!("mask/normal"), shader!("mask/value")]);
     parts.join("\n")
 }
@@ -37,7 +37,9 @@ pub(crate) fn functions(multiply: Multiply) -> String {
 const MASK_PHILOX_ROUNDS: u32 = 10;
 
 /// Which mask indices there are and which are kept.
-const MASK: [&str; 2] = [shader!("mask/index"), shader!("mask/keep")];
+fn mask_files() -> [&'static str; 2] {
+    [shader!("mask/index"), shader!("mask/keep")]
+}
 
 /// Random numbers.
 fn generator(multiply: Multiply) -> [&'static str; 2] {
@@ -170,7 +172,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         }
         Kernel::KeepMask(mask) => {
             files.extend([shader!("mask/mask"), params(kernel, way)]);
-            files.extend(MASK);
+            files.extend(mask_files());
             files.extend(index(mask, way));
             files.extend(decisions(mask));
             files.push(shader!("entry/keep_mask"));
@@ -188,7 +190,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
     match effect {
         Effect::Copy => files.push(shader!("decide/all")),
         Effect::Noise => {
-            files.extend(MASK);
+            files.extend(mask_files());
             files.extend(index(mask, way));
             files.extend([
                 shader!("decide/all"),
@@ -203,7 +205,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         }
         Effect::Scale | Effect::Keep | Effect::Affine => {
             if kernel.draws() {
-                files.extend(MASK);
+                files.extend(mask_files());
                 files.extend(index(mask, way));
             }
             if access == Access::Blocks {
