@@ -1,7 +1,8 @@
-//! `compilers`: other people's compilers and validators read the text of every kernel, and Dawn runs
-//! some without Rust. Each first has to refuse something broken: a judge that accepts everything fails.
+//! `compilers`: other people's compilers and validators read the text of every kernel and of the functions
+//! judge that accepts everything fails.
 
 mod dawn;
+mod functions;
 mod kernels;
 mod tools;
 mod translations;
@@ -43,11 +44,13 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     let _ = fs::remove_dir_all(&texts);
     let mut write = cargo("run --package wgpu-dropout-cli -- wgsl --output-dir");
     command::run(write.arg(&texts))?;
+    functions::write(&texts, &root)?;
     let mut kernels = Kernel::read(&texts)?;
     kernels.retain(|kernel| kernel.is_portable() || kernel.typical);
 
     let mut rows = vec![dawn::tint(&tools, &texts, &kernels)?];
     rows.extend(translations::judge(&tools, &texts, &kernels)?);
+    rows.push(functions::imported(&root, &folder)?);
     match dawn::masks(&tools, &texts, &root)? {
         Some(row) => rows.push(row),
         None => println!("without results of Dawn: SwiftShader was neither there nor fetched"),
