@@ -1,8 +1,10 @@
 //! `compilers`: other people's compilers and validators read the text of every kernel and of the functions
+//! for others' kernels, and hosts in other languages run some. Each first has to refuse something broken: a
 //! judge that accepts everything fails.
 
 mod dawn;
 mod functions;
+mod hosts;
 mod kernels;
 mod tools;
 mod translations;
@@ -55,6 +57,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
         Some(row) => rows.push(row),
         None => println!("without results of Dawn: SwiftShader was neither there nor fetched"),
     }
+    rows.extend(hosts::masks(&tools, &root)?);
     fs::remove_dir_all(&texts)?;
     println!("\n{}", summary(&rows));
     verdict(&rows)

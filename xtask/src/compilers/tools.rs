@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Result;
-use crate::adapters;
-use crate::command::cargo;
+use crate::adapters::{self, Need, Profile};
+use crate::command::{cargo, run};
 use crate::debian::Apt;
 use crate::matrix::FOLDER;
 use crate::matrix::stacks::SWIFTSHADER;
 use crate::programs::{fetch, has_version, locked, npm_package, on_path};
+
+/// The examples in other languages.
+pub const HOSTS: &str = "examples/hosts";
 
 /// Where to find each.
 pub struct Tools {
@@ -20,6 +24,8 @@ pub struct Tools {
     pub glslang: PathBuf,
     /// The scripts for Dawn, and Dawn.
     pub dawn: PathBuf,
+    /// Python with the packages of the example in it.
+    pub python: PathBuf,
     /// How the Vulkan loader finds a driver that Dawn takes.
     pub swiftshader: Option<[(&'static str, PathBuf); 2]>,
 }
@@ -27,11 +33,15 @@ pub struct Tools {
 impl Tools {
     /// Those that are built here are kept in `folder`.
     pub fn find(root: &Path, folder: &Path, install: bool) -> Result<Self> {
+        // Python's.
+        adapters::ensure(Need::Any, Profile::Dev, install)?;
         let lock = fs::read_to_string(root.join("Cargo.lock"))?;
         let naga_version = locked(&lock, "naga").ok_or("Cargo.lock has no naga")?;
         let naga = naga(folder, naga_version, install)?;
         let dawn = root.join("xtask/dawn");
         npm_package("webgpu", &dawn, install)?;
+        let hosts = root.join(HOSTS);
+        npm_package("webgpu", &hosts, install)?;
         // Only on Debian.
         let apt = install.then(|| Apt::new(&root.join(FOLDER)));
         let apt = apt.as_ref().and_then(|apt| apt.as_ref().ok());
@@ -42,6 +52,7 @@ impl Tools {
             spirv_val: debian("spirv-val", "spirv-tools")?,
             glslang: debian("glslangValidator", "glslang-tools")?,
             dawn,
+            python: python(folder, &hosts, install)?,
             swiftshader: apt.and_then(|apt| SWIFTSHADER.unpack(apt).ok()),
         })
     }
@@ -83,4 +94,23 @@ fn naga(folder: &Path, version: &str, install: bool) -> Result<PathBuf> {
     command.arg(version).arg("--root").arg(folder);
     fetch(&format!("naga {version}"), &mut command, install)?;
     Ok(built)
+}
+
+/// A virtual environment with what `hosts` asks for.
+fn python(folder: &Path, hosts: &Path, install: bool) -> Result<PathBuf> {
+    let environment = folder.join("python");
+    let python = environment.join("bin/python");
+    let mut create = Command::new("python3");
+    create.args(["-m", "venv"]).arg(environment);
+    if !python.exists() {
+        fetch("virtual environment of Python", &mut create, install)?;
+    }
+    let mut packages = Command::new(&python);
+    packages.args(["-m", "pip", "install", "--quiet", "--require-hashes", "-r"]);
+    packages.arg(hosts.join("requirements.txt"));
+    // Those that are there already are not fetched.
+    if install {
+        run(&mut packages)?;
+    }
+    Ok(python)
 }
