@@ -18,9 +18,9 @@ fn call_each(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let mask = params.mask;
     let x = input[element];
-    // The layout (element / 6, 2, 3) with strides (3, 0, 1).
-    let coordinates = vec4<u32>(element / 6u, element / 3u % 2u, element % 3u, 0u);
-    let shared_index = dropout_index(mask, coordinates, vec4<u32>(3u, 0u, 1u, 0u));
+    // The layout (elements / 36, 3, 4, 3) with strides (7, 5, 3, 1).
+    let coordinates = vec4<u32>(element / 36u, element / 12u % 3u, element / 3u % 4u, element % 3u);
+    let shared_index = dropout_index(mask, coordinates, vec4<u32>(7u, 5u, 3u, 1u));
     let first = vec2<u32>(mask.first_index_low, mask.first_index_high);
     let far_index = dropout_index_after(first, element, params.stride);
     let keep = dropout_keep(mask, element);
