@@ -59,8 +59,12 @@ async function maskOf(call) {
 
 const expected = wgpuDropout(`mask ${CALL} --engine cpu --output -`);
 const { description } = adapter.info;
-if (!(await maskOf(CALL)).equals(expected)) throw new Error(`on ${description} the mask differs: ${CALL}`);
+if (!(await maskOf(CALL)).equals(expected)) {
+  throw new Error(`on ${description} the mask differs: ${CALL}`);
+}
 // A comparison that passes every mask compares nothing.
-if ((await maskOf(OTHER_STREAM)).equals(expected)) throw new Error('the mask of another stream is the same');
+if ((await maskOf(OTHER_STREAM)).equals(expected)) {
+  throw new Error('the mask of another stream is the same');
+}
 console.log(`${ELEMENTS} bits are equal on ${description}`);
 device.destroy();

@@ -102,6 +102,50 @@ async function complaint(kernel, code, answer, { shape, strides }) {
   return wrong < 0 ? undefined : `element ${wrong} is ${result(wrong)}, not ${expected(wrong)}`;
 }
 
+// What is wrong with the functions for kernels of one's own, for an answer whose mask indices are
+// consecutive, or undefined. Noise has a bound and no known answers.
+async function wrongFunction(kernel, answer) {
+  const len = answer.shape[0];
+  const type = TYPES.f32;
+  const x = inputs(type, len);
+  const values = VALUES.affine();
+  const mask = maskParams(answer, answer.origin, len, values).slice(0, 12);
+  const stride = [1, 0];
+  const output = range(10 * len, () => UNWRITTEN);
+  const params = [...mask, ...stride, len, 0];
+  const got = await dispatch(kernel, kernel.code, len, { input: pack(type, x), output, params });
+  const keeps = (e) => (answer.mask[e >> 5] >>> (e & 31)) & 1;
+  const known = (e) => Math.min(32, len - e);
+  const word = (e) => range(known(e), (i) => keeps(e + i) << i).reduce((a, b) => a | b) >>> 0;
+  // The driver's layout.
+  const shared = (e) =>
+    7 * Math.floor(e / 36) + 5 * (Math.floor(e / 12) % 3) + 3 * (Math.floor(e / 3) % 4) + (e % 3);
+  const lane = (e) => Number((answer.origin + BigInt(e)) % 8n);
+  // Results in the order of tests/gpu/functions.wgsl, and what they must be.
+  const compared = (e, result) => {
+    const { scale, shift, dropped } = values;
+    const input = number(type, x[e]);
+    const kept = keeps(e) === 1;
+    const [low, high] = split(answer.origin + BigInt(e));
+    return [
+      ['keep', result[0], keeps(e)],
+      ['index', result[1], keeps(shared(e))],
+      ['keep_at', result[2], keeps(e)],
+      ['keep_8', (result[3] >>> lane(e)) & 1, keeps(e)],
+      ['keep_32', (result[4] & (2 ** known(e) - 1)) >>> 0, word(e)],
+      ['value', result[5], bits(kept ? input * scale : 0)],
+      ['alpha', result[6], bits(kept ? input * scale + shift : dropped)],
+      ['index_after', result[9], (low ^ high) >>> 0],
+    ];
+  };
+  for (let e = 0; e < len; e++) {
+    const row = compared(e, got.subarray(10 * e, 10 * e + 10));
+    const wrong = row.find(([, result, expected]) => result !== expected);
+    if (wrong) return `${wrong[0]} of element ${e} is ${wrong[1]}, not ${wrong[2]}`;
+  }
+  return undefined;
+}
+
 const kernels = portableKernels(folder);
 const named = (wanted) =>
   kernels.find(({ fields }) =>
@@ -155,6 +199,18 @@ for (const { rounds, counter, key, words } of philoxAnswers(root)) {
   }
 }
 
+const consecutive = answers.filter(({ shape, strides }) => shape.length === 1 && strides[0] === 1);
+const functions = kernels.filter(({ fields }) => fields.kernel === 'functions');
+for (const kernel of functions) {
+  for (const answer of consecutive) {
+    const wrong = await wrongFunction(kernel, answer);
+    if (wrong) console.log(`${kernel.file}: ${wrong}`);
+  }
+}
+const [first] = functions;
+const other = { ...first, code: first.code.replace('0xCD9E8D57', '0xCD9E8D53') };
+if (!(await wrongFunction(other, half))) throw new Error('a changed constant passes');
+
 // FNV-1a over the masks that the library's audit hashes, so that one number says the same of both.
 async function maskHash() {
   const len = 4099;
@@ -184,8 +240,9 @@ for (const file of readdirSync(join(root, 'adapters'))) {
     console.log(`${keepMask.file}: mask hash ${hash}, another than that of ${file}`);
   }
 }
-const texts = chosen.length + 2;
-const runs = chosen.reduce((sum, [, cases]) => sum + cases.length, 0);
+const texts = chosen.length + functions.length + 2;
+const ofFunctions = functions.length * consecutive.length;
+const runs = chosen.reduce((sum, [, cases]) => sum + cases.length, ofFunctions);
 console.error(`Dawn: ${texts} texts, ${runs} runs of known answers, mask hash ${hash}`);
 console.log(texts);
 device.destroy();
