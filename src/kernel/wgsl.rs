@@ -24,8 +24,9 @@
 //! - The dimensions of a layout, the innermost last, end in the last of eight slots; with `sample-ids`
 //!   the first one has the first slot. The other slots have size 1, start 0 and stride 0. A kernel serves
 //!   layouts of up to `dimensions` of them. `scattered` is right for every layout. `runs`
-//!   and `rows` need an innermost dimension of 32 elements or more, `rows` by `blocks` one whose size
-//!   and `start` are multiples of 8. `whole-words` is a promise that both are multiples of 32.
+//!   and `rows` need an innermost dimension of 32 elements or more, which is not the samples' where these
+//!   have ids, `rows` by `blocks` one whose size and `start` are multiples of 8. `whole-words` is a promise
+//!   that both are multiples of 32.
 //! - A packed mask begins with the dispatch's first word: `first_word` is 0 then.
 
 use core::iter;

@@ -44,6 +44,9 @@ export function fits(fields, { shape, strides }, first) {
   if (fields.mask === 'packed' || fields.kernel === 'copy') return true;
   if (fields.mask === 'linear') return shape.length === 1 && inner.stride === 1;
   if (Number(fields.dimensions) < shape.length) return false;
+  // The samples' dimension has no neighbours.
+  const isSamples = fields['sample-ids'] === 'yes' && shape.length === 1;
+  if (isSamples && fields.mask !== 'scattered') return false;
   if (fields['whole-words'] === 'yes' && inner.size % 32 !== 0) return false;
   switch (fields.mask) {
     case 'rows':
