@@ -65,6 +65,12 @@ enum Run {
     TimedOut,
 }
 
+/// The first killers: they use every function of the mask contract, and take seconds.
+const FIRST: [&str; 2] = [
+    "functions::every_function_by_halves",
+    "functions::every_function_by_u64",
+];
+
 /// How many tests are tried before all are.
 const KILLERS: usize = 8;
 
@@ -94,6 +100,8 @@ impl Tests {
             .output()?;
         tests.adapter = adapter(&String::from_utf8_lossy(&listing.stdout))
             .ok_or("there is no adapter to run mutants on: see `cargo xtask test`")?;
+        let on_adapter = |test| format!("{test} {}", tests.adapter);
+        tests.killers[Tier::Gpu as usize] = FIRST.map(on_adapter).into();
         println!("on {}", tests.adapter);
         let start = Instant::now();
         let fate = tests.rust_fate(false)?;
