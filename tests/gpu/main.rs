@@ -12,6 +12,7 @@ mod backward;
 mod battery;
 mod blocking;
 mod case;
+mod examples;
 mod failures;
 mod forward;
 mod functions;
@@ -68,6 +69,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("shards", shards::CASES),
     ("gaussian", gaussian::CASES),
     ("functions", functions::CASES),
+    ("examples", examples::CASES),
     ("passes", passes::CASES),
     ("training", training::CASES),
     ("blocking", blocking::CASES),
