@@ -7,6 +7,8 @@
     reason = "each example is a program too"
 )]
 
+#[path = "../../examples/attention.rs"]
+mod attention;
 #[path = "../../examples/lora.rs"]
 mod lora;
 #[path = "../../examples/matmul_epilogue.rs"]
@@ -16,6 +18,9 @@ mod own_kernels;
 #[path = "../../examples/rnn_cell.rs"]
 mod rnn_cell;
 
+use wgpu_dropout::DropoutCall;
+
+use self::attention::{Attention, Shape};
 use self::matmul_epilogue::{Dense, Size};
 use crate::adapters::Variant;
 use crate::case::{Case, Run, text};
@@ -30,6 +35,8 @@ const fn case(name: &'static str, run: Run) -> Case {
 pub const CASES: &[Case] = &[
     case("the_product_s_masks_are_one", masks_of_product),
     case("the_product_is_that_of_f64", product),
+    case("attention_s_masks_are_one", masks_of_attention),
+    case("attention_is_that_of_f64", attention),
     case("lora_s_prologue_and_gradient_have_one_mask", lora),
     case("a_cell_s_mask_is_locked_over_time", cell),
     case("another_stream_is_noticed", another_stream),
@@ -114,6 +121,99 @@ fn product_inputs(
     [rows * inner, inner * columns, columns, rows * columns].map(own_kernels::numbers)
 }
 
+/// Of queries of zero all probabilities are equal: values of an identity matrix show the mask in the output,
+/// and such a gradient shows it in the gradient of V, transposed.
+fn masks_of_attention(gpu: &Gpu) -> Result<(), String> {
+    let shape = Shape {
+        heads: 3,
+        length: 70,
+        head_size: 72,
+    };
+    let attention = Attention::new(&gpu.device, shape).map_err(text)?;
+    let [heads, length, head_size] = [3, 70, 72];
+    let identity = |at: usize| {
+        if at / head_size % length == at % head_size {
+            1.0
+        } else {
+            0.0
+        }
+    };
+    let identity: Vec<f32> = (0..heads * length * head_size).map(identity).collect();
+    let inputs = [vec![0.0; 2 * identity.len()], identity.clone()].concat();
+    for p in RATES {
+        for origin in [0, 5, (1 << 35) - 70] {
+            let call = inputs::call(p, origin);
+            let [output, _, _, grad_v] = attention
+                .run(&gpu.device, &gpu.queue, &inputs, &identity, &call)
+                .map_err(text)?;
+            let at = |head, row, column| (head * length + row) * head_size + column;
+            let (mut forward, mut backward) = (Vec::new(), Vec::new());
+            for head in 0..heads {
+                for query in 0..length {
+                    forward.extend((0..length).map(|key| output[at(head, query, key)]));
+                    backward.extend((0..length).map(|key| grad_v[at(head, key, query)]));
+                }
+            }
+            inputs::check_layout_mask(&call, &attention.layout, &kept(&forward))?;
+            inputs::check_layout_mask(&call, &attention.layout, &kept(&backward))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks attention under `call` against that of `expected` in f64.
+fn check_attention(
+    gpu: &Gpu,
+    attention: &Attention,
+    magnitude: f32,
+    call: &DropoutCall,
+    expected: &DropoutCall,
+) -> Result<(), String> {
+    let len = attention.shape.elements();
+    let inputs = own_kernels::numbers(3 * len)
+        .into_iter()
+        .map(|x| magnitude * x);
+    let inputs: Vec<_> = inputs.collect();
+    let grad_output = own_kernels::numbers(len);
+    let got = attention
+        .run(&gpu.device, &gpu.queue, &inputs, &grad_output, call)
+        .map_err(text)?;
+    let errors = attention
+        .errors(&inputs, &grad_output, expected, &got)
+        .map_err(text)?;
+    for (name, (error, share)) in ["output", "dQ", "dK", "dV"].into_iter().zip(errors) {
+        if share > 1.0 {
+            return Err(format!(
+                "{name} is off by up to {error:e}, {share:.3} of its bound; {call}, {:?}, causal {}",
+                attention.shape, attention.causal
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn attention(gpu: &Gpu) -> Result<(), String> {
+    // Lengths that are multiples of no tile, head sizes that fill no lane, and scores of hundreds.
+    for (heads, length, head_size, magnitude) in
+        [(1, 1, 4, 3.0), (6, 77, 20, 3.0), (2, 33, 72, 20.0)]
+    {
+        let shape = Shape {
+            heads,
+            length,
+            head_size,
+        };
+        let mut attention = Attention::new(&gpu.device, shape).map_err(text)?;
+        for causal in [false, true] {
+            attention.causal = causal;
+            for p in RATES {
+                let call = inputs::call(p, 3);
+                check_attention(gpu, &attention, magnitude, &call, &call)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn lora(gpu: &Gpu) -> Result<(), String> {
     let inputs = lora_inputs();
     for p in RATES {
@@ -160,6 +260,13 @@ fn another_stream(gpu: &Gpu) -> Result<(), String> {
     let dense = Dense::new(device, size).map_err(text)?;
     let product = dense.run(device, queue, &inputs, &other).map_err(text)?;
     let product = matmul_epilogue::check(size, &inputs, &call, &product);
+    let shape = Shape {
+        heads: 2,
+        length: 33,
+        head_size: 4,
+    };
+    let attention = Attention::new(device, shape).map_err(text)?;
+    let attention = check_attention(gpu, &attention, 3.0, &other, &call);
     let inputs = lora_inputs();
     let lora = lora::run(device, queue, &inputs, &other).map_err(text)?;
     let lora = lora::check(&inputs, &call, &lora);
@@ -167,7 +274,12 @@ fn another_stream(gpu: &Gpu) -> Result<(), String> {
     let cell = rnn_cell::run(device, queue, &inputs, &other).map_err(text)?;
     let cell = rnn_cell::check(&inputs, &call, &cell);
 
-    let noticed = [product.is_err(), lora.is_err(), cell.is_err()];
+    let noticed = [
+        product.is_err(),
+        attention.is_err(),
+        lora.is_err(),
+        cell.is_err(),
+    ];
     if noticed.contains(&false) {
         return Err(format!("checks that noticed another stream: {noticed:?}"));
     }
