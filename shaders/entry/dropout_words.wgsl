@@ -1,22 +1,6 @@
 // Dropout by mask words [M15], drawn or given: an invocation takes the 32 elements of one. For any
 // layout, origin and length. The same map as dropout_blocks.wgsl. Twin: src/cpu/dropout.rs.
 
-fn write_word(i: u32, keep: u32) {
-    if LANES * i >= params.len {
-        return;
-    }
-    var word = Word();
-    if !SKIP_DROPPED || keep != 0u {
-        word = load(i);
-    }
-    word = dropped_out(word, keep >> ((LANES * i) & 31u), LANES * i);
-    if LANES == 2u && 2u * i + 1u == params.len {
-        // The spare half behind an odd length stays as it was.
-        word = (word & Word(0xffffu)) | (stored(i) & Word(0xffff0000u));
-    }
-    store(i, word);
-}
-
 // No loop: software adapters run straight code in half the time.
 fn write_four(i: u32, keep: u32) {
     write_word(i, keep);

@@ -234,16 +234,17 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             shader!("value/chain"),
         ],
     });
-    files.extend([
-        match buffers {
-            BufferLayout::Separate | BufferLayout::Pooled => shader!("io/two"),
-            BufferLayout::InPlace => shader!("io/in_place"),
-        },
-        match access {
-            Access::Blocks => shader!("entry/dropout_blocks"),
-            Access::Vectors | Access::Words => shader!("entry/dropout_words"),
-        },
-    ]);
+    files.extend([match buffers {
+        BufferLayout::Separate | BufferLayout::Pooled => shader!("io/two"),
+        BufferLayout::InPlace => shader!("io/in_place"),
+    }]);
+    files.extend(match (access, effect, mask) {
+        (Access::Blocks, ..) => vec![shader!("entry/dropout_blocks")],
+        (Access::Words, Effect::Noise, _) | (_, Effect::Noise, IndexKind::Strided(_)) => {
+            vec![shader!("io/word"), shader!("entry/dropout_words_in_turn")]
+        }
+        _ => vec![shader!("io/word"), shader!("entry/dropout_words")],
+    });
     files
 }
 
