@@ -237,6 +237,22 @@ impl Dropout {
         self.host.parameter_path
     }
 
+    /// For an audit: what compiles its kernels.
+    #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+    pub(crate) const fn host(&self) -> &KernelHost {
+        &self.host
+    }
+
+    /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
+    /// the elements of a window.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        Self {
+            host: self.host.with_room(room_bytes),
+            geometry: self.geometry.map(|geometry| geometry.lowered(granules)),
+        }
+    }
+
     /// Binds `elements` of `input` and of `output`: for forward the layer's input and output, for
     /// backward `grad_output` and `grad_input`. `elements` is a length, a [`MaskLayout`] or one of
     /// [`Elements`], of `f32` or [of another type](Elements::of_type).

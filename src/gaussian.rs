@@ -49,6 +49,12 @@ impl GaussianDropout {
         Dropout::new(device, descriptor).map(Self)
     }
 
+    /// For an audit: the same by kernels that there are.
+    #[cfg(feature = "cpu")]
+    pub(crate) const fn of(dropout: Dropout) -> Self {
+        Self(dropout)
+    }
+
     /// The device the kernels are for.
     pub fn device(&self) -> &wgpu::Device {
         self.0.device()

@@ -10,6 +10,7 @@ use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
 use crate::host::range::CheckedRange;
 #[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
+#[cfg(not(target_arch = "wasm32"))]
 use crate::host::round_trip;
 use crate::kernel::axes::Kernel;
 use crate::plan::cut::Geometry;
@@ -74,6 +75,22 @@ impl KeepMask {
     /// immediates.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
+    }
+
+    /// For an audit: what compiles its kernels.
+    #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+    pub(crate) const fn host(&self) -> &KernelHost {
+        &self.host
+    }
+
+    /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
+    /// the elements of a window.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        Self {
+            host: self.host.with_room(room_bytes),
+            geometry: self.geometry.lowered(granules),
+        }
     }
 
     /// Binds a buffer for the mask of `len` elements: [`mask_words`]`(len)` words of 4 bytes, with
@@ -177,7 +194,7 @@ impl KeepMask {
     }
 }
 
-#[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
+#[cfg(not(target_arch = "wasm32"))]
 impl KeepMask {
     /// Appends the mask of a layout to `mask`, that of samples with `ids`, where there are some.
     pub(crate) async fn generate(

@@ -5,7 +5,7 @@ use crate::host::bound::BoundSegment;
 use crate::host::device::{KernelDescriptor, KernelHost};
 use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
-#[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
+#[cfg(not(target_arch = "wasm32"))]
 use crate::host::round_trip;
 use crate::kernel::axes::{Kernel, Role};
 use crate::plan::cut::{Geometry, Unit};
@@ -76,6 +76,23 @@ impl PhiloxBlocks {
         self.host.parameter_path
     }
 
+    /// For an audit: what compiles its kernels.
+    #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+    pub(crate) const fn host(&self) -> &KernelHost {
+        &self.host
+    }
+
+    /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
+    /// the elements of a window.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        Self {
+            host: self.host.with_room(room_bytes),
+            geometry: self.geometry.lowered(granules),
+            kernel: self.kernel,
+        }
+    }
+
     /// Binds a buffer for `len` blocks of 16 bytes, with [`wgpu::BufferUsages::STORAGE`] and an
     /// offset aligned to the device's `min_storage_buffer_offset_alignment`. It panics as
     /// [`Dropout::bind`](crate::Dropout::bind) does.
@@ -128,7 +145,7 @@ impl PhiloxBlocks {
     }
 }
 
-#[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
+#[cfg(not(target_arch = "wasm32"))]
 impl PhiloxBlocks {
     /// Appends `len` blocks to `blocks`.
     pub(crate) async fn generate(

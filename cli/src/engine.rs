@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::adapters::{self, Wish};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct AdapterArgs {
     /// Part of an adapter's name as `adapters` lists it, e.g. vulkan or llvmpipe; case is ignored
     #[arg(long, value_name = "SUBSTRING", help_heading = "Engine")]

@@ -2,6 +2,7 @@
 
 use std::env::consts::{ARCH, OS};
 use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -11,11 +12,12 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use wgpu::{Adapter, AdapterInfo};
-use wgpu_dropout::audit::{self, AuditReport, CHECKS, MASK_HASH, Outcome};
+use wgpu_dropout::audit::{self, AuditOptions, AuditReport, CHECKS, MASK_HASH, Outcome};
 use wgpu_dropout::mask::MASK_VERSION;
 
 use crate::adapters;
 use crate::engine::{AdapterArgs, Gpu};
+use crate::number;
 use crate::output::{self, Output};
 
 /// Columns of a terminal that tables are made for.
@@ -31,8 +33,27 @@ pub struct Args {
     /// Write the results as JSON, for a bug report; `-` is standard output, in place of the tables
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Dispatch every kernel that the adapter can, and the largest ranges that it binds: minutes
+    #[arg(long)]
+    long: bool,
+    /// The seed of keys, lengths, layouts and values; by default a fixed one, with --long a random one
+    #[arg(long, value_name = "SEED", value_parser = number::integer::<u64>, allow_hyphen_values = true)]
+    seed: Option<u64>,
     #[command(flatten)]
     adapter: AdapterArgs,
+}
+
+impl Args {
+    fn options(&self) -> AuditOptions {
+        match (self.long, self.seed) {
+            // The source of std's map seeds.
+            (true, seed) => {
+                AuditOptions::long(seed.unwrap_or_else(|| RandomState::new().hash_one(())))
+            }
+            (false, Some(seed)) => AuditOptions::default().with_seed(seed),
+            (false, None) => AuditOptions::default(),
+        }
+    }
 }
 
 /// An adapter and what its audit found.
@@ -48,9 +69,10 @@ pub fn run(args: &Args) -> Result<()> {
     let json = args.json.as_deref().map(Output::create).transpose()?;
     let style = ProgressStyle::with_template("{bar:40} {pos:>3} of {len} checks  {msg}")?;
     let bar = ProgressBar::new((adapters.len() * CHECKS.len()) as u64).with_style(style);
+    let options = args.options();
     let audits: Vec<_> = adapters
         .iter()
-        .map(|adapter| Audited::new(adapter, &bar))
+        .map(|adapter| Audited::new(adapter, &options, &bar))
         .collect();
     bar.finish_and_clear();
 
@@ -73,12 +95,15 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 impl Audited {
-    fn new(adapter: &Adapter, bar: &ProgressBar) -> Self {
+    fn new(adapter: &Adapter, options: &AuditOptions, bar: &ProgressBar) -> Self {
         let info = adapter.get_info();
         bar.set_message(adapters::label(&info));
         let end = bar.position() + CHECKS.len() as u64;
         let report = Gpu::open(adapter)
-            .map(|gpu| pollster::block_on(audit::audit(&gpu.device, &gpu.queue, |_| bar.inc(1))))
+            .map(|gpu| {
+                let audit = audit::audit_with(&gpu.device, &gpu.queue, options, |_| bar.inc(1));
+                pollster::block_on(audit)
+            })
             .map_err(|error| format!("{error:#}"));
         bar.set_position(end);
         Self { info, report }
@@ -129,7 +154,7 @@ fn verdict(audits: &[Audited]) -> Result<()> {
         }
         for check in audited.checks() {
             if let Outcome::Failed { expected, got } = &check.outcome {
-                let name = check.name;
+                let name = &check.name;
                 write!(wrong, "\n{label}: {name}: expected {expected}; got {got}")?;
             }
         }
@@ -216,13 +241,18 @@ fn details(audited: &Audited) -> String {
     let mut table = new_table();
     for (check, number) in report.checks.iter().zip(1..) {
         let (word, figure) = describe(&check.outcome);
-        table.add_row([&number.to_string(), check.name, word, &figure]);
+        table.add_row([&number.to_string(), &*check.name, word, &figure]);
     }
     let (word, figure) = match audited.wrong_hash() {
         Some((expected, got)) => ("FAILED", difference(&expected, &got)),
         None => ("ok", hex(MASK_HASH)),
     };
     table.add_row(["", "mask hash", word, &figure]);
+    if report.options != AuditOptions::default() {
+        let AuditOptions { long, seed, .. } = report.options;
+        let command = format!("verify {}--seed {seed}", if long { "--long " } else { "" });
+        table.add_row(["", "run again by", "", &command]);
+    }
     pad(&mut table);
     if let Some(column) = table.column_mut(0) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -263,25 +293,12 @@ struct RecordedAdapter<'a> {
     device_id: u32,
     passed: bool,
     mask_hash: Option<String>,
+    /// The options of another run than the default one.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    options: Option<AuditOptions>,
     /// Why no check could run.
     error: Option<&'a str>,
-    checks: Vec<RecordedCheck<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct RecordedCheck<'a> {
-    name: &'a str,
-    #[serde(flatten)]
-    outcome: RecordedOutcome<'a>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum RecordedOutcome<'a> {
-    Passed { figure: &'a str },
-    Failed { expected: &'a str, got: &'a str },
-    NotApplicable { reason: &'a str },
-    Other,
+    checks: &'a [audit::Check],
 }
 
 impl<'a> Record<'a> {
@@ -315,23 +332,13 @@ impl<'a> RecordedAdapter<'a> {
             device_id: info.device,
             passed: audited.passed(),
             mask_hash: report.as_ref().ok().and_then(|r| r.mask_hash).map(hex),
+            options: report
+                .as_ref()
+                .ok()
+                .map(|report| report.options)
+                .filter(|options| *options != AuditOptions::default()),
             error: report.as_ref().err().map(String::as_str),
-            checks: audited.checks().iter().map(RecordedCheck::new).collect(),
-        }
-    }
-}
-
-impl<'a> RecordedCheck<'a> {
-    fn new(check: &'a audit::Check) -> Self {
-        let outcome = match &check.outcome {
-            Outcome::Passed { figure } => RecordedOutcome::Passed { figure },
-            Outcome::Failed { expected, got } => RecordedOutcome::Failed { expected, got },
-            Outcome::NotApplicable { reason } => RecordedOutcome::NotApplicable { reason },
-            _ => RecordedOutcome::Other,
-        };
-        Self {
-            name: check.name,
-            outcome,
+            checks: audited.checks(),
         }
     }
 }
@@ -349,20 +356,15 @@ mod tests {
         let figure = "1 vector".to_owned();
         let mut checks: Vec<_> = CHECKS
             .iter()
-            .map(|&(name, _)| audit::Check {
-                name,
-                outcome: Outcome::Passed {
-                    figure: figure.clone(),
-                },
+            .map(|check| {
+                let figure = figure.clone();
+                audit::Check::new(check.name, Outcome::Passed { figure })
             })
             .collect();
         checks[0].outcome = first;
         Audited {
             info,
-            report: Ok(AuditReport {
-                checks,
-                mask_hash: Some(MASK_HASH),
-            }),
+            report: Ok(AuditReport::new(checks, Some(MASK_HASH))),
         }
     }
 
@@ -454,6 +456,40 @@ mod tests {
         assert!(text.contains("FAILED: cannot open"), "{text}");
         assert_eq!(json(&audits)["adapters"][0]["error"], "cannot open");
         assert_eq!(json(&audits)["passed"], false);
+    }
+
+    #[test]
+    fn another_run_than_the_default_one_tells_how_to_repeat_it() {
+        let mut audited = right();
+        let report = audited.report.as_mut().unwrap();
+        report.options = AuditOptions::long(7);
+        let audits = [audited, right()];
+        let text = text(&audits);
+        assert_eq!(text.matches("run again by").count(), 1, "{text}");
+        assert!(text.contains("verify --long --seed 7"), "{text}");
+        let json = json(&audits);
+        let [long, default] = [&json["adapters"][0], &json["adapters"][1]];
+        assert_eq!((&long["long"], &long["seed"]), (&true.into(), &7.into()));
+        assert!(default.get("seed").is_none(), "{default}");
+    }
+
+    #[test]
+    fn a_long_run_has_a_seed_of_its_own_unless_one_is_given() {
+        let options = |long, seed| {
+            let adapter = AdapterArgs::default();
+            let args = Args {
+                all: false,
+                json: None,
+                long,
+                seed,
+                adapter,
+            };
+            args.options()
+        };
+        assert_eq!(options(false, None), AuditOptions::default());
+        assert_eq!(options(true, Some(7)), AuditOptions::long(7));
+        assert_eq!(options(false, Some(7)).seed, 7);
+        assert_ne!(options(true, None).seed, options(true, None).seed);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn multiply_by_noise<T: Element>(
 }
 
 /// Four normal numbers out of a block: Box and Muller 1958 \[M19\].
-pub(crate) fn normals(key: MaskKey, block: u64) -> [f64; 4] {
+fn normals(key: MaskKey, block: u64) -> [f64; 4] {
     let [[w0, w1], [w2, w3]] = mask_block(key.seed, key.stream, block, 2).map(split);
     let pair = |w0: u32, w1: u32| {
         let uniform_0 = (f64::from(w0 >> 9) + 0.5) / f64::from(1 << 23);

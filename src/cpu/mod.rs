@@ -20,7 +20,7 @@ mod tasks;
 pub use array::{ArrayError, Arrays, apply_to_arrays};
 pub use dropout::{Slices, apply};
 pub use error::CpuError;
-#[cfg(feature = "wgpu")]
-pub(crate) use gaussian::normals;
 pub use mask::keep_mask;
 pub use philox::philox_blocks;
+#[cfg(feature = "wgpu")]
+pub(crate) use tasks::for_each_task;

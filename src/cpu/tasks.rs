@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 /// Calls `work` with the number of each task and its part of `data`, `task_len` long but for the
 /// last: on the threads of the current pool, and on this one alone where no pool can start.
-pub(super) fn for_each_task<T: Send>(
+pub(crate) fn for_each_task<T: Send>(
     data: &mut [T],
     task_len: usize,
     work: impl Fn(usize, &mut [T]) + Send + Sync,

@@ -2,7 +2,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 use core::error::Error;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::bound::BoundSegment;
 use super::params::{ParameterPath, ParamsPath, uniform_buffer};
@@ -57,8 +57,8 @@ pub(crate) fn scoped<T>(
     (result, first)
 }
 
-/// One device and the ways chosen on it.
-#[derive(Debug)]
+/// One device and the ways chosen on it. Clones share the pipelines.
+#[derive(Clone, Debug)]
 pub(crate) struct KernelHost {
     pub device: wgpu::Device,
     label: String,
@@ -67,7 +67,9 @@ pub(crate) struct KernelHost {
     params: ParamsPath,
     params_bytes: u32,
     pipeline_cache: Option<wgpu::PipelineCache>,
-    pipelines: RwLock<Vec<(Kernel, wgpu::ComputePipeline)>>,
+    pipelines: Arc<RwLock<Vec<(Kernel, wgpu::ComputePipeline)>>>,
+    /// Bytes that windows show behind their elements, as far as the buffer goes: 0 but in an audit.
+    room_bytes: u64,
 }
 
 impl KernelHost {
@@ -137,8 +139,19 @@ impl KernelHost {
             params,
             params_bytes,
             pipeline_cache: descriptor.pipeline_cache.cloned(),
-            pipelines: RwLock::default(),
+            pipelines: Arc::default(),
+            room_bytes: 0,
         })
+    }
+
+    /// The same kernels with `room_bytes` behind the elements of a window, where a stray store shows:
+    /// a driver may discard it at a window's end.
+    #[cfg(feature = "cpu")]
+    pub fn with_room(&self, room_bytes: u64) -> Self {
+        Self {
+            room_bytes,
+            ..self.clone()
+        }
     }
 
     /// The caller's range for `len` units of `unit_bytes`, if all of it can be bound.
@@ -149,7 +162,8 @@ impl KernelHost {
         len: u64,
         unit_bytes: u64,
     ) -> Result<CheckedRange<'a>, BindError> {
-        CheckedRange::new(role, binding, len, unit_bytes, &self.device.limits())
+        let limits = self.device.limits();
+        CheckedRange::new(role, binding, len, unit_bytes, self.room_bytes, &limits)
     }
 
     /// The caller's range for a packed mask of `len` elements.
@@ -247,8 +261,8 @@ impl KernelHost {
                 .iter()
                 .map(|range| (range.role, range.window(segment)))
                 .collect();
-            let dimensions =
-                dimensions(segment).map(|params| self.uniform(bytemuck::bytes_of(&params)));
+            let dimensions = dimensions(segment);
+            let dimensions = dimensions.map(|params| self.uniform(bytemuck::bytes_of(&params)));
             if let Some(buffer) = &dimensions {
                 bound.push((Role::Dimensions, buffer.as_entire_buffer_binding()));
             }

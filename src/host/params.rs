@@ -93,7 +93,7 @@ impl fmt::Display for ParameterPath {
 
 /// Both are right at any time and in any number of dispatches of one command buffer. Writing to
 /// one buffer through the queue would not be: all dispatches would see the last write.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum ParamsPath {
     /// Recorded in the pass: 0.5 to 0.7 microseconds a dispatch on the recording thread.
     Immediates,

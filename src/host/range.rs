@@ -15,6 +15,8 @@ pub(crate) struct CheckedRange<'a> {
     offset_bytes: u64,
     unit_bytes: u64,
     len: u64,
+    /// Bytes of the buffer that a window shows behind its elements.
+    room_bytes: u64,
 }
 
 impl<'a> CheckedRange<'a> {
@@ -24,6 +26,7 @@ impl<'a> CheckedRange<'a> {
         binding: &wgpu::BufferBinding<'a>,
         len: u64,
         unit_bytes: u64,
+        room_bytes: u64,
         limits: &wgpu::Limits,
     ) -> Result<Self, BindError> {
         let wgpu::BufferBinding {
@@ -68,6 +71,7 @@ impl<'a> CheckedRange<'a> {
             offset_bytes,
             unit_bytes,
             len,
+            room_bytes,
         })
     }
 
@@ -110,10 +114,12 @@ impl<'a> CheckedRange<'a> {
     }
 
     fn sub_range(&self, start_bytes: u64, bytes: u64) -> wgpu::BufferBinding<'a> {
+        let offset = self.offset_bytes + start_bytes;
+        let shown_bytes = (bytes + self.room_bytes).min(self.buffer.size() - offset);
         wgpu::BufferBinding {
             buffer: self.buffer,
-            offset: self.offset_bytes + start_bytes,
-            size: wgpu::BufferSize::new(bytes),
+            offset,
+            size: wgpu::BufferSize::new(shown_bytes),
         }
     }
 }

@@ -82,6 +82,15 @@ impl Geometry {
         })
     }
 
+    /// As on a device whose dispatches take `granules` at most.
+    #[cfg(all(feature = "cpu", feature = "wgpu"))]
+    pub fn lowered(self, granules: u64) -> Self {
+        Self {
+            max_units: self.max_units.min(granules.saturating_mul(self.granule)),
+            ..self
+        }
+    }
+
     /// Cuts `len` units into segments, all but the last of the longest length.
     pub fn segments(&self, len: u64) -> impl Iterator<Item = Segment> + use<> {
         let max_units = self.max_units;

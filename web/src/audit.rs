@@ -23,10 +23,10 @@ pub struct Check {
 
 impl From<&audit::Check> for Check {
     fn from(check: &audit::Check) -> Self {
-        let proves = CHECKS.iter().find(|(name, _)| *name == check.name);
+        let info = CHECKS.iter().find(|info| info.name == check.name);
         let mut row = Self {
-            name: check.name.to_owned(),
-            proves: proves.map_or("", |(_, proves)| proves).to_owned(),
+            name: check.name.to_string(),
+            proves: info.map_or("", |info| info.proves).to_owned(),
             ..Self::default()
         };
         let outcome = match check.outcome.clone() {
@@ -52,12 +52,12 @@ impl From<&audit::Check> for Check {
 /// What the audit will check, in its order.
 #[wasm_bindgen]
 pub fn checks() -> Vec<Check> {
-    let check = |(name, proves): (&str, &str)| Check {
-        name: name.to_owned(),
-        proves: proves.to_owned(),
+    let check = |info: &audit::CheckInfo| Check {
+        name: info.name.to_owned(),
+        proves: info.proves.to_owned(),
         ..Check::default()
     };
-    CHECKS.map(check).to_vec()
+    CHECKS.iter().map(check).collect()
 }
 
 /// The mask hash of a right device.

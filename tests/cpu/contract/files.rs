@@ -185,3 +185,42 @@ proptest! {
         }
     }
 }
+
+#[cfg(all(feature = "cpu", feature = "wgpu"))]
+#[test]
+fn an_audit_report_has_its_checks_outcomes_beside_their_names() {
+    use wgpu_dropout::audit::{AuditOptions, AuditReport, Check, Outcome};
+
+    let checks = [
+        (
+            Outcome::Passed {
+                figure: "33 vectors".to_owned(),
+            },
+            r#"{"name":"known answers","outcome":"passed","figure":"33 vectors"}"#,
+        ),
+        (
+            Outcome::Failed {
+                expected: "1".to_owned(),
+                got: "2".to_owned(),
+            },
+            r#"{"name":"known answers","outcome":"failed","expected":"1","got":"2"}"#,
+        ),
+        (
+            Outcome::NotApplicable {
+                reason: "no u64".to_owned(),
+            },
+            r#"{"name":"known answers","outcome":"not_applicable","reason":"no u64"}"#,
+        ),
+    ];
+    for (outcome, text) in checks {
+        let check = Check::new("known answers", outcome);
+        reads_back(&check, text);
+        let report = AuditReport::new(vec![check], Some(7));
+        let options = r#"{"long":false,"seed":42}"#;
+        let text = format!(r#"{{"checks":[{text}],"mask_hash":7,"options":{options}}}"#);
+        reads_back(&report, &text);
+    }
+    let text = r#"{"long":true,"seed":18446744073709551615}"#;
+    reads_back(&AuditOptions::long(u64::MAX), text);
+    refuses::<Check>(r#"{"name":"x","outcome":"fine"}"#, "unknown variant");
+}

@@ -1,0 +1,215 @@
+//! The device that is audited, and its kernels by the features that they use.
+
+#[cfg(not(target_arch = "wasm32"))]
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+#[cfg(not(target_arch = "wasm32"))]
+use super::Failure;
+#[cfg(not(target_arch = "wasm32"))]
+use super::kernels::kernels;
+use super::work::{MARGIN_WORDS, Run, Work};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::cpu::for_each_task;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::host::device::scoped;
+use crate::kernel::axes::{Multiply, ParamsSource, Way};
+use crate::plan::cut::CutLimits;
+use crate::{
+    CreateError, Direction, Dropout, DropoutKind, GaussianDropout, KeepMask, KernelDescriptor,
+    ParameterPath, PhiloxBlocks,
+};
+
+/// A device.
+pub(super) struct Gpu<'a> {
+    pub device: &'a wgpu::Device,
+    pub queue: &'a wgpu::Queue,
+    /// By what they are for and the features that they avoid.
+    made: Mutex<Vec<(Kind, wgpu::Features, Made)>>,
+}
+
+/// The kernels for a run.
+pub(super) enum Target {
+    Dropout(Dropout),
+    Gaussian(GaussianDropout),
+    KeepMask(KeepMask),
+    Blocks(PhiloxBlocks),
+}
+
+/// The kernels for many.
+enum Made {
+    Dropout(Dropout),
+    KeepMask(KeepMask),
+    Blocks(PhiloxBlocks),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Dropout,
+    KeepMask,
+    Blocks(u32),
+}
+
+impl Kind {
+    fn of(work: &Work) -> Self {
+        match *work {
+            Work::Dropout { .. } => Self::Dropout,
+            Work::KeepMask(_) => Self::KeepMask,
+            Work::Blocks { rounds, .. } => Self::Blocks(rounds),
+        }
+    }
+}
+
+impl<'a> Gpu<'a> {
+    pub fn new(device: &'a wgpu::Device, queue: &'a wgpu::Queue) -> Self {
+        Self {
+            device,
+            queue,
+            made: Mutex::default(),
+        }
+    }
+
+    pub fn multiplies_by_u64(&self) -> bool {
+        self.device
+            .features()
+            .contains(wgpu::Features::SHADER_INT64)
+    }
+
+    /// The limits of one dispatch.
+    pub fn cut_limits(&self) -> CutLimits {
+        let limits = self.device.limits();
+        CutLimits {
+            max_binding_bytes: limits.max_storage_buffer_binding_size,
+            offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+        }
+    }
+
+    /// The ways in which it can run kernels, if features are left unused; its own way first.
+    pub fn ways(&self) -> Vec<Way> {
+        let path = ParameterPath::of(self.device.features(), &self.device.limits());
+        let multiplies = [Multiply::U64, Multiply::Halves];
+        let params = [ParamsSource::Immediates, ParamsSource::Uniform];
+        let multiplies = &multiplies[usize::from(!self.multiplies_by_u64())..];
+        let params = &params[usize::from(path != ParameterPath::Immediates)..];
+        let ways = multiplies
+            .iter()
+            .flat_map(|&multiply| params.iter().map(move |&params| Way { multiply, params }));
+        ways.collect()
+    }
+
+    /// Compiles what `runs` dispatch, on all threads: nearly all of an audit's time is the driver's.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn compile(&self, runs: &[Run]) -> Result<(), Failure> {
+        // A context of OpenGL is one thread's at a time, and the others give up after a second.
+        if self.device.adapter_info().backend == wgpu::Backend::Gl {
+            return Ok(());
+        }
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut work = Vec::new();
+        for run in runs {
+            let place = self.place(&mut made, run)?;
+            work.extend(
+                kernels(run, self.cut_limits())
+                    .into_iter()
+                    .map(|kernel| (place, kernel)),
+            );
+        }
+        let mut seen = HashSet::new();
+        work.retain(|kernel| seen.insert(*kernel));
+        let host = |place: usize| match &made[place].2 {
+            Made::Dropout(kernels) => kernels.host(),
+            Made::KeepMask(kernels) => kernels.host(),
+            Made::Blocks(kernels) => kernels.host(),
+        };
+        let mut work: Vec<_> = work
+            .into_iter()
+            .map(|(place, kernel)| (host(place), kernel, None))
+            .collect();
+        for_each_task(&mut work, 1, |_, work| {
+            for (host, kernel, error) in work {
+                let ((), first) = scoped(&host.device, || host.compile(*kernel));
+                *error = pollster::block_on(first);
+            }
+        });
+        let error = work.into_iter().find_map(|(.., error)| error);
+        error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Where the kernels for a run stand in `made`.
+    fn place(
+        &self,
+        made: &mut Vec<(Kind, wgpu::Features, Made)>,
+        run: &Run,
+    ) -> Result<usize, CreateError> {
+        let kind = Kind::of(&run.work);
+        let is_same = |(other, avoid, _): &(Kind, wgpu::Features, Made)| {
+            (*other, *avoid) == (kind, run.avoid)
+        };
+        if let Some(place) = made.iter().position(is_same) {
+            return Ok(place);
+        }
+        made.push((kind, run.avoid, self.make(kind, run.avoid)?));
+        Ok(made.len() - 1)
+    }
+
+    /// The kernels for a run.
+    pub fn target(&self, run: &Run) -> Result<Target, CreateError> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = self.place(&mut made, run)?;
+        Ok(made[place].2.lowered(run))
+    }
+
+    fn make(&self, kind: Kind, avoid: wgpu::Features) -> Result<Made, CreateError> {
+        let descriptor = KernelDescriptor {
+            label: Some("wgpu-dropout audit"),
+            avoid,
+            ..Default::default()
+        };
+        let (device, descriptor) = (self.device, &descriptor);
+        Ok(match kind {
+            Kind::Dropout => Made::Dropout(Dropout::new(device, descriptor)?),
+            Kind::KeepMask => Made::KeepMask(KeepMask::new(device, descriptor)?),
+            Kind::Blocks(rounds) => Made::Blocks(PhiloxBlocks::new(device, descriptor, rounds)?),
+        })
+    }
+
+    /// Lets go of all pipelines.
+    pub fn forget(&self) {
+        self.made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}
+
+impl Made {
+    /// With the limits and the room of `run`, and the same pipelines.
+    fn lowered(&self, run: &Run) -> Target {
+        let granules = run.granules.unwrap_or(u64::MAX);
+        let room_bytes = if run.has_room {
+            4 * MARGIN_WORDS as u64
+        } else {
+            0
+        };
+        match self {
+            Self::Dropout(kernels) => {
+                let kernels = kernels.lowered(granules, room_bytes);
+                let is_forward = matches!(
+                    run.work,
+                    Work::Dropout {
+                        direction: Direction::Forward,
+                        ..
+                    }
+                );
+                if is_forward && run.call.kind == DropoutKind::Gaussian {
+                    Target::Gaussian(GaussianDropout::of(kernels))
+                } else {
+                    Target::Dropout(kernels)
+                }
+            }
+            Self::KeepMask(kernels) => Target::KeepMask(kernels.lowered(granules, room_bytes)),
+            Self::Blocks(kernels) => Target::Blocks(kernels.lowered(granules, room_bytes)),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The mask contract, element by element and in the fewest words: what kernels are compared with.
+//! It shares no code with the library's paths to them, so that no fault of those hides in it. Numbers
+//! in brackets are the contract's.
+
+use half::{bf16, f16};
+
+use crate::{Direction, DropoutKind, ElementType, MaskKey};
+
+/// A block of a counter under a key \[M2\].
+pub(super) fn philox(counter: [u32; 4], key: [u32; 2], rounds: u32) -> [u32; 4] {
+    let [mut c0, mut c1, mut c2, mut c3] = counter;
+    let [mut k0, mut k1] = key;
+    for _ in 0..rounds {
+        let p0 = 0xD251_1F53 * u64::from(c0);
+        let p1 = 0xCD9E_8D57 * u64::from(c2);
+        c0 = (p1 >> 32) as u32 ^ c1 ^ k0;
+        c1 = p1 as u32;
+        c2 = (p0 >> 32) as u32 ^ c3 ^ k1;
+        c3 = p0 as u32;
+        k0 = k0.wrapping_add(0x9E37_79B9);
+        k1 = k1.wrapping_add(0xBB67_AE85);
+    }
+    [c0, c1, c2, c3]
+}
+
+/// A block of a mask \[M3\], \[M5\].
+fn block(key: MaskKey, block: u64, domain: u32) -> [u32; 4] {
+    let counter = [
+        block as u32,
+        (block >> 32) as u32 | domain << 29,
+        key.stream as u32,
+        (key.stream >> 32) as u32,
+    ];
+    philox(counter, [key.seed as u32, (key.seed >> 32) as u32], 10)
+}
+
+/// The uniforms of a key.
+pub(super) struct Uniforms {
+    key: MaskKey,
+    /// The block that was drawn last: neighbours share it.
+    drawn: Option<(u64, [u32; 4])>,
+}
+
+impl Uniforms {
+    pub fn new(key: MaskKey) -> Self {
+        Self { key, drawn: None }
+    }
+
+    /// half_d(i) \[M4\], \[M6\].
+    fn half(&mut self, domain: u32, index: u64) -> u32 {
+        let (number, lane) = (index / 8, index % 8);
+        let words = match self.drawn {
+            _ if domain == 1 => block(self.key, number, 1),
+            Some((drawn, words)) if drawn == number => words,
+            _ => block(self.key, number, 0),
+        };
+        if domain == 0 {
+            self.drawn = Some((number, words));
+        }
+        words[lane as usize / 2] >> (16 * (lane % 2)) & 0xffff
+    }
+
+    /// u(i) \[M7\].
+    pub fn at(&mut self, index: u64) -> u32 {
+        self.half(0, index) << 16 | self.half(1, index)
+    }
+
+    /// True where u(i) is `drop_threshold` or more \[M8\], by its lower half only where that decides
+    /// \[M9\].
+    pub fn keeps(&mut self, index: u64, drop_threshold: u64) -> bool {
+        let (upper, bound) = (u64::from(self.half(0, index)), drop_threshold >> 16);
+        if upper == bound {
+            u64::from(self.half(1, index)) >= drop_threshold & 0xffff
+        } else {
+            upper > bound
+        }
+    }
+}
+
+/// Where elements find their mask indices \[M13\].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Indices<'a> {
+    /// The index of the coordinates 0.
+    pub first: u64,
+    pub shape: &'a [u64],
+    pub strides: &'a [u64],
+    /// In the place of the outermost coordinate \[M16\].
+    pub ids: Option<&'a [u32]>,
+}
+
+impl Indices<'_> {
+    /// The mask index of an element in row-major order.
+    pub fn of(&self, mut element: u64) -> u64 {
+        let mut index = self.first;
+        for dimension in (1..self.shape.len()).rev() {
+            let size = self.shape[dimension];
+            index += element % size * self.strides[dimension];
+            element /= size;
+        }
+        let sample = match self.ids {
+            Some(ids) => ids[element as usize].into(),
+            None => element,
+        };
+        if let [stride, ..] = self.strides {
+            index += sample * stride;
+        }
+        index
+    }
+}
+
+/// The map of kept elements and of dropped ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effect {
+    /// All are kept as they are.
+    Copy,
+    /// Unchanged or +0.
+    Keep,
+    /// A product or +0.
+    Scale(f32),
+    /// A product and a sum, or a constant.
+    Affine {
+        scale: f32,
+        shift: f32,
+        dropped: f32,
+    },
+    /// All are +0.
+    Zero,
+}
+
+impl Effect {
+    /// \[M10\], \[M11\], \[M17\]; with a `given` mask, that alone decides. `None` for noise.
+    pub fn new(
+        kind: DropoutKind,
+        direction: Direction,
+        drop_threshold: u64,
+        given: bool,
+    ) -> Option<Self> {
+        const ALL: u64 = 1 << 32;
+        match drop_threshold {
+            0 if given => return Some(Self::Keep),
+            0 => return Some(Self::Copy),
+            ALL if !given => return Some(Self::Zero),
+            _ => {}
+        }
+        let p = drop_threshold as f64 / ALL as f64;
+        let least = -1.758_099_340_847_376_6;
+        let a = 1.0 / ((1.0 - p) * (1.0 + p * least * least)).sqrt();
+        Some(match (kind, direction) {
+            (DropoutKind::Gaussian, _) => return None,
+            (DropoutKind::Classic, _) => Self::Keep,
+            (DropoutKind::Alpha, Direction::Forward) if drop_threshold == ALL => Self::Affine {
+                scale: 0.0,
+                shift: 0.0,
+                dropped: 0.0,
+            },
+            _ if drop_threshold == ALL => Self::Scale(0.0),
+            (DropoutKind::Inverted, _) => Self::Scale((1.0 / (1.0 - p)) as f32),
+            (DropoutKind::Alpha, Direction::Backward) => Self::Scale(a as f32),
+            (DropoutKind::Alpha, Direction::Forward) => Self::Affine {
+                scale: a as f32,
+                shift: (-a * p * least) as f32,
+                dropped: (a * least * (1.0 - p)) as f32,
+            },
+        })
+    }
+
+    /// True where the mask makes a difference.
+    pub fn asks_the_mask(self) -> bool {
+        !matches!(self, Self::Copy | Self::Zero)
+    }
+
+    /// The expected element for one of these bits.
+    pub fn of(self, element: ElementType, bits: u32, kept: bool) -> Expected {
+        let x = decode(element, bits);
+        let (y, may_flush) = match self {
+            Self::Affine { dropped, .. } if !kept => {
+                return Expected::Bits(encode(element, dropped));
+            }
+            Self::Zero => return Expected::Bits(0),
+            Self::Keep | Self::Scale(_) if !kept => return Expected::Bits(0),
+            Self::Copy | Self::Keep => return Expected::Bits(bits),
+            Self::Scale(scale) => ([x * scale; 2], x.is_subnormal()),
+            Self::Affine { scale, shift, .. } => {
+                ([x * scale + shift, x.mul_add(scale, shift)], false)
+            }
+        };
+        if y[0].is_nan() {
+            return Expected::Nan;
+        }
+        let [twice, once] = y.map(|y| encode(element, y));
+        if twice != once {
+            Expected::Either([twice, once])
+        } else if may_flush || y[0].is_subnormal() {
+            // An adapter may flush what is subnormal as an f32.
+            Expected::BitsOrZero(twice)
+        } else {
+            Expected::Bits(twice)
+        }
+    }
+}
+
+/// The expected element of Gaussian dropout \[M18\]-\[M20\], \[M22\].
+pub(super) fn gaussian(
+    element: ElementType,
+    key: MaskKey,
+    index: u64,
+    drop_threshold: u64,
+    bits: u32,
+) -> Expected {
+    let words = block(key, index / 4, 2);
+    let pair = 2 * (index as usize % 4 / 2);
+    let uniform = |word: u32, half: f64| (f64::from(word >> 9) + half) / f64::from(1 << 23);
+    let radius = (-2.0 * uniform(words[pair], 0.5).ln()).sqrt();
+    let angle = core::f64::consts::TAU * (uniform(words[pair + 1], 0.0) - 0.5);
+    let z = radius * [angle.cos(), angle.sin()][index as usize % 2];
+    let p = drop_threshold as f64 / f64::from(2).powi(32);
+    let sigma = f64::from((p / (1.0 - p)).sqrt() as f32);
+    let x = decode(element, bits);
+    let (factor, error) = (1.0 + sigma * z, sigma / 256.0);
+    let bound = match x.is_infinite() {
+        false => f64::from(x.abs()) * error,
+        true if factor.abs() > error => 0.0,
+        // An infinity of either sign.
+        true => f64::INFINITY,
+    };
+    Expected::Near {
+        number: f64::from(x) * factor,
+        bound,
+        flushed: x.is_subnormal(),
+    }
+}
+
+/// The results that the contract allows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Expected {
+    Bits(u32),
+    /// Or a zero of either sign.
+    BitsOrZero(u32),
+    /// Rounded twice or once.
+    Either([u32; 2]),
+    /// A NaN of any payload.
+    Nan,
+    /// Within the bound and a unit in an f32's last place, rounded to the type.
+    Near {
+        number: f64,
+        bound: f64,
+        /// The input may have been taken for a zero.
+        flushed: bool,
+    },
+}
+
+impl Expected {
+    pub fn admits(self, element: ElementType, bits: u32) -> bool {
+        let sign = 1 << (8 * element.bytes() - 1);
+        match self {
+            Self::Bits(expected) => bits == expected,
+            Self::BitsOrZero(expected) => bits == expected || bits & !sign == 0,
+            Self::Either(expected) => expected.contains(&bits),
+            Self::Nan => decode(element, bits).is_nan(),
+            Self::Near {
+                number,
+                bound,
+                flushed,
+            } => {
+                let y = f64::from(decode(element, bits));
+                if number.is_nan() {
+                    return y.is_nan();
+                }
+                if number.is_infinite() {
+                    return y == number || bound.is_infinite() && y.is_infinite();
+                }
+                let last_place = (number.abs() + bound) / f64::from(1 << 23);
+                let bound = bound + last_place.max(f64::from(f32::from_bits(1)));
+                if y == 0.0 && (flushed || number.abs() - bound < f64::from(f32::MIN_POSITIVE)) {
+                    return true;
+                }
+                let round = |y: f64| f64::from(decode(element, encode(element, y as f32)));
+                (round(number - bound)..=round(number + bound)).contains(&y)
+            }
+        }
+    }
+
+    /// The only bits, where there are only these.
+    pub fn bits(self) -> Option<u32> {
+        match self {
+            Self::Bits(bits) => Some(bits),
+            _ => None,
+        }
+    }
+}
+
+impl core::fmt::Display for Expected {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Bits(bits) => write!(f, "{bits:#x}"),
+            Self::BitsOrZero(bits) => write!(f, "{bits:#x} or a zero"),
+            Self::Either([twice, once]) => write!(f, "{twice:#x} or {once:#x}"),
+            Self::Nan => f.write_str("a NaN"),
+            Self::Near { number, bound, .. } => write!(f, "{number:e} within {bound:e}"),
+        }
+    }
+}
+
+pub(super) fn decode(element: ElementType, bits: u32) -> f32 {
+    match element {
+        ElementType::F32 => f32::from_bits(bits),
+        ElementType::F16 => f16::from_bits(bits as u16).to_f32(),
+        ElementType::Bf16 => bf16::from_bits(bits as u16).to_f32(),
+    }
+}
+
+pub(super) fn encode(element: ElementType, number: f32) -> u32 {
+    match element {
+        ElementType::F32 => number.to_bits(),
+        ElementType::F16 => f16::from_f32(number).to_bits().into(),
+        ElementType::Bf16 => bf16::from_f32(number).to_bits().into(),
+    }
+}

@@ -1,0 +1,637 @@
+//! Runs of an audit: pieces of work, many in one pass, each on ranges of its own in the middle of
+//! larger buffers, and what all of these buffers must hold afterwards.
+
+use core::ops::Range;
+
+use super::Failure;
+use super::gpu::{Gpu, Target};
+use super::random::Random;
+use super::reference;
+use super::work::{MARGIN_WORDS, Run, Source, Work};
+use crate::cpu::for_each_task;
+use crate::host::error::RunError;
+use crate::host::round_trip::{self, Content};
+use crate::kernel::axes::BufferLayout;
+use crate::{CpuError, DropoutKind, Element, ElementType, Elements, MaskSource, cpu};
+
+/// Words of a buffer that holds the ranges of several runs; a longer run has its own.
+const BATCH_WORDS: usize = 1 << 21;
+
+/// Elements whose results one thread looks at.
+const TASK_ELEMENTS: usize = 1 << 14;
+
+/// Noise longer than this is compared in one task of [`NOISE_STEP`]: its numbers take long to make.
+const LONG_NOISE: u64 = 1 << 22;
+const NOISE_STEP: usize = 16;
+
+/// Words of the whole image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arena {
+    /// Only read.
+    Inputs,
+    Outputs,
+    /// Input and output, or both in one range.
+    Pool,
+    /// Sample ids and packed masks.
+    Sides,
+}
+
+const ARENAS: usize = 4;
+
+/// Consecutive words of an arena.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub arena: Arena,
+    pub words: Range<usize>,
+}
+
+/// A run and where its ranges lie.
+pub(super) struct Placed<'a> {
+    pub run: &'a Run,
+    pub input: Option<Place>,
+    pub output: Place,
+    pub side: Option<Place>,
+}
+
+/// The content of the buffers.
+pub(super) type Images = [Vec<u32>; ARENAS];
+
+/// The content of the buffers at the end, one behind the other; all but those of sides.
+struct Results {
+    words: Vec<u32>,
+    starts: [usize; ARENAS],
+}
+
+impl Results {
+    fn of(&self, arena: Arena, words: Range<usize>) -> &[u32] {
+        let start = self.starts[arena as usize];
+        &self.words[start + words.start..start + words.end]
+    }
+
+    fn at(&self, place: &Place) -> &[u32] {
+        self.of(place.arena, place.words.clone())
+    }
+}
+
+/// The content of a word that nothing writes: no two are alike.
+pub(super) fn canary(word: usize) -> u32 {
+    (word as u32).wrapping_mul(0x9E37_79B9) ^ 0xc0de_feed
+}
+
+/// Appends a range of `words` to an arena, with a margin before it.
+pub(super) fn place(images: &mut Images, arena: Arena, words: u64) -> Place {
+    let image = &mut images[arena as usize];
+    let start = image.len().next_multiple_of(MARGIN_WORDS) + MARGIN_WORDS;
+    let end = start + words as usize;
+    image.extend((image.len()..end).map(canary));
+    Place {
+        arena,
+        words: start..end,
+    }
+}
+
+/// The margin behind the last range.
+pub(super) fn close(images: &mut Images) {
+    for image in images {
+        let end = image.len().next_multiple_of(MARGIN_WORDS) + MARGIN_WORDS;
+        image.extend((image.len()..end).map(canary));
+    }
+}
+
+/// Parts of `runs` that share buffers.
+fn batches(runs: &[Run]) -> impl Iterator<Item = &[Run]> {
+    let words = |run: &Run| {
+        let (len, bytes) = run.work.written();
+        (len * bytes / 4) as usize + 2 * MARGIN_WORDS
+    };
+    let mut batch_words = 0;
+    let mut batch = 0;
+    let numbers: Vec<usize> = runs
+        .iter()
+        .map(|run| {
+            batch_words += words(run);
+            if batch_words > BATCH_WORDS {
+                batch_words = words(run);
+                batch += 1;
+            }
+            batch
+        })
+        .collect();
+    let mut rest = runs;
+    let mut done = 0;
+    core::iter::from_fn(move || {
+        let number = *numbers.get(done)?;
+        let len = numbers[done..]
+            .iter()
+            .take_while(|other| **other == number)
+            .count();
+        let (batch, later) = rest.split_at(len);
+        done += len;
+        rest = later;
+        Some(batch)
+    })
+}
+
+/// The first thing that `find` finds, in the order of places. Several threads look.
+fn first<T: Send>(places: usize, find: impl Fn(usize) -> Option<T> + Send + Sync) -> Option<T> {
+    let mut found: Vec<Option<T>> = (0..places).map(|_| None).collect();
+    for_each_task(&mut found, 1, |place, found| {
+        found.fill_with(|| find(place));
+    });
+    found.into_iter().flatten().next()
+}
+
+/// Runs everything, many in a pass, and looks at every word. The number of elements is the figure.
+pub(super) async fn check(gpu: &Gpu<'_>, runs: &[Run]) -> Result<u64, Failure> {
+    let mut elements = 0;
+    for batch in batches(runs) {
+        let ran = Ran::of(gpu, batch).await?;
+        let find = |place: usize| ran.placed[place].wrong(&ran.before, &ran.after);
+        if let Some(failure) = first(ran.placed.len(), find) {
+            return Err(failure);
+        }
+        ran.check_outside()?;
+        elements += batch.iter().map(|run| run.work.written().0).sum::<u64>();
+    }
+    Ok(elements)
+}
+
+/// Runs everything and gives the words of each output, around which nothing was written.
+pub(super) async fn outputs(gpu: &Gpu<'_>, runs: &[Run]) -> Result<Vec<Vec<u32>>, Failure> {
+    let mut outputs = Vec::new();
+    for batch in batches(runs) {
+        let ran = Ran::of(gpu, batch).await?;
+        ran.check_outside()?;
+        outputs.extend(
+            ran.placed
+                .iter()
+                .map(|placed| ran.after.at(&placed.output).to_vec()),
+        );
+    }
+    Ok(outputs)
+}
+
+/// Runs one after the other in a pass, the later on what the earlier wrote, and looks at every word.
+/// Each result has one right value.
+pub(super) async fn check_chain(
+    gpu: &Gpu<'_>,
+    before: Images,
+    placed: Vec<Placed<'_>>,
+) -> Result<u64, Failure> {
+    let mut expected = before.clone();
+    for placed in &placed {
+        placed.simulate(&mut expected)?;
+    }
+    let ran = Ran {
+        after: execute(gpu, &before, &placed).await?,
+        before: expected,
+        placed,
+    };
+    ran.check_words()?;
+    Ok(ran
+        .placed
+        .iter()
+        .map(|placed| placed.run.work.written().0)
+        .sum())
+}
+
+/// A batch that ran.
+struct Ran<'a> {
+    placed: Vec<Placed<'a>>,
+    before: Images,
+    after: Results,
+}
+
+impl<'a> Ran<'a> {
+    async fn of(gpu: &Gpu<'_>, runs: &'a [Run]) -> Result<Self, Failure> {
+        let mut before = Images::default();
+        let placed: Vec<_> = runs.iter().map(|run| run.place(&mut before)).collect();
+        close(&mut before);
+        Ok(Self {
+            after: execute(gpu, &before, &placed).await?,
+            before,
+            placed,
+        })
+    }
+
+    /// All that is not an output is as it was.
+    fn check_outside(&self) -> Result<(), Failure> {
+        for arena in [Arena::Inputs, Arena::Outputs, Arena::Pool] {
+            let of_arena = |placed: &&Placed<'_>| placed.output.arena == arena;
+            let mut first = 0;
+            // Outputs lie in the order of the runs.
+            for placed in self.placed.iter().filter(of_arena) {
+                self.check_range(arena, first..placed.output.words.start)?;
+                first = placed.output.words.end;
+            }
+            self.check_range(arena, first..self.before[arena as usize].len())?;
+        }
+        Ok(())
+    }
+
+    fn check_words(&self) -> Result<(), Failure> {
+        for arena in [Arena::Inputs, Arena::Outputs, Arena::Pool] {
+            self.check_range(arena, 0..self.before[arena as usize].len())?;
+        }
+        Ok(())
+    }
+
+    fn check_range(&self, arena: Arena, words: Range<usize>) -> Result<(), Failure> {
+        let before = &self.before[arena as usize][words.clone()];
+        let after = self.after.of(arena, words.clone());
+        if before == after {
+            return Ok(());
+        }
+        let place = before
+            .iter()
+            .zip(after)
+            .position(|(before, after)| before != after);
+        let place = place.unwrap_or_default();
+        let word = words.start + place;
+        let nearest = self
+            .placed
+            .iter()
+            .min_by_key(|placed| placed.distance(arena, word));
+        let near = nearest.map_or(String::new(), |placed| {
+            let Range { start, end } = placed.output.words;
+            format!(", outputs are {start} to {end} ({})", placed.run)
+        });
+        Err(Failure::new(
+            format!("{:#010x} in word {word} of the buffer{near}", before[place]),
+            format!("{:#010x}", after[place]),
+        ))
+    }
+}
+
+/// The images after all runs, in one pass.
+async fn execute(
+    gpu: &Gpu<'_>,
+    before: &Images,
+    placed: &[Placed<'_>],
+) -> Result<Results, Failure> {
+    let [inputs, outputs, pool, sides] = before.each_ref().map(|words| bytemuck::cast_slice(words));
+    let contents = [
+        Content::Bytes(inputs),
+        Content::Bytes(outputs),
+        Content::Bytes(pool),
+        Content::Constant(sides),
+    ];
+    let mut words = Vec::new();
+    // Made first: a device too small for the kernels is a failure of the check.
+    let targets: Result<Vec<_>, _> = placed.iter().map(|placed| gpu.target(placed.run)).collect();
+    let targets = targets?;
+    round_trip::run(
+        gpu.device,
+        gpu.queue,
+        &contents,
+        &mut words,
+        |pass, buffers| {
+            for (placed, target) in placed.iter().zip(&targets) {
+                placed.record(pass, buffers, target)?;
+            }
+            Ok(())
+        },
+    )
+    .await?;
+    let mut starts = [0; ARENAS];
+    for arena in 1..ARENAS {
+        starts[arena] = starts[arena - 1] + before[arena - 1].len();
+    }
+    Ok(Results { words, starts })
+}
+
+impl Run {
+    fn place<'a>(&'a self, images: &mut Images) -> Placed<'a> {
+        let (len, bytes) = self.work.written();
+        let words = (len * bytes).div_ceil(4);
+        let (input, output) = match self.work.buffers() {
+            Some(BufferLayout::Separate) => (
+                Some(place(images, Arena::Inputs, words)),
+                place(images, Arena::Outputs, words),
+            ),
+            Some(BufferLayout::Pooled) => (
+                Some(place(images, Arena::Pool, words)),
+                place(images, Arena::Pool, words),
+            ),
+            Some(BufferLayout::InPlace) => {
+                let data = place(images, Arena::Pool, words);
+                (Some(data.clone()), data)
+            }
+            None => (None, place(images, Arena::Outputs, words)),
+        };
+        if let Some(input) = &input {
+            let words = &mut images[input.arena as usize][input.words.clone()];
+            self.fill(words);
+        }
+        let side = match &self.work {
+            Work::Dropout { source, .. } | Work::KeepMask(source) => source.side(),
+            _ => &[],
+        };
+        let side = (!side.is_empty()).then(|| {
+            let place = place(images, Arena::Sides, side.len() as u64);
+            images[Arena::Sides as usize][place.words.clone()].copy_from_slice(side);
+            place
+        });
+        Placed {
+            run: self,
+            input,
+            output,
+            side,
+        }
+    }
+
+    /// The values of the elements; the half behind an odd number of them stays.
+    fn fill(&self, words: &mut [u32]) {
+        // No power of two, so that an index that lost bits meets another value.
+        const PERIOD: usize = 99_991;
+        let mut random = Random::new(self.seed, 0);
+        let element = self.work.element();
+        let (aim, len) = (self.aim as usize, self.work.written().0 as usize);
+        if element == ElementType::F32 {
+            let next = |_| value(element, &mut random);
+            periodic(words, PERIOD, next);
+            words[aim] = reference::encode(element, 1.5);
+        } else {
+            let halves: &mut [u16] = bytemuck::cast_slice_mut(words);
+            // By an odd step: a long run has all of them.
+            let (first, step) = (random.word() as u16, random.word() as u16 | 1);
+            periodic(&mut halves[..len], PERIOD, |i| match i % 4 {
+                0 => value(element, &mut random) as u16,
+                _ => first.wrapping_add(step.wrapping_mul(i as u16)),
+            });
+            halves[aim] = reference::encode(element, 1.5) as u16;
+        }
+    }
+}
+
+/// Fills `data` with what `next` makes of the first places, again and again.
+fn periodic<T: Copy>(data: &mut [T], period: usize, next: impl FnMut(usize) -> T) {
+    let (first, rest) = data.split_at_mut(period.min(data.len()));
+    for (data, new) in first.iter_mut().zip((0..).map(next)) {
+        *data = new;
+    }
+    for rest in rest.chunks_mut(period) {
+        rest.copy_from_slice(&first[..rest.len()]);
+    }
+}
+
+/// A number near 1, any bits, or one of those that are easily taken for another.
+pub(super) fn value(element: ElementType, random: &mut Random) -> u32 {
+    let word = random.word();
+    // NaNs, quiet and signalling, infinities, zeros, the largest, the smallest normal, and the
+    // largest, one and the smallest subnormal number.
+    let (sign, specials): (u32, [u32; 10]) = match element {
+        ElementType::F32 => (
+            1 << 31,
+            [
+                0x7fc1_2345,
+                0x7fa0_0001,
+                0x7f80_0000,
+                0,
+                0x7f7f_ffff,
+                0x0080_0000,
+                0x007f_ffff,
+                0x0012_3456,
+                1,
+                0x3f80_0000,
+            ],
+        ),
+        ElementType::F16 => (
+            1 << 15,
+            [
+                0x7e12, 0x7d01, 0x7c00, 0, 0x7bff, 0x0400, 0x03ff, 0x0123, 1, 0x3c00,
+            ],
+        ),
+        ElementType::Bf16 => (
+            1 << 15,
+            [
+                0x7fc1, 0x7fa1, 0x7f80, 0, 0x7f7f, 0x0080, 0x007f, 0x0012, 1, 0x3f80,
+            ],
+        ),
+    };
+    match random.below(8) {
+        0 | 1 => random.pick(&specials) | word & sign,
+        2 => word & (sign | (sign - 1)),
+        _ => {
+            // From 2^-8 to 2^8.
+            let exponent = 119 + word % 16;
+            let number = f32::from_bits(random.word() & 0x807f_ffff | exponent << 23);
+            reference::encode(element, number)
+        }
+    }
+}
+
+impl Placed<'_> {
+    /// Words from a range of the run to `word`.
+    fn distance(&self, arena: Arena, word: usize) -> usize {
+        let places = [self.input.as_ref(), Some(&self.output)];
+        let here = places
+            .into_iter()
+            .flatten()
+            .filter(|place| place.arena == arena);
+        let distances = here.map(|place| {
+            let Range { start, end } = place.words;
+            start.saturating_sub(word) + (word + 1).saturating_sub(end)
+        });
+        distances.min().unwrap_or(usize::MAX)
+    }
+
+    fn record(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        buffers: &[wgpu::Buffer],
+        target: &Target,
+    ) -> Result<(), RunError> {
+        let run = self.run;
+        let bind = |place: &Place| wgpu::BufferBinding {
+            buffer: &buffers[place.arena as usize],
+            offset: 4 * place.words.start as u64,
+            size: wgpu::BufferSize::new(4 * place.words.len() as u64),
+        };
+        // A run without a side never reads this one.
+        let side = bind(self.side.as_ref().unwrap_or(&self.output));
+        let (input, output) = (
+            bind(self.input.as_ref().unwrap_or(&self.output)),
+            bind(&self.output),
+        );
+        match (target, &run.work) {
+            (
+                Target::Dropout(_) | Target::Gaussian(_),
+                Work::Dropout {
+                    element,
+                    buffers,
+                    direction,
+                    source,
+                },
+            ) => {
+                let elements = match source {
+                    Source::Linear(len) => Elements::from(*len),
+                    Source::Layout(layout) => Elements::from(layout),
+                    Source::Samples(layout, _) => Elements::samples(layout, side),
+                    Source::Packed(_, len) => Elements::packed(side, *len),
+                };
+                let elements = elements.of_type(*element);
+                let in_place = *buffers == BufferLayout::InPlace;
+                match target {
+                    Target::Gaussian(kernels) => {
+                        let binding = match in_place {
+                            true => kernels.bind_in_place(output, elements)?,
+                            false => kernels.bind(input, output, elements)?,
+                        };
+                        kernels.encode(pass, &binding, &run.call)?;
+                    }
+                    Target::Dropout(kernels) => {
+                        let binding = match in_place {
+                            true => kernels.bind_in_place(output, elements)?,
+                            false => kernels.bind(input, output, elements)?,
+                        };
+                        kernels.encode(pass, &binding, &run.call, *direction)?;
+                    }
+                    // Not for dropout.
+                    Target::KeepMask(_) | Target::Blocks(_) => {}
+                }
+            }
+            (Target::KeepMask(kernels), Work::KeepMask(source)) => {
+                let binding = match source {
+                    Source::Layout(layout) => kernels.bind_layout(output, layout)?,
+                    Source::Samples(layout, _) => kernels.bind_samples(output, layout, side)?,
+                    Source::Linear(len) | Source::Packed(_, len) => kernels.bind(output, *len)?,
+                };
+                kernels.encode(pass, &binding, &run.call)?;
+            }
+            (
+                Target::Blocks(kernels),
+                Work::Blocks {
+                    counter, key, len, ..
+                },
+            ) => {
+                let binding = kernels.bind(output, *len)?;
+                kernels.encode(pass, &binding, *counter, *key);
+            }
+            // A target is made for its run.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Does to `images` what the run must.
+    fn simulate(&self, images: &mut Images) -> Result<(), Failure> {
+        let mut expectations = self.run.expectations();
+        let input = self.input.as_ref().unwrap_or(&self.output);
+        let words = images[input.arena as usize][input.words.clone()].to_vec();
+        for (i, x) in (0..self.run.work.written().0).zip(words) {
+            let expected = expectations.of(i, x);
+            let bits = expected.bits().ok_or_else(|| {
+                Failure::new("a case with one right result", expected.to_string())
+            })?;
+            images[self.output.arena as usize][self.output.words.start + i as usize] = bits;
+        }
+        Ok(())
+    }
+
+    /// The output's words as the library's CPU path makes them, which is fast: words that are as is likely
+    /// are right. None of a short run.
+    fn likely(&self, before: &Images) -> Result<Vec<u32>, CpuError> {
+        fn typed<T: Element>(input: &[u32], run: &Run) -> Result<Vec<u32>, CpuError> {
+            let mut output = input.to_vec();
+            let Work::Dropout {
+                source, direction, ..
+            } = &run.work
+            else {
+                return Ok(output);
+            };
+            let len = source.len() as usize;
+            let input = &bytemuck::cast_slice::<_, T>(input)[..len];
+            let data = &mut bytemuck::cast_slice_mut::<_, T>(&mut output)[..len];
+            let source = match source {
+                Source::Linear(len) => MaskSource::Len(*len),
+                Source::Layout(layout) => MaskSource::Layout(layout),
+                Source::Samples(layout, ids) => MaskSource::Samples { layout, ids },
+                Source::Packed(mask, len) => MaskSource::Packed { mask, len: *len },
+            };
+            cpu::apply(*direction, source, (input, data), &run.call)?;
+            Ok(output)
+        }
+        let is_long = self.run.work.written().0 > 2 * TASK_ELEMENTS as u64;
+        let input = match &self.input {
+            // Noise has no bits in common.
+            Some(input) if is_long && !self.is_noise() => input,
+            _ => return Ok(Vec::new()),
+        };
+        let input = &before[input.arena as usize][input.words.clone()];
+        match self.run.work.element() {
+            ElementType::F32 => typed::<f32>(input, self.run),
+            ElementType::F16 => typed::<half::f16>(input, self.run),
+            ElementType::Bf16 => typed::<half::bf16>(input, self.run),
+        }
+    }
+
+    fn is_noise(&self) -> bool {
+        self.run.call.kind == DropoutKind::Gaussian
+    }
+
+    /// The first thing that is wrong in the output.
+    fn wrong(&self, before: &Images, after: &Results) -> Option<Failure> {
+        let likely = match self.likely(before) {
+            Ok(likely) => likely,
+            Err(error) => return Some(error.into()),
+        };
+        let run = self.run;
+        let (len, bytes) = run.work.written();
+        let of = |words: &[u32], i: usize| match bytes {
+            4 => words[i],
+            _ => words[i / 2] >> (16 * (i % 2)) & 0xffff,
+        };
+        let before = |place: &Place| &before[place.arena as usize][place.words.clone()];
+        let input = self.input.as_ref().map_or(&[][..], before);
+        let output = after.at(&self.output);
+        let element = run.work.element();
+        let tasks = (len as usize).div_ceil(TASK_ELEMENTS);
+        let step = if self.is_noise() && len > LONG_NOISE {
+            NOISE_STEP
+        } else {
+            1
+        };
+        let found = first(tasks.div_ceil(step), |task| {
+            // The last task is one of them.
+            let first = (task * step + (tasks - 1) % step) * TASK_ELEMENTS;
+            let end = (first + TASK_ELEMENTS).min(len as usize);
+            let words = first * bytes as usize / 4..(end * bytes as usize).div_ceil(4);
+            if likely.get(words.clone()) == Some(&output[words]) {
+                return None;
+            }
+            let mut expectations = run.expectations();
+            (first..end).find_map(|i| {
+                let got = of(output, i);
+                if !likely.is_empty() && of(&likely, i) == got {
+                    return None;
+                }
+                let x = if input.is_empty() { 0 } else { of(input, i) };
+                let expected = expectations.of(i as u64, x);
+                (!expected.admits(element, got)).then_some((i, expected, got))
+            })
+        });
+        if let Some((i, expected, got)) = found {
+            let what = match run.work {
+                Work::Dropout { .. } => "element",
+                Work::KeepMask(_) | Work::Blocks { .. } => "word",
+            };
+            return Some(Failure::new(
+                format!("{expected} in {what} {i} ({run})"),
+                format!("{got:#x}"),
+            ));
+        }
+        // The half behind an odd number of 16-bit elements.
+        if len * bytes % 4 != 0 {
+            let [expected, got] =
+                [before(&self.output), output].map(|words| of(words, len as usize));
+            if expected != got {
+                return Some(Failure::new(
+                    format!("{expected:#06x} in the spare half ({run})"),
+                    format!("{got:#06x}"),
+                ));
+            }
+        }
+        None
+    }
+}
