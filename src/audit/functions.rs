@@ -12,6 +12,8 @@ use super::reference::{self, Effect, Expected, Uniforms};
 use super::run::{canary, value};
 use super::work::{MARGIN_WORDS, drop_threshold};
 use super::{Failure, Outcome};
+#[cfg(test)]
+use crate::host::faults;
 use crate::host::round_trip::{self, Content};
 use crate::wgsl::{FunctionsOptions, Multiply, functions};
 use crate::{Direction, DropoutCall, DropoutKind, DropoutMask, ElementType, MaskKey};
@@ -161,6 +163,8 @@ impl Audit<'_> {
     ) -> Result<Vec<u32>, Failure> {
         let options = FunctionsOptions::default().with_multiply(multiply);
         let text = functions(&options)? + DRIVER;
+        #[cfg(test)]
+        let text = faults::functions(text);
         let device = self.gpu.device;
         let params: Result<Vec<_>, _> = cases.iter().map(Case::params).collect();
         let (params, canaries) = (params?, canaries(input.len()));

@@ -32,6 +32,8 @@ mod random;
 mod reference;
 mod run;
 mod statistics;
+#[cfg(test)]
+mod tests;
 mod vectors;
 mod work;
 

@@ -5,6 +5,8 @@ use core::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::bound::BoundSegment;
+#[cfg(all(test, feature = "cpu"))]
+use super::faults;
 use super::params::{ParameterPath, ParamsPath, uniform_buffer};
 use super::range::CheckedRange;
 use crate::contract::layout::MaskLayout;
@@ -262,6 +264,8 @@ impl KernelHost {
                 .map(|range| (range.role, range.window(segment)))
                 .collect();
             let dimensions = dimensions(segment);
+            #[cfg(all(test, feature = "cpu"))]
+            let dimensions = dimensions.map(faults::dimensions);
             let dimensions = dimensions.map(|params| self.uniform(bytemuck::bytes_of(&params)));
             if let Some(buffer) = &dimensions {
                 bound.push((Role::Dimensions, buffer.as_entire_buffer_binding()));
@@ -273,6 +277,8 @@ impl KernelHost {
                 bound.push((side.role, window));
                 first_word = word;
             }
+            #[cfg(all(test, feature = "cpu"))]
+            faults::windows(&mut bound);
             let entries: Vec<_> = buffers
                 .iter()
                 .flat_map(|buffer| {
@@ -361,6 +367,8 @@ impl KernelHost {
             params,
         };
         let text = assemble(kernel, way);
+        #[cfg(all(test, feature = "cpu"))]
+        let text = faults::text(kernel, text);
         let module = self
             .device
             .create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -401,6 +409,10 @@ impl KernelHost {
         params: &[u8],
         units: u32,
     ) {
+        #[cfg(all(test, feature = "cpu"))]
+        let dispatch = faults::dispatch(kernel, params, units);
+        #[cfg(all(test, feature = "cpu"))]
+        let (kernel, params, units) = dispatch.parts();
         self.with_pipeline(kernel, |pipeline| pass.set_pipeline(pipeline));
         pass.set_bind_group(0, group, &[]);
         self.params.set(&self.device, pass, &self.label, params);

@@ -3,6 +3,8 @@
 pub mod bound;
 pub mod device;
 pub mod error;
+#[cfg(all(test, feature = "cpu"))]
+pub mod faults;
 pub mod params;
 pub mod range;
 #[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]

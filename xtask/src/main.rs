@@ -38,6 +38,8 @@ Commands:
                                   Run every test; ARGS go to `cargo test`
   bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
   ci                              Run all that CI checks
+  faults [NAME]                   Plant every fault of src/audit/tests/ into the kernels and the host, or those
+                                  whose name has NAME, one after the other; the auditor must find each. An hour
   layers                          Check that no import of the library points from a lower layer to a higher one
   records [--check]               Write the pages of docs/ that are made from records
   mutants [--list] [--file NAME]… Change each constant, operator, lane and statement of the shaders,
@@ -105,6 +107,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     if name == "layers" {
         return layers::run();
     }
+    if name == "faults" {
+        return faults(args);
+    }
     if name == "matrix" {
         return matrix::run(args);
     }
@@ -145,6 +150,16 @@ fn test(options: &Options) -> Result {
         println!("{}", report.counts());
     }
     reports.iter().try_for_each(Report::verdict)
+}
+
+/// The test that CI runs for a sample.
+fn faults(mut args: impl Iterator<Item = String>) -> Result {
+    let wanted = args.next().unwrap_or_else(|| "all".to_owned());
+    if let Some(other) = args.next() {
+        return Err(format!("`faults` takes one name, not `{other}` too").into());
+    }
+    let mut test = cargo("test --package wgpu-dropout --lib -- planted_faults --nocapture");
+    command::run(test.env("FAULTS", wanted).env("REQUIRE_GPU", "1"))
 }
 
 fn bench(options: &Options) -> Result {

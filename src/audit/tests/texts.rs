@@ -1,0 +1,622 @@
+//! Faults in the text of kernels, matched on what stands there.
+
+use super::Case;
+use crate::ElementType;
+use crate::contract::effect::Effect;
+use crate::host::faults::Fault;
+use crate::kernel::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Strided};
+
+fn all(_: Kernel) -> bool {
+    true
+}
+
+pub(super) fn is_dropout(kernel: Kernel) -> bool {
+    matches!(kernel, Kernel::Dropout { .. })
+}
+
+fn strided(kernel: Kernel) -> Option<Strided> {
+    match kernel.mask() {
+        Some(IndexKind::Strided(strided)) => Some(strided),
+        _ => None,
+    }
+}
+
+fn is_strided(kernel: Kernel) -> bool {
+    is_dropout(kernel) && strided(kernel).is_some()
+}
+
+fn has_family(kernel: Kernel, is: fn(Family) -> bool) -> bool {
+    strided(kernel).is_some_and(|strided| is(strided.family))
+}
+
+pub(super) fn is_packed(kernel: Kernel) -> bool {
+    kernel.mask() == Some(IndexKind::Packed)
+}
+
+fn has_ids(kernel: Kernel) -> bool {
+    strided(kernel).is_some_and(|strided| strided.sample_ids)
+}
+
+fn has_element(kernel: Kernel, is: fn(ElementType) -> bool) -> bool {
+    matches!(kernel, Kernel::Dropout { element, .. } if is(element))
+}
+
+fn has_16_bits(kernel: Kernel) -> bool {
+    has_element(kernel, |element| element != ElementType::F32)
+}
+
+fn is_f32(kernel: Kernel) -> bool {
+    has_element(kernel, |element| element == ElementType::F32)
+}
+
+fn has_buffers(kernel: Kernel, wanted: BufferLayout) -> bool {
+    matches!(kernel, Kernel::Dropout { buffers, .. } if buffers == wanted)
+}
+
+fn has_access(kernel: Kernel, wanted: Access) -> bool {
+    matches!(kernel, Kernel::Dropout { access, .. } if access == wanted)
+}
+
+fn has_effect(kernel: Kernel, wanted: Effect) -> bool {
+    matches!(kernel, Kernel::Dropout { effect, .. } if effect == wanted)
+}
+
+pub(super) fn is_noise(kernel: Kernel) -> bool {
+    has_effect(kernel, Effect::Noise)
+}
+
+const fn text(
+    name: &'static str,
+    of: fn(Kernel) -> bool,
+    from: &'static str,
+    to: &'static str,
+) -> Case {
+    (name, Fault::Text { from, to, of })
+}
+
+const fn functions(name: &'static str, from: &'static str, to: &'static str) -> Case {
+    (name, Fault::Functions { from, to })
+}
+
+/// Devices that no check may pass.
+pub(super) const DEAD: [Case; 2] = [
+    (
+        "nothing is stored",
+        Fault::Texts(|text| stores(text, ["_ = value;", "", "_ = counter_at(0u);"])),
+    ),
+    (
+        "all results are 0",
+        Fault::Texts(|text| {
+            let zeros = [
+                "STORE value ^ value;",
+                "mask[id.x] = 0u;",
+                "blocks[id.x] = vec4<u32>(0u);",
+            ];
+            stores(text, zeros)
+        }),
+    ),
+];
+
+/// `text` with other statements for those that store a value, a mask word and a block.
+fn stores(text: &str, [value, mask, block]: [&str; 3]) -> String {
+    let mut text = text.replace("mask[id.x] = bits;", mask).replace(
+        "blocks[id.x] = dropout_philox(counter_at(id.x), params.key);",
+        block,
+    );
+    for store in ["output[index] =", "data[index] ="] {
+        text = text.replace(&format!("{store} value;"), &value.replace("STORE", store));
+    }
+    text
+}
+
+pub(super) const TEXTS: &[Case] = &[
+    // One lane where the origin has a remainder by 8.
+    text(
+        "lane 2 is wrong where the origin's remainder by 8 is 6",
+        is_dropout,
+        "return dropout_keep_32(params.mask, 32u * word);",
+        "return dropout_keep_32(params.mask, 32u * word) ^ select(0u, 4u, (params.mask.first_index_low & 7u) == 6u);",
+    ),
+    text(
+        "lane 31 is wrong where the origin's remainder by 8 is 2",
+        all,
+        "return dropout_keep_32(params.mask, 32u * word);",
+        "return dropout_keep_32(params.mask, 32u * word) ^ select(0u, 0x80000000u, (params.mask.first_index_low & 7u) == 2u);",
+    ),
+    text(
+        "a row's lane 0 is wrong where its index has the remainder 4",
+        is_strided,
+        "return dropout_keep_row(params.mask, row, lane);",
+        "return dropout_keep_row(params.mask, row, lane) ^ u32(lane == 4u);",
+    ),
+    // Workgroups from some number on.
+    text(
+        "blocks are wrong from workgroup 9 on",
+        all,
+        "let a = 4u * WORKGROUP_SIZE * workgroup.x + local;",
+        "let a = 4u * WORKGROUP_SIZE * workgroup.x + local + u32(workgroup.x >= 8u);",
+    ),
+    text(
+        "words are wrong from workgroup 9 on",
+        |kernel| is_f32(kernel) && has_buffers(kernel, BufferLayout::Pooled),
+        "let keep = mask_word(id.x);",
+        "let keep = mask_word(id.x) ^ u32(id.x >= 2048u);",
+    ),
+    text(
+        "words are wrong from workgroup 65 on",
+        |kernel| has_16_bits(kernel) && has_ids(kernel),
+        "let keep = mask_word(id.x);",
+        "let keep = mask_word(id.x) ^ u32(id.x >= 16384u);",
+    ),
+    text(
+        "blocks are wrong from workgroup 4097 on",
+        all,
+        "let keep = keep_of_blocks(a",
+        "let keep = u32(a >= 4194304u) ^ keep_of_blocks(a",
+    ),
+    text(
+        "words are wrong from workgroup 4097 on",
+        all,
+        "let keep = mask_word(id.x);",
+        "let keep = mask_word(id.x) ^ u32(id.x >= 1048576u);",
+    ),
+    text(
+        "exported masks are wrong from workgroup 32769 on",
+        all,
+        "mask[id.x] = bits;",
+        "mask[id.x] = bits ^ u32(id.x >= 8388608u);",
+    ),
+    text(
+        "Gaussian noise is wrong from workgroup 4097 on",
+        all,
+        "return dropout_normal_at(params.mask, element_index(element));",
+        "return dropout_normal_at(params.mask, element_index(element + u32(element >= 33554432u)));",
+    ),
+    text(
+        "raw blocks are wrong from workgroup 4097 on",
+        all,
+        "blocks[id.x] = dropout_philox(counter_at(id.x), params.key);",
+        "blocks[id.x] = dropout_philox(counter_at(id.x + u32(id.x >= 1048576u)), params.key);",
+    ),
+    // Strided layouts.
+    text(
+        "a dispatch begins at the outermost dimension's 0",
+        all,
+        "var coordinate = dimension.start + sum.carry;",
+        "var coordinate = select(dimension.start, 0u, d == 0u) + sum.carry;",
+    ),
+    text(
+        "a dispatch begins at the fourth dimension's 0",
+        all,
+        "var coordinate = dimension.start + sum.carry;",
+        "var coordinate = select(dimension.start, 0u, d == 3u) + sum.carry;",
+    ),
+    text(
+        "a row begins at 0",
+        |kernel| has_family(kernel, |family| matches!(family, Family::Rows { .. })),
+        "let element = innermost.start + 32u * word;",
+        "let element = 32u * word;",
+    ),
+    text(
+        "a run begins at 0",
+        |kernel| has_family(kernel, |family| matches!(family, Family::Runs { .. })),
+        "let element = innermost.start + 32u * word;",
+        "let element = 32u * word;",
+    ),
+    text(
+        "a stride has no upper half",
+        all,
+        "product.y += coordinate * stride.y;",
+        "",
+    ),
+    text(
+        "the seventh dimension's stride has no upper half",
+        all,
+        "dropout_index_after(sum.index, coordinate, dimension.stride)",
+        "dropout_index_after(sum.index, coordinate, dimension.stride * vec2<u32>(1u, u32(d != 6u)))",
+    ),
+    text(
+        "the fifth dimension is left out",
+        all,
+        "if count > 4u { sum = add_dimension(sum, 4u); }",
+        "",
+    ),
+    text(
+        "the eighth dimension is the seventh",
+        all,
+        "if count > 7u { sum = add_dimension(sum, 7u); }",
+        "if count > 7u { sum = add_dimension(sum, 6u); }",
+    ),
+    text(
+        "the sum of indices does not carry",
+        all,
+        "return vec2<u32>(low, a.y + b.y + u32(low < b.x));",
+        "return vec2<u32>(low, a.y + b.y);",
+    ),
+    text(
+        "rows are found by a division in f32",
+        all,
+        "let rows = divide(element, innermost);",
+        "let rows = u32(f32(element) / f32(innermost.size));",
+    ),
+    text(
+        "strided kernels store a word past their end",
+        is_strided,
+        "    store(i, word);\n",
+        "    store(i, word);\n    if LANES * (i + 1u) >= params.len { store(i + 1u, word); }\n",
+    ),
+    text(
+        "a row's fifth block is its fourth",
+        all,
+        "let fifth = dropout_keep_8(mask, dropout_advance(block, 4u));",
+        "let fifth = dropout_keep_8(mask, dropout_advance(block, 3u));",
+    ),
+    text(
+        "of two rows in a word the second begins a block late",
+        all,
+        "let next_bits = bits_from(low, high, 8u * blocks + (next_index.x & 7u));",
+        "let next_bits = bits_from(low, high, 8u * blocks + ((next_index.x + u32(blocks == 4u)) & 7u));",
+    ),
+    // Values.
+    text(
+        "dropped NaNs survive by vectors",
+        |kernel| is_f32(kernel) && has_access(kernel, Access::Vectors),
+        "return select(Word(), scale(bits, params.mask.keep_scale), keep);",
+        "return select(select(Word(), bits, (bits & Word(0x7fffffffu)) > Word(0x7f800000u)), scale(bits, params.mask.keep_scale), keep);",
+    ),
+    text(
+        "dropped NaNs survive by words",
+        |kernel| is_f32(kernel) && has_access(kernel, Access::Words),
+        "return select(Word(), scale(bits, params.mask.keep_scale), keep);",
+        "return select(select(Word(), bits, (bits & Word(0x7fffffffu)) > Word(0x7f800000u)), scale(bits, params.mask.keep_scale), keep);",
+    ),
+    text(
+        "dropped infinities survive in classic dropout of 16 bits",
+        has_16_bits,
+        "return select(Word(), bits, keep);",
+        "return select(select(Word(), bits, (bits & Word(0x7fffu)) == Word(0x7c00u)), bits, keep);",
+    ),
+    text(
+        "a dropped -0 survives",
+        is_f32,
+        "return select(Word(), scale(bits, params.mask.keep_scale), keep);",
+        "return select(bits & Word(select(0u, 0x80000000u, params.mask.keep_scale > 1.0)) & select(Word(), Word(0x80000000u), bits == Word(0x80000000u)), scale(bits, params.mask.keep_scale), keep);",
+    ),
+    text(
+        "a kept -0 becomes 0",
+        is_f32,
+        "return encode(decode(bits) * factor);",
+        "return encode(decode(bits) * factor + 0.0) & select(Word(0xffffffffu), Word(), bits == Word(0x80000000u));",
+    ),
+    text(
+        "alpha dropout of infinities is finite",
+        |kernel| has_effect(kernel, Effect::Affine),
+        "let kept = x * params.mask.keep_scale + params.mask.keep_shift;",
+        "let kept = clamp(x * params.mask.keep_scale + params.mask.keep_shift, Float(-0x1.fffffep127), Float(0x1.fffffep127));",
+    ),
+    text(
+        "alpha dropout drops to 0 in the upper half",
+        |kernel| has_16_bits(kernel) && has_effect(kernel, Effect::Affine),
+        "return low | (high << Word(16u));",
+        "return low | (select(high, Word(), (Word(keep >> 1u) & LANE_BITS) == Word()) << Word(16u));",
+    ),
+    text(
+        "subnormals are flushed in a bit copy",
+        |kernel| is_f32(kernel) && has_effect(kernel, Effect::Copy),
+        "return select(Word(), bits, keep);",
+        "return select(Word(), select(bits, bits & Word(0x80000000u), (bits & Word(0x7f800000u)) == Word()), keep);",
+    ),
+    text(
+        "subnormals are flushed in classic dropout",
+        |kernel| is_f32(kernel) && has_effect(kernel, Effect::Keep),
+        "return select(Word(), bits, keep);",
+        "return select(Word(), select(bits, bits & Word(0x80000000u), (bits & Word(0x7f800000u)) == Word()), keep);",
+    ),
+    text(
+        "bf16 is cut off in a tie",
+        all,
+        "let rounded = bits + Word(0x7fffu) + ((bits >> Word(16u)) & Word(1u));",
+        "let rounded = bits + Word(0x7fffu);",
+    ),
+    text(
+        "f16's subnormal results are flushed",
+        all,
+        "let scaled = narrow(widen(magnitude) * factor);",
+        "let narrowed = narrow(widen(magnitude) * factor);\n    let scaled = select(narrowed, Word(), narrowed < Word(0x400u));",
+    ),
+    text(
+        "the spare half is overwritten by packed masks",
+        is_packed,
+        "word = (word & Word(0xffffu)) | (stored(i) & Word(0xffff0000u));",
+        "word = word & Word(0xffffu);",
+    ),
+    // Decisions.
+    text(
+        "D's lower half is one too large in the second draw",
+        |kernel| !is_strided(kernel),
+        "        bound = mask.threshold_low;\n    }\n    return keep;\n}\n\n// The decision",
+        "        bound = mask.threshold_low + 1u;\n    }\n    return keep;\n}\n\n// The decision",
+    ),
+    text(
+        "D's lower half is one too small in the second draw",
+        |kernel| !is_strided(kernel),
+        "        bound = mask.threshold_low;\n    }\n    return keep;\n}\n\n// The decision",
+        "        bound = mask.threshold_low - 1u;\n    }\n    return keep;\n}\n\n// The decision",
+    ),
+    text(
+        "D's lower half is one too large in a single index's second draw",
+        all,
+        "keep = half >= bound;",
+        "keep = half >= bound + u32(domain == 1u);",
+    ),
+    text(
+        "a tie with D's upper half drops where its lower half is 0",
+        all,
+        "dropout_lane_bits(even >= bounds, odd >= bounds),",
+        "dropout_lane_bits(even > bounds, odd > bounds),",
+    ),
+    text(
+        "a tie of one lane is overlooked",
+        all,
+        "dropout_lane_bits(even == bounds, odd == bounds),",
+        "dropout_lane_bits(even == bounds, odd == bounds) & ~u32(32 * i32(domain == 0u)),",
+    ),
+    text(
+        "block numbers do not carry",
+        all,
+        "return dropout_advance(params.first_block, n);",
+        "return params.first_block + vec2<u32>(n, 0u);",
+    ),
+    text(
+        "the last round of Philox has the key of the last but one",
+        all,
+        "        k += DROPOUT_PHILOX_W32; c = dropout_philox_round(c, k);\n    }",
+        "        c = dropout_philox_round(c, k);\n    }",
+    ),
+    text(
+        "a raw block's counter does not carry into its last word",
+        all,
+        "let c3 = params.counter.w + u32(c0 < offset && c1 == 0u && c2 == 0u);",
+        "let c3 = params.counter.w;",
+    ),
+    text(
+        "a product by halves carries wrong once in 2^16",
+        all,
+        "let high = a_high * b_high + (middle >> 16u) + (cross >> 16u);",
+        "let high = a_high * b_high + (middle >> 16u) + (cross >> 16u) + u32(b_low == 0x1234u);",
+    ),
+    text(
+        "a product of the first factor by halves carries wrong once in 2^16",
+        all,
+        "return vec2<u32>((mixed << 16u) | (low & 0xffffu), a_high * b_high + (mixed >> 16u));",
+        "return vec2<u32>((mixed << 16u) | (low & 0xffffu), a_high * b_high + (mixed >> 16u) + u32(b_high == 0x4321u));",
+    ),
+    text(
+        "a product by u64 carries wrong once in 2^16",
+        all,
+        "return vec2<u32>(u32(product), u32(product >> 32u));",
+        "return vec2<u32>(u32(product), u32(product >> 32u) + u32((b & 0xffffu) == 0x1234u));",
+    ),
+    // Buffers.
+    text(
+        "loads of separate buffers wrap at 2^20 words",
+        |kernel| is_dropout(kernel) && has_buffers(kernel, BufferLayout::Separate),
+        "return input[index];",
+        "return input[index & 0xfffffu];",
+    ),
+    text(
+        "loads in place wrap at 2^20 words",
+        |kernel| is_dropout(kernel) && has_buffers(kernel, BufferLayout::InPlace),
+        "fn load(index: u32) -> Word {\n    return data[index];",
+        "fn load(index: u32) -> Word {\n    return data[index & 0xfffffu];",
+    ),
+    text(
+        "pooled stores go to the input",
+        |kernel| has_buffers(kernel, BufferLayout::Pooled) && has_16_bits(kernel),
+        "output[index] = value;",
+        "output[index] = value; input[index] = value;",
+    ),
+    text(
+        "sample ids end with the 64th",
+        all,
+        "return sample_ids[coordinate];",
+        "return select(sample_ids[coordinate], coordinate, coordinate >= 64u);",
+    ),
+    text(
+        "a sample id has 31 bits",
+        all,
+        "return sample_ids[coordinate];",
+        "return sample_ids[coordinate] & 0x7fffffffu;",
+    ),
+    text(
+        "a packed mask begins with its window",
+        all,
+        "return mask[params.first_word + word];",
+        "return mask[word];",
+    ),
+    // Kernels that were never launched.
+    text(
+        "packed masks of 16 bits",
+        |kernel| has_16_bits(kernel) && is_packed(kernel),
+        "    store(i, word);\n",
+        "    store(i, word ^ Word(1u));\n",
+    ),
+    text(
+        "sample ids of 16 bits",
+        |kernel| has_16_bits(kernel) && has_ids(kernel),
+        "    store(i, word);\n",
+        "    store(i, word ^ Word(1u));\n",
+    ),
+    text(
+        "pooled alpha",
+        |kernel| has_buffers(kernel, BufferLayout::Pooled) && has_effect(kernel, Effect::Affine),
+        "    store(i, word);\n",
+        "    store(i, word ^ Word(0x10000u));\n",
+    ),
+    text(
+        "Gaussian noise of blocks in two buffers",
+        |kernel| has_buffers(kernel, BufferLayout::Separate),
+        "let second = vec2<u32>(first.x | 1u, first.y);",
+        "let second = first;",
+    ),
+    text(
+        "Gaussian noise of 16 bits has a block's halves exchanged",
+        has_16_bits,
+        "return select(Float(a.x, a.z, b.x, b.z), Float(a.y, a.w, b.y, b.w), half == 1u);",
+        "return select(Float(a.y, a.w, b.y, b.w), Float(a.x, a.z, b.x, b.z), half == 1u);",
+    ),
+    text(
+        "Gaussian noise of layouts has one lane twice",
+        all,
+        "noise_at(first + 3u * step),",
+        "noise_at(first + 2u * step),",
+    ),
+    text(
+        "Gaussian noise of 16 bits by words",
+        has_16_bits,
+        "element_index(element + half)",
+        "element_index(element)",
+    ),
+    text(
+        "strided in place",
+        |kernel| is_strided(kernel) && has_buffers(kernel, BufferLayout::InPlace),
+        "    store(i, word);\n",
+        "    store(i, word ^ Word(1u));\n",
+    ),
+    text(
+        "Gaussian noise has the wrong lanes where the origin has remainder 3",
+        all,
+        "let lane = params.mask.first_index_low & 3u;",
+        "let lane = min(params.mask.first_index_low & 3u, 2u);",
+    ),
+    text(
+        "Gaussian noise has no sign",
+        all,
+        "let angle = 6.28318530717958647692 * (uniform_b - 0.5);",
+        "let angle = 3.14159265358979323846 * (uniform_b - 0.5);",
+    ),
+    text(
+        "a noise block's number has no upper half",
+        all,
+        "return vec2<u32>((index.x >> 2u) | (index.y << 30u), index.y >> 2u);",
+        "return vec2<u32>((index.x >> 2u) | (index.y << 30u), 0u);",
+    ),
+    text(
+        "noise is drawn from the masks' domain",
+        all,
+        "let words = dropout_block_words(mask, block, 2u);",
+        "let words = dropout_block_words(mask, block, 0u);",
+    ),
+    text(
+        "noise of in-place bf16 is rounded twice as far",
+        |kernel| has_element(kernel, |element| element == ElementType::Bf16) && is_noise(kernel),
+        "bits + Word(0x7fffu)",
+        "bits + Word(0xffffu)",
+    ),
+    text(
+        "the last Word of a mask word of noise is left out",
+        all,
+        "let end = min(first + 32u / LANES,",
+        "let end = min(first + 31u / LANES,",
+    ),
+    text(
+        "blocks beside the last are stored too",
+        all,
+        "    if n >= params.len / 8u {\n        return;\n    }\n    let i",
+        "    if n > params.len / 8u {\n        return;\n    }\n    let i",
+    ),
+    text(
+        "the second half of a block has the first one's decisions",
+        is_f32,
+        "dropped_out(load(i + 1u), keep >> 4u,",
+        "dropped_out(load(i + 1u), keep,",
+    ),
+    text(
+        "the carry of one word of the seed is lost",
+        all,
+        "vec2<u32>(mask.seed_low, mask.seed_high),",
+        "vec2<u32>(mask.seed_low, mask.seed_high & 0x7fffffffu),",
+    ),
+    text(
+        "a product by u64 carries wrong once in 2^24",
+        all,
+        "return vec2<u32>(u32(product), u32(product >> 32u));",
+        "return vec2<u32>(u32(product), u32(product >> 32u) + u32((b & 0xffffffu) == 0x123456u));",
+    ),
+    text(
+        "a product by halves carries wrong once in 2^24",
+        all,
+        "let high = a_high * b_high + (middle >> 16u) + (cross >> 16u);",
+        "let high = a_high * b_high + (middle >> 16u) + (cross >> 16u) + u32((b & 0xffffffu) == 0x654321u);",
+    ),
+    text(
+        "a quotient is one too large where its dividend is a multiple of 65",
+        all,
+        "return ((product.y << 1u) | (product.x >> 31u)) >> dimension.shift;",
+        "return (((product.y << 1u) | (product.x >> 31u)) >> dimension.shift) + u32(dimension.size > 1u && n == 65u * (n / 65u) && n > 0u);",
+    ),
+    text(
+        "f16 below 2^-14 is read as 0",
+        all,
+        "return bitcast<Float>(min(biased, unbiased));",
+        "return bitcast<Float>(select(min(biased, unbiased), Word(), magnitude < Word(0x400u)));",
+    ),
+    text(
+        "a kept infinity of f16 by a factor of 0 is no NaN",
+        all,
+        "select(0u, 0x200u, FACTOR_MAY_BE_0 && factor == 0.0)",
+        "select(0u, 0x200u, false)",
+    ),
+    text(
+        "a NaN of bf16 becomes infinite",
+        all,
+        "return select(rounded, bits | Word(0x400000u), nan) >> Word(16u);",
+        "return select(rounded, bits & Word(0xff800000u), nan) >> Word(16u);",
+    ),
+    text(
+        "the last word of an exported mask has spare bits",
+        all,
+        "if left < 32u {",
+        "if left < 31u {",
+    ),
+    functions(
+        "dropout_keep_8 has seven lanes",
+        "dropout_keep_blocks(mask, block, block, block, block) & 0xffu",
+        "dropout_keep_blocks(mask, block, block, block, block) & 0x7fu",
+    ),
+    functions(
+        "dropout_keep_32 lacks its fifth block's lane 6",
+        "return (four >> lane) | (fifth << (32u - lane));",
+        "return (four >> lane) | ((fifth & 0xbfu) << (32u - lane));",
+    ),
+    functions(
+        "dropout_keep_at draws once",
+        "if mask.threshold_low == 0u || half != bound {",
+        "if true {",
+    ),
+    functions(
+        "dropout_index leaves the fourth dimension out",
+        "return dropout_index_after(index, coordinates.w, vec2<u32>(strides.w, 0u));",
+        "return index;",
+    ),
+    functions(
+        "dropout_index_after has a stride without an upper half",
+        "product.y += coordinate * stride.y;",
+        "",
+    ),
+    functions(
+        "dropout_value lets dropped NaNs survive",
+        "return bitcast<f32>(select(0u, kept, keep));",
+        "return bitcast<f32>(select(select(0u, kept, (kept & 0x7fffffffu) > 0x7f800000u), kept, keep));",
+    ),
+    functions(
+        "dropout_alpha drops to 0",
+        "return bitcast<f32>(select(bitcast<u32>(mask.dropped_value), kept, keep));",
+        "return bitcast<f32>(select(0u, kept, keep));",
+    ),
+    functions(
+        "dropout_gaussian_at has blocks of 32 bits",
+        "return vec2<u32>((index.x >> 2u) | (index.y << 30u), index.y >> 2u);",
+        "return vec2<u32>((index.x >> 2u) | (index.y << 30u), 0u);",
+    ),
+];
