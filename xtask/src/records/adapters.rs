@@ -36,7 +36,7 @@ fn page(records: &[(Value, String)]) -> Result<String> {
     let mut page = "\
 # Adapters that it was tried on
 What `wgpu-dropout verify` found, by `cargo xtask records` from a file for each. To add yours, run
-`wgpu-dropout verify --json adapters/NAME.json` and send us that file.
+`wgpu-dropout verify --json adapters/NAME.json` and send us that file. Checks are those of the auditor of that date.
 
 "
     .to_owned();
