@@ -33,7 +33,8 @@ pub struct Args {
     /// Write the results as JSON, for a bug report; `-` is standard output, in place of the tables
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Dispatch every kernel that the adapter can, and the largest ranges that it binds: minutes
+    /// Dispatch every kernel that the adapter can, and the largest ranges that it binds: minutes, on a
+    /// software adapter more than 25
     #[arg(long)]
     long: bool,
     /// The seed of keys, lengths, layouts and values; by default a fixed one, with --long a random one
