@@ -224,7 +224,7 @@ describe("with WebGPU", () => {
 
   test("the audit passes, with the contract's mask hash, and its JSON is the command line's", async () => {
     await page.getByRole("button", { name: "Verify this GPU" }).click();
-    await page.locator("#verify-run:enabled").waitFor({ timeout: 300_000 });
+    await page.locator("#verify-run:enabled").waitFor({ timeout: 900_000 });
     const rows = await page.locator("#checks tr").evaluateAll((all) =>
       all.map((row) => `${row.cells[0].textContent}: ${row.cells[2].textContent}`));
     assert.equal(rows.length, 15);
