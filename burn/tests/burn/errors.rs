@@ -1,7 +1,9 @@
 //! Wrong calls are typed errors, and name what to do.
 
 use burn::tensor::{DType, Device, Tensor};
-use wgpu_dropout::{CallError, DimensionList, DropoutKind, IndexOverflow, LayoutError, MaskLayout, RateError};
+use wgpu_dropout::{
+    CallError, DimensionList, DropoutKind, IndexOverflow, LayoutError, MaskLayout, RateError,
+};
 use wgpu_dropout_burn::{DropoutError, FusedDropoutConfig, MaskPattern, TrainingRun, dropout};
 
 use crate::Case;
