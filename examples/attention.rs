@@ -20,7 +20,7 @@ const TILE: u32 = 32;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// Of all samples.
+    /// Heads of all samples together.
     pub heads: u32,
     /// Queries of a head, and keys.
     pub length: u32,
@@ -63,7 +63,7 @@ struct Params {
 pub struct Attention {
     pub shape: Shape,
     pub layout: MaskLayout,
-    /// Whether query i sees the keys 0 to i only.
+    /// True if query i sees the keys 0 to i only.
     pub causal: bool,
     /// Q, K and V: `(3, heads, length, head_size)`.
     pub inputs: wgpu::Buffer,
@@ -192,8 +192,8 @@ impl Attention {
         Ok([output, grad_q, grad_k, grad_v])
     }
 
-    /// Of the output and of each gradient that [`run`](Self::run) gave: the largest error against f64 with the CPU's
-    /// mask, and its largest share of a bound.
+    /// The errors of the output and of each gradient that [`run`](Self::run) gave: the largest one against f64
+    /// with the CPU's mask, and its largest share of a bound.
     pub fn errors(
         &self,
         inputs: &[f32],

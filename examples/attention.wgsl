@@ -22,7 +22,7 @@ struct Params {
 // (heads, length, head size).
 @group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> grad_output: array<vec4<f32>>;
-// Of each query: the logarithm of its sum of exponentials, and delta.
+// The logarithm of each query's sum of exponentials, and its delta.
 @group(0) @binding(4) var<storage, read_write> rows: array<vec2<f32>>;
 @group(0) @binding(5) var<uniform> params: Params;
 
@@ -39,7 +39,7 @@ const SHARE: u32 = (VECTORS + LANES - 1u) / LANES;
 const LOWEST: f32 = -1.0e30;
 
 var<workgroup> keep_words: array<u32, TILE>;
-// Of each pair of the tile, query by query: scores and weights; backward dS and M P.
+// The pairs of the tile, query by query: scores and weights; backward dS and M P.
 var<workgroup> pairs: array<array<f32, TILE>, TILE>;
 var<workgroup> more_pairs: array<array<f32, TILE>, TILE>;
 

@@ -21,7 +21,7 @@ pub struct Size {
     pub rows: u32,
     /// Columns of x.
     pub inner: u32,
-    /// Of y: a multiple of 8.
+    /// Columns of y: a multiple of 8.
     pub columns: u32,
 }
 

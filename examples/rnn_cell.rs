@@ -19,7 +19,7 @@ const UNITS: u32 = 48u;
 
 struct Params {
     @align(16) mask: DropoutMask,
-    // Of the mask of (time, samples, units).
+    // Strides of the mask of (time, samples, units).
     strides: vec4<u32>,
     time: u32,
 }

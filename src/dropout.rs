@@ -6,7 +6,7 @@ use crate::contract::element::ElementType;
 use crate::contract::error::CallError;
 use crate::contract::layout::MaskLayout;
 use crate::host::bound::BoundSegment;
-use crate::host::device::{KernelDescriptor, KernelHost};
+use crate::host::device::{KernelDescriptor, KernelHost, cut_limits};
 use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
 use crate::host::range::CheckedRange;
@@ -44,7 +44,7 @@ use crate::plan::params::MaskParams;
 /// ```
 #[derive(Debug)]
 pub struct Dropout {
-    host: KernelHost,
+    pub(crate) host: KernelHost,
     /// Of elements of 4 bytes and of 2.
     geometry: [Geometry; 2],
 }
@@ -219,8 +219,8 @@ impl Dropout {
         let host = KernelHost::new(device, descriptor, 3, size_of::<MaskParams>())?;
         Ok(Self {
             geometry: [
-                Geometry::new(host.cut_limits(), unit(ElementType::F32))?,
-                Geometry::new(host.cut_limits(), unit(ElementType::F16))?,
+                Geometry::new(cut_limits(device), unit(ElementType::F32))?,
+                Geometry::new(cut_limits(device), unit(ElementType::F16))?,
             ],
             host,
         })
@@ -235,12 +235,6 @@ impl Dropout {
     /// immediates.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
-    }
-
-    /// For an audit: what compiles its kernels.
-    #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
-    pub(crate) const fn host(&self) -> &KernelHost {
-        &self.host
     }
 
     /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
@@ -380,7 +374,7 @@ impl Dropout {
     ///
     /// See [`CallError`]; nothing was compiled then.
     pub fn compile(&self, binding: &DropoutBinding, call: &DropoutCall) -> Result<(), CallError> {
-        for direction in [Direction::Forward, Direction::Backward] {
+        for &direction in Direction::ALL {
             if let Some(plan) = Plan::new(&binding.tensor, call, direction)? {
                 for bound in &binding.bound {
                     self.host.compile(plan.kernel(bound.segment));

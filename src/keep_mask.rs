@@ -5,11 +5,10 @@ use crate::contract::error::CallError;
 use crate::contract::layout::MaskLayout;
 use crate::contract::mask::mask_words;
 use crate::host::bound::BoundSegment;
-use crate::host::device::{KernelDescriptor, KernelHost};
+use crate::host::device::{KernelDescriptor, KernelHost, cut_limits};
 use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
 use crate::host::range::CheckedRange;
-#[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
 #[cfg(not(target_arch = "wasm32"))]
 use crate::host::round_trip;
 use crate::kernel::axes::Kernel;
@@ -36,7 +35,7 @@ use crate::plan::params::MaskParams;
 /// ```
 #[derive(Debug)]
 pub struct KeepMask {
-    host: KernelHost,
+    pub(crate) host: KernelHost,
     geometry: Geometry,
 }
 
@@ -61,7 +60,7 @@ impl KeepMask {
         // The mask, and sample ids.
         let host = KernelHost::new(device, descriptor, 2, size_of::<MaskParams>())?;
         Ok(Self {
-            geometry: Geometry::new(host.cut_limits(), MASK_WORD)?,
+            geometry: Geometry::new(cut_limits(device), MASK_WORD)?,
             host,
         })
     }
@@ -75,12 +74,6 @@ impl KeepMask {
     /// immediates.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
-    }
-
-    /// For an audit: what compiles its kernels.
-    #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
-    pub(crate) const fn host(&self) -> &KernelHost {
-        &self.host
     }
 
     /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind

@@ -2,7 +2,7 @@
 
 use crate::contract::counter::advance_counter;
 use crate::host::bound::BoundSegment;
-use crate::host::device::{KernelDescriptor, KernelHost};
+use crate::host::device::{KernelDescriptor, KernelHost, cut_limits};
 use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
 #[cfg(not(target_arch = "wasm32"))]
@@ -12,7 +12,7 @@ use crate::plan::cut::{Geometry, Unit};
 use crate::plan::error::CreateError;
 use crate::plan::params::BlockParams;
 
-const BLOCK: Unit = Unit {
+pub(crate) const BLOCK: Unit = Unit {
     bytes: 16,
     per_invocation: 1,
 };
@@ -31,7 +31,7 @@ const BLOCK: Unit = Unit {
 /// ```
 #[derive(Debug)]
 pub struct PhiloxBlocks {
-    host: KernelHost,
+    pub(crate) host: KernelHost,
     geometry: Geometry,
     kernel: Kernel,
 }
@@ -59,7 +59,7 @@ impl PhiloxBlocks {
         }
         let host = KernelHost::new(device, descriptor, 1, size_of::<BlockParams>())?;
         Ok(Self {
-            geometry: Geometry::new(host.cut_limits(), BLOCK)?,
+            geometry: Geometry::new(cut_limits(device), BLOCK)?,
             kernel: Kernel::PhiloxBlocks { rounds },
             host,
         })
@@ -74,12 +74,6 @@ impl PhiloxBlocks {
     /// immediates.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
-    }
-
-    /// For an audit: what compiles its kernels.
-    #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
-    pub(crate) const fn host(&self) -> &KernelHost {
-        &self.host
     }
 
     /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind

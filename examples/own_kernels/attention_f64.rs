@@ -4,7 +4,7 @@ use super::own_kernels::Bounded;
 
 /// The largest relative error of a rounding to f32. A unit in the last place is up to two.
 const ROUNDING: f64 = f32::EPSILON as f64 / 2.0;
-/// What may become of weights below the smallest normal f32.
+/// The error of weights below the smallest normal f32, which may be flushed.
 const UNDERFLOW: f64 = 1e-30;
 
 /// A sum, and the sum of its terms' possible errors.

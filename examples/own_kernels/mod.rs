@@ -1,4 +1,4 @@
-//! What the examples of `wgsl::functions` share: kernels of one's own, and the way there and back for
+//! The shared part of the examples of `wgsl::functions`: kernels of one's own, and the way there and back for
 //! their buffers.
 
 #![allow(dead_code, reason = "each program uses a part")]

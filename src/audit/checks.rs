@@ -8,6 +8,7 @@ use super::random::Random;
 use super::run::{self, Arena, Images, Placed, close, place};
 use super::work::{Run, Source, Work};
 use super::{AuditOptions, Failure, Outcome, vectors};
+use crate::host::device::cut_limits;
 use crate::kernel::axes::BufferLayout;
 use crate::mask::mask_words;
 use crate::plan::cut::{CutLimits, Geometry, Unit};
@@ -151,7 +152,7 @@ fn hashed_calls(len: u64) -> impl Iterator<Item = DropoutCall> {
 
 impl<'a> Audit<'a> {
     pub fn new(gpu: Gpu<'a>, options: AuditOptions) -> Self {
-        let limits = gpu.cut_limits();
+        let limits = cut_limits(gpu.device);
         let covering = cover(candidates(&gpu.ways()).collect(), limits, options.seed);
         Self {
             options,

@@ -12,9 +12,8 @@ use super::work::{MARGIN_WORDS, Run, Work};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::cpu::for_each_task;
 #[cfg(not(target_arch = "wasm32"))]
-use crate::host::device::scoped;
+use crate::host::device::{cut_limits, scoped};
 use crate::kernel::axes::{Multiply, ParamsSource, Way};
-use crate::plan::cut::CutLimits;
 use crate::{
     CreateError, Direction, Dropout, DropoutKind, GaussianDropout, KeepMask, KernelDescriptor,
     ParameterPath, PhiloxBlocks,
@@ -75,16 +74,6 @@ impl<'a> Gpu<'a> {
             .contains(wgpu::Features::SHADER_INT64)
     }
 
-    /// The limits of one dispatch.
-    pub fn cut_limits(&self) -> CutLimits {
-        let limits = self.device.limits();
-        CutLimits {
-            max_binding_bytes: limits.max_storage_buffer_binding_size,
-            offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
-            max_workgroups: limits.max_compute_workgroups_per_dimension,
-        }
-    }
-
     /// The ways in which it can run kernels, if features are left unused; its own way first.
     pub fn ways(&self) -> Vec<Way> {
         let path = ParameterPath::of(self.device.features(), &self.device.limits());
@@ -106,11 +95,12 @@ impl<'a> Gpu<'a> {
             return Ok(());
         }
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = cut_limits(self.device);
         let mut work = Vec::new();
         for run in runs {
             let place = self.place(&mut made, run)?;
             work.extend(
-                kernels(run, self.cut_limits())
+                kernels(run, limits)
                     .into_iter()
                     .map(|kernel| (place, kernel)),
             );
@@ -118,9 +108,9 @@ impl<'a> Gpu<'a> {
         let mut seen = HashSet::new();
         work.retain(|kernel| seen.insert(*kernel));
         let host = |place: usize| match &made[place].2 {
-            Made::Dropout(kernels) => kernels.host(),
-            Made::KeepMask(kernels) => kernels.host(),
-            Made::Blocks(kernels) => kernels.host(),
+            Made::Dropout(kernels) => &kernels.host,
+            Made::KeepMask(kernels) => &kernels.host,
+            Made::Blocks(kernels) => &kernels.host,
         };
         let mut work: Vec<_> = work
             .into_iter()

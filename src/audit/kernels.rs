@@ -9,20 +9,13 @@ use crate::contract::effect::Effect;
 use crate::kernel::axes::{
     Access, Family, IndexKind, Kernel, Multiply, ParamsSource, Strided, Way,
 };
-use crate::plan::cut::{CutLimits, Geometry, Unit};
+use crate::philox_blocks::BLOCK;
+use crate::plan::cut::{CutLimits, Geometry};
 use crate::plan::dispatch::{Plan, Tensor, cut, unit};
 use crate::plan::index_map::IndexMap;
 use crate::plan::keep_mask::{MASK_WORD, MaskPlan};
 use crate::wgsl::Variant;
 use crate::{Direction, DropoutCall, DropoutKind, DropoutRate, ElementType, MaskKey, MaskLayout};
-
-const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Backward];
-
-/// Raw blocks.
-const BLOCK: Unit = Unit {
-    bytes: 16,
-    per_invocation: 1,
-};
 
 /// A kernel and its way, and a kind and a direction that choose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +59,7 @@ pub(super) fn candidates(ways: &[Way]) -> impl Iterator<Item = Candidate> {
 /// The kinds and directions that choose a kernel.
 fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     let kinds = DropoutKind::ALL.iter();
-    let all = kinds.flat_map(|kind| DIRECTIONS.map(|direction| (*kind, direction)));
+    let all = kinds.flat_map(|kind| Direction::ALL.iter().map(|direction| (*kind, *direction)));
     all.filter(move |&(kind, direction)| match kernel {
         Kernel::Dropout { effect, .. } => {
             effect == Effect::Copy || effect == Effect::of(kind, direction)
@@ -727,9 +720,8 @@ fn granules(run: &Run, limits: CutLimits, dispatches: u64) -> u64 {
         Work::KeepMask(source) => (source.len().div_ceil(32), MASK_WORD),
         Work::Blocks { len, .. } => (*len, BLOCK),
     };
-    let alignment = u64::from(limits.offset_alignment_bytes);
-    let granule = (alignment / unit.bytes).max(unit.per_invocation);
-    (units / granule / dispatches).max(1)
+    let granules = Geometry::new(limits, unit).map_or(0, |geometry| geometry.granules(units));
+    (granules / dispatches).max(1)
 }
 
 fn drop_threshold_is(run: &Run) -> bool {

@@ -97,7 +97,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What to use with it, or in its place.
+    /// The thing to use with it, or in its place.
     const fn remedy(self) -> &'static str {
         match self {
             Self::PackedMask => "a layout",

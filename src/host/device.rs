@@ -59,6 +59,16 @@ pub(crate) fn scoped<T>(
     (result, first)
 }
 
+/// The limits of one dispatch.
+pub(crate) fn cut_limits(device: &wgpu::Device) -> CutLimits {
+    let limits = device.limits();
+    CutLimits {
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
+        max_workgroups: limits.max_compute_workgroups_per_dimension,
+    }
+}
+
 /// One device and the ways chosen on it. Clones share the pipelines.
 #[derive(Clone, Debug)]
 pub(crate) struct KernelHost {
@@ -205,16 +215,6 @@ impl KernelHost {
             });
         }
         Ok(Some(ids))
-    }
-
-    /// What one dispatch can take.
-    pub fn cut_limits(&self) -> CutLimits {
-        let limits = self.device.limits();
-        CutLimits {
-            max_binding_bytes: limits.max_storage_buffer_binding_size,
-            offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
-            max_workgroups: limits.max_compute_workgroups_per_dimension,
-        }
     }
 
     /// The layout of the buffers of `kernel` but its parameters.

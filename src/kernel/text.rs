@@ -234,10 +234,10 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             shader!("value/chain"),
         ],
     });
-    files.extend([match buffers {
+    files.push(match buffers {
         BufferLayout::Separate | BufferLayout::Pooled => shader!("io/two"),
         BufferLayout::InPlace => shader!("io/in_place"),
-    }]);
+    });
     files.extend(match (access, effect, mask) {
         (Access::Blocks, ..) => vec![shader!("entry/dropout_blocks")],
         (Access::Words, Effect::Noise, _) | (_, Effect::Noise, IndexKind::Strided(_)) => {

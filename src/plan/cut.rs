@@ -91,6 +91,12 @@ impl Geometry {
         }
     }
 
+    /// Whole granules of `len` units.
+    #[cfg(all(feature = "cpu", feature = "wgpu"))]
+    pub fn granules(&self, len: u64) -> u64 {
+        len / self.granule
+    }
+
     /// Cuts `len` units into segments, all but the last of the longest length.
     pub fn segments(&self, len: u64) -> impl Iterator<Item = Segment> + use<> {
         let max_units = self.max_units;

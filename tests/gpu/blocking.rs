@@ -54,7 +54,7 @@ fn directions(gpu: &Gpu) -> Result<(), String> {
     for len in [0, 1001] {
         let (x, call) = (values(len), alpha(0.3, 5));
         let kept = kinds::kept(&call, indices(&call, len));
-        for direction in [Direction::Forward, Direction::Backward] {
+        for &direction in Direction::ALL {
             let y = gpu
                 .dropout
                 .run_blocking(&gpu.queue, direction, len, &x, &call);
@@ -78,7 +78,7 @@ fn layouts(gpu: &Gpu) -> Result<(), String> {
         let x = values(layout.len());
         let kept = kinds::kept(&call, layout_indices(&call, &layout));
         let (dropout, queue) = (&gpu.dropout, &gpu.queue);
-        for direction in [Direction::Forward, Direction::Backward] {
+        for &direction in Direction::ALL {
             let y = dropout.run_blocking(queue, direction, &layout, &x, &call);
             kinds::check(&call, direction, &kept, &x, &y.map_err(text)?)?;
         }

@@ -121,7 +121,7 @@ fn product_inputs(
     [rows * inner, inner * columns, columns, rows * columns].map(own_kernels::numbers)
 }
 
-/// Of queries of zero all probabilities are equal: values of an identity matrix show the mask in the output,
+/// Queries of zero make all probabilities equal: values of an identity matrix show the mask in the output,
 /// and such a gradient shows it in the gradient of V, transposed.
 fn masks_of_attention(gpu: &Gpu) -> Result<(), String> {
     let shape = Shape {

@@ -27,7 +27,7 @@ fn rate_of_zero(gpu: &Gpu) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     // 2^-34 has the threshold 0.
     for p in [0.0, -0.0, 1.0 / 17_179_869_184.0] {
-        for direction in [Direction::Forward, Direction::Backward] {
+        for &direction in Direction::ALL {
             let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());

@@ -174,7 +174,7 @@ fn blocking(gpu: &Gpu) -> Result<(), String> {
         let layout = MaskLayout::linear(len.into());
         let (dropout, queue, x, call) = (&gpu.dropout, &gpu.queue, &item.x, &item.call);
         for source in [MaskSource::Len(len.into()), MaskSource::Layout(&layout)] {
-            for direction in [Direction::Forward, Direction::Backward] {
+            for &direction in Direction::ALL {
                 let got = dropout.run_blocking(queue, direction, source, x, call);
                 let got = got.map_err(text)?;
                 let bits = bytemuck::cast_slice;

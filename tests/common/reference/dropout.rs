@@ -1,4 +1,4 @@
-//! What becomes of the values. Twin of `shaders/value/*.wgsl`.
+//! The map of values. Twin of `shaders/value/*.wgsl`.
 
 use super::mask::{drop_threshold, keeps};
 

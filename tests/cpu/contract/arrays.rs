@@ -9,7 +9,7 @@ use wgpu_dropout::{
     CpuError, DropoutCall, DropoutKind, Element, IndexOverflow, LayoutError, MaskPattern,
 };
 
-use super::ways::{CANARY, DIRECTIONS};
+use super::ways::CANARY;
 use crate::common::inputs::{call, kind_call, values};
 use crate::common::kinds::Direction;
 
@@ -68,7 +68,7 @@ fn check<T: Element, D: Dimension>(
 ) {
     for pattern in patterns() {
         for kind in KINDS {
-            for direction in DIRECTIONS {
+            for &direction in Direction::ALL {
                 let what = format!("{what}, {pattern}, {kind}, {direction:?}, {}", T::TYPE);
                 let call = kind_call(0.4, 5, kind);
                 let expected = expected(direction, &pattern, x.view(), &call);
@@ -170,7 +170,7 @@ fn arrays_of_no_dimension_and_of_no_element() {
         (MaskPattern::DropPath, &[3, 0, 2]),
     ] {
         let (x, mut y) = (array::<f32>(shape), ArrayD::from_elem(shape, CANARY));
-        for direction in DIRECTIONS {
+        for &direction in Direction::ALL {
             let expected = expected(direction, &pattern, x.view(), &call);
             apply_to_arrays(direction, &pattern, (x.view(), y.view_mut()), &call).unwrap();
             same(&expected, y.view(), &pattern.to_string());
@@ -188,7 +188,7 @@ fn refuses(pattern: &MaskPattern, call: &DropoutCall, error: &ArrayError) {
         Array2::from_elem((3, 3), 1.0),
         Array2::from_elem((3, 3), CANARY),
     );
-    for direction in DIRECTIONS {
+    for &direction in Direction::ALL {
         let apply = |arrays: Arrays<'_, f32, Ix2>| {
             let got = apply_to_arrays(direction, pattern, arrays, call);
             assert_eq!(got.as_ref(), Err(error));
@@ -219,7 +219,7 @@ fn shapes_that_differ_write_nothing() {
             format!("the input has shape {input:?}, the output {output:?}: make them equal")
         );
         let (x, mut y) = (array::<f32>(input), ArrayD::from_elem(output, CANARY));
-        for direction in DIRECTIONS {
+        for &direction in Direction::ALL {
             let arrays = (x.view(), y.view_mut());
             let got = apply_to_arrays(direction, &MaskPattern::Elementwise, arrays, &call(0.5, 0));
             assert_eq!(got.as_ref(), Err(&error));

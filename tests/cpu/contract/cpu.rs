@@ -12,7 +12,7 @@ use wgpu_dropout::{
     SourceError,
 };
 
-use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
+use super::ways::{CANARY, both_ways, refuses};
 use crate::common::compare;
 use crate::common::inputs::{
     LENGTHS, RATES, SPECIALS, call, check_dropout, check_mask, linear_vectors, origins, values,
@@ -25,7 +25,7 @@ const LONG: u64 = 100_003;
 
 /// All four ways, each compared with the twin.
 fn check(call: &DropoutCall, x: &[f32]) -> Result<(), String> {
-    for direction in DIRECTIONS {
+    for &direction in Direction::ALL {
         for got in both_ways(direction, x.len(), x, call)? {
             check_dropout(call, x, &got)?;
         }
@@ -200,7 +200,7 @@ fn lengths_that_differ_write_nothing() {
             input: input as usize,
             output,
         });
-        for direction in DIRECTIONS {
+        for &direction in Direction::ALL {
             // Whichever of them the source has.
             for len in [input, output as u64] {
                 let got = apply(direction, len, (&x, &mut y), &call(0.5, 0));

@@ -6,7 +6,7 @@ use wgpu_dropout::{
     CallError, CpuError, DropoutCall, IndexOverflow, MaskLayout, MaskSource, SourceError,
 };
 
-use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
+use super::ways::{CANARY, both_ways, refuses};
 use crate::common::inputs::{
     KINDS, RATES, SPECIALS, call, check_mask_of, kind_call, sample_indices, values,
 };
@@ -22,7 +22,7 @@ fn check_samples(call: &DropoutCall, layout: &MaskLayout, ids: &[u32]) -> Result
     let kept = kinds::kept(call, indices.iter().copied());
     let x = values(layout.len());
     let samples = MaskSource::Samples { layout, ids };
-    for direction in DIRECTIONS {
+    for &direction in Direction::ALL {
         for got in both_ways(direction, samples, &x, call)? {
             kinds::check(call, direction, &kept, &x, &got)?;
         }
@@ -153,7 +153,7 @@ fn a_packed_mask_decides_alone() {
             for kind in KINDS {
                 // Key and origin play no role.
                 let call = kind_call(p, 5, kind).with_origin(u64::MAX);
-                for direction in DIRECTIONS {
+                for &direction in Direction::ALL {
                     for got in both_ways(direction, packed, &x, &call).unwrap() {
                         kinds::check(&call, direction, &kept, &x, &got).unwrap();
                     }
@@ -198,7 +198,7 @@ fn packed_masks_of_another_length_write_nothing() {
         input: 33,
         output: 32,
     };
-    for direction in DIRECTIONS {
+    for &direction in Direction::ALL {
         let got = apply(direction, packed, (&x[..], &mut y[..]), &call);
         assert_eq!(got.as_ref(), Err(&mismatch));
     }

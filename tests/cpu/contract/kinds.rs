@@ -3,7 +3,7 @@
 use wgpu_dropout::cpu::apply;
 use wgpu_dropout::{DropoutCall, DropoutKind};
 
-use super::ways::{DIRECTIONS, both_ways};
+use super::ways::both_ways;
 use crate::common::inputs::{KINDS, RATES, SPECIALS, call, indices, kind_call, values};
 use crate::common::kinds::{self, Alpha, Direction};
 use crate::common::reference::{philox4x32, uniform};
@@ -14,7 +14,7 @@ const LONG: u64 = 100_003;
 /// All four ways.
 fn check(call: &DropoutCall, x: &[f32]) {
     let kept = kinds::kept(call, indices(call, x.len() as u64));
-    for direction in DIRECTIONS {
+    for &direction in Direction::ALL {
         for y in both_ways(direction, x.len(), x, call).unwrap() {
             kinds::check(call, direction, &kept, x, &y).unwrap();
         }

@@ -5,9 +5,9 @@ use wgpu_dropout::cpu::{apply, keep_mask};
 use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout, SourceError};
 
-use super::ways::{CANARY, DIRECTIONS, both_ways, refuses};
+use super::ways::{CANARY, both_ways, refuses};
 use crate::common::inputs::{KINDS, RATES, call, kind_call, layout_indices, values};
-use crate::common::kinds;
+use crate::common::kinds::{self, Direction};
 use crate::common::layers::layers;
 use crate::common::random_layouts::random_layout;
 use crate::common::{compare, reference, vectors};
@@ -15,7 +15,7 @@ use crate::common::{compare, reference, vectors};
 /// All four ways and the mask against these fates.
 fn check(call: &DropoutCall, layout: &MaskLayout, kept: &[bool]) -> Result<(), String> {
     let x = values(layout.len());
-    for direction in DIRECTIONS {
+    for &direction in Direction::ALL {
         for got in both_ways(direction, layout, &x, call)? {
             kinds::check(call, direction, kept, &x, &got)?;
         }
@@ -122,7 +122,7 @@ fn slices_of_another_length_write_nothing() {
     let call = call(0.5, 0);
     for (input, output) in [(6, 5), (5, 6)] {
         let (x, mut y) = (values(input as u64), vec![CANARY; output]);
-        for direction in DIRECTIONS {
+        for &direction in Direction::ALL {
             let expected = Err(CpuError::LengthMismatch { input, output });
             assert_eq!(apply(direction, &layout, (&x, &mut y), &call), expected);
         }

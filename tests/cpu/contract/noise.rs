@@ -8,10 +8,11 @@ use wgpu_dropout::{
     Operation,
 };
 
-use super::ways::{DIRECTIONS, both_ways, refuses};
+use super::ways::{both_ways, refuses};
 use crate::common::inputs::{
     RATES, SPECIALS, indices, kind_call, layout_indices, sample_indices, values,
 };
+use crate::common::kinds::Direction;
 use crate::common::reference::{BF16, F16, drop_threshold, normal};
 
 /// The largest index [M18].
@@ -87,7 +88,7 @@ fn check_source<'a, T: Rounded>(
     x: &[T],
 ) -> Result<(), String> {
     let source = source.into();
-    for direction in DIRECTIONS {
+    for &direction in Direction::ALL {
         for got in both_ways(direction, source, x, call)? {
             check(call, indices, x, &got)?;
         }
@@ -179,7 +180,7 @@ fn a_rate_of_zero_copies_bits() {
     fn check_type<T: Element>(x: &[T]) {
         let bytes = bytemuck::cast_slice::<T, u8>;
         for p in [0.0, 0.5 / 4_294_967_296.0] {
-            for direction in DIRECTIONS {
+            for &direction in Direction::ALL {
                 for got in both_ways(direction, x.len(), x, &noise(p, 5)).unwrap() {
                     assert!(bytes(x) == bytes(&got), "{direction:?}, {}", T::TYPE);
                 }
@@ -208,7 +209,8 @@ fn another_call_differs() {
                 ..call
             },
         ];
-        let results = |call: &DropoutCall| both_ways(DIRECTIONS[0], 1000u64, &x, call).unwrap();
+        let results =
+            |call: &DropoutCall| both_ways(Direction::Forward, 1000u64, &x, call).unwrap();
         let [mut got, _] = results(&call);
         check(&call, &indices, &x, &got).unwrap();
         for other in others {
@@ -239,7 +241,7 @@ fn half_of_the_indices_have_noise() {
     ] {
         for p in [0.0, 0.5] {
             let x = values(6);
-            both_ways(DIRECTIONS[0], source, &x, &noise(p, MAX - last)).unwrap();
+            both_ways(Direction::Forward, source, &x, &noise(p, MAX - last)).unwrap();
             for origin in [MAX - last + 1, u64::MAX - last, u64::MAX] {
                 let overflow = IndexOverflow::Call {
                     origin,
@@ -262,7 +264,7 @@ fn noise_without_a_finite_variance_writes_nothing() {
         refuses(6u64, 6, &call, &error);
         refuses(&rows, 6, &call, &error);
         let empty: [f32; 0] = [];
-        both_ways(DIRECTIONS[0], 0u64, &empty, &call).unwrap();
+        both_ways(Direction::Forward, 0u64, &empty, &call).unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use wgpu_dropout::cpu::apply;
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{CpuError, DropoutCall, Element, ElementType, MaskLayout, MaskSource};
 
-use super::ways::{DIRECTIONS, both_ways};
+use super::ways::both_ways;
 use crate::common::inputs::{
     KINDS, LENGTHS, RATES, call, indices, kind_call, layout_indices, origins, sample_indices,
 };
@@ -42,7 +42,7 @@ fn check<'a, T: Twin>(
     x: &[u16],
 ) -> Result<(), String> {
     let source = source.into();
-    for direction in DIRECTIONS {
+    for &direction in Direction::ALL {
         for y in both_ways::<T>(direction, source, bytemuck::cast_slice(x), call)? {
             let y = bytemuck::cast_slice(&y);
             kinds::check_pairs(T::FORMAT, call, direction, kept, x, y)?;

@@ -6,8 +6,6 @@ use wgpu_dropout::{CpuError, DropoutCall, Element, MaskSource};
 use crate::common::inputs::values;
 use crate::common::kinds::Direction;
 
-pub const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Backward];
-
 pub const CANARY: f32 = -6.25e4;
 
 /// What becomes of `x`, with an output and in place.
@@ -34,7 +32,7 @@ pub fn refuses<'a>(
     error: &CpuError,
 ) {
     let (source, x, mut y) = (source.into(), values(len as u64), vec![CANARY; len]);
-    for direction in DIRECTIONS {
+    for &direction in Direction::ALL {
         let two = apply(direction, source, (&x, &mut y), call);
         assert_eq!(two.as_ref(), Err(error), "{direction:?}");
         let in_place = apply(direction, source, &mut y, call);
