@@ -35,7 +35,7 @@ fn call_each(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     store(12u * at + 3u, far_index.x);
     store(12u * at + 4u, far_index.y);
     store(12u * at + 5u, u32(dropout_keep_at(mask, far_index)));
-    store(12u * at + 6u, dropout_keep_8(mask, vec2<u32>(far_index.x >> 3u | far_index.y << 29u, far_index.y >> 3u)));
+    store(12u * at + 6u, dropout_keep_8(mask, vec2<u32>((far_index.x >> 3u) | (far_index.y << 29u), far_index.y >> 3u)));
     store(12u * at + 7u, dropout_keep_32(mask, element));
     store(12u * at + 8u, bitcast<u32>(dropout_value(mask, x, keep)));
     store(12u * at + 9u, bitcast<u32>(dropout_alpha(mask, x, keep)));
