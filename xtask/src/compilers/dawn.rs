@@ -1,25 +1,27 @@
 //! Dawn, the WebGPU of Chromium, under Node: its compiler Tint, and masks that it computes.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::Row;
 use super::kernels::Kernel;
 use super::tools::Tools;
+use super::{OTHERS, Row};
 use crate::Result;
 use crate::command::announce;
 
-/// Every portable text, and its pipeline.
+/// Every portable text and its pipeline, and the repository's other texts.
 pub fn tint(tools: &Tools, texts: &Path, kernels: &[Kernel]) -> Result<Row> {
     let mut node = Command::new("node");
     node.arg(tools.dawn.join("tint.mjs")).arg(texts);
     let portable = kernels.iter().filter(|kernel| kernel.is_portable()).count();
+    let all = portable + fs::read_dir(texts.join(OTHERS))?.count();
     let row = row("Tint", &mut node)?;
-    if row.texts == portable {
+    if row.texts == all {
         Ok(row)
     } else {
-        Err(format!("Tint read {} of {portable} texts", row.texts).into())
+        Err(format!("Tint read {} of {all} texts", row.texts).into())
     }
 }
 

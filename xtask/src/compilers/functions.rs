@@ -20,7 +20,7 @@ const KERNEL: &str = "tests/gpu/functions.wgsl";
 const PREFIXES: [(&str, &str); 2] = [("dropout_", "DropoutMask"), ("abc_", "AbcMask")];
 
 /// What `wgsl --functions` prints.
-fn functions(options: &str) -> Result<String> {
+pub fn functions(options: &str) -> Result<String> {
     let mut command = cargo("run --quiet --package wgpu-dropout-cli -- wgsl --functions");
     command.args(options.split_whitespace());
     announce(&command);

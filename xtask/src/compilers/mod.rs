@@ -1,11 +1,13 @@
 //! `compilers`: other people's compilers and validators read the text of every kernel and of the functions
-//! for others' kernels, and hosts in other languages run some. Each first has to refuse something broken: a
+//! for others' kernels, a browser's compiler all other WGSL of the repository too, and hosts in other
+//! languages run some. Each first has to refuse something broken: a
 //! judge that accepts everything fails.
 
 mod dawn;
 mod functions;
 mod hosts;
 mod kernels;
+mod others;
 mod tools;
 mod translations;
 
@@ -17,6 +19,9 @@ use crate::command::{self, cargo, root};
 use crate::table::table;
 use kernels::Kernel;
 use tools::Tools;
+
+/// Where texts lie that are no kernels of the library.
+const OTHERS: &str = "others";
 
 /// What one of them found.
 struct Row {
@@ -47,6 +52,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     let mut write = cargo("run --package wgpu-dropout-cli -- wgsl --output-dir");
     command::run(write.arg(&texts))?;
     functions::write(&texts, &root)?;
+    others::write(&texts.join(OTHERS), &root, &functions::functions("")?)?;
     let mut kernels = Kernel::read(&texts)?;
     kernels.retain(|kernel| kernel.is_portable() || kernel.typical);
 
