@@ -4,9 +4,9 @@ use crate::contract::call::DropoutCall;
 use crate::contract::effect::Direction;
 use crate::contract::element::ElementType;
 use crate::contract::error::CallError;
-use crate::contract::layout::MaskLayout;
 use crate::host::bound::BoundSegment;
 use crate::host::device::{KernelDescriptor, KernelHost, cut_limits};
+use crate::host::elements::{Described, Elements};
 use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
 use crate::host::range::CheckedRange;
@@ -14,7 +14,6 @@ use crate::kernel::axes::{BufferLayout, Role};
 use crate::plan::cut::Geometry;
 use crate::plan::dispatch::{Plan, Tensor, cut, unit};
 use crate::plan::error::CreateError;
-use crate::plan::index_map::IndexMap;
 use crate::plan::params::MaskParams;
 
 /// Dropout kernels on one device.
@@ -49,121 +48,6 @@ pub struct Dropout {
     geometry: [Geometry; 2],
 }
 
-/// The elements of a tensor: where their decisions come from, and their type. A length or a layout
-/// converts into it, of `f32`.
-///
-/// ```
-/// use wgpu_dropout::{ElementType, Elements, MaskLayout};
-///
-/// let images = MaskLayout::feature_channels_first(&[2, 6, 5, 7])?;
-/// let elements = Elements::from(&images).of_type(ElementType::F16);
-/// assert_eq!(elements.len(), 2 * 6 * 5 * 7);
-/// # Ok::<(), wgpu_dropout::LayoutError>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Elements<'a> {
-    source: Source<'a>,
-    element: ElementType,
-}
-
-#[derive(Clone, Debug)]
-enum Source<'a> {
-    Len(u64),
-    Layout(&'a MaskLayout),
-    Samples {
-        layout: &'a MaskLayout,
-        ids: wgpu::BufferBinding<'a>,
-    },
-    Packed {
-        mask: wgpu::BufferBinding<'a>,
-        len: u64,
-    },
-}
-
-impl<'a> Elements<'a> {
-    const fn new(source: Source<'a>) -> Self {
-        Self {
-            source,
-            element: ElementType::F32,
-        }
-    }
-
-    /// Samples, the layout's first dimension, each with an id of its own: `ids[i]` stands for row
-    /// number i in the mask index \[M16\]. So a sample's mask does not depend on where it stands in the batch,
-    /// on the batch's size or on samples that pad the batch. Ids count from the layout's first index: a
-    /// batch that is cut over devices takes layouts that begin at sample 0.
-    ///
-    /// `ids` has a `u32` for each sample, in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that dropout
-    /// does not write.
-    ///
-    /// Sequences that are padded to the batch's longest have another mask for another length, where
-    /// decisions are made along them: [`elementwise`](MaskLayout::elementwise) shows the layout that
-    /// does not.
-    ///
-    /// Token dropout is [drop path](MaskLayout::drop_path) of tokens, whose ids are their numbers in
-    /// the vocabulary: a word is dropped wherever it stands or nowhere, as by Keras 1
-    /// ([keras#7290](https://github.com/keras-team/keras/issues/7290)). Ids of
-    /// `sentence * vocabulary + token` decide for each sentence apart.
-    ///
-    /// ```
-    /// use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey, MaskLayout, MaskSource, cpu};
-    ///
-    /// // "the dog and the cat", an embedding of 16 numbers a token.
-    /// let ids = [5, 2, 9, 5, 7];
-    /// let layout = MaskLayout::drop_path(&[ids.len() as u64, 16])?;
-    /// let call = DropoutCall::new(DropoutRate::new(0.5)?, MaskKey::layer_step(42, 0, 7));
-    /// let mut embeddings = vec![1.0f32; 5 * 16];
-    /// let source = MaskSource::Samples { layout: &layout, ids: &ids };
-    /// cpu::apply(Direction::Forward, source, &mut embeddings, &call)?;
-    /// assert_eq!(embeddings[..16], embeddings[3 * 16..4 * 16]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub const fn samples(layout: &'a MaskLayout, ids: wgpu::BufferBinding<'a>) -> Self {
-        Self::new(Source::Samples { layout, ids })
-    }
-
-    /// `len` elements with a mask from outside, kept where recomputation is unwanted: the call's key and
-    /// origin play no role, its rate and kind give the factors. A rate of 0 leaves kept elements as they
-    /// are and drops to +0; a rate of 1 multiplies kept ones by 0, or for
-    /// [`Classic`](crate::DropoutKind::Classic) leaves them too.
-    ///
-    /// `mask` is packed as in \[M15\], in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that dropout does
-    /// not write.
-    pub const fn packed(mask: wgpu::BufferBinding<'a>, len: u64) -> Self {
-        Self::new(Source::Packed { mask, len })
-    }
-
-    /// The same elements of the type `element`.
-    pub const fn of_type(self, element: ElementType) -> Self {
-        Self { element, ..self }
-    }
-
-    /// Number of elements.
-    pub fn len(&self) -> u64 {
-        match self.source {
-            Source::Len(len) | Source::Packed { len, .. } => len,
-            Source::Layout(layout) | Source::Samples { layout, .. } => layout.len(),
-        }
-    }
-
-    /// Whether there is no element.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl From<u64> for Elements<'_> {
-    fn from(len: u64) -> Self {
-        Self::new(Source::Len(len))
-    }
-}
-
-impl<'a> From<&'a MaskLayout> for Elements<'a> {
-    fn from(layout: &'a MaskLayout) -> Self {
-        Self::new(Source::Layout(layout))
-    }
-}
-
 /// Checked buffers of one tensor, ready for any number of calls; made by [`Dropout::bind`] and
 /// [`Dropout::bind_in_place`].
 ///
@@ -194,14 +78,6 @@ impl DropoutBinding {
     pub fn dispatches(&self) -> usize {
         self.bound.len()
     }
-}
-
-/// The elements that a binding is for.
-struct Described<'a> {
-    element: ElementType,
-    map: IndexMap,
-    len: u64,
-    side: Option<CheckedRange<'a>>,
 }
 
 impl Dropout {
@@ -248,7 +124,7 @@ impl Dropout {
     }
 
     /// Binds `elements` of `input` and of `output`: for forward the layer's input and output, for
-    /// backward `grad_output` and `grad_input`. `elements` is a length, a [`MaskLayout`] or one of
+    /// backward `grad_output` and `grad_input`. `elements` is a length, a [`MaskLayout`](crate::MaskLayout) or one of
     /// [`Elements`], of `f32` or [of another type](Elements::of_type).
     ///
     /// Both need [`wgpu::BufferUsages::STORAGE`], an offset aligned to the device's
@@ -273,7 +149,7 @@ impl Dropout {
         output: wgpu::BufferBinding<'_>,
         elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
-        let described = self.describe(elements.into())?;
+        let described = elements.into().describe(&self.host)?;
         let Described { element, len, .. } = described;
         let input = self
             .host
@@ -296,33 +172,10 @@ impl Dropout {
         data: wgpu::BufferBinding<'_>,
         elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutBinding, BindError> {
-        let described = self.describe(elements.into())?;
+        let described = elements.into().describe(&self.host)?;
         let Described { element, len, .. } = described;
         let data = self.host.checked(Role::Data, &data, len, element.bytes())?;
         self.bind_ranges(BufferLayout::InPlace, &[&data], described)
-    }
-
-    fn describe<'a>(&self, elements: Elements<'a>) -> Result<Described<'a>, BindError> {
-        let len = elements.len();
-        let Elements { source, element } = elements;
-        let (map, side) = match source {
-            Source::Len(_) => (IndexMap::linear(len), None),
-            Source::Packed { mask, .. } => {
-                let mask = self.host.checked_mask(&mask, len)?;
-                (IndexMap::Packed, Some(mask))
-            }
-            Source::Layout(layout) => (IndexMap::of_layout(layout, false)?, None),
-            Source::Samples { layout, ids } => {
-                let map = IndexMap::of_layout(layout, true)?;
-                (map, self.host.checked_ids(layout, &ids)?)
-            }
-        };
-        Ok(Described {
-            element,
-            map,
-            len,
-            side,
-        })
     }
 
     fn bind_ranges(

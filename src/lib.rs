@@ -93,12 +93,14 @@ pub use contract::source::MaskSource;
 #[cfg(feature = "cpu")]
 pub use cpu::CpuError;
 #[cfg(feature = "wgpu")]
-pub use dropout::{Dropout, DropoutBinding, Elements};
+pub use dropout::{Dropout, DropoutBinding};
 #[cfg(feature = "wgpu")]
 pub use gaussian::GaussianDropout;
 pub use half;
 #[cfg(feature = "wgpu")]
 pub use host::device::KernelDescriptor;
+#[cfg(feature = "wgpu")]
+pub use host::elements::Elements;
 #[cfg(feature = "wgpu")]
 pub use host::error::{BindError, RunError};
 #[cfg(feature = "wgpu")]

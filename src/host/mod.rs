@@ -2,6 +2,7 @@
 
 pub mod bound;
 pub mod device;
+pub mod elements;
 pub mod error;
 #[cfg(all(test, feature = "cpu"))]
 pub mod faults;
