@@ -91,8 +91,8 @@ impl Dropout {
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
     ) -> Result<Self, CreateError> {
-        // Input, output, and a mask or sample ids.
-        let host = KernelHost::new(device, descriptor, 3, size_of::<MaskParams>())?;
+        // Input, output, and a mask or sample ids; a strided layout.
+        let host = KernelHost::new(device, descriptor, 3, 4, size_of::<MaskParams>())?;
         Ok(Self {
             geometry: [
                 Geometry::new(cut_limits(device), unit(ElementType::F32))?,
@@ -157,8 +157,8 @@ impl Dropout {
         let output = self
             .host
             .checked(Role::Output, &output, len, element.bytes())?;
-        let buffers = BufferLayout::of(&input, &output)?;
-        self.bind_ranges(buffers, &[&input, &output], described)
+        let ranges = [input, output];
+        self.bind_ranges(BufferLayout::of(&ranges)?, &ranges, described)
     }
 
     /// Binds `elements` of `data`, which are overwritten by the result. Requirements, errors and panics
@@ -175,13 +175,13 @@ impl Dropout {
         let described = elements.into().describe(&self.host)?;
         let Described { element, len, .. } = described;
         let data = self.host.checked(Role::Data, &data, len, element.bytes())?;
-        self.bind_ranges(BufferLayout::InPlace, &[&data], described)
+        self.bind_ranges(BufferLayout::InPlace, &[data], described)
     }
 
     fn bind_ranges(
         &self,
         buffers: BufferLayout,
-        ranges: &[&CheckedRange<'_>],
+        ranges: &[CheckedRange<'_>],
         described: Described<'_>,
     ) -> Result<DropoutBinding, BindError> {
         let Described {
@@ -211,7 +211,7 @@ impl Dropout {
             tensor.any_kernel(),
             cut(geometry, len),
             ranges,
-            side.as_ref(),
+            side.as_slice(),
             |segment| tensor.map.params(segment.start),
         )?;
         Ok(DropoutBinding { tensor, bound })

@@ -57,8 +57,8 @@ impl KeepMask {
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
     ) -> Result<Self, CreateError> {
-        // The mask, and sample ids.
-        let host = KernelHost::new(device, descriptor, 2, size_of::<MaskParams>())?;
+        // The mask, and sample ids; a strided layout.
+        let host = KernelHost::new(device, descriptor, 2, 3, size_of::<MaskParams>())?;
         Ok(Self {
             geometry: Geometry::new(cut_limits(device), MASK_WORD)?,
             host,
@@ -151,8 +151,8 @@ impl KeepMask {
         let bound = self.host.bind(
             Kernel::KeepMask(map.by_word()),
             self.geometry.segments(words),
-            &[&mask],
-            side.as_ref(),
+            &[mask],
+            side.as_slice(),
             |segment| map.params(first_element(segment)),
         )?;
         Ok(KeepMaskBinding { map, len, bound })

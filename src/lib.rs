@@ -18,6 +18,7 @@
 //! Dropout costs least inside a kernel that reads the values anyway: [`wgsl::functions`] gives the masks as
 //! WGSL to include in your own kernels, and [`DropoutCall::mask_params`] what to tell them.
 //!
+//! [`DropoutAdd`] adds a residual in the same pass: `residual + dropout((input + bias) * scale)`.
 //! [`GaussianDropout`] multiplies by noise instead. [`KeepMask`] writes the packed mask itself, [`PhiloxBlocks`] the generator's raw blocks.
 //!
 //! # Blocking
@@ -62,6 +63,8 @@ pub mod cpu;
 #[cfg(feature = "wgpu")]
 mod dropout;
 #[cfg(feature = "wgpu")]
+mod dropout_add;
+#[cfg(feature = "wgpu")]
 mod gaussian;
 #[cfg(feature = "wgpu")]
 mod host;
@@ -95,6 +98,8 @@ pub use cpu::CpuError;
 #[cfg(feature = "wgpu")]
 pub use dropout::{Dropout, DropoutBinding};
 #[cfg(feature = "wgpu")]
+pub use dropout_add::{DropoutAdd, DropoutAddBinding, DropoutAddGradient};
+#[cfg(feature = "wgpu")]
 pub use gaussian::GaussianDropout;
 pub use half;
 #[cfg(feature = "wgpu")]
@@ -105,6 +110,8 @@ pub use host::elements::Elements;
 pub use host::error::{BindError, RunError};
 #[cfg(feature = "wgpu")]
 pub use host::params::{ParameterPath, UniformReason};
+#[cfg(feature = "wgpu")]
+pub use host::vectors::Vectors;
 #[cfg(feature = "wgpu")]
 pub use keep_mask::{KeepMask, KeepMaskBinding};
 pub use kernel::wgsl;

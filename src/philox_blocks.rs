@@ -57,7 +57,7 @@ impl PhiloxBlocks {
         if !matches!(rounds, 7 | 10) {
             return Err(CreateError::Rounds { rounds });
         }
-        let host = KernelHost::new(device, descriptor, 1, size_of::<BlockParams>())?;
+        let host = KernelHost::new(device, descriptor, 1, 1, size_of::<BlockParams>())?;
         Ok(Self {
             geometry: Geometry::new(cut_limits(device), BLOCK)?,
             kernel: Kernel::PhiloxBlocks { rounds },
@@ -103,8 +103,8 @@ impl PhiloxBlocks {
         let bound = self.host.bind(
             self.kernel,
             self.geometry.segments(len),
-            &[&blocks],
-            None,
+            &[blocks],
+            &[],
             |_| None,
         )?;
         Ok(PhiloxBlocksBinding { bound })

@@ -14,6 +14,7 @@ fn dropout_words(@builtin(global_invocation_id) id: vec3<u32>) {
     if 32u * id.x >= params.len {
         return;
     }
+    begin(32u * id.x);
     let keep = mask_word(id.x);
     let i = 32u / LANES * id.x;
     write_four(i, keep);

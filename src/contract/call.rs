@@ -107,6 +107,15 @@ impl DropoutCall {
         }
     }
 
+    /// Refuses kinds that do more to a kept value than to scale it.
+    #[cfg(any(feature = "cpu", feature = "wgpu"))]
+    pub(crate) fn refuse_but_scaling(&self, operation: Operation) -> Result<(), CallError> {
+        match self.kind {
+            DropoutKind::Inverted | DropoutKind::Classic => Ok(()),
+            kind => Err(CallError::Kind { kind, operation }),
+        }
+    }
+
     /// The factor on kept elements, and on their gradients, rounded once to f32: for
     /// [`Inverted`](DropoutKind::Inverted) 1 / (1 - D / 2^32) \[M10\], for
     /// [`Classic`](DropoutKind::Classic) and [`Gaussian`](DropoutKind::Gaussian) 1, for [`Alpha`](DropoutKind::Alpha) the `a` of

@@ -94,6 +94,8 @@ pub enum Operation {
     KeepMask,
     /// `GaussianDropout`.
     GaussianNoise,
+    /// `DropoutAdd`.
+    DropoutAdd,
 }
 
 impl Operation {
@@ -103,6 +105,7 @@ impl Operation {
             Self::PackedMask => "a layout",
             Self::KeepMask => "another kind",
             Self::GaussianNoise => "DropoutKind::Gaussian",
+            Self::DropoutAdd => "DropoutKind::Inverted or Classic",
         }
     }
 }
@@ -113,6 +116,7 @@ impl fmt::Display for Operation {
             Self::PackedMask => "a packed mask",
             Self::KeepMask => "a keep mask",
             Self::GaussianNoise => "Gaussian noise",
+            Self::DropoutAdd => "a residual",
         })
     }
 }

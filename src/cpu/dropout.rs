@@ -14,7 +14,7 @@ use crate::contract::element::{Element, ElementType};
 use crate::contract::source::MaskSource;
 
 /// Elements that one task of the pool takes: some tens of microseconds.
-const TASK_ELEMENTS: usize = 1 << 15;
+pub(super) const TASK_ELEMENTS: usize = 1 << 15;
 
 /// The slices of one application: an input and an output, or data that the result overwrites. A pair
 /// `(&input, &mut output)` and a `&mut data` convert into it.
@@ -29,6 +29,24 @@ pub enum Slices<'a, T> {
     },
     /// One slice.
     InPlace(&'a mut [T]),
+}
+
+impl<'a, T> Slices<'a, T> {
+    /// The input, if it is not what stands in the output, and the output.
+    pub(super) fn parts(self) -> Result<(Option<&'a [T]>, &'a mut [T]), CpuError> {
+        match self {
+            Self::Two { input, output } => {
+                if input.len() != output.len() {
+                    return Err(CpuError::LengthMismatch {
+                        input: input.len(),
+                        output: output.len(),
+                    });
+                }
+                Ok((Some(input), output))
+            }
+            Self::InPlace(data) => Ok((None, data)),
+        }
+    }
 }
 
 impl<'a, T> From<(&'a [T], &'a mut [T])> for Slices<'a, T> {
@@ -93,18 +111,7 @@ pub fn apply<'a, 'b, T: Element>(
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
     let source = source.into();
-    let (input, data) = match slices.into() {
-        Slices::Two { input, output } => {
-            if input.len() != output.len() {
-                return Err(CpuError::LengthMismatch {
-                    input: input.len(),
-                    output: output.len(),
-                });
-            }
-            (Some(input), output)
-        }
-        Slices::InPlace(data) => (None, data),
-    };
+    let (input, data) = slices.into().parts()?;
     source.check_slices(data.len())?;
     source.check_call(call)?;
     let mask = Mask::new(source);
@@ -158,7 +165,7 @@ impl Factors {
     }
 }
 
-fn copy<T: Copy>(input: Option<&[T]>, data: &mut [T]) {
+pub(super) fn copy<T: Copy>(input: Option<&[T]>, data: &mut [T]) {
     if let Some(input) = input {
         data.copy_from_slice(input);
     }

@@ -17,6 +17,17 @@ pub enum CpuError {
         /// Elements of the output.
         output: usize,
     },
+    /// A bias or a scale that does not repeat over the elements.
+    #[error(
+        "{len} numbers do not repeat over {elements} elements: give as many as the last dimension has, or \
+         whole rows of them"
+    )]
+    VectorLength {
+        /// Elements of the slices.
+        elements: usize,
+        /// Numbers of the bias or of the scale.
+        len: usize,
+    },
     /// See [`SourceError`].
     #[error(transparent)]
     Source(#[from] SourceError),

@@ -7,6 +7,7 @@
 //! In a browser wasm32 has one thread, and it all runs there. Where the system gives rayon no threads for
 //! its global pool, it all runs on the calling thread, with the same bits.
 
+mod add;
 #[cfg(feature = "ndarray")]
 mod array;
 mod dropout;
@@ -16,6 +17,7 @@ mod mask;
 mod philox;
 mod tasks;
 
+pub use add::{Vectors, add, add_backward};
 #[cfg(feature = "ndarray")]
 pub use array::{ArrayError, Arrays, apply_to_arrays};
 pub use dropout::{Slices, apply};

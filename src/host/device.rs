@@ -85,11 +85,12 @@ pub(crate) struct KernelHost {
 }
 
 impl KernelHost {
-    /// For kernels with `storage_buffers` bindings and `params_bytes` of parameters.
+    /// For kernels with `storage_buffers` at least, `bindings` at most and `params_bytes` of parameters.
     pub fn new(
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
         storage_buffers: u32,
+        bindings: u32,
         params_bytes: usize,
     ) -> Result<Self, CreateError> {
         let limits = device.limits();
@@ -107,11 +108,10 @@ impl KernelHost {
                 limits.max_uniform_buffers_per_shader_stage,
                 2,
             ),
-            // Input, output, a strided layout and sample ids.
             (
                 Limit::BindingsPerBindGroup,
                 limits.max_bindings_per_bind_group,
-                4,
+                bindings,
             ),
             (
                 Limit::ComputeInvocationsPerWorkgroup,
@@ -202,19 +202,24 @@ impl KernelHost {
         if layout.is_empty() {
             return Ok(None);
         }
-        let role = Role::SampleIds;
         let (samples, _) = layout.samples();
-        let ids = self.checked(role, ids, samples, size_of::<u32>() as u64)?;
+        let ids = self.checked(Role::SampleIds, ids, samples, size_of::<u32>() as u64)?;
+        self.check_whole(&ids)?;
+        Ok(Some(ids))
+    }
+
+    /// Checks that one binding can hold all of `range`.
+    pub fn check_whole(&self, range: &CheckedRange<'_>) -> Result<(), BindError> {
         let max_bytes = self.device.limits().max_storage_buffer_binding_size;
-        let bytes = ids.bytes().end - ids.bytes().start;
+        let bytes = range.bytes().end - range.bytes().start;
         if bytes > max_bytes {
             return Err(BindError::TooLong {
-                role,
+                role: range.role,
                 bytes,
                 max_bytes,
             });
         }
-        Ok(Some(ids))
+        Ok(())
     }
 
     /// The layout of the buffers of `kernel` but its parameters.
@@ -245,18 +250,30 @@ impl KernelHost {
             })
     }
 
-    /// Binds the windows of `ranges` and of `side`, sample ids or a packed mask, for each of `segments`,
+    /// Binds the windows of `ranges` and of `sides`, which are sample ids, a packed mask or vectors, for each of `segments`,
     /// with the layout that `dimensions` gives for it.
     pub fn bind(
         &self,
         kernel: Kernel,
         segments: impl Iterator<Item = Segment>,
-        ranges: &[&CheckedRange<'_>],
-        side: Option<&CheckedRange<'_>>,
+        ranges: &[CheckedRange<'_>],
+        sides: &[CheckedRange<'_>],
         dimensions: impl Fn(Segment) -> Option<[DimensionParams; MAX_DIMENSIONS]>,
     ) -> Result<Vec<BoundSegment>, BindError> {
-        let layout = self.group_layout(kernel);
         let buffers = kernel.buffers(ParamsSource::Immediates);
+        let storage = buffers
+            .iter()
+            .filter(|buffer| buffer.access != BufferAccess::Uniform);
+        // Tens at most.
+        let required = storage.count() as u32;
+        let available = self.device.limits().max_storage_buffers_per_shader_stage;
+        if required > available {
+            return Err(BindError::TooManyBuffers {
+                required,
+                available,
+            });
+        }
+        let layout = self.group_layout(kernel);
         let label = format!("{}: buffers", self.label);
         let bind = |segment| {
             let mut bound: Vec<_> = ranges
@@ -271,11 +288,11 @@ impl KernelHost {
                 bound.push((Role::Dimensions, buffer.as_entire_buffer_binding()));
             }
             let mut first_word = 0;
-            if let Some(side) = side {
+            for side in sides {
                 let alignment = self.device.limits().min_storage_buffer_offset_alignment;
                 let (window, word) = side.side_window(segment, alignment);
                 bound.push((side.role, window));
-                first_word = word;
+                first_word += word;
             }
             #[cfg(all(test, feature = "cpu"))]
             faults::windows(&mut bound);

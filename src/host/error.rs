@@ -11,6 +11,7 @@ fn counted(role: Role) -> &'static str {
     match role {
         Role::SampleIds => "samples",
         Role::Blocks => "blocks",
+        Role::Vectors => "numbers",
         _ => "elements",
     }
 }
@@ -81,14 +82,40 @@ pub enum BindError {
         role: Role,
     },
     /// A range longer than the device binds.
-    #[error("the {role} take {bytes} bytes, the device binds {max_bytes}: bind fewer samples")]
+    #[error(
+        "the {role} take {bytes} bytes, the device binds {max_bytes}: bind fewer {}",
+        counted(*role)
+    )]
     TooLong {
-        /// [`Role::SampleIds`].
+        /// [`Role::SampleIds`] or [`Role::Vectors`].
         role: Role,
         /// Size of the range.
         bytes: u64,
         /// The device's max_storage_buffer_binding_size.
         max_bytes: u64,
+    },
+    /// A bias or a scale that does not repeat over the elements.
+    #[error(
+        "{len} numbers do not repeat over {elements} elements: give as many as the tensor's last dimension \
+         has, or whole rows of them"
+    )]
+    VectorLength {
+        /// The tensor's elements.
+        elements: u64,
+        /// Numbers of the bias or of the scale.
+        len: u32,
+    },
+    /// A kernel with more buffers than the device binds.
+    #[error(
+        "this binding takes {required} storage buffers, the device allows {available} \
+         (max_storage_buffers_per_shader_stage): bind in place, leave sample ids or vectors out, or request \
+         the device with a higher limit"
+    )]
+    TooManyBuffers {
+        /// What the binding needs.
+        required: u32,
+        /// What the device has.
+        available: u32,
     },
     /// A buffer of a [blocking](crate#blocking) call, longer than the device creates.
     #[error(
@@ -108,22 +135,25 @@ pub enum BindError {
         /// The device's words.
         message: String,
     },
-    /// Input and output are the same range of one buffer.
-    #[error("input and output are both bytes {range:?} of one buffer: use bind_in_place")]
+    /// Two roles have the same range of one buffer.
+    #[error("{} and {} are both bytes {range:?} of one buffer: use bind_in_place", roles[0], roles[1])]
     SameRange {
+        /// Both roles.
+        roles: [Role; 2],
         /// The range in bytes.
         range: Range<u64>,
     },
-    /// Input and output overlap.
+    /// Two ranges overlap.
     #[error(
-        "input bytes {input:?} and output bytes {output:?} of one buffer overlap: \
-         move them apart, or use bind_in_place for one range"
+        "{} bytes {:?} and {} bytes {:?} of one buffer overlap: \
+         move them apart, or use bind_in_place for one range",
+        roles[0], ranges[0], roles[1], ranges[1]
     )]
     Overlap {
-        /// The input's elements in bytes.
-        input: Range<u64>,
-        /// The output's elements in bytes.
-        output: Range<u64>,
+        /// Both roles.
+        roles: [Role; 2],
+        /// The elements of each in bytes.
+        ranges: [Range<u64>; 2],
     },
 }
 

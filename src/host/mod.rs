@@ -10,3 +10,4 @@ pub mod params;
 pub mod range;
 #[cfg(any(not(target_arch = "wasm32"), feature = "cpu"))]
 pub mod round_trip;
+pub mod vectors;

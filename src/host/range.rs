@@ -91,14 +91,14 @@ impl<'a> CheckedRange<'a> {
         self.sub_range(start, whole_words(u64::from(segment.len) * self.unit_bytes))
     }
 
-    /// All of the sample ids: each dispatch reads any of them. Of a packed mask a window that holds what
-    /// `segment`, in elements, needs, and the window's first word that does.
+    /// Of a packed mask a window that holds what `segment`, in elements, needs, and the window's first word
+    /// that does. All of sample ids and of vectors: each dispatch reads any of them.
     pub fn side_window(
         &self,
         segment: Segment,
         alignment_bytes: u32,
     ) -> (wgpu::BufferBinding<'a>, u32) {
-        if self.role == Role::SampleIds {
+        if self.role != Role::Mask {
             return (
                 self.sub_range(0, whole_words(self.len * self.unit_bytes)),
                 0,
@@ -111,6 +111,21 @@ impl<'a> CheckedRange<'a> {
         // Below the alignment.
         let first_word = ((first - start) / self.unit_bytes) as u32;
         (self.sub_range(start, end - start), first_word)
+    }
+
+    /// Checks that both, ranges of one buffer, share no byte.
+    fn apart(&self, other: &Self) -> Result<(), BindError> {
+        let roles = [self.role, other.role];
+        let (first, second) = (self.bytes(), other.bytes());
+        if first == second && !first.is_empty() {
+            let range = first;
+            return Err(BindError::SameRange { roles, range });
+        }
+        if first.start.max(second.start) < first.end.min(second.end) {
+            let ranges = [first, second];
+            return Err(BindError::Overlap { roles, ranges });
+        }
+        Ok(())
     }
 
     fn sub_range(&self, start_bytes: u64, bytes: u64) -> wgpu::BufferBinding<'a> {
@@ -130,22 +145,21 @@ fn whole_words(bytes: u64) -> u64 {
 }
 
 impl BufferLayout {
-    /// How two ranges lie.
+    /// How ranges lie.
     ///
     /// # Errors
     ///
-    /// If they share a byte.
-    pub fn of(input: &CheckedRange<'_>, output: &CheckedRange<'_>) -> Result<Self, BindError> {
-        if !input.same_buffer(output) {
-            return Ok(Self::Separate);
+    /// If two of them share a byte.
+    pub fn of(ranges: &[CheckedRange<'_>]) -> Result<Self, BindError> {
+        let mut layout = Self::Separate;
+        for (number, first) in ranges.iter().enumerate() {
+            for second in &ranges[..number] {
+                if second.same_buffer(first) {
+                    second.apart(first)?;
+                    layout = Self::Pooled;
+                }
+            }
         }
-        let (input, output) = (input.bytes(), output.bytes());
-        if input == output && !input.is_empty() {
-            return Err(BindError::SameRange { range: input });
-        }
-        if input.start.max(output.start) < input.end.min(output.end) {
-            return Err(BindError::Overlap { input, output });
-        }
-        Ok(Self::Pooled)
+        Ok(layout)
     }
 }

@@ -81,6 +81,24 @@ pub(crate) enum IndexKind {
 }
 
 impl IndexKind {
+    /// The source of a kernel for rows of any length and any number of dimensions, which is right for this
+    /// one too.
+    pub fn of_any_rows(self) -> Self {
+        let Self::Strided(strided) = self else {
+            return self;
+        };
+        let whole_words = false;
+        Self::Strided(Strided {
+            family: match strided.family {
+                Family::Rows { .. } => Family::Rows { whole_words },
+                Family::Runs { .. } => Family::Runs { whole_words },
+                family => family,
+            },
+            dimensions: MaskLayout::MAX_DIMENSIONS as u32,
+            ..strided
+        })
+    }
+
     /// The source of a kernel that makes no decision. Those of all layouts with the same bindings
     /// share a pipeline.
     pub fn of_copy(self) -> Self {
@@ -147,6 +165,21 @@ pub(crate) enum Access {
     Words,
 }
 
+/// What stands beside dropout in its kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Neighbours {
+    /// Nothing.
+    None,
+    /// A residual that is added: in place it is the output's content. Before the drop, with `vectors`, a
+    /// bias and a scale \[M23\].
+    Add {
+        /// Whether there is a bias, a scale or both.
+        vectors: bool,
+    },
+    /// A scale after the drop: the backward of [`Self::Add`]'s.
+    Scale,
+}
+
 /// One kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
@@ -154,6 +187,7 @@ pub(crate) enum Kernel {
         element: ElementType,
         buffers: BufferLayout,
         mask: IndexKind,
+        neighbours: Neighbours,
         effect: Effect,
         access: Access,
     },
@@ -179,6 +213,10 @@ pub enum Role {
     Dimensions,
     /// The ids of samples.
     SampleIds,
+    /// The elements that are added.
+    Residual,
+    /// A bias, a scale, or one behind the other.
+    Vectors,
     /// Raw Philox blocks.
     Blocks,
     /// Parameters.
@@ -241,6 +279,17 @@ impl Kernel {
         let mut group_0 = match self {
             Self::KeepMask(_) => vec![(Role::Mask, ReadWrite)],
             Self::PhiloxBlocks { .. } => vec![(Role::Blocks, ReadWrite)],
+            Self::Dropout {
+                buffers,
+                neighbours: Neighbours::Add { .. },
+                ..
+            } => {
+                let mut three = vec![(Role::Input, ReadWrite), (Role::Output, ReadWrite)];
+                if buffers != BufferLayout::InPlace {
+                    three.push((Role::Residual, ReadWrite));
+                }
+                three
+            }
             Self::Dropout { buffers, .. } => match buffers {
                 BufferLayout::Separate => vec![(Role::Input, Read), (Role::Output, ReadWrite)],
                 BufferLayout::Pooled => vec![(Role::Input, ReadWrite), (Role::Output, ReadWrite)],
@@ -261,6 +310,9 @@ impl Kernel {
                     }
                 }
             }
+        }
+        if self.has_vectors() {
+            group_0.push((Role::Vectors, Read));
         }
         if params == ParamsSource::Bound {
             group_0.push((Role::Params, Read));
@@ -294,6 +346,23 @@ impl Kernel {
         }
     }
 
+    /// Whether something stands beside dropout.
+    pub fn has_neighbours(self) -> bool {
+        matches!(self, Self::Dropout { neighbours, .. } if neighbours != Neighbours::None)
+    }
+
+    /// Whether it reads a bias or a scale.
+    pub fn has_vectors(self) -> bool {
+        match self {
+            Self::Dropout { neighbours, .. } => match neighbours {
+                Neighbours::None => false,
+                Neighbours::Add { vectors } => vectors,
+                Neighbours::Scale => true,
+            },
+            _ => false,
+        }
+    }
+
     /// Whether another runtime can dispatch it, with [`ParamsSource::Bound`]: input and output may be
     /// ranges of one buffer there, and no third one is needed.
     pub fn takes_bound_params(self) -> bool {
@@ -306,6 +375,7 @@ impl Kernel {
             self,
             Self::Dropout {
                 buffers: BufferLayout::Pooled,
+                neighbours: Neighbours::None,
                 ..
             }
         );
@@ -351,6 +421,8 @@ impl Role {
             Self::Mask => "mask",
             Self::Dimensions => "dimensions",
             Self::SampleIds => "sample_ids",
+            Self::Residual => "residual",
+            Self::Vectors => "vectors",
             Self::Blocks => "blocks",
             Self::Params => "params",
         }

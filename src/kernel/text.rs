@@ -4,8 +4,8 @@
 //! not care about the order of declarations.
 
 use super::axes::{
-    Access, Buffer, BufferAccess, BufferLayout, Family, IndexKind, Kernel, Multiply, ParamsSource,
-    Role, Strided, WORKGROUP_SIZE, Way,
+    Access, Buffer, BufferAccess, BufferLayout, Family, IndexKind, Kernel, Multiply, Neighbours,
+    ParamsSource, Role, Strided, WORKGROUP_SIZE, Way,
 };
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
@@ -74,7 +74,10 @@ fn prelude(kernel: Kernel, way: Way) -> String {
         }
     }
     if let Kernel::Dropout {
-        element, access, ..
+        element,
+        neighbours,
+        access,
+        ..
     } = kernel
     {
         let pairs = element.bytes() == 2;
@@ -99,6 +102,10 @@ fn prelude(kernel: Kernel, way: Way) -> String {
         // At a rate of 1 only a mask from outside keeps anything.
         let factor_may_be_0 = kernel.mask() == Some(IndexKind::Packed);
         constant("FACTOR_MAY_BE_0", &factor_may_be_0);
+        if matches!(neighbours, Neighbours::Add { .. }) {
+            let element_bits = if pairs { "0xffffu" } else { "0xffffffffu" };
+            constant("ELEMENT_BITS", &element_bits);
+        }
         lines.extend(
             match access {
                 Access::Blocks | Access::Vectors => [
@@ -150,7 +157,8 @@ fn declaration(buffer: Buffer) -> String {
         BufferAccess::ReadWrite => "storage, read_write",
     };
     let ty = match role {
-        Role::Input | Role::Output | Role::Data => "array<Word>",
+        Role::Input | Role::Output | Role::Data | Role::Residual => "array<Word>",
+        Role::Vectors => "array<Float>",
         Role::Mask | Role::SampleIds => "array<u32>",
         Role::Dimensions => "array<Dimension, 8>",
         Role::Blocks => "array<vec4<u32>>",
@@ -165,7 +173,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
     if kernel.draws() {
         files.extend(generator(way.multiply));
     }
-    let (element, buffers, mask, effect, access) = match kernel {
+    let (element, buffers, mask, neighbours, effect, access) = match kernel {
         Kernel::PhiloxBlocks { .. } => {
             files.extend([shader!("params/blocks"), shader!("entry/philox_blocks")]);
             return files;
@@ -182,9 +190,10 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             element,
             buffers,
             mask,
+            neighbours,
             effect,
             access,
-        } => (element, buffers, mask, effect, access),
+        } => (element, buffers, mask, neighbours, effect, access),
     };
     files.extend([shader!("mask/mask"), params(kernel, way)]);
     match effect {
@@ -220,36 +229,74 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         ElementType::F16 => vec![shader!("element/f16"), shader!("element/pairs")],
         ElementType::Bf16 => vec![shader!("element/bf16"), shader!("element/pairs")],
     });
-    files.extend(match effect {
-        Effect::Scale => vec![shader!("value/scale")],
-        Effect::Keep | Effect::Copy => vec![shader!("value/keep")],
-        Effect::Affine => vec![
+    files.extend(match (neighbours, effect) {
+        (Neighbours::Add { .. }, _) => vec![
+            shader!("value/add"),
+            match buffers {
+                BufferLayout::InPlace => shader!("io/residual_in_output"),
+                BufferLayout::Separate | BufferLayout::Pooled => shader!("io/residual"),
+            },
+        ],
+        (Neighbours::Scale, _) => vec![shader!("value/scale_after")],
+        (Neighbours::None, Effect::Scale) => vec![shader!("value/scale")],
+        (Neighbours::None, Effect::Keep | Effect::Copy) => vec![shader!("value/keep")],
+        (Neighbours::None, Effect::Affine) => vec![
             shader!("value/affine"),
             shader!("value/alone"),
             shader!("value/chain"),
         ],
-        Effect::Noise => vec![
+        (Neighbours::None, Effect::Noise) => vec![
             shader!("value/noise"),
             shader!("value/alone"),
             shader!("value/chain"),
         ],
     });
-    files.push(match buffers {
-        BufferLayout::Separate | BufferLayout::Pooled => shader!("io/two"),
-        BufferLayout::InPlace => shader!("io/in_place"),
+    files.push(match (buffers, neighbours) {
+        (BufferLayout::InPlace, Neighbours::None | Neighbours::Scale) => shader!("io/in_place"),
+        _ => shader!("io/two"),
     });
     files.extend(match (access, effect, mask) {
         (Access::Blocks, ..) => vec![shader!("entry/dropout_blocks")],
         (Access::Words, Effect::Noise, _) | (_, Effect::Noise, IndexKind::Strided(_)) => {
             vec![shader!("io/word"), shader!("entry/dropout_words_in_turn")]
         }
-        _ => vec![shader!("io/word"), shader!("entry/dropout_words")],
+        _ => {
+            let begin = if kernel.has_vectors() {
+                vec![]
+            } else {
+                vec![shader!("vectors/begin")]
+            };
+            [
+                begin,
+                vec![shader!("io/word"), shader!("entry/dropout_words")],
+            ]
+            .concat()
+        }
     });
+    if neighbours != Neighbours::None {
+        files.extend(vectors(kernel, element, access));
+    }
     files
+}
+
+/// A bias and a scale.
+fn vectors(kernel: Kernel, element: ElementType, access: Access) -> Vec<&'static str> {
+    if !kernel.has_vectors() {
+        return vec![shader!("vectors/none")];
+    }
+    let load = match (element.bytes(), access) {
+        (2, Access::Blocks | Access::Vectors) => shader!("vectors/of_pairs"),
+        (2, Access::Words) => shader!("vectors/of_pair"),
+        _ => shader!("vectors/of_words"),
+    };
+    vec![shader!("vectors/some"), load]
 }
 
 /// What a dispatch is told.
 fn params(kernel: Kernel, way: Way) -> &'static str {
+    if kernel.has_neighbours() {
+        return shader!("params/vectors");
+    }
     let strided = matches!(kernel.mask(), Some(IndexKind::Strided(_)));
     if strided && way.params == ParamsSource::Bound {
         shader!("params/bound")

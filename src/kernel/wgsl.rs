@@ -31,7 +31,7 @@
 
 use core::iter;
 
-use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Strided};
+use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Neighbours, Strided};
 pub use super::axes::{Buffer, BufferAccess, Multiply, ParamsSource, Role, Way};
 pub use super::functions::{FunctionsError, FunctionsOptions, functions};
 use super::text::assemble;
@@ -106,6 +106,7 @@ impl Variant {
     /// | `whole-words` | whether rows or runs are multiples of 32 elements: `yes`, `no` |
     /// | `sample-ids` | whether [ids](crate::Elements::samples) stand for the outermost coordinate: `yes`, `no` |
     /// | `value` | kept elements are `scale`d, `keep` their bits or go through an `affine` map; all are multiplied by `noise` |
+    /// | `beside` | a `residual` that is added, with a bias or scale `residual-and-vectors`, a `scale` after the drop |
     /// | `access` | 16 bytes at once, by mask `blocks` or as `vectors`; 4 bytes, `words` |
     /// | `rounds` | of Philox, where it is not the mask's |
     /// | `multiply` | `u64` (`SHADER_INT64`), `halves` |
@@ -155,13 +156,25 @@ impl Variant {
                 push("sample-ids", answer(strided.sample_ids));
             }
         }
-        if let Kernel::Dropout { effect, access, .. } = kernel {
+        if let Kernel::Dropout {
+            neighbours,
+            effect,
+            access,
+            ..
+        } = kernel
+        {
             match effect {
                 Effect::Scale => push("value", "scale"),
                 Effect::Keep => push("value", "keep"),
                 Effect::Affine => push("value", "affine"),
                 Effect::Noise => push("value", "noise"),
                 Effect::Copy => {}
+            }
+            match neighbours {
+                Neighbours::None => {}
+                Neighbours::Add { vectors: false } => push("beside", "residual"),
+                Neighbours::Add { vectors: true } => push("beside", "residual-and-vectors"),
+                Neighbours::Scale => push("beside", "scale"),
             }
             let access = match access {
                 Access::Blocks => "blocks",
@@ -210,11 +223,15 @@ fn kernels() -> impl Iterator<Item = Kernel> {
     ];
     const ELEMENTS: [ElementType; 3] = [ElementType::F32, ElementType::F16, ElementType::Bf16];
     let dropout = |(element, buffers)| {
-        effects(buffers).flat_map(move |(mask, effect, access)| {
+        let alone =
+            effects(buffers).map(|(mask, effect, access)| (mask, Neighbours::None, effect, access));
+        let all = alone.chain(fused(buffers));
+        all.flat_map(move |(mask, neighbours, effect, access)| {
             access.iter().map(move |&access| Kernel::Dropout {
                 element,
                 buffers,
                 mask,
+                neighbours,
                 effect,
                 access,
             })
@@ -255,6 +272,31 @@ fn effects(buffers: BufferLayout) -> impl Iterator<Item = (IndexKind, Effect, &'
     let copy =
         (buffers != BufferLayout::InPlace).then_some((IndexKind::Linear, Effect::Copy, BY_WORD));
     masked.chain(noise).chain(copy)
+}
+
+/// What a kernel with neighbours decides by, does and loads. One kernel serves layouts of any number of
+/// dimensions.
+fn fused(
+    buffers: BufferLayout,
+) -> impl Iterator<Item = (IndexKind, Neighbours, Effect, &'static [Access])> {
+    let neighbours = [
+        Neighbours::Add { vectors: false },
+        Neighbours::Add { vectors: true },
+        Neighbours::Scale,
+    ];
+    // Ranges of one buffer are bound as those of two.
+    let kinds = if buffers == BufferLayout::Separate {
+        &[][..]
+    } else {
+        &neighbours
+    };
+    let kinds = kinds.to_vec();
+    kinds.into_iter().flat_map(|neighbours| {
+        let masks = words().chain([IndexKind::Packed]);
+        let masks = masks.filter(|mask| *mask == mask.of_any_rows());
+        let masked = masks.map(move |mask| (mask, neighbours, Effect::Scale, BY_WORD));
+        masked.chain([(IndexKind::Linear, neighbours, Effect::Copy, BY_WORD)])
+    })
 }
 
 /// Where decisions come from that are drawn a mask word at a time.
@@ -376,11 +418,15 @@ mod tests {
     #[test]
     fn variants_differ_in_fields_and_text() {
         let (mut fields, mut texts) = (HashSet::new(), HashSet::new());
+        let mut fused = 0;
         for (variant, way) in variants() {
+            fused += usize::from(variant.kernel.has_neighbours());
             assert!(fields.insert(variant.fields(way)), "{variant:?} {way:?}");
             assert!(texts.insert(variant.text(way)), "{variant:?} {way:?}");
         }
-        assert!(fields.len() <= 12_000, "{} texts", fields.len());
+        let alone = fields.len() - fused;
+        assert!(alone <= 12_000, "{alone} texts of dropout alone");
+        assert!(fused <= 2_000, "{fused} texts with neighbours");
     }
 
     #[test]
@@ -425,6 +471,7 @@ mod tests {
             element: ElementType::F32,
             buffers: BufferLayout::Separate,
             mask,
+            neighbours: Neighbours::None,
             effect: Effect::Copy,
             access: Access::Vectors,
         };

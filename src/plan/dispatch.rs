@@ -8,10 +8,10 @@ use crate::contract::effect::{Direction, Effect};
 use crate::contract::element::ElementType;
 use crate::contract::error::{CallError, Operation};
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD};
-use crate::kernel::axes::{Access, BufferLayout, IndexKind, Kernel};
+use crate::kernel::axes::{Access, BufferLayout, IndexKind, Kernel, Neighbours};
 
 /// What kernels load at once where they can.
-const VECTOR_BYTES: u64 = 16;
+pub(super) const VECTOR_BYTES: u64 = 16;
 
 /// From this length on, the elements behind the last whole granule get a dispatch of their own, so
 /// that the others are loaded four at a time; below it one dispatch more would cost more.
@@ -60,6 +60,7 @@ impl Tensor {
             element: self.element,
             buffers: self.buffers,
             mask: self.map.by_word(),
+            neighbours: Neighbours::None,
             effect: Effect::Scale,
             access: Access::Words,
         }
@@ -98,17 +99,10 @@ impl Plan {
             ref map,
             ..
         } = *tensor;
-        let base = match *map {
-            IndexMap::Drawn {
-                first_index,
-                last_index,
-                ..
-            } => call.base(first_index, last_index)?,
-            IndexMap::Packed => {
-                call.refuse_noise(Operation::PackedMask)?;
-                0
-            }
-        };
+        if *map == IndexMap::Packed {
+            call.refuse_noise(Operation::PackedMask)?;
+        }
+        let base = map.base(call)?;
         let effect = match (call.rate.drops_nothing(), map) {
             (false, _) => Effect::of(call.kind, direction),
             // The mask alone decides; a product by 1 could flush subnormals.
@@ -145,6 +139,7 @@ impl Plan {
             element: self.element,
             buffers: self.buffers,
             mask,
+            neighbours: Neighbours::None,
             effect: self.effect,
             access,
         }

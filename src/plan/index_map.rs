@@ -2,6 +2,8 @@
 
 use super::error::PlanError;
 use super::params::{DimensionParams, MAX_DIMENSIONS};
+use crate::contract::call::DropoutCall;
+use crate::contract::error::CallError;
 use crate::contract::layout::{Dimension, MaskLayout};
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD};
 use crate::kernel::axes::{Family, IndexKind, Strided};
@@ -22,10 +24,6 @@ pub(crate) enum IndexMap {
         strided: Option<StridedLayout>,
     },
     /// A packed mask.
-    #[cfg_attr(
-        not(feature = "wgpu"),
-        expect(dead_code, reason = "launches bind no packed mask")
-    )]
     Packed,
 }
 
@@ -55,6 +53,18 @@ impl IndexMap {
             first_index: 0,
             last_index: len.checked_sub(1),
             strided: None,
+        }
+    }
+
+    /// Mask index of the first element under `call`; 0 of a packed mask, which has none.
+    pub fn base(&self, call: &DropoutCall) -> Result<u64, CallError> {
+        match *self {
+            Self::Drawn {
+                first_index,
+                last_index,
+                ..
+            } => call.base(first_index, last_index),
+            Self::Packed => Ok(0),
         }
     }
 

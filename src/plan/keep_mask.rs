@@ -29,17 +29,9 @@ impl MaskPlan {
     /// See [`CallError`].
     pub fn new(map: &IndexMap, len: u64, call: &DropoutCall) -> Result<Self, CallError> {
         call.refuse_noise(Operation::KeepMask)?;
-        let base = match *map {
-            IndexMap::Drawn {
-                first_index,
-                last_index,
-                ..
-            } => call.base(first_index, last_index)?,
-            IndexMap::Packed => 0,
-        };
         Ok(Self {
             mask: map.by_word(),
-            base,
+            base: map.base(call)?,
             len,
             call: *call,
         })

@@ -3,6 +3,8 @@
 pub mod cut;
 pub mod dispatch;
 pub mod error;
+#[cfg(feature = "wgpu")]
+pub mod fused;
 pub mod index_map;
 #[cfg(feature = "wgpu")]
 pub mod keep_mask;

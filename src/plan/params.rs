@@ -43,6 +43,17 @@ impl MaskParams {
     }
 }
 
+/// Twin of `Params` in shaders/params/vectors.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct VectorParams {
+    pub mask: MaskParams,
+    pub bias_len: u32,
+    pub bias_start: u32,
+    pub scale_len: u32,
+    pub scale_start: u32,
+}
+
 /// Twin of `Params` in shaders/params/blocks.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
@@ -97,7 +108,8 @@ mod tests {
     use crate::contract::effect::Effect;
     use crate::contract::element::ElementType;
     use crate::kernel::axes::{
-        Access, BufferLayout, Family, IndexKind, Kernel, Multiply, ParamsSource, Strided, Way,
+        Access, BufferLayout, Family, IndexKind, Kernel, Multiply, Neighbours, ParamsSource,
+        Strided, Way,
     };
     use crate::kernel::text::assemble;
 
@@ -166,6 +178,7 @@ mod tests {
             element: ElementType::F32,
             buffers: BufferLayout::Pooled,
             mask: strided(Family::Rows { whole_words: false }, 2),
+            neighbours: Neighbours::None,
             effect: Effect::Scale,
             access: Access::Words,
         };
@@ -179,6 +192,24 @@ mod tests {
         assert_eq!(bytes, 8 * words.len());
         assert_eq!(words[8..], bytemuck::cast::<_, [u64; 32]>(dimensions));
         assert_eq!(MaskParams::zeroed().bound(None).len(), 8);
+    }
+
+    #[test]
+    fn vector_params_lie_as_in_the_shader() {
+        let kernel = Kernel::Dropout {
+            element: ElementType::F32,
+            buffers: BufferLayout::Pooled,
+            mask: IndexKind::Linear,
+            neighbours: Neighbours::Add { vectors: true },
+            effect: Effect::Scale,
+            access: Access::Words,
+        };
+        let (offsets, bytes) = wgsl_struct(&text(kernel, ParamsSource::Uniform), "Params");
+        let mut expected = offsets!(MaskParams: mask, len, first_word, first_block);
+        expected.extend(offsets!(VectorParams: bias_len, bias_start, scale_len, scale_start));
+        assert_eq!(offsets, expected);
+        assert_eq!(offset_of!(VectorParams, mask), 0);
+        assert_eq!(bytes, size_of::<VectorParams>());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod common;
 
 mod adapters;
+mod add;
 mod audit;
 mod backward;
 mod battery;
@@ -68,6 +69,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("packed", packed::CASES),
     ("shards", shards::CASES),
     ("gaussian", gaussian::CASES),
+    ("add", add::CASES),
     ("functions", functions::CASES),
     ("examples", examples::CASES),
     ("passes", passes::CASES),

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cpu", &["contract"]),
     ("host", &["contract", "kernel", "plan"]),
     ("dropout", &["contract", "kernel", "plan", "host"]),
+    ("dropout_add", &["contract", "kernel", "plan", "host"]),
     ("keep_mask", &["contract", "kernel", "plan", "host"]),
     ("philox_blocks", &["contract", "kernel", "plan", "host"]),
     ("gaussian", &["contract", "plan", "host", "dropout"]),

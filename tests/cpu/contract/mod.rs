@@ -1,5 +1,7 @@
 //! The contract in numbers, without a device.
 
+#[cfg(feature = "cpu")]
+mod add;
 #[cfg(feature = "ndarray")]
 mod arrays;
 mod call;

@@ -294,7 +294,10 @@ fn the_same_range_twice_is_in_place_by_another_name() {
         ] {
             refused(
                 noop.dropout.bind(input, output, len),
-                BindError::SameRange { range: 256..512 },
+                BindError::SameRange {
+                    roles: [Role::Input, Role::Output],
+                    range: 256..512,
+                },
                 "input and output are both bytes 256..512 of one buffer: use bind_in_place",
             );
         }
@@ -313,8 +316,8 @@ fn elements_may_touch_but_not_overlap() {
             refused(
                 noop.dropout.bind(at(input), at(output), 65),
                 BindError::Overlap {
-                    input: end(input),
-                    output: end(output),
+                    roles: [Role::Input, Role::Output],
+                    ranges: [end(input), end(output)],
                 },
                 &format!(
                     "input bytes {:?} and output bytes {:?} of one buffer overlap: \

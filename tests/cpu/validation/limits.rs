@@ -2,14 +2,14 @@
 
 use wgpu::{Features, Limits};
 use wgpu_dropout::{
-    CreateError, Dropout, KeepMask, KernelDescriptor, Limit, MaskLayout, PhiloxBlocks,
+    CreateError, Dropout, DropoutAdd, KeepMask, KernelDescriptor, Limit, MaskLayout, PhiloxBlocks,
 };
 
 use super::device::{Noop, device, range};
 use crate::common::inputs::call;
 
-/// A limit and its name, how to set it, and what dropout, masks and blocks need of it.
-type Row = ((Limit, &'static str), fn(&mut Limits, u32), [u32; 3]);
+/// A limit and its name, how to set it, and what dropout, masks, blocks and sums need of it.
+type Row = ((Limit, &'static str), fn(&mut Limits, u32), [u32; 4]);
 
 const ROWS: [Row; 9] = [
     (
@@ -18,7 +18,7 @@ const ROWS: [Row; 9] = [
             "max_storage_buffers_per_shader_stage",
         ),
         |limits, value| limits.max_storage_buffers_per_shader_stage = value,
-        [3, 2, 1],
+        [3, 2, 1, 4],
     ),
     (
         (
@@ -26,12 +26,12 @@ const ROWS: [Row; 9] = [
             "max_compute_invocations_per_workgroup",
         ),
         |limits, value| limits.max_compute_invocations_per_workgroup = value,
-        [256; 3],
+        [256; 4],
     ),
     (
         (Limit::ComputeWorkgroupSizeX, "max_compute_workgroup_size_x"),
         |limits, value| limits.max_compute_workgroup_size_x = value,
-        [256; 3],
+        [256; 4],
     ),
     // One aligned window.
     (
@@ -40,7 +40,7 @@ const ROWS: [Row; 9] = [
             "max_storage_buffer_binding_size",
         ),
         |limits, value| limits.max_storage_buffer_binding_size = value.into(),
-        [256; 3],
+        [256; 4],
     ),
     (
         (
@@ -48,17 +48,17 @@ const ROWS: [Row; 9] = [
             "max_compute_workgroups_per_dimension",
         ),
         |limits, value| limits.max_compute_workgroups_per_dimension = value,
-        [1; 3],
+        [1; 4],
     ),
     (
         (Limit::BindGroups, "max_bind_groups"),
         |limits, value| limits.max_bind_groups = value,
-        [2; 3],
+        [2; 4],
     ),
     (
         (Limit::BindingsPerBindGroup, "max_bindings_per_bind_group"),
         |limits, value| limits.max_bindings_per_bind_group = value,
-        [4; 3],
+        [4, 3, 1, 6],
     ),
     (
         (
@@ -66,7 +66,7 @@ const ROWS: [Row; 9] = [
             "max_uniform_buffers_per_shader_stage",
         ),
         |limits, value| limits.max_uniform_buffers_per_shader_stage = value,
-        [2; 3],
+        [2; 4],
     ),
     // Eight dimensions of eight words.
     (
@@ -75,7 +75,7 @@ const ROWS: [Row; 9] = [
             "max_uniform_buffer_binding_size",
         ),
         |limits, value| limits.max_uniform_buffer_binding_size = value.into(),
-        [256; 3],
+        [256; 4],
     ),
 ];
 
@@ -91,7 +91,8 @@ fn a_limit_too_low_is_named_with_both_numbers() {
                 match kind {
                     0 => Dropout::new(&device, &descriptor).map(drop),
                     1 => KeepMask::new(&device, &descriptor).map(drop),
-                    _ => PhiloxBlocks::new(&device, &descriptor, 10).map(drop),
+                    2 => PhiloxBlocks::new(&device, &descriptor, 10).map(drop),
+                    _ => DropoutAdd::new(&device, &descriptor).map(drop),
                 }
             };
             for available in [0, required - 1] {

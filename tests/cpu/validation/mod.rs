@@ -2,6 +2,7 @@
 //! and computes nothing.
 
 #[cfg(feature = "wgpu")]
+mod add;
 mod binding;
 #[cfg(feature = "wgpu")]
 mod calls;

@@ -1,0 +1,15 @@
+// What one dispatch over mask indices is told, and where its bias and scale stand. Twin: VectorParams in
+// src/plan/params.rs.
+struct Params {
+    // As in params/mask.wgsl.
+    @align(16) mask: DropoutMask,
+    len: u32,
+    first_word: u32,
+    first_block: vec2<u32>,
+    // Numbers of the bias, 0 without one, and the one of the dispatch's first element.
+    bias_len: u32,
+    bias_start: u32,
+    // The scale's likewise. It stands behind the bias.
+    scale_len: u32,
+    scale_start: u32,
+}

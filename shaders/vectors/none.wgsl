@@ -1,0 +1,8 @@
+// Neither bias nor scale.
+fn biased(x: Float, element: u32, half: u32) -> Float {
+    return x;
+}
+
+fn scaled(x: Float, element: u32, half: u32) -> Float {
+    return x;
+}

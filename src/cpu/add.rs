@@ -1,0 +1,246 @@
+//! A residual and a branch that is dropped. Twin of shaders/value/add.wgsl and shaders/value/scale_after.wgsl.
+
+use core::ops::Range;
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use multiversion::multiversion;
+
+use super::dropout::{Slices, TASK_ELEMENTS, copy};
+use super::error::CpuError;
+use super::mask::{BATCH_ELEMENTS, Keep, Mask, for_each_batch};
+use super::tasks::for_each_task;
+use crate::contract::call::DropoutCall;
+use crate::contract::element::{Element, ElementType};
+use crate::contract::error::Operation;
+use crate::contract::source::MaskSource;
+
+/// A bias and a scale, each empty or repeated over the elements: as many numbers as the last dimension has are
+/// the same for each row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vectors<'a> {
+    /// What is added to an element.
+    pub bias: &'a [f32],
+    /// What it is multiplied by then.
+    pub scale: &'a [f32],
+}
+
+/// `sum = residual + dropout((input + bias) * scale)` \[M23\]: what
+/// [`DropoutAdd::encode_forward`](crate::DropoutAdd::encode_forward) does with buffers. `sums` are the residual and
+/// the sum, or one slice of both.
+///
+/// # Errors
+///
+/// [`CpuError::LengthMismatch`] unless input, residual and sum have one length, [`CpuError::VectorLength`] unless
+/// the bias and the scale repeat over it, [`CpuError::Source`] unless it is the source's, [`CpuError::Call`] for
+/// alpha and Gaussian dropout and as for [`apply`](super::apply). Nothing was written then.
+///
+/// ```
+/// use wgpu_dropout::cpu::{self, Vectors};
+/// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
+///
+/// let call = DropoutCall::new(DropoutRate::new(0.5)?, MaskKey::layer_step(42, 3, 7));
+/// let mut stream = [10.0f32; 8];
+/// let vectors = Vectors { bias: &[0.5, -0.5], ..Default::default() };
+/// cpu::add(8u64, &[1.0; 8], vectors, &mut stream[..], &call)?;
+/// assert!(stream.iter().all(|sum| [10.0, 11.0, 13.0].contains(sum)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn add<'a, 'b, T: Element>(
+    source: impl Into<MaskSource<'a>>,
+    input: &[T],
+    vectors: Vectors<'_>,
+    sums: impl Into<Slices<'b, T>>,
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    let (residual, sum) = sums.into().parts()?;
+    let (input_len, output) = (input.len(), sum.len());
+    if input_len != output {
+        return Err(CpuError::LengthMismatch {
+            input: input_len,
+            output,
+        });
+    }
+    let mask = checked(source.into(), vectors, sum.len(), call)?;
+    for_each_task(sum, TASK_ELEMENTS, |task, sum| {
+        let start = task * TASK_ELEMENTS;
+        let here = start..start + sum.len();
+        copy(residual.map(|residual| &residual[here.clone()]), sum);
+        write_sum(sum, &input[here], vectors, mask, call, start as u64);
+    });
+    Ok(())
+}
+
+/// `grad_input = dropout'(grad_output) * scale` \[M23\]: what
+/// [`DropoutAdd::encode_backward`](crate::DropoutAdd::encode_backward) does with buffers. The slices are `grad_output`
+/// and `grad_input`, or one of both; without a scale it is [`apply`](super::apply).
+///
+/// # Errors
+///
+/// As [`add`]. Nothing was written then.
+pub fn add_backward<'a, 'b, T: Element>(
+    source: impl Into<MaskSource<'a>>,
+    scale: &[f32],
+    slices: impl Into<Slices<'b, T>>,
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    let (grad_output, grad_input) = slices.into().parts()?;
+    let vectors = Vectors { bias: &[], scale };
+    let mask = checked(source.into(), vectors, grad_input.len(), call)?;
+    for_each_task(grad_input, TASK_ELEMENTS, |task, grad| {
+        let start = task * TASK_ELEMENTS;
+        copy(
+            grad_output.map(|output| &output[start..start + grad.len()]),
+            grad,
+        );
+        write_gradient(grad, scale, mask, call, start as u64);
+    });
+    Ok(())
+}
+
+/// Checks all that is given for `elements`.
+fn checked<'a>(
+    source: MaskSource<'a>,
+    vectors: Vectors<'_>,
+    elements: usize,
+    call: &DropoutCall,
+) -> Result<Mask<'a>, CpuError> {
+    source.check_slices(elements)?;
+    for len in [vectors.bias.len(), vectors.scale.len()] {
+        if len > 0 && !elements.is_multiple_of(len) {
+            return Err(CpuError::VectorLength { elements, len });
+        }
+    }
+    call.refuse_but_scaling(Operation::DropoutAdd)?;
+    source.check_call(call)?;
+    Ok(Mask::new(source))
+}
+
+/// `sum` holds the residual.
+#[multiversion(targets("x86_64+avx+avx2"))]
+fn write_sum<T: Element>(
+    sum: &mut [T],
+    input: &[T],
+    vectors: Vectors<'_>,
+    mask: Mask<'_>,
+    call: &DropoutCall,
+    start: u64,
+) {
+    let factor = call.keep_scale();
+    for_each_decided(mask, call, start, sum.len(), |range, keep| {
+        let first = start + range.start as u64;
+        let (sum, input) = (&mut sum[range.clone()], &input[range]);
+        let (mut branch, mut other) = ([0.0; BATCH_ELEMENTS], [0.0; BATCH_ELEMENTS]);
+        let (branch, other) = (&mut branch[..sum.len()], &mut other[..sum.len()]);
+        widen(input, branch);
+        combine(branch, vectors.bias, first, other, |x, bias| x + bias);
+        combine(branch, vectors.scale, first, other, |x, scale| x * scale);
+        widen(sum, other);
+        for (x, residual) in branch.iter_mut().zip(&*other) {
+            *x = residual + *x * factor;
+        }
+        let mut sums = [T::zeroed(); BATCH_ELEMENTS];
+        narrow(branch, &mut sums[..sum.len()]);
+        for ((y, sum), keep) in sum.iter_mut().zip(sums).zip(keep) {
+            *y = if *keep != 0 { sum } else { *y };
+        }
+    });
+}
+
+/// `grad` holds the gradient of the sum.
+#[multiversion(targets("x86_64+avx+avx2"))]
+fn write_gradient<T: Element>(
+    grad: &mut [T],
+    scale: &[f32],
+    mask: Mask<'_>,
+    call: &DropoutCall,
+    start: u64,
+) {
+    let factor = call.keep_scale();
+    for_each_decided(mask, call, start, grad.len(), |range, keep| {
+        let first = start + range.start as u64;
+        let grad = &mut grad[range];
+        let (mut wide, mut other) = ([0.0; BATCH_ELEMENTS], [0.0; BATCH_ELEMENTS]);
+        let (wide, other) = (&mut wide[..grad.len()], &mut other[..grad.len()]);
+        widen(grad, wide);
+        for x in &mut *wide {
+            *x *= factor;
+        }
+        combine(wide, scale, first, other, |x, scale| x * scale);
+        narrow(wide, grad);
+        for (x, keep) in grad.iter_mut().zip(keep) {
+            *x = if *keep != 0 { *x } else { T::zeroed() };
+        }
+    });
+}
+
+/// [`for_each_batch`] for any rate.
+#[inline(always)]
+fn for_each_decided(
+    mask: Mask<'_>,
+    call: &DropoutCall,
+    start: u64,
+    len: usize,
+    mut each: impl FnMut(Range<usize>, &[Keep]),
+) {
+    let keep = match mask {
+        Mask::Linear | Mask::Layout(_) if call.rate.drops_all() => 0,
+        Mask::Linear | Mask::Layout(_) if call.rate.drops_nothing() => -1,
+        _ => return for_each_batch(mask, call, start, len, each),
+    };
+    for done in (0..len).step_by(BATCH_ELEMENTS) {
+        each(
+            done..len.min(done + BATCH_ELEMENTS),
+            &[keep; BATCH_ELEMENTS],
+        );
+    }
+}
+
+/// Combines each element, the first of which is number `first`, with its number of `vector`, which may be empty.
+#[inline(always)]
+fn combine(
+    data: &mut [f32],
+    vector: &[f32],
+    first: u64,
+    numbers: &mut [f32],
+    combine: impl Fn(f32, f32) -> f32,
+) {
+    if vector.is_empty() {
+        return;
+    }
+    let mut number = (first % vector.len() as u64) as usize;
+    let mut rest = &mut *numbers;
+    while !rest.is_empty() {
+        let count = rest.len().min(vector.len() - number);
+        let (now, later) = rest.split_at_mut(count);
+        now.copy_from_slice(&vector[number..number + count]);
+        (rest, number) = (later, 0);
+    }
+    for (x, number) in data.iter_mut().zip(numbers) {
+        *x = combine(*x, *number);
+    }
+}
+
+/// Each element as f32.
+#[inline(always)]
+fn widen<T: Element>(data: &[T], wide: &mut [f32]) {
+    match T::TYPE {
+        ElementType::F32 => wide.copy_from_slice(bytemuck::cast_slice(data)),
+        ElementType::F16 => bytemuck::cast_slice::<_, f16>(data).convert_to_f32_slice(wide),
+        ElementType::Bf16 => bytemuck::cast_slice::<_, bf16>(data).convert_to_f32_slice(wide),
+    }
+}
+
+/// Each number rounded to its type.
+#[inline(always)]
+fn narrow<T: Element>(wide: &[f32], data: &mut [T]) {
+    match T::TYPE {
+        ElementType::F32 => data.copy_from_slice(bytemuck::cast_slice(wide)),
+        ElementType::F16 => {
+            bytemuck::cast_slice_mut::<_, f16>(data).convert_from_f32_slice(wide);
+        }
+        ElementType::Bf16 => {
+            bytemuck::cast_slice_mut::<_, bf16>(data).convert_from_f32_slice(wide);
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! A residual and a branch that is dropped, in one pass.
+
+use crate::contract::call::DropoutCall;
+use crate::contract::element::ElementType;
+use crate::contract::error::CallError;
+use crate::host::bound::BoundSegment;
+use crate::host::device::{KernelDescriptor, KernelHost, cut_limits};
+use crate::host::elements::{Described, Elements};
+use crate::host::error::BindError;
+use crate::host::params::ParameterPath;
+use crate::host::range::CheckedRange;
+use crate::host::vectors::Vectors;
+use crate::kernel::axes::{BufferLayout, Neighbours, Role};
+use crate::plan::cut::Geometry;
+use crate::plan::dispatch::{cut, unit};
+use crate::plan::error::CreateError;
+use crate::plan::fused::{FusedPlan, FusedTensor};
+use crate::plan::params::VectorParams;
+
+/// `output = residual + dropout((input + bias) * scale)` in one pass over memory, and its gradient: what stands
+/// behind attention and behind the feed-forward network of a transformer's block. [Drop path](crate::MaskLayout::drop_path)
+/// takes it too.
+///
+/// Bias and scale are [`Vectors`], each optional. The sum has the roundings of \[M23\] in f32, and is rounded once
+/// to the type; a dropped element is the residual's bits. Masks are those of [`Dropout`](crate::Dropout) for the
+/// same call and elements.
+///
+/// It reads 8 bytes an element of `f32` and writes 4, where a bias, a dropout and an addition apart move 28; types
+/// of 16 bits half of that.
+///
+/// The gradient of the residual is `grad_output` itself. The gradient of the input without a scale is that of
+/// [`Dropout`](crate::Dropout); with one, [`bind_backward`](Self::bind_backward) is for it.
+///
+/// ```no_run
+/// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, branch: &wgpu_dropout::wgpu::Buffer, bias: &wgpu_dropout::wgpu::Buffer, stream: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
+/// use wgpu_dropout::{DropoutAdd, DropoutCall, DropoutRate, KernelDescriptor, MaskKey, Vectors};
+///
+/// let add = DropoutAdd::new(device, &KernelDescriptor::default())?;
+/// let bias = Vectors::bias(bias.as_entire_buffer_binding(), 768);
+/// let (branch, stream) = (branch.as_entire_buffer_binding(), stream.as_entire_buffer_binding());
+/// let binding = add.bind_in_place(branch, stream, Some(bias), 64 * 768)?;
+/// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
+/// add.encode_forward(pass, &binding, &call)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct DropoutAdd {
+    host: KernelHost,
+    /// Of elements of 4 bytes and of 2.
+    geometry: [Geometry; 2],
+}
+
+/// Checked buffers of one sum, ready for any number of calls; made by [`DropoutAdd::bind`] and
+/// [`DropoutAdd::bind_in_place`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+#[derive(Debug)]
+pub struct DropoutAddBinding(Bound);
+
+/// Checked buffers of the gradient of one sum, ready for any number of calls; made by
+/// [`DropoutAdd::bind_backward`] and [`DropoutAdd::bind_backward_in_place`]. It is kept and used as a
+/// [`DropoutBinding`](crate::DropoutBinding).
+#[derive(Debug)]
+pub struct DropoutAddGradient(Bound);
+
+#[derive(Debug)]
+struct Bound {
+    tensor: FusedTensor,
+    segments: Vec<BoundSegment>,
+}
+
+impl DropoutAdd {
+    /// Prepares the kernels for `device`, which needs no feature and no limit above
+    /// [`wgpu::Limits::downlevel_defaults`].
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Limit`] if the device's limits are lower than the kernels need.
+    pub fn new(
+        device: &wgpu::Device,
+        descriptor: &KernelDescriptor<'_>,
+    ) -> Result<Self, CreateError> {
+        // Input, residual, output and vectors; besides a strided layout and a mask or sample ids.
+        let host = KernelHost::new(device, descriptor, 4, 6, size_of::<VectorParams>())?;
+        Ok(Self {
+            geometry: [
+                Geometry::new(cut_limits(device), unit(ElementType::F32))?,
+                Geometry::new(cut_limits(device), unit(ElementType::F16))?,
+            ],
+            host,
+        })
+    }
+
+    /// The device the kernels are for.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.host.device
+    }
+
+    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
+    /// immediates.
+    pub fn parameter_path(&self) -> ParameterPath {
+        self.host.parameter_path
+    }
+
+    /// Binds `elements` of `input`, of `residual` and of `output`. Requirements and panics as for
+    /// [`Dropout::bind`](crate::Dropout::bind). The kernel takes a storage buffer for each of the three, one for
+    /// `vectors`, and one for sample ids or a packed mask; WebGPU allows 8, wgpu's downlevel limits 4.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind<'a>(
+        &self,
+        input: wgpu::BufferBinding<'_>,
+        residual: wgpu::BufferBinding<'_>,
+        output: wgpu::BufferBinding<'_>,
+        vectors: Option<Vectors<'_>>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutAddBinding, BindError> {
+        let buffers = [
+            (Role::Input, input),
+            (Role::Residual, residual),
+            (Role::Output, output),
+        ];
+        let sum = sum(&vectors);
+        let bound = self.bind_all(
+            sum,
+            BufferLayout::Pooled,
+            &buffers,
+            vectors,
+            elements.into(),
+        )?;
+        Ok(DropoutAddBinding(bound))
+    }
+
+    /// Binds `elements` of `input` and of `residual`, which is overwritten by the sum. Requirements, errors and
+    /// panics as for [`bind`](Self::bind).
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind_in_place<'a>(
+        &self,
+        input: wgpu::BufferBinding<'_>,
+        residual: wgpu::BufferBinding<'_>,
+        vectors: Option<Vectors<'_>>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutAddBinding, BindError> {
+        let buffers = [(Role::Input, input), (Role::Output, residual)];
+        let sum = sum(&vectors);
+        let bound = self.bind_all(
+            sum,
+            BufferLayout::InPlace,
+            &buffers,
+            vectors,
+            elements.into(),
+        )?;
+        Ok(DropoutAddBinding(bound))
+    }
+
+    /// Binds `elements` of `grad_output` and of `grad_input`. `vectors` are those of the forward, whose scale is
+    /// used. Requirements, errors and panics as for [`bind`](Self::bind).
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind_backward<'a>(
+        &self,
+        grad_output: wgpu::BufferBinding<'_>,
+        grad_input: wgpu::BufferBinding<'_>,
+        vectors: Vectors<'_>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutAddGradient, BindError> {
+        let buffers = [(Role::Input, grad_output), (Role::Output, grad_input)];
+        let (scale, layout) = (Neighbours::Scale, BufferLayout::Pooled);
+        let bound = self.bind_all(scale, layout, &buffers, Some(vectors), elements.into())?;
+        Ok(DropoutAddGradient(bound))
+    }
+
+    /// Binds `elements` of `grad`, which is overwritten by the input's gradient. Requirements, errors and panics
+    /// as for [`bind_backward`](Self::bind_backward).
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind_backward_in_place<'a>(
+        &self,
+        grad: wgpu::BufferBinding<'_>,
+        vectors: Vectors<'_>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutAddGradient, BindError> {
+        let buffers = [(Role::Data, grad)];
+        let (scale, layout) = (Neighbours::Scale, BufferLayout::InPlace);
+        let bound = self.bind_all(scale, layout, &buffers, Some(vectors), elements.into())?;
+        Ok(DropoutAddGradient(bound))
+    }
+
+    fn bind_all(
+        &self,
+        neighbours: Neighbours,
+        layout: BufferLayout,
+        buffers: &[(Role, wgpu::BufferBinding<'_>)],
+        vectors: Option<Vectors<'_>>,
+        elements: Elements<'_>,
+    ) -> Result<Bound, BindError> {
+        let Described {
+            element,
+            map,
+            len,
+            side,
+        } = elements.describe(&self.host)?;
+        let ranges = buffers
+            .iter()
+            .map(|(role, buffer)| self.host.checked(*role, buffer, len, element.bytes()))
+            .collect::<Result<Vec<_>, _>>()?;
+        BufferLayout::of(&ranges)?;
+        let vectors = vectors.map(|vectors| vectors.checked(&self.host, len));
+        let (vectors, numbers) = vectors.transpose()?.unzip();
+        let sides: Vec<_> = side.into_iter().chain(numbers).collect();
+        // All ranges are bound as written, so that they may lie in one buffer.
+        let written = |side: &&CheckedRange<'_>| ranges.iter().any(|range| range.same_buffer(side));
+        if let Some(side) = sides.iter().find(written) {
+            return Err(BindError::WrittenBuffer { role: side.role });
+        }
+        let tensor = FusedTensor {
+            element,
+            buffers: layout,
+            neighbours,
+            vectors: vectors.unwrap_or_default(),
+            map,
+        };
+        let geometry = &self.geometry[usize::from(element.bytes() == 2)];
+        let segments = self.host.bind(
+            tensor.any_kernel(),
+            cut(geometry, len),
+            &ranges,
+            &sides,
+            |segment| tensor.map.params(segment.start),
+        )?;
+        Ok(Bound { tensor, segments })
+    }
+
+    /// Records `output = residual + dropout((input + bias) * scale)`. Sets the same state of the pass as
+    /// [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of 0 draws nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask index passes
+    /// 2^64 - 1. Nothing was recorded then.
+    pub fn encode_forward(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        binding: &DropoutAddBinding,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        self.encode(pass, &binding.0, call)
+    }
+
+    /// Records `grad_input = dropout'(grad_output) * scale` \[M23\]. Effects as for
+    /// [`encode_forward`](Self::encode_forward).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_forward`](Self::encode_forward).
+    pub fn encode_backward(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        gradient: &DropoutAddGradient,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        self.encode(pass, &gradient.0, call)
+    }
+
+    fn encode(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        bound: &Bound,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        let plan = FusedPlan::new(&bound.tensor, call)?;
+        for bound in &bound.segments {
+            let params = plan.params(bound.segment, bound.first_word);
+            self.host.dispatch(
+                pass,
+                plan.kernel(bound.segment),
+                &bound.group,
+                bytemuck::bytes_of(&params),
+                bound.segment.len,
+            );
+        }
+        Ok(())
+    }
+}
+
+fn sum(vectors: &Option<Vectors<'_>>) -> Neighbours {
+    Neighbours::Add {
+        vectors: vectors.is_some(),
+    }
+}

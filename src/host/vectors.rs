@@ -1,0 +1,86 @@
+//! A bias and a scale along a tensor's last dimension, as a caller describes them.
+
+use super::device::KernelHost;
+use super::error::BindError;
+use super::range::CheckedRange;
+use crate::kernel::axes::Role;
+use crate::plan::fused::VectorShape;
+
+/// A bias, a scale or both, of `f32`, in one buffer, the scale behind the bias. Each is repeated over the tensor:
+/// as many numbers as the last dimension has are the same for each row. Embeddings of positions are a bias of as
+/// many rows as there are positions.
+///
+/// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
+/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. It is none that dropout writes. Multiples of 4
+/// numbers, or of 8 for types of 16 bits, are loaded 16 bytes at a time from 32 on.
+///
+/// ```no_run
+/// # fn bind(parameters: &wgpu_dropout::wgpu::Buffer) {
+/// use wgpu_dropout::Vectors;
+///
+/// // A linear layer's bias, and LayerScale behind it.
+/// let both = Vectors::bias_and_scale(parameters.as_entire_buffer_binding(), 768, 768);
+/// // Embeddings of 64 positions, added to each sequence of a batch.
+/// let positions = Vectors::bias(parameters.as_entire_buffer_binding(), 64 * 768);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Vectors<'a> {
+    buffer: wgpu::BufferBinding<'a>,
+    bias: Option<u32>,
+    scale: Option<u32>,
+}
+
+impl<'a> Vectors<'a> {
+    /// A bias of `len` numbers.
+    pub const fn bias(buffer: wgpu::BufferBinding<'a>, len: u32) -> Self {
+        Self {
+            buffer,
+            bias: Some(len),
+            scale: None,
+        }
+    }
+
+    /// A scale of `len` numbers.
+    pub const fn scale(buffer: wgpu::BufferBinding<'a>, len: u32) -> Self {
+        Self {
+            buffer,
+            bias: None,
+            scale: Some(len),
+        }
+    }
+
+    /// A bias of `bias_len` numbers, and a scale of `scale_len` behind it.
+    pub const fn bias_and_scale(
+        buffer: wgpu::BufferBinding<'a>,
+        bias_len: u32,
+        scale_len: u32,
+    ) -> Self {
+        Self {
+            buffer,
+            bias: Some(bias_len),
+            scale: Some(scale_len),
+        }
+    }
+
+    /// Where they stand, if they fit a tensor of `elements` and the device binds them.
+    pub(crate) fn checked(
+        self,
+        host: &KernelHost,
+        elements: u64,
+    ) -> Result<(VectorShape, CheckedRange<'a>), BindError> {
+        for len in [self.bias, self.scale].into_iter().flatten() {
+            if len == 0 || !elements.is_multiple_of(len.into()) {
+                return Err(BindError::VectorLength { elements, len });
+            }
+        }
+        let shape = VectorShape {
+            bias_len: self.bias.unwrap_or(0),
+            scale_len: self.scale.unwrap_or(0),
+        };
+        let len = u64::from(shape.bias_len) + u64::from(shape.scale_len);
+        let range = host.checked(Role::Vectors, &self.buffer, len, size_of::<f32>() as u64)?;
+        host.check_whole(&range)?;
+        Ok((shape, range))
+    }
+}

@@ -1,0 +1,141 @@
+//! Which dispatches dropout with neighbours takes, and with which kernels.
+
+use super::cut::Segment;
+use super::index_map::IndexMap;
+use super::params::{MaskParams, VectorParams};
+use crate::contract::call::DropoutCall;
+use crate::contract::effect::Effect;
+use crate::contract::element::ElementType;
+use crate::contract::error::{CallError, Operation};
+use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
+use crate::kernel::axes::{Access, BufferLayout, IndexKind, Kernel, Neighbours};
+use crate::plan::dispatch::VECTOR_BYTES;
+
+/// A bias and a scale along the last dimension, the scale behind the bias.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct VectorShape {
+    /// Numbers of the bias; 0 without one.
+    pub bias_len: u32,
+    /// Numbers of the scale; 0 without one.
+    pub scale_len: u32,
+}
+
+/// A tensor whose elements are dropped beside others, as it is bound.
+#[derive(Clone, Debug)]
+pub(crate) struct FusedTensor {
+    pub element: ElementType,
+    pub buffers: BufferLayout,
+    pub neighbours: Neighbours,
+    pub vectors: VectorShape,
+    pub map: IndexMap,
+}
+
+impl FusedTensor {
+    /// The kernel that stands for all kernels with the tensor's buffers.
+    pub fn any_kernel(&self) -> Kernel {
+        self.kernel(
+            self.map.by_word().of_any_rows(),
+            Effect::Scale,
+            Access::Words,
+        )
+    }
+
+    fn kernel(&self, mask: IndexKind, effect: Effect, access: Access) -> Kernel {
+        Kernel::Dropout {
+            element: self.element,
+            buffers: self.buffers,
+            mask,
+            neighbours: self.neighbours,
+            effect,
+            access,
+        }
+    }
+
+    /// Whether vectors are made of whole `lanes`, and reach from one mask word into two of theirs at most.
+    fn has_whole_lanes(&self, lanes: u64) -> bool {
+        let VectorShape {
+            bias_len,
+            scale_len,
+        } = self.vectors;
+        let whole = |len: u32| {
+            let is_long = len == 0 || len >= ELEMENTS_PER_MASK_WORD;
+            is_long && u64::from(len).is_multiple_of(lanes)
+        };
+        whole(bias_len) && whole(scale_len)
+    }
+}
+
+/// The dispatches of one call on one tensor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FusedPlan<'a> {
+    tensor: &'a FusedTensor,
+    mask: IndexKind,
+    effect: Effect,
+    /// Mask index of the first element.
+    base: u64,
+    call: DropoutCall,
+}
+
+impl<'a> FusedPlan<'a> {
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    pub fn new(tensor: &'a FusedTensor, call: &DropoutCall) -> Result<Self, CallError> {
+        call.refuse_but_scaling(Operation::DropoutAdd)?;
+        let base = tensor.map.base(call)?;
+        let mask = tensor.map.by_word().of_any_rows();
+        let (mask, effect) = match (call.rate.drops_nothing(), mask) {
+            (true, IndexKind::Linear | IndexKind::Strided(_)) => (mask.of_copy(), Effect::Copy),
+            _ => (mask, Effect::Scale),
+        };
+        Ok(Self {
+            tensor,
+            mask,
+            effect,
+            base,
+            call: *call,
+        })
+    }
+
+    pub fn kernel(&self, segment: Segment) -> Kernel {
+        let element_bytes = self.tensor.element.bytes();
+        let bytes = u64::from(segment.len) * element_bytes;
+        let whole = bytes.is_multiple_of(VECTOR_BYTES)
+            && self.tensor.has_whole_lanes(VECTOR_BYTES / element_bytes);
+        let access = if whole {
+            Access::Vectors
+        } else {
+            Access::Words
+        };
+        self.tensor.kernel(self.mask, self.effect, access)
+    }
+
+    /// What the dispatch of `segment` is told. `first_word` is the word of a bound packed mask that
+    /// has its first element.
+    pub fn params(&self, segment: Segment, first_word: u32) -> VectorParams {
+        let first_index = match self.mask {
+            IndexKind::Linear => self.base + segment.start,
+            // A strided dispatch learns where it begins from its coordinates.
+            IndexKind::Strided(_) | IndexKind::Packed => self.base,
+        };
+        let VectorShape {
+            bias_len,
+            scale_len,
+        } = self.tensor.vectors;
+        // Below the vector's length.
+        let start = |elements: u32| {
+            let rest = segment.start.checked_rem(elements.into());
+            rest.unwrap_or(0) as u32
+        };
+        VectorParams {
+            mask: MaskParams {
+                first_word,
+                ..MaskParams::new(&self.call, first_index, segment.len)
+            },
+            bias_len,
+            bias_start: start(bias_len),
+            scale_len,
+            scale_start: start(scale_len),
+        }
+    }
+}

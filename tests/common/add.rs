@@ -1,0 +1,271 @@
+//! A residual and a branch that is dropped [M23], as plainly as possible.
+
+use wgpu_dropout::{DropoutCall, DropoutKind, ElementType, MaskLayout};
+
+use super::inputs::{indices, layout_indices, sample_indices};
+use super::kinds;
+use super::reference::{BF16, F16, keep_scale, philox4x32};
+
+const EPSILON: f64 = 1.0 / 8_388_608.0;
+
+/// Where decisions come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    Len(u64),
+    Layout(MaskLayout),
+    Samples(MaskLayout, Vec<u32>),
+    Packed(Vec<u32>, u64),
+}
+
+/// One sum and its gradient. Elements are bits, those of 16-bit types in the lower half of a word.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub element: ElementType,
+    pub call: DropoutCall,
+    pub source: Source,
+    pub input: Vec<u32>,
+    pub residual: Vec<u32>,
+    pub bias: Vec<f32>,
+    pub scale: Vec<f32>,
+}
+
+impl Case {
+    /// Elements and vectors of this and that size; a vector of length 0 is none.
+    pub fn new(
+        element: ElementType,
+        call: DropoutCall,
+        source: Source,
+        [bias_len, scale_len]: [usize; 2],
+    ) -> Self {
+        let len = match &source {
+            Source::Len(len) | Source::Packed(_, len) => *len,
+            Source::Layout(layout) | Source::Samples(layout, _) => layout.len(),
+        };
+        let numbers = |len: usize, salt| {
+            let number = |i| (random(i, salt) as i32) as f32 / (1 << 30) as f32;
+            (0..len as u64).map(number).collect()
+        };
+        Self {
+            element,
+            call,
+            source,
+            input: elements(element, len, 1),
+            residual: elements(element, len, 2),
+            bias: numbers(bias_len, 3),
+            scale: numbers(scale_len, 4),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.input.len()
+    }
+
+    fn kept(&self) -> Vec<bool> {
+        let call = &self.call;
+        match &self.source {
+            Source::Len(len) => kinds::kept(call, indices(call, *len)),
+            Source::Layout(layout) => kinds::kept(call, layout_indices(call, layout)),
+            Source::Samples(layout, ids) => kinds::kept(call, sample_indices(call, layout, ids)),
+            Source::Packed(words, len) => (0..*len as usize)
+                .map(|element| words[element / 32] >> (element % 32) & 1 == 1)
+                .collect(),
+        }
+    }
+
+    fn factor(&self) -> f32 {
+        match self.call.kind {
+            DropoutKind::Classic if self.call.rate.p() < 1.0 => 1.0,
+            _ => keep_scale(self.call.rate.p()),
+        }
+    }
+
+    fn number(&self, bits: u32) -> f32 {
+        match self.element {
+            ElementType::F16 => F16.number(bits as u16),
+            ElementType::Bf16 => BF16.number(bits as u16),
+            _ => f32::from_bits(bits),
+        }
+    }
+
+    /// The element nearest to a number that is no f32 or is one.
+    fn nearest(&self, number: f64) -> u32 {
+        match self.element {
+            ElementType::F16 => F16.nearest(number).into(),
+            ElementType::Bf16 => BF16.nearest(number).into(),
+            _ => (number as f32).to_bits(),
+        }
+    }
+
+    /// Whether `got` is one of `exact`, or lies within `bound` of the first, rounded once.
+    fn is_near(&self, got: u32, exact: &[f64], bound: f64) -> bool {
+        let got_number = f64::from(self.number(got));
+        let among = |number: &f64| {
+            if number.is_nan() {
+                return got_number.is_nan();
+            }
+            let nearest = self.nearest(*number);
+            // Products and sums that are subnormal may be flushed.
+            nearest == got
+                || f64::from(self.number(nearest)).abs() < 1e-37 && got_number.abs() < 1e-37
+        };
+        let ends = [exact[0] - bound, exact[0] + bound];
+        let [low, high] = ends.map(|end| f64::from(self.number(self.nearest(end))));
+        exact.iter().any(among) || bound > 0.0 && (low..=high).contains(&got_number)
+    }
+
+    /// Compares a sum with its definition.
+    pub fn check_sum(&self, got: &[u32]) -> Result<(), String> {
+        let factor = self.factor();
+        self.check(
+            got,
+            |element| {
+                let x = self.number(self.input[element]);
+                let residual = self.number(self.residual[element]);
+                let x = repeated(&self.bias, element).map_or(x, |bias| x + bias);
+                let Some(scale) = repeated(&self.scale, element) else {
+                    let fused = x.mul_add(factor, residual);
+                    return (vec![fused.into(), (residual + x * factor).into()], 0.0);
+                };
+                let branch = product([x, scale, factor]);
+                let sums: Vec<_> = branch.iter().map(|b| b + f64::from(residual)).collect();
+                let bound = 3.0 * EPSILON * branch[0].abs() + EPSILON * sums[0].abs();
+                (sums, bound)
+            },
+            |element| self.residual[element],
+        )
+    }
+
+    /// Compares with the definition of the input's gradient, where `residual` is that of the sum.
+    pub fn check_gradient(&self, got: &[u32]) -> Result<(), String> {
+        let factor = self.factor();
+        self.check(
+            got,
+            |element| {
+                let scale = repeated(&self.scale, element).unwrap_or(1.0);
+                let gradient = product([self.number(self.residual[element]), factor, scale]);
+                let bound = 3.0 * EPSILON * gradient[0].abs();
+                (gradient, bound)
+            },
+            |_| 0,
+        )
+    }
+
+    fn check(
+        &self,
+        got: &[u32],
+        kept_is: impl Fn(usize) -> (Vec<f64>, f64),
+        dropped_is: impl Fn(usize) -> u32,
+    ) -> Result<(), String> {
+        let kept = self.kept();
+        if got.len() != kept.len() {
+            return Err(format!("{} elements of {}", got.len(), kept.len()));
+        }
+        for (element, (&got, kept)) in got.iter().zip(kept).enumerate() {
+            let (exact, bound) = kept_is(element);
+            let same = if kept {
+                self.is_near(got, &exact, bound)
+            } else {
+                got == dropped_is(element)
+            };
+            if !same {
+                return Err(format!(
+                    "element {element} of {}, {}: {:e} ({got:#x}), not {exact:?} within {bound:e} (kept: {kept}); \
+                     {}, {:?}, bias of {}, scale of {}",
+                    self.len(),
+                    self.element,
+                    self.number(got),
+                    self.call,
+                    self.source,
+                    self.bias.len(),
+                    self.scale.len()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same case with each fault that a kernel could have: a check must see each.
+    pub fn faults(&self) -> Vec<(&'static str, Self)> {
+        let mut faults = Vec::new();
+        let mut fault = |name, change: &dyn Fn(&mut Self)| {
+            let mut faulty = self.clone();
+            change(&mut faulty);
+            faults.push((name, faulty));
+        };
+        fault("another stream", &|case| case.call.key.stream ^= 1);
+        fault("another rate", &|case| {
+            case.call.rate = wgpu_dropout::DropoutRate::new(0.45).expect("a rate");
+        });
+        if self.bias.len() > 1 {
+            fault("a neighbour's bias", &|case| case.bias.rotate_left(1));
+        }
+        if self.scale.len() > 1 {
+            fault("a neighbour's scale", &|case| case.scale.rotate_left(1));
+        }
+        faults
+    }
+}
+
+/// The product, and what it is in each order if a product of two passes f32.
+fn product([a, b, c]: [f32; 3]) -> Vec<f64> {
+    let orders = [(a * b) * c, (a * c) * b, (b * c) * a];
+    let exact = f64::from(a) * f64::from(b) * f64::from(c);
+    let beyond = orders.into_iter().filter(|product| !product.is_finite());
+    core::iter::once(exact)
+        .chain(beyond.map(f64::from))
+        .collect()
+}
+
+/// Each layout that networks use, with sample ids, and a packed mask.
+pub fn sources() -> Vec<(Source, usize)> {
+    let mut sources = Vec::new();
+    for columns in [7, 40] {
+        let shape = [4, 6, columns as u64];
+        for layout in [
+            MaskLayout::elementwise(&shape),
+            MaskLayout::drop_path(&shape),
+            MaskLayout::time_locked_batch_first(&shape),
+            MaskLayout::feature_channels_first(&shape),
+            MaskLayout::feature_channels_last(&shape),
+        ] {
+            let layout = layout.expect("a layout");
+            sources.push((
+                Source::Samples(layout.clone(), vec![9, 0, u32::MAX, 3]),
+                columns,
+            ));
+            sources.push((Source::Layout(layout), columns));
+        }
+        let words = vec![0x5a3c_96f1; 24 * columns / 32 + 1];
+        let len = 24 * columns as u64;
+        sources.push((
+            Source::Packed(words[..len.div_ceil(32) as usize].to_vec(), len),
+            columns,
+        ));
+    }
+    sources
+}
+
+fn repeated(vector: &[f32], element: usize) -> Option<f32> {
+    Some(*vector.get(element.checked_rem(vector.len())?)?)
+}
+
+fn random(index: u64, salt: u32) -> u32 {
+    philox4x32(10, [index as u32, (index >> 32) as u32, salt, 0], [5, 6])[0]
+}
+
+/// Numbers between -2 and 2, and one in 16 that is any bits at all.
+fn elements(element: ElementType, len: u64, salt: u32) -> Vec<u32> {
+    (0..len)
+        .map(|index| {
+            let bits = random(index, salt);
+            let number = f64::from(bits as i32) / f64::from(1 << 30);
+            match (bits & 15, element) {
+                (0, ElementType::F32) => random(index, salt + 10),
+                (0, _) => random(index, salt + 10) & 0xffff,
+                (_, ElementType::F16) => F16.nearest(number).into(),
+                (_, ElementType::Bf16) => BF16.nearest(number).into(),
+                _ => (number as f32).to_bits(),
+            }
+        })
+        .collect()
+}

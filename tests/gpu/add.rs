@@ -1,0 +1,307 @@
+//! Sums of a residual and a branch, and their gradients [M23].
+
+use wgpu_dropout::{
+    DropoutAdd, DropoutKind, ElementType, Elements, KernelDescriptor, MaskLayout, Vectors,
+};
+
+use crate::adapters::Variant;
+use crate::case::{Case, text};
+use crate::common::add::{self, Source, sources};
+use crate::common::inputs::{LENGTHS, call, kind_call, origins};
+use crate::common::kinds::{self, Direction};
+use crate::gpu::Gpu;
+use crate::image::{Image, binding};
+
+pub const CASES: &[Case] = &[
+    Case::new("lengths_and_origins", lengths_and_origins),
+    Case::new("vectors", vectors),
+    Case::new("sources", of_sources),
+    Case::new("few_workgroups", cut).on(Variant::FewWorkgroups),
+    Case::new("small_bindings", cut).on(Variant::SmallBindings),
+    Case::new("no_features", cut).on(Variant::Bare),
+    Case::new("its_mask_is_the_call's", its_mask),
+    Case::new("dropped_elements_are_the_residual's_bits", dropped_bits),
+    Case::new("faults_are_seen", faults_are_seen),
+];
+
+/// How a sum or a gradient is bound.
+#[derive(Clone, Copy, Debug)]
+enum Layout {
+    Separate,
+    Pooled,
+    InPlace,
+}
+
+const LAYOUTS: [Layout; 3] = [Layout::Separate, Layout::Pooled, Layout::InPlace];
+
+fn packed(element: ElementType, bits: &[u32]) -> Vec<u32> {
+    if element.bytes() == 4 {
+        return bits.to_vec();
+    }
+    let pair = |pair: &[u32]| pair[0] | pair.get(1).unwrap_or(&0xbeef) << 16;
+    bits.chunks(2).map(pair).collect()
+}
+
+fn unpacked(element: ElementType, len: usize, words: &[u32]) -> Vec<u32> {
+    if element.bytes() == 4 {
+        return words.to_vec();
+    }
+    let halves = words.iter().flat_map(|word| [word & 0xffff, word >> 16]);
+    halves.take(len).collect()
+}
+
+/// What becomes of a case by a direction; bytes around the result must stay.
+fn run(
+    gpu: &Gpu,
+    kernels: &DropoutAdd,
+    case: &add::Case,
+    direction: Direction,
+    layout: Layout,
+) -> Result<Vec<u32>, String> {
+    let mut pool = Image::new(gpu);
+    let input = pool.place(&packed(case.element, &case.input));
+    let residual = pool.place(&packed(case.element, &case.residual));
+    let output = match layout {
+        Layout::InPlace => residual.clone(),
+        Layout::Separate | Layout::Pooled => pool.place_for(residual.len() as u64),
+    };
+    let buffer = pool.upload(gpu);
+    let read = match layout {
+        Layout::Separate => pool.upload(gpu),
+        Layout::Pooled | Layout::InPlace => buffer.clone(),
+    };
+    let numbers: Vec<u32> = case
+        .bias
+        .iter()
+        .chain(&case.scale)
+        .map(|n| n.to_bits())
+        .collect();
+    let mut side = Image::new(gpu);
+    let numbers_place = side.place(&numbers);
+    let side_place = side.place(match &case.source {
+        Source::Samples(_, ids) => ids,
+        Source::Packed(words, _) => words,
+        Source::Len(_) | Source::Layout(_) => &[],
+    });
+    let side = side.upload(gpu);
+    let ids_or_mask = || binding(&side, &side_place, true);
+    let elements = match &case.source {
+        Source::Len(len) => Elements::from(*len),
+        Source::Layout(layout) => Elements::from(layout),
+        Source::Samples(layout, _) => Elements::samples(layout, ids_or_mask()),
+        Source::Packed(_, len) => Elements::packed(ids_or_mask(), *len),
+    };
+    let elements = elements.of_type(case.element);
+    // Tens of thousands at most.
+    let [bias_len, scale_len] = [case.bias.len() as u32, case.scale.len() as u32];
+    let vectors = || {
+        let numbers = binding(&side, &numbers_place, true);
+        match (bias_len, scale_len) {
+            (0, _) => Vectors::scale(numbers, scale_len),
+            (_, 0) => Vectors::bias(numbers, bias_len),
+            _ => Vectors::bias_and_scale(numbers, bias_len, scale_len),
+        }
+    };
+    let some = (bias_len + scale_len > 0).then(vectors);
+    let (input, residual) = (
+        binding(&read, &input, true),
+        binding(&read, &residual, true),
+    );
+    let (result, call) = (binding(&buffer, &output, true), &case.call);
+    gpu.submit(|pass| {
+        match (direction, layout) {
+            (Direction::Forward, Layout::InPlace) => {
+                let bound = kernels.bind_in_place(input, result, some, elements);
+                kernels.encode_forward(pass, &bound.map_err(text)?, call)
+            }
+            (Direction::Forward, _) => {
+                let bound = kernels.bind(input, residual, result, some, elements);
+                kernels.encode_forward(pass, &bound.map_err(text)?, call)
+            }
+            (Direction::Backward, Layout::InPlace) => {
+                let bound = kernels.bind_backward_in_place(result, vectors(), elements);
+                kernels.encode_backward(pass, &bound.map_err(text)?, call)
+            }
+            (Direction::Backward, _) => {
+                let bound = kernels.bind_backward(residual, result, vectors(), elements);
+                kernels.encode_backward(pass, &bound.map_err(text)?, call)
+            }
+        }
+        .map_err(text)
+    })?;
+    let after = gpu.download(&buffer)?;
+    pool.check_outside(&after, std::slice::from_ref(&output))?;
+    Ok(unpacked(case.element, case.len(), &after[output]))
+}
+
+fn kernels(gpu: &Gpu) -> Result<DropoutAdd, String> {
+    DropoutAdd::new(&gpu.device, &KernelDescriptor::default()).map_err(text)
+}
+
+fn check(
+    gpu: &Gpu,
+    kernels: &DropoutAdd,
+    case: &add::Case,
+    layouts: &[Layout],
+) -> Result<(), String> {
+    for &layout in layouts {
+        let sum = run(gpu, kernels, case, Direction::Forward, layout)?;
+        case.check_sum(&sum)
+            .map_err(|error| format!("{layout:?}: {error}"))?;
+        // Without a scale the gradient is that of `Dropout`.
+        if !case.scale.is_empty() {
+            let gradient = run(gpu, kernels, case, Direction::Backward, layout)?;
+            case.check_gradient(&gradient)
+                .map_err(|error| format!("{layout:?}, gradient: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn lengths_and_origins(gpu: &Gpu) -> Result<(), String> {
+    let kernels = kernels(gpu)?;
+    for element in ElementType::ALL {
+        for len in LENGTHS {
+            let origins = origins(len);
+            // Each origin and each layout with some lengths.
+            let origin = origins[len as usize % origins.len()];
+            let layout = LAYOUTS[len as usize % 3];
+            let case = add::Case::new(*element, call(0.3, origin), Source::Len(len), [0, 0]);
+            check(gpu, &kernels, &case, &[layout])?;
+        }
+        for p in [0.0, 0.1, 0.5, 1.0] {
+            for kind in [DropoutKind::Inverted, DropoutKind::Classic] {
+                let source = Source::Len(70_001);
+                let case = add::Case::new(*element, kind_call(p, 3, kind), source, [0, 0]);
+                check(gpu, &kernels, &case, &LAYOUTS[..1])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn vectors(gpu: &Gpu) -> Result<(), String> {
+    let kernels = kernels(gpu)?;
+    for element in ElementType::ALL {
+        for columns in [1, 3, 8, 33, 768] {
+            let of = |bias: usize, scale: usize| [bias * columns, scale * columns];
+            for (lens, p, layout) in [
+                (of(1, 0), 0.4, Layout::InPlace),
+                (of(0, 1), 0.0, Layout::Pooled),
+                (of(1, 1), 0.4, Layout::Separate),
+                (of(4, 1), 0.4, Layout::InPlace),
+            ] {
+                let source = Source::Len(12 * columns as u64);
+                let case = add::Case::new(*element, call(p, 5), source, lens);
+                check(gpu, &kernels, &case, &[layout])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn of_sources(gpu: &Gpu) -> Result<(), String> {
+    let kernels = kernels(gpu)?;
+    for (number, (source, columns)) in sources().into_iter().enumerate() {
+        for (of_type, element) in ElementType::ALL.iter().enumerate() {
+            let p = [0.4, 0.0, 0.4, 1.0][(number + of_type) % 4];
+            let lens = [columns, columns];
+            let case = add::Case::new(*element, call(p, 5), source.clone(), lens);
+            check(gpu, &kernels, &case, &[Layout::InPlace])?;
+        }
+    }
+    Ok(())
+}
+
+/// Tensors of several dispatches, whose vectors begin in the middle of a row.
+fn cut(gpu: &Gpu) -> Result<(), String> {
+    let kernels = kernels(gpu)?;
+    let layout = MaskLayout::drop_path(&[7, 5_000]).map_err(text)?;
+    for element in ElementType::ALL {
+        for source in [Source::Len(35_000), Source::Layout(layout.clone())] {
+            for columns in [500, 175] {
+                let lens = [columns, columns];
+                let case = add::Case::new(*element, call(0.4, 5), source.clone(), lens);
+                check(gpu, &kernels, &case, &[Layout::InPlace])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Of ones over a residual of zeros: +0 stands where the packed mask of the call says dropped.
+fn its_mask(gpu: &Gpu) -> Result<(), String> {
+    let kernels = kernels(gpu)?;
+    for origin in [0, 5, u64::MAX - 4_999] {
+        let mut case = add::Case::new(
+            ElementType::F32,
+            call(0.4, origin),
+            Source::Len(5_000),
+            [0, 0],
+        );
+        case.input.fill(1.0f32.to_bits());
+        case.residual.fill(0);
+        let sum = run(gpu, &kernels, &case, Direction::Forward, Layout::Separate)?;
+        let words = crate::run::masks(gpu, &[(case.call, 5_000)])?.remove(0);
+        for (element, sum) in sum.into_iter().enumerate() {
+            let kept = words[element / 32] >> (element % 32) & 1 == 1;
+            if (sum != 0) != kept {
+                return Err(format!(
+                    "element {element} is {sum:#x}, kept is {kept}; {}",
+                    case.call
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A residual of -0, of NaNs with payloads, of infinities and of subnormals.
+fn dropped_bits(gpu: &Gpu) -> Result<(), String> {
+    let kernels = kernels(gpu)?;
+    for element in ElementType::ALL {
+        let mut case = add::Case::new(*element, call(0.4, 5), Source::Len(4096), [4, 0]);
+        let specials: &[u32] = match element {
+            ElementType::F32 => &[0x8000_0000, 0x7fc0_1234, 0xff80_0001, 0x7f80_0000, 1],
+            _ => &[0x8000, 0x7fff, 0xffc1, 0x7c00, 0x7f80, 1],
+        };
+        for (element, residual) in case.residual.iter_mut().enumerate() {
+            *residual = specials[element % specials.len()];
+        }
+        // Whatever a dropped branch is.
+        let branch = [f32::NAN, f32::INFINITY, -3e38, 0.0].map(f32::to_bits);
+        for (element, x) in case.input.iter_mut().enumerate() {
+            *x = match case.element {
+                ElementType::F32 => branch[element % 4],
+                _ => branch[element % 4] >> 16,
+            };
+        }
+        for layout in LAYOUTS {
+            let sum = run(gpu, &kernels, &case, Direction::Forward, layout)?;
+            let kept = kinds::kept(&case.call, 5..5 + 4096);
+            for (element, kept) in kept.into_iter().enumerate() {
+                if !kept && sum[element] != case.residual[element] {
+                    return Err(format!(
+                        "element {element}: {:#x} became {:#x}, {layout:?}, {}",
+                        case.residual[element], sum[element], case.element
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn faults_are_seen(gpu: &Gpu) -> Result<(), String> {
+    let kernels = kernels(gpu)?;
+    let case = add::Case::new(ElementType::F32, call(0.4, 5), Source::Len(999), [9, 9]);
+    let sum = run(gpu, &kernels, &case, Direction::Forward, Layout::Separate)?;
+    let gradient = run(gpu, &kernels, &case, Direction::Backward, Layout::Separate)?;
+    for (name, faulty) in case.faults() {
+        let of_bias = name == "a neighbour's bias";
+        if faulty.check_sum(&sum).is_ok() || !of_bias && faulty.check_gradient(&gradient).is_ok() {
+            return Err(format!("{name} looks the same"));
+        }
+    }
+    Ok(())
+}
