@@ -46,7 +46,7 @@ use crate::plan::params::VectorParams;
 /// ```
 #[derive(Debug)]
 pub struct DropoutAdd {
-    host: KernelHost,
+    pub(crate) host: KernelHost,
     /// Of elements of 4 bytes and of 2.
     geometry: [Geometry; 2],
 }
@@ -99,6 +99,14 @@ impl DropoutAdd {
     /// immediates.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
+    }
+
+    /// With lowered limits and with room behind bindings, and the same pipelines.
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        Self {
+            host: self.host.with_room(room_bytes),
+            geometry: self.geometry.map(|geometry| geometry.lowered(granules)),
+        }
     }
 
     /// Binds `elements` of `input`, of `residual` and of `output`. Requirements and panics as for

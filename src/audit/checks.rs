@@ -321,7 +321,7 @@ impl<'a> Audit<'a> {
         for to in [e, f] {
             let mask = run(Work::KeepMask(linear.clone()))?;
             let mut expectations = mask.expectations();
-            let words = (0..mask_words(LEN)).filter_map(|word| expectations.of(word, 0).bits());
+            let words = (0..mask_words(LEN)).filter_map(|word| expectations.of(word, 0, 0).bits());
             let packed = Source::Packed(words.collect(), LEN);
             let packed = run(Work::Dropout {
                 element: ElementType::F32,
@@ -335,8 +335,10 @@ impl<'a> Audit<'a> {
         let placed = steps.iter().map(|(run, input, output, side)| Placed {
             run,
             input: input.cloned(),
+            residual: None,
             output: (*output).clone(),
             side: side.cloned(),
+            vectors: None,
         });
         let elements = run::check_chain(&self.gpu, images, placed.collect()).await?;
         passed(format!("{elements} elements in {} dispatches", steps.len()))

@@ -15,8 +15,8 @@ use crate::cpu::for_each_task;
 use crate::host::device::{cut_limits, scoped};
 use crate::kernel::axes::{Multiply, ParamsSource, Way};
 use crate::{
-    CreateError, Direction, Dropout, DropoutKind, GaussianDropout, KeepMask, KernelDescriptor,
-    ParameterPath, PhiloxBlocks,
+    CreateError, Direction, Dropout, DropoutAdd, DropoutKind, GaussianDropout, KeepMask,
+    KernelDescriptor, ParameterPath, PhiloxBlocks,
 };
 
 /// A device.
@@ -30,6 +30,7 @@ pub(super) struct Gpu<'a> {
 /// The kernels for a run.
 pub(super) enum Target {
     Dropout(Dropout),
+    Fused(DropoutAdd),
     Gaussian(GaussianDropout),
     KeepMask(KeepMask),
     Blocks(PhiloxBlocks),
@@ -38,6 +39,7 @@ pub(super) enum Target {
 /// The kernels for many.
 enum Made {
     Dropout(Dropout),
+    Fused(DropoutAdd),
     KeepMask(KeepMask),
     Blocks(PhiloxBlocks),
 }
@@ -45,6 +47,7 @@ enum Made {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Dropout,
+    Fused,
     KeepMask,
     Blocks(u32),
 }
@@ -53,6 +56,7 @@ impl Kind {
     fn of(work: &Work) -> Self {
         match *work {
             Work::Dropout { .. } => Self::Dropout,
+            Work::Fused { .. } => Self::Fused,
             Work::KeepMask(_) => Self::KeepMask,
             Work::Blocks { rounds, .. } => Self::Blocks(rounds),
         }
@@ -109,6 +113,7 @@ impl<'a> Gpu<'a> {
         work.retain(|kernel| seen.insert(*kernel));
         let host = |place: usize| match &made[place].2 {
             Made::Dropout(kernels) => &kernels.host,
+            Made::Fused(kernels) => &kernels.host,
             Made::KeepMask(kernels) => &kernels.host,
             Made::Blocks(kernels) => &kernels.host,
         };
@@ -159,6 +164,7 @@ impl<'a> Gpu<'a> {
         let (device, descriptor) = (self.device, &descriptor);
         Ok(match kind {
             Kind::Dropout => Made::Dropout(Dropout::new(device, descriptor)?),
+            Kind::Fused => Made::Fused(DropoutAdd::new(device, descriptor)?),
             Kind::KeepMask => Made::KeepMask(KeepMask::new(device, descriptor)?),
             Kind::Blocks(rounds) => Made::Blocks(PhiloxBlocks::new(device, descriptor, rounds)?),
         })
@@ -198,6 +204,7 @@ impl Made {
                     Target::Dropout(kernels)
                 }
             }
+            Self::Fused(kernels) => Target::Fused(kernels.lowered(granules, room_bytes)),
             Self::KeepMask(kernels) => Target::KeepMask(kernels.lowered(granules, room_bytes)),
             Self::Blocks(kernels) => Target::Blocks(kernels.lowered(granules, room_bytes)),
         }

@@ -7,11 +7,12 @@ use super::random::Random;
 use super::work::{Run, Source, Work, drop_threshold};
 use crate::contract::effect::Effect;
 use crate::kernel::axes::{
-    Access, Family, IndexKind, Kernel, Multiply, ParamsSource, Strided, Way,
+    Access, Family, IndexKind, Kernel, Multiply, Neighbours, ParamsSource, Strided, Way,
 };
 use crate::philox_blocks::BLOCK;
 use crate::plan::cut::{CutLimits, Geometry};
 use crate::plan::dispatch::{Plan, Tensor, cut, unit};
+use crate::plan::fused::{FusedPlan, FusedTensor, VectorShape};
 use crate::plan::index_map::IndexMap;
 use crate::plan::keep_mask::{MASK_WORD, MaskPlan};
 use crate::wgsl::Variant;
@@ -61,6 +62,11 @@ fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     let kinds = DropoutKind::ALL.iter();
     let all = kinds.flat_map(|kind| Direction::ALL.iter().map(|direction| (*kind, *direction)));
     all.filter(move |&(kind, direction)| match kernel {
+        Kernel::Dropout { neighbours, .. } if neighbours != Neighbours::None => {
+            let is_backward = neighbours == Neighbours::Scale;
+            let only_scales = matches!(kind, DropoutKind::Inverted | DropoutKind::Classic);
+            only_scales && is_backward == (direction == Direction::Backward)
+        }
         Kernel::Dropout { effect, .. } => {
             effect == Effect::Copy || effect == Effect::of(kind, direction)
         }
@@ -121,6 +127,34 @@ pub(super) fn kernels(run: &Run, limits: CutLimits) -> Vec<Kernel> {
             kernels.dedup();
             kernels
         }
+        Work::Fused {
+            element,
+            buffers,
+            neighbours,
+            vectors,
+            source,
+        } => {
+            let Some(map) = source.map() else {
+                return Vec::new();
+            };
+            let tensor = FusedTensor {
+                element: *element,
+                buffers: *buffers,
+                neighbours: *neighbours,
+                vectors: *vectors,
+                map,
+            };
+            let plan = FusedPlan::new(&tensor, &run.call);
+            let geometry = Geometry::new(limits, unit(*element));
+            let (Ok(plan), Ok(geometry)) = (plan, geometry) else {
+                return Vec::new();
+            };
+            let geometry = geometry.lowered(run.granules.unwrap_or(u64::MAX));
+            let segments = cut(&geometry, source.len());
+            let mut kernels: Vec<_> = segments.map(|segment| plan.kernel(segment)).collect();
+            kernels.dedup();
+            kernels
+        }
     }
 }
 
@@ -134,6 +168,10 @@ pub(super) fn dispatched(run: &Run, limits: CutLimits) -> impl Iterator<Item = C
     let kind = run.call.kind;
     let direction = match run.work {
         Work::Dropout { direction, .. } => direction,
+        Work::Fused {
+            neighbours: Neighbours::Scale,
+            ..
+        } => Direction::Backward,
         _ => Direction::Forward,
     };
     kernels(run, limits).into_iter().map(move |kernel| {
@@ -345,8 +383,20 @@ impl Candidate {
         }
     }
 
-    fn work(&self, source: Source) -> Work {
-        match self.kernel {
+    fn work(&self, source: Source, random: &mut Random) -> Option<Work> {
+        Some(match self.kernel {
+            Kernel::Dropout {
+                element,
+                buffers,
+                neighbours,
+                ..
+            } if neighbours != Neighbours::None => Work::Fused {
+                element,
+                buffers,
+                neighbours,
+                vectors: self.vectors(source.len(), random)?,
+                source,
+            },
             Kernel::Dropout {
                 element, buffers, ..
             } => Work::Dropout {
@@ -362,7 +412,43 @@ impl Candidate {
                 key: [0; 2],
                 len: source.len(),
             },
+        })
+    }
+
+    /// Vectors that repeat over `len` elements and that the kernel takes.
+    fn vectors(&self, len: u64, random: &mut Random) -> Option<VectorShape> {
+        if !self.kernel.has_vectors() {
+            return Some(VectorShape::default());
         }
+        let lanes = match self.access() {
+            Some(Access::Words) => 1,
+            _ => 16 / self.bytes(),
+        };
+        let fits = |parts: &u64| {
+            let part = len / parts;
+            len.is_multiple_of(*parts) && part.is_multiple_of(lanes) && (lanes == 1 || part >= 32)
+        };
+        let parts: Vec<_> = (1..=len.min(999)).filter(fits).collect();
+        if parts.is_empty() {
+            return None;
+        }
+        let mut one = || (len / random.pick(&parts)) as u32;
+        let (bias_len, scale_len) = (one(), one());
+        let is_gradient = self.direction == Direction::Backward;
+        Some(match random.below(3) {
+            0 if !is_gradient => VectorShape {
+                bias_len,
+                scale_len: 0,
+            },
+            1 => VectorShape {
+                bias_len: 0,
+                scale_len,
+            },
+            _ => VectorShape {
+                bias_len,
+                scale_len,
+            },
+        })
     }
 
     /// The runs that dispatch it; none if no tensor does.
@@ -442,7 +528,9 @@ impl Candidate {
                     remainder: random.below(8),
                     base: Base::Any,
                 };
-                if drop_threshold == 1 << 32 && self.is_noise() {
+                // A product that passes f32 and one with 0 may be taken in any order.
+                let may_pass = self.kernel.has_vectors();
+                if drop_threshold == 1 << 32 && (self.is_noise() || may_pass) {
                     continue;
                 }
                 if let Some(mut run) = self.run(wish, limits, random) {
@@ -463,9 +551,12 @@ impl Candidate {
             let key = MaskKey::new(random.next(), random.next());
             let threshold = if self.is_copy() { 0 } else { 1 << 31 };
             let call = DropoutCall::new(rate(threshold), key).with_kind(self.kind);
+            let Some(work) = self.work(source, random) else {
+                continue;
+            };
             let mut run = Run {
                 avoid: self.avoid(),
-                work: self.work(source),
+                work,
                 call: call.with_origin(origin),
                 granules: None,
                 has_room: false,
@@ -492,12 +583,10 @@ impl Candidate {
     /// Makes D such that one element's fate hangs on it: kept or dropped by one, or by its upper
     /// half alone.
     fn aim(&self, run: &mut Run, lane: u64, side: u64, random: &mut Random) {
-        let (len, is_drawn) = match &run.work {
-            Work::Dropout { source, .. } | Work::KeepMask(source) => {
-                (source.len(), !matches!(source, Source::Packed(..)))
-            }
-            Work::Blocks { .. } => return,
+        let Some(source) = run.work.source() else {
+            return;
         };
+        let (len, is_drawn) = (source.len(), !matches!(source, Source::Packed(..)));
         let word = random.below(len.div_ceil(32));
         let element = 32 * word + lane % 32;
         run.aim = if element < len {
@@ -716,6 +805,9 @@ fn granules(run: &Run, limits: CutLimits, dispatches: u64) -> u64 {
     let (units, unit) = match &run.work {
         Work::Dropout {
             element, source, ..
+        }
+        | Work::Fused {
+            element, source, ..
         } => (source.len(), unit(*element)),
         Work::KeepMask(source) => (source.len().div_ceil(32), MASK_WORD),
         Work::Blocks { len, .. } => (*len, BLOCK),
@@ -854,6 +946,7 @@ pub(super) enum Group {
     Samples,
     Packed,
     Copies,
+    Neighbours,
     Masks,
     Gaussian,
 }
@@ -861,6 +954,7 @@ pub(super) enum Group {
 impl Candidate {
     pub fn group(&self) -> Group {
         let (mask, effect) = match self.kernel {
+            _ if self.kernel.has_neighbours() => return Group::Neighbours,
             Kernel::PhiloxBlocks { .. } => return Group::Blocks,
             Kernel::KeepMask(_) => return Group::Masks,
             Kernel::Dropout { mask, effect, .. } => (mask, effect),

@@ -121,6 +121,11 @@ pub const CHECKS: &[CheckInfo] = &[
         what: What::Kernels(Group::Gaussian),
     },
     CheckInfo {
+        name: "neighbours",
+        proves: "residuals, biases and scales in dropout's pass are the contract's",
+        what: What::Kernels(Group::Neighbours),
+    },
+    CheckInfo {
         name: "functions",
         proves: "the functions for kernels of others are the contract's",
         what: What::Functions,

@@ -199,6 +199,64 @@ impl Effect {
     }
 }
 
+/// The factor of the kinds that only scale, with a mask that keeps something \[M10\].
+pub(super) fn factor(kind: DropoutKind, drop_threshold: u64) -> f32 {
+    let all = f64::from(2).powi(32);
+    match kind {
+        DropoutKind::Classic => 1.0,
+        _ if drop_threshold as f64 == all => 0.0,
+        _ => (1.0 / (1.0 - drop_threshold as f64 / all)) as f32,
+    }
+}
+
+/// The expected element of a branch with a bias and a scale, added to a residual or alone \[M23\].
+pub(super) fn branch(
+    element: ElementType,
+    bits: u32,
+    [bias, scale]: [Option<f32>; 2],
+    factor: f32,
+    residual: Option<u32>,
+    kept: bool,
+) -> Expected {
+    if !kept {
+        return Expected::Bits(residual.unwrap_or(0));
+    }
+    let x = decode(element, bits) + bias.unwrap_or(0.0);
+    let r = residual.map_or(0.0, |bits| decode(element, bits));
+    let branch = f64::from(x) * f64::from(factor) * f64::from(scale.unwrap_or(1.0));
+    // What passes f32 is infinite before the sum.
+    let branch = match branch as f32 {
+        wide if wide.is_infinite() => wide.into(),
+        _ => branch,
+    };
+    // Some operand or the product may be taken for a zero.
+    let is_tiny = |number: f64| number != 0.0 && number.abs() < 1e-30;
+    let flushes = is_tiny(x.into()) || is_tiny(branch) || is_tiny(r.into());
+    if scale.is_none() && !flushes {
+        let y = [r + x * factor, x.mul_add(factor, r)];
+        let [twice, once] = y.map(|y| encode(element, y));
+        return match y[0] {
+            nan if nan.is_nan() => Expected::Nan,
+            // WGSL leaves a zero's sign open where terms cancel.
+            zero if decode(element, twice) == 0.0 && zero.abs() < 1.0 && twice == once => {
+                Expected::BitsOrZero(twice)
+            }
+            _ => Expected::Either([twice, once]),
+        };
+    }
+    let epsilon = f64::from(f32::EPSILON);
+    let tiny = f64::from(f32::MIN_POSITIVE) * (4.0 + f64::from(factor));
+    Expected::Near {
+        number: f64::from(r) + branch,
+        bound: if branch.is_finite() {
+            3.0 * epsilon * branch.abs() + tiny
+        } else {
+            0.0
+        },
+        flushed: false,
+    }
+}
+
 /// The expected element of Gaussian dropout \[M18\]-\[M20\], \[M22\].
 pub(super) fn gaussian(
     element: ElementType,

@@ -11,8 +11,9 @@ use super::work::{MARGIN_WORDS, Run, Source, Work};
 use crate::cpu::for_each_task;
 use crate::host::error::RunError;
 use crate::host::round_trip::{self, Content};
-use crate::kernel::axes::BufferLayout;
-use crate::{CpuError, DropoutKind, Element, ElementType, Elements, MaskSource, cpu};
+use crate::kernel::axes::{BufferLayout, Neighbours};
+use crate::plan::fused::VectorShape;
+use crate::{CpuError, DropoutKind, Element, ElementType, Elements, MaskSource, Vectors, cpu};
 
 /// Words of a buffer that holds the ranges of several runs; a longer run has its own.
 const BATCH_WORDS: usize = 1 << 21;
@@ -49,8 +50,12 @@ pub(super) struct Place {
 pub(super) struct Placed<'a> {
     pub run: &'a Run,
     pub input: Option<Place>,
+    /// What is added; the output before the run if it is in place.
+    pub residual: Option<Place>,
     pub output: Place,
     pub side: Option<Place>,
+    /// A bias and a scale.
+    pub vectors: Option<Place>,
 }
 
 /// The content of the buffers.
@@ -305,6 +310,10 @@ impl Run {
         let (len, bytes) = self.work.written();
         let words = (len * bytes).div_ceil(4);
         let (input, output) = match self.work.buffers() {
+            Some(_) if self.work.adds() => (
+                Some(place(images, Arena::Pool, words)),
+                place(images, Arena::Pool, words),
+            ),
             Some(BufferLayout::Separate) => (
                 Some(place(images, Arena::Inputs, words)),
                 place(images, Arena::Outputs, words),
@@ -319,32 +328,37 @@ impl Run {
             }
             None => (None, place(images, Arena::Outputs, words)),
         };
-        if let Some(input) = &input {
-            let words = &mut images[input.arena as usize][input.words.clone()];
-            self.fill(words);
-        }
-        let side = match &self.work {
-            Work::Dropout { source, .. } | Work::KeepMask(source) => source.side(),
-            _ => &[],
-        };
-        let side = (!side.is_empty()).then(|| {
-            let place = place(images, Arena::Sides, side.len() as u64);
-            images[Arena::Sides as usize][place.words.clone()].copy_from_slice(side);
-            place
+        let residual = self.work.adds().then(|| match self.work.buffers() {
+            Some(BufferLayout::InPlace) => output.clone(),
+            _ => place(images, Arena::Pool, words),
         });
+        for (place, seed) in [(&input, self.seed), (&residual, !self.seed)] {
+            if let Some(Place { arena, words }) = place {
+                self.fill(&mut images[*arena as usize][words.clone()], seed);
+            }
+        }
+        let mut aside = |words: &[u32]| {
+            (!words.is_empty()).then(|| {
+                let place = place(images, Arena::Sides, words.len() as u64);
+                images[Arena::Sides as usize][place.words.clone()].copy_from_slice(words);
+                place
+            })
+        };
         Placed {
             run: self,
             input,
+            residual,
             output,
-            side,
+            side: aside(self.work.source().map_or(&[], Source::side)),
+            vectors: aside(bytemuck::cast_slice(&self.numbers())),
         }
     }
 
     /// The values of the elements; the half behind an odd number of them stays.
-    fn fill(&self, words: &mut [u32]) {
+    fn fill(&self, words: &mut [u32], seed: u64) {
         // No power of two, so that an index that lost bits meets another value.
         const PERIOD: usize = 99_991;
-        let mut random = Random::new(self.seed, 0);
+        let mut random = Random::new(seed, 0);
         let element = self.work.element();
         let (aim, len) = (self.aim as usize, self.work.written().0 as usize);
         if element == ElementType::F32 {
@@ -454,24 +468,66 @@ impl Placed<'_> {
             bind(self.input.as_ref().unwrap_or(&self.output)),
             bind(&self.output),
         );
+        let in_place = run.work.buffers() == Some(BufferLayout::InPlace);
+        let elements = |source| {
+            let elements = match source {
+                &Source::Linear(len) => Elements::from(len),
+                Source::Layout(layout) => Elements::from(layout),
+                Source::Samples(layout, _) => Elements::samples(layout, side.clone()),
+                &Source::Packed(_, len) => Elements::packed(side.clone(), len),
+            };
+            elements.of_type(run.work.element())
+        };
         match (target, &run.work) {
+            (
+                Target::Fused(kernels),
+                Work::Fused {
+                    neighbours,
+                    vectors,
+                    source,
+                    ..
+                },
+            ) => {
+                let VectorShape {
+                    bias_len,
+                    scale_len,
+                } = *vectors;
+                let vectors = self
+                    .vectors
+                    .as_ref()
+                    .map(|place| match (bias_len, scale_len) {
+                        (_, 0) => Vectors::bias(bind(place), bias_len),
+                        (0, _) => Vectors::scale(bind(place), scale_len),
+                        _ => Vectors::bias_and_scale(bind(place), bias_len, scale_len),
+                    });
+                let elements = elements(source);
+                match (neighbours, &self.residual, vectors) {
+                    (Neighbours::Scale, _, Some(vectors)) => {
+                        let binding = match in_place {
+                            true => kernels.bind_backward_in_place(output, vectors, elements)?,
+                            false => kernels.bind_backward(input, output, vectors, elements)?,
+                        };
+                        kernels.encode_backward(pass, &binding, &run.call)?;
+                    }
+                    (_, Some(residual), vectors) => {
+                        let residual = bind(residual);
+                        let binding = match in_place {
+                            true => kernels.bind_in_place(input, residual, vectors, elements)?,
+                            false => kernels.bind(input, residual, output, vectors, elements)?,
+                        };
+                        kernels.encode_forward(pass, &binding, &run.call)?;
+                    }
+                    // A sum has a residual, and a gradient a scale.
+                    (_, None, _) => {}
+                }
+            }
             (
                 Target::Dropout(_) | Target::Gaussian(_),
                 Work::Dropout {
-                    element,
-                    buffers,
-                    direction,
-                    source,
+                    direction, source, ..
                 },
             ) => {
-                let elements = match source {
-                    Source::Linear(len) => Elements::from(*len),
-                    Source::Layout(layout) => Elements::from(layout),
-                    Source::Samples(layout, _) => Elements::samples(layout, side),
-                    Source::Packed(_, len) => Elements::packed(side, *len),
-                };
-                let elements = elements.of_type(*element);
-                let in_place = *buffers == BufferLayout::InPlace;
+                let elements = elements(source);
                 match target {
                     Target::Gaussian(kernels) => {
                         let binding = match in_place {
@@ -488,13 +544,15 @@ impl Placed<'_> {
                         kernels.encode(pass, &binding, &run.call, *direction)?;
                     }
                     // Not for dropout.
-                    Target::KeepMask(_) | Target::Blocks(_) => {}
+                    Target::Fused(_) | Target::KeepMask(_) | Target::Blocks(_) => {}
                 }
             }
             (Target::KeepMask(kernels), Work::KeepMask(source)) => {
                 let binding = match source {
                     Source::Layout(layout) => kernels.bind_layout(output, layout)?,
-                    Source::Samples(layout, _) => kernels.bind_samples(output, layout, side)?,
+                    Source::Samples(layout, _) => {
+                        kernels.bind_samples(output, layout, side.clone())?
+                    }
                     Source::Linear(len) | Source::Packed(_, len) => kernels.bind(output, *len)?,
                 };
                 kernels.encode(pass, &binding, &run.call)?;
@@ -520,7 +578,7 @@ impl Placed<'_> {
         let input = self.input.as_ref().unwrap_or(&self.output);
         let words = images[input.arena as usize][input.words.clone()].to_vec();
         for (i, x) in (0..self.run.work.written().0).zip(words) {
-            let expected = expectations.of(i, x);
+            let expected = expectations.of(i, x, 0);
             let bits = expected.bits().ok_or_else(|| {
                 Failure::new("a case with one right result", expected.to_string())
             })?;
@@ -553,9 +611,10 @@ impl Placed<'_> {
             Ok(output)
         }
         let is_long = self.run.work.written().0 > 2 * TASK_ELEMENTS as u64;
+        let is_fused = matches!(self.run.work, Work::Fused { .. });
         let input = match &self.input {
             // Noise has no bits in common.
-            Some(input) if is_long && !self.is_noise() => input,
+            Some(input) if is_long && !self.is_noise() && !is_fused => input,
             _ => return Ok(Vec::new()),
         };
         let input = &before[input.arena as usize][input.words.clone()];
@@ -584,6 +643,7 @@ impl Placed<'_> {
         };
         let before = |place: &Place| &before[place.arena as usize][place.words.clone()];
         let input = self.input.as_ref().map_or(&[][..], before);
+        let residual = self.residual.as_ref().map_or(&[][..], before);
         let output = after.at(&self.output);
         let element = run.work.element();
         let tasks = (len as usize).div_ceil(TASK_ELEMENTS);
@@ -606,14 +666,17 @@ impl Placed<'_> {
                 if !likely.is_empty() && of(&likely, i) == got {
                     return None;
                 }
-                let x = if input.is_empty() { 0 } else { of(input, i) };
-                let expected = expectations.of(i as u64, x);
+                let [x, residual] = [input, residual].map(|words| match words {
+                    [] => 0,
+                    words => of(words, i),
+                });
+                let expected = expectations.of(i as u64, x, residual);
                 (!expected.admits(element, got)).then_some((i, expected, got))
             })
         });
         if let Some((i, expected, got)) = found {
             let what = match run.work {
-                Work::Dropout { .. } => "element",
+                Work::Dropout { .. } | Work::Fused { .. } => "element",
                 Work::KeepMask(_) | Work::Blocks { .. } => "word",
             };
             return Some(Failure::new(

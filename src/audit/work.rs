@@ -2,9 +2,11 @@
 
 use core::fmt;
 
+use super::random::Random;
 use super::reference::{self, Effect, Expected, Indices, Uniforms};
-use crate::kernel::axes::BufferLayout;
+use crate::kernel::axes::{BufferLayout, Neighbours};
 use crate::mask::mask_words;
+use crate::plan::fused::VectorShape;
 use crate::{Direction, DropoutCall, ElementType, MaskLayout};
 
 /// Words before and at least so many behind each range: any device's alignment.
@@ -69,6 +71,14 @@ pub(super) enum Work {
         direction: Direction,
         source: Source,
     },
+    /// Dropout with neighbours.
+    Fused {
+        element: ElementType,
+        buffers: BufferLayout,
+        neighbours: Neighbours,
+        vectors: VectorShape,
+        source: Source,
+    },
     KeepMask(Source),
     Blocks {
         rounds: u32,
@@ -84,6 +94,9 @@ impl Work {
         match self {
             Self::Dropout {
                 element, source, ..
+            }
+            | Self::Fused {
+                element, source, ..
             } => (source.len(), element.bytes()),
             Self::KeepMask(source) => (mask_words(source.len()), 4),
             Self::Blocks { len, .. } => (4 * len, 4),
@@ -92,15 +105,37 @@ impl Work {
 
     pub fn buffers(&self) -> Option<BufferLayout> {
         match self {
-            Self::Dropout { buffers, .. } => Some(*buffers),
+            Self::Dropout { buffers, .. } | Self::Fused { buffers, .. } => Some(*buffers),
             Self::KeepMask(_) | Self::Blocks { .. } => None,
         }
     }
 
     pub fn element(&self) -> ElementType {
         match self {
-            Self::Dropout { element, .. } => *element,
+            Self::Dropout { element, .. } | Self::Fused { element, .. } => *element,
             _ => ElementType::F32,
+        }
+    }
+
+    /// Where its decisions come from.
+    pub fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Dropout { source, .. } | Self::Fused { source, .. } | Self::KeepMask(source) => {
+                Some(source)
+            }
+            Self::Blocks { .. } => None,
+        }
+    }
+
+    /// Whether a residual is added.
+    pub fn adds(&self) -> bool {
+        matches!(self, Self::Fused { neighbours, .. } if *neighbours != Neighbours::Scale)
+    }
+
+    pub fn vectors(&self) -> VectorShape {
+        match self {
+            Self::Fused { vectors, .. } => *vectors,
+            _ => VectorShape::default(),
         }
     }
 }
@@ -149,6 +184,16 @@ impl fmt::Display for Run {
                 write!(f, "{direction:?} {element} {buffers:?}, ")?;
                 source(f, decisions)?;
             }
+            Work::Fused {
+                element,
+                buffers,
+                neighbours,
+                vectors,
+                source: decisions,
+            } => {
+                write!(f, "{neighbours:?} {element} {buffers:?}, {vectors:?}, ")?;
+                source(f, decisions)?;
+            }
             Work::KeepMask(decisions) => {
                 f.write_str("mask, ")?;
                 source(f, decisions)?;
@@ -184,6 +229,8 @@ pub(super) struct Expectations<'a> {
     /// `None` for noise.
     effect: Option<Effect>,
     indices: Option<Indices<'a>>,
+    /// See [`Run::numbers`].
+    numbers: Vec<f32>,
 }
 
 /// D \[M8\].
@@ -194,23 +241,19 @@ pub(super) fn drop_threshold(call: &DropoutCall) -> u64 {
 impl Run {
     /// u(i) of an element that is drawn.
     pub fn uniform(&self, element: u64) -> u32 {
-        let index = match &self.work {
-            Work::Dropout { source, .. } | Work::KeepMask(source) => {
-                source.indices(self.call.origin).of(element)
-            }
-            _ => self.call.origin + element,
+        let index = match self.work.source() {
+            Some(source) => source.indices(self.call.origin).of(element),
+            None => self.call.origin + element,
         };
         Uniforms::new(self.call.key).at(index)
     }
 
     pub fn expectations(&self) -> Expectations<'_> {
         let threshold = drop_threshold(&self.call);
-        let (direction, source) = match &self.work {
-            Work::Dropout {
-                direction, source, ..
-            } => (*direction, Some(source)),
-            Work::KeepMask(source) => (Direction::Forward, Some(source)),
-            Work::Blocks { .. } => (Direction::Forward, None),
+        let source = self.work.source();
+        let direction = match self.work {
+            Work::Dropout { direction, .. } => direction,
+            _ => Direction::Forward,
         };
         let given = matches!(source, Some(Source::Packed(..)));
         Expectations {
@@ -219,7 +262,24 @@ impl Run {
             drop_threshold: threshold,
             effect: Effect::new(self.call.kind, direction, threshold, given),
             indices: source.map(|source| source.indices(self.call.origin)),
+            numbers: self.numbers(),
         }
+    }
+
+    /// The bias's numbers, and the scale's behind them. Those of a scale are 1 and more, so that products that
+    /// pass f32 do so in each order.
+    pub fn numbers(&self) -> Vec<f32> {
+        let VectorShape {
+            bias_len,
+            scale_len,
+        } = self.work.vectors();
+        let mut random = Random::new(self.seed, 2);
+        let mut number =
+            |exponent: u32| f32::from_bits(random.word() & 0x807f_ffff | exponent << 23);
+        let bias = (0..bias_len).map(|_| number(126)).collect::<Vec<_>>();
+        bias.into_iter()
+            .chain((0..scale_len).map(|_| number(127)))
+            .collect()
     }
 }
 
@@ -232,10 +292,36 @@ impl Expectations<'_> {
         self.uniforms.keeps(index, self.drop_threshold)
     }
 
-    /// The expected element `i`, or word `i`, which was `x`.
-    pub fn of(&mut self, i: u64, x: u32) -> Expected {
+    /// The number of element `i` in each vector that there is.
+    fn vectors_at(&self, i: u64) -> [Option<f32>; 2] {
+        let VectorShape {
+            bias_len,
+            scale_len,
+        } = self.run.work.vectors();
+        let at = |first: u32, len: u32| {
+            let number = i.checked_rem(len.into())?;
+            self.numbers.get(first as usize + number as usize).copied()
+        };
+        [at(0, bias_len), at(bias_len, scale_len)]
+    }
+
+    /// The expected element `i`, or word `i`, which was `x`, beside this element of the residual.
+    pub fn of(&mut self, i: u64, x: u32, residual: u32) -> Expected {
         let run = self.run;
         match &run.work {
+            Work::Fused {
+                element, source, ..
+            } => {
+                let kept = self.keeps(source, i);
+                let [bias, scale] = self.vectors_at(i);
+                // A gradient passes the bias as it is.
+                let (bias, residual) = match run.work.adds() {
+                    true => (bias, Some(residual)),
+                    false => (None, None),
+                };
+                let factor = reference::factor(run.call.kind, self.drop_threshold);
+                reference::branch(*element, x, [bias, scale], factor, residual, kept)
+            }
             Work::Dropout {
                 element, source, ..
             } => {

@@ -132,6 +132,16 @@ impl DropoutCall {
         }
     }
 
+    /// The factor on kept elements of the kinds that only scale: [`Classic`](DropoutKind::Classic) leaves what a
+    /// packed mask keeps alone at a rate of 1 too.
+    #[cfg(any(feature = "cpu", feature = "wgpu"))]
+    pub(crate) fn scaling_factor(&self) -> f32 {
+        match self.kind {
+            DropoutKind::Classic => 1.0,
+            _ => self.keep_scale(),
+        }
+    }
+
     /// The summand on kept elements after scaling: 0, and for [`Alpha`](DropoutKind::Alpha)
     /// b = -a p α' with a = ((1 - p) (1 + p α'^2))^(-1/2), α' = -1.7580993… and the realised p \[M17\].
     pub fn keep_shift(&self) -> f32 {

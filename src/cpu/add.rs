@@ -126,7 +126,7 @@ fn write_sum<T: Element>(
     call: &DropoutCall,
     start: u64,
 ) {
-    let factor = call.keep_scale();
+    let factor = call.scaling_factor();
     for_each_decided(mask, call, start, sum.len(), |range, keep| {
         let first = start + range.start as u64;
         let (sum, input) = (&mut sum[range.clone()], &input[range]);
@@ -156,7 +156,7 @@ fn write_gradient<T: Element>(
     call: &DropoutCall,
     start: u64,
 ) {
-    let factor = call.keep_scale();
+    let factor = call.scaling_factor();
     for_each_decided(mask, call, start, grad.len(), |range, keep| {
         let first = start + range.start as u64;
         let grad = &mut grad[range];

@@ -127,11 +127,11 @@ impl<'a> FusedPlan<'a> {
             let rest = segment.start.checked_rem(elements.into());
             rest.unwrap_or(0) as u32
         };
+        let mut mask = MaskParams::new(&self.call, first_index, segment.len);
+        mask.first_word = first_word;
+        mask.mask.keep_scale = self.call.scaling_factor();
         VectorParams {
-            mask: MaskParams {
-                first_word,
-                ..MaskParams::new(&self.call, first_index, segment.len)
-            },
+            mask,
             bias_len,
             bias_start: start(bias_len),
             scale_len,

@@ -74,7 +74,7 @@ impl Case {
 
     fn factor(&self) -> f32 {
         match self.call.kind {
-            DropoutKind::Classic if self.call.rate.p() < 1.0 => 1.0,
+            DropoutKind::Classic => 1.0,
             _ => keep_scale(self.call.rate.p()),
         }
     }
