@@ -1,5 +1,6 @@
 //! A residual and a branch that is dropped, in one pass.
 
+use crate::column_sums::{BoundSum, ColumnSums, SumBuffers};
 use crate::contract::call::DropoutCall;
 use crate::contract::element::ElementType;
 use crate::contract::error::CallError;
@@ -11,6 +12,7 @@ use crate::host::params::ParameterPath;
 use crate::host::range::CheckedRange;
 use crate::host::vectors::Vectors;
 use crate::kernel::axes::{BufferLayout, Neighbours, Role};
+use crate::plan::columns::{ColumnTensor, Matrix, SummedTerms};
 use crate::plan::cut::Geometry;
 use crate::plan::dispatch::{cut, unit};
 use crate::plan::error::CreateError;
@@ -29,7 +31,8 @@ use crate::plan::params::VectorParams;
 /// of 16 bits half of that.
 ///
 /// The gradient of the residual is `grad_output` itself. The gradient of the input without a scale is that of
-/// [`Dropout`](crate::Dropout); with one, [`bind_backward`](Self::bind_backward) is for it.
+/// [`Dropout`](crate::Dropout); with one, [`bind_backward`](Self::bind_backward) is for it. The gradient of the bias
+/// is the [sum of its columns](ColumnSums); that of the scale has a [binding](Self::bind_scale_gradient) of its own.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, branch: &wgpu_dropout::wgpu::Buffer, bias: &wgpu_dropout::wgpu::Buffer, stream: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
@@ -47,6 +50,7 @@ use crate::plan::params::VectorParams;
 #[derive(Debug)]
 pub struct DropoutAdd {
     pub(crate) host: KernelHost,
+    sums: ColumnSums,
     /// Of elements of 4 bytes and of 2.
     geometry: [Geometry; 2],
 }
@@ -61,6 +65,11 @@ pub struct DropoutAddBinding(Bound);
 /// [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct DropoutAddGradient(Bound);
+
+/// Checked buffers of the gradient of a scale, ready for any number of calls; made by
+/// [`DropoutAdd::bind_scale_gradient`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+#[derive(Debug)]
+pub struct ScaleGradient(BoundSum);
 
 #[derive(Debug)]
 struct Bound {
@@ -86,6 +95,7 @@ impl DropoutAdd {
                 Geometry::new(cut_limits(device), unit(ElementType::F32))?,
                 Geometry::new(cut_limits(device), unit(ElementType::F16))?,
             ],
+            sums: ColumnSums::new(device, descriptor)?,
             host,
         })
     }
@@ -105,6 +115,7 @@ impl DropoutAdd {
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
             host: self.host.with_room(room_bytes),
+            sums: self.sums.lowered(granules, room_bytes),
             geometry: self.geometry.map(|geometry| geometry.lowered(granules)),
         }
     }
@@ -261,6 +272,77 @@ impl DropoutAdd {
         call: &DropoutCall,
     ) -> Result<(), CallError> {
         self.encode(pass, &binding.0, call)
+    }
+
+    /// Binds what the gradient of a scale is summed from: `elements` of the forward's `input` and of
+    /// `grad_output`, which the backward must not have overwritten. `vectors` are the forward's, of which the bias
+    /// is read. `scratch` is the memory of [`ColumnSums::scratch_bytes`], with as many columns as the scale has
+    /// numbers and as many rows as it is repeated; `grad_scale` has 4 bytes a number. Both lie in buffers of their
+    /// own. Requirements and panics as for [`bind`](Self::bind).
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then. [`BindError::NoScale`] for vectors without one.
+    pub fn bind_scale_gradient<'a>(
+        &self,
+        input: wgpu::BufferBinding<'_>,
+        grad_output: wgpu::BufferBinding<'_>,
+        vectors: Vectors<'_>,
+        scratch: wgpu::BufferBinding<'_>,
+        grad_scale: wgpu::BufferBinding<'_>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<ScaleGradient, BindError> {
+        let host = &self.sums.host;
+        let Described {
+            element,
+            map,
+            len,
+            side,
+        } = elements.into().describe(host)?;
+        let inputs = [(Role::Input, &input), (Role::Gradient, &grad_output)]
+            .into_iter()
+            .map(|(role, buffer)| host.checked(role, buffer, len, element.bytes()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (shape, numbers) = vectors.checked(host, len)?;
+        let columns = shape.scale_len;
+        let rows = len.checked_div(columns.into()).ok_or(BindError::NoScale)?;
+        let bias = (shape.bias_len > 0).then_some(numbers);
+        let tensor = ColumnTensor {
+            element,
+            matrix: Matrix { rows, columns },
+            terms: SummedTerms::Scale {
+                map: map.clone(),
+                bias_len: shape.bias_len,
+            },
+        };
+        let buffers = SumBuffers {
+            inputs,
+            sides: side.into_iter().chain(bias).collect(),
+            scratch,
+            sums: grad_scale,
+        };
+        let bound = self
+            .sums
+            .bind_terms(tensor, buffers, |segment| map.params(segment.start))?;
+        Ok(ScaleGradient(bound))
+    }
+
+    /// Records the scale's gradient, the sum of `dropout'(grad_output) * (input + bias)` over the elements that have
+    /// a number \[M23\], in f32 and in the order of [`ColumnSums`]. It replaces what stands in `grad_scale`, or with
+    /// `accumulate` is added to it. The mask is drawn again. Effects as for
+    /// [`encode_forward`](Self::encode_forward).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_forward`](Self::encode_forward).
+    pub fn encode_scale_gradient(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        gradient: &ScaleGradient,
+        call: &DropoutCall,
+        accumulate: bool,
+    ) -> Result<(), CallError> {
+        self.sums.encode_call(pass, &gradient.0, call, accumulate)
     }
 
     /// Records `grad_input = dropout'(grad_output) * scale` \[M23\]. Effects as for

@@ -57,6 +57,8 @@
 pub mod audit;
 #[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
 mod blocking;
+#[cfg(feature = "wgpu")]
+mod column_sums;
 mod contract;
 #[cfg(feature = "cpu")]
 pub mod cpu;
@@ -76,6 +78,8 @@ pub mod launch;
 mod philox_blocks;
 mod plan;
 
+#[cfg(feature = "wgpu")]
+pub use column_sums::{ColumnSums, ColumnSumsBinding};
 pub use contract::call::DropoutCall;
 pub use contract::counter::advance_counter;
 pub use contract::dropout_mask::DropoutMask;
@@ -98,7 +102,7 @@ pub use cpu::CpuError;
 #[cfg(feature = "wgpu")]
 pub use dropout::{Dropout, DropoutBinding};
 #[cfg(feature = "wgpu")]
-pub use dropout_add::{DropoutAdd, DropoutAddBinding, DropoutAddGradient};
+pub use dropout_add::{DropoutAdd, DropoutAddBinding, DropoutAddGradient, ScaleGradient};
 #[cfg(feature = "wgpu")]
 pub use gaussian::GaussianDropout;
 pub use half;

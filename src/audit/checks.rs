@@ -34,7 +34,7 @@ fn damaged() -> Failure {
 /// The state that the checks of one audit share.
 pub(super) struct Audit<'a> {
     pub gpu: Gpu<'a>,
-    options: AuditOptions,
+    pub options: AuditOptions,
     limits: CutLimits,
     max_buffer_bytes: u64,
     /// The kernels of a default run.

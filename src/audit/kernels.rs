@@ -76,6 +76,10 @@ fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
 
 /// True if some tensor has the kernel.
 fn is_reachable(kernel: Kernel) -> bool {
+    // The check of columns has those.
+    if matches!(kernel, Kernel::ColumnTiles { .. } | Kernel::ColumnTotals) {
+        return false;
+    }
     let by_words = matches!(kernel, Kernel::Dropout { access, .. } if access == Access::Words);
     let whole_words = match kernel.mask() {
         Some(IndexKind::Strided(strided)) => matches!(
@@ -254,8 +258,17 @@ impl Candidate {
 
     /// Parts of the text that several fields choose together.
     fn branches(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let vectors = self
+            .kernel
+            .has_vectors()
+            .then(|| match (self.bytes(), self.access()) {
+                (2, Some(Access::Words)) => "of a pair",
+                (2, _) => "of pairs",
+                _ => "of words",
+            });
+        let vectors = vectors.map(|vectors| ("vectors", vectors));
         let Some(mask) = self.kernel.mask() else {
-            return [None; 2].into_iter().flatten();
+            return [vectors, None, None].into_iter().flatten();
         };
         if self.is_noise() {
             let noise = match (self.access(), mask) {
@@ -264,7 +277,7 @@ impl Candidate {
                 (Some(Access::Vectors), _) => "vectors",
                 _ => "words",
             };
-            return [Some(("noise", noise)), None].into_iter().flatten();
+            return [Some(("noise", noise)), None, None].into_iter().flatten();
         }
         let map = match mask {
             IndexKind::Strided(strided) => match strided.family {
@@ -292,7 +305,7 @@ impl Candidate {
             _ => None,
         };
         let factor = factor.map(|factor| ("factor", factor));
-        [Some(("map", map)), factor].into_iter().flatten()
+        [Some(("map", map)), factor, vectors].into_iter().flatten()
     }
 
     /// The features that are left unused.
@@ -406,6 +419,7 @@ impl Candidate {
                 source,
             },
             Kernel::KeepMask(_) => Work::KeepMask(source),
+            Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
             Kernel::PhiloxBlocks { rounds } => Work::Blocks {
                 rounds,
                 counter: [0; 4],
@@ -620,6 +634,7 @@ impl Candidate {
         let mask = match self.kernel {
             Kernel::Dropout { mask, .. } | Kernel::KeepMask(mask) => mask,
             Kernel::PhiloxBlocks { .. } => return Some((Source::Linear(wish.len), 0)),
+            Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
         };
         let largest = self.last_index();
         match mask {
@@ -922,7 +937,9 @@ pub(super) fn is_pair(one: &str, other: &str) -> bool {
         (field, "kind" | "direction") => ["kernel", "value", "kind"].contains(&field),
         ("kind" | "direction", _) => false,
         // Three fields in one, which no fourth one changes.
-        (field, "values") | ("values", field) => field == "values",
+        (field, single @ ("values" | "vectors")) | (single @ ("values" | "vectors"), field) => {
+            field == single
+        }
         _ => true,
     }
 }
@@ -957,6 +974,7 @@ impl Candidate {
             _ if self.kernel.has_neighbours() => return Group::Neighbours,
             Kernel::PhiloxBlocks { .. } => return Group::Blocks,
             Kernel::KeepMask(_) => return Group::Masks,
+            Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return Group::Neighbours,
             Kernel::Dropout { mask, effect, .. } => (mask, effect),
         };
         match (effect, mask) {

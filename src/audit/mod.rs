@@ -25,6 +25,7 @@
 //! ```
 
 mod checks;
+mod columns;
 mod functions;
 mod gpu;
 mod kernels;
@@ -61,6 +62,7 @@ enum What {
     KnownAnswers,
     ContractVectors,
     Kernels(Group),
+    Columns,
     Functions,
     OnePass,
     FullSize,
@@ -124,6 +126,11 @@ pub const CHECKS: &[CheckInfo] = &[
         name: "neighbours",
         proves: "residuals, biases and scales in dropout's pass are the contract's",
         what: What::Kernels(Group::Neighbours),
+    },
+    CheckInfo {
+        name: "columns",
+        proves: "sums of columns and the gradients of scales are within their bounds",
+        what: What::Columns,
     },
     CheckInfo {
         name: "functions",
@@ -327,6 +334,7 @@ async fn run(
             What::KnownAnswers => audit.known_answers().await,
             What::ContractVectors => audit.contract_vectors().await,
             What::Kernels(group) => audit.kernels(group).await,
+            What::Columns => audit.columns().await,
             What::Functions => audit.functions().await,
             What::OnePass => audit.one_pass().await,
             What::FullSize => audit.full_size().await,

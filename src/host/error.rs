@@ -11,7 +11,7 @@ fn counted(role: Role) -> &'static str {
     match role {
         Role::SampleIds => "samples",
         Role::Blocks => "blocks",
-        Role::Vectors => "numbers",
+        Role::Vectors | Role::Scratch | Role::Sums => "numbers",
         _ => "elements",
     }
 }
@@ -105,6 +105,9 @@ pub enum BindError {
         /// Numbers of the bias or of the scale.
         len: u32,
     },
+    /// The gradient of a scale, for vectors without one.
+    #[error("the vectors have no scale, whose gradient is asked for: give the forward's vectors")]
+    NoScale,
     /// A kernel with more buffers than the device binds.
     #[error(
         "this binding takes {required} storage buffers, the device allows {available} \

@@ -8,7 +8,7 @@ use crate::kernel::axes::{BufferLayout, Role};
 use crate::plan::cut::Segment;
 
 /// A checked range of the caller's buffer that holds the elements and nothing else.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CheckedRange<'a> {
     pub role: Role,
     buffer: &'a wgpu::Buffer,

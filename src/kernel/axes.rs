@@ -180,6 +180,26 @@ pub(crate) enum Neighbours {
     Scale,
 }
 
+/// Whose columns are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Terms {
+    /// The elements that are stored.
+    Stored,
+    /// The terms of a scale's gradient \[M23\], before which a bias was added or none.
+    Scale {
+        mask: IndexKind,
+        /// [`Effect::Copy`] where nothing is dropped.
+        effect: Effect,
+        bias: bool,
+    },
+}
+
+/// Rows that one workgroup adds.
+pub(crate) const TILE_ROWS: u32 = 64;
+
+/// Columns whose totals one workgroup makes.
+pub(crate) const TOTALS_PER_WORKGROUP: u32 = 16;
+
 /// One kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
@@ -192,6 +212,13 @@ pub(crate) enum Kernel {
         access: Access,
     },
     KeepMask(IndexKind),
+    /// The sums of a matrix's columns, each over the rows of a tile.
+    ColumnTiles {
+        element: ElementType,
+        terms: Terms,
+    },
+    /// The sums of those.
+    ColumnTotals,
     PhiloxBlocks {
         rounds: u32,
     },
@@ -217,6 +244,12 @@ pub enum Role {
     Residual,
     /// A bias, a scale, or one behind the other.
     Vectors,
+    /// The gradient of an output.
+    Gradient,
+    /// Sums of a matrix's tiles: what a sum of columns takes memory for.
+    Scratch,
+    /// Sums of columns.
+    Sums,
     /// Raw Philox blocks.
     Blocks,
     /// Parameters.
@@ -259,6 +292,8 @@ impl Kernel {
             } => "dropout_blocks",
             Self::Dropout { .. } => "dropout_words",
             Self::KeepMask(_) => "keep_mask",
+            Self::ColumnTiles { .. } => "column_tiles",
+            Self::ColumnTotals => "column_totals",
             Self::PhiloxBlocks { .. } => "philox_blocks",
         }
     }
@@ -267,7 +302,7 @@ impl Kernel {
     pub fn per_workgroup(self) -> u32 {
         let per_invocation = match self {
             Self::Dropout { .. } | Self::KeepMask(_) => ELEMENTS_PER_MASK_WORD,
-            Self::PhiloxBlocks { .. } => 1,
+            Self::ColumnTiles { .. } | Self::ColumnTotals | Self::PhiloxBlocks { .. } => 1,
         };
         WORKGROUP_SIZE * per_invocation
     }
@@ -279,6 +314,11 @@ impl Kernel {
         let mut group_0 = match self {
             Self::KeepMask(_) => vec![(Role::Mask, ReadWrite)],
             Self::PhiloxBlocks { .. } => vec![(Role::Blocks, ReadWrite)],
+            Self::ColumnTiles { terms, .. } => match terms {
+                Terms::Stored => vec![(Role::Input, Read)],
+                Terms::Scale { .. } => vec![(Role::Input, Read), (Role::Gradient, Read)],
+            },
+            Self::ColumnTotals => vec![(Role::Scratch, Read), (Role::Sums, ReadWrite)],
             Self::Dropout {
                 buffers,
                 neighbours: Neighbours::Add { .. },
@@ -297,7 +337,13 @@ impl Kernel {
             },
         };
         // Not `self.mask()`: a copy has the bindings of a mask that it does not read.
-        if let Self::Dropout { mask, .. } | Self::KeepMask(mask) = self {
+        if let Self::Dropout { mask, .. }
+        | Self::KeepMask(mask)
+        | Self::ColumnTiles {
+            terms: Terms::Scale { mask, .. },
+            ..
+        } = self
+        {
             match mask {
                 IndexKind::Linear => {}
                 IndexKind::Packed => group_0.push((Role::Mask, Read)),
@@ -313,6 +359,9 @@ impl Kernel {
         }
         if self.has_vectors() {
             group_0.push((Role::Vectors, Read));
+        }
+        if let Self::ColumnTiles { .. } = self {
+            group_0.push((Role::Scratch, ReadWrite));
         }
         if params == ParamsSource::Bound {
             group_0.push((Role::Params, Read));
@@ -340,7 +389,11 @@ impl Kernel {
     /// Where decisions come from; a copy makes none.
     pub fn mask(self) -> Option<IndexKind> {
         match self {
-            Self::Dropout { mask, effect, .. } if effect != Effect::Copy => Some(mask),
+            Self::Dropout { mask, effect, .. }
+            | Self::ColumnTiles {
+                terms: Terms::Scale { mask, effect, .. },
+                ..
+            } if effect != Effect::Copy => Some(mask),
             Self::KeepMask(mask) => Some(mask),
             _ => None,
         }
@@ -359,6 +412,10 @@ impl Kernel {
                 Neighbours::Add { vectors } => vectors,
                 Neighbours::Scale => true,
             },
+            Self::ColumnTiles {
+                terms: Terms::Scale { bias, .. },
+                ..
+            } => bias,
             _ => false,
         }
     }
@@ -385,9 +442,10 @@ impl Kernel {
     /// Whether random numbers are drawn.
     pub fn draws(self) -> bool {
         match self {
-            Self::Dropout { .. } | Self::KeepMask(_) => {
-                !matches!(self.mask(), None | Some(IndexKind::Packed))
-            }
+            Self::Dropout { .. }
+            | Self::KeepMask(_)
+            | Self::ColumnTiles { .. }
+            | Self::ColumnTotals => !matches!(self.mask(), None | Some(IndexKind::Packed)),
             Self::PhiloxBlocks { .. } => true,
         }
     }
@@ -423,6 +481,9 @@ impl Role {
             Self::SampleIds => "sample_ids",
             Self::Residual => "residual",
             Self::Vectors => "vectors",
+            Self::Gradient => "gradient",
+            Self::Scratch => "scratch",
+            Self::Sums => "sums",
             Self::Blocks => "blocks",
             Self::Params => "params",
         }

@@ -5,7 +5,7 @@
 
 use super::axes::{
     Access, Buffer, BufferAccess, BufferLayout, Family, IndexKind, Kernel, Multiply, Neighbours,
-    ParamsSource, Role, Strided, WORKGROUP_SIZE, Way,
+    ParamsSource, Role, Strided, TILE_ROWS, TOTALS_PER_WORKGROUP, Terms, WORKGROUP_SIZE, Way,
 };
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
@@ -122,6 +122,23 @@ fn prelude(kernel: Kernel, way: Way) -> String {
             .map(str::to_owned),
         );
     }
+    if let Kernel::ColumnTiles { element, .. } = kernel {
+        let (lanes, element_bits) = match element.bytes() {
+            2 => (2, "0xffffu"),
+            _ => (1, "0xffffffffu"),
+        };
+        lines.extend([
+            format!("const TILE_ROWS = {TILE_ROWS}u;"),
+            format!("const LANES = {lanes}u;"),
+            format!("const ELEMENT_BITS = {element_bits};"),
+            "const FACTOR_MAY_BE_0 = false;".to_owned(),
+            "alias Word = u32;".to_owned(),
+            "alias Float = f32;".to_owned(),
+        ]);
+    }
+    if kernel == Kernel::ColumnTotals {
+        lines.push(format!("const COLUMNS = {TOTALS_PER_WORKGROUP}u;"));
+    }
     if way.params == ParamsSource::Immediates {
         lines.push("var<immediate> params: Params;".to_owned());
     }
@@ -157,7 +174,8 @@ fn declaration(buffer: Buffer) -> String {
         BufferAccess::ReadWrite => "storage, read_write",
     };
     let ty = match role {
-        Role::Input | Role::Output | Role::Data | Role::Residual => "array<Word>",
+        Role::Input | Role::Output | Role::Data | Role::Residual | Role::Gradient => "array<Word>",
+        Role::Scratch | Role::Sums => "array<f32>",
         Role::Vectors => "array<Float>",
         Role::Mask | Role::SampleIds => "array<u32>",
         Role::Dimensions => "array<Dimension, 8>",
@@ -176,6 +194,39 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
     let (element, buffers, mask, neighbours, effect, access) = match kernel {
         Kernel::PhiloxBlocks { .. } => {
             files.extend([shader!("params/blocks"), shader!("entry/philox_blocks")]);
+            return files;
+        }
+        Kernel::ColumnTotals => {
+            files.extend([shader!("mask/mask"), shader!("params/columns")]);
+            files.push(shader!("entry/column_totals"));
+            return files;
+        }
+        Kernel::ColumnTiles { element, terms } => {
+            files.extend([
+                shader!("mask/mask"),
+                shader!("params/columns"),
+                element_file(element),
+                shader!("entry/column_tiles"),
+            ]);
+            let Terms::Scale { mask, bias, .. } = terms else {
+                files.push(shader!("columns/stored"));
+                return files;
+            };
+            if kernel.draws() {
+                files.extend(mask_files());
+                files.extend(index(mask, way));
+            }
+            files.extend(match kernel.mask() {
+                Some(mask) => decisions(mask),
+                None => vec![shader!("decide/all")],
+            });
+            files.extend([
+                shader!("columns/of_scale"),
+                match bias {
+                    true => shader!("columns/bias"),
+                    false => shader!("columns/no_bias"),
+                },
+            ]);
             return files;
         }
         Kernel::KeepMask(mask) => {
@@ -224,11 +275,13 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             }
         }
     }
-    files.extend(match element {
-        ElementType::F32 => vec![shader!("element/f32")],
-        ElementType::F16 => vec![shader!("element/f16"), shader!("element/pairs")],
-        ElementType::Bf16 => vec![shader!("element/bf16"), shader!("element/pairs")],
-    });
+    files.extend([
+        element_file(element),
+        match element.bytes() {
+            2 => shader!("element/pairs"),
+            _ => shader!("element/words"),
+        },
+    ]);
     files.extend(match (neighbours, effect) {
         (Neighbours::Add { .. }, _) => vec![
             shader!("value/add"),
@@ -277,6 +330,15 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         files.extend(vectors(kernel, element, access));
     }
     files
+}
+
+/// An element's bits.
+fn element_file(element: ElementType) -> &'static str {
+    match element {
+        ElementType::F32 => shader!("element/f32"),
+        ElementType::F16 => shader!("element/f16"),
+        ElementType::Bf16 => shader!("element/bf16"),
+    }
 }
 
 /// A bias and a scale.

@@ -31,7 +31,7 @@
 
 use core::iter;
 
-use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Neighbours, Strided};
+use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Neighbours, Strided, Terms};
 pub use super::axes::{Buffer, BufferAccess, Multiply, ParamsSource, Role, Way};
 pub use super::functions::{FunctionsError, FunctionsOptions, functions};
 use super::text::assemble;
@@ -98,7 +98,7 @@ impl Variant {
     ///
     /// | field | values |
     /// |---|---|
-    /// | `kernel` | `dropout`, `copy` (a rate of 0), `keep-mask`, `philox-blocks` |
+    /// | `kernel` | `dropout`, `copy` (a rate of 0), `keep-mask`, `column-tiles` and `column-totals` (sums of columns), `philox-blocks` |
     /// | `dtype` | an [`ElementType`] |
     /// | `layout` | `separate`, `pooled` (two ranges of one buffer), `in-place` |
     /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered` |
@@ -107,6 +107,7 @@ impl Variant {
     /// | `sample-ids` | whether [ids](crate::Elements::samples) stand for the outermost coordinate: `yes`, `no` |
     /// | `value` | kept elements are `scale`d, `keep` their bits or go through an `affine` map; all are multiplied by `noise` |
     /// | `beside` | a `residual` that is added, with a bias or scale `residual-and-vectors`, a `scale` after the drop |
+    /// | `terms` | what is summed: `stored` elements, those of a `scale`'s gradient, after a bias `biased-scale` |
     /// | `access` | 16 bytes at once, by mask `blocks` or as `vectors`; 4 bytes, `words` |
     /// | `rounds` | of Philox, where it is not the mask's |
     /// | `multiply` | `u64` (`SHADER_INT64`), `halves` |
@@ -120,6 +121,8 @@ impl Variant {
             } => "copy",
             Kernel::Dropout { .. } => "dropout",
             Kernel::KeepMask(_) => "keep-mask",
+            Kernel::ColumnTiles { .. } => "column-tiles",
+            Kernel::ColumnTotals => "column-totals",
             Kernel::PhiloxBlocks { .. } => "philox-blocks",
         };
         let mut fields = vec![("kernel", name.to_owned())];
@@ -135,6 +138,15 @@ impl Variant {
                 BufferLayout::InPlace => "in-place",
             };
             push("layout", layout);
+        }
+        if let Kernel::ColumnTiles { element, terms } = kernel {
+            push("dtype", &element.to_string());
+            let terms = match terms {
+                Terms::Stored => "stored",
+                Terms::Scale { bias: false, .. } => "scale",
+                Terms::Scale { bias: true, .. } => "biased-scale",
+            };
+            push("terms", terms);
         }
         let answer = |yes| if yes { "yes" } else { "no" };
         match kernel.mask() {
@@ -242,6 +254,8 @@ fn kernels() -> impl Iterator<Item = Kernel> {
         .flat_map(|element| BUFFERS.map(|buffers| (element, buffers)))
         .flat_map(dropout)
         .chain(words().map(Kernel::KeepMask))
+        .chain(ELEMENTS.into_iter().flat_map(columns))
+        .chain([Kernel::ColumnTotals])
         .chain([10, 7].map(|rounds| Kernel::PhiloxBlocks { rounds }))
 }
 
@@ -297,6 +311,19 @@ fn fused(
         let masked = masks.map(move |mask| (mask, neighbours, Effect::Scale, BY_WORD));
         masked.chain([(IndexKind::Linear, neighbours, Effect::Copy, BY_WORD)])
     })
+}
+
+/// Sums of columns of this type.
+fn columns(element: ElementType) -> impl Iterator<Item = Kernel> {
+    let masks = words().chain([IndexKind::Packed]);
+    let masks = masks.filter(|mask| *mask == mask.of_any_rows());
+    let masked = masks.map(|mask| (mask, Effect::Scale));
+    let scale = masked.chain([(IndexKind::Linear, Effect::Copy)]);
+    let scale = scale
+        .flat_map(|(mask, effect)| [false, true].map(|bias| Terms::Scale { mask, effect, bias }));
+    iter::once(Terms::Stored)
+        .chain(scale)
+        .map(move |terms| Kernel::ColumnTiles { element, terms })
 }
 
 /// Where decisions come from that are drawn a mask word at a time.

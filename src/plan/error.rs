@@ -19,6 +19,17 @@ pub enum PlanError {
         /// What the kernels count to.
         max: u64,
     },
+    /// A matrix whose columns are summed, and of which a dispatch takes not even a tile of rows.
+    #[error(
+        "a row has {columns} elements, the device sums the columns of rows of {max_columns} at most: \
+         sum parts of the columns, or request the device with higher limits"
+    )]
+    RowTooLong {
+        /// Its elements.
+        columns: u64,
+        /// What a dispatch takes.
+        max_columns: u64,
+    },
     /// Sample ids could lead past mask index 2^64 - 1.
     #[error(transparent)]
     IndexOverflow(#[from] IndexOverflow),

@@ -54,6 +54,21 @@ pub(crate) struct VectorParams {
     pub scale_start: u32,
 }
 
+/// Twin of `Params` in shaders/params/columns.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct ColumnParams {
+    pub mask: MaskParams,
+    pub columns: u32,
+    pub rows: u32,
+    pub first_tile: u32,
+    pub tiles: u32,
+    pub bias_len: u32,
+    pub bias_start: u32,
+    pub accumulate: u32,
+    pub padding: u32,
+}
+
 /// Twin of `Params` in shaders/params/blocks.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
@@ -210,6 +225,19 @@ mod tests {
         assert_eq!(offsets, expected);
         assert_eq!(offset_of!(VectorParams, mask), 0);
         assert_eq!(bytes, size_of::<VectorParams>());
+    }
+
+    #[test]
+    fn column_params_lie_as_in_the_shader() {
+        let text = text(Kernel::ColumnTotals, ParamsSource::Uniform);
+        let (offsets, bytes) = wgsl_struct(&text, "Params");
+        let mut expected = offsets!(MaskParams: mask, len, first_word, first_block);
+        expected.extend(
+            offsets!(ColumnParams: columns, rows, first_tile, tiles, bias_len, bias_start, accumulate, padding),
+        );
+        assert_eq!(offsets, expected);
+        assert_eq!(offset_of!(ColumnParams, mask), 0);
+        assert_eq!(bytes, size_of::<ColumnParams>());
     }
 
     #[test]

@@ -579,6 +579,67 @@ pub(super) const TEXTS: &[Case] = &[
         "if left < 32u {",
         "if left < 31u {",
     ),
+    // Neighbours.
+    text(
+        "a dropped residual of -0 becomes 0",
+        Kernel::has_neighbours,
+        "return select(residual_bits, encode(sum), keep);",
+        "return select(encode(decode(residual_bits) + Float()), encode(sum), keep);",
+    ),
+    text(
+        "a bias begins at 0 in each dispatch",
+        all,
+        "first_bias = (params.bias_start + element) % params.bias_len;",
+        "first_bias = element % params.bias_len;",
+    ),
+    text(
+        "a scale begins at 0 in each dispatch",
+        all,
+        "first_scale = (params.scale_start + element) % params.scale_len;",
+        "first_scale = element % params.scale_len;",
+    ),
+    text(
+        "a scale stands at the bias",
+        all,
+        "return x * vector_at(params.bias_len + number, half);",
+        "return x * vector_at(number, half);",
+    ),
+    text(
+        "a vector's last word is its first one's",
+        all,
+        "return select(number, number - len, number >= len);",
+        "return select(number, 0u, number >= len - LANES);",
+    ),
+    text(
+        "an upper half has the lower's bias",
+        all,
+        "let number = first + (element & 31u) + select(0u, half, LANES == 2u);",
+        "let number = first + (element & 31u);",
+    ),
+    text(
+        "upper halves of vectors have the lower ones' numbers",
+        all,
+        "return select(vec4(a.xz, b.xz), vec4(a.yw, b.yw), half == 1u);",
+        "return vec4(a.xz, b.xz);",
+    ),
+    text(
+        "the scale is before the bias",
+        Kernel::has_vectors,
+        "let branch = scaled(biased(decode(bits), element, half), element, half);",
+        "let branch = biased(scaled(decode(bits), element, half), element, half);",
+    ),
+    text(
+        "a gradient is not scaled in packed masks",
+        |kernel| is_packed(kernel),
+        "let kept = scaled(decode(bits) * params.mask.keep_scale, element, half);",
+        "let kept = decode(bits) * params.mask.keep_scale;",
+    ),
+    text(
+        "the factor is left out of a sum with sample ids",
+        has_ids,
+        "let sum = decode(residual_bits) + branch * params.mask.keep_scale;",
+        "let sum = decode(residual_bits) + branch;",
+    ),
     functions(
         "dropout_keep_8 has seven lanes",
         "dropout_keep_blocks(mask, block, block, block, block) & 0xffu",

@@ -1,0 +1,3 @@
+fn biased(x: f32, element: u32) -> f32 {
+    return x + vectors[(params.bias_start + element) % params.bias_len];
+}

@@ -1,0 +1,30 @@
+// The terms of a scale's gradient [M23]: the kept gradient, times the factor, times the branch before its scale.
+
+// Mask words that 256 elements lie in at most.
+const ROW_WORDS: u32 = 9u;
+
+// The decisions of the tile's part of each row.
+var<workgroup> keep_words: array<u32, ROW_WORDS * TILE_ROWS>;
+
+// The mask word in which a row of this dispatch has its first element of a strip.
+fn first_word_of(row: u32, first_column: u32) -> u32 {
+    return (row * params.columns + first_column) / 32u;
+}
+
+fn draw(first_row: u32, rows: u32, first_column: u32, local: u32) {
+    for (var i = local; i < ROW_WORDS * rows; i += WORKGROUP_SIZE) {
+        let word = first_word_of(first_row + i / ROW_WORDS, first_column) + i % ROW_WORDS;
+        if 32u * word < params.len {
+            keep_words[i] = mask_word(word);
+        }
+    }
+    workgroupBarrier();
+}
+
+fn term(element: u32, row: u32, first_column: u32) -> f32 {
+    let place = element / 32u - first_word_of(row, first_column);
+    let keep = keep_words[ROW_WORDS * (row % TILE_ROWS) + place] >> (element & 31u);
+    let gradient = decode((gradient[element / LANES] >> (16u * (element % LANES))) & ELEMENT_BITS);
+    let product = gradient * params.mask.keep_scale * biased(decode(input_bits(element)), element);
+    return bitcast<f32>(select(0u, bitcast<u32>(product), (keep & 1u) == 1u));
+}

@@ -1,0 +1,347 @@
+//! Sums of columns and the gradients of scales, each compared with the sum of its terms in f64.
+
+use super::checks::Audit;
+use super::kernels::rate;
+use super::random::Random;
+use super::reference::{self, Uniforms};
+use super::run::canary;
+use super::work::{MARGIN_WORDS, Source};
+use super::{Failure, Outcome};
+use crate::host::round_trip::{self, Content};
+use crate::{
+    ColumnSums, CreateError, DropoutAdd, DropoutCall, DropoutKind, ElementType, Elements,
+    KernelDescriptor, MaskKey, MaskLayout, Vectors,
+};
+
+/// A sum of the columns of a matrix.
+struct Case {
+    element: ElementType,
+    rows: u64,
+    columns: u32,
+    /// Of a scale's gradient: where decisions come from, the call, and the bias before the scale.
+    scale: Option<(Source, DropoutCall, Vec<f32>)>,
+    accumulate: bool,
+    /// Whether limits are lowered, so that a dispatch has some of the rows.
+    is_cut: bool,
+    /// The matrix, or the forward's input and the gradient of the output.
+    inputs: [Vec<u32>; 2],
+    avoid: wgpu::Features,
+}
+
+/// Kernels of a device, with the features that they avoid.
+struct Made {
+    avoid: wgpu::Features,
+    sums: ColumnSums,
+    add: DropoutAdd,
+}
+
+impl Audit<'_> {
+    /// Each type, each source of decisions, with a bias and without. A long audit has all of their combinations.
+    pub async fn columns(&self) -> Result<Outcome, Failure> {
+        let random = &mut Random::new(self.seed(), 11);
+        let (mut sums, mut calls) = (0, 0);
+        let mut made = Vec::new();
+        for case in self.cases(random)? {
+            if made.iter().all(|made: &Made| made.avoid != case.avoid) {
+                made.push(self.make(case.avoid)?);
+            }
+            for kernels in made.iter().filter(|made| made.avoid == case.avoid) {
+                case.check(kernels, self.gpu.queue).await?;
+            }
+            calls += 1;
+            sums += case.columns;
+        }
+        Ok(Outcome::Passed {
+            figure: format!("{sums} sums in {calls} calls"),
+        })
+    }
+
+    fn make(&self, avoid: wgpu::Features) -> Result<Made, CreateError> {
+        let descriptor = KernelDescriptor {
+            label: Some("wgpu-dropout audit"),
+            avoid,
+            ..Default::default()
+        };
+        Ok(Made {
+            avoid,
+            sums: ColumnSums::new(self.gpu.device, &descriptor)?,
+            add: DropoutAdd::new(self.gpu.device, &descriptor)?,
+        })
+    }
+
+    fn cases(&self, random: &mut Random) -> Result<Vec<Case>, Failure> {
+        const NONE: wgpu::Features = wgpu::Features::empty();
+        let elements = [ElementType::F32, ElementType::F16, ElementType::Bf16];
+        let mut cases = Vec::new();
+        let mut number = 0;
+        let mut push = |element: ElementType, source: Option<Source>, bias: bool, avoid| {
+            number += 1;
+            let (rows, columns) = match &source {
+                Some(source) => {
+                    let columns = random.pick(&[36, 43]);
+                    (source.len() / columns, columns as u32)
+                }
+                None => (random.between(60, 1300), random.between(1, 600) as u32),
+            };
+            let drop_threshold = match number % 5 {
+                0 if source.is_some() => 0,
+                _ => random.word().into(),
+            };
+            let key = MaskKey::new(random.next(), random.next());
+            let mut call = DropoutCall::new(rate(drop_threshold), key);
+            if number % 4 == 1 {
+                call = call.with_kind(DropoutKind::Classic);
+            }
+            call = call.with_origin(random.below(1 << 60));
+            let bias_len = columns * random.pick(&[1, 3, 9]);
+            let bias = (0..bias_len * u32::from(bias))
+                .map(|_| one(random))
+                .collect();
+            let words = (rows * u64::from(columns) * element.bytes()).div_ceil(4);
+            let mut input = || (0..words).map(|_| pair(element, random)).collect();
+            let inputs = [input(), input()];
+            cases.push(Case {
+                element,
+                rows,
+                columns,
+                scale: source.map(|source| (source, call, bias)),
+                accumulate: number % 2 == 0,
+                is_cut: number % 3 == 0,
+                inputs,
+                avoid,
+            });
+        };
+        for element in elements {
+            push(element, None, false, NONE);
+        }
+        for (place, source) in sources()?.into_iter().enumerate() {
+            for (i, element) in elements.into_iter().enumerate() {
+                for bias in [false, true] {
+                    let is_first = place % 3 == i && bias == (place % 2 == 0);
+                    if self.options.long || is_first {
+                        push(element, Some(source.clone()), bias, NONE);
+                    }
+                }
+            }
+        }
+        let ways = [wgpu::Features::SHADER_INT64, wgpu::Features::IMMEDIATES];
+        for avoid in ways {
+            if self.gpu.device.features().contains(avoid) {
+                push(
+                    ElementType::F32,
+                    Some(Source::Linear(36 * 43 * 9)),
+                    true,
+                    avoid,
+                );
+            }
+        }
+        Ok(cases)
+    }
+}
+
+/// One of each kernel's; rows of 36 or 43 elements, 9 times as many as the other.
+fn sources() -> Result<Vec<Source>, Failure> {
+    const LEN: u64 = 36 * 43 * 9;
+    let mask = (0..LEN.div_ceil(32) as u32).map(|word| (word + 1).wrapping_mul(0x9E37_79B9));
+    let mut sources = vec![Source::Linear(LEN), Source::Packed(mask.collect(), LEN)];
+    let samples = 36;
+    let rest = LEN / samples;
+    for layout in [
+        MaskLayout::strided(&[samples, rest], &[rest + 5, 1])?,
+        MaskLayout::drop_path(&[samples, rest])?,
+        MaskLayout::strided(&[samples, 3, rest / 3], &[1, 7, 2])?,
+    ] {
+        let ids = (0..samples as u32).map(|sample| sample.wrapping_mul(77) ^ 5);
+        sources.push(Source::Samples(layout.clone(), ids.collect()));
+        sources.push(Source::Layout(layout));
+    }
+    Ok(sources)
+}
+
+/// A number of either sign from 1/2 to 2: a term that is left out shows.
+fn one(random: &mut Random) -> f32 {
+    f32::from_bits(random.word() & 0x80ff_ffff | 0x3f00_0000)
+}
+
+/// A word of elements.
+fn pair(element: ElementType, random: &mut Random) -> u32 {
+    let mut bits = || reference::encode(element, one(random));
+    match element {
+        ElementType::F32 => bits(),
+        _ => bits() | bits() << 16,
+    }
+}
+
+impl Case {
+    fn number(&self, input: usize, element: u64) -> f32 {
+        let words = &self.inputs[input];
+        let bits = match self.element {
+            ElementType::F32 => words[element as usize],
+            _ => words[element as usize / 2] >> (16 * (element % 2)) & 0xffff,
+        };
+        reference::decode(self.element, bits)
+    }
+
+    /// The sums of terms and of their magnitudes.
+    fn expected(&self) -> Vec<[f64; 2]> {
+        let mut sums = vec![[0.0; 2]; self.columns as usize];
+        let call = self.scale.as_ref().map(|(_, call, _)| call);
+        let mut uniforms = Uniforms::new(call.map_or(MaskKey::new(0, 0), |call| call.key));
+        let threshold = call.map_or(0, super::work::drop_threshold);
+        let factor = call.map_or(1.0, |call| reference::factor(call.kind, threshold));
+        for element in 0..self.rows * u64::from(self.columns) {
+            let x = self.number(0, element);
+            let term = match &self.scale {
+                None => x.into(),
+                Some((source, call, bias)) => {
+                    let kept = match source {
+                        Source::Packed(mask, _) => {
+                            mask[element as usize / 32] >> (element % 32) & 1 == 1
+                        }
+                        _ => uniforms.keeps(source.indices(call.origin).of(element), threshold),
+                    };
+                    if !kept {
+                        continue;
+                    }
+                    let number = element.checked_rem(bias.len() as u64);
+                    let x = x + number.map_or(0.0, |number| bias[number as usize]);
+                    f64::from(x) * f64::from(factor) * f64::from(self.number(1, element))
+                }
+            };
+            let sum = &mut sums[(element % u64::from(self.columns)) as usize];
+            sum[0] += term;
+            sum[1] += term.abs();
+        }
+        sums
+    }
+
+    async fn check(&self, kernels: &Made, queue: &wgpu::Queue) -> Result<(), Failure> {
+        let device = kernels.sums.device();
+        let bytes = ColumnSums::scratch_bytes(self.rows, self.columns);
+        let scratch: Vec<_> = (0..bytes as usize / 4 + MARGIN_WORDS).map(canary).collect();
+        // What stands in the sums' places is a number.
+        let columns = self.columns as usize;
+        let sums = (0..columns + MARGIN_WORDS).map(|word| match word < columns {
+            true => 3.5f32.to_bits(),
+            false => canary(word),
+        });
+        let sums: Vec<_> = sums.collect();
+        let side = match &self.scale {
+            Some((source, ..)) if !source.side().is_empty() => source.side(),
+            _ => &[0],
+        };
+        let bias = match &self.scale {
+            Some((_, _, bias)) => bias.as_slice(),
+            None => &[],
+        };
+        // The scale itself is not read.
+        let vectors: Vec<_> = bias
+            .iter()
+            .copied()
+            .chain((0..columns).map(|_| 1.0))
+            .collect();
+        let contents = [
+            Content::Constant(bytemuck::cast_slice(&self.inputs[0])),
+            Content::Constant(bytemuck::cast_slice(&self.inputs[1])),
+            Content::Constant(bytemuck::cast_slice(side)),
+            Content::Constant(bytemuck::cast_slice::<f32, u8>(&vectors)),
+            Content::Bytes(bytemuck::cast_slice(&scratch)),
+            Content::Bytes(bytemuck::cast_slice(&sums)),
+        ];
+        let mut words: Vec<u32> = Vec::new();
+        let room_bytes = 4 * MARGIN_WORDS as u64;
+        // Two tiles of 16-bit elements begin where any device binds.
+        let part_bytes = 2 * 128 * u64::from(self.columns) * self.element.bytes();
+        let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
+        let granules = match self.is_cut {
+            true => part_bytes.div_ceil(alignment_bytes),
+            false => u64::MAX,
+        };
+        round_trip::run(device, queue, &contents, &mut words, |pass, buffers| {
+            let [matrix, gradient, side, vectors, scratch, sums] =
+                [0, 1, 2, 3, 4, 5].map(|place| buffers[place].as_entire_buffer_binding());
+            match &self.scale {
+                None => {
+                    let kernels = kernels.sums.lowered(granules, room_bytes);
+                    let shape = (self.rows, self.columns);
+                    let binding = kernels.bind(matrix, scratch, sums, shape, self.element)?;
+                    kernels.encode(pass, &binding, self.accumulate);
+                }
+                Some((source, call, bias)) => {
+                    let kernels = kernels.add.lowered(granules, room_bytes);
+                    let elements = match source {
+                        &Source::Linear(len) => Elements::from(len),
+                        Source::Layout(layout) => Elements::from(layout),
+                        Source::Samples(layout, _) => Elements::samples(layout, side),
+                        &Source::Packed(_, len) => Elements::packed(side, len),
+                    };
+                    let vectors = match bias.len() as u32 {
+                        0 => Vectors::scale(vectors, self.columns),
+                        len => Vectors::bias_and_scale(vectors, len, self.columns),
+                    };
+                    let elements = elements.of_type(self.element);
+                    let binding = kernels
+                        .bind_scale_gradient(matrix, gradient, vectors, scratch, sums, elements)?;
+                    kernels.encode_scale_gradient(pass, &binding, call, self.accumulate)?;
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        let (scratch_after, sums_after) = words.split_at(scratch.len());
+        let margins = [(&scratch, scratch_after), (&sums, sums_after)];
+        for (before, after) in margins {
+            let margin = before.len() - MARGIN_WORDS..;
+            if before[margin.clone()] != after[margin] {
+                let expected = format!("the words behind the sums as they were ({self})");
+                return Err(Failure::new(expected, "others"));
+            }
+        }
+        // Terms have three roundings, and a sum one a row of a tile, one a tile of a chain, and six.
+        let tiles = self.rows.div_ceil(64);
+        let roundings = (3 + 64 + tiles.div_ceil(16) + 6) as f64;
+        let before = if self.accumulate { 3.5 } else { 0.0 };
+        for (column, ([sum, magnitude], bits)) in
+            self.expected().into_iter().zip(sums_after).enumerate()
+        {
+            let got = f64::from(f32::from_bits(*bits));
+            let bound = roundings * f64::from(f32::EPSILON) * (magnitude + before);
+            let wrong = (got - before - sum).abs();
+            if wrong.is_nan() || wrong > bound {
+                let sum = before + sum;
+                let expected = format!("{sum:e} within {bound:e} in column {column} ({self})");
+                return Err(Failure::new(expected, format!("{got:e}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl core::fmt::Display for Case {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self {
+            element,
+            rows,
+            columns,
+            ..
+        } = self;
+        write!(f, "{rows} rows of {columns} {element}")?;
+        if let Some((source, call, bias)) = &self.scale {
+            let source = match source {
+                Source::Linear(_) => String::new(),
+                Source::Packed(..) => ", packed mask".into(),
+                Source::Layout(layout) => format!(", {layout:?}"),
+                Source::Samples(layout, _) => format!(", {layout:?}, sample ids"),
+            };
+            let bias = bias.len();
+            write!(
+                f,
+                ", gradient of a scale behind a bias of {bias}{source}; {call}"
+            )?;
+        }
+        if self.accumulate {
+            f.write_str(", accumulated")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! Sums of a matrix's columns: the gradients of what was repeated over its rows.
+
+use crate::contract::call::DropoutCall;
+use crate::contract::element::ElementType;
+use crate::contract::error::CallError;
+use crate::host::bound::BoundSegment;
+use crate::host::device::{KernelDescriptor, KernelHost, cut_limits};
+use crate::host::error::BindError;
+use crate::host::params::ParameterPath;
+use crate::host::range::CheckedRange;
+use crate::kernel::axes::{Kernel, Role, WORKGROUP_SIZE};
+use crate::plan::columns::{ColumnPlan, ColumnTensor, Matrix, SummedTerms};
+use crate::plan::cut::{CutLimits, Segment};
+use crate::plan::error::CreateError;
+use crate::plan::params::{ColumnParams, DimensionParams, MAX_DIMENSIONS};
+
+/// Adds the rows of a matrix: from the gradient of a layer's input, which a backward pass has just written, the
+/// gradient of its bias.
+///
+/// The sums are f32, those of f16 and bf16 too: of the elements as they are stored. They do not depend on the
+/// device, on its limits or on the run: 64 rows at a time are added in their order, then the sums of those in 16
+/// chains, then the chains in a tree. The error is (64 + rows / 1024 + 6) 2^-23 times the sum of magnitudes at
+/// most. There are no atomic operations.
+///
+/// It reads an element once. The memory of [`scratch_bytes`](Self::scratch_bytes) is a 64th of an `f32` matrix.
+///
+/// ```no_run
+/// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, grad_input: &wgpu_dropout::wgpu::Buffer, scratch: &wgpu_dropout::wgpu::Buffer, grad_bias: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
+/// use wgpu_dropout::{ColumnSums, ElementType, KernelDescriptor};
+///
+/// let sums = ColumnSums::new(device, &KernelDescriptor::default())?;
+/// let (rows, columns) = (8 * 1024, 768);
+/// assert!(scratch.size() >= ColumnSums::scratch_bytes(rows, columns));
+/// let binding = sums.bind(
+///     grad_input.as_entire_buffer_binding(),
+///     scratch.as_entire_buffer_binding(),
+///     grad_bias.as_entire_buffer_binding(),
+///     (rows, columns),
+///     ElementType::F32,
+/// )?;
+/// // A second micro-batch adds to the first one's.
+/// let accumulate = true;
+/// sums.encode(pass, &binding, accumulate);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ColumnSums {
+    pub(crate) host: KernelHost,
+    limits: CutLimits,
+}
+
+/// Checked buffers of one sum, ready for any number of calls; made by [`ColumnSums::bind`]. It is kept and used as a
+/// [`DropoutBinding`](crate::DropoutBinding).
+#[derive(Debug)]
+pub struct ColumnSumsBinding(BoundSum);
+
+/// The buffers of a sum's two stages.
+#[derive(Debug)]
+pub(crate) struct BoundSum {
+    tensor: ColumnTensor,
+    tiles: Vec<BoundSegment>,
+    totals: Vec<BoundSegment>,
+}
+
+/// The caller's buffers for a sum.
+pub(crate) struct SumBuffers<'a> {
+    /// The elements; of a scale's gradient the forward's input and the gradient of the output.
+    pub inputs: Vec<CheckedRange<'a>>,
+    /// Sample ids or a packed mask, and vectors.
+    pub sides: Vec<CheckedRange<'a>>,
+    pub scratch: wgpu::BufferBinding<'a>,
+    pub sums: wgpu::BufferBinding<'a>,
+}
+
+impl ColumnSums {
+    /// Prepares the kernels for `device`, which needs no feature and no limit above
+    /// [`wgpu::Limits::downlevel_defaults`].
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Limit`] if the device's limits are lower than the kernels need.
+    pub fn new(
+        device: &wgpu::Device,
+        descriptor: &KernelDescriptor<'_>,
+    ) -> Result<Self, CreateError> {
+        // Two inputs, a mask or sample ids, vectors, scratch; a strided layout.
+        let host = KernelHost::new(device, descriptor, 2, 6, size_of::<ColumnParams>())?;
+        let limits = cut_limits(device);
+        Ok(Self { host, limits })
+    }
+
+    /// With lowered limits and with room behind bindings, and the same pipelines.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        let alignment_bytes = u64::from(self.limits.offset_alignment_bytes);
+        let mut limits = self.limits;
+        let lowered = granules.saturating_mul(alignment_bytes);
+        limits.max_binding_bytes = limits.max_binding_bytes.min(lowered);
+        Self {
+            host: self.host.with_room(room_bytes),
+            limits,
+        }
+    }
+
+    /// The device the kernels are for.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.host.device
+    }
+
+    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
+    /// immediates.
+    pub fn parameter_path(&self) -> ParameterPath {
+        self.host.parameter_path
+    }
+
+    /// Bytes of the scratch buffer for a matrix, the same for each type; `u64::MAX` where it passes that. What a
+    /// sum leaves in it has no further use.
+    pub const fn scratch_bytes(rows: u64, columns: u32) -> u64 {
+        Matrix { rows, columns }.partial_sums().saturating_mul(4)
+    }
+
+    /// Binds a `matrix` of `shape` (rows, columns) in row-major order, the memory of
+    /// [`scratch_bytes`](Self::scratch_bytes), and a sum of 4 bytes for each column. Requirements and panics as for
+    /// [`Dropout::bind`](crate::Dropout::bind). Scratch and sums lie in buffers of their own.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind(
+        &self,
+        matrix: wgpu::BufferBinding<'_>,
+        scratch: wgpu::BufferBinding<'_>,
+        sums: wgpu::BufferBinding<'_>,
+        (rows, columns): (u64, u32),
+        element: ElementType,
+    ) -> Result<ColumnSumsBinding, BindError> {
+        let shape = Matrix { rows, columns };
+        let input = self
+            .host
+            .checked(Role::Input, &matrix, shape.elements(), element.bytes())?;
+        let tensor = ColumnTensor {
+            element,
+            matrix: shape,
+            terms: SummedTerms::Stored,
+        };
+        let buffers = SumBuffers {
+            inputs: vec![input],
+            sides: Vec::new(),
+            scratch,
+            sums,
+        };
+        let bound = self.bind_terms(tensor, buffers, |_| None)?;
+        Ok(ColumnSumsBinding(bound))
+    }
+
+    /// Binds the terms of a sum, with the layout that `dimensions` gives for a dispatch.
+    pub(crate) fn bind_terms(
+        &self,
+        tensor: ColumnTensor,
+        buffers: SumBuffers<'_>,
+        dimensions: impl Fn(Segment) -> Option<[DimensionParams; MAX_DIMENSIONS]>,
+    ) -> Result<BoundSum, BindError> {
+        let (host, matrix) = (&self.host, tensor.matrix);
+        let SumBuffers {
+            inputs,
+            mut sides,
+            scratch,
+            sums,
+        } = buffers;
+        let segments = matrix.segments(self.limits, tensor.element.bytes())?;
+        let word_bytes = size_of::<f32>() as u64;
+        let scratch = host.checked(Role::Scratch, &scratch, matrix.partial_sums(), word_bytes)?;
+        let sums = host.checked(Role::Sums, &sums, matrix.columns.into(), word_bytes)?;
+        for (written, others) in [
+            (
+                &scratch,
+                &[&inputs[..], &sides, core::slice::from_ref(&sums)],
+            ),
+            (&sums, &[&inputs[..], &sides, &[]]),
+        ] {
+            let mut others = others.iter().copied().flatten();
+            if others.any(|other| other.same_buffer(written)) {
+                return Err(BindError::WrittenBuffer { role: written.role });
+            }
+            host.check_whole(written)?;
+        }
+        sides.push(scratch.clone());
+        let tiles = host.bind(tensor.any_kernel(), segments, &inputs, &sides, dimensions)?;
+        let whole = (matrix.columns > 0).then_some(Segment { start: 0, len: 0 });
+        let totals = host.bind(
+            Kernel::ColumnTotals,
+            whole.into_iter(),
+            &[],
+            &[scratch, sums],
+            |_| None,
+        )?;
+        Ok(BoundSum {
+            tensor,
+            tiles,
+            totals,
+        })
+    }
+
+    /// Records the sums: each replaces what stands in its place, or with `accumulate` is added to it. Sets the same
+    /// state of the pass as [`Dropout::encode_forward`](crate::Dropout::encode_forward).
+    pub fn encode(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        binding: &ColumnSumsBinding,
+        accumulate: bool,
+    ) {
+        let plan = ColumnPlan::stored(&binding.0.tensor, accumulate);
+        self.encode_plan(pass, &binding.0, &plan);
+    }
+
+    /// Records the sums of a scale's gradient.
+    pub(crate) fn encode_call(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        bound: &BoundSum,
+        call: &DropoutCall,
+        accumulate: bool,
+    ) -> Result<(), CallError> {
+        let plan = ColumnPlan::of_call(&bound.tensor, call, accumulate)?;
+        self.encode_plan(pass, bound, &plan);
+        Ok(())
+    }
+
+    fn encode_plan(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        bound: &BoundSum,
+        plan: &ColumnPlan<'_>,
+    ) {
+        for tiles in &bound.tiles {
+            let params = plan.tiles_params(tiles.segment, tiles.first_word);
+            self.host.dispatch(
+                pass,
+                plan.tiles_kernel(),
+                &tiles.group,
+                bytemuck::bytes_of(&params),
+                plan.tiles_workgroups(tiles.segment) * WORKGROUP_SIZE,
+            );
+        }
+        for totals in &bound.totals {
+            self.host.dispatch(
+                pass,
+                Kernel::ColumnTotals,
+                &totals.group,
+                bytemuck::bytes_of(&plan.totals_params()),
+                plan.totals_workgroups() * WORKGROUP_SIZE,
+            );
+        }
+    }
+}
