@@ -176,7 +176,7 @@ fn write_gradient<T: Element>(
 
 /// [`for_each_batch`] for any rate.
 #[inline(always)]
-fn for_each_decided(
+pub(super) fn for_each_decided(
     mask: Mask<'_>,
     call: &DropoutCall,
     start: u64,
@@ -198,7 +198,7 @@ fn for_each_decided(
 
 /// Combines each element, the first of which is number `first`, with its number of `vector`, which may be empty.
 #[inline(always)]
-fn combine(
+pub(super) fn combine(
     data: &mut [f32],
     vector: &[f32],
     first: u64,
@@ -223,7 +223,7 @@ fn combine(
 
 /// Each element as f32.
 #[inline(always)]
-fn widen<T: Element>(data: &[T], wide: &mut [f32]) {
+pub(super) fn widen<T: Element>(data: &[T], wide: &mut [f32]) {
     match T::TYPE {
         ElementType::F32 => wide.copy_from_slice(bytemuck::cast_slice(data)),
         ElementType::F16 => bytemuck::cast_slice::<_, f16>(data).convert_to_f32_slice(wide),

@@ -130,8 +130,7 @@ fn refine(keep: &mut [Keep], halves: &[u16], high: u16, refined: &[u16], low: u1
 }
 
 /// Calls `each` for `len` elements from `start` on, a batch at a time, with the batch's range from
-/// there and its decisions. Batches begin at words of a packed mask, if `start` does. The call drops
-/// some elements and keeps some.
+/// there and its decisions. The call drops some elements and keeps some.
 #[inline(always)]
 pub(super) fn for_each_batch(
     mask: Mask<'_>,
@@ -142,11 +141,12 @@ pub(super) fn for_each_batch(
 ) {
     let lane = match mask {
         Mask::Linear => MaskPosition::of(call.origin + start).lane as usize,
-        Mask::Layout(_) | Mask::Packed(_) => 0,
+        Mask::Layout(_) => 0,
+        Mask::Packed(_) => start as usize % WORD_BITS,
     };
     let batch = match lane {
         0 => BATCH_ELEMENTS,
-        // The first block's lanes before that one are of no use.
+        // The first block's or word's lanes before that one are of no use.
         _ => BATCH_ELEMENTS - WORD_BITS,
     };
     for done in (0..len).step_by(batch) {

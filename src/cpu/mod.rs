@@ -10,6 +10,7 @@
 mod add;
 #[cfg(feature = "ndarray")]
 mod array;
+mod columns;
 mod dropout;
 mod error;
 mod gaussian;
@@ -20,6 +21,7 @@ mod tasks;
 pub use add::{Vectors, add, add_backward};
 #[cfg(feature = "ndarray")]
 pub use array::{ArrayError, Arrays, apply_to_arrays};
+pub use columns::{column_sums, scale_gradient};
 pub use dropout::{Slices, apply};
 pub use error::CpuError;
 pub use mask::keep_mask;

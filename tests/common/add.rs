@@ -79,7 +79,7 @@ impl Case {
         }
     }
 
-    fn number(&self, bits: u32) -> f32 {
+    pub fn number(&self, bits: u32) -> f32 {
         match self.element {
             ElementType::F16 => F16.number(bits as u16),
             ElementType::Bf16 => BF16.number(bits as u16),
@@ -150,6 +150,22 @@ impl Case {
         )
     }
 
+    /// Compares sums of columns with the gradient of the scale, where `residual` is that of the output. `before` stood
+    /// in the sums' places and was added.
+    pub fn check_scale_gradient(&self, got: &[u32], before: f32) -> Result<(), String> {
+        let (kept, factor) = (self.kept(), self.factor());
+        let term = |element: usize| {
+            let x = self.number(self.input[element]);
+            let x = repeated(&self.bias, element).map_or(x, |bias| x + bias);
+            let gradient = self.number(self.residual[element]);
+            f64::from(gradient) * f64::from(factor) * f64::from(x)
+        };
+        let terms: Vec<_> = (0..self.len())
+            .map(|element| if kept[element] { term(element) } else { 0.0 })
+            .collect();
+        check_columns(&terms, got, before)
+    }
+
     fn check(
         &self,
         got: &[u32],
@@ -184,6 +200,23 @@ impl Case {
         Ok(())
     }
 
+    /// The same case with numbers between -2 and 2 alone: sums of a column's terms are compared by their bound.
+    pub fn tame(mut self) -> Self {
+        let element = self.element;
+        for (data, salt) in [(&mut self.input, 7), (&mut self.residual, 8)] {
+            let numbers = (0..data.len() as u64).map(|index| {
+                let number = f64::from(random(index, salt) as i32) / f64::from(1 << 30);
+                match element {
+                    ElementType::F16 => F16.nearest(number).into(),
+                    ElementType::Bf16 => BF16.nearest(number).into(),
+                    _ => (number as f32).to_bits(),
+                }
+            });
+            *data = numbers.collect();
+        }
+        self
+    }
+
     /// The same case with each fault that a kernel could have: a check must see each.
     pub fn faults(&self) -> Vec<(&'static str, Self)> {
         let mut faults = Vec::new();
@@ -204,6 +237,28 @@ impl Case {
         }
         faults
     }
+}
+
+/// Compares the bits of sums with those of the columns of `terms`, which may have three roundings each: 64 rows are
+/// added one after the other, every 16th tile, then 16 chains and what stood there.
+pub fn check_columns(terms: &[f64], got: &[u32], before: f32) -> Result<(), String> {
+    let columns = got.len();
+    let rows = terms.len().checked_div(columns).unwrap_or(0);
+    let roundings = 3 + 64 + rows.div_ceil(64).div_ceil(16) + 5;
+    for (column, bits) in got.iter().enumerate() {
+        let column_terms = || terms.iter().skip(column).step_by(columns);
+        let sum: f64 = column_terms().sum::<f64>() + f64::from(before);
+        let magnitude = column_terms().map(|term| term.abs()).sum::<f64>();
+        let bound = roundings as f64 * EPSILON * (magnitude + f64::from(before.abs()));
+        let number = f64::from(f32::from_bits(*bits));
+        let same = (number - sum).abs() <= bound || number.is_nan() && sum.is_nan();
+        if !same {
+            return Err(format!(
+                "column {column} of {columns}, {rows} rows: {number:e}, not {sum:e} within {bound:e}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The product, and what it is in each order if a product of two passes f32.

@@ -13,6 +13,7 @@ mod backward;
 mod battery;
 mod blocking;
 mod case;
+mod columns;
 mod examples;
 mod failures;
 mod forward;
@@ -70,6 +71,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("shards", shards::CASES),
     ("gaussian", gaussian::CASES),
     ("add", add::CASES),
+    ("columns", columns::CASES),
     ("functions", functions::CASES),
     ("examples", examples::CASES),
     ("passes", passes::CASES),

@@ -5,6 +5,7 @@ mod add;
 #[cfg(feature = "ndarray")]
 mod arrays;
 mod call;
+mod columns;
 #[cfg(feature = "cpu")]
 mod cpu;
 #[cfg(feature = "cpu")]

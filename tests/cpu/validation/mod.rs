@@ -6,6 +6,7 @@ mod add;
 mod binding;
 #[cfg(feature = "wgpu")]
 mod calls;
+mod columns;
 #[cfg(feature = "wgpu")]
 mod device;
 mod launches;

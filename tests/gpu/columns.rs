@@ -1,0 +1,245 @@
+//! Sums of columns, and the gradients of scales [M23].
+
+use wgpu_dropout::half::{bf16, f16};
+use wgpu_dropout::{
+    ColumnSums, DropoutAdd, DropoutCall, Element, ElementType, Elements, KernelDescriptor,
+    MaskSource, Vectors, cpu,
+};
+
+use crate::adapters::Variant;
+use crate::case::{Case, text};
+use crate::common::add::{self, Source, check_columns, sources};
+use crate::common::inputs::call;
+use crate::gpu::Gpu;
+use crate::image::{Image, binding};
+
+pub const CASES: &[Case] = &[
+    Case::new("shapes", shapes),
+    Case::new("few_workgroups", cut).on(Variant::FewWorkgroups),
+    Case::new("small_bindings", cut).on(Variant::SmallBindings),
+    Case::new("no_features", cut).on(Variant::Bare),
+    Case::new("sums_are_the_same_bits_as_the_cpu's", same_bits),
+    Case::new("gradients_of_scales", of_sources),
+    Case::new("faults_are_seen", faults_are_seen),
+];
+
+/// Stands where sums go.
+const BEFORE: f32 = 3.5;
+
+fn packed(element: ElementType, bits: &[u32]) -> Vec<u32> {
+    if element.bytes() == 4 {
+        return bits.to_vec();
+    }
+    let pair = |pair: &[u32]| pair[0] | pair.get(1).unwrap_or(&0) << 16;
+    bits.chunks(2).map(pair).collect()
+}
+
+/// The words of the sums: of the columns of `case`'s input, or with a call its scale's gradient.
+fn run(
+    gpu: &Gpu,
+    case: &add::Case,
+    columns: u32,
+    call: Option<&DropoutCall>,
+    accumulate: bool,
+) -> Result<Vec<u32>, String> {
+    let descriptor = KernelDescriptor::default();
+    let mut read = Image::new(gpu);
+    let input = read.place(&packed(case.element, &case.input));
+    let gradient = read.place(&packed(case.element, &case.residual));
+    let side = read.place(match &case.source {
+        Source::Samples(_, ids) => ids,
+        Source::Packed(words, _) => words,
+        Source::Len(_) | Source::Layout(_) => &[],
+    });
+    let numbers = case.bias.iter().chain(&case.scale).map(|n| n.to_bits());
+    let numbers = read.place(&numbers.collect::<Vec<_>>());
+    let read = read.upload(gpu);
+    let rows = case.len() as u64 / u64::from(columns);
+    let mut partial = Image::new(gpu);
+    let scratch = partial.place_for(ColumnSums::scratch_bytes(rows, columns) / 4);
+    let partial_buffer = partial.upload(gpu);
+    let mut written = Image::new(gpu);
+    let sums = written.place(&vec![BEFORE.to_bits(); columns as usize]);
+    let buffer = written.upload(gpu);
+    let at = |place| binding(&read, place, true);
+    let (result, memory) = (
+        binding(&buffer, &sums, true),
+        binding(&partial_buffer, &scratch, true),
+    );
+    gpu.submit(|pass| {
+        let Some(call) = call else {
+            let kernels = ColumnSums::new(&gpu.device, &descriptor).map_err(text)?;
+            let shape = (rows, columns);
+            let bound = kernels.bind(at(&input), memory, result, shape, case.element);
+            kernels.encode(pass, &bound.map_err(text)?, accumulate);
+            return Ok(());
+        };
+        let kernels = DropoutAdd::new(&gpu.device, &descriptor).map_err(text)?;
+        let elements = match &case.source {
+            Source::Len(len) => Elements::from(*len),
+            Source::Layout(layout) => Elements::from(layout),
+            Source::Samples(layout, _) => Elements::samples(layout, at(&side)),
+            Source::Packed(_, len) => Elements::packed(at(&side), *len),
+        };
+        let vectors = match case.bias.len() as u32 {
+            0 => Vectors::scale(at(&numbers), columns),
+            len => Vectors::bias_and_scale(at(&numbers), len, columns),
+        };
+        let bound = kernels
+            .bind_scale_gradient(
+                at(&input),
+                at(&gradient),
+                vectors,
+                memory,
+                result,
+                elements.of_type(case.element),
+            )
+            .map_err(text)?;
+        kernels
+            .encode_scale_gradient(pass, &bound, call, accumulate)
+            .map_err(text)
+    })?;
+    partial.check_outside(&gpu.download(&partial_buffer)?, &[scratch])?;
+    let after = gpu.download(&buffer)?;
+    written.check_outside(&after, std::slice::from_ref(&sums))?;
+    Ok(after[sums].to_vec())
+}
+
+/// A case whose input has these rows and columns.
+fn matrix(element: ElementType, rows: u64, columns: u32) -> add::Case {
+    let source = Source::Len(rows * u64::from(columns));
+    add::Case::new(element, call(0.4, 5), source, [0, columns as usize]).tame()
+}
+
+/// The sums of the CPU path.
+fn on_cpu(case: &add::Case, columns: u32, call: Option<&DropoutCall>) -> Result<Vec<u32>, String> {
+    fn typed<T: Element>(
+        case: &add::Case,
+        columns: u32,
+        call: Option<&DropoutCall>,
+    ) -> Result<Vec<u32>, String> {
+        let [input, gradient] = [&case.input, &case.residual].map(|bits| {
+            let words = packed(case.element, bits);
+            bytemuck::cast_slice::<u32, T>(&words)[..bits.len()].to_vec()
+        });
+        let mut sums = vec![BEFORE; columns as usize];
+        match call {
+            None => cpu::column_sums(&input, &mut sums, true).map_err(text)?,
+            Some(call) => {
+                let source = match &case.source {
+                    Source::Len(len) => MaskSource::Len(*len),
+                    Source::Layout(layout) => MaskSource::Layout(layout),
+                    Source::Samples(layout, ids) => MaskSource::Samples { layout, ids },
+                    Source::Packed(mask, len) => MaskSource::Packed { mask, len: *len },
+                };
+                let bias = &case.bias;
+                cpu::scale_gradient(source, &input, bias, &gradient, &mut sums, call, true)
+                    .map_err(text)?;
+            }
+        }
+        Ok(sums.iter().map(|sum| sum.to_bits()).collect())
+    }
+    match case.element {
+        ElementType::F16 => typed::<f16>(case, columns, call),
+        ElementType::Bf16 => typed::<bf16>(case, columns, call),
+        _ => typed::<f32>(case, columns, call),
+    }
+}
+
+fn input_terms(case: &add::Case) -> Vec<f64> {
+    case.input
+        .iter()
+        .map(|bits| case.number(*bits).into())
+        .collect()
+}
+
+fn shapes(gpu: &Gpu) -> Result<(), String> {
+    for (number, (rows, columns)) in [
+        (0, 3),
+        (1, 1),
+        (1, 65_537),
+        (5_000, 1),
+        (63, 5),
+        (64, 257),
+        (65, 256),
+        (1_100, 33),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for element in ElementType::ALL {
+            let case = matrix(*element, rows, columns);
+            let accumulate = number % 2 == 0;
+            let sums = run(gpu, &case, columns, None, accumulate)?;
+            let before = if accumulate { BEFORE } else { 0.0 };
+            check_columns(&input_terms(&case), &sums, before)?;
+        }
+    }
+    Ok(())
+}
+
+/// Several dispatches, on limits that leave some tiles to each.
+fn cut(gpu: &Gpu) -> Result<(), String> {
+    for element in ElementType::ALL {
+        for columns in [7, 8] {
+            let case = matrix(*element, 2_000, columns);
+            let sums = run(gpu, &case, columns, None, true)?;
+            check_columns(&input_terms(&case), &sums, BEFORE)?;
+            if sums != on_cpu(&case, columns, None)? {
+                return Err(format!("a cut changes the sums of {columns} {element}"));
+            }
+            let gradient = run(gpu, &case, columns, Some(&case.call), true)?;
+            case.check_scale_gradient(&gradient, BEFORE)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nothing but additions in a given order.
+fn same_bits(gpu: &Gpu) -> Result<(), String> {
+    for element in ElementType::ALL {
+        let case = matrix(*element, 3_000, 50);
+        let sums = run(gpu, &case, 50, None, true)?;
+        if sums != on_cpu(&case, 50, None)? || sums != run(gpu, &case, 50, None, true)? {
+            return Err(format!("sums of {element} differ"));
+        }
+    }
+    Ok(())
+}
+
+fn of_sources(gpu: &Gpu) -> Result<(), String> {
+    for (number, (source, columns)) in sources().into_iter().enumerate() {
+        for (of_type, element) in ElementType::ALL.iter().enumerate() {
+            let p = [0.4, 0.0, 0.4, 1.0][(number + of_type) % 4];
+            let bias = columns * [0, 1, 4][of_type];
+            let case = add::Case::new(*element, call(p, 5), source.clone(), [bias, columns]);
+            let case = case.tame();
+            let columns = columns as u32;
+            let gradient = run(gpu, &case, columns, Some(&case.call), false)?;
+            case.check_scale_gradient(&gradient, 0.0)?;
+            let on_cpu = on_cpu(&case, columns, Some(&case.call))?;
+            case.check_scale_gradient(&on_cpu, BEFORE)?;
+        }
+    }
+    Ok(())
+}
+
+fn faults_are_seen(gpu: &Gpu) -> Result<(), String> {
+    let case = add::Case::new(ElementType::F32, call(0.4, 5), Source::Len(999), [9, 9]).tame();
+    let gradient = run(gpu, &case, 9, Some(&case.call), false)?;
+    for (name, faulty) in case.faults() {
+        if name != "a neighbour's scale" && faulty.check_scale_gradient(&gradient, 0.0).is_ok() {
+            return Err(format!("{name} looks the same"));
+        }
+    }
+    if case.check_scale_gradient(&gradient, BEFORE).is_ok() {
+        return Err("what is not added looks the same".into());
+    }
+    let mut terms = input_terms(&case);
+    let sums = run(gpu, &case, 9, None, false)?;
+    terms[500] *= 1.001;
+    match check_columns(&terms, &sums, 0.0) {
+        Ok(()) => Err("a term's thousandth looks the same".into()),
+        Err(_) => Ok(()),
+    }
+}
