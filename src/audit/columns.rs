@@ -81,7 +81,11 @@ impl Audit<'_> {
                     let columns = random.pick(&[36, 43]);
                     (source.len() / columns, columns as u32)
                 }
-                None => (random.between(60, 1300), random.between(1, 600) as u32),
+                // Some with more tiles than there are chains.
+                None => (
+                    random.pick(&[60, 1030]) + random.between(0, 300),
+                    random.between(1, 600) as u32,
+                ),
             };
             let drop_threshold = match number % 5 {
                 0 if source.is_some() => 0,

@@ -34,15 +34,31 @@ fn packed(element: ElementType, bits: &[u32]) -> Vec<u32> {
     bits.chunks(2).map(pair).collect()
 }
 
+/// Both, whose pipelines are compiled once a case.
+struct Kernels {
+    sums: ColumnSums,
+    add: DropoutAdd,
+}
+
+impl Kernels {
+    fn new(gpu: &Gpu) -> Result<Self, String> {
+        let descriptor = KernelDescriptor::default();
+        Ok(Self {
+            sums: ColumnSums::new(&gpu.device, &descriptor).map_err(text)?,
+            add: DropoutAdd::new(&gpu.device, &descriptor).map_err(text)?,
+        })
+    }
+}
+
 /// The words of the sums: of the columns of `case`'s input, or with a call its scale's gradient.
 fn run(
     gpu: &Gpu,
+    kernels: &Kernels,
     case: &add::Case,
     columns: u32,
     call: Option<&DropoutCall>,
     accumulate: bool,
 ) -> Result<Vec<u32>, String> {
-    let descriptor = KernelDescriptor::default();
     let mut read = Image::new(gpu);
     let input = read.place(&packed(case.element, &case.input));
     let gradient = read.place(&packed(case.element, &case.residual));
@@ -68,13 +84,13 @@ fn run(
     );
     gpu.submit(|pass| {
         let Some(call) = call else {
-            let kernels = ColumnSums::new(&gpu.device, &descriptor).map_err(text)?;
             let shape = (rows, columns);
-            let bound = kernels.bind(at(&input), memory, result, shape, case.element);
-            kernels.encode(pass, &bound.map_err(text)?, accumulate);
+            let bound = kernels
+                .sums
+                .bind(at(&input), memory, result, shape, case.element);
+            kernels.sums.encode(pass, &bound.map_err(text)?, accumulate);
             return Ok(());
         };
-        let kernels = DropoutAdd::new(&gpu.device, &descriptor).map_err(text)?;
         let elements = match &case.source {
             Source::Len(len) => Elements::from(*len),
             Source::Layout(layout) => Elements::from(layout),
@@ -86,6 +102,7 @@ fn run(
             len => Vectors::bias_and_scale(at(&numbers), len, columns),
         };
         let bound = kernels
+            .add
             .bind_scale_gradient(
                 at(&input),
                 at(&gradient),
@@ -96,6 +113,7 @@ fn run(
             )
             .map_err(text)?;
         kernels
+            .add
             .encode_scale_gradient(pass, &bound, call, accumulate)
             .map_err(text)
     })?;
@@ -154,6 +172,7 @@ fn input_terms(case: &add::Case) -> Vec<f64> {
 }
 
 fn shapes(gpu: &Gpu) -> Result<(), String> {
+    let kernels = Kernels::new(gpu)?;
     for (number, (rows, columns)) in [
         (0, 3),
         (1, 1),
@@ -170,7 +189,7 @@ fn shapes(gpu: &Gpu) -> Result<(), String> {
         for element in ElementType::ALL {
             let case = matrix(*element, rows, columns);
             let accumulate = number % 2 == 0;
-            let sums = run(gpu, &case, columns, None, accumulate)?;
+            let sums = run(gpu, &kernels, &case, columns, None, accumulate)?;
             let before = if accumulate { BEFORE } else { 0.0 };
             check_columns(&input_terms(&case), &sums, before)?;
         }
@@ -180,15 +199,16 @@ fn shapes(gpu: &Gpu) -> Result<(), String> {
 
 /// Several dispatches, on limits that leave some tiles to each.
 fn cut(gpu: &Gpu) -> Result<(), String> {
+    let kernels = Kernels::new(gpu)?;
     for element in ElementType::ALL {
         for columns in [7, 8] {
             let case = matrix(*element, 2_000, columns);
-            let sums = run(gpu, &case, columns, None, true)?;
+            let sums = run(gpu, &kernels, &case, columns, None, true)?;
             check_columns(&input_terms(&case), &sums, BEFORE)?;
             if sums != on_cpu(&case, columns, None)? {
                 return Err(format!("a cut changes the sums of {columns} {element}"));
             }
-            let gradient = run(gpu, &case, columns, Some(&case.call), true)?;
+            let gradient = run(gpu, &kernels, &case, columns, Some(&case.call), true)?;
             case.check_scale_gradient(&gradient, BEFORE)?;
         }
     }
@@ -197,10 +217,11 @@ fn cut(gpu: &Gpu) -> Result<(), String> {
 
 /// Nothing but additions in a given order.
 fn same_bits(gpu: &Gpu) -> Result<(), String> {
+    let kernels = Kernels::new(gpu)?;
     for element in ElementType::ALL {
         let case = matrix(*element, 3_000, 50);
-        let sums = run(gpu, &case, 50, None, true)?;
-        if sums != on_cpu(&case, 50, None)? || sums != run(gpu, &case, 50, None, true)? {
+        let sums = run(gpu, &kernels, &case, 50, None, true)?;
+        if sums != on_cpu(&case, 50, None)? || sums != run(gpu, &kernels, &case, 50, None, true)? {
             return Err(format!("sums of {element} differ"));
         }
     }
@@ -208,6 +229,7 @@ fn same_bits(gpu: &Gpu) -> Result<(), String> {
 }
 
 fn of_sources(gpu: &Gpu) -> Result<(), String> {
+    let kernels = Kernels::new(gpu)?;
     for (number, (source, columns)) in sources().into_iter().enumerate() {
         for (of_type, element) in ElementType::ALL.iter().enumerate() {
             let p = [0.4, 0.0, 0.4, 1.0][(number + of_type) % 4];
@@ -215,7 +237,7 @@ fn of_sources(gpu: &Gpu) -> Result<(), String> {
             let case = add::Case::new(*element, call(p, 5), source.clone(), [bias, columns]);
             let case = case.tame();
             let columns = columns as u32;
-            let gradient = run(gpu, &case, columns, Some(&case.call), false)?;
+            let gradient = run(gpu, &kernels, &case, columns, Some(&case.call), false)?;
             case.check_scale_gradient(&gradient, 0.0)?;
             let on_cpu = on_cpu(&case, columns, Some(&case.call))?;
             case.check_scale_gradient(&on_cpu, BEFORE)?;
@@ -225,8 +247,9 @@ fn of_sources(gpu: &Gpu) -> Result<(), String> {
 }
 
 fn faults_are_seen(gpu: &Gpu) -> Result<(), String> {
+    let kernels = Kernels::new(gpu)?;
     let case = add::Case::new(ElementType::F32, call(0.4, 5), Source::Len(999), [9, 9]).tame();
-    let gradient = run(gpu, &case, 9, Some(&case.call), false)?;
+    let gradient = run(gpu, &kernels, &case, 9, Some(&case.call), false)?;
     for (name, faulty) in case.faults() {
         if name != "a neighbour's scale" && faulty.check_scale_gradient(&gradient, 0.0).is_ok() {
             return Err(format!("{name} looks the same"));
@@ -236,7 +259,7 @@ fn faults_are_seen(gpu: &Gpu) -> Result<(), String> {
         return Err("what is not added looks the same".into());
     }
     let mut terms = input_terms(&case);
-    let sums = run(gpu, &case, 9, None, false)?;
+    let sums = run(gpu, &kernels, &case, 9, None, false)?;
     terms[500] *= 1.001;
     match check_columns(&terms, &sums, 0.0) {
         Ok(()) => Err("a term's thousandth looks the same".into()),

@@ -70,6 +70,11 @@ impl<'a> GpuTensors<'a> {
         (0..self.buffers.pairs as u64).map(move |pair| pair * stride)
     }
 
+    /// Bytes of one tensor.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.buffers.tensor_bytes()
+    }
+
     /// The tensor's, and a spare half of its last 4 bytes.
     fn bound_bytes(&self) -> u64 {
         self.buffers.tensor_bytes().next_multiple_of(4)

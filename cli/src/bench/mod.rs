@@ -4,6 +4,7 @@ mod buffers;
 mod cpu;
 mod csv;
 mod dtype;
+mod fused;
 mod gpu;
 mod launches;
 mod measure;
@@ -32,6 +33,7 @@ use crate::output::{self, Output};
 use buffers::Buffers;
 use cpu::{CpuBench, CpuTensors};
 use dtype::Dtype;
+use fused::Op;
 use gpu::GpuBench;
 use measure::{Measurement, Operation, Subject};
 use progress::Progress;
@@ -42,6 +44,15 @@ const FILES: &str = "Files; `-` is standard output, in place of the tables";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// What is measured, comma separated
+    #[arg(
+        long,
+        value_enum,
+        value_name = "OP,…",
+        value_delimiter = ',',
+        default_value = "dropout"
+    )]
+    op: Vec<Op>,
     /// Elements of a tensor, comma separated
     #[arg(
         long,
@@ -145,15 +156,51 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     let duration = Duration::from_secs(args.seconds);
     let mut record = Record::new(gpu, call)?;
     // Layouts and kinds, and many tensors in a pass.
+    let ops = |op| usize::from(args.op.contains(&op));
     let more = if gpu.is_some() { 2 } else { 0 };
-    let parts = args.sizes.len() + more;
+    let of_dropout = ops(Op::Dropout) * (args.sizes.len() + more);
+    let fused: Vec<_> = args
+        .sizes
+        .iter()
+        .flat_map(|&len| args.dtype.iter().map(move |&dtype| (len, dtype)))
+        .collect();
+    let parts = of_dropout + ops(Op::Add) * fused.len();
     let progress = Progress::new(parts, args.has_tables(), args.forms().next().is_some())?;
     progress.print(&report::preamble(&record))?;
+    if args.op.contains(&Op::Add) {
+        let gpu = gpu.context("--op add compares passes of a GPU: leave --engine cpu out")?;
+        for (index, &(len, dtype)) in fused.iter().enumerate() {
+            progress.say(format!("fused, {len} elements of {dtype}"));
+            let share = |share| progress.set(of_dropout + index, share);
+            let rows = fused::measure(gpu, dtype, len, call, duration, share)
+                .with_context(|| format!("at {len} elements of {dtype}"))?;
+            record.fused.extend(rows);
+        }
+        let table = report::fused(record.adapter.as_ref(), &record.fused);
+        progress.print(&format!("\n{table}"))?;
+    }
+    if args.op.contains(&Op::Dropout) {
+        measure_dropout(args, gpu, &pools, call, &progress, &mut record)?;
+        progress.print(&format!("\n{}", report::LEGEND))?;
+    }
+    Ok(record)
+}
+
+/// Dropout alone.
+fn measure_dropout(
+    args: &Args,
+    gpu: Option<&Gpu>,
+    pools: &[ThreadPool],
+    call: &DropoutCall,
+    progress: &Progress,
+    record: &mut Record,
+) -> Result<()> {
+    let duration = Duration::from_secs(args.seconds);
     for (index, &len) in args.sizes.iter().enumerate() {
         progress.say(format!("{len} elements"));
         let plan = |dtype: &Dtype| Buffers::plan(*dtype, len, gpu);
         let plans: Vec<_> = args.dtype.iter().map(plan).collect::<Result<_>>()?;
-        let measurements = measure_size(gpu, &pools, &plans, call, duration, |share| {
+        let measurements = measure_size(gpu, pools, &plans, call, duration, |share| {
             progress.set(index, share);
         })
         .with_context(|| format!("at {len} elements"))?;
@@ -178,8 +225,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
         let table = report::recording(record.adapter.as_ref(), &record.recording);
         progress.print(&format!("\n{table}"))?;
     }
-    progress.print(&format!("\n{}", report::LEGEND))?;
-    Ok(record)
+    Ok(())
 }
 
 /// One size in all types: verified on every subject, then measured in turn.

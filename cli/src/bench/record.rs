@@ -10,6 +10,7 @@ use anyhow::Result;
 use serde::Serialize;
 use wgpu_dropout::DropoutCall;
 
+use super::fused::FusedMeasurement;
 use super::launches::Launch;
 use super::measure::Measurement;
 use super::recording::Recording;
@@ -39,6 +40,8 @@ pub struct Record {
     /// Of many tensors in a pass and of one.
     pub launches: Vec<Launch>,
     pub recording: Vec<Recording>,
+    /// Of dropout fused with its neighbours.
+    pub fused: Vec<FusedMeasurement>,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,6 +94,7 @@ impl Record {
             variants: Vec::new(),
             launches: Vec::new(),
             recording: Vec::new(),
+            fused: Vec::new(),
         })
     }
 

@@ -640,6 +640,48 @@ pub(super) const TEXTS: &[Case] = &[
         "let sum = decode(residual_bits) + branch * params.mask.keep_scale;",
         "let sum = decode(residual_bits) + branch;",
     ),
+    text(
+        "a tile has 63 rows",
+        all,
+        "let end_row = min(first_row + TILE_ROWS, params.rows);",
+        "let end_row = min(first_row + TILE_ROWS - 1u, params.rows);",
+    ),
+    text(
+        "the tiles of a dispatch replace the first ones'",
+        all,
+        "scratch[(params.first_tile + tile) * params.columns + column] = sum;",
+        "scratch[tile * params.columns + column] = sum;",
+    ),
+    text(
+        "the 17th tile is left out",
+        all,
+        "tile < params.tiles; tile += CHAINS",
+        "tile < min(params.tiles, CHAINS); tile += CHAINS",
+    ),
+    text(
+        "totals replace what they should be added to",
+        all,
+        "sums[column] += total;",
+        "sums[column] = total;",
+    ),
+    text(
+        "a strip's last mask word is not drawn",
+        all,
+        "for (var i = local; i < ROW_WORDS * rows; i += WORKGROUP_SIZE) {",
+        "for (var i = local; i < ROW_WORDS * rows; i += WORKGROUP_SIZE + u32(i % ROW_WORDS == 1u)) {",
+    ),
+    text(
+        "the gradient of a scale leaves the factor out",
+        all,
+        "let product = gradient * params.mask.keep_scale * biased(decode(input_bits(element)), element);",
+        "let product = gradient * biased(decode(input_bits(element)), element);",
+    ),
+    text(
+        "the gradient of a scale begins its bias at 0",
+        all,
+        "return x + vectors[(params.bias_start + element) % params.bias_len];",
+        "return x + vectors[element % params.bias_len];",
+    ),
     functions(
         "dropout_keep_8 has seven lanes",
         "dropout_keep_blocks(mask, block, block, block, block) & 0xffu",

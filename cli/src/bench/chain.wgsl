@@ -1,0 +1,90 @@
+// A bias, a scale and a residual, each in a pass of its own: what the fused operations take the place of.
+// An invocation takes 8 times 16 bytes, as the library's copy does. Before this text stand the element's
+// `unpack` and `pack`, and how many elements 16 bytes have.
+
+@group(0) @binding(0) var<storage, read_write> input: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read_write> output: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> numbers: array<vec4<f32>>;
+
+// 4 or 8 numbers, those of 16-bit elements by halves of a word.
+struct Numbers {
+    low: vec4<f32>,
+    high: vec4<f32>,
+}
+
+fn numbers_of(i: u32) -> Numbers {
+    let first = (i * LANES) % (4u * arrayLength(&numbers)) / 4u;
+    let a = numbers[first];
+    if LANES == 4u {
+        return Numbers(a, a);
+    }
+    let b = numbers[first + 1u];
+    return Numbers(vec4(a.xz, b.xz), vec4(a.yw, b.yw));
+}
+
+fn add_vector_at(i: u32) {
+    if i >= arrayLength(&input) {
+        return;
+    }
+    let x = unpack(input[i]);
+    let b = numbers_of(i);
+    output[i] = pack(Numbers(x.low + b.low, x.high + b.high));
+}
+
+fn scale_vector_at(i: u32) {
+    if i >= arrayLength(&input) {
+        return;
+    }
+    let x = unpack(input[i]);
+    let s = numbers_of(i);
+    output[i] = pack(Numbers(x.low * s.low, x.high * s.high));
+}
+
+fn add_at(i: u32) {
+    if i >= arrayLength(&input) {
+        return;
+    }
+    let x = unpack(input[i]);
+    let y = unpack(output[i]);
+    output[i] = pack(Numbers(x.low + y.low, x.high + y.high));
+}
+
+@compute @workgroup_size(256)
+fn add_vector(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = 8u * id.x;
+    add_vector_at(i);
+    add_vector_at(i + 1u);
+    add_vector_at(i + 2u);
+    add_vector_at(i + 3u);
+    add_vector_at(i + 4u);
+    add_vector_at(i + 5u);
+    add_vector_at(i + 6u);
+    add_vector_at(i + 7u);
+}
+
+@compute @workgroup_size(256)
+fn scale_vector(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = 8u * id.x;
+    scale_vector_at(i);
+    scale_vector_at(i + 1u);
+    scale_vector_at(i + 2u);
+    scale_vector_at(i + 3u);
+    scale_vector_at(i + 4u);
+    scale_vector_at(i + 5u);
+    scale_vector_at(i + 6u);
+    scale_vector_at(i + 7u);
+}
+
+// Into the output, which holds the other summand: a residual stream is updated in place.
+@compute @workgroup_size(256)
+fn add(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = 8u * id.x;
+    add_at(i);
+    add_at(i + 1u);
+    add_at(i + 2u);
+    add_at(i + 3u);
+    add_at(i + 4u);
+    add_at(i + 5u);
+    add_at(i + 6u);
+    add_at(i + 7u);
+}

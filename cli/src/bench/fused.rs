@@ -1,0 +1,459 @@
+//! Dropout fused with its neighbours, beside the chain of passes that it takes the place of.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use serde::Serialize;
+use wgpu::BufferUsages;
+use wgpu_dropout::half::{bf16, f16};
+use wgpu_dropout::{
+    Dropout, DropoutAdd, DropoutAddBinding, DropoutAddGradient, DropoutBinding, DropoutCall,
+    DropoutRate, Element, Elements, KernelDescriptor, Vectors,
+};
+
+use super::buffers::{Buffers, check_memory, random_input};
+use super::dtype::Dtype;
+use super::gpu::{GpuTensors, checked, read};
+use super::measure::{Time, in_rounds};
+use super::samples::Samples;
+use crate::engine::Gpu;
+
+/// Numbers of a bias and of a scale: a transformer's width.
+const COLUMNS: u32 = 1024;
+
+/// A round through more would take a software adapter many seconds.
+const MAX_SOFTWARE_PAIRS: usize = 4;
+
+/// What `bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Op {
+    /// Dropout alone, its layouts and kinds, many tensors in a pass, recording
+    Dropout,
+    /// A bias, dropout and a residual in one pass, and the gradient through a scale, beside passes apart
+    Add,
+}
+
+/// What is fused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fusion {
+    /// residual + dropout(x)
+    Residual,
+    /// residual + dropout(x + bias)
+    BiasResidual,
+    /// dropout'(gradient) * scale
+    ScaleGradient,
+}
+
+impl Fusion {
+    pub const ALL: [Self; 3] = [Self::Residual, Self::BiasResidual, Self::ScaleGradient];
+
+    /// How often an element is read or written by one pass, and by the chain.
+    pub fn accesses(self) -> [u32; 2] {
+        match self {
+            Self::Residual => [3, 5],
+            Self::BiasResidual => [3, 7],
+            Self::ScaleGradient => [2, 4],
+        }
+    }
+}
+
+impl fmt::Display for Fusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Residual => "residual",
+            Self::BiasResidual => "bias, residual",
+            Self::ScaleGradient => "gradient, scale",
+        })
+    }
+}
+
+/// The times of one tensor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FusedMeasurement {
+    pub fusion: Fusion,
+    pub dtype: Dtype,
+    /// Of a tensor.
+    pub elements: usize,
+    pub fused_seconds: Samples,
+    pub chain_seconds: Samples,
+    /// Of each element read once and written once.
+    pub copy_seconds: Samples,
+}
+
+impl FusedMeasurement {
+    /// What the fused pass may take: the chain's time without 0.8 times that of the bytes which are not moved.
+    pub fn bound_seconds(&self) -> f64 {
+        let [fused, chain] = self.fusion.accesses();
+        let saved = f64::from(chain - fused) / 2.0 * self.copy_seconds.median();
+        self.chain_seconds.median() - 0.8 * saved
+    }
+}
+
+/// Buffers of a tensor and the ways through them.
+struct Bound {
+    fused: [DropoutAddBinding; 2],
+    fused_gradient: DropoutAddGradient,
+    copy: DropoutBinding,
+    /// From the input to the output and within it.
+    dropout: [DropoutBinding; 2],
+    /// The chain's: input and output, output and residual.
+    groups: [wgpu::BindGroup; 2],
+}
+
+struct Bench<'a> {
+    tensors: GpuTensors<'a>,
+    dropout: Dropout,
+    add: DropoutAdd,
+    /// `add_vector`, `scale_vector`, `add`.
+    chain: [wgpu::ComputePipeline; 3],
+    workgroups: u32,
+    call: DropoutCall,
+    bound: Vec<Bound>,
+    residuals: wgpu::Buffer,
+}
+
+/// Measures each fusion of this type and length, after the chain and one pass gave the same numbers.
+pub fn measure(
+    gpu: &Gpu,
+    dtype: Dtype,
+    len: usize,
+    call: &DropoutCall,
+    duration: Duration,
+    progress: impl Fn(f64),
+) -> Result<Vec<FusedMeasurement>> {
+    ensure!(
+        len.is_multiple_of(COLUMNS as usize),
+        "{len} elements are no rows of {COLUMNS}: give --sizes that are"
+    );
+    let mut buffers = Buffers::plan(dtype, len, Some(gpu))?;
+    if gpu.is_software() {
+        buffers.pairs = buffers.pairs.min(MAX_SOFTWARE_PAIRS);
+    }
+    // A residual beside input and output.
+    check_memory(&[buffers.clone(), buffers.clone()], true)?;
+    match dtype {
+        Dtype::F32 => of_type::<f32>(gpu, &buffers, call, duration, progress),
+        Dtype::F16 => of_type::<f16>(gpu, &buffers, call, duration, progress),
+        Dtype::Bf16 => of_type::<bf16>(gpu, &buffers, call, duration, progress),
+    }
+}
+
+fn of_type<T: Element>(
+    gpu: &Gpu,
+    buffers: &Buffers,
+    call: &DropoutCall,
+    duration: Duration,
+    progress: impl Fn(f64),
+) -> Result<Vec<FusedMeasurement>> {
+    let input: Vec<T> = random_input(buffers.len)?;
+    let bench = checked(&gpu.device, || Bench::new(gpu, buffers, &input, call))?;
+    let mut rows = Vec::new();
+    for fusion in Fusion::ALL {
+        bench
+            .verify::<T>(gpu, fusion)
+            .with_context(|| format!("{fusion}: nothing was timed"))?;
+        rows.push(FusedMeasurement {
+            fusion,
+            dtype: buffers.dtype,
+            elements: buffers.len,
+            fused_seconds: Samples::default(),
+            chain_seconds: Samples::default(),
+            copy_seconds: Samples::default(),
+        });
+    }
+    let of_one = |time: Time| {
+        let time = time.gpu.unwrap_or(time.wall);
+        time.as_secs_f64() / buffers.pairs as f64
+    };
+    in_rounds(duration, progress, || {
+        for row in &mut rows {
+            row.fused_seconds.push(of_one(bench.fused(row.fusion)?));
+            row.chain_seconds.push(of_one(bench.chain(row.fusion)?));
+            row.copy_seconds.push(of_one(bench.copy()?));
+        }
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+impl<'a> Bench<'a> {
+    fn new<T: Element>(
+        gpu: &'a Gpu,
+        buffers: &Buffers,
+        input: &[T],
+        call: &DropoutCall,
+    ) -> Result<Self> {
+        let tensors = GpuTensors::new(gpu, buffers, input)?;
+        let device = &gpu.device;
+        let create = |label, size| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size,
+                usage: BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            })
+        };
+        let residuals = create(
+            "bench: residuals",
+            buffers.stride_bytes() * buffers.pairs as u64,
+        );
+        let numbers = create("bench: bias and scale", 8 * u64::from(COLUMNS));
+        let content: Vec<f32> = random_input(2 * COLUMNS as usize)?;
+        gpu.queue
+            .write_buffer(&numbers, 0, bytemuck::cast_slice(&content));
+        let descriptor = KernelDescriptor::default();
+        let (dropout, add) = (
+            Dropout::new(device, &descriptor)?,
+            DropoutAdd::new(device, &descriptor)?,
+        );
+        let (layout, chain) = chain(device, buffers.dtype);
+        let part = |half: u64| wgpu::BufferBinding {
+            buffer: &numbers,
+            offset: half * 4 * u64::from(COLUMNS),
+            size: wgpu::BufferSize::new(4 * u64::from(COLUMNS)),
+        };
+        let (bias, scale) = (
+            || Vectors::bias(part(0), COLUMNS),
+            || Vectors::scale(part(1), COLUMNS),
+        );
+        let elements = || Elements::from(buffers.len as u64).of_type(T::TYPE);
+        let mut bound = Vec::new();
+        for [input, output] in tensors.pairs() {
+            let residual = wgpu::BufferBinding {
+                buffer: &residuals,
+                ..output
+            };
+            let group = |from: &wgpu::BufferBinding<'_>, to: &wgpu::BufferBinding<'_>, half| {
+                let entries: Vec<_> = (0..)
+                    .zip([from.clone(), to.clone(), part(half)])
+                    .map(|(binding, window)| wgpu::BindGroupEntry {
+                        binding,
+                        resource: wgpu::BindingResource::Buffer(window),
+                    })
+                    .collect();
+                device.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some("bench: chain"),
+                    layout: &layout,
+                    entries: &entries,
+                })
+            };
+            let plain = add.bind_in_place(input.clone(), residual.clone(), None, elements())?;
+            let biased =
+                add.bind_in_place(input.clone(), residual.clone(), Some(bias()), elements())?;
+            bound.push(Bound {
+                fused: [plain, biased],
+                fused_gradient: add.bind_backward(
+                    input.clone(),
+                    output.clone(),
+                    scale(),
+                    elements(),
+                )?,
+                groups: [group(&input, &output, 0), group(&output, &residual, 1)],
+                dropout: [
+                    dropout.bind(input.clone(), output.clone(), elements())?,
+                    dropout.bind_in_place(output.clone(), elements())?,
+                ],
+                copy: dropout.bind(input, output, elements())?,
+            });
+        }
+        let words = buffers.tensor_bytes() / 16;
+        Ok(Self {
+            tensors,
+            dropout,
+            add,
+            chain,
+            // 8 times 16 bytes an invocation, 256 of them a workgroup.
+            workgroups: words.div_ceil(8 * 256) as u32,
+            call: *call,
+            bound,
+            residuals,
+        })
+    }
+
+    fn fused(&self, fusion: Fusion) -> Result<Time> {
+        let (add, call) = (&self.add, &self.call);
+        self.tensors.time(|pass| {
+            for bound in &self.bound {
+                match fusion {
+                    Fusion::Residual => add.encode_forward(pass, &bound.fused[0], call),
+                    Fusion::BiasResidual => add.encode_forward(pass, &bound.fused[1], call),
+                    Fusion::ScaleGradient => add.encode_backward(pass, &bound.fused_gradient, call),
+                }?;
+            }
+            Ok(())
+        })
+    }
+
+    fn chain(&self, fusion: Fusion) -> Result<Time> {
+        let (dropout, call) = (&self.dropout, &self.call);
+        let [add_vector, scale_vector, add] = &self.chain;
+        let run = |pass: &mut wgpu::ComputePass<'_>, pipeline, group| {
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(self.workgroups, 1, 1);
+        };
+        self.tensors.time(|pass| {
+            for bound in &self.bound {
+                let [to_output, in_output] = &bound.dropout;
+                let [input_output, output_residual] = &bound.groups;
+                match fusion {
+                    Fusion::Residual => {
+                        dropout.encode_forward(pass, to_output, call)?;
+                        run(pass, add, output_residual);
+                    }
+                    Fusion::BiasResidual => {
+                        run(pass, add_vector, input_output);
+                        dropout.encode_forward(pass, in_output, call)?;
+                        run(pass, add, output_residual);
+                    }
+                    Fusion::ScaleGradient => {
+                        dropout.encode_backward(pass, to_output, call)?;
+                        // Into the residual, whose memory this fusion does not use.
+                        run(pass, scale_vector, output_residual);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn copy(&self) -> Result<Time> {
+        let call = DropoutCall {
+            rate: DropoutRate::ZERO,
+            ..self.call
+        };
+        self.tensors.time(|pass| {
+            for bound in &self.bound {
+                self.dropout.encode_forward(pass, &bound.copy, &call)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The first tensor's result, which a fused gradient leaves in the output and all others in the residual.
+    fn result<T: Element>(&self, gpu: &Gpu, in_output: bool) -> Result<Vec<T>> {
+        if in_output {
+            return self.tensors.first_output();
+        }
+        let bytes = self.tensors.tensor_bytes();
+        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("bench: read back"),
+            size: bytes,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&self.residuals, 0, &staging, 0, bytes);
+        gpu.queue.submit([encoder.finish()]);
+        read(gpu, &staging)
+    }
+
+    /// Compares one pass with the chain, from a residual of zeros on.
+    fn verify<T: Element>(&self, gpu: &Gpu, fusion: Fusion) -> Result<()> {
+        let is_gradient = fusion == Fusion::ScaleGradient;
+        let clear = || {
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            encoder.clear_buffer(&self.residuals, 0, None);
+            gpu.queue.submit([encoder.finish()]);
+        };
+        clear();
+        self.fused(fusion)?;
+        let fused: Vec<T> = self.result(gpu, is_gradient)?;
+        clear();
+        self.chain(fusion)?;
+        let chain: Vec<T> = self.result(gpu, false)?;
+        // Numbers are 1 and less; each pass of the chain rounds to the type.
+        let epsilon = match T::TYPE.bytes() {
+            4 => f32::EPSILON,
+            _ => 1.0 / 128.0,
+        };
+        let bound = 8.0 * epsilon * (1.0 + self.call.keep_scale());
+        for (index, (fused, chain)) in fused.iter().zip(&chain).enumerate() {
+            let (fused, chain) = (fused.to_f32(), chain.to_f32());
+            ensure!(
+                (fused - chain).abs() <= bound,
+                "element {index} is {fused:e} by one pass and {chain:e} by the chain"
+            );
+        }
+        let is_empty = fused.iter().all(|fused| fused.to_f32() == 0.0);
+        ensure!(is_empty == self.call.rate.drops_all(), "all elements are 0");
+        Ok(())
+    }
+}
+
+/// The chain's kernels and the layout of their buffers.
+fn chain(
+    device: &wgpu::Device,
+    dtype: Dtype,
+) -> (wgpu::BindGroupLayout, [wgpu::ComputePipeline; 3]) {
+    let elements = match dtype {
+        Dtype::F32 => {
+            "const LANES = 4u;
+            fn unpack(w: vec4<u32>) -> Numbers { return Numbers(bitcast<vec4<f32>>(w), vec4<f32>()); }
+            fn pack(n: Numbers) -> vec4<u32> { return bitcast<vec4<u32>>(n.low); }"
+        }
+        Dtype::F16 => {
+            "const LANES = 8u;
+            fn unpack(w: vec4<u32>) -> Numbers {
+                let x = unpack2x16float(w.x); let y = unpack2x16float(w.y);
+                let z = unpack2x16float(w.z); let v = unpack2x16float(w.w);
+                return Numbers(vec4(x.x, y.x, z.x, v.x), vec4(x.y, y.y, z.y, v.y));
+            }
+            fn pack(n: Numbers) -> vec4<u32> {
+                return vec4(
+                    pack2x16float(vec2(n.low.x, n.high.x)), pack2x16float(vec2(n.low.y, n.high.y)),
+                    pack2x16float(vec2(n.low.z, n.high.z)), pack2x16float(vec2(n.low.w, n.high.w)),
+                );
+            }"
+        }
+        Dtype::Bf16 => {
+            "const LANES = 8u;
+            fn unpack(w: vec4<u32>) -> Numbers {
+                return Numbers(bitcast<vec4<f32>>(w << vec4(16u)), bitcast<vec4<f32>>(w & vec4(0xffff0000u)));
+            }
+            fn rounded(x: vec4<f32>) -> vec4<u32> {
+                let bits = bitcast<vec4<u32>>(x);
+                return (bits + vec4(0x7fffu) + ((bits >> vec4(16u)) & vec4(1u))) >> vec4(16u);
+            }
+            fn pack(n: Numbers) -> vec4<u32> { return rounded(n.low) | (rounded(n.high) << vec4(16u)); }"
+        }
+    };
+    let text = format!("{elements}\n{}", include_str!("chain.wgsl"));
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some("bench: chain"),
+        source: wgpu::ShaderSource::Wgsl(text.into()),
+    });
+    let entry = |binding, read_only| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Storage { read_only },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    };
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some("bench: chain"),
+        entries: &[entry(0, false), entry(1, false), entry(2, true)],
+    });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some("bench: chain"),
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let pipelines = ["add_vector", "scale_vector", "add"].map(|entry_point| {
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some("bench: chain"),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(entry_point),
+            compilation_options: Default::default(),
+            cache: None,
+        })
+    });
+    (layout, pipelines)
+}
