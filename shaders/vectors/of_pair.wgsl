@@ -1,4 +1,4 @@
 // The number of one element.
-fn vector_at(number: u32, half: u32) -> Float {
+fn vector_at(number: u32, half: u32, vector: u32) -> Float {
     return vectors[number];
 }

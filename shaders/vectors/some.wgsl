@@ -29,7 +29,7 @@ fn biased(x: Float, element: u32, half: u32) -> Float {
     if params.bias_len == 0u {
         return x;
     }
-    return x + vector_at(number_of(first_bias, element, half, params.bias_len), half);
+    return x + vector_at(number_of(first_bias, element, half, params.bias_len), half, 0u);
 }
 
 fn scaled(x: Float, element: u32, half: u32) -> Float {
@@ -37,5 +37,5 @@ fn scaled(x: Float, element: u32, half: u32) -> Float {
         return x;
     }
     let number = number_of(first_scale, element, half, params.scale_len);
-    return x * vector_at(params.bias_len + number, half);
+    return x * vector_at(params.bias_len + number, half, 1u);
 }

@@ -601,8 +601,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "a scale stands at the bias",
         all,
-        "return x * vector_at(params.bias_len + number, half);",
-        "return x * vector_at(number, half);",
+        "return x * vector_at(params.bias_len + number, half, 1u);",
+        "return x * vector_at(number, half, 1u);",
     ),
     text(
         "a vector's last word is its first one's",
@@ -619,8 +619,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "upper halves of vectors have the lower ones' numbers",
         all,
-        "return select(vec4(a.xz, b.xz), vec4(a.yw, b.yw), half == 1u);",
-        "return vec4(a.xz, b.xz);",
+        "upper_numbers[vector] = vec4(a.yw, b.yw);",
+        "upper_numbers[vector] = vec4(a.xz, b.xz);",
     ),
     text(
         "the scale is before the bias",
