@@ -47,6 +47,7 @@ fn train(
     );
     let optimizer = Optimizer {
         learning_rate: 1e-3,
+        l1: 0.0,
         l2: 0.0,
     };
     let [first, second, third] = rates;

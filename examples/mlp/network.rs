@@ -17,6 +17,8 @@ use super::steps::Steps;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Optimizer {
     pub learning_rate: f64,
+    /// The loss has this times the sum of the weights' magnitudes added.
+    pub l1: f64,
     /// The loss has this / 2 times the sum of the squared weights added: coupled L2, not AdamW.
     pub l2: f64,
 }
@@ -116,7 +118,11 @@ impl Mlp {
         let adam = compiler
             .kernel(
                 &kernels::ADAM,
-                &[("L2", optimizer.l2), ("DECAYED", places.weights_len as f64)],
+                &[
+                    ("L1", optimizer.l1),
+                    ("L2", optimizer.l2),
+                    ("DECAYED", places.weights_len as f64),
+                ],
             )
             .on(
                 &[&buffers.gradients, parameters, first, second]

@@ -1,5 +1,6 @@
 // Adam (Kingma and Ba 2015) over all parameters at once. Follows step.wgsl.
 
+override L1: f32; // the loss has L1 times the sum of the weights' magnitudes added
 override L2: f32; // the loss has L2 / 2 times the sum of the squared weights added
 override DECAYED: u32; // so many parameters are weights; biases behind them are not decayed
 
@@ -18,8 +19,8 @@ fn adam(@builtin(global_invocation_id) id: vec3<u32>) {
     if i >= arrayLength(&parameters) {
         return;
     }
-    let decay = select(0.0, L2, 4u * i < DECAYED);
-    let gradient = gradients[i] + decay * parameters[i];
+    let decay = L1 * sign(parameters[i]) + L2 * parameters[i];
+    let gradient = gradients[i] + select(vec4(0.0), decay, 4u * i < DECAYED);
     let first = BETA_1 * first_moments[i] + (1.0 - BETA_1) * gradient;
     let second = BETA_2 * second_moments[i] + (1.0 - BETA_2) * gradient * gradient;
     first_moments[i] = first;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use wgpu_dropout::DropoutRate;
 
 /// The images that are in the repository.
@@ -28,7 +28,7 @@ pub enum Command {
     Compare(CompareOptions),
     /// Train one network; save it, or go on from a saved one
     Train(TrainOptions),
-    /// Train with each of several hidden rates
+    /// Choose the hidden rate on images for validation, then test it once
     Sweep(SweepOptions),
     /// Monte-Carlo dropout: how sure the network is of rotated digits
     MonteCarlo(MonteCarloOptions),
@@ -57,6 +57,10 @@ pub struct Setup {
     #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = number,
         allow_negative_numbers = true)]
     pub learning_rate: f64,
+    /// Adds LAMBDA times the weights' magnitudes to the loss (biases stay free)
+    #[arg(long, value_name = "LAMBDA", default_value_t = 0.0, value_parser = number,
+        allow_negative_numbers = true)]
+    pub l1: f64,
     /// Adds LAMBDA / 2 times the squared weights to the loss (not decoupled as in AdamW; biases stay
     /// free)
     #[arg(long, value_name = "LAMBDA", default_value_t = 0.0, value_parser = number,
@@ -109,10 +113,22 @@ pub struct TrainOptions {
     pub save: Option<PathBuf>,
 }
 
+/// How a sweep looks for the best rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Search {
+    /// Trains each rate for all epochs
+    Grid,
+    /// Successive halving: trains each rate for a few epochs, then the better half for twice as many, and so on
+    Halving,
+}
+
 #[derive(Debug, Args)]
 pub struct SweepOptions {
     #[command(flatten)]
     pub setup: Setup,
+    /// How the best rate is looked for; the last fifth of the training images validates
+    #[arg(long, value_enum, default_value = "grid")]
+    pub search: Search,
     /// Probability of dropping a pixel
     #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate, allow_negative_numbers = true)]
     pub input_rate: DropoutRate,
@@ -123,7 +139,7 @@ pub struct SweepOptions {
     /// Runs of a rate, with seeds from --seed on
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
-    /// Draws test loss and accuracy by rate
+    /// Draws validation loss and accuracy by rate
     #[arg(long, value_name = "FILE.svg", value_parser = OsStringValueParser::new().try_map(writable))]
     pub plot: Option<PathBuf>,
 }

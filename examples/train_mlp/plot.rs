@@ -127,7 +127,7 @@ fn draw_curves(area: &Area<'_>, curves: &[Vec<Curve>; 2], quantity: &Quantity) -
     Ok(())
 }
 
-/// Test loss and accuracy by hidden rate: every seed, and mean with standard deviation.
+/// Validation loss and accuracy by hidden rate: every seed, and mean with standard deviation.
 pub fn sweep(path: &Path, points: &[Point]) -> Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
@@ -141,14 +141,14 @@ pub fn sweep(path: &Path, points: &[Point]) -> Result<()> {
 fn draw_sweep(area: &Area<'_>, points: &[Point], quantity: &Quantity) -> Result<()> {
     let samples = || {
         points.iter().flat_map(|point| {
-            let value = |score| (point.rate, (quantity.value)(score));
+            let value = |score| (point.rate.p(), (quantity.value)(score));
             point.scores.iter().map(value)
         })
     };
     let (least, greatest) = extremes(samples().map(|(_, value)| value))?;
     // Of one value too.
     let room = 0.1 * (greatest - least).max(0.01 * greatest);
-    let (first, last) = extremes(points.iter().map(|point| point.rate))?;
+    let (first, last) = extremes(points.iter().map(|point| point.rate.p()))?;
     let x = first - 0.05..last + 0.05;
     let mut chart = ChartBuilder::on(area)
         .margin(MARGIN)
@@ -162,11 +162,11 @@ fn draw_sweep(area: &Area<'_>, points: &[Point], quantity: &Quantity) -> Result<
         .axis_desc_style(TITLE_FONT)
         .x_desc("probability of dropping a hidden unit")
         .x_label_formatter(&|rate| format!("{rate:.1}"))
-        .y_desc(format!("test {}", quantity.title))
+        .y_desc(format!("validation {}", quantity.title))
         .draw()?;
     let summaries = points
         .iter()
-        .map(|point| (point.rate, point.summary(quantity.value)));
+        .map(|point| (point.rate.p(), point.summary(quantity.value)));
     let means: Vec<_> = summaries
         .clone()
         .map(|(x, summary)| (x, summary.mean))

@@ -1,5 +1,6 @@
 //! A network and its sets on the device, and the loop over epochs.
 
+use core::ops::Range;
 use std::fmt;
 use std::path::Path;
 
@@ -23,13 +24,19 @@ pub struct Session<'a> {
     pub data: Data,
     pub mlp: Mlp,
     train: DeviceExamples,
-    /// With early stopping.
+    /// With early stopping, and where a rate is chosen.
     validation: Option<DeviceExamples>,
     test: DeviceExamples,
 }
 
 impl<'a> Session<'a> {
+    /// A session that validates where training may stop early.
     pub fn open(setup: &'a Setup) -> Result<Self> {
+        Self::open_for(setup, setup.early_stopping.is_some())
+    }
+
+    /// A session that keeps some of the training images apart, if it `validates`.
+    pub fn open_for(setup: &'a Setup, validates: bool) -> Result<Self> {
         let data = Data::load(&setup.data, setup.train_images)?;
         let (device, queue, adapter) = device::open()?;
         let mut widths = vec![data.train.features];
@@ -41,13 +48,14 @@ impl<'a> Session<'a> {
         };
         let optimizer = Optimizer {
             learning_rate: setup.learning_rate,
+            l1: setup.l1,
             l2: setup.l2,
         };
         let mlp = Mlp::new(&device, &queue, architecture, optimizer)?;
         let len = data.train.len();
-        let trained = match setup.early_stopping {
-            Some(_) => len - len / VALIDATION_SHARE,
-            None => len,
+        let trained = match validates {
+            true => len - len / VALIDATION_SHARE,
+            false => len,
         };
         let validation = (trained < len)
             .then(|| mlp.upload(&data.train.slice(trained..len)))
@@ -77,6 +85,11 @@ impl<'a> Session<'a> {
     /// Of the training and of the test set, without dropout.
     pub fn scores(&self) -> Result<[Score; 2]> {
         Ok([self.score(&self.train)?, self.score(&self.test)?])
+    }
+
+    /// Of the images for validation, or of those that are trained on where there are none.
+    pub fn validation_score(&self) -> Result<Score> {
+        self.score(self.validation.as_ref().unwrap_or(&self.train))
     }
 
     fn score(&self, set: &DeviceExamples) -> Result<Score> {
@@ -129,9 +142,18 @@ impl Run<'_> {
         Ok(epoch)
     }
 
-    /// Trains from `first_epoch` on, with `after` behind each epoch, and tells how many epochs made
-    /// the weights that it leaves.
-    pub fn train(&self, first_epoch: u32, mut after: impl FnMut(u32) -> Result<()>) -> Result<u32> {
+    /// Trains from `first_epoch` to the last, with `after` behind each epoch, and tells how many epochs
+    /// made the weights that it leaves.
+    pub fn train(&self, first_epoch: u32, after: impl FnMut(u32) -> Result<()>) -> Result<u32> {
+        self.train_epochs(first_epoch..self.session.setup.epochs, after)
+    }
+
+    /// [`train`](Self::train) for these epochs.
+    pub fn train_epochs(
+        &self,
+        epochs: Range<u32>,
+        mut after: impl FnMut(u32) -> Result<()>,
+    ) -> Result<u32> {
         let Session {
             setup,
             mlp,
@@ -140,7 +162,8 @@ impl Run<'_> {
             ..
         } = self.session;
         let mut stopping = setup.early_stopping.map(EarlyStopping::new);
-        for epoch in first_epoch..setup.epochs {
+        let end = epochs.end.max(epochs.start);
+        for epoch in epochs {
             mlp.train_epoch(train, &self.rates, self.seed, epoch)?;
             after(epoch)?;
             if let (Some(stopping), Some(validation)) = (&mut stopping, validation) {
@@ -155,7 +178,7 @@ impl Run<'_> {
                 mlp.restore(&best.state)?;
                 Ok(best.epoch + 1)
             }
-            None => Ok(setup.epochs.max(first_epoch)),
+            None => Ok(end),
         }
     }
 
@@ -177,8 +200,8 @@ impl Run<'_> {
         let Architecture { widths, batch } = mlp.architecture();
         let rates: Vec<_> = self.rates.iter().map(|rate| rate.p()).collect();
         format!(
-            "widths={widths:?} batch={batch} rates={rates:?} learning_rate={} l2={} train_images={} seed={}",
-            setup.learning_rate, setup.l2, setup.train_images, self.seed
+            "widths={widths:?} batch={batch} rates={rates:?} learning_rate={} l1={} l2={} train_images={} seed={}",
+            setup.learning_rate, setup.l1, setup.l2, setup.train_images, self.seed
         )
     }
 }

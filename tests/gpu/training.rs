@@ -24,6 +24,7 @@ const SEED: u64 = 0x0123_4567_89AB_CDEF;
 const EPOCH: u32 = 3;
 const OPTIMIZER: Optimizer = Optimizer {
     learning_rate: 0.01,
+    l1: 0.02,
     l2: 0.05,
 };
 
@@ -299,13 +300,14 @@ fn adam(gpu: &Gpu) -> Result<(), String> {
         let gradients = mlp.gradients().map_err(text)?;
         let after = mlp.state().map_err(text)?;
         let host = Host::new(&architecture);
-        let expected = |l2: f64| {
+        let expected = |l1: f64, l2: f64| {
             let mut expected = [Vec::new(), Vec::new(), Vec::new()];
             let t = f64::from(EPOCH + 1);
             for (i, &gradient) in gradients.iter().enumerate() {
                 let [parameter, first, second] = [0, 1, 2].map(|part| f64::from(before.0[part][i]));
                 let is_weight = i < host.begins[host.layers()];
-                let decay = if is_weight { l2 * parameter } else { 0.0 };
+                let decay = l1 * parameter.signum() + l2 * parameter;
+                let decay = if is_weight { decay } else { 0.0 };
                 let gradient = f64::from(gradient) + decay;
                 let first = 0.9 * first + 0.1 * gradient;
                 let second = 0.999 * second + 0.001 * gradient * gradient;
@@ -317,16 +319,16 @@ fn adam(gpu: &Gpu) -> Result<(), String> {
             }
             expected
         };
-        let check = |l2| {
-            let parts = expected(l2);
+        let check = |l1, l2| {
+            let parts = expected(l1, l2);
             parts
                 .iter()
                 .zip(&after.0)
                 .try_for_each(|(expected, got)| close("state", expected, got))
         };
-        check(OPTIMIZER.l2)?;
-        if check(0.0).is_ok() {
-            return Err("a missing L2 was not noticed".into());
+        check(OPTIMIZER.l1, OPTIMIZER.l2)?;
+        if check(0.0, OPTIMIZER.l2).is_ok() || check(OPTIMIZER.l1, 0.0).is_ok() {
+            return Err("a missing L1 or L2 was not noticed".into());
         }
     }
     Ok(())
