@@ -80,6 +80,7 @@ mod plan;
 
 #[cfg(feature = "wgpu")]
 pub use column_sums::{ColumnSums, ColumnSumsBinding};
+pub use contract::activation::Activation;
 pub use contract::call::DropoutCall;
 pub use contract::counter::advance_counter;
 pub use contract::dropout_mask::DropoutMask;

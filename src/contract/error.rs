@@ -96,6 +96,8 @@ pub enum Operation {
     GaussianNoise,
     /// `DropoutAdd`.
     DropoutAdd,
+    /// `ActDropout`.
+    ActDropout,
 }
 
 impl Operation {
@@ -105,7 +107,7 @@ impl Operation {
             Self::PackedMask => "a layout",
             Self::KeepMask => "another kind",
             Self::GaussianNoise => "DropoutKind::Gaussian",
-            Self::DropoutAdd => "DropoutKind::Inverted or Classic",
+            Self::DropoutAdd | Self::ActDropout => "DropoutKind::Inverted or Classic",
         }
     }
 }
@@ -117,6 +119,7 @@ impl fmt::Display for Operation {
             Self::KeepMask => "a keep mask",
             Self::GaussianNoise => "Gaussian noise",
             Self::DropoutAdd => "a residual",
+            Self::ActDropout => "an activation",
         })
     }
 }

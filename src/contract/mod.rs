@@ -1,5 +1,6 @@
 //! The contract: what a mask is, and what becomes of a value. No wgpu, no WGSL, no devices.
 
+pub mod activation;
 pub mod call;
 pub mod counter;
 pub mod dropout_mask;

@@ -233,7 +233,7 @@ pub(super) fn widen<T: Element>(data: &[T], wide: &mut [f32]) {
 
 /// Each number rounded to its type.
 #[inline(always)]
-fn narrow<T: Element>(wide: &[f32], data: &mut [T]) {
+pub(super) fn narrow<T: Element>(wide: &[f32], data: &mut [T]) {
     match T::TYPE {
         ElementType::F32 => data.copy_from_slice(bytemuck::cast_slice(wide)),
         ElementType::F16 => {

@@ -28,6 +28,24 @@ pub enum CpuError {
         /// Numbers of the bias or of the scale.
         len: usize,
     },
+    /// Rows that do not make the elements.
+    #[error(
+        "rows of {columns} elements do not make {elements}: give the elements that half a row has"
+    )]
+    Columns {
+        /// Elements of the gate.
+        elements: usize,
+        /// Elements of half a row.
+        columns: usize,
+    },
+    /// Rows of a gate and its other factor that are not twice the elements.
+    #[error("rows of two halves have {rows} elements for {elements} of each: give twice as many")]
+    Halves {
+        /// Elements of the rows.
+        rows: usize,
+        /// Elements of the gate.
+        elements: usize,
+    },
     /// See [`SourceError`].
     #[error(transparent)]
     Source(#[from] SourceError),

@@ -7,6 +7,8 @@
 //! In a browser wasm32 has one thread, and it all runs there. Where the system gives rayon no threads for
 //! its global pool, it all runs on the calling thread, with the same bits.
 
+mod activated;
+mod activation;
 mod add;
 #[cfg(feature = "ndarray")]
 mod array;
@@ -18,6 +20,9 @@ mod mask;
 mod philox;
 mod tasks;
 
+pub use activated::{
+    Gated, GatedSlices, activate, activate_backward, activate_gated, activate_gated_backward,
+};
 pub use add::{Vectors, add, add_backward};
 #[cfg(feature = "ndarray")]
 pub use array::{ArrayError, Arrays, apply_to_arrays};

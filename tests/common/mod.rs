@@ -1,6 +1,7 @@
 //! What the test binaries share: the naive twin, the known answers, the inputs and the comparisons.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+pub mod act;
 pub mod add;
 pub mod compare;
 pub mod inputs;

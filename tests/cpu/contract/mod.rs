@@ -1,6 +1,8 @@
 //! The contract in numbers, without a device.
 
 #[cfg(feature = "cpu")]
+mod act;
+#[cfg(feature = "cpu")]
 mod add;
 #[cfg(feature = "ndarray")]
 mod arrays;

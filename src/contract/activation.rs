@@ -1,0 +1,71 @@
+//! Functions that stand before a dropout.
+
+use core::fmt;
+use core::str::FromStr;
+
+use super::name::{self, ParseNameError};
+
+/// A function of each element \[M24\]. σ is the logistic function and Φ the normal distribution's.
+///
+/// | | value at x | infinities become |
+/// |---|---|---|
+/// | [`Identity`](Self::Identity) | x | ±infinity |
+/// | [`Relu`](Self::Relu) | x above 0, else +0, at -0 too | infinity, +0 |
+/// | [`Gelu`](Self::Gelu) | x Φ(x) | infinity, a number below 1e-36 in magnitude |
+/// | [`GeluTanh`](Self::GeluTanh) | x σ(1.5957691216 (x + 0.044715 x^3)), which is x/2 (1 + tanh(sqrt(2/π) (x + 0.044715 x^3))) | infinity, a number below 1e-35 |
+/// | [`Silu`](Self::Silu) | x σ(x) | infinity, a number below 1e-35 |
+/// | [`QuickGelu`](Self::QuickGelu) | x σ(1.702 x) | infinity, a number below 1e-35 |
+///
+/// A NaN stays a NaN under each, relu too. A derivative at a kink is the left one: relu's at 0 is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Activation {
+    /// The element itself: a bias and a dropout in one pass.
+    Identity,
+    /// What is above 0.
+    Relu,
+    /// The error function's GELU, which PyTorch, Keras and JAX-based models name `gelu` without more.
+    Gelu,
+    /// GELU by tanh: `gelu_new` of GPT-2, `gelu_pytorch_tanh`.
+    GeluTanh,
+    /// Also called swish; gated, SwiGLU.
+    Silu,
+    /// CLIP's approximation of GELU.
+    QuickGelu,
+}
+
+impl Activation {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[
+        Self::Identity,
+        Self::Relu,
+        Self::Gelu,
+        Self::GeluTanh,
+        Self::Silu,
+        Self::QuickGelu,
+    ];
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Identity => "identity",
+            Self::Relu => "relu",
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu-tanh",
+            Self::Silu => "silu",
+            Self::QuickGelu => "quick-gelu",
+        })
+    }
+}
+
+impl FromStr for Activation {
+    type Err = ParseNameError;
+
+    /// Reads `identity`, `relu`, `gelu`, `gelu-tanh`, `silu` or `quick-gelu`.
+    fn from_str(text: &str) -> Result<Self, ParseNameError> {
+        name::parse(text, "activation", Self::ALL)
+    }
+}

@@ -1,0 +1,186 @@
+//! Activations and their derivatives. Twins of shaders/activation/*.wgsl, which have the same steps.
+
+use crate::contract::activation::Activation;
+
+/// A function of a number.
+macro_rules! each {
+    ($data:ident, $function:expr) => {
+        for x in $data.iter_mut() {
+            // Clamps lose NaNs.
+            *x = if x.is_nan() { *x } else { $function(*x) };
+        }
+    };
+}
+
+/// Replaces each number by the activation's value there.
+#[inline(always)]
+pub(super) fn activate(activation: Activation, data: &mut [f32]) {
+    match activation {
+        Activation::Identity => {}
+        Activation::Relu => each!(data, relu),
+        Activation::Gelu => each!(data, gelu),
+        Activation::GeluTanh => each!(data, gelu_tanh),
+        Activation::Silu => each!(data, silu),
+        Activation::QuickGelu => each!(data, quick_gelu),
+    }
+}
+
+/// Replaces each number by the activation's derivative there.
+#[inline(always)]
+pub(super) fn differentiate(activation: Activation, data: &mut [f32]) {
+    match activation {
+        Activation::Identity => each!(data, |_| 1.0),
+        Activation::Relu => each!(data, relu_slope),
+        Activation::Gelu => each!(data, gelu_slope),
+        Activation::GeluTanh => each!(data, gelu_tanh_slope),
+        Activation::Silu => each!(data, silu_slope),
+        Activation::QuickGelu => each!(data, quick_gelu_slope),
+    }
+}
+
+#[inline(always)]
+fn relu(x: f32) -> f32 {
+    if x > 0.0 { x } else { 0.0 }
+}
+
+#[inline(always)]
+fn relu_slope(x: f32) -> f32 {
+    if x > 0.0 { 1.0 } else { 0.0 }
+}
+
+/// Beyond it e^x has no f32, or one with few digits.
+const MAX_EXPONENT: f32 = 86.0;
+
+#[inline(always)]
+fn silu(x: f32) -> f32 {
+    x.max(-MAX_EXPONENT) * logistic(x)
+}
+
+#[inline(always)]
+fn silu_slope(x: f32) -> f32 {
+    let z = x.clamp(-MAX_EXPONENT, MAX_EXPONENT);
+    let (s, rest) = logistic_pair(z);
+    s * (1.0 + z * rest)
+}
+
+const QUICK: f32 = 1.702;
+
+#[inline(always)]
+fn quick_gelu(x: f32) -> f32 {
+    x.max(-MAX_EXPONENT) * logistic(QUICK * x)
+}
+
+#[inline(always)]
+fn quick_gelu_slope(x: f32) -> f32 {
+    silu_slope(QUICK * x)
+}
+
+/// 2 sqrt(2 / π), and the cube's factor.
+const TANH_FACTOR: f32 = 1.595_769_1;
+const CUBE: f32 = 0.044_715;
+/// Beyond it gelu by tanh is x, or nearer to 0 than 1e-35.
+const MAX_TANH: f32 = 10.0;
+
+#[inline(always)]
+fn gelu_tanh(x: f32) -> f32 {
+    let c = x.clamp(-MAX_TANH, MAX_TANH);
+    let z = TANH_FACTOR * c * (1.0 + CUBE * c * c);
+    x.max(-MAX_TANH) / (1.0 + exp(-z))
+}
+
+#[inline(always)]
+fn gelu_tanh_slope(x: f32) -> f32 {
+    let c = x.clamp(-MAX_TANH, MAX_TANH);
+    let z = TANH_FACTOR * c * (1.0 + CUBE * c * c);
+    let z_slope = TANH_FACTOR * (1.0 + 3.0 * CUBE * c * c);
+    let (s, rest) = logistic_pair(z);
+    s * (1.0 + c * z_slope * rest)
+}
+
+/// Beyond it gelu is x, or nearer to 0 than 1e-37.
+const MAX_ERF: f32 = 13.0;
+
+/// Half of erfc(|x| / sqrt(2)), by its e^(-x²/2): a fit of fractional error 1.2e-7 (Press et al., Numerical
+/// Recipes, erfcc).
+#[inline(always)]
+fn upper_tail(magnitude: f32, density: f32) -> f32 {
+    let t = 1.0 / (1.0 + magnitude * (0.5 * core::f32::consts::FRAC_1_SQRT_2));
+    let mut p = 0.170_872_77;
+    for coefficient in [
+        -0.822_152_23,
+        1.488_515_87,
+        -1.135_203_98,
+        0.278_868_07,
+        -0.186_288_06,
+        0.096_784_18,
+        0.374_091_96,
+        1.000_023_68,
+        -1.265_512_23,
+    ] {
+        p = p * t + coefficient;
+    }
+    0.5 * t * exp(p) * density
+}
+
+#[inline(always)]
+fn gelu(x: f32) -> f32 {
+    let magnitude = x.abs().min(MAX_ERF);
+    let tail = upper_tail(magnitude, exp(-0.5 * magnitude * magnitude));
+    x.max(-MAX_ERF) * if x < 0.0 { tail } else { 1.0 - tail }
+}
+
+#[inline(always)]
+fn gelu_slope(x: f32) -> f32 {
+    let magnitude = x.abs().min(MAX_ERF);
+    let density = exp(-0.5 * magnitude * magnitude);
+    let tail = upper_tail(magnitude, density);
+    let part = magnitude * (density * 0.398_942_28);
+    if x < 0.0 {
+        tail - part
+    } else {
+        1.0 - tail + part
+    }
+}
+
+/// 1 / (1 + e^-z), for any z.
+#[inline(always)]
+fn logistic(z: f32) -> f32 {
+    1.0 / (1.0 + exp(-z.clamp(-MAX_EXPONENT, MAX_EXPONENT)))
+}
+
+/// The logistic function at z and at -z, each without a difference.
+#[inline(always)]
+fn logistic_pair(z: f32) -> (f32, f32) {
+    let t = exp(-z.abs());
+    let large = 1.0 / (1.0 + t);
+    let small = t * large;
+    if z < 0.0 {
+        (small, large)
+    } else {
+        (large, small)
+    }
+}
+
+/// e^x for x of at most 88 in magnitude, to 2 units in the last place, without a call that a compiler cannot
+/// vectorise: 2^n times a polynomial in the rest (Moshier's Cephes, expf).
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    /// A sum with it is rounded to an integer, which its lower bits hold.
+    const INTEGER: f32 = 12_582_912.0;
+    let sum = x * core::f32::consts::LOG2_E + INTEGER;
+    let n = sum - INTEGER;
+    // ln 2 in two parts: n times the first is exact.
+    let rest = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
+    let mut p = 1.987_569_1e-4;
+    for coefficient in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_5e-1,
+        5.000_000_1e-1,
+    ] {
+        p = p * rest + coefficient;
+    }
+    let power = f32::from_bits(sum.to_bits().wrapping_add(127) << 23);
+    (p * rest * rest + rest + 1.0) * power
+}

@@ -1,0 +1,509 @@
+//! An activation before a dropout, alone or with a gate [M24], as plainly as possible, in f64.
+
+use wgpu_dropout::{Activation, DropoutCall, DropoutKind, ElementType};
+
+use super::add::Source;
+use super::inputs::{indices, layout_indices, sample_indices};
+use super::kinds;
+use super::reference::{BF16, F16, keep_scale, philox4x32};
+
+const EPSILON: f64 = 1.0 / 8_388_608.0;
+/// The smallest f32 that may not be flushed to 0.
+const NORMAL: f64 = f32::MIN_POSITIVE as f64;
+
+/// The activation's value.
+pub fn value(activation: Activation, x: f64) -> f64 {
+    let at_zero = |y: f64| if x == f64::NEG_INFINITY { -0.0 } else { y };
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => {
+            if x <= 0.0 {
+                0.0
+            } else {
+                x
+            }
+        }
+        Activation::Gelu => at_zero(x * normal(x)),
+        Activation::GeluTanh => at_zero(x * logistic(tanh_argument(x))),
+        Activation::Silu => at_zero(x * logistic(x)),
+        Activation::QuickGelu => at_zero(x * logistic(QUICK * x)),
+        _ => panic!("no definition of {activation}"),
+    }
+}
+
+/// The activation's derivative.
+pub fn slope(activation: Activation, x: f64) -> f64 {
+    // Of x σ(z(x)).
+    let weighted = |z: f64, z_slope: f64| {
+        let rest = x * z_slope * logistic(z) * logistic(-z);
+        logistic(z) + if rest.is_nan() { 0.0 } else { rest }
+    };
+    if x.is_nan() {
+        return x;
+    }
+    match activation {
+        Activation::Identity => 1.0,
+        Activation::Relu => f64::from(u8::from(x > 0.0)),
+        Activation::Gelu => {
+            let density = (-0.5 * x * x).exp() / (2.0 * core::f64::consts::PI).sqrt();
+            normal(x) + if density == 0.0 { 0.0 } else { x * density }
+        }
+        Activation::GeluTanh => {
+            let z_slope = TANH_FACTOR * (1.0 + 3.0 * CUBE * x * x);
+            weighted(tanh_argument(x), z_slope)
+        }
+        Activation::Silu => weighted(x, 1.0),
+        Activation::QuickGelu => weighted(QUICK * x, QUICK),
+        _ => panic!("no definition of {activation}"),
+    }
+}
+
+/// How far an f32 value may lie from [`value`], by the worst that WGSL allows.
+pub fn value_bound(activation: Activation, x: f64) -> f64 {
+    let f = value(activation, x).abs();
+    match activation {
+        Activation::Identity | Activation::Relu => 0.0,
+        Activation::Gelu => {
+            let tail = 0.5 * EPSILON * x.abs() * (-0.5 * x * x).exp() * (6.0 + 3.0 * x * x);
+            8.0 * EPSILON * f + if tail.is_nan() { 0.0 } else { tail } + 1e-37
+        }
+        Activation::GeluTanh => {
+            // Where f is 0 its factor is infinite.
+            let relative = EPSILON * (8.0 + 5.0 * (-tanh_argument(x)).clamp(0.0, 1e30));
+            relative * f + 1e-30
+        }
+        Activation::Silu => (6.0 + 3.0 * (-x).clamp(0.0, 1e30)) * EPSILON * f + 1e-35,
+        Activation::QuickGelu => (6.0 + 3.0 * (-QUICK * x).clamp(0.0, 1e30)) * EPSILON * f + 1e-35,
+        _ => panic!("no bound of {activation}"),
+    }
+}
+
+/// How far an f32 derivative may lie from [`slope`].
+pub fn slope_bound(activation: Activation) -> f64 {
+    match activation {
+        Activation::Identity | Activation::Relu => 0.0,
+        _ => 8.0 * EPSILON,
+    }
+}
+
+const QUICK: f64 = 1.702;
+const CUBE: f64 = 0.044_715;
+/// 2 sqrt(2 / π).
+const TANH_FACTOR: f64 = 1.595_769_121_605_731;
+
+fn tanh_argument(x: f64) -> f64 {
+    TANH_FACTOR * (x + CUBE * x * x * x)
+}
+
+fn logistic(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+/// The normal distribution's Φ, of full relative precision to 1e-11 in the lower tail.
+fn normal(x: f64) -> f64 {
+    let tail = upper_tail(x.abs());
+    if x < 0.0 { tail } else { 1.0 - tail }
+}
+
+/// 1 - Φ of a number from 0 on.
+fn upper_tail(x: f64) -> f64 {
+    if x.is_nan() {
+        return x;
+    }
+    if x > 38.6 {
+        return 0.0;
+    }
+    let density = (-0.5 * x * x).exp() / (2.0 * core::f64::consts::PI).sqrt();
+    if x < 4.0 {
+        // Φ - 1/2 is the density times x + x^3/3 + x^5/15 + x^7/105 + …
+        let (mut term, mut sum, mut odd) = (x, x, 1.0);
+        while term > sum * 1e-18 {
+            odd += 2.0;
+            term *= x * x / odd;
+            sum += term;
+        }
+        0.5 - density * sum
+    } else {
+        // Laplace's continued fraction.
+        density / (1..120).rev().fold(x, |rest, k| x + f64::from(k) / rest)
+    }
+}
+
+/// One tensor and its gradient. Elements are bits, those of 16-bit types in the lower half of a word.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub activation: Activation,
+    pub element: ElementType,
+    pub call: DropoutCall,
+    pub source: Source,
+    /// The input, or the gate.
+    pub input: Vec<u32>,
+    /// What a gate lets up.
+    pub up: Option<Vec<u32>>,
+    pub grad_output: Vec<u32>,
+    /// With a gate two biases, the gate's first.
+    pub bias: Vec<f32>,
+}
+
+/// Where a result must lie.
+struct Near {
+    exact: f64,
+    bound: f64,
+    /// A step is subnormal: it may be flushed to 0, and has few digits.
+    or_zero: bool,
+    /// A step may pass f32.
+    or_beyond: bool,
+}
+
+impl Near {
+    /// A product, whose steps may come in any order.
+    fn product(factors: &[f64], bound: f64) -> Self {
+        let exact: f64 = factors.iter().product();
+        let (mut or_zero, mut or_beyond) = (false, false);
+        // The product of each set of factors.
+        for set in 1u32..1 << factors.len() {
+            let chosen = factors
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| set >> i & 1 == 1);
+            let partial: f64 = chosen.map(|(_, factor)| factor).product();
+            or_zero |= partial != 0.0 && partial.abs() < NORMAL;
+            or_beyond |= partial.abs() > f64::from(f32::MAX) || partial.is_nan();
+        }
+        Self {
+            exact,
+            bound,
+            or_zero,
+            or_beyond,
+        }
+    }
+}
+
+impl Case {
+    /// Elements and biases of `columns` numbers, none for 0.
+    pub fn new(
+        activation: Activation,
+        element: ElementType,
+        call: DropoutCall,
+        source: Source,
+        columns: usize,
+    ) -> Self {
+        let len = match &source {
+            Source::Len(len) | Source::Packed(_, len) => *len,
+            Source::Layout(layout) | Source::Samples(layout, _) => layout.len(),
+        };
+        Self {
+            activation,
+            element,
+            call,
+            source,
+            input: elements(element, len, 1),
+            up: None,
+            grad_output: elements(element, len, 2),
+            bias: numbers(columns, 3),
+        }
+    }
+
+    /// The same with a gate.
+    pub fn gated(mut self) -> Self {
+        self.up = Some(elements(self.element, self.input.len() as u64, 4));
+        self.bias = numbers(2 * self.bias.len(), 3);
+        self
+    }
+
+    pub fn len(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Rows of the gate's `columns` and of as many behind them.
+    pub fn halves(&self, columns: usize) -> Vec<u32> {
+        let up = self.up.as_ref().expect("a gate");
+        let rows = self
+            .input
+            .chunks(columns.max(1))
+            .zip(up.chunks(columns.max(1)));
+        rows.flat_map(|(gate, up)| [gate, up].concat()).collect()
+    }
+
+    /// Gate and up of such rows.
+    pub fn apart(rows: &[u32], columns: usize) -> [Vec<u32>; 2] {
+        let halves = rows.chunks(columns.max(1));
+        let pairs: Vec<_> = halves.collect();
+        [0, 1].map(|half| {
+            let of_half = pairs.iter().skip(half).step_by(2);
+            of_half.flat_map(|row| row.to_vec()).collect()
+        })
+    }
+
+    pub fn kept(&self) -> Vec<bool> {
+        let call = &self.call;
+        match &self.source {
+            Source::Len(len) => kinds::kept(call, indices(call, *len)),
+            Source::Layout(layout) => kinds::kept(call, layout_indices(call, layout)),
+            Source::Samples(layout, ids) => kinds::kept(call, sample_indices(call, layout, ids)),
+            Source::Packed(words, len) => (0..*len as usize)
+                .map(|element| words[element / 32] >> (element % 32) & 1 == 1)
+                .collect(),
+        }
+    }
+
+    fn factor(&self) -> f64 {
+        match self.call.kind {
+            DropoutKind::Classic if self.call.rate.p() < 1.0 => 1.0,
+            _ => keep_scale(self.call.rate.p()).into(),
+        }
+    }
+
+    fn number(&self, bits: u32) -> f32 {
+        match self.element {
+            ElementType::F16 => F16.number(bits as u16),
+            ElementType::Bf16 => BF16.number(bits as u16),
+            _ => f32::from_bits(bits),
+        }
+    }
+
+    /// The element nearest to a number.
+    pub fn nearest(&self, number: f64) -> u32 {
+        match self.element {
+            ElementType::F16 => F16.nearest(number).into(),
+            ElementType::Bf16 => BF16.nearest(number).into(),
+            _ => (number as f32).to_bits(),
+        }
+    }
+
+    /// What the activation is of, and the other factor.
+    fn arguments(&self, element: usize) -> (f64, Option<f64>) {
+        let (gate, up) = match self.up {
+            Some(_) => self.bias.split_at(self.bias.len() / 2),
+            None => (&self.bias[..], &[][..]),
+        };
+        let plus = |bits: u32, bias: &[f32]| {
+            let x = self.number(bits);
+            f64::from(repeated(bias, element).map_or(x, |bias| x + bias))
+        };
+        let factor = self.up.as_ref().map(|bits| plus(bits[element], up));
+        (plus(self.input[element], gate), factor)
+    }
+
+    /// A rounding of each product by a factor that is not 1.
+    fn rounded(&self, exact: f64, products: f64) -> f64 {
+        let scaling = f64::from(u8::from(self.factor() != 1.0));
+        EPSILON * exact.abs() * (scaling + products)
+    }
+
+    /// Compares an output with its definition. Gives the largest error, as a part of its bound.
+    pub fn check_output(&self, got: &[u32]) -> Result<f64, String> {
+        self.check("output", got, |element| {
+            let (x, up) = self.arguments(element);
+            let factors = [value(self.activation, x), up.unwrap_or(1.0), self.factor()];
+            let [f, up, factor] = factors;
+            let bound = value_bound(self.activation, x) * (up * factor).abs();
+            let products = f64::from(u8::from(self.up.is_some()));
+            Near::product(&factors, bound + self.rounded(f * up * factor, products))
+        })
+    }
+
+    /// The same of a gradient: of the input, or of the gate.
+    pub fn check_gradient(&self, got: &[u32]) -> Result<f64, String> {
+        self.check("gradient", got, |element| {
+            let (x, up) = self.arguments(element);
+            let grad: f64 = self.number(self.grad_output[element]).into();
+            let slope = slope(self.activation, x);
+            let rest = grad * self.factor() * up.unwrap_or(1.0);
+            let bound = rest.abs() * slope_bound(self.activation);
+            let factors = [slope, grad, self.factor(), up.unwrap_or(1.0)];
+            // By a slope of 0 or 1 it is exact.
+            let inexact = f64::from(u8::from(slope_bound(self.activation) > 0.0));
+            let products = inexact + f64::from(u8::from(self.up.is_some()));
+            Near::product(&factors, bound + self.rounded(rest * slope, products))
+        })
+    }
+
+    /// The same of the gradient of what a gate lets up.
+    pub fn check_up_gradient(&self, got: &[u32]) -> Result<f64, String> {
+        self.check("gradient of up", got, |element| {
+            let (x, _) = self.arguments(element);
+            let grad: f64 = self.number(self.grad_output[element]).into();
+            let f = value(self.activation, x);
+            let bound = (grad * self.factor()).abs() * value_bound(self.activation, x);
+            let exact = f * grad * self.factor();
+            Near::product(&[f, grad, self.factor()], bound + self.rounded(exact, 1.0))
+        })
+    }
+
+    fn check(&self, what: &str, got: &[u32], of: impl Fn(usize) -> Near) -> Result<f64, String> {
+        let kept = self.kept();
+        if got.len() != kept.len() {
+            return Err(format!("{} elements of {}", got.len(), kept.len()));
+        }
+        let mut worst = 0.0f64;
+        for (element, (&got, kept)) in got.iter().zip(kept).enumerate() {
+            let near = of(element);
+            let ratio = if kept {
+                self.ratio(got, &near)
+            } else {
+                (got == 0).then_some(0.0)
+            };
+            let Some(ratio) = ratio else {
+                return Err(format!(
+                    "{what}: element {element} of {}, {} {}: {:e} ({got:#x}), not {:e} within {:e} (kept: {kept}); \
+                     input {:e}, {:?}, {}, {}, bias of {}",
+                    self.len(),
+                    self.element,
+                    self.activation,
+                    self.number(got),
+                    near.exact,
+                    near.bound,
+                    self.number(self.input[element]),
+                    self.arguments(element),
+                    self.call,
+                    match &self.source {
+                        Source::Packed(..) => "a packed mask".to_owned(),
+                        source => format!("{source:?}"),
+                    },
+                    self.bias.len(),
+                ));
+            };
+            worst = worst.max(ratio);
+        }
+        Ok(worst)
+    }
+
+    /// How far `got` lies off, as a part of the bound, if that is at most 1: an f32 within the bound, a 16-bit
+    /// number from the one next to the lower end to the one next to the upper end.
+    fn ratio(&self, got: u32, near: &Near) -> Option<f64> {
+        let &Near {
+            exact,
+            bound,
+            or_zero,
+            or_beyond,
+        } = near;
+        // Subnormals lie 2^-149 apart.
+        let bound = bound + if exact.abs() < NORMAL { 1.5e-45 } else { 0.0 };
+        let number: f64 = self.number(got).into();
+        let beyond = or_beyond && !number.is_finite();
+        let flushed = or_zero && number.abs() <= 2.0 * exact.abs() + bound;
+        if exact.is_nan() || beyond || flushed {
+            return (beyond || flushed || number.is_nan()).then_some(0.0);
+        }
+        if self.nearest(exact) == got || number == exact {
+            return Some(0.0);
+        }
+        let ratio = (number - exact).abs() / bound;
+        if self.element == ElementType::F32 {
+            return (ratio <= 1.0).then_some(ratio);
+        }
+        let ends = [exact - bound, exact + bound];
+        let [low, high] = ends.map(|end| self.number(self.nearest(end)).into());
+        (low..=high).contains(&number).then_some(0.0)
+    }
+
+    /// The same case with each fault that a kernel could have: a check must see each.
+    pub fn faults(&self) -> Vec<(String, Self)> {
+        let mut faults = Vec::new();
+        let mut fault = |name: &str, change: &dyn Fn(&mut Self)| {
+            let mut faulty = self.clone();
+            change(&mut faulty);
+            faults.push((name.to_owned(), faulty));
+        };
+        fault("another stream", &|case| case.call.key.stream ^= 1);
+        fault("another rate", &|case| {
+            case.call.rate = wgpu_dropout::DropoutRate::new(0.45).expect("a rate");
+        });
+        fault("a neighbour's bias", &|case| case.bias.rotate_left(1));
+        for &other in Activation::ALL {
+            if other != self.activation {
+                fault(&other.to_string(), &|case| case.activation = other);
+            }
+        }
+        faults
+    }
+}
+
+fn repeated(vector: &[f32], element: usize) -> Option<f32> {
+    Some(*vector.get(element.checked_rem(vector.len())?)?)
+}
+
+fn random(index: u64, salt: u32) -> u32 {
+    philox4x32(10, [index as u32, (index >> 32) as u32, salt, 0], [7, 8])[0]
+}
+
+fn numbers(len: usize, salt: u32) -> Vec<f32> {
+    let number = |i| (random(i, salt) as i32) as f32 / (1 << 30) as f32;
+    (0..len as u64).map(number).collect()
+}
+
+/// Numbers between -6 and 6, and one in 16 that is any bits at all.
+fn elements(element: ElementType, len: u64, salt: u32) -> Vec<u32> {
+    (0..len)
+        .map(|index| {
+            let bits = random(index, salt);
+            let number = 3.0 * f64::from(bits as i32) / f64::from(1 << 30);
+            match (bits & 15, element) {
+                (0, ElementType::F32) => random(index, salt + 10),
+                (0, _) => random(index, salt + 10) & 0xffff,
+                (_, ElementType::F16) => F16.nearest(number).into(),
+                (_, ElementType::Bf16) => BF16.nearest(number).into(),
+                _ => (number as f32).to_bits(),
+            }
+        })
+        .collect()
+}
+
+/// All inputs of a type, of f32 every 512th, in tensors of up to 2^18, under a mask that keeps all. Gradients are
+/// of ones.
+pub fn every_input(activation: Activation, element: ElementType) -> impl Iterator<Item = Case> {
+    let (patterns, step) = match element {
+        ElementType::F32 => (1u64 << 32, 512),
+        _ => (1 << 16, 1),
+    };
+    let bits: Vec<u64> = (0..patterns).step_by(step << 18).collect();
+    bits.into_iter().map(move |first| {
+        let end = patterns.min(first + ((step as u64) << 18));
+        let input: Vec<u32> = (first..end).step_by(step).map(|bits| bits as u32).collect();
+        let len = input.len() as u64;
+        let words = vec![u32::MAX; len.div_ceil(32) as usize];
+        let rate = wgpu_dropout::DropoutRate::new(0.3).expect("a rate");
+        let mut case = Case {
+            activation,
+            element,
+            call: DropoutCall::new(rate, super::inputs::KEY),
+            source: Source::Packed(words, len),
+            grad_output: Vec::new(),
+            input,
+            up: None,
+            bias: Vec::new(),
+        };
+        case.grad_output = vec![case.nearest(1.0); case.len()];
+        case
+    })
+}
+
+/// What has rules of its own.
+pub fn traps(element: ElementType) -> Vec<u32> {
+    match element {
+        ElementType::F32 => [
+            -3e38,
+            3e38,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            -f32::NAN,
+            0.0,
+            -0.0,
+            1e-40,
+            -87.0,
+            88.0,
+            -104.0,
+            13.0,
+            -13.0,
+        ]
+        .map(f32::to_bits)
+        .to_vec(),
+        // The largest numbers, infinities, NaNs and zeros of f16 and of bf16.
+        _ => vec![
+            0xfbff, 0x7bff, 0xff7f, 0x7f7f, 0x7c00, 0xfc00, 0x7f80, 0xff80, 0x7fff, 0xffff, 0,
+            0x8000, 1,
+        ],
+    }
+}
