@@ -19,6 +19,7 @@
 //! WGSL to include in your own kernels, and [`DropoutCall::mask_params`] what to tell them.
 //!
 //! [`DropoutAdd`] adds a residual in the same pass: `residual + dropout((input + bias) * scale)`.
+//! [`ActDropout`] applies an activation before: `dropout(gelu(input + bias))`, with a gate too.
 //! [`GaussianDropout`] multiplies by noise instead. [`KeepMask`] writes the packed mask itself, [`PhiloxBlocks`] the generator's raw blocks.
 //!
 //! # Blocking
@@ -53,6 +54,8 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
+#[cfg(feature = "wgpu")]
+mod act_dropout;
 #[cfg(all(feature = "cpu", feature = "wgpu"))]
 pub mod audit;
 #[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
@@ -78,6 +81,8 @@ pub mod launch;
 mod philox_blocks;
 mod plan;
 
+#[cfg(feature = "wgpu")]
+pub use act_dropout::{ActBinding, ActDropout, ActGradient, ActInput, Bias};
 #[cfg(feature = "wgpu")]
 pub use column_sums::{ColumnSums, ColumnSumsBinding};
 pub use contract::activation::Activation;
@@ -130,6 +135,8 @@ pub use wgpu;
 #[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
 const _: () = {
     const fn shared<T: Send + Sync>() {}
+    shared::<ActDropout>();
+    shared::<ActBinding>();
     shared::<Dropout>();
     shared::<DropoutBinding>();
     shared::<GaussianDropout>();

@@ -13,7 +13,7 @@ fn block_of_two(row: vec2<u32>, next: vec2<u32>, blocks: u32, k: u32) -> vec2<u3
     return dropout_advance(select(next, row, k < blocks), select(k - blocks, k, k < blocks));
 }
 
-fn mask_word(word: u32) -> u32 {
+fn row_word(word: u32) -> u32 {
     let innermost = dimension_at(DIMENSIONS - 1u);
     let size = innermost.size;
     // The dispatch may begin within a row.

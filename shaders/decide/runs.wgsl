@@ -5,7 +5,7 @@ fn run_bits(run: u32) -> u32 {
     return select(0u, 0xffffffffu, dropout_keep_at(params.mask, index));
 }
 
-fn mask_word(word: u32) -> u32 {
+fn run_word(word: u32) -> u32 {
     let innermost = dimension_at(DIMENSIONS - 1u);
     // The dispatch may begin within a run, and a word have parts of two.
     let element = innermost.start + 32u * word;

@@ -3,7 +3,7 @@ fn keep_bit(element: u32) -> u32 {
     return u32(dropout_keep_at(params.mask, element_index(element)));
 }
 
-fn mask_word(word: u32) -> u32 {
+fn scattered_word(word: u32) -> u32 {
     var bits = 0u;
     // Tested at the end: llvmpipe executes a loop that is tested at the top once more (measured).
     var i = 0u;

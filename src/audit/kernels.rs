@@ -57,11 +57,12 @@ pub(super) fn candidates(ways: &[Way]) -> impl Iterator<Item = Candidate> {
     })
 }
 
-/// The kinds and directions that choose a kernel.
+/// The kinds and directions that choose a kernel; none for those with an activation, which no run has.
 fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     let kinds = DropoutKind::ALL.iter();
     let all = kinds.flat_map(|kind| Direction::ALL.iter().map(|direction| (*kind, *direction)));
     all.filter(move |&(kind, direction)| match kernel {
+        Kernel::Activated(_) => false,
         Kernel::Dropout { neighbours, .. } if neighbours != Neighbours::None => {
             let is_backward = neighbours == Neighbours::Scale;
             let only_scales = matches!(kind, DropoutKind::Inverted | DropoutKind::Classic);
@@ -418,6 +419,7 @@ impl Candidate {
                 direction: self.direction,
                 source,
             },
+            Kernel::Activated(_) => return None,
             Kernel::KeepMask(_) => Work::KeepMask(source),
             Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
             Kernel::PhiloxBlocks { rounds } => Work::Blocks {
@@ -633,6 +635,7 @@ impl Candidate {
         // A copy has the bindings of a mask that it does not read.
         let mask = match self.kernel {
             Kernel::Dropout { mask, .. } | Kernel::KeepMask(mask) => mask,
+            Kernel::Activated(_) => return None,
             Kernel::PhiloxBlocks { .. } => return Some((Source::Linear(wish.len), 0)),
             Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
         };
@@ -972,6 +975,7 @@ impl Candidate {
     pub fn group(&self) -> Group {
         let (mask, effect) = match self.kernel {
             _ if self.kernel.has_neighbours() => return Group::Neighbours,
+            Kernel::Activated(_) => return Group::Neighbours,
             Kernel::PhiloxBlocks { .. } => return Group::Blocks,
             Kernel::KeepMask(_) => return Group::Masks,
             Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return Group::Neighbours,

@@ -76,7 +76,7 @@ fn quick_gelu_slope(x: f32) -> f32 {
 }
 
 /// 2 sqrt(2 / π), and the cube's factor.
-const TANH_FACTOR: f32 = 1.595_769_1;
+const TANH_FACTOR: f32 = 1.595_769_2;
 const CUBE: f32 = 0.044_715;
 /// Beyond it gelu by tanh is x, or nearer to 0 than 1e-35.
 const MAX_TANH: f32 = 10.0;
@@ -108,14 +108,14 @@ fn upper_tail(magnitude: f32, density: f32) -> f32 {
     let mut p = 0.170_872_77;
     for coefficient in [
         -0.822_152_23,
-        1.488_515_87,
-        -1.135_203_98,
+        1.488_515_9,
+        -1.135_204,
         0.278_868_07,
         -0.186_288_06,
         0.096_784_18,
         0.374_091_96,
-        1.000_023_68,
-        -1.265_512_23,
+        1.000_023_7,
+        -1.265_512_2,
     ] {
         p = p * t + coefficient;
     }
@@ -134,7 +134,7 @@ fn gelu_slope(x: f32) -> f32 {
     let magnitude = x.abs().min(MAX_ERF);
     let density = exp(-0.5 * magnitude * magnitude);
     let tail = upper_tail(magnitude, density);
-    let part = magnitude * (density * 0.398_942_28);
+    let part = magnitude * (density * 0.398_942_3);
     if x < 0.0 {
         tail - part
     } else {
@@ -177,7 +177,7 @@ fn exp(x: f32) -> f32 {
         8.333_452e-3,
         4.166_579_6e-2,
         1.666_666_5e-1,
-        5.000_000_1e-1,
+        0.5,
     ] {
         p = p * rest + coefficient;
     }

@@ -222,6 +222,16 @@ impl KernelHost {
         Ok(())
     }
 
+    /// For a binding that a kernel has and does not use: 16 bytes of 0.
+    pub fn unused_buffer(&self) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(&format!("{}: unused", self.label)),
+            size: 16,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        })
+    }
+
     /// The layout of the buffers of `kernel` but its parameters.
     fn group_layout(&self, kernel: Kernel) -> wgpu::BindGroupLayout {
         let entries: Vec<_> = kernel
@@ -299,7 +309,7 @@ impl KernelHost {
             let entries: Vec<_> = buffers
                 .iter()
                 .flat_map(|buffer| {
-                    let of_role = bound.iter().filter(|(role, _)| *role == buffer.role);
+                    let of_role = bound.iter().filter(|(role, _)| buffer.role.takes(*role));
                     of_role.map(|(_, window)| wgpu::BindGroupEntry {
                         binding: buffer.binding,
                         resource: wgpu::BindingResource::Buffer(window.clone()),

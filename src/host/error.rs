@@ -120,6 +120,52 @@ pub enum BindError {
         /// What the device has.
         available: u32,
     },
+    /// Sample ids or a packed mask that the device has no binding for.
+    #[error(
+        "with sample ids or a packed mask this binding takes {required} storage buffers, the device allows \
+         {available} (max_storage_buffers_per_shader_stage): use a layout without, or request the device \
+         with a higher limit"
+    )]
+    NoSideBuffer {
+        /// What the binding needs.
+        required: u32,
+        /// What the device has.
+        available: u32,
+    },
+    /// Rows of a gate and its other factor that do not make the elements.
+    #[error(
+        "rows of {columns} elements do not make {elements}: give the elements that half a row has"
+    )]
+    Columns {
+        /// Elements of the gate.
+        elements: u64,
+        /// Elements of half a row.
+        columns: u32,
+    },
+    /// Halves of rows whose elements share a `u32`.
+    #[error(
+        "halves of {columns} elements of 16 bits share a u32: give an even number of columns, or gate and up \
+         in two ranges"
+    )]
+    OddHalves {
+        /// Elements of half a row.
+        columns: u32,
+    },
+    /// Rows that the device cannot bind from an aligned offset to another.
+    #[error(
+        "rows of two halves of {columns} elements are too long to be cut where the device's bindings may begin: \
+         give a number of columns that a higher power of two divides, or gate and up in two ranges"
+    )]
+    LongHalves {
+        /// Elements of half a row.
+        columns: u32,
+    },
+    /// Two ranges of gate and up with ranges of their own for their gradients.
+    #[error(
+        "the gradients of a gate and up in two ranges overwrite them: use bind_backward_in_place, or the halves \
+         of rows"
+    )]
+    GradientsOfTwo,
     /// A buffer of a [blocking](crate#blocking) call, longer than the device creates.
     #[error(
         "a buffer of {bytes} bytes is needed, the device creates {max_bytes} at most \

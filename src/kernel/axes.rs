@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::activated::{Activated, Decide, Form};
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
@@ -211,6 +212,7 @@ pub(crate) enum Kernel {
         effect: Effect,
         access: Access,
     },
+    Activated(Activated),
     KeepMask(IndexKind),
     /// The sums of a matrix's columns, each over the rows of a tile.
     ColumnTiles {
@@ -242,6 +244,10 @@ pub enum Role {
     SampleIds,
     /// The elements that are added.
     Residual,
+    /// The elements that a gate lets up.
+    Up,
+    /// Sample ids or a packed mask, for kernels that take either.
+    Side,
     /// A bias, a scale, or one behind the other.
     Vectors,
     /// The gradient of an output.
@@ -291,6 +297,7 @@ impl Kernel {
                 ..
             } => "dropout_blocks",
             Self::Dropout { .. } => "dropout_words",
+            Self::Activated(_) => "activated_words",
             Self::KeepMask(_) => "keep_mask",
             Self::ColumnTiles { .. } => "column_tiles",
             Self::ColumnTotals => "column_totals",
@@ -301,7 +308,7 @@ impl Kernel {
     /// What a whole workgroup takes: elements, or raw blocks.
     pub fn per_workgroup(self) -> u32 {
         let per_invocation = match self {
-            Self::Dropout { .. } | Self::KeepMask(_) => ELEMENTS_PER_MASK_WORD,
+            Self::Dropout { .. } | Self::Activated(_) | Self::KeepMask(_) => ELEMENTS_PER_MASK_WORD,
             Self::ColumnTiles { .. } | Self::ColumnTotals | Self::PhiloxBlocks { .. } => 1,
         };
         WORKGROUP_SIZE * per_invocation
@@ -312,6 +319,7 @@ impl Kernel {
     pub fn buffers(self, params: ParamsSource) -> Vec<Buffer> {
         use BufferAccess::{Read, ReadWrite, Uniform};
         let mut group_0 = match self {
+            Self::Activated(activated) => activated_buffers(activated),
             Self::KeepMask(_) => vec![(Role::Mask, ReadWrite)],
             Self::PhiloxBlocks { .. } => vec![(Role::Blocks, ReadWrite)],
             Self::ColumnTiles { terms, .. } => match terms {
@@ -442,6 +450,7 @@ impl Kernel {
     /// Whether random numbers are drawn.
     pub fn draws(self) -> bool {
         match self {
+            Self::Activated(_) => true,
             Self::Dropout { .. }
             | Self::KeepMask(_)
             | Self::ColumnTiles { .. }
@@ -459,17 +468,40 @@ impl Kernel {
     }
 }
 
+/// The buffers of an activation. Ranges of one buffer are bound as those of several.
+fn activated_buffers(kernel: Activated) -> Vec<(Role, BufferAccess)> {
+    let ranges: &[Role] = match kernel.form {
+        Form::Forward => &[Role::Input, Role::Output],
+        Form::Gradient | Form::GatedGradient => &[Role::Gradient, Role::Input, Role::Output],
+        Form::Gated => &[Role::Input, Role::Up, Role::Output],
+    };
+    let ranges = ranges.iter().map(|role| (*role, BufferAccess::ReadWrite));
+    let side = (kernel.decide == Decide::BySide).then_some((Role::Side, BufferAccess::Read));
+    ranges
+        .chain([(Role::Dimensions, BufferAccess::Uniform)])
+        .chain(side)
+        .chain([(Role::Vectors, BufferAccess::Read)])
+        .collect()
+}
+
 impl fmt::Display for Role {
     /// The name in words: `sample ids`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SampleIds => "sample ids",
+            Self::Gradient => "gradient of the output",
             role => role.name(),
         })
     }
 }
 
 impl Role {
+    /// Whether a binding of this role takes a range of the `other` one.
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn takes(self, other: Self) -> bool {
+        self == other || self == Self::Side && matches!(other, Self::SampleIds | Self::Mask)
+    }
+
     /// The name of its variable in the text.
     pub const fn name(self) -> &'static str {
         match self {
@@ -480,8 +512,10 @@ impl Role {
             Self::Dimensions => "dimensions",
             Self::SampleIds => "sample_ids",
             Self::Residual => "residual",
-            Self::Vectors => "vectors",
+            Self::Up => "up",
             Self::Gradient => "gradient",
+            Self::Side => "side",
+            Self::Vectors => "vectors",
             Self::Scratch => "scratch",
             Self::Sums => "sums",
             Self::Blocks => "blocks",

@@ -1,5 +1,6 @@
 //! The kernels: which WGSL text computes the contract. No wgpu, no device.
 
+pub mod activated;
 pub mod axes;
 mod functions;
 pub mod text;

@@ -3,16 +3,32 @@
 //! A module is a prelude of constants, aliases and bindings, then files joined as they are. WGSL does
 //! not care about the order of declarations.
 
+use super::activated::{Activated, Decide, Form};
 use super::axes::{
     Access, Buffer, BufferAccess, BufferLayout, Family, IndexKind, Kernel, Multiply, Neighbours,
     ParamsSource, Role, Strided, TILE_ROWS, TOTALS_PER_WORKGROUP, Terms, WORKGROUP_SIZE, Way,
 };
+use crate::contract::activation::Activation;
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
 
 macro_rules! shader {
-    ($name:literal) => {
+    ($name:expr) => {
         include_str!(concat!("../../shaders/", $name, ".wgsl"))
+    };
+}
+
+/// Decisions by one function. Texts with several choose among them.
+macro_rules! decided_by {
+    ($file:literal, $function:literal) => {
+        vec![
+            shader!(concat!("decide/", $file)),
+            concat!(
+                "fn mask_word(word: u32) -> u32 {\n    return ",
+                $function,
+                "(word);\n}\n"
+            ),
+        ]
     };
 }
 
@@ -81,15 +97,6 @@ fn prelude(kernel: Kernel, way: Way) -> String {
     } = kernel
     {
         let pairs = element.bytes() == 2;
-        let (lanes, lane_bits) = match (access, pairs) {
-            (Access::Blocks | Access::Vectors, false) => (4, "Word(1u, 2u, 4u, 8u)"),
-            (Access::Blocks | Access::Vectors, true) => (8, "Word(1u, 4u, 16u, 64u)"),
-            (Access::Words, false) => (1, "Word(1u)"),
-            (Access::Words, true) => (2, "Word(1u)"),
-        };
-        // Elements in a `Word`; the bits of those in the lower halves of a word that has two.
-        constant("LANES", &format_args!("{lanes}u"));
-        constant("LANE_BITS", &lane_bits);
         // Runs are dropped as a whole, often a whole word and its neighbours.
         let skip_dropped = matches!(
             kernel.mask(),
@@ -106,21 +113,10 @@ fn prelude(kernel: Kernel, way: Way) -> String {
             let element_bits = if pairs { "0xffffu" } else { "0xffffffffu" };
             constant("ELEMENT_BITS", &element_bits);
         }
-        lines.extend(
-            match access {
-                Access::Blocks | Access::Vectors => [
-                    "alias Word = vec4<u32>;",
-                    "alias Float = vec4<f32>;",
-                    "alias Keep = vec4<bool>;",
-                ],
-                Access::Words => [
-                    "alias Word = u32;",
-                    "alias Float = f32;",
-                    "alias Keep = bool;",
-                ],
-            }
-            .map(str::to_owned),
-        );
+        lines.extend(words(element, access == Access::Words));
+    }
+    if let Kernel::Activated(activated) = kernel {
+        lines.extend(activated_prelude(activated));
     }
     if let Kernel::ColumnTiles { element, .. } = kernel {
         let (lanes, element_bits) = match element.bytes() {
@@ -147,11 +143,64 @@ fn prelude(kernel: Kernel, way: Way) -> String {
             .buffers(way.params)
             .into_iter()
             // A copy is bound as the tensor is, and reads no mask.
-            .filter(|buffer| kernel.mask().is_some() || !buffer.role.is_of_mask())
+            .filter(|buffer| {
+                let decides = kernel.mask().is_some() || matches!(kernel, Kernel::Activated(_));
+                decides || !buffer.role.is_of_mask()
+            })
             .map(declaration),
     );
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// What a `Word` is: 16 bytes, or 4 where it is `narrow`.
+fn words(element: ElementType, narrow: bool) -> Vec<String> {
+    let (lanes, lane_bits) = match (narrow, element.bytes() == 2) {
+        (false, false) => (4, "Word(1u, 2u, 4u, 8u)"),
+        (false, true) => (8, "Word(1u, 4u, 16u, 64u)"),
+        (true, false) => (1, "Word(1u)"),
+        (true, true) => (2, "Word(1u)"),
+    };
+    let aliases = if narrow {
+        [
+            "alias Word = u32;",
+            "alias Float = f32;",
+            "alias Keep = bool;",
+        ]
+    } else {
+        [
+            "alias Word = vec4<u32>;",
+            "alias Float = vec4<f32>;",
+            "alias Keep = vec4<bool>;",
+        ]
+    };
+    // Elements in a `Word`; the bits of those in the lower halves of a word that has two.
+    let constants = [
+        format!("const LANES = {lanes}u;"),
+        format!("const LANE_BITS = {lane_bits};"),
+    ];
+    constants
+        .into_iter()
+        .chain(aliases.map(str::to_owned))
+        .collect()
+}
+
+fn activated_prelude(kernel: Activated) -> Vec<String> {
+    let mut lines = words(kernel.element, !kernel.by_vectors());
+    lines.push("const DIMENSIONS = 8u;".to_owned());
+    if kernel.decide != Decide::Linear {
+        lines.push("const WHOLE_WORDS = false;".to_owned());
+    }
+    lines.push("const SKIP_DROPPED = false;".to_owned());
+    if kernel.element != ElementType::F32 {
+        lines.push("const FACTOR_MAY_BE_0 = true;".to_owned());
+    }
+    if kernel.form != Form::Forward {
+        let pairs = kernel.element.bytes() == 2;
+        let element_bits = if pairs { "0xffffu" } else { "0xffffffffu" };
+        lines.push(format!("const ELEMENT_BITS = {element_bits};"));
+    }
+    lines
 }
 
 impl Role {
@@ -174,10 +223,12 @@ fn declaration(buffer: Buffer) -> String {
         BufferAccess::ReadWrite => "storage, read_write",
     };
     let ty = match role {
-        Role::Input | Role::Output | Role::Data | Role::Residual | Role::Gradient => "array<Word>",
+        Role::Input | Role::Output | Role::Data | Role::Residual | Role::Up | Role::Gradient => {
+            "array<Word>"
+        }
         Role::Scratch | Role::Sums => "array<f32>",
         Role::Vectors => "array<Float>",
-        Role::Mask | Role::SampleIds => "array<u32>",
+        Role::Mask | Role::SampleIds | Role::Side => "array<u32>",
         Role::Dimensions => "array<Dimension, 8>",
         Role::Blocks => "array<vec4<u32>>",
         Role::Params => "Params",
@@ -229,6 +280,10 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             ]);
             return files;
         }
+        Kernel::Activated(activated) => {
+            files.extend(activated_files(activated));
+            return files;
+        }
         Kernel::KeepMask(mask) => {
             files.extend([shader!("mask/mask"), params(kernel, way)]);
             files.extend(mask_files());
@@ -275,13 +330,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             }
         }
     }
-    files.extend([
-        element_file(element),
-        match element.bytes() {
-            2 => shader!("element/pairs"),
-            _ => shader!("element/words"),
-        },
-    ]);
+    files.extend(element_files(element));
     files.extend(match (neighbours, effect) {
         (Neighbours::Add { .. }, _) => vec![
             shader!("value/add"),
@@ -341,17 +390,111 @@ fn element_file(element: ElementType) -> &'static str {
     }
 }
 
+/// An element's bits, and the elements of a `Word`.
+fn element_files(element: ElementType) -> [&'static str; 2] {
+    let word = match element.bytes() {
+        2 => shader!("element/pairs"),
+        _ => shader!("element/words"),
+    };
+    [element_file(element), word]
+}
+
 /// A bias and a scale.
 fn vectors(kernel: Kernel, element: ElementType, access: Access) -> Vec<&'static str> {
     if !kernel.has_vectors() {
         return vec![shader!("vectors/none")];
     }
-    let load = match (element.bytes(), access) {
-        (2, Access::Blocks | Access::Vectors) => shader!("vectors/of_pairs"),
-        (2, Access::Words) => shader!("vectors/of_pair"),
+    let load = vector_load(element, access == Access::Words);
+    vec![shader!("vectors/some"), shader!("vectors/number"), load]
+}
+
+fn vector_load(element: ElementType, narrow: bool) -> &'static str {
+    match (element.bytes(), narrow) {
+        (2, false) => shader!("vectors/of_pairs"),
+        (2, true) => shader!("vectors/of_pair"),
         _ => shader!("vectors/of_words"),
-    };
-    vec![shader!("vectors/some"), load]
+    }
+}
+
+/// An activation before a dropout, behind the generator.
+fn activated_files(kernel: Activated) -> Vec<&'static str> {
+    let mut files = vec![shader!("mask/mask"), shader!("params/activated")];
+    files.extend(mask_files());
+    files.extend([
+        shader!("index/strided"),
+        shader!("index/dimensions_uniform"),
+        match kernel.decide {
+            Decide::Linear | Decide::Drawn => shader!("index/sample_position"),
+            Decide::BySide => shader!("index/sample_side"),
+        },
+    ]);
+    let any = [
+        shader!("decide/rows"),
+        shader!("decide/runs"),
+        shader!("decide/scattered"),
+    ];
+    match kernel.decide {
+        Decide::Linear => {
+            files.extend([shader!("decide/linear"), shader!("decide/linear_or_all")]);
+        }
+        Decide::Drawn => {
+            files.extend(any);
+            files.push(shader!("decide/any_drawn"));
+        }
+        Decide::BySide => {
+            files.extend(any);
+            files.push(shader!("decide/any"));
+        }
+    }
+    files.extend(element_files(kernel.element));
+    files.extend(activation(kernel.activation));
+    files.push(shader!("activation/nan"));
+    files.extend(match kernel.form {
+        Form::Forward => vec![shader!("value/activated"), shader!("io/activated")],
+        Form::Gradient => vec![
+            shader!("value/activated_gradient"),
+            shader!("io/activated_gradient"),
+            shader!("element/half"),
+        ],
+        Form::Gated => vec![
+            shader!("value/gated"),
+            shader!("io/gated"),
+            shader!("index/halves"),
+            shader!("element/half"),
+        ],
+        Form::GatedGradient => vec![
+            shader!("value/gated_gradient"),
+            shader!("io/gated_gradient"),
+            shader!("index/halves"),
+            shader!("element/half"),
+        ],
+    });
+    files.extend([
+        shader!("vectors/biases"),
+        shader!("vectors/number"),
+        vector_load(kernel.element, !kernel.by_vectors()),
+        shader!("io/word"),
+        shader!("entry/activated"),
+    ]);
+    files
+}
+
+/// The activation and its derivative.
+fn activation(activation: Activation) -> Vec<&'static str> {
+    match activation {
+        Activation::Identity => vec![shader!("activation/identity")],
+        Activation::Relu => vec![shader!("activation/relu")],
+        Activation::Gelu => vec![shader!("activation/gelu")],
+        Activation::GeluTanh => vec![
+            shader!("activation/logistic"),
+            shader!("activation/gelu_tanh"),
+        ],
+        Activation::Silu => vec![shader!("activation/logistic"), shader!("activation/silu")],
+        Activation::QuickGelu => vec![
+            shader!("activation/logistic"),
+            shader!("activation/quick_gelu"),
+        ],
+    }
 }
 
 /// What a dispatch is told.
@@ -392,13 +535,13 @@ fn index(mask: IndexKind, way: Way) -> Vec<&'static str> {
 /// The decisions of 32 elements.
 fn decisions(mask: IndexKind) -> Vec<&'static str> {
     match mask {
-        IndexKind::Linear => vec![shader!("decide/linear")],
-        IndexKind::Packed => vec![shader!("decide/packed")],
+        IndexKind::Linear => decided_by!("linear", "linear_word"),
+        IndexKind::Packed => decided_by!("packed", "packed_word"),
         IndexKind::Strided(strided) => match strided.family {
             Family::BlockRows => vec![shader!("decide/blocks")],
-            Family::Rows { .. } => vec![shader!("decide/rows")],
-            Family::Runs { .. } => vec![shader!("decide/runs")],
-            Family::Scattered => vec![shader!("decide/scattered")],
+            Family::Rows { .. } => decided_by!("rows", "row_word"),
+            Family::Runs { .. } => decided_by!("runs", "run_word"),
+            Family::Scattered => decided_by!("scattered", "scattered_word"),
         },
     }
 }

@@ -31,6 +31,7 @@
 
 use core::iter;
 
+use super::activated::Activated;
 use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Neighbours, Strided, Terms};
 pub use super::axes::{Buffer, BufferAccess, Multiply, ParamsSource, Role, Way};
 pub use super::functions::{FunctionsError, FunctionsOptions, functions};
@@ -98,16 +99,18 @@ impl Variant {
     ///
     /// | field | values |
     /// |---|---|
-    /// | `kernel` | `dropout`, `copy` (a rate of 0), `keep-mask`, `column-tiles` and `column-totals` (sums of columns), `philox-blocks` |
+    /// | `kernel` | `dropout`, `copy` (a rate of 0), `activated`, `keep-mask`, `column-tiles` and `column-totals` (sums of columns), `philox-blocks` |
     /// | `dtype` | an [`ElementType`] |
     /// | `layout` | `separate`, `pooled` (two ranges of one buffer), `in-place` |
-    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered` |
+    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered`; of `activated`, told by `mode`: `linear`, `drawn` or `by-side`, which sample ids or a packed mask are |
     /// | `dimensions` | of the layout, neighbours merged, rounded up |
     /// | `whole-words` | whether rows or runs are multiples of 32 elements: `yes`, `no` |
     /// | `sample-ids` | whether [ids](crate::Elements::samples) stand for the outermost coordinate: `yes`, `no` |
     /// | `value` | kept elements are `scale`d, `keep` their bits or go through an `affine` map; all are multiplied by `noise` |
     /// | `beside` | a `residual` that is added, with a bias or scale `residual-and-vectors`, a `scale` after the drop |
     /// | `terms` | what is summed: `stored` elements, those of a `scale`'s gradient, after a bias `biased-scale` |
+    /// | `form` | of `activated`: `forward`, `gradient`, `gated`, `gated-gradient` |
+    /// | `activation` | an [`Activation`](crate::Activation) |
     /// | `access` | 16 bytes at once, by mask `blocks` or as `vectors`; 4 bytes, `words` |
     /// | `rounds` | of Philox, where it is not the mask's |
     /// | `multiply` | `u64` (`SHADER_INT64`), `halves` |
@@ -120,6 +123,7 @@ impl Variant {
                 ..
             } => "copy",
             Kernel::Dropout { .. } => "dropout",
+            Kernel::Activated(_) => "activated",
             Kernel::KeepMask(_) => "keep-mask",
             Kernel::ColumnTiles { .. } => "column-tiles",
             Kernel::ColumnTotals => "column-totals",
@@ -195,6 +199,18 @@ impl Variant {
             };
             push("access", access);
         }
+        if let Kernel::Activated(activated) = kernel {
+            push("dtype", &activated.element.to_string());
+            push("form", activated.form.name());
+            push("activation", &activated.activation.to_string());
+            push("mask", activated.decide.name());
+            let access = if activated.by_vectors() {
+                "vectors"
+            } else {
+                "words"
+            };
+            push("access", access);
+        }
         if let Kernel::PhiloxBlocks { rounds } = kernel {
             push("rounds", &rounds.to_string());
         }
@@ -253,6 +269,7 @@ fn kernels() -> impl Iterator<Item = Kernel> {
         .into_iter()
         .flat_map(|element| BUFFERS.map(|buffers| (element, buffers)))
         .flat_map(dropout)
+        .chain(Activated::all().map(Kernel::Activated))
         .chain(words().map(Kernel::KeepMask))
         .chain(ELEMENTS.into_iter().flat_map(columns))
         .chain([Kernel::ColumnTotals])
@@ -445,15 +462,17 @@ mod tests {
     #[test]
     fn variants_differ_in_fields_and_text() {
         let (mut fields, mut texts) = (HashSet::new(), HashSet::new());
-        let mut fused = 0;
+        let (mut fused, mut activated) = (0, 0);
         for (variant, way) in variants() {
             fused += usize::from(variant.kernel.has_neighbours());
+            activated += usize::from(matches!(variant.kernel, Kernel::Activated(_)));
             assert!(fields.insert(variant.fields(way)), "{variant:?} {way:?}");
             assert!(texts.insert(variant.text(way)), "{variant:?} {way:?}");
         }
-        let alone = fields.len() - fused;
+        let alone = fields.len() - fused - activated;
         assert!(alone <= 12_000, "{alone} texts of dropout alone");
         assert!(fused <= 2_000, "{fused} texts with neighbours");
+        assert!(activated <= 1_200, "{activated} texts with activations");
     }
 
     #[test]
@@ -464,7 +483,8 @@ mod tests {
                 let name = line[6..].split([':', ' ']).next().unwrap();
                 let uses = text.matches(name).count();
                 // A value that only some maps and entries read is a constant of all.
-                let optional = ["LANE_BITS", "FACTOR_MAY_BE_0", "SKIP_DROPPED"].contains(&name);
+                let values = ["LANE_BITS", "FACTOR_MAY_BE_0", "SKIP_DROPPED", "IN_PLACE"];
+                let optional = values.contains(&name) || name.starts_with("DECIDE_");
                 assert!(uses > 1 || optional, "{name} in {variant:?} {way:?}");
             }
         }

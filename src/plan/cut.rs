@@ -82,6 +82,22 @@ impl Geometry {
         })
     }
 
+    /// The same where rows of two halves of `columns` are bound, and segments of one half's elements, `len` in
+    /// all, begin with a row; `None` where no such segment fits.
+    #[cfg(feature = "wgpu")]
+    pub fn in_halves(self, columns: u64, len: u64) -> Option<Self> {
+        let most = self.max_units / 2;
+        // A granule is a power of two.
+        let common = 1 << columns.trailing_zeros().min(self.granule.trailing_zeros());
+        let granule = self.granule * (columns / common);
+        let max_units = if granule <= most {
+            most / granule * granule
+        } else {
+            most
+        };
+        (granule <= most || len <= most).then_some(Self { granule, max_units })
+    }
+
     /// As on a device whose dispatches take `granules` at most.
     #[cfg(all(feature = "cpu", feature = "wgpu"))]
     pub fn lowered(self, granules: u64) -> Self {
@@ -149,6 +165,30 @@ mod tests {
                     assert!(invocations.div_ceil(WORKGROUP_SIZE) <= workgroups);
                 }
                 assert_eq!(next, len);
+            }
+        }
+    }
+
+    #[cfg(feature = "wgpu")]
+    #[test]
+    fn segments_of_halves_begin_with_a_row() {
+        let geometry = Geometry::new(limits(4096, 9), ELEMENT).unwrap();
+        // 1,024 elements are bound, 512 of each half, from multiples of 64 on.
+        for (columns, len, fits) in [
+            (1, 5000, true),
+            (7, 5000, true),
+            (64, 6400, true),
+            (192, 192 * 9, true),
+            (9, 512, true),
+            (9, 513, false),
+            (1000, 1000, false),
+        ] {
+            let halves = geometry.in_halves(columns, len);
+            assert_eq!(halves.is_some(), fits, "{columns}");
+            for Segment { start, len } in halves.into_iter().flat_map(|halves| halves.segments(len))
+            {
+                assert!(start.is_multiple_of(columns) && start.is_multiple_of(64));
+                assert!(len <= 512);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The plan: where a tensor is cut, which kernel takes which part, what it is told. No wgpu.
 
 #[cfg(feature = "wgpu")]
+pub mod activated;
+#[cfg(feature = "wgpu")]
 pub mod columns;
 pub mod cut;
 pub mod dispatch;

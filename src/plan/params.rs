@@ -69,6 +69,17 @@ pub(crate) struct ColumnParams {
     pub padding: u32,
 }
 
+/// Twin of `Params` in shaders/params/activated.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct ActivatedParams {
+    pub mask: MaskParams,
+    pub bias_len: u32,
+    pub bias_start: u32,
+    pub columns: u32,
+    pub mode: u32,
+}
+
 /// Twin of `Params` in shaders/params/blocks.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
@@ -120,8 +131,10 @@ mod tests {
     use core::mem::offset_of;
 
     use super::*;
+    use crate::contract::activation::Activation;
     use crate::contract::effect::Effect;
     use crate::contract::element::ElementType;
+    use crate::kernel::activated::{Activated, Decide, Form};
     use crate::kernel::axes::{
         Access, BufferLayout, Family, IndexKind, Kernel, Multiply, Neighbours, ParamsSource,
         Strided, Way,
@@ -238,6 +251,22 @@ mod tests {
         assert_eq!(offsets, expected);
         assert_eq!(offset_of!(ColumnParams, mask), 0);
         assert_eq!(bytes, size_of::<ColumnParams>());
+    }
+
+    #[test]
+    fn activated_params_lie_as_in_the_shader() {
+        let kernel = Kernel::Activated(Activated {
+            activation: Activation::Relu,
+            element: ElementType::F32,
+            form: Form::Forward,
+            decide: Decide::Linear,
+        });
+        let (offsets, bytes) = wgsl_struct(&text(kernel, ParamsSource::Uniform), "Params");
+        let mut expected = offsets!(MaskParams: mask, len, first_word, first_block);
+        expected.extend(offsets!(ActivatedParams: bias_len, bias_start, columns, mode));
+        assert_eq!(offsets, expected);
+        assert_eq!(offset_of!(ActivatedParams, mask), 0);
+        assert_eq!(bytes, size_of::<ActivatedParams>());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod act;
 mod adapters;
 mod add;
 mod audit;
@@ -70,6 +71,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("packed", packed::CASES),
     ("shards", shards::CASES),
     ("gaussian", gaussian::CASES),
+    ("act", act::CASES),
     ("add", add::CASES),
     ("columns", columns::CASES),
     ("functions", functions::CASES),

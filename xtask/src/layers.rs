@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("launch", &["contract", "kernel", "plan"]),
     ("cpu", &["contract"]),
     ("host", &["contract", "kernel", "plan"]),
+    ("act_dropout", &["contract", "kernel", "plan", "host"]),
     ("dropout", &["contract", "kernel", "plan", "host"]),
     ("dropout_add", &["contract", "kernel", "plan", "host"]),
     ("keep_mask", &["contract", "kernel", "plan", "host"]),

@@ -2,14 +2,15 @@
 
 use wgpu::{Features, Limits};
 use wgpu_dropout::{
-    CreateError, Dropout, DropoutAdd, KeepMask, KernelDescriptor, Limit, MaskLayout, PhiloxBlocks,
+    ActDropout, Activation, CreateError, Dropout, DropoutAdd, KeepMask, KernelDescriptor, Limit,
+    MaskLayout, PhiloxBlocks,
 };
 
 use super::device::{Noop, device, range};
 use crate::common::inputs::call;
 
-/// A limit and its name, how to set it, and what dropout, masks, blocks and sums need of it.
-type Row = ((Limit, &'static str), fn(&mut Limits, u32), [u32; 4]);
+/// A limit and its name, how to set it, and what dropout, masks, blocks, sums and activations need of it.
+type Row = ((Limit, &'static str), fn(&mut Limits, u32), [u32; 5]);
 
 const ROWS: [Row; 9] = [
     (
@@ -18,7 +19,7 @@ const ROWS: [Row; 9] = [
             "max_storage_buffers_per_shader_stage",
         ),
         |limits, value| limits.max_storage_buffers_per_shader_stage = value,
-        [3, 2, 1, 4],
+        [3, 2, 1, 4, 4],
     ),
     (
         (
@@ -26,12 +27,12 @@ const ROWS: [Row; 9] = [
             "max_compute_invocations_per_workgroup",
         ),
         |limits, value| limits.max_compute_invocations_per_workgroup = value,
-        [256; 4],
+        [256; 5],
     ),
     (
         (Limit::ComputeWorkgroupSizeX, "max_compute_workgroup_size_x"),
         |limits, value| limits.max_compute_workgroup_size_x = value,
-        [256; 4],
+        [256; 5],
     ),
     // One aligned window.
     (
@@ -40,7 +41,7 @@ const ROWS: [Row; 9] = [
             "max_storage_buffer_binding_size",
         ),
         |limits, value| limits.max_storage_buffer_binding_size = value.into(),
-        [256; 4],
+        [256; 5],
     ),
     (
         (
@@ -48,17 +49,17 @@ const ROWS: [Row; 9] = [
             "max_compute_workgroups_per_dimension",
         ),
         |limits, value| limits.max_compute_workgroups_per_dimension = value,
-        [1; 4],
+        [1; 5],
     ),
     (
         (Limit::BindGroups, "max_bind_groups"),
         |limits, value| limits.max_bind_groups = value,
-        [2; 4],
+        [2; 5],
     ),
     (
         (Limit::BindingsPerBindGroup, "max_bindings_per_bind_group"),
         |limits, value| limits.max_bindings_per_bind_group = value,
-        [4, 3, 1, 6],
+        [4, 3, 1, 6, 6],
     ),
     (
         (
@@ -66,7 +67,7 @@ const ROWS: [Row; 9] = [
             "max_uniform_buffers_per_shader_stage",
         ),
         |limits, value| limits.max_uniform_buffers_per_shader_stage = value,
-        [2; 4],
+        [2; 5],
     ),
     // Eight dimensions of eight words.
     (
@@ -75,7 +76,7 @@ const ROWS: [Row; 9] = [
             "max_uniform_buffer_binding_size",
         ),
         |limits, value| limits.max_uniform_buffer_binding_size = value.into(),
-        [256; 4],
+        [256; 5],
     ),
 ];
 
@@ -92,7 +93,8 @@ fn a_limit_too_low_is_named_with_both_numbers() {
                     0 => Dropout::new(&device, &descriptor).map(drop),
                     1 => KeepMask::new(&device, &descriptor).map(drop),
                     2 => PhiloxBlocks::new(&device, &descriptor, 10).map(drop),
-                    _ => DropoutAdd::new(&device, &descriptor).map(drop),
+                    3 => DropoutAdd::new(&device, &descriptor).map(drop),
+                    _ => ActDropout::new(&device, &descriptor, Activation::Relu).map(drop),
                 }
             };
             for available in [0, required - 1] {

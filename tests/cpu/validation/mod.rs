@@ -2,6 +2,8 @@
 //! and computes nothing.
 
 #[cfg(feature = "wgpu")]
+mod act;
+#[cfg(feature = "wgpu")]
 mod add;
 mod binding;
 #[cfg(feature = "wgpu")]

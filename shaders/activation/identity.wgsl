@@ -1,0 +1,8 @@
+// Nothing but a bias.
+fn activate(x: Float) -> Float {
+    return x;
+}
+
+fn slope(x: Float) -> Float {
+    return Float(1.0);
+}

@@ -1,0 +1,9 @@
+// x s(1.702 x), s the logistic function.
+fn activate(x: Float) -> Float {
+    return max(x, Float(-MAX_EXPONENT)) / (1.0 + exp(-clamped(1.702 * x)));
+}
+
+fn slope(x: Float) -> Float {
+    let z = clamped(1.702 * x);
+    return weighted_slope(z, z);
+}

@@ -1,0 +1,17 @@
+// Decisions of any layout: a branch that all invocations take alike. Software adapters execute every side.
+fn mask_word(word: u32) -> u32 {
+    switch params.mode & 7u {
+        case DECIDE_ROWS: {
+            return row_word(word);
+        }
+        case DECIDE_RUNS: {
+            return run_word(word);
+        }
+        case DECIDE_SCATTERED: {
+            return scattered_word(word);
+        }
+        default: {
+            return 0xffffffffu;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+// Where the gate's Words are, and those of what it lets up: in ranges of their own, or in the halves of rows,
+// of which a Word has one row's.
+
+// Row and column of the invocation's first element.
+var<private> first_row: u32;
+var<private> first_column: u32;
+
+// The invocation's elements begin at `element`, a multiple of 32.
+fn begin(element: u32) {
+    begin_biases(element);
+    if params.columns != 0u {
+        first_row = element / params.columns;
+        first_column = element - first_row * params.columns;
+    }
+}
+
+// Place of the gate's Word i.
+fn gate_place(i: u32) -> u32 {
+    if params.columns == 0u {
+        return i;
+    }
+    let column = first_column + ((LANES * i) & 31u);
+    var rows = u32(column >= params.columns);
+    if params.columns < 32u {
+        rows = column / params.columns;
+    }
+    return i + (first_row + rows) * params.columns / LANES;
+}
+
+fn up_place(i: u32) -> u32 {
+    return gate_place(i) + params.columns / LANES;
+}

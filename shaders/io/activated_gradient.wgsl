@@ -1,0 +1,24 @@
+// The gradient of the output, the input and its gradient, or the last over the input.
+fn load(index: u32) -> Word {
+    return gradient[index];
+}
+
+fn input_word(index: u32) -> Word {
+    if (params.mode & IN_PLACE) != 0u {
+        return output[index];
+    }
+    return input[index];
+}
+
+fn store(index: u32, value: Word) {
+    output[index] = value;
+}
+
+// What the output holds already.
+fn stored(index: u32) -> Word {
+    return output[index];
+}
+
+fn begin(element: u32) {
+    begin_biases(element);
+}

@@ -1,0 +1,40 @@
+// The gradient of the output, and three ways for gate and up: in two ranges, `input` and `output`, whose
+// gradients overwrite them; in rows of two halves in `input`, whose gradients go to `output`; or in such rows
+// in `output`, whose gradients overwrite them (IN_PLACE).
+fn load(index: u32) -> Word {
+    return gradient[index];
+}
+
+fn gate_word(index: u32) -> Word {
+    if (params.mode & IN_PLACE) != 0u {
+        return output[gate_place(index)];
+    }
+    return input[gate_place(index)];
+}
+
+fn up_word(index: u32) -> Word {
+    if params.columns != 0u && (params.mode & IN_PLACE) == 0u {
+        return input[up_place(index)];
+    }
+    return output[up_place(index)];
+}
+
+fn store(index: u32, value: Word) {
+    if params.columns != 0u {
+        output[gate_place(index)] = value;
+        output[up_place(index)] = grad_up;
+        return;
+    }
+    input[index] = value;
+    // As the gate's: the spare half behind an odd length stays as it was.
+    var word = grad_up;
+    if LANES == 2u && 2u * index + 1u == params.len {
+        word = (word & Word(0xffffu)) | (output[index] & Word(0xffff0000u));
+    }
+    output[index] = word;
+}
+
+// What the gate's gradient overwrites: only rows have no spare half.
+fn stored(index: u32) -> Word {
+    return input[index];
+}

@@ -1,0 +1,25 @@
+// What one dispatch with an activation is told. Twin: ActivatedParams in src/plan/params.rs.
+struct Params {
+    // As in params/mask.wgsl.
+    @align(16) mask: DropoutMask,
+    len: u32,
+    first_word: u32,
+    first_block: vec2<u32>,
+    // Numbers of the bias, 0 without one, and the one of the dispatch's first element. What a gate lets up has
+    // as many behind it.
+    bias_len: u32,
+    bias_start: u32,
+    // Elements in half a row, where gate and up are the halves of rows; else 0. The dispatch begins with a row.
+    columns: u32,
+    // One of the numbers below, and IN_PLACE.
+    mode: u32,
+}
+
+// How decisions are made.
+const DECIDE_ALL_KEPT: u32 = 0u;
+const DECIDE_ROWS: u32 = 1u;
+const DECIDE_RUNS: u32 = 2u;
+const DECIDE_SCATTERED: u32 = 3u;
+const DECIDE_PACKED: u32 = 4u;
+// The output's range holds the input: of a gate alone its gradient's does.
+const IN_PLACE: u32 = 8u;

@@ -1,0 +1,29 @@
+// A bias, repeated over the elements, and behind it one of what a gate lets up. A length of 0 says that there is
+// none.
+
+// Number of the invocation's first element.
+var<private> first_bias: u32;
+
+// The invocation's elements begin at `element`, a multiple of 32.
+fn begin_biases(element: u32) {
+    if params.bias_len != 0u {
+        first_bias = (params.bias_start + element) % params.bias_len;
+    }
+}
+
+// `vector` is 0 for the first bias and 1 for the one behind it.
+fn plus(x: Float, vector: u32, element: u32, half: u32) -> Float {
+    if params.bias_len == 0u {
+        return x;
+    }
+    let number = number_of(first_bias, element, half, params.bias_len);
+    return x + vector_at(vector * params.bias_len + number, half, vector);
+}
+
+fn biased(x: Float, element: u32, half: u32) -> Float {
+    return plus(x, 0u, element, half);
+}
+
+fn biased_up(x: Float, element: u32, half: u32) -> Float {
+    return plus(x, 1u, element, half);
+}

@@ -1,0 +1,126 @@
+//! Kernels of an activation before a dropout. An activation multiplies with few axes: a device is told by
+//! parameters how decisions are made, whether there is a bias and which ranges there are.
+
+use crate::contract::activation::Activation;
+use crate::contract::element::ElementType;
+
+/// One kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Activated {
+    pub activation: Activation,
+    pub element: ElementType,
+    pub form: Form,
+    pub decide: Decide,
+}
+
+/// What is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// The output of one input.
+    Forward,
+    /// The gradient of one input.
+    Gradient,
+    /// The output of a gate and what it lets up.
+    Gated,
+    /// The gradients of both.
+    GatedGradient,
+}
+
+/// Where decisions come from. In all of them there may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Decide {
+    /// Consecutive mask indices; 16 bytes are loaded at a time.
+    Linear,
+    /// Any layout; 4 bytes are loaded at a time.
+    Drawn,
+    /// Any layout with sample ids, or a packed mask; likewise.
+    BySide,
+}
+
+impl Activated {
+    /// Each kernel.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let activations = Activation::ALL.iter();
+        activations.flat_map(|&activation| {
+            ElementType::ALL.iter().flat_map(move |&element| {
+                Form::ALL.into_iter().flat_map(move |form| {
+                    Decide::ALL.map(move |decide| Self {
+                        activation,
+                        element,
+                        form,
+                        decide,
+                    })
+                })
+            })
+        })
+    }
+
+    /// Whether 16 bytes are loaded at a time.
+    pub fn by_vectors(self) -> bool {
+        self.decide == Decide::Linear
+    }
+}
+
+impl Form {
+    /// Each form.
+    const ALL: [Self; 4] = [
+        Self::Forward,
+        Self::Gradient,
+        Self::Gated,
+        Self::GatedGradient,
+    ];
+
+    /// The name in [`fields`](super::wgsl::Variant::fields).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Gradient => "gradient",
+            Self::Gated => "gated",
+            Self::GatedGradient => "gated-gradient",
+        }
+    }
+}
+
+impl Decide {
+    /// Each source.
+    const ALL: [Self; 3] = [Self::Linear, Self::Drawn, Self::BySide];
+
+    /// The name in [`fields`](super::wgsl::Variant::fields).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Drawn => "drawn",
+            Self::BySide => "by-side",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::kernel::axes::{BufferAccess, Kernel, ParamsSource};
+
+    #[test]
+    fn an_activation_adds_few_kernels() {
+        let mut counts = HashMap::new();
+        for kernel in Activated::all() {
+            *counts.entry(kernel.activation).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), Activation::ALL.len());
+        assert!(counts.values().all(|count| *count <= 40), "{counts:?}");
+    }
+
+    #[test]
+    fn common_forms_take_four_storage_buffers() {
+        for activated in Activated::all() {
+            let buffers = Kernel::Activated(activated).buffers(ParamsSource::Immediates);
+            let storage = buffers
+                .iter()
+                .filter(|buffer| buffer.access != BufferAccess::Uniform);
+            let side = usize::from(activated.decide == Decide::BySide);
+            assert!(storage.count() <= 4 + side, "{activated:?}");
+        }
+    }
+}

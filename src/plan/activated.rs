@@ -1,0 +1,164 @@
+//! Which dispatches an activation before a dropout takes, and with which kernels.
+
+use super::cut::{Geometry, Segment};
+use super::dispatch::VECTOR_BYTES;
+use super::index_map::IndexMap;
+use super::params::{ActivatedParams, DimensionParams, MAX_DIMENSIONS, MaskParams};
+use crate::contract::activation::Activation;
+use crate::contract::call::DropoutCall;
+use crate::contract::element::ElementType;
+use crate::contract::error::{CallError, Operation};
+use crate::contract::layout::Dimension;
+use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
+use crate::kernel::activated::{Activated, Decide, Form};
+use crate::kernel::axes::{Family, IndexKind, Kernel};
+
+/// A tensor with an activation, as it is bound.
+#[derive(Clone, Debug)]
+pub(crate) struct ActivatedTensor {
+    pub activation: Activation,
+    pub element: ElementType,
+    pub form: Form,
+    /// Whether the output's range holds the input.
+    pub in_place: bool,
+    /// Numbers of the bias; 0 without one.
+    pub bias_len: u32,
+    /// Elements of half a row; 0 where gate and up are two ranges.
+    pub columns: u32,
+    pub map: IndexMap,
+}
+
+impl ActivatedTensor {
+    /// The kernel that stands for all kernels with the tensor's buffers.
+    pub fn any_kernel(&self) -> Kernel {
+        self.kernel(match self.map.by_word() {
+            IndexKind::Packed => Decide::BySide,
+            IndexKind::Strided(strided) if strided.sample_ids => Decide::BySide,
+            IndexKind::Linear | IndexKind::Strided(_) => Decide::Drawn,
+        })
+    }
+
+    /// The layout that a dispatch is told which begins at element `start`. Consecutive indices are one row.
+    pub fn dimensions(&self, start: u64) -> [DimensionParams; MAX_DIMENSIONS] {
+        self.map.params(start).unwrap_or_else(|| {
+            let one = Dimension { size: 1, stride: 0 };
+            let row = Dimension {
+                size: (1 << 31) - 1,
+                stride: 1,
+            };
+            let mut dimensions = [one; MAX_DIMENSIONS];
+            dimensions[MAX_DIMENSIONS - 1] = row;
+            dimensions.map(|dimension| DimensionParams::new(dimension, 0))
+        })
+    }
+
+    /// Where the tensor is cut, if rows can be bound; `geometry` is that of one range of elements.
+    pub fn geometry(&self, geometry: &Geometry, len: u64) -> Option<Geometry> {
+        match self.columns {
+            0 => Some(*geometry),
+            columns => geometry.in_halves(columns.into(), len),
+        }
+    }
+
+    fn kernel(&self, decide: Decide) -> Kernel {
+        Kernel::Activated(Activated {
+            activation: self.activation,
+            element: self.element,
+            form: self.form,
+            decide,
+        })
+    }
+
+    /// Whether a bias and halves of rows are made of whole `lanes`, and reach from one mask word into two of
+    /// theirs at most.
+    fn has_whole_lanes(&self, lanes: u64) -> bool {
+        let whole = |len: u32| {
+            let is_long = len == 0 || len >= ELEMENTS_PER_MASK_WORD;
+            is_long && u64::from(len).is_multiple_of(lanes)
+        };
+        whole(self.bias_len) && whole(self.columns)
+    }
+}
+
+/// The dispatches of one call on one tensor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ActivatedPlan<'a> {
+    tensor: &'a ActivatedTensor,
+    mask: IndexKind,
+    /// The numbers of params/activated.wgsl.
+    mode: u32,
+    /// Mask index of the first element.
+    base: u64,
+    call: DropoutCall,
+}
+
+impl<'a> ActivatedPlan<'a> {
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    pub fn new(tensor: &'a ActivatedTensor, call: &DropoutCall) -> Result<Self, CallError> {
+        call.refuse_but_scaling(Operation::ActDropout)?;
+        let base = tensor.map.base(call)?;
+        let mask = tensor.map.by_word();
+        let decide = match mask {
+            IndexKind::Packed => 4,
+            _ if call.rate.drops_nothing() => 0,
+            IndexKind::Linear => 1,
+            IndexKind::Strided(strided) => match strided.family {
+                Family::BlockRows | Family::Rows { .. } => 1,
+                Family::Runs { .. } => 2,
+                Family::Scattered => 3,
+            },
+        };
+        Ok(Self {
+            tensor,
+            mask,
+            mode: decide | if tensor.in_place { 8 } else { 0 },
+            base,
+            call: *call,
+        })
+    }
+
+    pub fn kernel(&self, segment: Segment) -> Kernel {
+        let element_bytes = self.tensor.element.bytes();
+        let bytes = u64::from(segment.len) * element_bytes;
+        let whole = bytes.is_multiple_of(VECTOR_BYTES)
+            && self.tensor.has_whole_lanes(VECTOR_BYTES / element_bytes);
+        // Where nothing is dropped, indices play no role.
+        let consecutive = match self.mask {
+            IndexKind::Linear => true,
+            IndexKind::Strided(strided) => !strided.sample_ids && self.mode & 7 == 0,
+            IndexKind::Packed => false,
+        };
+        if whole && consecutive {
+            self.tensor.kernel(Decide::Linear)
+        } else {
+            self.tensor.any_kernel()
+        }
+    }
+
+    /// What the dispatch of `segment` is told. `first_word` is the word of a bound packed mask that
+    /// has its first element.
+    pub fn params(&self, segment: Segment, first_word: u32) -> ActivatedParams {
+        let first_index = match self.mask {
+            IndexKind::Linear => self.base + segment.start,
+            // A strided dispatch learns where it begins from its coordinates.
+            IndexKind::Strided(_) | IndexKind::Packed => self.base,
+        };
+        let mut mask = MaskParams::new(&self.call, first_index, segment.len);
+        mask.first_word = first_word;
+        mask.mask.keep_scale = self.call.scaling_factor();
+        let ActivatedTensor {
+            bias_len, columns, ..
+        } = *self.tensor;
+        let bias_start = segment.start.checked_rem(bias_len.into());
+        ActivatedParams {
+            mask,
+            bias_len,
+            // Below the bias's length.
+            bias_start: bias_start.unwrap_or(0) as u32,
+            columns,
+            mode: self.mode,
+        }
+    }
+}
