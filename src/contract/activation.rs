@@ -15,6 +15,7 @@ use super::name::{self, ParseNameError};
 /// | [`GeluTanh`](Self::GeluTanh) | x σ(1.5957691216 (x + 0.044715 x^3)), which is x/2 (1 + tanh(sqrt(2/π) (x + 0.044715 x^3))) | infinity, a number below 1e-35 |
 /// | [`Silu`](Self::Silu) | x σ(x) | infinity, a number below 1e-35 |
 /// | [`QuickGelu`](Self::QuickGelu) | x σ(1.702 x) | infinity, a number below 1e-35 |
+/// | [`SquaredRelu`](Self::SquaredRelu) | relu's value, squared | infinity, +0 |
 ///
 /// A NaN stays a NaN under each, relu too. A derivative at a kink is the left one: relu's at 0 is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,8 @@ pub enum Activation {
     Silu,
     /// CLIP's approximation of GELU.
     QuickGelu,
+    /// Primer's and Nemotron's.
+    SquaredRelu,
 }
 
 impl Activation {
@@ -45,6 +48,7 @@ impl Activation {
         Self::GeluTanh,
         Self::Silu,
         Self::QuickGelu,
+        Self::SquaredRelu,
     ];
 }
 
@@ -57,6 +61,7 @@ impl fmt::Display for Activation {
             Self::GeluTanh => "gelu-tanh",
             Self::Silu => "silu",
             Self::QuickGelu => "quick-gelu",
+            Self::SquaredRelu => "squared-relu",
         })
     }
 }
@@ -64,7 +69,7 @@ impl fmt::Display for Activation {
 impl FromStr for Activation {
     type Err = ParseNameError;
 
-    /// Reads `identity`, `relu`, `gelu`, `gelu-tanh`, `silu` or `quick-gelu`.
+    /// Reads `identity`, `relu`, `gelu`, `gelu-tanh`, `silu`, `quick-gelu` or `squared-relu`.
     fn from_str(text: &str) -> Result<Self, ParseNameError> {
         name::parse(text, "activation", Self::ALL)
     }

@@ -22,6 +22,7 @@ pub(super) fn activate(activation: Activation, data: &mut [f32]) {
         Activation::GeluTanh => each!(data, gelu_tanh),
         Activation::Silu => each!(data, silu),
         Activation::QuickGelu => each!(data, quick_gelu),
+        Activation::SquaredRelu => each!(data, |x| relu(x) * relu(x)),
     }
 }
 
@@ -35,6 +36,7 @@ pub(super) fn differentiate(activation: Activation, data: &mut [f32]) {
         Activation::GeluTanh => each!(data, gelu_tanh_slope),
         Activation::Silu => each!(data, silu_slope),
         Activation::QuickGelu => each!(data, quick_gelu_slope),
+        Activation::SquaredRelu => each!(data, |x| 2.0 * relu(x)),
     }
 }
 

@@ -494,6 +494,7 @@ fn activation(activation: Activation) -> Vec<&'static str> {
             shader!("activation/logistic"),
             shader!("activation/quick_gelu"),
         ],
+        Activation::SquaredRelu => vec![shader!("activation/squared_relu")],
     }
 }
 

@@ -27,6 +27,7 @@ pub fn value(activation: Activation, x: f64) -> f64 {
         Activation::GeluTanh => at_zero(x * logistic(tanh_argument(x))),
         Activation::Silu => at_zero(x * logistic(x)),
         Activation::QuickGelu => at_zero(x * logistic(QUICK * x)),
+        Activation::SquaredRelu => value(Activation::Relu, x).powi(2),
         _ => panic!("no definition of {activation}"),
     }
 }
@@ -54,6 +55,7 @@ pub fn slope(activation: Activation, x: f64) -> f64 {
         }
         Activation::Silu => weighted(x, 1.0),
         Activation::QuickGelu => weighted(QUICK * x, QUICK),
+        Activation::SquaredRelu => 2.0 * x.max(0.0),
         _ => panic!("no definition of {activation}"),
     }
 }
@@ -74,6 +76,7 @@ pub fn value_bound(activation: Activation, x: f64) -> f64 {
         }
         Activation::Silu => (6.0 + 3.0 * (-x).clamp(0.0, 1e30)) * EPSILON * f + 1e-35,
         Activation::QuickGelu => (6.0 + 3.0 * (-QUICK * x).clamp(0.0, 1e30)) * EPSILON * f + 1e-35,
+        Activation::SquaredRelu => EPSILON * f,
         _ => panic!("no bound of {activation}"),
     }
 }
@@ -81,7 +84,7 @@ pub fn value_bound(activation: Activation, x: f64) -> f64 {
 /// How far an f32 derivative may lie from [`slope`].
 pub fn slope_bound(activation: Activation) -> f64 {
     match activation {
-        Activation::Identity | Activation::Relu => 0.0,
+        Activation::Identity | Activation::Relu | Activation::SquaredRelu => 0.0,
         _ => 8.0 * EPSILON,
     }
 }
@@ -313,7 +316,7 @@ impl Case {
             let bound = rest.abs() * slope_bound(self.activation);
             let factors = [slope, grad, self.factor(), up.unwrap_or(1.0)];
             // By a slope of 0 or 1 it is exact.
-            let inexact = f64::from(u8::from(slope_bound(self.activation) > 0.0));
+            let inexact = f64::from(u8::from(slope != 0.0 && slope != 1.0));
             let products = inexact + f64::from(u8::from(self.up.is_some()));
             Near::product(&factors, bound + self.rounded(rest * slope, products))
         })
