@@ -1,18 +1,40 @@
-//! What a dense layer records, forward and backward, with the dropout before it.
+//! What a dense layer records, forward and backward. A hidden layer's bias, ReLU and dropout are one kernel.
 
-use wgpu_dropout::{BindError, CallError, Dropout, DropoutBinding, DropoutCall};
+use wgpu_dropout::{
+    ActBinding, ActDropout, ActGradient, Activation, Bias, BindError, CallError, CreateError,
+    Dropout, DropoutBinding, DropoutCall, KernelDescriptor,
+};
 
 use super::architecture::{Architecture, Places, TILE};
 use super::kernels::{self, Compiler, Dispatch, F32, vectors};
 use super::steps::StepBinding;
 
+/// The library's kernels.
+#[derive(Debug)]
+pub struct Dropouts {
+    input: Dropout,
+    relu: ActDropout,
+}
+
+impl Dropouts {
+    pub fn new(device: &wgpu::Device) -> Result<Self, CreateError> {
+        let descriptor = KernelDescriptor::default();
+        Ok(Self {
+            input: Dropout::new(device, &descriptor)?,
+            relu: ActDropout::new(device, &descriptor, Activation::Relu)?,
+        })
+    }
+}
+
 /// The buffers of all layers.
 #[derive(Debug)]
 pub struct Buffers {
-    /// The batch, each hidden layer's output, the logits: `activations[i]` is the input of layer i.
+    /// The batch, each hidden layer's output behind its dropout, the logits: `activations[i]` is the input of
+    /// layer i, and behind the backward of layer i the gradient of it.
     pub activations: Vec<wgpu::Buffer>,
-    /// Of each layer's output; that of the logits takes their place.
-    output_gradients: Vec<wgpu::Buffer>,
+    /// Of each layer the matrix product without its bias, then the gradient of that; the logits have both in
+    /// their own place.
+    products: Vec<wgpu::Buffer>,
     pub gradients: wgpu::Buffer,
     /// Parameters, Adam's first and its second moments.
     pub state: [wgpu::Buffer; 3],
@@ -33,13 +55,13 @@ impl Buffers {
         let activations: Vec<_> = (0..architecture.widths.len())
             .map(|width| buffer("activations", architecture.activations(width)))
             .collect();
-        let output_gradients = (1..architecture.layers())
-            .map(|width| buffer("output gradients", architecture.activations(width)))
+        let products = (1..architecture.layers())
+            .map(|width| buffer("products", architecture.activations(width)))
             .chain(activations.last().cloned())
             .collect();
         Self {
             activations,
-            output_gradients,
+            products,
             gradients: buffer("gradients", parameters),
             state: ["parameters", "first moments", "second moments"]
                 .map(|label| buffer(label, parameters)),
@@ -47,29 +69,34 @@ impl Buffers {
     }
 }
 
-/// Dropout, a matrix product, a bias, and ReLU unless it is the last; and the way back.
+/// A matrix product and a bias, behind a hidden layer ReLU and dropout; and the way back.
 #[derive(Debug)]
 pub struct Layer {
-    /// On the layer's input, in place.
-    dropout: DropoutBinding,
-    forward: Vec<Dispatch>,
+    matmul: Dispatch,
+    output: Output,
     parameter_gradients: [Dispatch; 2],
-    /// Of the layers behind the first.
-    input_gradient: Option<InputGradient>,
+    /// Through the matrix, but for the first layer.
+    input_gradient: Option<Dispatch>,
+    /// On the batch, before the first layer.
+    input_dropout: Option<DropoutBinding>,
 }
 
-/// Back through the layer's matrix, the dropout before it and the ReLU before that.
+/// What becomes of a matrix product.
 #[derive(Debug)]
-struct InputGradient {
-    matmul: Dispatch,
-    dropout: DropoutBinding,
-    relu: Dispatch,
+enum Output {
+    Hidden {
+        forward: ActBinding,
+        /// From the gradient of the activation to that of the product.
+        backward: ActGradient,
+    },
+    /// A bias alone.
+    Logits(Dispatch),
 }
 
 impl Layer {
     pub fn new(
         compiler: &Compiler,
-        dropout: &Dropout,
+        dropouts: &Dropouts,
         architecture: &Architecture,
         places: &Places,
         buffers: &Buffers,
@@ -78,20 +105,18 @@ impl Layer {
         let rows = architecture.rows();
         let [inputs, outputs] = [i, i + 1].map(|width| architecture.columns(width));
         let [inputs_len, outputs_len] = [i, i + 1].map(|width| architecture.activations(width));
-        let tensor = |buffer, begin, len| {
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer,
-                offset: F32 * begin,
-                size: wgpu::BufferSize::new(F32 * len),
-            })
+        let tensor = |buffer, begin, len| wgpu::BufferBinding {
+            buffer,
+            offset: F32 * begin,
+            size: wgpu::BufferSize::new(F32 * len),
         };
         let weights_len = u64::from(inputs) * u64::from(outputs);
-        let weights = |buffer| tensor(buffer, places.layers[i].weights, weights_len);
+        let resource = wgpu::BindingResource::Buffer;
+        let weights = |buffer| resource(tensor(buffer, places.layers[i].weights, weights_len));
         let bias = |buffer| tensor(buffer, places.layers[i].bias, outputs.into());
         let [parameters, ..] = &buffers.state;
-        let input = buffers.activations[i].as_entire_binding();
-        let output = buffers.activations[i + 1].as_entire_binding();
-        let output_gradient = buffers.output_gradients[i].as_entire_binding();
+        let [input, output] = [i, i + 1].map(|width| &buffers.activations[width]);
+        let product = &buffers.products[i];
         let matmul = |[rows, columns, inner]: [u32; 3], [a, b]: [bool; 2], buffers: [_; 3]| {
             let overrides = [
                 ("ROWS", rows.into()),
@@ -110,95 +135,99 @@ impl Layer {
             let overrides = [("ROWS", rows.into()), ("COLUMNS", outputs.into())];
             compiler.kernel(source, &overrides).on(&buffers, workgroups)
         };
-
-        let mut forward = vec![
-            matmul(
+        let all = wgpu::Buffer::as_entire_binding;
+        let whole = wgpu::Buffer::as_entire_buffer_binding;
+        let is_hidden = i + 1 < architecture.layers();
+        let relu_bias = || Some(Bias::new(bias(parameters), outputs));
+        Ok(Self {
+            matmul: matmul(
                 [rows, outputs, inputs],
                 [false, false],
-                [input.clone(), weights(parameters), output.clone()],
+                [all(input), weights(parameters), all(product)],
             ),
-            on_columns(
-                &kernels::ADD_BIAS,
-                [bias(parameters), output.clone()],
-                vectors(outputs_len),
-            ),
-        ];
-        if i + 1 < architecture.layers() {
-            let relu = compiler.kernel(&kernels::RELU, &[]);
-            forward.push(relu.on(&[output], vectors(outputs_len)));
-        }
-        let parameter_gradients = [
-            matmul(
-                [inputs, outputs, rows],
-                [true, false],
-                [
-                    input.clone(),
-                    output_gradient.clone(),
-                    weights(&buffers.gradients),
-                ],
-            ),
-            on_columns(
-                &kernels::BIAS_GRADIENT,
-                [output_gradient.clone(), bias(&buffers.gradients)],
-                vectors(outputs.into()),
-            ),
-        ];
-        let back = || {
-            let input_gradient = &buffers.output_gradients[i - 1];
-            let gradient = input_gradient.as_entire_binding();
-            let relu = compiler.kernel(&kernels::RELU_GRADIENT, &[]);
-            Ok::<_, BindError>(InputGradient {
-                matmul: matmul(
+            output: if is_hidden {
+                let relu = &dropouts.relu;
+                Output::Hidden {
+                    forward: relu.bind(whole(product), whole(output), relu_bias(), outputs_len)?,
+                    backward: relu.bind_backward_in_place(
+                        whole(output),
+                        whole(product),
+                        relu_bias(),
+                        outputs_len,
+                    )?,
+                }
+            } else {
+                let buffers = [resource(bias(parameters)), all(output)];
+                Output::Logits(on_columns(
+                    &kernels::ADD_BIAS,
+                    buffers,
+                    vectors(outputs_len),
+                ))
+            },
+            parameter_gradients: [
+                matmul(
+                    [inputs, outputs, rows],
+                    [true, false],
+                    [all(input), all(product), weights(&buffers.gradients)],
+                ),
+                on_columns(
+                    &kernels::BIAS_GRADIENT,
+                    [all(product), resource(bias(&buffers.gradients))],
+                    vectors(outputs.into()),
+                ),
+            ],
+            input_gradient: (i > 0).then(|| {
+                matmul(
                     [rows, inputs, outputs],
                     [false, true],
-                    [output_gradient, weights(parameters), gradient.clone()],
-                ),
-                dropout: dropout
-                    .bind_in_place(input_gradient.as_entire_buffer_binding(), inputs_len)?,
-                relu: relu.on(&[input, gradient], vectors(inputs_len)),
-            })
-        };
-        Ok(Self {
-            dropout: dropout.bind_in_place(
-                buffers.activations[i].as_entire_buffer_binding(),
-                inputs_len,
-            )?,
-            forward,
-            parameter_gradients,
-            input_gradient: (i > 0).then(back).transpose()?,
+                    [all(product), weights(parameters), all(input)],
+                )
+            }),
+            input_dropout: (i == 0)
+                .then(|| dropouts.input.bind_in_place(whole(input), inputs_len))
+                .transpose()?,
         })
     }
 
-    /// Records the layer.
+    /// Records the layer; `calls` are those of the dropouts before it and behind it.
     pub fn encode_forward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
-        dropout: &Dropout,
-        call: &DropoutCall,
+        dropouts: &Dropouts,
+        calls: &[DropoutCall],
         step: StepBinding<'_>,
     ) -> Result<(), CallError> {
-        dropout.encode_forward(pass, &self.dropout, call)?;
-        for dispatch in &self.forward {
-            dispatch.encode(pass, step);
+        if let (Some(binding), [call, ..]) = (&self.input_dropout, calls) {
+            dropouts.input.encode_forward(pass, binding, call)?;
+        }
+        self.matmul.encode(pass, step);
+        match (&self.output, calls) {
+            (Output::Hidden { forward, .. }, [_, call, ..]) => {
+                dropouts.relu.encode_forward(pass, forward, call)?;
+            }
+            (Output::Logits(bias), _) => bias.encode(pass, step),
+            // A hidden layer has another one behind it.
+            (Output::Hidden { .. }, _) => {}
         }
         Ok(())
     }
 
-    /// Records its gradients; `call` is the forward's, and all that was kept of its mask.
+    /// Records its gradients; `calls` are the forward's, and all that was kept of its masks.
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
-        dropout: &Dropout,
-        call: &DropoutCall,
+        dropouts: &Dropouts,
+        calls: &[DropoutCall],
         step: StepBinding<'_>,
     ) -> Result<(), CallError> {
+        if let (Output::Hidden { backward, .. }, [_, call, ..]) = (&self.output, calls) {
+            dropouts.relu.encode_backward(pass, backward, call)?;
+        }
         for dispatch in &self.parameter_gradients {
             dispatch.encode(pass, step);
         }
         if let Some(gradient) = &self.input_gradient {
-            gradient.matmul.encode(pass, step);
-            dropout.encode_backward(pass, &gradient.dropout, call)?;
-            gradient.relu.encode(pass, step);
+            gradient.encode(pass, step);
         }
         Ok(())
     }

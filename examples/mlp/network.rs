@@ -3,12 +3,12 @@
 use std::sync::mpsc;
 
 use anyhow::{Result, ensure};
-use wgpu_dropout::{CallError, Dropout, DropoutCall, DropoutRate, KernelDescriptor, MaskKey};
+use wgpu_dropout::{CallError, DropoutCall, DropoutRate, MaskKey};
 
 use super::architecture::{Architecture, Places};
 use super::examples::{DeviceExamples, Examples, SetBuffers};
 use super::kernels::{self, Compiler, Dispatch, F32, Kernel, WORKGROUP, vectors};
-use super::layer::{Buffers, Layer};
+use super::layer::{Buffers, Dropouts, Layer};
 use super::predictions::Predictions;
 use super::random;
 use super::steps::Steps;
@@ -52,7 +52,7 @@ pub struct Mlp {
     optimizer: Optimizer,
     places: Places,
     buffers: Buffers,
-    dropout: Dropout,
+    dropouts: Dropouts,
     layers: Vec<Layer>,
     step_layout: wgpu::BindGroupLayout,
     gather: Kernel,
@@ -87,9 +87,9 @@ impl Mlp {
             device,
             step_layout: &step_layout,
         };
-        let dropout = Dropout::new(device, &KernelDescriptor::default())?;
+        let dropouts = Dropouts::new(device)?;
         let layers = (0..architecture.layers())
-            .map(|i| Layer::new(&compiler, &dropout, &architecture, &places, &buffers, i))
+            .map(|i| Layer::new(&compiler, &dropouts, &architecture, &places, &buffers, i))
             .collect::<Result<_, _>>()?;
 
         let rows = f64::from(architecture.rows());
@@ -136,7 +136,7 @@ impl Mlp {
             optimizer,
             places,
             buffers,
-            dropout,
+            dropouts,
             layers,
             step_layout,
             gather,
@@ -318,8 +318,8 @@ impl Mlp {
     ) -> Result<(), CallError> {
         let step = set.step(batch);
         set.gather.encode(pass, step);
-        for (layer, call) in self.layers.iter().zip(calls) {
-            layer.encode_forward(pass, &self.dropout, call, step)?;
+        for (i, layer) in self.layers.iter().enumerate() {
+            layer.encode_forward(pass, &self.dropouts, &calls[i..], step)?;
         }
         set.cross_entropy.encode(pass, step);
         Ok(())
@@ -333,8 +333,8 @@ impl Mlp {
         calls: &[DropoutCall],
     ) -> Result<(), CallError> {
         let step = set.step(batch);
-        for (layer, call) in self.layers.iter().zip(calls).rev() {
-            layer.encode_backward(pass, &self.dropout, call, step)?;
+        for (i, layer) in self.layers.iter().enumerate().rev() {
+            layer.encode_backward(pass, &self.dropouts, &calls[i..], step)?;
         }
         self.adam.encode(pass, step);
         Ok(())

@@ -306,7 +306,11 @@ fn adam(gpu: &Gpu) -> Result<(), String> {
             for (i, &gradient) in gradients.iter().enumerate() {
                 let [parameter, first, second] = [0, 1, 2].map(|part| f64::from(before.0[part][i]));
                 let is_weight = i < host.begins[host.layers()];
-                let sign = if parameter == 0.0 { 0.0 } else { parameter.signum() };
+                let sign = if parameter == 0.0 {
+                    0.0
+                } else {
+                    parameter.signum()
+                };
                 let decay = l1 * sign + l2 * parameter;
                 let decay = if is_weight { decay } else { 0.0 };
                 let gradient = f64::from(gradient) + decay;
