@@ -437,6 +437,37 @@ impl ActDropout {
         self.encode(pass, &binding.0, call)
     }
 
+    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and `call`, as
+    /// [`Dropout::compile`](crate::Dropout::compile) does.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]; nothing was compiled then.
+    pub fn compile(&self, binding: &ActBinding, call: &DropoutCall) -> Result<(), CallError> {
+        self.compile_all(&binding.0, call)
+    }
+
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]; nothing was compiled then.
+    pub fn compile_backward(
+        &self,
+        gradient: &ActGradient,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        self.compile_all(&gradient.0, call)
+    }
+
+    fn compile_all(&self, bound: &Bound, call: &DropoutCall) -> Result<(), CallError> {
+        let plan = ActivatedPlan::new(&bound.tensor, call)?;
+        for bound in &bound.segments {
+            self.host.compile(plan.kernel(bound.segment));
+        }
+        Ok(())
+    }
+
     /// Records `grad_input = dropout'(grad_output) * activation'(input + bias)`, or the gradients of gate and up
     /// \[M24\]. Effects as for [`encode_forward`](Self::encode_forward).
     ///

@@ -202,6 +202,29 @@ impl ColumnSums {
         })
     }
 
+    /// Compiles the pipelines of [`encode`](Self::encode) with this `binding`, so that a first step does not wait
+    /// for them.
+    pub fn compile(&self, binding: &ColumnSumsBinding) {
+        let plan = ColumnPlan::stored(&binding.0.tensor, false);
+        self.compile_plan(&plan);
+    }
+
+    /// Compiles the pipelines of a scale's gradient.
+    pub(crate) fn compile_call(
+        &self,
+        bound: &BoundSum,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        let plan = ColumnPlan::of_call(&bound.tensor, call, false)?;
+        self.compile_plan(&plan);
+        Ok(())
+    }
+
+    fn compile_plan(&self, plan: &ColumnPlan<'_>) {
+        self.host.compile(plan.tiles_kernel());
+        self.host.compile(Kernel::ColumnTotals);
+    }
+
     /// Records the sums: each replaces what stands in its place, or with `accumulate` is added to it. Sets the same
     /// state of the pass as [`Dropout::encode_forward`](crate::Dropout::encode_forward).
     pub fn encode(

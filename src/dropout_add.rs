@@ -258,6 +258,54 @@ impl DropoutAdd {
         Ok(Bound { tensor, segments })
     }
 
+    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and `call`, as
+    /// [`Dropout::compile`](crate::Dropout::compile) does.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]; nothing was compiled then.
+    pub fn compile(
+        &self,
+        binding: &DropoutAddBinding,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        self.compile_all(&binding.0, call)
+    }
+
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]; nothing was compiled then.
+    pub fn compile_backward(
+        &self,
+        gradient: &DropoutAddGradient,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        self.compile_all(&gradient.0, call)
+    }
+
+    /// Compiles the pipelines of [`encode_scale_gradient`](Self::encode_scale_gradient) likewise.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]; nothing was compiled then.
+    pub fn compile_scale_gradient(
+        &self,
+        gradient: &ScaleGradient,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        self.sums.compile_call(&gradient.0, call)
+    }
+
+    fn compile_all(&self, bound: &Bound, call: &DropoutCall) -> Result<(), CallError> {
+        let plan = FusedPlan::new(&bound.tensor, call)?;
+        for bound in &bound.segments {
+            self.host.compile(plan.kernel(bound.segment));
+        }
+        Ok(())
+    }
+
     /// Records `output = residual + dropout((input + bias) * scale)`. Sets the same state of the pass as
     /// [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of 0 draws nothing.
     ///

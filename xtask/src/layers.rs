@@ -17,8 +17,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cpu", &["contract"]),
     ("host", &["contract", "kernel", "plan"]),
     ("act_dropout", &["contract", "kernel", "plan", "host"]),
+    ("column_sums", &["contract", "kernel", "plan", "host"]),
     ("dropout", &["contract", "kernel", "plan", "host"]),
-    ("dropout_add", &["contract", "kernel", "plan", "host"]),
+    (
+        "dropout_add",
+        &["contract", "kernel", "plan", "host", "column_sums"],
+    ),
     ("keep_mask", &["contract", "kernel", "plan", "host"]),
     ("philox_blocks", &["contract", "kernel", "plan", "host"]),
     ("gaussian", &["contract", "plan", "host", "dropout"]),
