@@ -1,4 +1,4 @@
-// A bias, a scale and a residual, each in a pass of its own: what the fused operations take the place of.
+// A bias, a scale, a residual and an activation, each in a pass of its own: what the fused operations take the place of.
 // An invocation takes 8 times 16 bytes, as the library's copy does. Before this text stand the element's
 // `unpack` and `pack`, and how many elements 16 bytes have.
 
@@ -20,6 +20,16 @@ fn numbers_of(i: u32) -> Numbers {
     }
     let b = numbers[first + 1u];
     return Numbers(vec4(a.xz, b.xz), vec4(a.yw, b.yw));
+}
+
+// What gelu by tanh multiplies x with.
+fn gate(x: vec4<f32>) -> vec4<f32> {
+    return 1.0 / (1.0 + exp(-1.5957691 * x * (1.0 + 0.044715 * x * x)));
+}
+
+fn gelu_tanh_slope(x: vec4<f32>) -> vec4<f32> {
+    let s = gate(x);
+    return s * (1.0 + 1.5957691 * x * (1.0 + 0.134145 * x * x) * (1.0 - s));
 }
 
 fn add_vector_at(i: u32) {
@@ -49,6 +59,45 @@ fn add_at(i: u32) {
     output[i] = pack(Numbers(x.low + y.low, x.high + y.high));
 }
 
+fn relu_at(i: u32) {
+    if i >= arrayLength(&input) {
+        return;
+    }
+    let x = unpack(output[i]);
+    output[i] = pack(Numbers(max(x.low, vec4(0.0)), max(x.high, vec4(0.0))));
+}
+
+fn gelu_tanh_at(i: u32) {
+    if i >= arrayLength(&input) {
+        return;
+    }
+    let x = unpack(output[i]);
+    output[i] = pack(Numbers(x.low * gate(x.low), x.high * gate(x.high)));
+}
+
+fn relu_gradient_at(i: u32) {
+    if i >= arrayLength(&input) {
+        return;
+    }
+    let x = unpack(input[i]);
+    let b = numbers_of(i);
+    let g = unpack(output[i]);
+    let low = select(vec4(0.0), g.low, x.low + b.low > vec4(0.0));
+    let high = select(vec4(0.0), g.high, x.high + b.high > vec4(0.0));
+    output[i] = pack(Numbers(low, high));
+}
+
+fn gelu_tanh_gradient_at(i: u32) {
+    if i >= arrayLength(&input) {
+        return;
+    }
+    let x = unpack(input[i]);
+    let b = numbers_of(i);
+    let g = unpack(output[i]);
+    output[i] = pack(Numbers(g.low * gelu_tanh_slope(x.low + b.low), g.high * gelu_tanh_slope(x.high + b.high)));
+}
+
+// A bias.
 @compute @workgroup_size(256)
 fn add_vector(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = 8u * id.x;
@@ -87,4 +136,58 @@ fn add(@builtin(global_invocation_id) id: vec3<u32>) {
     add_at(i + 5u);
     add_at(i + 6u);
     add_at(i + 7u);
+}
+
+// An activation of the output, in place.
+@compute @workgroup_size(256)
+fn relu(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = 8u * id.x;
+    relu_at(i);
+    relu_at(i + 1u);
+    relu_at(i + 2u);
+    relu_at(i + 3u);
+    relu_at(i + 4u);
+    relu_at(i + 5u);
+    relu_at(i + 6u);
+    relu_at(i + 7u);
+}
+
+@compute @workgroup_size(256)
+fn gelu_tanh(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = 8u * id.x;
+    gelu_tanh_at(i);
+    gelu_tanh_at(i + 1u);
+    gelu_tanh_at(i + 2u);
+    gelu_tanh_at(i + 3u);
+    gelu_tanh_at(i + 4u);
+    gelu_tanh_at(i + 5u);
+    gelu_tanh_at(i + 6u);
+    gelu_tanh_at(i + 7u);
+}
+
+// The output holds the gradient behind the drop, the input what the bias is added to.
+@compute @workgroup_size(256)
+fn relu_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = 8u * id.x;
+    relu_gradient_at(i);
+    relu_gradient_at(i + 1u);
+    relu_gradient_at(i + 2u);
+    relu_gradient_at(i + 3u);
+    relu_gradient_at(i + 4u);
+    relu_gradient_at(i + 5u);
+    relu_gradient_at(i + 6u);
+    relu_gradient_at(i + 7u);
+}
+
+@compute @workgroup_size(256)
+fn gelu_tanh_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = 8u * id.x;
+    gelu_tanh_gradient_at(i);
+    gelu_tanh_gradient_at(i + 1u);
+    gelu_tanh_gradient_at(i + 2u);
+    gelu_tanh_gradient_at(i + 3u);
+    gelu_tanh_gradient_at(i + 4u);
+    gelu_tanh_gradient_at(i + 5u);
+    gelu_tanh_gradient_at(i + 6u);
+    gelu_tanh_gradient_at(i + 7u);
 }

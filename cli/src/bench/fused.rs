@@ -9,8 +9,9 @@ use serde::Serialize;
 use wgpu::BufferUsages;
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{
-    Dropout, DropoutAdd, DropoutAddBinding, DropoutAddGradient, DropoutBinding, DropoutCall,
-    DropoutRate, Element, Elements, KernelDescriptor, Vectors,
+    ActBinding, ActDropout, ActGradient, Activation, Bias, Dropout, DropoutAdd, DropoutAddBinding,
+    DropoutAddGradient, DropoutBinding, DropoutCall, DropoutRate, Element, Elements,
+    KernelDescriptor, Vectors,
 };
 
 use super::buffers::{Buffers, check_memory, random_input};
@@ -33,6 +34,8 @@ pub enum Op {
     Dropout,
     /// A bias, dropout and a residual in one pass, and the gradient through a scale, beside passes apart
     Add,
+    /// A bias, an activation and dropout in one pass, and the gradient, beside passes apart
+    Act,
 }
 
 /// What is fused.
@@ -45,10 +48,33 @@ pub enum Fusion {
     BiasResidual,
     /// dropout'(gradient) * scale
     ScaleGradient,
+    /// dropout(relu(x + bias))
+    Relu,
+    ReluGradient,
+    /// dropout(gelu(x + bias)), by tanh
+    Gelu,
+    GeluGradient,
 }
 
 impl Fusion {
-    pub const ALL: [Self; 3] = [Self::Residual, Self::BiasResidual, Self::ScaleGradient];
+    /// What is measured for an operation.
+    fn of(op: Op) -> &'static [Self] {
+        match op {
+            Op::Dropout => &[],
+            Op::Add => &[Self::Residual, Self::BiasResidual, Self::ScaleGradient],
+            Op::Act => &[
+                Self::Relu,
+                Self::ReluGradient,
+                Self::Gelu,
+                Self::GeluGradient,
+            ],
+        }
+    }
+
+    /// Whether its result lies in the output, and not in the residual.
+    fn is_in_output(self) -> bool {
+        !matches!(self, Self::Residual | Self::BiasResidual)
+    }
 
     /// How often an element is read or written by one pass, and by the chain.
     pub fn accesses(self) -> [u32; 2] {
@@ -56,6 +82,8 @@ impl Fusion {
             Self::Residual => [3, 5],
             Self::BiasResidual => [3, 7],
             Self::ScaleGradient => [2, 4],
+            Self::Relu | Self::Gelu => [2, 6],
+            Self::ReluGradient | Self::GeluGradient => [3, 5],
         }
     }
 }
@@ -66,6 +94,10 @@ impl fmt::Display for Fusion {
             Self::Residual => "residual",
             Self::BiasResidual => "bias, residual",
             Self::ScaleGradient => "gradient, scale",
+            Self::Relu => "bias, relu",
+            Self::ReluGradient => "relu's gradient",
+            Self::Gelu => "bias, gelu-tanh",
+            Self::GeluGradient => "gelu-tanh's gradient",
         })
     }
 }
@@ -96,9 +128,12 @@ impl FusedMeasurement {
 struct Bound {
     fused: [DropoutAddBinding; 2],
     fused_gradient: DropoutAddGradient,
+    /// Of relu and gelu.
+    activated: [ActBinding; 2],
+    activated_gradients: [ActGradient; 2],
     copy: DropoutBinding,
-    /// From the input to the output and within it.
-    dropout: [DropoutBinding; 2],
+    /// From the input to the output, within it, and from the residual to it.
+    dropout: [DropoutBinding; 3],
     /// The chain's: input and output, output and residual.
     groups: [wgpu::BindGroup; 2],
 }
@@ -107,8 +142,9 @@ struct Bench<'a> {
     tensors: GpuTensors<'a>,
     dropout: Dropout,
     add: DropoutAdd,
-    /// `add_vector`, `scale_vector`, `add`.
-    chain: [wgpu::ComputePipeline; 3],
+    /// Relu and gelu.
+    act: [ActDropout; 2],
+    chain: Vec<(&'static str, wgpu::ComputePipeline)>,
     workgroups: u32,
     call: DropoutCall,
     bound: Vec<Bound>,
@@ -118,6 +154,7 @@ struct Bench<'a> {
 /// Measures each fusion of this type and length, after the chain and one pass gave the same numbers.
 pub fn measure(
     gpu: &Gpu,
+    op: Op,
     dtype: Dtype,
     len: usize,
     call: &DropoutCall,
@@ -135,14 +172,15 @@ pub fn measure(
     // A residual beside input and output.
     check_memory(&[buffers.clone(), buffers.clone()], true)?;
     match dtype {
-        Dtype::F32 => of_type::<f32>(gpu, &buffers, call, duration, progress),
-        Dtype::F16 => of_type::<f16>(gpu, &buffers, call, duration, progress),
-        Dtype::Bf16 => of_type::<bf16>(gpu, &buffers, call, duration, progress),
+        Dtype::F32 => of_type::<f32>(gpu, op, &buffers, call, duration, progress),
+        Dtype::F16 => of_type::<f16>(gpu, op, &buffers, call, duration, progress),
+        Dtype::Bf16 => of_type::<bf16>(gpu, op, &buffers, call, duration, progress),
     }
 }
 
 fn of_type<T: Element>(
     gpu: &Gpu,
+    op: Op,
     buffers: &Buffers,
     call: &DropoutCall,
     duration: Duration,
@@ -151,7 +189,7 @@ fn of_type<T: Element>(
     let input: Vec<T> = random_input(buffers.len)?;
     let bench = checked(&gpu.device, || Bench::new(gpu, buffers, &input, call))?;
     let mut rows = Vec::new();
-    for fusion in Fusion::ALL {
+    for &fusion in Fusion::of(op) {
         bench
             .verify::<T>(gpu, fusion)
             .with_context(|| format!("{fusion}: nothing was timed"))?;
@@ -209,6 +247,10 @@ impl<'a> Bench<'a> {
             Dropout::new(device, &descriptor)?,
             DropoutAdd::new(device, &descriptor)?,
         );
+        let act = [
+            ActDropout::new(device, &descriptor, Activation::Relu)?,
+            ActDropout::new(device, &descriptor, Activation::GeluTanh)?,
+        ];
         let (layout, chain) = chain(device, buffers.dtype);
         let part = |half: u64| wgpu::BufferBinding {
             buffer: &numbers,
@@ -243,7 +285,17 @@ impl<'a> Bench<'a> {
             let plain = add.bind_in_place(input.clone(), residual.clone(), None, elements())?;
             let biased =
                 add.bind_in_place(input.clone(), residual.clone(), Some(bias()), elements())?;
+            let act_bias = || Some(Bias::new(part(0), COLUMNS));
+            let forward =
+                |act: &ActDropout| act.bind(input.clone(), output.clone(), act_bias(), elements());
+            let backward = |act: &ActDropout| {
+                let (gradient, input) = (residual.clone(), input.clone());
+                act.bind_backward(gradient, input, output.clone(), act_bias(), elements())
+            };
+            let [relu, gelu] = &act;
             bound.push(Bound {
+                activated: [forward(relu)?, forward(gelu)?],
+                activated_gradients: [backward(relu)?, backward(gelu)?],
                 fused: [plain, biased],
                 fused_gradient: add.bind_backward(
                     input.clone(),
@@ -255,6 +307,7 @@ impl<'a> Bench<'a> {
                 dropout: [
                     dropout.bind(input.clone(), output.clone(), elements())?,
                     dropout.bind_in_place(output.clone(), elements())?,
+                    dropout.bind(residual.clone(), output.clone(), elements())?,
                 ],
                 copy: dropout.bind(input, output, elements())?,
             });
@@ -264,6 +317,7 @@ impl<'a> Bench<'a> {
             tensors,
             dropout,
             add,
+            act,
             chain,
             // 8 times 16 bytes an invocation, 256 of them a workgroup.
             workgroups: words.div_ceil(8 * 256) as u32,
@@ -275,12 +329,21 @@ impl<'a> Bench<'a> {
 
     fn fused(&self, fusion: Fusion) -> Result<Time> {
         let (add, call) = (&self.add, &self.call);
+        let [relu, gelu] = &self.act;
         self.tensors.time(|pass| {
             for bound in &self.bound {
                 match fusion {
                     Fusion::Residual => add.encode_forward(pass, &bound.fused[0], call),
                     Fusion::BiasResidual => add.encode_forward(pass, &bound.fused[1], call),
                     Fusion::ScaleGradient => add.encode_backward(pass, &bound.fused_gradient, call),
+                    Fusion::Relu => relu.encode_forward(pass, &bound.activated[0], call),
+                    Fusion::Gelu => gelu.encode_forward(pass, &bound.activated[1], call),
+                    Fusion::ReluGradient => {
+                        relu.encode_backward(pass, &bound.activated_gradients[0], call)
+                    }
+                    Fusion::GeluGradient => {
+                        gelu.encode_backward(pass, &bound.activated_gradients[1], call)
+                    }
                 }?;
             }
             Ok(())
@@ -289,30 +352,49 @@ impl<'a> Bench<'a> {
 
     fn chain(&self, fusion: Fusion) -> Result<Time> {
         let (dropout, call) = (&self.dropout, &self.call);
-        let [add_vector, scale_vector, add] = &self.chain;
-        let run = |pass: &mut wgpu::ComputePass<'_>, pipeline, group| {
-            pass.set_pipeline(pipeline);
+        let run = |pass: &mut wgpu::ComputePass<'_>, name: &str, group: &wgpu::BindGroup| {
+            for (_, pipeline) in self.chain.iter().filter(|(other, _)| *other == name) {
+                pass.set_pipeline(pipeline);
+            }
             pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(self.workgroups, 1, 1);
         };
         self.tensors.time(|pass| {
             for bound in &self.bound {
-                let [to_output, in_output] = &bound.dropout;
+                let [to_output, in_output, of_residual] = &bound.dropout;
                 let [input_output, output_residual] = &bound.groups;
                 match fusion {
                     Fusion::Residual => {
                         dropout.encode_forward(pass, to_output, call)?;
-                        run(pass, add, output_residual);
+                        run(pass, "add", output_residual);
                     }
                     Fusion::BiasResidual => {
-                        run(pass, add_vector, input_output);
+                        run(pass, "add_vector", input_output);
                         dropout.encode_forward(pass, in_output, call)?;
-                        run(pass, add, output_residual);
+                        run(pass, "add", output_residual);
                     }
                     Fusion::ScaleGradient => {
                         dropout.encode_backward(pass, to_output, call)?;
                         // Into the residual, whose memory this fusion does not use.
-                        run(pass, scale_vector, output_residual);
+                        run(pass, "scale_vector", output_residual);
+                    }
+                    Fusion::Relu | Fusion::Gelu => {
+                        let name = if fusion == Fusion::Relu {
+                            "relu"
+                        } else {
+                            "gelu_tanh"
+                        };
+                        run(pass, "add_vector", input_output);
+                        run(pass, name, input_output);
+                        dropout.encode_forward(pass, in_output, call)?;
+                    }
+                    Fusion::ReluGradient | Fusion::GeluGradient => {
+                        let name = match fusion {
+                            Fusion::ReluGradient => "relu_gradient",
+                            _ => "gelu_tanh_gradient",
+                        };
+                        dropout.encode_backward(pass, of_residual, call)?;
+                        run(pass, name, input_output);
                     }
                 }
             }
@@ -351,26 +433,30 @@ impl<'a> Bench<'a> {
         read(gpu, &staging)
     }
 
-    /// Compares one pass with the chain, from a residual of zeros on.
+    /// Gives the residuals the inputs' numbers, which stand for a residual stream and for a gradient.
+    fn fill_residuals(&self, gpu: &Gpu) {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        let bytes = self.residuals.size();
+        encoder.copy_buffer_to_buffer(self.tensors.inputs(), 0, &self.residuals, 0, bytes);
+        gpu.queue.submit([encoder.finish()]);
+    }
+
+    /// Compares one pass with the chain, from a residual of the inputs on.
     fn verify<T: Element>(&self, gpu: &Gpu, fusion: Fusion) -> Result<()> {
-        let is_gradient = fusion == Fusion::ScaleGradient;
-        let clear = || {
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            encoder.clear_buffer(&self.residuals, 0, None);
-            gpu.queue.submit([encoder.finish()]);
-        };
-        clear();
+        self.fill_residuals(gpu);
         self.fused(fusion)?;
-        let fused: Vec<T> = self.result(gpu, is_gradient)?;
-        clear();
+        let fused: Vec<T> = self.result(gpu, fusion.is_in_output())?;
+        self.fill_residuals(gpu);
         self.chain(fusion)?;
-        let chain: Vec<T> = self.result(gpu, false)?;
+        // The chain's scaled gradient lies in the residual.
+        let in_output = fusion.is_in_output() && fusion != Fusion::ScaleGradient;
+        let chain: Vec<T> = self.result(gpu, in_output)?;
         // Numbers are 1 and less; each pass of the chain rounds to the type.
         let epsilon = match T::TYPE.bytes() {
             4 => f32::EPSILON,
             _ => 1.0 / 128.0,
         };
-        let bound = 8.0 * epsilon * (1.0 + self.call.keep_scale());
+        let bound = 16.0 * epsilon * (1.0 + self.call.keep_scale());
         for (index, (fused, chain)) in fused.iter().zip(&chain).enumerate() {
             let (fused, chain) = (fused.to_f32(), chain.to_f32());
             ensure!(
@@ -379,7 +465,10 @@ impl<'a> Bench<'a> {
             );
         }
         let is_empty = fused.iter().all(|fused| fused.to_f32() == 0.0);
-        ensure!(is_empty == self.call.rate.drops_all(), "all elements are 0");
+        ensure!(
+            !is_empty || self.call.rate.drops_all(),
+            "all elements are 0"
+        );
         Ok(())
     }
 }
@@ -388,7 +477,10 @@ impl<'a> Bench<'a> {
 fn chain(
     device: &wgpu::Device,
     dtype: Dtype,
-) -> (wgpu::BindGroupLayout, [wgpu::ComputePipeline; 3]) {
+) -> (
+    wgpu::BindGroupLayout,
+    Vec<(&'static str, wgpu::ComputePipeline)>,
+) {
     let elements = match dtype {
         Dtype::F32 => {
             "const LANES = 4u;
@@ -445,15 +537,25 @@ fn chain(
         bind_group_layouts: &[Some(&layout)],
         immediate_size: 0,
     });
-    let pipelines = ["add_vector", "scale_vector", "add"].map(|entry_point| {
-        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+    const NAMES: [&str; 7] = [
+        "add_vector",
+        "scale_vector",
+        "add",
+        "relu",
+        "gelu_tanh",
+        "relu_gradient",
+        "gelu_tanh_gradient",
+    ];
+    let pipelines = NAMES.map(|entry_point| {
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some("bench: chain"),
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some(entry_point),
             compilation_options: Default::default(),
             cache: None,
-        })
+        });
+        (entry_point, pipeline)
     });
-    (layout, pipelines)
+    (layout, pipelines.to_vec())
 }

@@ -43,7 +43,10 @@ impl<'a> GpuTensors<'a> {
             };
             let tensors = Self {
                 gpu,
-                inputs: create("bench: inputs", BufferUsages::COPY_DST),
+                inputs: create(
+                    "bench: inputs",
+                    BufferUsages::COPY_DST | BufferUsages::COPY_SRC,
+                ),
                 outputs: create("bench: outputs", BufferUsages::COPY_SRC),
                 buffers: buffers.clone(),
                 timestamps: Timestamps::new(gpu),
@@ -68,6 +71,11 @@ impl<'a> GpuTensors<'a> {
     fn offsets(&self) -> impl Iterator<Item = u64> + use<> {
         let stride = self.buffers.stride_bytes();
         (0..self.buffers.pairs as u64).map(move |pair| pair * stride)
+    }
+
+    /// The inputs of all pairs.
+    pub fn inputs(&self) -> &wgpu::Buffer {
+        &self.inputs
     }
 
     /// Bytes of one tensor.

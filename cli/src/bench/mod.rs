@@ -156,23 +156,30 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     let duration = Duration::from_secs(args.seconds);
     let mut record = Record::new(gpu, call)?;
     // Layouts and kinds, and many tensors in a pass.
-    let ops = |op| usize::from(args.op.contains(&op));
     let more = if gpu.is_some() { 2 } else { 0 };
-    let of_dropout = ops(Op::Dropout) * (args.sizes.len() + more);
-    let fused: Vec<_> = args
-        .sizes
-        .iter()
-        .flat_map(|&len| args.dtype.iter().map(move |&dtype| (len, dtype)))
-        .collect();
-    let parts = of_dropout + ops(Op::Add) * fused.len();
+    let of_dropout = match args.op.contains(&Op::Dropout) {
+        true => args.sizes.len() + more,
+        false => 0,
+    };
+    let mut fused = Vec::new();
+    for op in [Op::Add, Op::Act]
+        .into_iter()
+        .filter(|op| args.op.contains(op))
+    {
+        for &len in &args.sizes {
+            fused.extend(args.dtype.iter().map(|&dtype| (op, len, dtype)));
+        }
+    }
+    let parts = of_dropout + fused.len();
     let progress = Progress::new(parts, args.has_tables(), args.forms().next().is_some())?;
     progress.print(&report::preamble(&record))?;
-    if args.op.contains(&Op::Add) {
-        let gpu = gpu.context("--op add compares passes of a GPU: leave --engine cpu out")?;
-        for (index, &(len, dtype)) in fused.iter().enumerate() {
+    if !fused.is_empty() {
+        let gpu =
+            gpu.context("--op add and act compare passes of a GPU: leave --engine cpu out")?;
+        for (index, &(op, len, dtype)) in fused.iter().enumerate() {
             progress.say(format!("fused, {len} elements of {dtype}"));
             let share = |share| progress.set(of_dropout + index, share);
-            let rows = fused::measure(gpu, dtype, len, call, duration, share)
+            let rows = fused::measure(gpu, op, dtype, len, call, duration, share)
                 .with_context(|| format!("at {len} elements of {dtype}"))?;
             record.fused.extend(rows);
         }
