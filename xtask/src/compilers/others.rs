@@ -10,12 +10,19 @@ use crate::Result;
 const PASSED_OVER: [&str; 4] = ["target", "node_modules", "/shaders", "/xtask"];
 
 /// What a program puts before its text.
-const BEFORE: [(&str, &str); 2] = [
+const BEFORE: [(&str, &str); 3] = [
     (
         "examples-shaders-",
         include_str!("../../../examples/shaders/step.wgsl"),
     ),
     ("examples-attention", "const VECTORS: u32 = 16u;\n"),
+    (
+        "cli-src-bench-chain",
+        "const LANES = 4u;
+        fn unpack(w: vec4<u32>) -> Numbers { return Numbers(bitcast<vec4<f32>>(w), vec4<f32>()); }
+        fn pack(n: Numbers) -> vec4<u32> { return bitcast<vec4<u32>>(n.low); }
+        ",
+    ),
 ];
 
 /// Puts each into `folder`, behind the mask functions.
