@@ -630,7 +630,7 @@ pub(super) const TEXTS: &[Case] = &[
     ),
     text(
         "a gradient is not scaled in packed masks",
-        |kernel| is_packed(kernel),
+        is_packed,
         "let kept = scaled(decode(bits) * params.mask.keep_scale, element, half);",
         "let kept = decode(bits) * params.mask.keep_scale;",
     ),
