@@ -171,6 +171,16 @@ impl ActDropout {
         self.host.parameter_path
     }
 
+    /// With lowered limits and with room behind bindings, and the same pipelines.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        Self {
+            host: self.host.with_room(room_bytes),
+            geometry: self.geometry.map(|geometry| geometry.lowered(granules)),
+            activation: self.activation,
+        }
+    }
+
     /// Binds `elements` of `input` and of `output`. Requirements and panics as for
     /// [`Dropout::bind`](crate::Dropout::bind). The kernel takes four storage buffers at most, and one more for
     /// sample ids or a packed mask; WebGPU allows 8, wgpu's downlevel limits 4.

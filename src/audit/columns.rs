@@ -9,8 +9,8 @@ use super::work::{MARGIN_WORDS, Source};
 use super::{Failure, Outcome};
 use crate::host::round_trip::{self, Content};
 use crate::{
-    ColumnSums, CreateError, DropoutAdd, DropoutCall, DropoutKind, ElementType, Elements,
-    KernelDescriptor, MaskKey, MaskLayout, Vectors,
+    ColumnSums, CreateError, DropoutAdd, DropoutCall, DropoutKind, ElementType, KernelDescriptor,
+    MaskKey, MaskLayout, Vectors,
 };
 
 /// A sum of the columns of a matrix.
@@ -118,7 +118,7 @@ impl Audit<'_> {
         for element in elements {
             push(element, None, false, NONE);
         }
-        for (place, source) in sources()?.into_iter().enumerate() {
+        for (place, source) in sources(36)?.into_iter().enumerate() {
             for (i, element) in elements.into_iter().enumerate() {
                 for bias in [false, true] {
                     let is_first = place % 3 == i && bias == (place % 2 == 0);
@@ -143,27 +143,32 @@ impl Audit<'_> {
     }
 }
 
-/// One of each kernel's; rows of 36 or 43 elements, 9 times as many as the other.
-fn sources() -> Result<Vec<Source>, Failure> {
-    const LEN: u64 = 36 * 43 * 9;
-    let mask = (0..LEN.div_ceil(32) as u32).map(|word| (word + 1).wrapping_mul(0x9E37_79B9));
-    let mut sources = vec![Source::Linear(LEN), Source::Packed(mask.collect(), LEN)];
-    let samples = 36;
-    let rest = LEN / samples;
-    for layout in [
-        MaskLayout::strided(&[samples, rest], &[rest + 5, 1])?,
-        MaskLayout::drop_path(&[samples, rest])?,
-        MaskLayout::strided(&[samples, 3, rest / 3], &[1, 7, 2])?,
-    ] {
-        let ids = (0..samples as u32).map(|sample| sample.wrapping_mul(77) ^ 5);
-        sources.push(Source::Samples(layout.clone(), ids.collect()));
-        sources.push(Source::Layout(layout));
-    }
-    Ok(sources)
+/// One of each kernel's: of consecutive elements, of a packed mask, and of rows, runs and any strides, each with
+/// sample ids and without. A sample has 9 rows of 43 elements.
+pub(super) fn sources(samples: u64) -> Result<[Source; 8], Failure> {
+    let rest = 43 * 9;
+    let len = samples * rest;
+    let mask = (0..len.div_ceil(32) as u32).map(|word| (word + 1).wrapping_mul(0x9E37_79B9));
+    let ids = (0..samples as u32).map(|sample| sample.wrapping_mul(77) ^ 5);
+    let ids: Vec<_> = ids.collect();
+    let with_ids = |layout: &MaskLayout| Source::Samples(layout.clone(), ids.clone());
+    let rows = MaskLayout::strided(&[samples, rest], &[rest + 5, 1])?;
+    let runs = MaskLayout::drop_path(&[samples, rest])?;
+    let scattered = MaskLayout::strided(&[samples, 3, rest / 3], &[1, 7, 2])?;
+    Ok([
+        Source::Linear(len),
+        Source::Packed(mask.collect(), len),
+        with_ids(&rows),
+        Source::Layout(rows),
+        with_ids(&runs),
+        Source::Layout(runs),
+        with_ids(&scattered),
+        Source::Layout(scattered),
+    ])
 }
 
 /// A number of either sign from 1/2 to 2: a term that is left out shows.
-fn one(random: &mut Random) -> f32 {
+pub(super) fn one(random: &mut Random) -> f32 {
     f32::from_bits(random.word() & 0x80ff_ffff | 0x3f00_0000)
 }
 
@@ -178,11 +183,7 @@ fn pair(element: ElementType, random: &mut Random) -> u32 {
 
 impl Case {
     fn number(&self, input: usize, element: u64) -> f32 {
-        let words = &self.inputs[input];
-        let bits = match self.element {
-            ElementType::F32 => words[element as usize],
-            _ => words[element as usize / 2] >> (16 * (element % 2)) & 0xffff,
-        };
+        let bits = reference::bits(self.element, &self.inputs[input], element);
         reference::decode(self.element, bits)
     }
 
@@ -198,13 +199,7 @@ impl Case {
             let term = match &self.scale {
                 None => x.into(),
                 Some((source, call, bias)) => {
-                    let kept = match source {
-                        Source::Packed(mask, _) => {
-                            mask[element as usize / 32] >> (element % 32) & 1 == 1
-                        }
-                        _ => uniforms.keeps(source.indices(call.origin).of(element), threshold),
-                    };
-                    if !kept {
+                    if !source.keeps(element, call, &mut uniforms) {
                         continue;
                     }
                     let number = element.checked_rem(bias.len() as u64);
@@ -273,17 +268,11 @@ impl Case {
                 }
                 Some((source, call, bias)) => {
                     let kernels = kernels.add.lowered(granules, room_bytes);
-                    let elements = match source {
-                        &Source::Linear(len) => Elements::from(len),
-                        Source::Layout(layout) => Elements::from(layout),
-                        Source::Samples(layout, _) => Elements::samples(layout, side),
-                        &Source::Packed(_, len) => Elements::packed(side, len),
-                    };
                     let vectors = match bias.len() as u32 {
                         0 => Vectors::scale(vectors, self.columns),
                         len => Vectors::bias_and_scale(vectors, len, self.columns),
                     };
-                    let elements = elements.of_type(self.element);
+                    let elements = source.elements(side).of_type(self.element);
                     let binding = kernels
                         .bind_scale_gradient(matrix, gradient, vectors, scratch, sums, elements)?;
                     kernels.encode_scale_gradient(pass, &binding, call, self.accumulate)?;

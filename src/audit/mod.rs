@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod activations;
 mod checks;
 mod columns;
 mod functions;
@@ -63,6 +64,7 @@ enum What {
     ContractVectors,
     Kernels(Group),
     Columns,
+    Activations,
     Functions,
     OnePass,
     FullSize,
@@ -131,6 +133,11 @@ pub const CHECKS: &[CheckInfo] = &[
         name: "columns",
         proves: "sums of columns and the gradients of scales are within their bounds",
         what: What::Columns,
+    },
+    CheckInfo {
+        name: "activations",
+        proves: "activations and gates before a dropout, and their gradients, are within their bounds",
+        what: What::Activations,
     },
     CheckInfo {
         name: "functions",
@@ -335,6 +342,7 @@ async fn run(
             What::ContractVectors => audit.contract_vectors().await,
             What::Kernels(group) => audit.kernels(group).await,
             What::Columns => audit.columns().await,
+            What::Activations => audit.activations().await,
             What::Functions => audit.functions().await,
             What::OnePass => audit.one_pass().await,
             What::FullSize => audit.full_size().await,

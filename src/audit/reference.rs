@@ -4,7 +4,7 @@
 
 use half::{bf16, f16};
 
-use crate::{Direction, DropoutKind, ElementType, MaskKey};
+use crate::{Activation, Direction, DropoutKind, ElementType, MaskKey};
 
 /// A block of a counter under a key \[M2\].
 pub(super) fn philox(counter: [u32; 4], key: [u32; 2], rounds: u32) -> [u32; 4] {
@@ -257,6 +257,159 @@ pub(super) fn branch(
     }
 }
 
+const EPSILON: f64 = f32::EPSILON as f64;
+
+/// An activation and its derivative at a number, and how far those of an f32 may lie from them \[M24\].
+pub(super) struct Function {
+    pub value: f64,
+    pub bound: f64,
+    pub slope: f64,
+    pub slope_bound: f64,
+}
+
+impl Function {
+    pub fn new(activation: Activation, x: f64) -> Self {
+        // From its ends on nothing changes, and no product is one of an infinity by 0.
+        let (c, from) = (x.clamp(-1e3, 1e3), x.max(-1e3));
+        let or_nan = |y: f64| if x.is_nan() { x } else { y };
+        let (positive, step) = (or_nan(x.max(0.0)), or_nan(f64::from(u8::from(x > 0.0))));
+        let exact = |value, slope| Self {
+            value,
+            bound: 0.0,
+            slope,
+            slope_bound: 0.0,
+        };
+        // x times the logistic function of z.
+        let weighted = |z: f64, z_slope: f64, [constant, factor]: [f64; 2], least: f64| {
+            let [s, rest] = [-z, z].map(|z| 1.0 / (1.0 + z.exp()));
+            let value = from * s;
+            Self {
+                value,
+                bound: (constant + factor * (-z).max(0.0)) * EPSILON * value.abs() + least,
+                slope: s + c * z_slope * s * rest,
+                slope_bound: 8.0 * EPSILON,
+            }
+        };
+        match activation {
+            Activation::Identity => exact(x, or_nan(1.0)),
+            Activation::Relu => exact(positive, step),
+            Activation::SquaredRelu => Self {
+                bound: EPSILON * positive * positive,
+                ..exact(positive * positive, 2.0 * positive)
+            },
+            Activation::Silu => weighted(c, 1.0, [6.0, 3.0], 1e-35),
+            Activation::QuickGelu => weighted(1.702 * c, 1.702, [6.0, 3.0], 1e-35),
+            Activation::GeluTanh => {
+                let factor = (8.0 / core::f64::consts::PI).sqrt();
+                let slope = factor * (1.0 + 3.0 * 0.044_715 * c * c);
+                let z = factor * c * (1.0 + 0.044_715 * c * c);
+                weighted(z, slope, [8.0, 5.0], 1e-30)
+            }
+            Activation::Gelu => {
+                let [lower, density] = normal(c);
+                let value = from * lower;
+                let tail = (-0.5 * c * c).exp() * (3.0 + 1.5 * c * c);
+                Self {
+                    value,
+                    bound: EPSILON * (8.0 * value.abs() + c.abs() * tail) + 1e-37,
+                    slope: lower + c * density,
+                    slope_bound: 8.0 * EPSILON,
+                }
+            }
+        }
+    }
+}
+
+/// The normal distribution's function and its density, the former to 1e-11 of itself.
+fn normal(x: f64) -> [f64; 2] {
+    let (z, density) = (
+        x.abs(),
+        (-0.5 * x * x).exp() / core::f64::consts::TAU.sqrt(),
+    );
+    let upper = if z < 4.0 {
+        // The density times x + x^3/3 + x^5/15 + x^7/105 + … lie between 0 and x.
+        let (mut sum, mut term) = (0.0, z);
+        for odd in (3..200).step_by(2) {
+            sum += term;
+            term *= z * z / f64::from(odd);
+        }
+        0.5 - density * sum
+    } else {
+        // Laplace's continued fraction.
+        density / (1..120).rev().fold(z, |rest, k| z + f64::from(k) / rest)
+    };
+    [if x < 0.0 { upper } else { 1.0 - upper }, density]
+}
+
+/// A product whose steps WGSL may take in any order, and whose first factor lies within a bound \[M24\]; of a
+/// dropped element +0.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product {
+    number: f64,
+    bound: f64,
+    is_nan: bool,
+    kept: bool,
+    /// A step may be flushed to a zero, or has few digits.
+    or_small: bool,
+    /// A step may pass f32.
+    or_beyond: bool,
+}
+
+impl Product {
+    pub fn new(factors: &[f64], bound: f64, kept: bool) -> Self {
+        let number: f64 = factors.iter().product();
+        let others: f64 = factors[1..].iter().product();
+        // Each product is rounded; [`Expected::Near`] has the last one's place.
+        let roundings = factors.len().saturating_sub(2) as f64;
+        let bound = bound * others.abs() + roundings * EPSILON * number.abs();
+        let (mut or_small, mut or_beyond) = (false, false);
+        for set in 1u32..1 << factors.len() {
+            let chosen = (0..).zip(factors).filter(|(i, _)| set >> i & 1 == 1);
+            let step: f64 = chosen.map(|(_, factor)| factor).product();
+            or_small |= step != 0.0 && step.abs() < f32::MIN_POSITIVE.into();
+            or_beyond |= step.is_nan() || step.is_finite() && step.abs() > f32::MAX.into();
+        }
+        Self {
+            number,
+            bound: if bound.is_nan() { 0.0 } else { bound },
+            is_nan: factors.iter().any(|factor| factor.is_nan()),
+            kept,
+            or_small,
+            or_beyond: or_beyond || or_small && !number.is_finite(),
+        }
+    }
+
+    pub fn admits(self, element: ElementType, bits: u32) -> bool {
+        let got = decode(element, bits);
+        if !self.kept {
+            return bits == 0;
+        }
+        if self.is_nan {
+            return got.is_nan();
+        }
+        let Self { number, bound, .. } = self;
+        let is_small = f64::from(got.abs()) <= 2.0 * number.abs() + bound;
+        let near = Expected::Near {
+            number,
+            bound,
+            flushed: self.or_small,
+        };
+        self.or_beyond && !got.is_finite()
+            || self.or_small && is_small
+            || near.admits(element, bits)
+    }
+}
+
+impl core::fmt::Display for Product {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self { kept: false, .. } => f.write_str("+0"),
+            Self { is_nan: true, .. } => f.write_str("a NaN"),
+            Self { number, bound, .. } => write!(f, "{number:e} within {bound:e}"),
+        }
+    }
+}
+
 /// The expected element of Gaussian dropout \[M18\]-\[M20\], \[M22\].
 pub(super) fn gaussian(
     element: ElementType,
@@ -356,6 +509,14 @@ impl core::fmt::Display for Expected {
             Self::Nan => f.write_str("a NaN"),
             Self::Near { number, bound, .. } => write!(f, "{number:e} within {bound:e}"),
         }
+    }
+}
+
+/// The element of this place in words.
+pub(super) fn bits(element: ElementType, words: &[u32], place: u64) -> u32 {
+    match element {
+        ElementType::F32 => words[place as usize],
+        _ => words[place as usize / 2] >> (16 * (place % 2)) & 0xffff,
     }
 }
 

@@ -7,7 +7,7 @@ use super::reference::{self, Effect, Expected, Indices, Uniforms};
 use crate::kernel::axes::{BufferLayout, Neighbours};
 use crate::mask::mask_words;
 use crate::plan::fused::VectorShape;
-use crate::{Direction, DropoutCall, ElementType, MaskLayout};
+use crate::{Direction, DropoutCall, ElementType, Elements, MaskLayout};
 
 /// Words before and at least so many behind each range: any device's alignment.
 pub(super) const MARGIN_WORDS: usize = 64;
@@ -36,6 +36,24 @@ impl Source {
         match self {
             Self::Linear(_) | Self::Layout(_) => &[],
             Self::Samples(_, words) | Self::Packed(words, _) => words,
+        }
+    }
+
+    /// As a binding takes them, with the buffer of `side`.
+    pub fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> Elements<'a> {
+        match self {
+            &Self::Linear(len) => Elements::from(len),
+            Self::Layout(layout) => Elements::from(layout),
+            Self::Samples(layout, _) => Elements::samples(layout, side),
+            &Self::Packed(_, len) => Elements::packed(side, len),
+        }
+    }
+
+    /// Whether an element is kept, by `uniforms` of the call's key.
+    pub fn keeps(&self, element: u64, call: &DropoutCall, uniforms: &mut Uniforms) -> bool {
+        match self {
+            Self::Packed(mask, _) => mask[element as usize / 32] >> (element % 32) & 1 == 1,
+            _ => uniforms.keeps(self.indices(call.origin).of(element), drop_threshold(call)),
         }
     }
 
