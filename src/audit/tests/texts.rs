@@ -1,10 +1,10 @@
 //! Faults in the text of kernels, matched on what stands there.
 
 use super::Case;
-use crate::ElementType;
 use crate::contract::effect::Effect;
 use crate::host::faults::Fault;
 use crate::kernel::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Strided};
+use crate::{Activation, ElementType};
 
 fn all(_: Kernel) -> bool {
     true
@@ -63,6 +63,14 @@ fn has_effect(kernel: Kernel, wanted: Effect) -> bool {
 
 pub(super) fn is_noise(kernel: Kernel) -> bool {
     has_effect(kernel, Effect::Noise)
+}
+
+fn is_activated(kernel: Kernel) -> bool {
+    matches!(kernel, Kernel::Activated(_))
+}
+
+fn is_activated_by(kernel: Kernel, wanted: Activation) -> bool {
+    matches!(kernel, Kernel::Activated(kernel) if kernel.activation == wanted)
 }
 
 const fn text(
@@ -681,6 +689,85 @@ pub(super) const TEXTS: &[Case] = &[
         all,
         "return x + vectors[(params.bias_start + element) % params.bias_len];",
         "return x + vectors[element % params.bias_len];",
+    ),
+    // Activations.
+    text(
+        "an up has its gate's bias",
+        all,
+        "return x + vector_at(vector * params.bias_len + number, half, vector);",
+        "return x + vector_at(number, half, vector);",
+    ),
+    text(
+        "a bias before an activation begins at 0 in each dispatch",
+        is_activated,
+        "first_bias = (params.bias_start + element) % params.bias_len;",
+        "first_bias = element % params.bias_len;",
+    ),
+    text(
+        "silu's gate has the derivative of quick-gelu",
+        |kernel| is_activated_by(kernel, Activation::Silu),
+        "let z = clamped(x);\n    return weighted_slope(z, z);",
+        "let z = clamped(1.702 * x);\n    return weighted_slope(z, z);",
+    ),
+    text(
+        "gelu by the error function is gelu by tanh",
+        |kernel| is_activated_by(kernel, Activation::Gelu),
+        "return max(x, Float(-MAX_ERF)) * select(1.0 - tail, tail, x < Float(0.0));",
+        "return max(x, Float(-MAX_ERF)) / (1.0 + exp(-1.5957691216 * x * (1.0 + 0.044715 * x * x)));",
+    ),
+    text(
+        "gelu's tail is wrong in its fifth digit",
+        |kernel| is_activated_by(kernel, Activation::Gelu),
+        "p = p * t + 0.37409196;",
+        "p = p * t + 0.37408196;",
+    ),
+    text(
+        "a slope of gelu by tanh lacks its cube's 3",
+        |kernel| is_activated_by(kernel, Activation::GeluTanh),
+        "(1.0 + 3.0 * CUBE * c * c)",
+        "(1.0 + CUBE * c * c)",
+    ),
+    text(
+        "relu makes 0 of a NaN",
+        |kernel| is_activated_by(kernel, Activation::Relu),
+        "return unless_nan(x, activate(x));",
+        "return activate(x);",
+    ),
+    text(
+        "a dropped NaN survives an activation",
+        is_activated,
+        "return select(Word(), encode(activated(x) * params.mask.keep_scale), keep);",
+        "let nan = (bitcast<Word>(x) & Word(0x7fffffffu)) > Word(0x7f800000u);\n    return select(select(Word(), bits, nan), encode(activated(x) * params.mask.keep_scale), keep);",
+    ),
+    text(
+        "halves of rows of pairs have twice their pitch",
+        is_activated,
+        "return i + (first_row + rows) * params.columns / LANES;",
+        "return i + (first_row + rows) * params.columns;",
+    ),
+    text(
+        "of short rows of halves an invocation has two at most",
+        is_activated,
+        "rows = column / params.columns;",
+        "rows = min(column / params.columns, 1u);",
+    ),
+    text(
+        "the factor is left out of an up's gradient",
+        is_activated,
+        "encode(grad * activated(gate))",
+        "encode(decode(bits) * activated(gate))",
+    ),
+    text(
+        "an up's gradient is its gate's",
+        is_activated,
+        "output[up_place(index)] = grad_up;",
+        "output[up_place(index)] = value;",
+    ),
+    text(
+        "the half behind an up's last gradient is overwritten",
+        is_activated,
+        "word = (word & Word(0xffffu)) | (output[index] & Word(0xffff0000u));",
+        "word = word & Word(0xffffu);",
     ),
     functions(
         "dropout_keep_8 has seven lanes",
