@@ -112,6 +112,7 @@ impl DropoutAdd {
     }
 
     /// With lowered limits and with room behind bindings, and the same pipelines.
+    #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
             host: self.host.with_room(room_bytes),

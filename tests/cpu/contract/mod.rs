@@ -7,6 +7,7 @@ mod add;
 #[cfg(feature = "ndarray")]
 mod arrays;
 mod call;
+#[cfg(feature = "cpu")]
 mod columns;
 #[cfg(feature = "cpu")]
 mod cpu;

@@ -5,9 +5,11 @@
 mod act;
 #[cfg(feature = "wgpu")]
 mod add;
+#[cfg(feature = "wgpu")]
 mod binding;
 #[cfg(feature = "wgpu")]
 mod calls;
+#[cfg(feature = "wgpu")]
 mod columns;
 #[cfg(feature = "wgpu")]
 mod device;
