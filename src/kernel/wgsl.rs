@@ -491,10 +491,12 @@ mod tests {
     }
 
     #[test]
-    fn a_workgroup_takes_256_words_or_blocks() {
+    fn a_workgroup_takes_256_words_columns_or_blocks() {
         for variant in Variant::all() {
             let elements = match variant.kernel {
-                Kernel::PhiloxBlocks { .. } => 256,
+                Kernel::PhiloxBlocks { .. } | Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => {
+                    256
+                }
                 _ => 32 * 256,
             };
             assert_eq!(variant.elements_per_workgroup(), elements, "{variant:?}");
@@ -506,7 +508,12 @@ mod tests {
         for (variant, way) in typical() {
             let fields = variant.fields(way);
             let has = |name, value: &str| fields.contains(&(name, value.to_owned()));
-            let draws = !has("kernel", "copy") && !has("mask", "packed");
+            let is_sum = matches!(
+                variant.kernel,
+                Kernel::ColumnTiles { .. } | Kernel::ColumnTotals
+            );
+            let sums_what_is_stored = is_sum && variant.kernel.mask().is_none();
+            let draws = !has("kernel", "copy") && !has("mask", "packed") && !sums_what_is_stored;
             let text = variant.text(way);
             assert_eq!(text.contains("fn dropout_philox"), draws, "{variant:?}");
         }

@@ -267,7 +267,7 @@ mod tests {
         ] {
             let matrix = Matrix { rows, columns };
             for (binding_bytes, workgroups) in
-                [(256 << 10, 65_535), (1 << 30, 4), (1 << 30, 65_535)]
+                [(256 << 10, 65_535), (1 << 30, 20), (1 << 30, 65_535)]
             {
                 let limits = limits(binding_bytes, workgroups);
                 let mut next = 0;

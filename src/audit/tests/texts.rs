@@ -90,7 +90,12 @@ const fn functions(name: &'static str, from: &'static str, to: &'static str) -> 
 pub(super) const DEAD: [Case; 2] = [
     (
         "nothing is stored",
-        Fault::Texts(|text| stores(text, ["_ = value;", "", "_ = counter_at(0u);"])),
+        Fault::Texts(|text| {
+            stores(
+                text,
+                ["_ = value;", "", "_ = counter_at(0u);", "_ = total;"],
+            )
+        }),
     ),
     (
         "all results are 0",
@@ -99,18 +104,22 @@ pub(super) const DEAD: [Case; 2] = [
                 "STORE value ^ value;",
                 "mask[id.x] = 0u;",
                 "blocks[id.x] = vec4<u32>(0u);",
+                "sums[column] = total * 0.0;",
             ];
             stores(text, zeros)
         }),
     ),
 ];
 
-/// `text` with other statements for those that store a value, a mask word and a block.
-fn stores(text: &str, [value, mask, block]: [&str; 3]) -> String {
+/// `text` with other statements for those that store a value, a mask word, a block and a column's sum.
+fn stores(text: &str, [value, mask, block, sum]: [&str; 4]) -> String {
     let mut text = text.replace("mask[id.x] = bits;", mask).replace(
         "blocks[id.x] = dropout_philox(counter_at(id.x), params.key);",
         block,
     );
+    for store in ["sums[column] += total;", "sums[column] = total;"] {
+        text = text.replace(store, sum);
+    }
     for store in ["output[index] =", "data[index] ="] {
         text = text.replace(&format!("{store} value;"), &value.replace("STORE", store));
     }
