@@ -248,7 +248,13 @@ impl Candidate {
                 Access::Blocks | Access::Vectors => "vector",
                 Access::Words => "word",
             };
-            fields.push(("values", format!("{effect:?} of a {step} of {element}")));
+            let beside = if self.kernel.has_neighbours() {
+                " beside neighbours"
+            } else {
+                ""
+            };
+            let values = format!("{effect:?} of a {step} of {element}{beside}");
+            fields.push(("values", values));
         }
         fields.extend(
             self.branches()

@@ -361,9 +361,12 @@ impl Run {
         let mut random = Random::new(seed, 0);
         let element = self.work.element();
         let (aim, len) = (self.aim as usize, self.work.written().0 as usize);
+        // A tensor of few elements would seldom have a NaN that is dropped.
+        let next_to_aim = special(element, 4, &mut random);
         if element == ElementType::F32 {
             let next = |_| value(element, &mut random);
             periodic(words, PERIOD, next);
+            words[(aim + 1) % len] = next_to_aim;
             words[aim] = reference::encode(element, 1.5);
         } else {
             let halves: &mut [u16] = bytemuck::cast_slice_mut(words);
@@ -373,6 +376,7 @@ impl Run {
                 0 => value(element, &mut random) as u16,
                 _ => first.wrapping_add(step.wrapping_mul(i as u16)),
             });
+            halves[(aim + 1) % len] = next_to_aim as u16;
             halves[aim] = reference::encode(element, 1.5) as u16;
         }
     }
@@ -389,11 +393,9 @@ fn periodic<T: Copy>(data: &mut [T], period: usize, next: impl FnMut(usize) -> T
     }
 }
 
-/// A number near 1, any bits, or one of those that are easily taken for another.
-pub(super) fn value(element: ElementType, random: &mut Random) -> u32 {
-    let word = random.word();
-    // NaNs, quiet and signalling, infinities, zeros, the largest, the smallest normal, and the
-    // largest, one and the smallest subnormal number.
+/// One of the first `count` of NaNs, quiet and signalling, infinities, zeros, the largest, the smallest normal, and
+/// the largest, one and the smallest subnormal number, and 1.
+fn special(element: ElementType, count: u64, random: &mut Random) -> u32 {
     let (sign, specials): (u32, [u32; 10]) = match element {
         ElementType::F32 => (
             1 << 31,
@@ -423,9 +425,18 @@ pub(super) fn value(element: ElementType, random: &mut Random) -> u32 {
             ],
         ),
     };
+    specials[random.below(count) as usize] | random.word() & sign
+}
+
+/// A number near 1, any bits, or one of those that are easily taken for another.
+pub(super) fn value(element: ElementType, random: &mut Random) -> u32 {
+    let word = random.word();
     match random.below(8) {
-        0 | 1 => random.pick(&specials) | word & sign,
-        2 => word & (sign | (sign - 1)),
+        0 | 1 => special(element, 10, random),
+        2 => match element {
+            ElementType::F32 => word,
+            _ => word & 0xffff,
+        },
         _ => {
             // From 2^-8 to 2^8.
             let exponent = 119 + word % 16;
