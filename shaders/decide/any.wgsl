@@ -1,20 +1,11 @@
-// Decisions of any layout or of a packed mask.
+// Decisions of any layout or of a packed mask: branches that all invocations take alike.
 fn mask_word(word: u32) -> u32 {
-    switch params.mode & 7u {
-        case DECIDE_ROWS: {
-            return row_word(word);
-        }
-        case DECIDE_RUNS: {
-            return run_word(word);
-        }
-        case DECIDE_SCATTERED: {
-            return scattered_word(word);
-        }
-        case DECIDE_PACKED: {
-            return side[params.first_word + word];
-        }
-        default: {
-            return 0xffffffffu;
-        }
+    let mode = params.mode & 7u;
+    if mode == DECIDE_ALL_KEPT {
+        return 0xffffffffu;
     }
+    if mode == DECIDE_PACKED {
+        return side[params.first_word + word];
+    }
+    return drawn_word(word, mode);
 }

@@ -1,17 +1,8 @@
-// Decisions of any layout: a branch that all invocations take alike. Software adapters execute every side.
+// Decisions of any layout: a branch that all invocations take alike.
 fn mask_word(word: u32) -> u32 {
-    switch params.mode & 7u {
-        case DECIDE_ROWS: {
-            return row_word(word);
-        }
-        case DECIDE_RUNS: {
-            return run_word(word);
-        }
-        case DECIDE_SCATTERED: {
-            return scattered_word(word);
-        }
-        default: {
-            return 0xffffffffu;
-        }
+    let mode = params.mode & 7u;
+    if mode == DECIDE_ALL_KEPT {
+        return 0xffffffffu;
     }
+    return drawn_word(word, mode);
 }

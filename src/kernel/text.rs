@@ -188,9 +188,6 @@ fn words(element: ElementType, narrow: bool) -> Vec<String> {
 fn activated_prelude(kernel: Activated) -> Vec<String> {
     let mut lines = words(kernel.element, !kernel.by_vectors());
     lines.push("const DIMENSIONS = 8u;".to_owned());
-    if kernel.decide != Decide::Linear {
-        lines.push("const WHOLE_WORDS = false;".to_owned());
-    }
     lines.push("const SKIP_DROPPED = false;".to_owned());
     if kernel.element != ElementType::F32 {
         lines.push("const FACTOR_MAY_BE_0 = true;".to_owned());
@@ -428,22 +425,15 @@ fn activated_files(kernel: Activated) -> Vec<&'static str> {
             Decide::BySide => shader!("index/sample_side"),
         },
     ]);
-    let any = [
-        shader!("decide/rows"),
-        shader!("decide/runs"),
-        shader!("decide/scattered"),
-    ];
     match kernel.decide {
         Decide::Linear => {
             files.extend([shader!("decide/linear"), shader!("decide/linear_or_all")]);
         }
         Decide::Drawn => {
-            files.extend(any);
-            files.push(shader!("decide/any_drawn"));
+            files.extend([shader!("decide/in_turn"), shader!("decide/any_drawn")]);
         }
         Decide::BySide => {
-            files.extend(any);
-            files.push(shader!("decide/any"));
+            files.extend([shader!("decide/in_turn"), shader!("decide/any")]);
         }
     }
     files.extend(element_files(kernel.element));
