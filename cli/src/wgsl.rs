@@ -14,7 +14,9 @@ use crate::output::{Output, OutputFolder};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// `copy` is dropout at a rate of 0
-    #[arg(long, value_parser = ["dropout", "copy", "keep-mask", "philox-blocks"])]
+    #[arg(long, value_parser = [
+        "dropout", "copy", "activated", "keep-mask", "column-tiles", "column-totals", "philox-blocks",
+    ])]
     kernel: Option<String>,
     /// Type of the elements
     #[arg(long, value_parser = ["f32", "f16", "bf16"])]
@@ -22,8 +24,9 @@ pub struct Args {
     /// Two buffers, two ranges of one, or one range
     #[arg(long, value_parser = ["separate", "pooled", "in-place"])]
     layout: Option<String>,
-    /// Where the mask comes from; a layout's innermost stride is 1 in rows and 0 in runs
-    #[arg(long, value_parser = ["linear", "packed", "rows", "runs", "scattered"])]
+    /// Where the mask comes from; a layout's innermost stride is 1 in rows and 0 in runs. With an activation drawn
+    /// by any layout, or by sample ids or a packed mask beside it
+    #[arg(long, value_parser = ["linear", "packed", "rows", "runs", "scattered", "drawn", "by-side"])]
     mask: Option<String>,
     /// The most dimensions of the mask's layout, neighbours merged
     #[arg(long, value_parser = ["2", "3", "4", "8"])]
@@ -37,6 +40,20 @@ pub struct Args {
     /// Kept elements are scaled, keep their bits or go through an affine map; all are multiplied by noise
     #[arg(long, value_parser = ["scale", "keep", "affine", "noise"])]
     value: Option<String>,
+    /// What stands beside dropout: a residual, with a bias or scale, or a scale behind it
+    #[arg(long, value_parser = ["residual", "residual-and-vectors", "scale"])]
+    beside: Option<String>,
+    /// What column-tiles sum: stored elements, or the terms of a scale's gradient
+    #[arg(long, value_parser = ["stored", "scale", "biased-scale"])]
+    terms: Option<String>,
+    /// What is computed of an activation
+    #[arg(long, value_parser = ["forward", "gradient", "gated", "gated-gradient"])]
+    form: Option<String>,
+    /// The function before a dropout
+    #[arg(long, value_parser = [
+        "identity", "relu", "squared-relu", "gelu", "gelu-tanh", "silu", "quick-gelu",
+    ])]
+    activation: Option<String>,
     /// Blocks and vectors are accessed 16 bytes at once, words 4
     #[arg(long, value_parser = ["blocks", "vectors", "words"])]
     access: Option<String>,
@@ -56,7 +73,7 @@ pub struct Args {
     /// halves where it is not given
     #[arg(long, conflicts_with_all = [
         "kernel", "dtype", "layout", "mask", "dimensions", "whole_words", "sample_ids", "value",
-        "access", "rounds", "params", "portable", "list", "output_dir",
+        "beside", "terms", "form", "activation", "access", "rounds", "params", "portable", "list", "output_dir",
     ])]
     functions: bool,
     /// Beginning of the functions' names, `dropout_` by default
@@ -217,6 +234,10 @@ impl Args {
             ("whole-words", &self.whole_words),
             ("sample-ids", &self.sample_ids),
             ("value", &self.value),
+            ("beside", &self.beside),
+            ("terms", &self.terms),
+            ("form", &self.form),
+            ("activation", &self.activation),
             ("access", &self.access),
             ("rounds", &self.rounds),
             ("multiply", &self.multiply),
