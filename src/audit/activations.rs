@@ -10,6 +10,7 @@ use super::work::{MARGIN_WORDS, Source, drop_threshold};
 use super::{Failure, Outcome};
 use crate::host::round_trip::{self, Content};
 use crate::kernel::activated::{Activated, Decide, Form};
+use crate::kernel::axes::Kernel;
 use crate::{
     ActDropout, ActInput, Activation, Bias, DropoutCall, DropoutKind, ElementType,
     KernelDescriptor, MaskKey,
@@ -50,7 +51,7 @@ impl Audit<'_> {
     /// has all of their combinations.
     pub async fn activations(&self) -> Result<Outcome, Failure> {
         let random = &mut Random::new(self.seed(), 12);
-        let cases = cases(self.options.long, self.gpu.device.features(), random)?;
+        let cases = self.cases_of_activations(random)?;
         let mut elements = 0;
         for case in &cases {
             elements += case.check(self.gpu.device, self.gpu.queue).await?;
@@ -59,33 +60,34 @@ impl Audit<'_> {
             figure: format!("{elements} elements in {} calls", cases.len()),
         })
     }
-}
 
-/// One for each kernel, and for each feature that may be avoided.
-fn cases(long: bool, features: wgpu::Features, random: &mut Random) -> Result<Vec<Case>, Failure> {
-    let kernels = |number: usize| {
-        use Form::{Forward, Gated, GatedGradient, Gradient};
-        // Each type comes with each source of decisions.
-        Activated {
-            activation: Activation::ALL[number / 2],
-            element: ElementType::ALL[number % 3],
-            form: [Forward, GatedGradient, Gated, Gradient][number % 4],
-            decide: [Decide::Linear, Decide::Drawn, Decide::BySide][number / 3 % 3],
-        }
-    };
-    let own: Vec<_> = match long {
-        true => Activated::all().collect(),
-        false => (0..2 * Activation::ALL.len()).map(kernels).collect(),
-    };
-    // A gradient of f32, with decisions that are drawn.
-    let ways = [wgpu::Features::SHADER_INT64, wgpu::Features::IMMEDIATES]
-        .map(|avoid| (kernels(3), features & avoid));
-    let ways = ways.into_iter().filter(|(_, avoid)| !avoid.is_empty());
-    let none = wgpu::Features::empty();
-    let own = own.into_iter().map(|kernel| (kernel, none));
-    let all = own.chain(ways).enumerate();
-    all.map(|(number, (kernel, avoid))| case(number, kernel, avoid, random))
-        .collect()
+    /// One for each kernel, and for each feature that may be avoided.
+    fn cases_of_activations(&self, random: &mut Random) -> Result<Vec<Case>, Failure> {
+        let kernels = |number: usize| {
+            use Form::{Forward, Gated, GatedGradient, Gradient};
+            // Each type comes with each source of decisions.
+            Activated {
+                activation: Activation::ALL[number / 2],
+                element: ElementType::ALL[number % 3],
+                form: [Forward, GatedGradient, Gated, Gradient][number % 4],
+                decide: [Decide::Linear, Decide::Drawn, Decide::BySide][number / 3 % 3],
+            }
+        };
+        let own: Vec<_> = match self.options.long {
+            true => Activated::all().collect(),
+            false => (0..2 * Activation::ALL.len()).map(kernels).collect(),
+        };
+        // A gradient of f32, with decisions that are drawn.
+        let ways = [wgpu::Features::SHADER_INT64, wgpu::Features::IMMEDIATES]
+            .map(|avoid| (kernels(3), self.gpu.device.features() & avoid));
+        let ways = ways.into_iter().filter(|(_, avoid)| !avoid.is_empty());
+        let none = wgpu::Features::empty();
+        let own = own.into_iter().map(|kernel| (kernel, none));
+        let all = own.chain(ways).enumerate();
+        let all = all.filter(|(_, (kernel, _))| self.gpu.binds(Kernel::Activated(*kernel)));
+        all.map(|(number, (kernel, avoid))| case(number, kernel, avoid, random))
+            .collect()
+    }
 }
 
 fn case(

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::gpu::Gpu;
-use super::kernels::{Candidate, Group, Load, candidates, cover};
+use super::kernels::{Candidate, Group, Load, cover};
 use super::random::Random;
 use super::run::{self, Arena, Images, Placed, close, place};
 use super::work::{Run, Source, Work};
@@ -153,7 +153,7 @@ fn hashed_calls(len: u64) -> impl Iterator<Item = DropoutCall> {
 impl<'a> Audit<'a> {
     pub fn new(gpu: Gpu<'a>, options: AuditOptions) -> Self {
         let limits = cut_limits(gpu.device);
-        let covering = cover(candidates(&gpu.ways()).collect(), limits, options.seed);
+        let covering = cover(gpu.candidates(), limits, options.seed);
         Self {
             options,
             limits,
@@ -245,11 +245,9 @@ impl<'a> Audit<'a> {
         elements += self.check(&runs).await?;
         count += runs.len();
         if self.options.long {
-            let ways = self.gpu.ways();
             let random = &mut Random::new(self.options.seed, 2);
-            let mut all: Vec<_> = candidates(&ways)
-                .filter(|candidate| candidate.group() == group)
-                .collect();
+            let mut all = self.gpu.candidates();
+            all.retain(|candidate| candidate.group() == group);
             // Each kernel in one of its ways, by one of the kinds and directions that choose it.
             random.shuffle(&mut all);
             let mut seen = HashSet::new();

@@ -41,7 +41,16 @@ impl Audit<'_> {
         let random = &mut Random::new(self.seed(), 11);
         let (mut sums, mut calls) = (0, 0);
         let mut made = Vec::new();
-        for case in self.cases(random)? {
+        let cases = self.cases(random)?;
+        let available = self
+            .gpu
+            .device
+            .limits()
+            .max_storage_buffers_per_shader_stage;
+        for case in cases
+            .into_iter()
+            .filter(|case| case.storage_buffers() <= available)
+        {
             if made.iter().all(|made: &Made| made.avoid != case.avoid) {
                 made.push(self.make(case.avoid)?);
             }
@@ -182,6 +191,16 @@ fn pair(element: ElementType, random: &mut Random) -> u32 {
 }
 
 impl Case {
+    /// The storage buffers of the first stage.
+    fn storage_buffers(&self) -> u32 {
+        match &self.scale {
+            None => 2,
+            Some((source, _, bias)) => {
+                3 + u32::from(!source.side().is_empty()) + u32::from(!bias.is_empty())
+            }
+        }
+    }
+
     fn number(&self, input: usize, element: u64) -> f32 {
         let bits = reference::bits(self.element, &self.inputs[input], element);
         reference::decode(self.element, bits)

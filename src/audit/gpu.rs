@@ -8,12 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use super::Failure;
 #[cfg(not(target_arch = "wasm32"))]
 use super::kernels::kernels;
+use super::kernels::{Candidate, candidates};
 use super::work::{MARGIN_WORDS, Run, Work};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::cpu::for_each_task;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::host::device::{cut_limits, scoped};
-use crate::kernel::axes::{Multiply, ParamsSource, Way};
+use crate::kernel::axes::{Kernel, Multiply, ParamsSource, Way};
 use crate::{
     CreateError, Direction, Dropout, DropoutAdd, DropoutKind, GaussianDropout, KeepMask,
     KernelDescriptor, ParameterPath, PhiloxBlocks,
@@ -89,6 +90,19 @@ impl<'a> Gpu<'a> {
             .iter()
             .flat_map(|&multiply| params.iter().map(move |&params| Way { multiply, params }));
         ways.collect()
+    }
+
+    /// Every kernel that the device can dispatch, by every kind and direction that chooses it.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        let ways = self.ways();
+        let all = candidates(&ways).filter(|candidate| self.binds(candidate.kernel));
+        all.collect()
+    }
+
+    /// Whether the device has bindings for a kernel's buffers.
+    pub fn binds(&self, kernel: Kernel) -> bool {
+        let available = self.device.limits().max_storage_buffers_per_shader_stage;
+        kernel.storage_buffers() <= available as usize
     }
 
     /// Compiles what `runs` dispatch, on all threads: nearly all of an audit's time is the driver's.

@@ -271,11 +271,8 @@ impl KernelHost {
         dimensions: impl Fn(Segment) -> Option<[DimensionParams; MAX_DIMENSIONS]>,
     ) -> Result<Vec<BoundSegment>, BindError> {
         let buffers = kernel.buffers(ParamsSource::Immediates);
-        let storage = buffers
-            .iter()
-            .filter(|buffer| buffer.access != BufferAccess::Uniform);
         // Tens at most.
-        let required = storage.count() as u32;
+        let required = kernel.storage_buffers() as u32;
         let available = self.device.limits().max_storage_buffers_per_shader_stage;
         if required > available {
             return Err(BindError::TooManyBuffers {

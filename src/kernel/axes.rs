@@ -394,6 +394,14 @@ impl Kernel {
         buffers
     }
 
+    /// The storage buffers that it binds beside parameters.
+    pub fn storage_buffers(self) -> usize {
+        let buffers = self.buffers(ParamsSource::Immediates).into_iter();
+        buffers
+            .filter(|buffer| buffer.access != BufferAccess::Uniform)
+            .count()
+    }
+
     /// Where decisions come from; a copy makes none.
     pub fn mask(self) -> Option<IndexKind> {
         match self {
