@@ -168,7 +168,7 @@ impl ColumnSums {
             scratch,
             sums,
         } = buffers;
-        let segments = matrix.segments(self.limits, tensor.element.bytes())?;
+        let segments = tensor.segments(self.limits)?;
         let word_bytes = size_of::<f32>() as u64;
         let scratch = host.checked(Role::Scratch, &scratch, matrix.partial_sums(), word_bytes)?;
         let sums = host.checked(Role::Sums, &sums, matrix.columns.into(), word_bytes)?;

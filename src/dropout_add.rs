@@ -14,9 +14,9 @@ use crate::host::vectors::Vectors;
 use crate::kernel::axes::{BufferLayout, Neighbours, Role};
 use crate::plan::columns::{ColumnTensor, Matrix, SummedTerms};
 use crate::plan::cut::Geometry;
-use crate::plan::dispatch::{cut, unit};
+use crate::plan::dispatch::cut;
 use crate::plan::error::CreateError;
-use crate::plan::fused::{FusedPlan, FusedTensor};
+use crate::plan::fused::{FusedPlan, FusedTensor, geometry};
 use crate::plan::params::VectorParams;
 
 /// `output = residual + dropout((input + bias) * scale)` in one pass over memory, and its gradient: what stands
@@ -51,8 +51,9 @@ use crate::plan::params::VectorParams;
 pub struct DropoutAdd {
     pub(crate) host: KernelHost,
     sums: ColumnSums,
-    /// Of elements of 4 bytes and of 2.
-    geometry: [Geometry; 2],
+    residual_is_f32: bool,
+    /// Of elements of 4 bytes, of 2, and of 2 beside those of 4.
+    geometry: [Geometry; 3],
 }
 
 /// Checked buffers of one sum, ready for any number of calls; made by [`DropoutAdd::bind`] and
@@ -90,10 +91,14 @@ impl DropoutAdd {
     ) -> Result<Self, CreateError> {
         // Input, residual, output and vectors; besides a strided layout and a mask or sample ids.
         let host = KernelHost::new(device, descriptor, 4, 6, size_of::<VectorParams>())?;
+        let limits = cut_limits(device);
+        let (long, short) = (ElementType::F32, ElementType::F16);
         Ok(Self {
+            residual_is_f32: false,
             geometry: [
-                Geometry::new(cut_limits(device), unit(ElementType::F32))?,
-                Geometry::new(cut_limits(device), unit(ElementType::F16))?,
+                geometry(limits, long, long)?,
+                geometry(limits, short, short)?,
+                geometry(limits, short, long)?,
             ],
             sums: ColumnSums::new(device, descriptor)?,
             host,
@@ -111,10 +116,26 @@ impl DropoutAdd {
         self.host.parameter_path
     }
 
+    /// Takes the residual, the sum and the sum's gradient as `f32`, also where the branch and its gradient have
+    /// 16 bits: for networks that keep their residual stream in `f32`.
+    #[must_use]
+    pub fn with_f32_residual(self) -> Self {
+        Self {
+            residual_is_f32: true,
+            ..self
+        }
+    }
+
+    /// Whether residuals are wider than a branch of `element`.
+    fn is_wide(&self, element: ElementType) -> bool {
+        self.residual_is_f32 && element.bytes() == 2
+    }
+
     /// With lowered limits and with room behind bindings, and the same pipelines.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
+            residual_is_f32: self.residual_is_f32,
             host: self.host.with_room(room_bytes),
             sums: self.sums.lowered(granules, room_bytes),
             geometry: self.geometry.map(|geometry| geometry.lowered(granules)),
@@ -141,7 +162,6 @@ impl DropoutAdd {
             (Role::Residual, residual),
             (Role::Output, output),
         ];
-        let sum = sum(&vectors);
         let bound = self.bind_all(
             sum,
             BufferLayout::Pooled,
@@ -166,7 +186,6 @@ impl DropoutAdd {
         elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutAddBinding, BindError> {
         let buffers = [(Role::Input, input), (Role::Output, residual)];
-        let sum = sum(&vectors);
         let bound = self.bind_all(
             sum,
             BufferLayout::InPlace,
@@ -191,8 +210,8 @@ impl DropoutAdd {
         elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutAddGradient, BindError> {
         let buffers = [(Role::Input, grad_output), (Role::Output, grad_input)];
-        let (scale, layout) = (Neighbours::Scale, BufferLayout::Pooled);
-        let bound = self.bind_all(scale, layout, &buffers, Some(vectors), elements.into())?;
+        let layout = BufferLayout::Pooled;
+        let bound = self.bind_all(gradient, layout, &buffers, Some(vectors), elements.into())?;
         Ok(DropoutAddGradient(bound))
     }
 
@@ -201,7 +220,8 @@ impl DropoutAdd {
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then.
+    /// See [`BindError`]; nothing was created then. [`BindError::TwoTypes`] for a branch of 16 bits beside
+    /// residuals [of `f32`](Self::with_f32_residual).
     pub fn bind_backward_in_place<'a>(
         &self,
         grad: wgpu::BufferBinding<'_>,
@@ -209,14 +229,14 @@ impl DropoutAdd {
         elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutAddGradient, BindError> {
         let buffers = [(Role::Data, grad)];
-        let (scale, layout) = (Neighbours::Scale, BufferLayout::InPlace);
-        let bound = self.bind_all(scale, layout, &buffers, Some(vectors), elements.into())?;
+        let layout = BufferLayout::InPlace;
+        let bound = self.bind_all(gradient, layout, &buffers, Some(vectors), elements.into())?;
         Ok(DropoutAddGradient(bound))
     }
 
     fn bind_all(
         &self,
-        neighbours: Neighbours,
+        neighbours: fn(vectors: bool, wide: bool) -> Neighbours,
         layout: BufferLayout,
         buffers: &[(Role, wgpu::BufferBinding<'_>)],
         vectors: Option<Vectors<'_>>,
@@ -228,9 +248,27 @@ impl DropoutAdd {
             len,
             side,
         } = elements.describe(&self.host)?;
+        let wide = self.is_wide(element);
+        let neighbours = neighbours(vectors.is_some(), wide);
+        let stream = neighbours.stream(element);
+        let type_of = |role| match (neighbours, role) {
+            (Neighbours::Add { .. }, Role::Input) | (Neighbours::Scale { .. }, Role::Output) => {
+                element
+            }
+            _ => stream,
+        };
+        if wide && layout == BufferLayout::InPlace && matches!(neighbours, Neighbours::Scale { .. })
+        {
+            return Err(BindError::TwoTypes {
+                types: [stream, element],
+            });
+        }
         let ranges = buffers
             .iter()
-            .map(|(role, buffer)| self.host.checked(*role, buffer, len, element.bytes()))
+            .map(|(role, buffer)| {
+                self.host
+                    .checked(*role, buffer, len, type_of(*role).bytes())
+            })
             .collect::<Result<Vec<_>, _>>()?;
         BufferLayout::of(&ranges)?;
         let vectors = vectors.map(|vectors| vectors.checked(&self.host, len));
@@ -248,7 +286,7 @@ impl DropoutAdd {
             vectors: vectors.unwrap_or_default(),
             map,
         };
-        let geometry = &self.geometry[usize::from(element.bytes() == 2)];
+        let geometry = &self.geometry[usize::from(element.bytes() == 2) + usize::from(wide)];
         let segments = self.host.bind(
             tensor.any_kernel(),
             cut(geometry, len),
@@ -348,9 +386,16 @@ impl DropoutAdd {
             len,
             side,
         } = elements.into().describe(host)?;
+        let wide = self.is_wide(element);
         let inputs = [(Role::Input, &input), (Role::Gradient, &grad_output)]
             .into_iter()
-            .map(|(role, buffer)| host.checked(role, buffer, len, element.bytes()))
+            .map(|(role, buffer)| {
+                let element = match role {
+                    Role::Gradient if wide => ElementType::F32,
+                    _ => element,
+                };
+                host.checked(role, buffer, len, element.bytes())
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let (shape, numbers) = vectors.checked(host, len)?;
         let columns = shape.scale_len;
@@ -362,6 +407,7 @@ impl DropoutAdd {
             terms: SummedTerms::Scale {
                 map: map.clone(),
                 bias_len: shape.bias_len,
+                wide,
             },
         };
         let buffers = SumBuffers {
@@ -430,8 +476,10 @@ impl DropoutAdd {
     }
 }
 
-fn sum(vectors: &Option<Vectors<'_>>) -> Neighbours {
-    Neighbours::Add {
-        vectors: vectors.is_some(),
-    }
+fn sum(vectors: bool, wide: bool) -> Neighbours {
+    Neighbours::Add { vectors, wide }
+}
+
+fn gradient(_vectors: bool, wide: bool) -> Neighbours {
+    Neighbours::Scale { wide }
 }

@@ -43,8 +43,13 @@ pub struct Args {
     /// What stands beside dropout: a residual, with a bias or scale, or a scale behind it
     #[arg(long, value_parser = ["residual", "residual-and-vectors", "scale"])]
     beside: Option<String>,
+    /// Type of the residual, the sum and its gradient
+    #[arg(long, value_parser = ["f32", "f16", "bf16"])]
+    stream: Option<String>,
     /// What column-tiles sum: stored elements, or the terms of a scale's gradient
-    #[arg(long, value_parser = ["stored", "scale", "biased-scale"])]
+    #[arg(long, value_parser = [
+        "stored", "scale", "biased-scale", "wide-scale", "biased-wide-scale",
+    ])]
     terms: Option<String>,
     /// What is computed of an activation
     #[arg(long, value_parser = ["forward", "gradient", "gated", "gated-gradient"])]
@@ -73,7 +78,7 @@ pub struct Args {
     /// halves where it is not given
     #[arg(long, conflicts_with_all = [
         "kernel", "dtype", "layout", "mask", "dimensions", "whole_words", "sample_ids", "value",
-        "beside", "terms", "form", "activation", "access", "rounds", "params", "portable", "list", "output_dir",
+        "beside", "stream", "terms", "form", "activation", "access", "rounds", "params", "portable", "list", "output_dir",
     ])]
     functions: bool,
     /// Beginning of the functions' names, `dropout_` by default
@@ -235,6 +240,7 @@ impl Args {
             ("sample-ids", &self.sample_ids),
             ("value", &self.value),
             ("beside", &self.beside),
+            ("stream", &self.stream),
             ("terms", &self.terms),
             ("form", &self.form),
             ("activation", &self.activation),

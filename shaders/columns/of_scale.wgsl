@@ -24,7 +24,6 @@ fn draw(first_row: u32, rows: u32, first_column: u32, local: u32) {
 fn term(element: u32, row: u32, first_column: u32) -> f32 {
     let place = element / 32u - first_word_of(row, first_column);
     let keep = keep_words[ROW_WORDS * (row % TILE_ROWS) + place] >> (element & 31u);
-    let gradient = decode((gradient[element / LANES] >> (16u * (element % LANES))) & ELEMENT_BITS);
-    let product = gradient * params.mask.keep_scale * biased(decode(input_bits(element)), element);
+    let product = gradient_of(element) * params.mask.keep_scale * biased(decode(input_bits(element)), element);
     return bitcast<f32>(select(0u, bitcast<u32>(product), (keep & 1u) == 1u));
 }

@@ -16,6 +16,8 @@ use crate::{
 /// A sum of the columns of a matrix.
 struct Case {
     element: ElementType,
+    /// The type of the output's gradient, of a scale's.
+    stream: ElementType,
     rows: u64,
     columns: u32,
     /// Of a scale's gradient: where decisions come from, the call, and the bias before the scale.
@@ -110,11 +112,18 @@ impl Audit<'_> {
             let bias = (0..bias_len * u32::from(bias))
                 .map(|_| one(random))
                 .collect();
-            let words = (rows * u64::from(columns) * element.bytes()).div_ceil(4);
-            let mut input = || (0..words).map(|_| pair(element, random)).collect();
-            let inputs = [input(), input()];
+            let stream = match source {
+                // Half of those of 16 bits.
+                Some(_) if number / 2 % 2 == 0 => ElementType::F32,
+                _ => element,
+            };
+            let inputs = [element, stream].map(|element| {
+                let words = (rows * u64::from(columns) * element.bytes()).div_ceil(4);
+                (0..words).map(|_| pair(element, random)).collect()
+            });
             cases.push(Case {
                 element,
+                stream,
                 rows,
                 columns,
                 scale: source.map(|source| (source, call, bias)),
@@ -202,8 +211,9 @@ impl Case {
     }
 
     fn number(&self, input: usize, element: u64) -> f32 {
-        let bits = reference::bits(self.element, &self.inputs[input], element);
-        reference::decode(self.element, bits)
+        let of_type = [self.element, self.stream][input];
+        let bits = reference::bits(of_type, &self.inputs[input], element);
+        reference::decode(of_type, bits)
     }
 
     /// The sums of terms and of their magnitudes.
@@ -287,6 +297,10 @@ impl Case {
                 }
                 Some((source, call, bias)) => {
                     let kernels = kernels.add.lowered(granules, room_bytes);
+                    let kernels = match self.stream == self.element {
+                        true => kernels,
+                        false => kernels.with_f32_residual(),
+                    };
                     let vectors = match bias.len() as u32 {
                         0 => Vectors::scale(vectors, self.columns),
                         len => Vectors::bias_and_scale(vectors, len, self.columns),
@@ -333,6 +347,7 @@ impl core::fmt::Display for Case {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self {
             element,
+            stream,
             rows,
             columns,
             ..
@@ -348,7 +363,7 @@ impl core::fmt::Display for Case {
             let bias = bias.len();
             write!(
                 f,
-                ", gradient of a scale behind a bias of {bias}{source}; {call}"
+                ", gradient of a scale from one of {stream}, behind a bias of {bias}{source}; {call}"
             )?;
         }
         if self.accumulate {

@@ -218,7 +218,13 @@ impl Made {
                     Target::Dropout(kernels)
                 }
             }
-            Self::Fused(kernels) => Target::Fused(kernels.lowered(granules, room_bytes)),
+            Self::Fused(kernels) => {
+                let kernels = kernels.lowered(granules, room_bytes);
+                Target::Fused(match run.work.stream() == run.work.element() {
+                    true => kernels,
+                    false => kernels.with_f32_residual(),
+                })
+            }
             Self::KeepMask(kernels) => Target::KeepMask(kernels.lowered(granules, room_bytes)),
             Self::Blocks(kernels) => Target::Blocks(kernels.lowered(granules, room_bytes)),
         }

@@ -12,7 +12,7 @@ use crate::kernel::axes::{
 use crate::philox_blocks::BLOCK;
 use crate::plan::cut::{CutLimits, Geometry};
 use crate::plan::dispatch::{Plan, Tensor, cut, unit};
-use crate::plan::fused::{FusedPlan, FusedTensor, VectorShape};
+use crate::plan::fused::{FusedPlan, FusedTensor, VectorShape, geometry};
 use crate::plan::index_map::IndexMap;
 use crate::plan::keep_mask::{MASK_WORD, MaskPlan};
 use crate::wgsl::Variant;
@@ -64,7 +64,7 @@ fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     all.filter(move |&(kind, direction)| match kernel {
         Kernel::Activated(_) => false,
         Kernel::Dropout { neighbours, .. } if neighbours != Neighbours::None => {
-            let is_backward = neighbours == Neighbours::Scale;
+            let is_backward = matches!(neighbours, Neighbours::Scale { .. });
             let only_scales = matches!(kind, DropoutKind::Inverted | DropoutKind::Classic);
             only_scales && is_backward == (direction == Direction::Backward)
         }
@@ -150,7 +150,7 @@ pub(super) fn kernels(run: &Run, limits: CutLimits) -> Vec<Kernel> {
                 map,
             };
             let plan = FusedPlan::new(&tensor, &run.call);
-            let geometry = Geometry::new(limits, unit(*element));
+            let geometry = geometry(limits, *element, tensor.stream());
             let (Ok(plan), Ok(geometry)) = (plan, geometry) else {
                 return Vec::new();
             };
@@ -174,7 +174,7 @@ pub(super) fn dispatched(run: &Run, limits: CutLimits) -> impl Iterator<Item = C
     let direction = match run.work {
         Work::Dropout { direction, .. } => direction,
         Work::Fused {
-            neighbours: Neighbours::Scale,
+            neighbours: Neighbours::Scale { .. },
             ..
         } => Direction::Backward,
         _ => Direction::Forward,
@@ -237,6 +237,7 @@ impl Candidate {
         let mut fields = variant.fields(self.way);
         if let Kernel::Dropout {
             element,
+            neighbours,
             effect,
             access,
             ..
@@ -248,10 +249,10 @@ impl Candidate {
                 Access::Blocks | Access::Vectors => "vector",
                 Access::Words => "word",
             };
-            let beside = if self.kernel.has_neighbours() {
-                " beside neighbours"
-            } else {
-                ""
+            let beside = match neighbours.stream(element) {
+                _ if neighbours == Neighbours::None => "",
+                stream if stream == element => " beside neighbours",
+                _ => " beside longer neighbours",
             };
             let values = format!("{effect:?} of a {step} of {element}{beside}");
             fields.push(("values", values));
@@ -371,7 +372,11 @@ impl Candidate {
 
     fn bytes(&self) -> u64 {
         match self.kernel {
-            Kernel::Dropout { element, .. } => element.bytes(),
+            Kernel::Dropout {
+                element,
+                neighbours,
+                ..
+            } => neighbours.stream(element).bytes(),
             _ => 4,
         }
     }
@@ -826,17 +831,17 @@ fn base(wish: Wish, remainder: u64, len: u64, end: u64, random: &mut Random) -> 
 
 /// So many that a run has about `dispatches`.
 fn granules(run: &Run, limits: CutLimits, dispatches: u64) -> u64 {
-    let (units, unit) = match &run.work {
+    let (units, geometry) = match &run.work {
         Work::Dropout {
             element, source, ..
-        }
-        | Work::Fused {
+        } => (source.len(), Geometry::new(limits, unit(*element))),
+        Work::Fused {
             element, source, ..
-        } => (source.len(), unit(*element)),
-        Work::KeepMask(source) => (source.len().div_ceil(32), MASK_WORD),
-        Work::Blocks { len, .. } => (*len, BLOCK),
+        } => (source.len(), geometry(limits, *element, run.work.stream())),
+        Work::KeepMask(source) => (source.len().div_ceil(32), Geometry::new(limits, MASK_WORD)),
+        Work::Blocks { len, .. } => (*len, Geometry::new(limits, BLOCK)),
     };
-    let granules = Geometry::new(limits, unit).map_or(0, |geometry| geometry.granules(units));
+    let granules = geometry.map_or(0, |geometry| geometry.granules(units));
     (granules / dispatches).max(1)
 }
 
@@ -943,6 +948,10 @@ pub(super) fn is_pair(one: &str, other: &str) -> bool {
         // How many dimensions there are is nothing to a map: they are summed up by another file.
         ("dimensions", "map") => false,
         // Kind and direction choose what becomes of a value, and nothing else of a kernel.
+        // What is read and stored beside the branch, and how.
+        (field, "stream") | ("stream", field) => {
+            ["stream", "dtype", "beside", "access"].contains(&field)
+        }
         (field, "kind" | "direction") => ["kernel", "value", "kind"].contains(&field),
         ("kind" | "direction", _) => false,
         // Three fields in one, which no fourth one changes.

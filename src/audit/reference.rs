@@ -211,7 +211,7 @@ pub(super) fn factor(kind: DropoutKind, drop_threshold: u64) -> f32 {
 
 /// The expected element of a branch with a bias and a scale, added to a residual or alone \[M23\].
 pub(super) fn branch(
-    element: ElementType,
+    [input, output]: [ElementType; 2],
     bits: u32,
     [bias, scale]: [Option<f32>; 2],
     factor: f32,
@@ -221,8 +221,8 @@ pub(super) fn branch(
     if !kept {
         return Expected::Bits(residual.unwrap_or(0));
     }
-    let x = decode(element, bits) + bias.unwrap_or(0.0);
-    let r = residual.map_or(0.0, |bits| decode(element, bits));
+    let x = decode(input, bits) + bias.unwrap_or(0.0);
+    let r = residual.map_or(0.0, |bits| decode(output, bits));
     let branch = f64::from(x) * f64::from(factor) * f64::from(scale.unwrap_or(1.0));
     // What passes f32 is infinite before the sum.
     let branch = match branch as f32 {
@@ -234,11 +234,11 @@ pub(super) fn branch(
     let flushes = is_tiny(x.into()) || is_tiny(branch) || is_tiny(r.into());
     if scale.is_none() && !flushes {
         let y = [r + x * factor, x.mul_add(factor, r)];
-        let [twice, once] = y.map(|y| encode(element, y));
+        let [twice, once] = y.map(|y| encode(output, y));
         return match y[0] {
             nan if nan.is_nan() => Expected::Nan,
             // WGSL leaves a zero's sign open where terms cancel.
-            zero if decode(element, twice) == 0.0 && zero.abs() < 1.0 && twice == once => {
+            zero if decode(output, twice) == 0.0 && zero.abs() < 1.0 && twice == once => {
                 Expected::BitsOrZero(twice)
             }
             _ => Expected::Either([twice, once]),

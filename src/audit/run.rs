@@ -309,9 +309,10 @@ impl Run {
     fn place<'a>(&'a self, images: &mut Images) -> Placed<'a> {
         let (len, bytes) = self.work.written();
         let words = (len * bytes).div_ceil(4);
+        let input_words = (len * self.work.input_element().bytes()).div_ceil(4);
         let (input, output) = match self.work.buffers() {
             Some(_) if self.work.adds() => (
-                Some(place(images, Arena::Pool, words)),
+                Some(place(images, Arena::Pool, input_words)),
                 place(images, Arena::Pool, words),
             ),
             Some(BufferLayout::Separate) => (
@@ -319,7 +320,7 @@ impl Run {
                 place(images, Arena::Outputs, words),
             ),
             Some(BufferLayout::Pooled) => (
-                Some(place(images, Arena::Pool, words)),
+                Some(place(images, Arena::Pool, input_words)),
                 place(images, Arena::Pool, words),
             ),
             Some(BufferLayout::InPlace) => {
@@ -332,9 +333,13 @@ impl Run {
             Some(BufferLayout::InPlace) => output.clone(),
             _ => place(images, Arena::Pool, words),
         });
-        for (place, seed) in [(&input, self.seed), (&residual, !self.seed)] {
+        let (of_input, stream) = (self.work.input_element(), self.work.stream());
+        for (place, element, seed) in [
+            (&input, of_input, self.seed),
+            (&residual, stream, !self.seed),
+        ] {
             if let Some(Place { arena, words }) = place {
-                self.fill(&mut images[*arena as usize][words.clone()], seed);
+                self.fill(&mut images[*arena as usize][words.clone()], element, seed);
             }
         }
         let mut aside = |words: &[u32]| {
@@ -355,11 +360,10 @@ impl Run {
     }
 
     /// The values of the elements; the half behind an odd number of them stays.
-    fn fill(&self, words: &mut [u32], seed: u64) {
+    fn fill(&self, words: &mut [u32], element: ElementType, seed: u64) {
         // No power of two, so that an index that lost bits meets another value.
         const PERIOD: usize = 99_991;
         let mut random = Random::new(seed, 0);
-        let element = self.work.element();
         let (aim, len) = (self.aim as usize, self.work.written().0 as usize);
         // A tensor of few elements would seldom have a NaN that is dropped.
         let next_to_aim = special(element, 4, &mut random);
@@ -513,7 +517,7 @@ impl Placed<'_> {
                     });
                 let elements = elements(source);
                 match (neighbours, &self.residual, vectors) {
-                    (Neighbours::Scale, _, Some(vectors)) => {
+                    (Neighbours::Scale { .. }, _, Some(vectors)) => {
                         let binding = match in_place {
                             true => kernels.bind_backward_in_place(output, vectors, elements)?,
                             false => kernels.bind_backward(input, output, vectors, elements)?,
@@ -648,15 +652,17 @@ impl Placed<'_> {
         };
         let run = self.run;
         let (len, bytes) = run.work.written();
-        let of = |words: &[u32], i: usize| match bytes {
+        let element_of = |words: &[u32], bytes: u64, i: usize| match bytes {
             4 => words[i],
             _ => words[i / 2] >> (16 * (i % 2)) & 0xffff,
         };
+        let of = |words: &[u32], i: usize| element_of(words, bytes, i);
         let before = |place: &Place| &before[place.arena as usize][place.words.clone()];
         let input = self.input.as_ref().map_or(&[][..], before);
         let residual = self.residual.as_ref().map_or(&[][..], before);
         let output = after.at(&self.output);
-        let element = run.work.element();
+        let (of_input, stream) = (run.work.input_element(), run.work.stream());
+        let element = run.work.output_element();
         let tasks = (len as usize).div_ceil(TASK_ELEMENTS);
         let step = if self.is_noise() && len > LONG_NOISE {
             NOISE_STEP
@@ -677,10 +683,11 @@ impl Placed<'_> {
                 if !likely.is_empty() && of(&likely, i) == got {
                     return None;
                 }
-                let [x, residual] = [input, residual].map(|words| match words {
+                let read = |words: &[u32], element: ElementType| match words {
                     [] => 0,
-                    words => of(words, i),
-                });
+                    words => element_of(words, element.bytes(), i),
+                };
+                let (x, residual) = (read(input, of_input), read(residual, stream));
                 let expected = expectations.of(i as u64, x, residual);
                 (!expected.admits(element, got)).then_some((i, expected, got))
             })

@@ -110,12 +110,9 @@ impl Work {
     /// Elements, mask words or words of blocks that are written, and the bytes of one.
     pub fn written(&self) -> (u64, u64) {
         match self {
-            Self::Dropout {
-                element, source, ..
+            Self::Dropout { source, .. } | Self::Fused { source, .. } => {
+                (source.len(), self.output_element().bytes())
             }
-            | Self::Fused {
-                element, source, ..
-            } => (source.len(), element.bytes()),
             Self::KeepMask(source) => (mask_words(source.len()), 4),
             Self::Blocks { len, .. } => (4 * len, 4),
         }
@@ -135,6 +132,35 @@ impl Work {
         }
     }
 
+    /// The type of the residual, the sum and its gradient.
+    pub fn stream(&self) -> ElementType {
+        match self {
+            Self::Fused {
+                element,
+                neighbours,
+                ..
+            } => neighbours.stream(*element),
+            _ => self.element(),
+        }
+    }
+
+    /// The type of what is read and dropped.
+    pub fn input_element(&self) -> ElementType {
+        if self.adds() {
+            self.element()
+        } else {
+            self.stream()
+        }
+    }
+
+    pub fn output_element(&self) -> ElementType {
+        if self.adds() {
+            self.stream()
+        } else {
+            self.element()
+        }
+    }
+
     /// Where its decisions come from.
     pub fn source(&self) -> Option<&Source> {
         match self {
@@ -147,7 +173,13 @@ impl Work {
 
     /// Whether a residual is added.
     pub fn adds(&self) -> bool {
-        matches!(self, Self::Fused { neighbours, .. } if *neighbours != Neighbours::Scale)
+        matches!(
+            self,
+            Self::Fused {
+                neighbours: Neighbours::Add { .. },
+                ..
+            }
+        )
     }
 
     pub fn vectors(&self) -> VectorShape {
@@ -327,9 +359,7 @@ impl Expectations<'_> {
     pub fn of(&mut self, i: u64, x: u32, residual: u32) -> Expected {
         let run = self.run;
         match &run.work {
-            Work::Fused {
-                element, source, ..
-            } => {
+            Work::Fused { source, .. } => {
                 let kept = self.keeps(source, i);
                 let [bias, scale] = self.vectors_at(i);
                 // A gradient passes the bias as it is.
@@ -338,7 +368,8 @@ impl Expectations<'_> {
                     false => (None, None),
                 };
                 let factor = reference::factor(run.call.kind, self.drop_threshold);
-                reference::branch(*element, x, [bias, scale], factor, residual, kept)
+                let types = [run.work.input_element(), run.work.output_element()];
+                reference::branch(types, x, [bias, scale], factor, residual, kept)
             }
             Work::Dropout {
                 element, source, ..

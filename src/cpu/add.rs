@@ -27,7 +27,8 @@ pub struct Vectors<'a> {
 
 /// `sum = residual + dropout((input + bias) * scale)` \[M23\]: what
 /// [`DropoutAdd::encode_forward`](crate::DropoutAdd::encode_forward) does with buffers. `sums` are the residual and
-/// the sum, or one slice of both.
+/// the sum, or one slice of both; their type may be another than the input's, as with
+/// [`DropoutAdd::with_f32_residual`](crate::DropoutAdd::with_f32_residual).
 ///
 /// # Errors
 ///
@@ -42,15 +43,15 @@ pub struct Vectors<'a> {
 /// let call = DropoutCall::new(DropoutRate::new(0.5)?, MaskKey::layer_step(42, 3, 7));
 /// let mut stream = [10.0f32; 8];
 /// let vectors = Vectors { bias: &[0.5, -0.5], ..Default::default() };
-/// cpu::add(8u64, &[1.0; 8], vectors, &mut stream[..], &call)?;
+/// cpu::add(8u64, &[1.0f32; 8], vectors, &mut stream[..], &call)?;
 /// assert!(stream.iter().all(|sum| [10.0, 11.0, 13.0].contains(sum)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn add<'a, 'b, T: Element>(
+pub fn add<'a, 'b, T: Element, S: Element>(
     source: impl Into<MaskSource<'a>>,
     input: &[T],
     vectors: Vectors<'_>,
-    sums: impl Into<Slices<'b, T>>,
+    sums: impl Into<Slices<'b, S>>,
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
     let (residual, sum) = sums.into().parts()?;
@@ -85,15 +86,42 @@ pub fn add_backward<'a, 'b, T: Element>(
     call: &DropoutCall,
 ) -> Result<(), CpuError> {
     let (grad_output, grad_input) = slices.into().parts()?;
+    backward(source.into(), scale, grad_output, grad_input, call)
+}
+
+/// [`add_backward`] from a sum's gradient of `f32` to one of another type, which is rounded once.
+///
+/// # Errors
+///
+/// As [`add`]. Nothing was written then.
+pub fn add_backward_from_f32<'a, T: Element>(
+    source: impl Into<MaskSource<'a>>,
+    scale: &[f32],
+    grad_output: &[f32],
+    grad_input: &mut [T],
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
+    let (input, output) = (grad_output.len(), grad_input.len());
+    if input != output {
+        return Err(CpuError::LengthMismatch { input, output });
+    }
+    backward(source.into(), scale, Some(grad_output), grad_input, call)
+}
+
+/// Without `grad_output` it stands in `grad_input`.
+fn backward<T: Element, S: Element>(
+    source: MaskSource<'_>,
+    scale: &[f32],
+    grad_output: Option<&[S]>,
+    grad_input: &mut [T],
+    call: &DropoutCall,
+) -> Result<(), CpuError> {
     let vectors = Vectors { bias: &[], scale };
-    let mask = checked(source.into(), vectors, grad_input.len(), call)?;
+    let mask = checked(source, vectors, grad_input.len(), call)?;
     for_each_task(grad_input, TASK_ELEMENTS, |task, grad| {
         let start = task * TASK_ELEMENTS;
-        copy(
-            grad_output.map(|output| &output[start..start + grad.len()]),
-            grad,
-        );
-        write_gradient(grad, scale, mask, call, start as u64);
+        let output = grad_output.map(|output| &output[start..start + grad.len()]);
+        write_gradient(grad, output, scale, mask, call, start as u64);
     });
     Ok(())
 }
@@ -118,8 +146,8 @@ fn checked<'a>(
 
 /// `sum` holds the residual.
 #[multiversion(targets("x86_64+avx+avx2"))]
-fn write_sum<T: Element>(
-    sum: &mut [T],
+fn write_sum<T: Element, S: Element>(
+    sum: &mut [S],
     input: &[T],
     vectors: Vectors<'_>,
     mask: Mask<'_>,
@@ -139,7 +167,7 @@ fn write_sum<T: Element>(
         for (x, residual) in branch.iter_mut().zip(&*other) {
             *x = residual + *x * factor;
         }
-        let mut sums = [T::zeroed(); BATCH_ELEMENTS];
+        let mut sums = [S::zeroed(); BATCH_ELEMENTS];
         narrow(branch, &mut sums[..sum.len()]);
         for ((y, sum), keep) in sum.iter_mut().zip(sums).zip(keep) {
             *y = if *keep != 0 { sum } else { *y };
@@ -147,10 +175,11 @@ fn write_sum<T: Element>(
     });
 }
 
-/// `grad` holds the gradient of the sum.
+/// Without `output`, the sum's gradient, `grad` holds it.
 #[multiversion(targets("x86_64+avx+avx2"))]
-fn write_gradient<T: Element>(
+fn write_gradient<T: Element, S: Element>(
     grad: &mut [T],
+    output: Option<&[S]>,
     scale: &[f32],
     mask: Mask<'_>,
     call: &DropoutCall,
@@ -159,10 +188,13 @@ fn write_gradient<T: Element>(
     let factor = call.scaling_factor();
     for_each_decided(mask, call, start, grad.len(), |range, keep| {
         let first = start + range.start as u64;
-        let grad = &mut grad[range];
+        let grad = &mut grad[range.clone()];
         let (mut wide, mut other) = ([0.0; BATCH_ELEMENTS], [0.0; BATCH_ELEMENTS]);
         let (wide, other) = (&mut wide[..grad.len()], &mut other[..grad.len()]);
-        widen(grad, wide);
+        match output {
+            Some(output) => widen(&output[range], wide),
+            None => widen(grad, wide),
+        }
         for x in &mut *wide {
             *x *= factor;
         }

@@ -46,18 +46,18 @@ pub fn column_sums<T: Element>(
 
 /// The gradient of a scale: the sum of `dropout'(grad_output) * (input + bias)` \[M23\] over the elements that have a
 /// number, as [`DropoutAdd::encode_scale_gradient`](crate::DropoutAdd::encode_scale_gradient) does with buffers.
-/// `grad_scale` has as many numbers as the scale. The sums replace what stands there, or with `accumulate` are added
+/// Input and gradient may have two types. `grad_scale` has as many numbers as the scale. The sums replace what stands there, or with `accumulate` are added
 /// to it.
 ///
 /// # Errors
 ///
 /// [`CpuError::LengthMismatch`] unless input and gradient have one length, [`CpuError::VectorLength`] unless the
 /// bias and the scale repeat over it, and as [`add`](super::add) does. Nothing was written then.
-pub fn scale_gradient<'a, T: Element>(
+pub fn scale_gradient<'a, T: Element, S: Element>(
     source: impl Into<MaskSource<'a>>,
     input: &[T],
     bias: &[f32],
-    grad_output: &[T],
+    grad_output: &[S],
     grad_scale: &mut [f32],
     call: &DropoutCall,
     accumulate: bool,

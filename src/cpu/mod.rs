@@ -23,7 +23,7 @@ mod tasks;
 pub use activated::{
     Gated, GatedSlices, activate, activate_backward, activate_gated, activate_gated_backward,
 };
-pub use add::{Vectors, add, add_backward};
+pub use add::{Vectors, add, add_backward, add_backward_from_f32};
 #[cfg(feature = "ndarray")]
 pub use array::{ArrayError, Arrays, apply_to_arrays};
 pub use columns::{column_sums, scale_gradient};

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::contract::element::ElementType;
 use crate::contract::error::{CallError, SourceError};
 use crate::kernel::axes::Role;
 use crate::plan::error::PlanError;
@@ -108,6 +109,15 @@ pub enum BindError {
     /// The gradient of a scale, for vectors without one.
     #[error("the vectors have no scale, whose gradient is asked for: give the forward's vectors")]
     NoScale,
+    /// A gradient that cannot overwrite the one that it is of.
+    #[error(
+        "a gradient of {} is not overwritten by one of {}, whose elements are shorter: give two ranges",
+        types[0], types[1]
+    )]
+    TwoTypes {
+        /// The type of the sum's gradient and of the branch's.
+        types: [ElementType; 2],
+    },
     /// A kernel with more buffers than the device binds.
     #[error(
         "this binding takes {required} storage buffers, the device allows {available} \

@@ -176,9 +176,24 @@ pub(crate) enum Neighbours {
     Add {
         /// Whether there is a bias, a scale or both.
         vectors: bool,
+        /// Whether residual and sum are `f32` beside a branch of 16 bits.
+        wide: bool,
     },
     /// A scale after the drop: the backward of [`Self::Add`]'s.
-    Scale,
+    Scale {
+        /// Whether the sum's gradient is `f32` beside a branch of 16 bits.
+        wide: bool,
+    },
+}
+
+impl Neighbours {
+    /// The type of the residual, the sum and its gradient, beside a branch of `element`.
+    pub fn stream(self, element: ElementType) -> ElementType {
+        match self {
+            Self::Add { wide: true, .. } | Self::Scale { wide: true } => ElementType::F32,
+            _ => element,
+        }
+    }
 }
 
 /// Whose columns are added.
@@ -192,6 +207,8 @@ pub(crate) enum Terms {
         /// [`Effect::Copy`] where nothing is dropped.
         effect: Effect,
         bias: bool,
+        /// Whether the output's gradient is `f32` beside an input of 16 bits.
+        wide: bool,
     },
 }
 
@@ -425,8 +442,8 @@ impl Kernel {
         match self {
             Self::Dropout { neighbours, .. } => match neighbours {
                 Neighbours::None => false,
-                Neighbours::Add { vectors } => vectors,
-                Neighbours::Scale => true,
+                Neighbours::Add { vectors, .. } => vectors,
+                Neighbours::Scale { .. } => true,
             },
             Self::ColumnTiles {
                 terms: Terms::Scale { bias, .. },

@@ -96,7 +96,7 @@ fn prelude(kernel: Kernel, way: Way) -> String {
         ..
     } = kernel
     {
-        let pairs = element.bytes() == 2;
+        let stream = neighbours.stream(element);
         // Runs are dropped as a whole, often a whole word and its neighbours.
         let skip_dropped = matches!(
             kernel.mask(),
@@ -110,19 +110,16 @@ fn prelude(kernel: Kernel, way: Way) -> String {
         let factor_may_be_0 = kernel.mask() == Some(IndexKind::Packed);
         constant("FACTOR_MAY_BE_0", &factor_may_be_0);
         if matches!(neighbours, Neighbours::Add { .. }) {
-            let element_bits = if pairs { "0xffffu" } else { "0xffffffffu" };
-            constant("ELEMENT_BITS", &element_bits);
+            constant("ELEMENT_BITS", &element_bits(stream));
         }
-        lines.extend(words(element, access == Access::Words));
+        lines.extend(words(stream, access == Access::Words));
     }
     if let Kernel::Activated(activated) = kernel {
         lines.extend(activated_prelude(activated));
     }
     if let Kernel::ColumnTiles { element, .. } = kernel {
-        let (lanes, element_bits) = match element.bytes() {
-            2 => (2, "0xffffu"),
-            _ => (1, "0xffffffffu"),
-        };
+        let lanes = 4 / element.bytes();
+        let element_bits = element_bits(element);
         lines.extend([
             format!("const TILE_ROWS = {TILE_ROWS}u;"),
             format!("const LANES = {lanes}u;"),
@@ -147,10 +144,18 @@ fn prelude(kernel: Kernel, way: Way) -> String {
                 let decides = kernel.mask().is_some() || matches!(kernel, Kernel::Activated(_));
                 decides || !buffer.role.is_of_mask()
             })
-            .map(declaration),
+            .map(|buffer| declaration(kernel, buffer)),
     );
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The bits of one element in a word.
+fn element_bits(element: ElementType) -> &'static str {
+    match element.bytes() {
+        2 => "0xffffu",
+        _ => "0xffffffffu",
+    }
 }
 
 /// What a `Word` is: 16 bytes, or 4 where it is `narrow`.
@@ -193,8 +198,7 @@ fn activated_prelude(kernel: Activated) -> Vec<String> {
         lines.push("const FACTOR_MAY_BE_0 = true;".to_owned());
     }
     if kernel.form != Form::Forward {
-        let pairs = kernel.element.bytes() == 2;
-        let element_bits = if pairs { "0xffffu" } else { "0xffffffffu" };
+        let element_bits = element_bits(kernel.element);
         lines.push(format!("const ELEMENT_BITS = {element_bits};"));
     }
     lines
@@ -207,7 +211,26 @@ impl Role {
     }
 }
 
-fn declaration(buffer: Buffer) -> String {
+impl Kernel {
+    /// Whether a buffer of elements of 16 bits has four of them for a `Word` of the kernel.
+    fn has_four_of_16_bits(self, role: Role) -> bool {
+        let Self::Dropout {
+            neighbours,
+            access: Access::Vectors,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        match neighbours {
+            Neighbours::Add { wide: true, .. } => role == Role::Input,
+            Neighbours::Scale { wide: true } => role == Role::Output,
+            _ => false,
+        }
+    }
+}
+
+fn declaration(kernel: Kernel, buffer: Buffer) -> String {
     let Buffer {
         role,
         group,
@@ -220,6 +243,7 @@ fn declaration(buffer: Buffer) -> String {
         BufferAccess::ReadWrite => "storage, read_write",
     };
     let ty = match role {
+        role if kernel.has_four_of_16_bits(role) => "array<vec2<u32>>",
         Role::Input | Role::Output | Role::Data | Role::Residual | Role::Up | Role::Gradient => {
             "array<Word>"
         }
@@ -256,7 +280,10 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
                 element_file(element),
                 shader!("entry/column_tiles"),
             ]);
-            let Terms::Scale { mask, bias, .. } = terms else {
+            let Terms::Scale {
+                mask, bias, wide, ..
+            } = terms
+            else {
                 files.push(shader!("columns/stored"));
                 return files;
             };
@@ -273,6 +300,10 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
                 match bias {
                     true => shader!("columns/bias"),
                     false => shader!("columns/no_bias"),
+                },
+                match wide {
+                    true => shader!("columns/gradient_f32"),
+                    false => shader!("columns/gradient"),
                 },
             ]);
             return files;
@@ -327,7 +358,8 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             }
         }
     }
-    files.extend(element_files(element));
+    let stream = neighbours.stream(element);
+    files.extend(element_files(element, stream));
     files.extend(match (neighbours, effect) {
         (Neighbours::Add { .. }, _) => vec![
             shader!("value/add"),
@@ -336,7 +368,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
                 BufferLayout::Separate | BufferLayout::Pooled => shader!("io/residual"),
             },
         ],
-        (Neighbours::Scale, _) => vec![shader!("value/scale_after")],
+        (Neighbours::Scale { .. }, _) => vec![shader!("value/scale_after")],
         (Neighbours::None, Effect::Scale) => vec![shader!("value/scale")],
         (Neighbours::None, Effect::Keep | Effect::Copy) => vec![shader!("value/keep")],
         (Neighbours::None, Effect::Affine) => vec![
@@ -351,7 +383,17 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         ],
     });
     files.push(match (buffers, neighbours) {
-        (BufferLayout::InPlace, Neighbours::None | Neighbours::Scale) => shader!("io/in_place"),
+        (_, Neighbours::Add { wide: true, .. }) if access == Access::Words => {
+            shader!("io/wide_sum_by_words")
+        }
+        (_, Neighbours::Add { wide: true, .. }) => shader!("io/wide_sum"),
+        (_, Neighbours::Scale { wide: true }) if access == Access::Words => {
+            shader!("io/wide_gradient_by_words")
+        }
+        (_, Neighbours::Scale { wide: true }) => shader!("io/wide_gradient"),
+        (BufferLayout::InPlace, Neighbours::None | Neighbours::Scale { .. }) => {
+            shader!("io/in_place")
+        }
         _ => shader!("io/two"),
     });
     files.extend(match (access, effect, mask) {
@@ -373,7 +415,11 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         }
     });
     if neighbours != Neighbours::None {
-        files.extend(vectors(kernel, element, access));
+        files.push(match stream == element {
+            true => shader!("element/stream_alike"),
+            false => shader!("element/stream_f32"),
+        });
+        files.extend(vectors(kernel, stream, access));
     }
     files
 }
@@ -387,9 +433,9 @@ fn element_file(element: ElementType) -> &'static str {
     }
 }
 
-/// An element's bits, and the elements of a `Word`.
-fn element_files(element: ElementType) -> [&'static str; 2] {
-    let word = match element.bytes() {
+/// An element's bits, and the elements of a `Word`, which has one a lane where the `stream` has 32 bits.
+fn element_files(element: ElementType, stream: ElementType) -> [&'static str; 2] {
+    let word = match stream.bytes() {
         2 => shader!("element/pairs"),
         _ => shader!("element/words"),
     };
@@ -436,7 +482,7 @@ fn activated_files(kernel: Activated) -> Vec<&'static str> {
             files.extend([shader!("decide/in_turn"), shader!("decide/any")]);
         }
     }
-    files.extend(element_files(kernel.element));
+    files.extend(element_files(kernel.element, kernel.element));
     files.extend(activation(kernel.activation));
     files.push(shader!("activation/nan"));
     files.extend(match kernel.form {

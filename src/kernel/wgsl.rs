@@ -108,7 +108,8 @@ impl Variant {
     /// | `sample-ids` | whether [ids](crate::Elements::samples) stand for the outermost coordinate: `yes`, `no` |
     /// | `value` | kept elements are `scale`d, `keep` their bits or go through an `affine` map; all are multiplied by `noise` |
     /// | `beside` | a `residual` that is added, with a bias or scale `residual-and-vectors`, a `scale` after the drop |
-    /// | `terms` | what is summed: `stored` elements, those of a `scale`'s gradient, after a bias `biased-scale` |
+    /// | `stream` | the type of residual, sum and its gradient: the branch's `dtype`, or `f32` |
+    /// | `terms` | what is summed: `stored` elements, those of a `scale`'s gradient, after a bias `biased-scale`; with a gradient of `f32` beside 16 bits `wide-scale`, `biased-wide-scale` |
     /// | `form` | of `activated`: `forward`, `gradient`, `gated`, `gated-gradient` |
     /// | `activation` | an [`Activation`](crate::Activation) |
     /// | `access` | 16 bytes at once, by mask `blocks` or as `vectors`; 4 bytes, `words` |
@@ -147,8 +148,12 @@ impl Variant {
             push("dtype", &element.to_string());
             let terms = match terms {
                 Terms::Stored => "stored",
-                Terms::Scale { bias: false, .. } => "scale",
-                Terms::Scale { bias: true, .. } => "biased-scale",
+                Terms::Scale { bias, wide, .. } => match (bias, wide) {
+                    (false, false) => "scale",
+                    (true, false) => "biased-scale",
+                    (false, true) => "wide-scale",
+                    (true, true) => "biased-wide-scale",
+                },
             };
             push("terms", terms);
         }
@@ -173,6 +178,7 @@ impl Variant {
             }
         }
         if let Kernel::Dropout {
+            element,
             neighbours,
             effect,
             access,
@@ -188,9 +194,12 @@ impl Variant {
             }
             match neighbours {
                 Neighbours::None => {}
-                Neighbours::Add { vectors: false } => push("beside", "residual"),
-                Neighbours::Add { vectors: true } => push("beside", "residual-and-vectors"),
-                Neighbours::Scale => push("beside", "scale"),
+                Neighbours::Add { vectors: false, .. } => push("beside", "residual"),
+                Neighbours::Add { vectors: true, .. } => push("beside", "residual-and-vectors"),
+                Neighbours::Scale { .. } => push("beside", "scale"),
+            }
+            if neighbours != Neighbours::None {
+                push("stream", &neighbours.stream(element).to_string());
             }
             let access = match access {
                 Access::Blocks => "blocks",
@@ -253,7 +262,7 @@ fn kernels() -> impl Iterator<Item = Kernel> {
     let dropout = |(element, buffers)| {
         let alone =
             effects(buffers).map(|(mask, effect, access)| (mask, Neighbours::None, effect, access));
-        let all = alone.chain(fused(buffers));
+        let all = alone.chain(fused(element, buffers));
         all.flat_map(move |(mask, neighbours, effect, access)| {
             access.iter().map(move |&access| Kernel::Dropout {
                 element,
@@ -308,21 +317,26 @@ fn effects(buffers: BufferLayout) -> impl Iterator<Item = (IndexKind, Effect, &'
 /// What a kernel with neighbours decides by, does and loads. One kernel serves layouts of any number of
 /// dimensions.
 fn fused(
+    element: ElementType,
     buffers: BufferLayout,
 ) -> impl Iterator<Item = (IndexKind, Neighbours, Effect, &'static [Access])> {
-    let neighbours = [
-        Neighbours::Add { vectors: false },
-        Neighbours::Add { vectors: true },
-        Neighbours::Scale,
-    ];
-    // Ranges of one buffer are bound as those of two.
-    let kinds = if buffers == BufferLayout::Separate {
-        &[][..]
+    let wide = if element.bytes() == 2 {
+        &[false, true][..]
     } else {
-        &neighbours
+        &[false]
     };
-    let kinds = kinds.to_vec();
-    kinds.into_iter().flat_map(|neighbours| {
+    let kinds = wide.iter().flat_map(|&wide| {
+        let add = [false, true].map(|vectors| Neighbours::Add { vectors, wide });
+        add.into_iter().chain([Neighbours::Scale { wide }])
+    });
+    let kinds = kinds.filter(move |kind| match buffers {
+        // Ranges of one buffer are bound as those of two.
+        BufferLayout::Separate => false,
+        BufferLayout::Pooled => true,
+        // Elements of two sizes do not overwrite each other.
+        BufferLayout::InPlace => *kind != Neighbours::Scale { wide: true },
+    });
+    kinds.flat_map(|neighbours| {
         let masks = words().chain([IndexKind::Packed]);
         let masks = masks.filter(|mask| *mask == mask.of_any_rows());
         let masked = masks.map(move |mask| (mask, neighbours, Effect::Scale, BY_WORD));
@@ -337,7 +351,18 @@ fn columns(element: ElementType) -> impl Iterator<Item = Kernel> {
     let masked = masks.map(|mask| (mask, Effect::Scale));
     let scale = masked.chain([(IndexKind::Linear, Effect::Copy)]);
     let scale = scale
-        .flat_map(|(mask, effect)| [false, true].map(|bias| Terms::Scale { mask, effect, bias }));
+        .flat_map(|(mask, effect)| [false, true].map(|bias| (mask, effect, bias)))
+        .flat_map(move |(mask, effect, bias)| {
+            let wide = [false, true]
+                .into_iter()
+                .filter(move |wide| !wide || element.bytes() == 2);
+            wide.map(move |wide| Terms::Scale {
+                mask,
+                effect,
+                bias,
+                wide,
+            })
+        });
     iter::once(Terms::Stored)
         .chain(scale)
         .map(move |terms| Kernel::ColumnTiles { element, terms })

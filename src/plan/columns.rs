@@ -98,6 +98,8 @@ pub(crate) enum SummedTerms {
         map: IndexMap,
         /// Numbers of the bias, 0 without one.
         bias_len: u32,
+        /// Whether the output's gradient is `f32` beside an input of 16 bits.
+        wide: bool,
     },
 }
 
@@ -110,6 +112,22 @@ pub(crate) struct ColumnTensor {
 }
 
 impl ColumnTensor {
+    /// The first stage's dispatches, as [`Matrix::segments`] has them.
+    ///
+    /// # Errors
+    ///
+    /// See [`Matrix::segments`].
+    pub fn segments(
+        &self,
+        mut limits: CutLimits,
+    ) -> Result<impl Iterator<Item = Segment> + use<>, PlanError> {
+        if let SummedTerms::Scale { wide: true, .. } = self.terms {
+            // The gradient takes twice the input's bytes.
+            limits.max_binding_bytes /= 2;
+        }
+        self.matrix.segments(limits, self.element.bytes())
+    }
+
     /// The first stage's kernel that stands for all with the tensor's buffers.
     pub fn any_kernel(&self) -> Kernel {
         self.kernel(None)
@@ -119,7 +137,11 @@ impl ColumnTensor {
     fn kernel(&self, call: Option<&DropoutCall>) -> Kernel {
         let terms = match &self.terms {
             SummedTerms::Stored => Terms::Stored,
-            SummedTerms::Scale { map, bias_len } => {
+            SummedTerms::Scale {
+                map,
+                bias_len,
+                wide,
+            } => {
                 let mask = map.by_word().of_any_rows();
                 let drops_nothing = call.is_some_and(|call| call.rate.drops_nothing());
                 let (mask, effect) = match (drops_nothing, mask) {
@@ -132,6 +154,7 @@ impl ColumnTensor {
                     mask,
                     effect,
                     bias: *bias_len > 0,
+                    wide: *wide,
                 }
             }
         };
@@ -207,7 +230,7 @@ impl<'a> ColumnPlan<'a> {
             first_tile: (first_row / u64::from(TILE_ROWS)) as u32,
             ..ColumnParams::zeroed()
         };
-        if let (Some((call, base)), SummedTerms::Scale { map, bias_len }) =
+        if let (Some((call, base)), SummedTerms::Scale { map, bias_len, .. }) =
             (self.call, &self.tensor.terms)
         {
             let first_index = match map.by_word() {

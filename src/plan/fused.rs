@@ -1,6 +1,8 @@
 //! Which dispatches dropout with neighbours takes, and with which kernels.
 
-use super::cut::Segment;
+use super::cut::{CutLimits, Geometry, Segment};
+use super::dispatch::{VECTOR_BYTES, unit};
+use super::error::CreateError;
 use super::index_map::IndexMap;
 use super::params::{MaskParams, VectorParams};
 use crate::contract::call::DropoutCall;
@@ -9,7 +11,6 @@ use crate::contract::element::ElementType;
 use crate::contract::error::{CallError, Operation};
 use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
 use crate::kernel::axes::{Access, BufferLayout, IndexKind, Kernel, Neighbours};
-use crate::plan::dispatch::VECTOR_BYTES;
 
 /// A bias and a scale along the last dimension, the scale behind the bias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,25 @@ pub(crate) struct VectorShape {
     pub bias_len: u32,
     /// Numbers of the scale; 0 without one.
     pub scale_len: u32,
+}
+
+/// Where tensors are cut whose branch has elements of `element` and whose sum those of `stream`.
+///
+/// # Errors
+///
+/// See [`Geometry::new`].
+pub(crate) fn geometry(
+    limits: CutLimits,
+    element: ElementType,
+    stream: ElementType,
+) -> Result<Geometry, CreateError> {
+    // Where a longer element's offset is so many times aligned, a shorter one's is.
+    let times = stream.bytes().div_ceil(element.bytes()) as u32;
+    let limits = CutLimits {
+        offset_alignment_bytes: times * limits.offset_alignment_bytes,
+        ..limits
+    };
+    Geometry::new(limits, unit(stream))
 }
 
 /// A tensor whose elements are dropped beside others, as it is bound.
@@ -31,6 +51,11 @@ pub(crate) struct FusedTensor {
 }
 
 impl FusedTensor {
+    /// The type of the sum.
+    pub fn stream(&self) -> ElementType {
+        self.neighbours.stream(self.element)
+    }
+
     /// The kernel that stands for all kernels with the tensor's buffers.
     pub fn any_kernel(&self) -> Kernel {
         self.kernel(
@@ -98,7 +123,7 @@ impl<'a> FusedPlan<'a> {
     }
 
     pub fn kernel(&self, segment: Segment) -> Kernel {
-        let element_bytes = self.tensor.element.bytes();
+        let element_bytes = self.tensor.stream().bytes();
         let bytes = u64::from(segment.len) * element_bytes;
         let whole = bytes.is_multiple_of(VECTOR_BYTES)
             && self.tensor.has_whole_lanes(VECTOR_BYTES / element_bytes);

@@ -228,7 +228,10 @@ mod tests {
             element: ElementType::F32,
             buffers: BufferLayout::Pooled,
             mask: IndexKind::Linear,
-            neighbours: Neighbours::Add { vectors: true },
+            neighbours: Neighbours::Add {
+                vectors: true,
+                wide: false,
+            },
             effect: Effect::Scale,
             access: Access::Words,
         };

@@ -21,6 +21,8 @@ pub enum Source {
 #[derive(Clone, Debug)]
 pub struct Case {
     pub element: ElementType,
+    /// The type of the residual, the sum and its gradient.
+    pub stream: ElementType,
     pub call: DropoutCall,
     pub source: Source,
     pub input: Vec<u32>,
@@ -47,6 +49,7 @@ impl Case {
         };
         Self {
             element,
+            stream: element,
             call,
             source,
             input: elements(element, len, 1),
@@ -54,6 +57,15 @@ impl Case {
             bias: numbers(bias_len, 3),
             scale: numbers(scale_len, 4),
         }
+    }
+
+    /// The same case beside a residual of another type.
+    pub fn beside(mut self, stream: ElementType) -> Self {
+        if self.stream != stream {
+            self.residual = elements(stream, self.len() as u64, 2);
+            self.stream = stream;
+        }
+        self
     }
 
     pub fn len(&self) -> usize {
@@ -79,48 +91,15 @@ impl Case {
         }
     }
 
-    pub fn number(&self, bits: u32) -> f32 {
-        match self.element {
-            ElementType::F16 => F16.number(bits as u16),
-            ElementType::Bf16 => BF16.number(bits as u16),
-            _ => f32::from_bits(bits),
-        }
-    }
-
-    /// The element nearest to a number that is no f32 or is one.
-    fn nearest(&self, number: f64) -> u32 {
-        match self.element {
-            ElementType::F16 => F16.nearest(number).into(),
-            ElementType::Bf16 => BF16.nearest(number).into(),
-            _ => (number as f32).to_bits(),
-        }
-    }
-
-    /// Whether `got` is one of `exact`, or lies within `bound` of the first, rounded once.
-    fn is_near(&self, got: u32, exact: &[f64], bound: f64) -> bool {
-        let got_number = f64::from(self.number(got));
-        let among = |number: &f64| {
-            if number.is_nan() {
-                return got_number.is_nan();
-            }
-            let nearest = self.nearest(*number);
-            // Products and sums that are subnormal may be flushed.
-            nearest == got
-                || f64::from(self.number(nearest)).abs() < 1e-37 && got_number.abs() < 1e-37
-        };
-        let ends = [exact[0] - bound, exact[0] + bound];
-        let [low, high] = ends.map(|end| f64::from(self.number(self.nearest(end))));
-        exact.iter().any(among) || bound > 0.0 && (low..=high).contains(&got_number)
-    }
-
     /// Compares a sum with its definition.
     pub fn check_sum(&self, got: &[u32]) -> Result<(), String> {
         let factor = self.factor();
         self.check(
+            self.stream,
             got,
             |element| {
-                let x = self.number(self.input[element]);
-                let residual = self.number(self.residual[element]);
+                let x = number(self.element, self.input[element]);
+                let residual = number(self.stream, self.residual[element]);
                 let x = repeated(&self.bias, element).map_or(x, |bias| x + bias);
                 let Some(scale) = repeated(&self.scale, element) else {
                     let fused = x.mul_add(factor, residual);
@@ -139,10 +118,12 @@ impl Case {
     pub fn check_gradient(&self, got: &[u32]) -> Result<(), String> {
         let factor = self.factor();
         self.check(
+            self.element,
             got,
             |element| {
                 let scale = repeated(&self.scale, element).unwrap_or(1.0);
-                let gradient = product([self.number(self.residual[element]), factor, scale]);
+                let gradient = number(self.stream, self.residual[element]);
+                let gradient = product([gradient, factor, scale]);
                 let bound = 3.0 * EPSILON * gradient[0].abs();
                 (gradient, bound)
             },
@@ -155,9 +136,9 @@ impl Case {
     pub fn check_scale_gradient(&self, got: &[u32], before: f32) -> Result<(), String> {
         let (kept, factor) = (self.kept(), self.factor());
         let term = |element: usize| {
-            let x = self.number(self.input[element]);
+            let x = number(self.element, self.input[element]);
             let x = repeated(&self.bias, element).map_or(x, |bias| x + bias);
-            let gradient = self.number(self.residual[element]);
+            let gradient = number(self.stream, self.residual[element]);
             f64::from(gradient) * f64::from(factor) * f64::from(x)
         };
         let terms: Vec<_> = (0..self.len())
@@ -168,6 +149,7 @@ impl Case {
 
     fn check(
         &self,
+        of_type: ElementType,
         got: &[u32],
         kept_is: impl Fn(usize) -> (Vec<f64>, f64),
         dropped_is: impl Fn(usize) -> u32,
@@ -179,17 +161,18 @@ impl Case {
         for (element, (&got, kept)) in got.iter().zip(kept).enumerate() {
             let (exact, bound) = kept_is(element);
             let same = if kept {
-                self.is_near(got, &exact, bound)
+                is_near(of_type, got, &exact, bound)
             } else {
                 got == dropped_is(element)
             };
             if !same {
                 return Err(format!(
-                    "element {element} of {}, {}: {:e} ({got:#x}), not {exact:?} within {bound:e} (kept: {kept}); \
+                    "element {element} of {}, {} beside {}: {:e} ({got:#x}), not {exact:?} within {bound:e} (kept: {kept}); \
                      {}, {:?}, bias of {}, scale of {}",
                     self.len(),
                     self.element,
-                    self.number(got),
+                    self.stream,
+                    number(of_type, got),
                     self.call,
                     self.source,
                     self.bias.len(),
@@ -202,15 +185,13 @@ impl Case {
 
     /// The same case with numbers between -2 and 2 alone: sums of a column's terms are compared by their bound.
     pub fn tame(mut self) -> Self {
-        let element = self.element;
-        for (data, salt) in [(&mut self.input, 7), (&mut self.residual, 8)] {
+        for (data, element, salt) in [
+            (&mut self.input, self.element, 7),
+            (&mut self.residual, self.stream, 8),
+        ] {
             let numbers = (0..data.len() as u64).map(|index| {
                 let number = f64::from(random(index, salt) as i32) / f64::from(1 << 30);
-                match element {
-                    ElementType::F16 => F16.nearest(number).into(),
-                    ElementType::Bf16 => BF16.nearest(number).into(),
-                    _ => (number as f32).to_bits(),
-                }
+                nearest(element, number)
             });
             *data = numbers.collect();
         }
@@ -237,6 +218,50 @@ impl Case {
         }
         faults
     }
+}
+
+/// The types of a branch and of the residual beside it.
+pub const TYPES: [[ElementType; 2]; 5] = [
+    [ElementType::F32, ElementType::F32],
+    [ElementType::F16, ElementType::F16],
+    [ElementType::Bf16, ElementType::Bf16],
+    [ElementType::F16, ElementType::F32],
+    [ElementType::Bf16, ElementType::F32],
+];
+
+/// An element's number.
+pub fn number(element: ElementType, bits: u32) -> f32 {
+    match element {
+        ElementType::F16 => F16.number(bits as u16),
+        ElementType::Bf16 => BF16.number(bits as u16),
+        _ => f32::from_bits(bits),
+    }
+}
+
+/// The element nearest to a number that is no f32 or is one.
+fn nearest(element: ElementType, number: f64) -> u32 {
+    match element {
+        ElementType::F16 => F16.nearest(number).into(),
+        ElementType::Bf16 => BF16.nearest(number).into(),
+        _ => (number as f32).to_bits(),
+    }
+}
+
+/// Whether `got` is one of `exact`, or lies within `bound` of the first, rounded once.
+fn is_near(element: ElementType, got: u32, exact: &[f64], bound: f64) -> bool {
+    let got_number = f64::from(number(element, got));
+    let among = |exact: &f64| {
+        if exact.is_nan() {
+            return got_number.is_nan();
+        }
+        let nearest = nearest(element, *exact);
+        // Products and sums that are subnormal may be flushed.
+        nearest == got
+            || f64::from(number(element, nearest)).abs() < 1e-37 && got_number.abs() < 1e-37
+    };
+    let ends = [exact[0] - bound, exact[0] + bound];
+    let [low, high] = ends.map(|end| f64::from(number(element, nearest(element, end))));
+    exact.iter().any(among) || bound > 0.0 && (low..=high).contains(&got_number)
 }
 
 /// Compares the bits of sums with those of the columns of `terms`, which may have three roundings each: 64 rows are

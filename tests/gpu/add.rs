@@ -6,7 +6,7 @@ use wgpu_dropout::{
 
 use crate::adapters::Variant;
 use crate::case::{Case, text};
-use crate::common::add::{self, Source, sources};
+use crate::common::add::{self, Source, TYPES, sources};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
 use crate::common::kinds::{self, Direction};
 use crate::gpu::Gpu;
@@ -53,17 +53,24 @@ fn unpacked(element: ElementType, len: usize, words: &[u32]) -> Vec<u32> {
 /// What becomes of a case by a direction; bytes around the result must stay.
 fn run(
     gpu: &Gpu,
-    kernels: &DropoutAdd,
+    kernels: &Kernels,
     case: &add::Case,
     direction: Direction,
     layout: Layout,
 ) -> Result<Vec<u32>, String> {
+    let kernels = kernels.of(case);
     let mut pool = Image::new(gpu);
     let input = pool.place(&packed(case.element, &case.input));
-    let residual = pool.place(&packed(case.element, &case.residual));
+    let residual = pool.place(&packed(case.stream, &case.residual));
+    let result = match direction {
+        Direction::Forward => case.stream,
+        Direction::Backward => case.element,
+    };
     let output = match layout {
         Layout::InPlace => residual.clone(),
-        Layout::Separate | Layout::Pooled => pool.place_for(residual.len() as u64),
+        Layout::Separate | Layout::Pooled => {
+            pool.place_for((case.len() as u64 * result.bytes()).div_ceil(4))
+        }
     };
     let buffer = pool.upload(gpu);
     let read = match layout {
@@ -107,23 +114,23 @@ fn run(
         binding(&read, &input, true),
         binding(&read, &residual, true),
     );
-    let (result, call) = (binding(&buffer, &output, true), &case.call);
+    let (written, call) = (binding(&buffer, &output, true), &case.call);
     gpu.submit(|pass| {
         match (direction, layout) {
             (Direction::Forward, Layout::InPlace) => {
-                let bound = kernels.bind_in_place(input, result, some, elements);
+                let bound = kernels.bind_in_place(input, written, some, elements);
                 kernels.encode_forward(pass, &bound.map_err(text)?, call)
             }
             (Direction::Forward, _) => {
-                let bound = kernels.bind(input, residual, result, some, elements);
+                let bound = kernels.bind(input, residual, written, some, elements);
                 kernels.encode_forward(pass, &bound.map_err(text)?, call)
             }
             (Direction::Backward, Layout::InPlace) => {
-                let bound = kernels.bind_backward_in_place(result, vectors(), elements);
+                let bound = kernels.bind_backward_in_place(written, vectors(), elements);
                 kernels.encode_backward(pass, &bound.map_err(text)?, call)
             }
             (Direction::Backward, _) => {
-                let bound = kernels.bind_backward(residual, result, vectors(), elements);
+                let bound = kernels.bind_backward(residual, written, vectors(), elements);
                 kernels.encode_backward(pass, &bound.map_err(text)?, call)
             }
         }
@@ -131,25 +138,35 @@ fn run(
     })?;
     let after = gpu.download(&buffer)?;
     pool.check_outside(&after, std::slice::from_ref(&output))?;
-    Ok(unpacked(case.element, case.len(), &after[output]))
+    Ok(unpacked(result, case.len(), &after[output]))
 }
 
-fn kernels(gpu: &Gpu) -> Result<DropoutAdd, String> {
-    DropoutAdd::new(&gpu.device, &KernelDescriptor::default()).map_err(text)
+/// The kernels for residuals of the branch's type, and for those of `f32`.
+struct Kernels([DropoutAdd; 2]);
+
+impl Kernels {
+    fn of(&self, case: &add::Case) -> &DropoutAdd {
+        &self.0[usize::from(case.stream != case.element)]
+    }
 }
 
-fn check(
-    gpu: &Gpu,
-    kernels: &DropoutAdd,
-    case: &add::Case,
-    layouts: &[Layout],
-) -> Result<(), String> {
+fn kernels(gpu: &Gpu) -> Result<Kernels, String> {
+    let new = || DropoutAdd::new(&gpu.device, &KernelDescriptor::default()).map_err(text);
+    Ok(Kernels([new()?, new()?.with_f32_residual()]))
+}
+
+fn check(gpu: &Gpu, kernels: &Kernels, case: &add::Case, layouts: &[Layout]) -> Result<(), String> {
     for &layout in layouts {
         let sum = run(gpu, kernels, case, Direction::Forward, layout)?;
         case.check_sum(&sum)
             .map_err(|error| format!("{layout:?}: {error}"))?;
         // Without a scale the gradient is that of `Dropout`.
         if !case.scale.is_empty() {
+            let layout = match layout {
+                // Elements of two sizes do not overwrite each other.
+                Layout::InPlace if case.stream != case.element => Layout::Pooled,
+                layout => layout,
+            };
             let gradient = run(gpu, kernels, case, Direction::Backward, layout)?;
             case.check_gradient(&gradient)
                 .map_err(|error| format!("{layout:?}, gradient: {error}"))?;
@@ -160,19 +177,21 @@ fn check(
 
 fn lengths_and_origins(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
-    for element in ElementType::ALL {
+    for [element, stream] in TYPES {
         for len in LENGTHS {
             let origins = origins(len);
             // Each origin and each layout with some lengths.
             let origin = origins[len as usize % origins.len()];
             let layout = LAYOUTS[len as usize % 3];
-            let case = add::Case::new(*element, call(0.3, origin), Source::Len(len), [0, 0]);
+            let case =
+                add::Case::new(element, call(0.3, origin), Source::Len(len), [0, 0]).beside(stream);
             check(gpu, &kernels, &case, &[layout])?;
         }
         for p in [0.0, 0.1, 0.5, 1.0] {
             for kind in [DropoutKind::Inverted, DropoutKind::Classic] {
                 let source = Source::Len(70_001);
-                let case = add::Case::new(*element, kind_call(p, 3, kind), source, [0, 0]);
+                let case =
+                    add::Case::new(element, kind_call(p, 3, kind), source, [0, 0]).beside(stream);
                 check(gpu, &kernels, &case, &LAYOUTS[..1])?;
             }
         }
@@ -182,7 +201,7 @@ fn lengths_and_origins(gpu: &Gpu) -> Result<(), String> {
 
 fn vectors(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
-    for element in ElementType::ALL {
+    for [element, stream] in TYPES {
         for columns in [1, 3, 8, 33, 768] {
             let of = |bias: usize, scale: usize| [bias * columns, scale * columns];
             for (lens, p, layout) in [
@@ -192,7 +211,7 @@ fn vectors(gpu: &Gpu) -> Result<(), String> {
                 (of(4, 1), 0.4, Layout::InPlace),
             ] {
                 let source = Source::Len(12 * columns as u64);
-                let case = add::Case::new(*element, call(p, 5), source, lens);
+                let case = add::Case::new(element, call(p, 5), source, lens).beside(stream);
                 check(gpu, &kernels, &case, &[layout])?;
             }
         }
@@ -203,10 +222,10 @@ fn vectors(gpu: &Gpu) -> Result<(), String> {
 fn of_sources(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
     for (number, (source, columns)) in sources().into_iter().enumerate() {
-        for (of_type, element) in ElementType::ALL.iter().enumerate() {
+        for (of_type, [element, stream]) in TYPES.into_iter().enumerate() {
             let p = [0.4, 0.0, 0.4, 1.0][(number + of_type) % 4];
             let lens = [columns, columns];
-            let case = add::Case::new(*element, call(p, 5), source.clone(), lens);
+            let case = add::Case::new(element, call(p, 5), source.clone(), lens).beside(stream);
             check(gpu, &kernels, &case, &[Layout::InPlace])?;
         }
     }
@@ -217,11 +236,12 @@ fn of_sources(gpu: &Gpu) -> Result<(), String> {
 fn cut(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
     let layout = MaskLayout::drop_path(&[7, 5_000]).map_err(text)?;
-    for element in ElementType::ALL {
+    for [element, stream] in TYPES {
         for source in [Source::Len(35_000), Source::Layout(layout.clone())] {
             for columns in [500, 175] {
                 let lens = [columns, columns];
-                let case = add::Case::new(*element, call(0.4, 5), source.clone(), lens);
+                let case =
+                    add::Case::new(element, call(0.4, 5), source.clone(), lens).beside(stream);
                 check(gpu, &kernels, &case, &[Layout::InPlace])?;
             }
         }
@@ -259,9 +279,10 @@ fn its_mask(gpu: &Gpu) -> Result<(), String> {
 /// A residual of -0, of NaNs with payloads, of infinities and of subnormals.
 fn dropped_bits(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
-    for element in ElementType::ALL {
-        let mut case = add::Case::new(*element, call(0.4, 5), Source::Len(4096), [4, 0]);
-        let specials: &[u32] = match element {
+    for [element, stream] in TYPES {
+        let mut case =
+            add::Case::new(element, call(0.4, 5), Source::Len(4096), [4, 0]).beside(stream);
+        let specials: &[u32] = match stream {
             ElementType::F32 => &[0x8000_0000, 0x7fc0_1234, 0xff80_0001, 0x7f80_0000, 1],
             _ => &[0x8000, 0x7fff, 0xffc1, 0x7c00, 0x7f80, 1],
         };

@@ -8,7 +8,7 @@ use wgpu_dropout::{
 
 use crate::adapters::Variant;
 use crate::case::{Case, text};
-use crate::common::add::{self, Source, check_columns, sources};
+use crate::common::add::{self, Source, TYPES, check_columns, sources};
 use crate::common::inputs::call;
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
@@ -38,6 +38,7 @@ fn packed(element: ElementType, bits: &[u32]) -> Vec<u32> {
 struct Kernels {
     sums: ColumnSums,
     add: DropoutAdd,
+    wide_add: DropoutAdd,
 }
 
 impl Kernels {
@@ -46,6 +47,9 @@ impl Kernels {
         Ok(Self {
             sums: ColumnSums::new(&gpu.device, &descriptor).map_err(text)?,
             add: DropoutAdd::new(&gpu.device, &descriptor).map_err(text)?,
+            wide_add: DropoutAdd::new(&gpu.device, &descriptor)
+                .map_err(text)?
+                .with_f32_residual(),
         })
     }
 }
@@ -61,7 +65,7 @@ fn run(
 ) -> Result<Vec<u32>, String> {
     let mut read = Image::new(gpu);
     let input = read.place(&packed(case.element, &case.input));
-    let gradient = read.place(&packed(case.element, &case.residual));
+    let gradient = read.place(&packed(case.stream, &case.residual));
     let side = read.place(match &case.source {
         Source::Samples(_, ids) => ids,
         Source::Packed(words, _) => words,
@@ -101,8 +105,11 @@ fn run(
             0 => Vectors::scale(at(&numbers), columns),
             len => Vectors::bias_and_scale(at(&numbers), len, columns),
         };
-        let bound = kernels
-            .add
+        let add = match case.stream == case.element {
+            true => &kernels.add,
+            false => &kernels.wide_add,
+        };
+        let bound = add
             .bind_scale_gradient(
                 at(&input),
                 at(&gradient),
@@ -112,9 +119,7 @@ fn run(
                 elements.of_type(case.element),
             )
             .map_err(text)?;
-        kernels
-            .add
-            .encode_scale_gradient(pass, &bound, call, accumulate)
+        add.encode_scale_gradient(pass, &bound, call, accumulate)
             .map_err(text)
     })?;
     partial.check_outside(&gpu.download(&partial_buffer)?, &[scratch])?;
@@ -131,15 +136,17 @@ fn matrix(element: ElementType, rows: u64, columns: u32) -> add::Case {
 
 /// The sums of the CPU path.
 fn on_cpu(case: &add::Case, columns: u32, call: Option<&DropoutCall>) -> Result<Vec<u32>, String> {
-    fn typed<T: Element>(
+    fn elements<T: Element>(element: ElementType, bits: &[u32]) -> Vec<T> {
+        let words = packed(element, bits);
+        bytemuck::cast_slice::<u32, T>(&words)[..bits.len()].to_vec()
+    }
+    fn typed<T: Element, S: Element>(
         case: &add::Case,
         columns: u32,
         call: Option<&DropoutCall>,
     ) -> Result<Vec<u32>, String> {
-        let [input, gradient] = [&case.input, &case.residual].map(|bits| {
-            let words = packed(case.element, bits);
-            bytemuck::cast_slice::<u32, T>(&words)[..bits.len()].to_vec()
-        });
+        let input = elements::<T>(case.element, &case.input);
+        let gradient = elements::<S>(case.stream, &case.residual);
         let mut sums = vec![BEFORE; columns as usize];
         match call {
             None => cpu::column_sums(&input, &mut sums, true).map_err(text)?,
@@ -157,17 +164,19 @@ fn on_cpu(case: &add::Case, columns: u32, call: Option<&DropoutCall>) -> Result<
         }
         Ok(sums.iter().map(|sum| sum.to_bits()).collect())
     }
-    match case.element {
-        ElementType::F16 => typed::<f16>(case, columns, call),
-        ElementType::Bf16 => typed::<bf16>(case, columns, call),
-        _ => typed::<f32>(case, columns, call),
+    match [case.element, case.stream] {
+        [ElementType::F16, ElementType::F16] => typed::<f16, f16>(case, columns, call),
+        [ElementType::Bf16, ElementType::Bf16] => typed::<bf16, bf16>(case, columns, call),
+        [ElementType::F16, _] => typed::<f16, f32>(case, columns, call),
+        [ElementType::Bf16, _] => typed::<bf16, f32>(case, columns, call),
+        _ => typed::<f32, f32>(case, columns, call),
     }
 }
 
 fn input_terms(case: &add::Case) -> Vec<f64> {
     case.input
         .iter()
-        .map(|bits| case.number(*bits).into())
+        .map(|bits| add::number(case.element, *bits).into())
         .collect()
 }
 
@@ -200,9 +209,9 @@ fn shapes(gpu: &Gpu) -> Result<(), String> {
 /// Several dispatches, on limits that leave some tiles to each.
 fn cut(gpu: &Gpu) -> Result<(), String> {
     let kernels = Kernels::new(gpu)?;
-    for element in ElementType::ALL {
+    for [element, stream] in TYPES {
         for columns in [7, 8] {
-            let case = matrix(*element, 2_000, columns);
+            let case = matrix(element, 2_000, columns).beside(stream).tame();
             let sums = run(gpu, &kernels, &case, columns, None, true)?;
             check_columns(&input_terms(&case), &sums, BEFORE)?;
             if sums != on_cpu(&case, columns, None)? {
@@ -231,11 +240,11 @@ fn same_bits(gpu: &Gpu) -> Result<(), String> {
 fn of_sources(gpu: &Gpu) -> Result<(), String> {
     let kernels = Kernels::new(gpu)?;
     for (number, (source, columns)) in sources().into_iter().enumerate() {
-        for (of_type, element) in ElementType::ALL.iter().enumerate() {
+        for (of_type, [element, stream]) in TYPES.into_iter().enumerate() {
             let p = [0.4, 0.0, 0.4, 1.0][(number + of_type) % 4];
-            let bias = columns * [0, 1, 4][of_type];
-            let case = add::Case::new(*element, call(p, 5), source.clone(), [bias, columns]);
-            let case = case.tame();
+            let bias = columns * [0, 1, 4][of_type % 3];
+            let case = add::Case::new(element, call(p, 5), source.clone(), [bias, columns]);
+            let case = case.beside(stream).tame();
             let columns = columns as u32;
             let gradient = run(gpu, &kernels, &case, columns, Some(&case.call), false)?;
             case.check_scale_gradient(&gradient, 0.0)?;

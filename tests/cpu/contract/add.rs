@@ -1,42 +1,68 @@
 //! The CPU path's sums of a residual and a branch, and their gradients [M23].
 
-use wgpu_dropout::cpu::{Slices, Vectors, add, add_backward};
+use wgpu_dropout::cpu::{Slices, Vectors, add, add_backward, add_backward_from_f32};
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{
     CallError, CpuError, DropoutCall, DropoutKind, Element, ElementType, MaskSource, Operation,
     SourceError,
 };
 
-use crate::common::add::{Case, Source, sources};
+use crate::common::add::{Case, Source, TYPES, sources};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
 
-/// The sum and the gradient, each with an output and in place.
-fn run<T: Element + PartialEq>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
-    let typed = |bits: &[u32]| -> Vec<T> {
-        if size_of::<T>() == 4 {
-            return bytemuck::cast_slice(bits).to_vec();
-        }
-        let halves: Vec<u16> = bits.iter().map(|&bits| bits as u16).collect();
-        bytemuck::cast_slice(&halves).to_vec()
-    };
-    let bits = |elements: &[T]| -> Vec<u32> {
-        if size_of::<T>() == 4 {
-            return bytemuck::cast_slice(elements).to_vec();
-        }
-        let halves: &[u16] = bytemuck::cast_slice(elements);
-        halves.iter().map(|&half| half.into()).collect()
-    };
-    let source = match &case.source {
+fn typed<T: Element>(bits: &[u32]) -> Vec<T> {
+    if size_of::<T>() == 4 {
+        return bytemuck::cast_slice(bits).to_vec();
+    }
+    let halves: Vec<u16> = bits.iter().map(|&bits| bits as u16).collect();
+    bytemuck::cast_slice(&halves).to_vec()
+}
+
+fn bits<T: Element>(elements: &[T]) -> Vec<u32> {
+    if size_of::<T>() == 4 {
+        return bytemuck::cast_slice(elements).to_vec();
+    }
+    let halves: &[u16] = bytemuck::cast_slice(elements);
+    halves.iter().map(|&half| half.into()).collect()
+}
+
+fn source(case: &Case) -> MaskSource<'_> {
+    match &case.source {
         Source::Len(len) => MaskSource::Len(*len),
         Source::Layout(layout) => MaskSource::Layout(layout),
         Source::Samples(layout, ids) => MaskSource::Samples { layout, ids },
         Source::Packed(mask, len) => MaskSource::Packed { mask, len: *len },
-    };
+    }
+}
+
+/// The sum and the gradient beside an `f32` residual.
+fn run_wide<T: Element>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
+    let (input, mut sum) = (typed::<T>(&case.input), typed::<f32>(&case.residual));
     let vectors = Vectors {
         bias: &case.bias,
         scale: &case.scale,
     };
-    let (input, residual) = (typed(&case.input), typed(&case.residual));
+    let mut gradient = vec![T::from_f32(7.0); sum.len()];
+    let grad_output = sum.clone();
+    add_backward_from_f32(
+        source(case),
+        &case.scale,
+        &grad_output,
+        &mut gradient,
+        &case.call,
+    )?;
+    add(source(case), &input, vectors, &mut sum, &case.call)?;
+    Ok([bits(&sum), bits(&gradient)])
+}
+
+/// The sum and the gradient, each with an output and in place.
+fn run<T: Element + PartialEq>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
+    let source = source(case);
+    let vectors = Vectors {
+        bias: &case.bias,
+        scale: &case.scale,
+    };
+    let (input, residual) = (typed::<T>(&case.input), typed::<T>(&case.residual));
     let mut results = Vec::new();
     for backward in [false, true] {
         let mut in_place = residual.clone();
@@ -60,6 +86,8 @@ fn run<T: Element + PartialEq>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
 
 fn of_type(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
     match case.element {
+        ElementType::F16 if case.stream == ElementType::F32 => run_wide::<f16>(case),
+        ElementType::Bf16 if case.stream == ElementType::F32 => run_wide::<bf16>(case),
         ElementType::F16 => run::<f16>(case),
         ElementType::Bf16 => run::<bf16>(case),
         _ => run::<f32>(case),
@@ -75,25 +103,20 @@ fn check(case: &Case) {
 
 #[test]
 fn sums_of_any_length_and_origin() {
-    for element in ElementType::ALL {
+    for [element, stream] in TYPES {
         for len in LENGTHS {
             for origin in origins(len) {
-                check(&Case::new(
-                    *element,
-                    call(0.3, origin),
-                    Source::Len(len),
-                    [0, 0],
-                ));
+                check(
+                    &Case::new(element, call(0.3, origin), Source::Len(len), [0, 0]).beside(stream),
+                );
             }
         }
         for p in [0.0, 0.1, 0.5, 1.0] {
             for kind in [DropoutKind::Inverted, DropoutKind::Classic] {
-                check(&Case::new(
-                    *element,
-                    kind_call(p, 3, kind),
-                    Source::Len(70_001),
-                    [0, 0],
-                ));
+                check(
+                    &Case::new(element, kind_call(p, 3, kind), Source::Len(70_001), [0, 0])
+                        .beside(stream),
+                );
             }
         }
     }
@@ -101,7 +124,7 @@ fn sums_of_any_length_and_origin() {
 
 #[test]
 fn vectors_repeat_over_the_elements() {
-    for element in ElementType::ALL {
+    for [element, stream] in TYPES {
         for columns in [1, 2, 3, 8, 31, 32, 33, 768, 5000] {
             let len = 12 * columns as u64;
             for lens in [
@@ -111,7 +134,7 @@ fn vectors_repeat_over_the_elements() {
                 [4 * columns, columns],
             ] {
                 for p in [0.0, 0.4, 1.0] {
-                    check(&Case::new(*element, call(p, 5), Source::Len(len), lens));
+                    check(&Case::new(element, call(p, 5), Source::Len(len), lens).beside(stream));
                 }
             }
         }
@@ -121,10 +144,10 @@ fn vectors_repeat_over_the_elements() {
 #[test]
 fn sums_of_layouts_samples_and_packed_masks() {
     for (source, columns) in sources() {
-        for element in ElementType::ALL {
+        for [element, stream] in TYPES {
             for p in [0.0, 0.4, 1.0] {
                 let lens = [columns, columns];
-                check(&Case::new(*element, call(p, 5), source.clone(), lens));
+                check(&Case::new(element, call(p, 5), source.clone(), lens).beside(stream));
             }
         }
     }

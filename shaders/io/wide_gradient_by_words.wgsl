@@ -1,0 +1,15 @@
+// wide_gradient.wgsl by one element. An invocation has both halves of a `u32`, and leaves a spare one as it was.
+fn load(index: u32) -> Word {
+    return input[index];
+}
+
+fn store(index: u32, value: Word) {
+    let shift = 16u * (index % 2u);
+    let other = output[index / 2u] & (0xffff0000u >> shift);
+    output[index / 2u] = other | (value << shift);
+}
+
+// What the output holds already.
+fn stored(index: u32) -> Word {
+    return (output[index / 2u] >> (16u * (index % 2u))) & 0xffffu;
+}

@@ -1,0 +1,13 @@
+// wide_sum.wgsl by one element.
+fn load(index: u32) -> Word {
+    return (input[index / 2u] >> (16u * (index % 2u))) & 0xffffu;
+}
+
+fn store(index: u32, value: Word) {
+    output[index] = value;
+}
+
+// What the output holds already.
+fn stored(index: u32) -> Word {
+    return output[index];
+}
