@@ -81,7 +81,7 @@ static ADAPTERS: Mutex<()> = Mutex::new(());
 /// those whose names have FAULTS.
 #[test]
 fn planted_faults_are_found() {
-    const SAMPLE: usize = 12;
+    const SAMPLE: usize = 16;
     let _alone = ADAPTERS.lock().unwrap_or_else(PoisonError::into_inner);
     let wanted = env::var("FAULTS").unwrap_or_default();
     let mut missed = Vec::new();

@@ -600,8 +600,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "a dropped residual of -0 becomes 0",
         Kernel::has_neighbours,
-        "return select(residual_bits, encode(sum), keep);",
-        "return select(encode(decode(residual_bits) + Float()), encode(sum), keep);",
+        "return select(residual_bits, encode_stream(sum), keep);",
+        "return select(encode_stream(decode_stream(residual_bits) + Float()), encode_stream(sum), keep);",
     ),
     text(
         "a bias begins at 0 in each dispatch",
@@ -648,14 +648,14 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "a gradient is not scaled in packed masks",
         is_packed,
-        "let kept = scaled(decode(bits) * params.mask.keep_scale, element, half);",
-        "let kept = decode(bits) * params.mask.keep_scale;",
+        "let kept = scaled(decode_stream(bits) * params.mask.keep_scale, element, half);",
+        "let kept = decode_stream(bits) * params.mask.keep_scale;",
     ),
     text(
         "the factor is left out of a sum with sample ids",
         has_ids,
-        "let sum = decode(residual_bits) + branch * params.mask.keep_scale;",
-        "let sum = decode(residual_bits) + branch;",
+        "let sum = decode_stream(residual_bits) + branch * params.mask.keep_scale;",
+        "let sum = decode_stream(residual_bits) + branch;",
     ),
     text(
         "a tile has 63 rows",
@@ -690,8 +690,26 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "the gradient of a scale leaves the factor out",
         all,
-        "let product = gradient * params.mask.keep_scale * biased(decode(input_bits(element)), element);",
-        "let product = gradient * biased(decode(input_bits(element)), element);",
+        "let product = gradient_of(element) * params.mask.keep_scale * biased(decode(input_bits(element)), element);",
+        "let product = gradient_of(element) * biased(decode(input_bits(element)), element);",
+    ),
+    text(
+        "four elements of a branch beside f32 are in the order of their halves",
+        all,
+        "return vec4(pairs & vec2(0xffffu), pairs >> vec2(16u)).xzyw;\n}\n\nfn store(index: u32, value: Word) {\n    output[index] = value;",
+        "return vec4(pairs & vec2(0xffffu), pairs >> vec2(16u));\n}\n\nfn store(index: u32, value: Word) {\n    output[index] = value;",
+    ),
+    text(
+        "a branch's gradient of f32 overwrites its neighbour by words",
+        all,
+        "let other = output[index / 2u] & (0xffff0000u >> shift);",
+        "let other = 0u;",
+    ),
+    text(
+        "two terms of a scale's gradient have one gradient of f32",
+        all,
+        "return bitcast<f32>(gradient[element]);",
+        "return bitcast<f32>(gradient[element / 2u]);",
     ),
     text(
         "the gradient of a scale begins its bias at 0",
