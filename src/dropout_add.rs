@@ -52,8 +52,8 @@ pub struct DropoutAdd {
     pub(crate) host: KernelHost,
     sums: ColumnSums,
     residual_is_f32: bool,
-    /// Of elements of 4 bytes, of 2, and of 2 beside those of 4.
-    geometry: [Geometry; 3],
+    /// Of branches of 4 bytes and of 2.
+    geometry: [Geometry; 2],
 }
 
 /// Checked buffers of one sum, ready for any number of calls; made by [`DropoutAdd::bind`] and
@@ -98,7 +98,6 @@ impl DropoutAdd {
             geometry: [
                 geometry(limits, long, long)?,
                 geometry(limits, short, short)?,
-                geometry(limits, short, long)?,
             ],
             sums: ColumnSums::new(device, descriptor)?,
             host,
@@ -118,12 +117,19 @@ impl DropoutAdd {
 
     /// Takes the residual, the sum and the sum's gradient as `f32`, also where the branch and its gradient have
     /// 16 bits: for networks that keep their residual stream in `f32`.
-    #[must_use]
-    pub fn with_f32_residual(self) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Limit`] if the device's limits are lower than the kernels need.
+    pub fn with_f32_residual(self) -> Result<Self, CreateError> {
+        let [long, _] = self.geometry;
+        let limits = cut_limits(&self.host.device);
+        let short = geometry(limits, ElementType::F16, ElementType::F32)?;
+        Ok(Self {
             residual_is_f32: true,
+            geometry: [long, short],
             ..self
-        }
+        })
     }
 
     /// Whether residuals are wider than a branch of `element`.
@@ -286,7 +292,7 @@ impl DropoutAdd {
             vectors: vectors.unwrap_or_default(),
             map,
         };
-        let geometry = &self.geometry[usize::from(element.bytes() == 2) + usize::from(wide)];
+        let geometry = &self.geometry[usize::from(element.bytes() == 2)];
         let segments = self.host.bind(
             tensor.any_kernel(),
             cut(geometry, len),

@@ -35,6 +35,8 @@ struct Made {
     avoid: wgpu::Features,
     sums: ColumnSums,
     add: DropoutAdd,
+    /// For residuals of `f32`.
+    wide_add: DropoutAdd,
 }
 
 impl Audit<'_> {
@@ -77,6 +79,7 @@ impl Audit<'_> {
             avoid,
             sums: ColumnSums::new(self.gpu.device, &descriptor)?,
             add: DropoutAdd::new(self.gpu.device, &descriptor)?,
+            wide_add: DropoutAdd::new(self.gpu.device, &descriptor)?.with_f32_residual()?,
         })
     }
 
@@ -296,11 +299,11 @@ impl Case {
                     kernels.encode(pass, &binding, self.accumulate);
                 }
                 Some((source, call, bias)) => {
-                    let kernels = kernels.add.lowered(granules, room_bytes);
                     let kernels = match self.stream == self.element {
-                        true => kernels,
-                        false => kernels.with_f32_residual(),
+                        true => &kernels.add,
+                        false => &kernels.wide_add,
                     };
+                    let kernels = kernels.lowered(granules, room_bytes);
                     let vectors = match bias.len() as u32 {
                         0 => Vectors::scale(vectors, self.columns),
                         len => Vectors::bias_and_scale(vectors, len, self.columns),

@@ -166,7 +166,7 @@ impl<'a> Gpu<'a> {
     pub fn target(&self, run: &Run) -> Result<Target, CreateError> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let place = self.place(&mut made, run)?;
-        Ok(made[place].2.lowered(run))
+        made[place].2.lowered(run)
     }
 
     fn make(&self, kind: Kind, avoid: wgpu::Features) -> Result<Made, CreateError> {
@@ -195,14 +195,14 @@ impl<'a> Gpu<'a> {
 
 impl Made {
     /// With the limits and the room of `run`, and the same pipelines.
-    fn lowered(&self, run: &Run) -> Target {
+    fn lowered(&self, run: &Run) -> Result<Target, CreateError> {
         let granules = run.granules.unwrap_or(u64::MAX);
         let room_bytes = if run.has_room {
             4 * MARGIN_WORDS as u64
         } else {
             0
         };
-        match self {
+        Ok(match self {
             Self::Dropout(kernels) => {
                 let kernels = kernels.lowered(granules, room_bytes);
                 let is_forward = matches!(
@@ -218,15 +218,15 @@ impl Made {
                     Target::Dropout(kernels)
                 }
             }
+            Self::Fused(kernels) if run.work.stream() == run.work.element() => {
+                Target::Fused(kernels.lowered(granules, room_bytes))
+            }
             Self::Fused(kernels) => {
-                let kernels = kernels.lowered(granules, room_bytes);
-                Target::Fused(match run.work.stream() == run.work.element() {
-                    true => kernels,
-                    false => kernels.with_f32_residual(),
-                })
+                let kernels = kernels.lowered(u64::MAX, 0).with_f32_residual()?;
+                Target::Fused(kernels.lowered(granules, room_bytes))
             }
             Self::KeepMask(kernels) => Target::KeepMask(kernels.lowered(granules, room_bytes)),
             Self::Blocks(kernels) => Target::Blocks(kernels.lowered(granules, room_bytes)),
-        }
+        })
     }
 }

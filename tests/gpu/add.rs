@@ -152,7 +152,7 @@ impl Kernels {
 
 fn kernels(gpu: &Gpu) -> Result<Kernels, String> {
     let new = || DropoutAdd::new(&gpu.device, &KernelDescriptor::default()).map_err(text);
-    Ok(Kernels([new()?, new()?.with_f32_residual()]))
+    Ok(Kernels([new()?, new()?.with_f32_residual().map_err(text)?]))
 }
 
 fn check(gpu: &Gpu, kernels: &Kernels, case: &add::Case, layouts: &[Layout]) -> Result<(), String> {

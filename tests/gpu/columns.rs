@@ -49,7 +49,8 @@ impl Kernels {
             add: DropoutAdd::new(&gpu.device, &descriptor).map_err(text)?,
             wide_add: DropoutAdd::new(&gpu.device, &descriptor)
                 .map_err(text)?
-                .with_f32_residual(),
+                .with_f32_residual()
+                .map_err(text)?,
         })
     }
 }
