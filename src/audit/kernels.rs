@@ -1,7 +1,7 @@
 //! The kernels that an audit dispatches, and the runs that dispatch each: the one file here that
 //! knows what selects a kernel.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::random::Random;
 use super::work::{Run, Source, Work, drop_threshold};
@@ -380,6 +380,26 @@ impl Candidate {
         match self.kernel {
             Kernel::Dropout { access, .. } => Some(access),
             _ => None,
+        }
+    }
+
+    /// The kernel, or the one that takes the most of a tensor which is cut for it.
+    fn by_vectors(&self) -> Kernel {
+        match self.kernel {
+            Kernel::Dropout {
+                element,
+                buffers,
+                mask,
+                effect,
+                access: Access::Words,
+            } => Kernel::Dropout {
+                element,
+                buffers,
+                mask,
+                effect,
+                access: Access::Vectors,
+            },
+            kernel => kernel,
         }
     }
 
@@ -842,6 +862,23 @@ fn granules(run: &Run, limits: CutLimits, dispatches: u64) -> u64 {
 
 fn drop_threshold_is(run: &Run) -> bool {
     drop_threshold(&run.call) == run.call.rate.drop_threshold()
+}
+
+/// Each kernel in one of its ways, by one of the kinds and directions that choose it. Of a tensor that is cut
+/// for a kernel by words, another takes most: it has the same way and lies beside it, so that it is compiled once.
+pub(super) fn in_one_way(mut all: Vec<Candidate>, random: &mut Random) -> Vec<Candidate> {
+    random.shuffle(&mut all);
+    let mut seen = HashSet::new();
+    let mut ways = HashMap::new();
+    all.retain(|candidate| {
+        let place = ways.len();
+        let (_, way) = ways
+            .entry(candidate.by_vectors())
+            .or_insert((place, candidate.way));
+        *way == candidate.way && seen.insert(candidate.kernel)
+    });
+    all.sort_by_key(|candidate| ways[&candidate.by_vectors()].0);
+    all
 }
 
 /// Candidates whose fields have every pair of values that any of `all` has together, and the runs
