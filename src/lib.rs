@@ -100,6 +100,7 @@ pub use contract::kind::DropoutKind;
 pub use contract::layout::MaskLayout;
 pub use contract::mask;
 pub use contract::name::ParseNameError;
+pub use contract::norm::{MaskPlace, Norm, NormError};
 pub use contract::pattern::MaskPattern;
 pub use contract::rate::{DropoutRate, RateError};
 pub use contract::source::MaskSource;

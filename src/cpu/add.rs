@@ -118,7 +118,7 @@ fn checked<'a>(
 
 /// `sum` holds the residual.
 #[multiversion(targets("x86_64+avx+avx2"))]
-fn write_sum<T: Element>(
+pub(super) fn write_sum<T: Element>(
     sum: &mut [T],
     input: &[T],
     vectors: Vectors<'_>,
@@ -149,7 +149,7 @@ fn write_sum<T: Element>(
 
 /// `grad` holds the gradient of the sum.
 #[multiversion(targets("x86_64+avx+avx2"))]
-fn write_gradient<T: Element>(
+pub(super) fn write_gradient<T: Element>(
     grad: &mut [T],
     scale: &[f32],
     mask: Mask<'_>,
