@@ -62,7 +62,7 @@ fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     let kinds = DropoutKind::ALL.iter();
     let all = kinds.flat_map(|kind| Direction::ALL.iter().map(|direction| (*kind, *direction)));
     all.filter(move |&(kind, direction)| match kernel {
-        Kernel::Activated(_) => false,
+        Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => false,
         Kernel::Dropout { neighbours, .. } if neighbours != Neighbours::None => {
             let is_backward = neighbours == Neighbours::Scale;
             let only_scales = matches!(kind, DropoutKind::Inverted | DropoutKind::Classic);
@@ -447,7 +447,7 @@ impl Candidate {
                 direction: self.direction,
                 source,
             },
-            Kernel::Activated(_) => return None,
+            Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => return None,
             Kernel::KeepMask(_) => Work::KeepMask(source),
             Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
             Kernel::PhiloxBlocks { rounds } => Work::Blocks {
@@ -663,7 +663,7 @@ impl Candidate {
         // A copy has the bindings of a mask that it does not read.
         let mask = match self.kernel {
             Kernel::Dropout { mask, .. } | Kernel::KeepMask(mask) => mask,
-            Kernel::Activated(_) => return None,
+            Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => return None,
             Kernel::PhiloxBlocks { .. } => return Some((Source::Linear(wish.len), 0)),
             Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
         };
@@ -1020,7 +1020,9 @@ impl Candidate {
     pub fn group(&self) -> Group {
         let (mask, effect) = match self.kernel {
             _ if self.kernel.has_neighbours() => return Group::Neighbours,
-            Kernel::Activated(_) => return Group::Neighbours,
+            Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => {
+                return Group::Neighbours;
+            }
             Kernel::PhiloxBlocks { .. } => return Group::Blocks,
             Kernel::KeepMask(_) => return Group::Masks,
             Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return Group::Neighbours,

@@ -99,6 +99,8 @@ pub(crate) enum SummedTerms {
         /// Numbers of the bias, 0 without one.
         bias_len: u32,
     },
+    /// Of the gradient of a norm's γ.
+    Norm,
 }
 
 /// A sum of columns, as it is bound.
@@ -119,6 +121,7 @@ impl ColumnTensor {
     fn kernel(&self, call: Option<&DropoutCall>) -> Kernel {
         let terms = match &self.terms {
             SummedTerms::Stored => Terms::Stored,
+            SummedTerms::Norm => Terms::Norm,
             SummedTerms::Scale { map, bias_len } => {
                 let mask = map.by_word().of_any_rows();
                 let drops_nothing = call.is_some_and(|call| call.rate.drops_nothing());
@@ -152,7 +155,7 @@ pub(crate) struct ColumnPlan<'a> {
 }
 
 impl<'a> ColumnPlan<'a> {
-    /// Of elements that are stored.
+    /// Of elements that are stored, or of a norm.
     pub fn stored(tensor: &'a ColumnTensor, accumulate: bool) -> Self {
         Self {
             tensor,
@@ -173,7 +176,7 @@ impl<'a> ColumnPlan<'a> {
     ) -> Result<Self, CallError> {
         call.refuse_but_scaling(Operation::DropoutAdd)?;
         let base = match &tensor.terms {
-            SummedTerms::Stored => 0,
+            SummedTerms::Stored | SummedTerms::Norm => 0,
             SummedTerms::Scale { map, .. } => map.base(call)?,
         };
         Ok(Self {

@@ -283,12 +283,13 @@ impl Case {
 
     /// What dropout's backward makes of `from`.
     fn check_dropped(&self, from: &[u32], got: &[u32]) -> Result<(), String> {
-        let (kept, factor) = (self.add.kept(), f64::from(self.add.factor()));
+        let (kept, factor) = (self.add.kept(), self.add.factor());
         for (element, kept) in kept.into_iter().enumerate() {
-            let number = f64::from(self.add.number(from[element]));
+            let number = self.add.number(from[element]);
             let expected = match kept {
                 true if factor == 1.0 => from[element],
-                true => self.nearest(number * factor),
+                // One product in f32, rounded again to the type [M11].
+                true => self.nearest(f64::from(number * factor)),
                 false => 0,
             };
             let tiny = |bits| self.add.number(bits).abs() < 1e-37;
