@@ -460,11 +460,16 @@ fn same_bits(gpu: &Gpu) -> Result<(), String> {
 fn bare(gpu: &Gpu) -> Result<(), String> {
     let [norm, _] = norms()?;
     for place in PLACES {
-        for &element in ElementType::ALL {
-            let source = Source::Len(50 * 77);
-            let case = norm::Case::new(norm, place, element, call(0.4, 5), source, [77, 77]);
-            check(gpu, &case, Layout::InPlace)?;
-        }
+        let source = Source::Len(50 * 77);
+        let case = norm::Case::new(
+            norm,
+            place,
+            ElementType::F32,
+            call(0.4, 5),
+            source,
+            [77, 77],
+        );
+        check(gpu, &case, Layout::InPlace)?;
     }
     Ok(())
 }
