@@ -70,7 +70,9 @@ pub struct DropoutAddNorm {
 /// positions are one of as many rows as there are positions.
 ///
 /// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
-/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. It is none that is written.
+/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. It is none that is written. Rows of multiples of 4
+/// columns, or of 8 for types of 16 bits, with such a bias, are loaded 16 bytes at a time where mask indices are
+/// consecutive.
 #[derive(Clone, Debug)]
 pub struct NormVectors<'a> {
     buffer: wgpu::BufferBinding<'a>,

@@ -2,44 +2,41 @@
 // are found again. Twin: src/cpu/normed.rs.
 
 // What dropout leaves of a gradient: its bits by a factor of 1 [M11].
-fn dropped(bits: u32, element: u32, chunk: u32) -> u32 {
+fn dropped(bits: Word, element: u32, half: u32, chunk: u32) -> Word {
     let scaled = scale(bits, params.mask.keep_scale);
     let kept = select(scaled, bits, params.mask.keep_scale == 1.0);
-    return select(0u, kept, is_kept(element, chunk));
+    return select(Word(), kept, is_kept(element, half, chunk));
 }
 
-// The gradient of a normed number, from that of the output.
-fn grad_normed(bits: u32, element: u32) -> f32 {
-    return decode(bits) * gamma(column_of(element));
+// The gradient of normed numbers, from that of the output.
+fn grad_normed(grads: Word, element: u32, half: u32) -> Float {
+    return by_gamma(decode(half_of(grads, half)), column_of(element, half), half);
 }
 
-fn weighed(bits: u32, sum_bits: u32, element: u32) -> Sums {
-    let is_second = is_second_row(element);
-    let grad = grad_normed(bits, element);
-    return both(in_row(grad, is_second), in_row(grad * normed(sum_bits, is_second), is_second));
+fn weighed(grads: Word, sums: Word, element: u32, half: u32) -> Sums {
+    let grad = grad_normed(grads, element, half);
+    let product = grad * normed(sums, element, half);
+    return both(in_row(grad, element, half), in_row(product, element, half));
 }
 
 // A Word's part of the sums of gradients, and of their products with normed numbers.
 fn weigh(word: u32, chunk: u32) -> Sums {
     let element = LANES * word;
-    let has_upper = LANES == 2u && element + 1u < params.len;
     var grads = load(word);
     if MASK_ON_OUTPUT {
-        var bits = dropped(grads & ELEMENT_BITS, element, chunk);
-        if LANES == 2u {
-            var upper = masked_word(word) >> 16u;
-            if has_upper {
-                upper = dropped(grads >> 16u, element + 1u, chunk);
-            }
-            bits |= upper << 16u;
+        var bits = dropped(half_of(grads, 0u), element, 0u, chunk);
+        if has_upper(word) {
+            bits |= dropped(half_of(grads, 1u), element, 1u, chunk) << Word(16u);
+        } else if LANES == 2u {
+            bits |= masked_word(word) & Word(0xffff0000u);
         }
         store_masked(word, bits);
         grads = bits;
     }
     let sums = sum_word(word);
-    var own = weighed(grads & ELEMENT_BITS, sums & ELEMENT_BITS, element);
-    if has_upper {
-        own += weighed(grads >> 16u, sums >> 16u, element + 1u);
+    var own = weighed(grads, sums, element, 0u);
+    if has_upper(word) {
+        own += weighed(grads, sums, element, 1u);
     }
     return own;
 }
@@ -48,12 +45,11 @@ fn weigh(word: u32, chunk: u32) -> Sums {
 var<private> grad_mean: Rows;
 var<private> grad_slope: Rows;
 
-fn grad_sum(bits: u32, sum_bits: u32, before: u32, element: u32) -> u32 {
-    let is_second = is_second_row(element);
-    let rest = grad_normed(bits, element) - of_row(grad_mean, is_second);
-    let along = normed(sum_bits, is_second) * of_row(grad_slope, is_second);
-    let grad = of_row(factor, is_second) * (rest - along);
-    return encode(select(grad, decode(before) + grad, has(ACCUMULATE)));
+fn grad_sum(grads: Word, sums: Word, before: Word, element: u32, half: u32) -> Word {
+    let rest = grad_normed(grads, element, half) - of_row(grad_mean, element, half);
+    let along = normed(sums, element, half) * of_row(grad_slope, element, half);
+    let grad = of_row(factor, element, half) * (rest - along);
+    return encode(select(grad, decode(half_of(before, half)) + grad, has(ACCUMULATE)));
 }
 
 fn write_gradients(word: u32, chunk: u32) {
@@ -64,28 +60,28 @@ fn write_gradients(word: u32, chunk: u32) {
     }
     let sums = sum_word(word);
     let before = stored(word);
-    var bits = grad_sum(grads & ELEMENT_BITS, sums & ELEMENT_BITS, before & ELEMENT_BITS, element);
-    var masked_bits = 0u;
-    if !MASK_ON_OUTPUT {
-        masked_bits = dropped(bits, element, chunk);
-    }
-    if LANES == 2u {
+    var bits = grad_sum(grads, sums, before, element, 0u);
+    var masked_bits = dropped_on_branch(bits, element, 0u, chunk);
+    if has_upper(word) {
+        let upper = grad_sum(grads, sums, before, element, 1u);
+        bits |= upper << Word(16u);
+        masked_bits |= dropped_on_branch(upper, element, 1u, chunk) << Word(16u);
+    } else if LANES == 2u {
         // The spare half behind an odd length stays as it was.
-        var upper = before >> 16u;
-        var masked_upper = masked_word(word) >> 16u;
-        if element + 1u < params.len {
-            upper = grad_sum(grads >> 16u, sums >> 16u, upper, element + 1u);
-            if !MASK_ON_OUTPUT {
-                masked_upper = dropped(upper, element + 1u, chunk);
-            }
-        }
-        bits |= upper << 16u;
-        masked_bits |= masked_upper << 16u;
+        bits |= before & Word(0xffff0000u);
+        masked_bits |= masked_word(word) & Word(0xffff0000u);
     }
     store(word, bits);
     if !MASK_ON_OUTPUT {
         store_masked(word, masked_bits);
     }
+}
+
+fn dropped_on_branch(bits: Word, element: u32, half: u32, chunk: u32) -> Word {
+    if MASK_ON_OUTPUT {
+        return Word();
+    }
+    return dropped(bits, element, half, chunk);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

@@ -1,21 +1,16 @@
 // A residual, a branch, and the norm of their sum; dropout of the branch or of the norm [M25]. Rows are read again
 // from memory, where caches have them. Twin: src/cpu/normed.rs.
 
-fn biased(x: f32, number: u32) -> f32 {
-    return select(x, x + vectors[number], has(HAS_BIAS));
-}
-
-// The bias's number behind `number`, by fewer steps than it has numbers.
-fn number_after(number: u32, steps: u32) -> u32 {
-    let next = number + steps;
-    return select(next, next - params.bias_len, next >= params.bias_len);
-}
-
 // As value/add.wgsl [M23].
-fn added(bits: u32, residual_bits: u32, number: u32, element: u32, chunk: u32) -> u32 {
+fn added(inputs: Word, residuals: Word, number: u32, element: u32, half: u32, chunk: u32) -> Word {
     let scale = select(params.mask.keep_scale, 1.0, MASK_ON_OUTPUT);
-    let sum = decode(residual_bits) + biased(decode(bits), number) * scale;
-    return select(residual_bits, encode(sum), MASK_ON_OUTPUT || is_kept(element, chunk));
+    let residual_bits = half_of(residuals, half);
+    let branch = biased(decode(half_of(inputs, half)), number, half);
+    let sum = encode(decode(residual_bits) + branch * scale);
+    if MASK_ON_OUTPUT {
+        return sum;
+    }
+    return select(residual_bits, sum, is_kept(element, half, chunk));
 }
 
 // Stores a Word of the sum. Gives its part of the rows' sums.
@@ -23,27 +18,26 @@ fn write_sum(word: u32, number: u32, chunk: u32) -> Rows {
     let inputs = load(word);
     let residuals = residual_word(word);
     let element = LANES * word;
-    var bits = added(inputs & ELEMENT_BITS, residuals & ELEMENT_BITS, number, element, chunk);
-    var sum = in_row(decode(bits), is_second_row(element));
-    if LANES == 2u {
+    var bits = added(inputs, residuals, number, element, 0u, chunk);
+    var sum = in_row(decode(bits), element, 0u);
+    if has_upper(word) {
+        let upper = added(inputs, residuals, number, element, 1u, chunk);
+        sum += in_row(decode(upper), element, 1u);
+        bits |= upper << Word(16u);
+    } else if LANES == 2u {
         // The spare half behind an odd length stays as it was.
-        var upper = sum_word(word) >> 16u;
-        if element + 1u < params.len {
-            let next = number_after(number, 1u % params.bias_len);
-            upper = added(inputs >> 16u, residuals >> 16u, next, element + 1u, chunk);
-            sum += in_row(decode(upper), is_second_row(element + 1u));
-        }
-        bits |= upper << 16u;
+        bits |= sum_word(word) & Word(0xffff0000u);
     }
     store_sum(word, bits);
     return sum;
 }
 
-fn output_bits(bits: u32, element: u32, chunk: u32) -> u32 {
-    let column = column_of(element);
-    let y = with_beta(normed(bits, is_second_row(element)) * gamma(column), column);
+fn output_bits(sums: Word, element: u32, half: u32, chunk: u32) -> Word {
+    let column = column_of(element, half);
+    let y = with_beta(by_gamma(normed(sums, element, half), column, half), column, half);
     if MASK_ON_OUTPUT {
-        return select(0u, encode(y * params.mask.keep_scale), is_kept(element, chunk));
+        let kept = encode(y * params.mask.keep_scale);
+        return select(Word(), kept, is_kept(element, half, chunk));
     }
     return encode(y);
 }
@@ -51,13 +45,11 @@ fn output_bits(bits: u32, element: u32, chunk: u32) -> u32 {
 fn write_output(word: u32, chunk: u32) {
     let sums = sum_word(word);
     let element = LANES * word;
-    var bits = output_bits(sums & ELEMENT_BITS, element, chunk);
-    if LANES == 2u {
-        var upper = stored(word) >> 16u;
-        if element + 1u < params.len {
-            upper = output_bits(sums >> 16u, element + 1u, chunk);
-        }
-        bits |= upper << 16u;
+    var bits = output_bits(sums, element, 0u, chunk);
+    if has_upper(word) {
+        bits |= output_bits(sums, element, 1u, chunk) << Word(16u);
+    } else if LANES == 2u {
+        bits |= stored(word) & Word(0xffff0000u);
     }
     store(word, bits);
 }

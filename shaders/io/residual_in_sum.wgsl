@@ -3,5 +3,5 @@ fn residual_word(index: u32) -> Word {
     if has(HAS_RESIDUAL) {
         return sum[index];
     }
-    return 0u;
+    return Word();
 }

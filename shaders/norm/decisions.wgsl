@@ -17,8 +17,10 @@ fn draw(chunk: u32, local: u32) {
     workgroupBarrier();
 }
 
-fn is_kept(element: u32, chunk: u32) -> bool {
-    return ((keep_words[element / 32u - chunk] >> (element & 31u)) & 1u) == 1u;
+// Of the lower (0) or upper halves (1) of a Word.
+fn is_kept(element: u32, half: u32, chunk: u32) -> Keep {
+    let bits = keep_words[element / 32u - chunk] >> ((element & 31u) + half);
+    return (Word(bits) & LANE_BITS) != Word();
 }
 
 // Behind the invocation's Words of 256 mask words.

@@ -10,9 +10,9 @@ fn find_moments(sum: Sums, local: u32) {
     var own = Sums();
     for (var word = own_word; word < own_end; word += params.lanes) {
         let bits = sum_word(word);
-        var part = centered(bits & ELEMENT_BITS, LANES * word);
-        if LANES == 2u && LANES * word + 1u < params.len {
-            part += centered(bits >> 16u, LANES * word + 1u);
+        var part = centered(bits, LANES * word, 0u);
+        if has_upper(word) {
+            part += centered(bits, LANES * word, 1u);
         }
         own += part;
     }
@@ -22,13 +22,13 @@ fn find_moments(sum: Sums, local: u32) {
     factor = inverseSqrt(max(variance, Rows()) + params.epsilon);
 }
 
-fn centered(bits: u32, element: u32) -> Sums {
-    let is_second = is_second_row(element);
-    let d = decode(bits) - of_row(mean, is_second);
-    return both(in_row(d, is_second), in_row(d * d, is_second));
+fn centered(sums: Word, element: u32, half: u32) -> Sums {
+    let d = decode(half_of(sums, half)) - of_row(mean, element, half);
+    return both(in_row(d, element, half), in_row(d * d, element, half));
 }
 
-fn normed(bits: u32, is_second: bool) -> f32 {
-    let d = decode(bits) - of_row(mean, is_second);
-    return (d - of_row(correction, is_second)) * of_row(factor, is_second);
+// A half of a Word, less the mean and by the deviation.
+fn normed(sums: Word, element: u32, half: u32) -> Float {
+    let d = decode(half_of(sums, half)) - of_row(mean, element, half);
+    return (d - of_row(correction, element, half)) * of_row(factor, element, half);
 }

@@ -11,7 +11,7 @@ var<private> own_end: u32;
 var<workgroup> lane_sums: array<Sums, WORKGROUP_SIZE>;
 
 fn elements_at_once() -> u32 {
-    return params.columns * (1u + (params.columns & (LANES - 1u)));
+    return params.columns * select(1u, 2u, LANES == 2u && params.columns % 2u == 1u);
 }
 
 fn begin_rows(local: u32, workgroup: u32) {
@@ -22,13 +22,9 @@ fn begin_rows(local: u32, workgroup: u32) {
     own_end = (min(row_start + count, params.len) + LANES - 1u) / LANES;
 }
 
-fn is_second_row(element: u32) -> bool {
-    return element - row_start >= params.columns;
-}
-
-fn column_of(element: u32) -> u32 {
-    let place = element - row_start;
-    return select(place, place - params.columns, place >= params.columns);
+// Whether a Word has upper halves. Behind an odd length of 16-bit elements one has none.
+fn has_upper(word: u32) -> bool {
+    return ELEMENT_BITS == 0xffffu && (LANES > 2u || LANES * word + 1u < params.len);
 }
 
 // The sums of a row's invocations.
@@ -46,9 +42,14 @@ fn total(own: Sums, local: u32) -> Sums {
         lane_sums[local] = sum;
     }
     workgroupBarrier();
-    var sum = Sums();
-    for (var chain = 0u; chain < min(params.lanes, 16u); chain++) {
-        sum += lane_sums[local - lane + chain];
+    // One adds them for all: a barrier costs less than a loop of each.
+    if lane == 0u {
+        var sum = lane_sums[local];
+        for (var chain = 1u; chain < min(params.lanes, 16u); chain++) {
+            sum += lane_sums[local + chain];
+        }
+        lane_sums[local] = sum;
     }
-    return sum;
+    workgroupBarrier();
+    return lane_sums[local - lane];
 }

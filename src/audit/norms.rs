@@ -105,8 +105,8 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
     let is_cut = number % 5 < 3;
     let (source, columns) = match decide {
         // Rows of several invocations, and one that its workgroup draws decisions for twice.
-        Decide::Linear if number % 2 == 0 => (Source::Linear(18 * 774), 774),
-        Decide::Linear => (Source::Linear(3 * 9002), 9002),
+        Decide::Linear if number.is_multiple_of(2) => (Source::Linear(18 * 776), 776),
+        Decide::Linear => (Source::Linear(3 * 9008), 9008),
         decide => {
             let [_, packed, row_ids, rows, run_ids, runs, _, any] = sources(35)?;
             let chosen = match decide {
@@ -163,8 +163,8 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
         bias,
         gamma,
         beta,
-        in_place: number / 6 % 2 == 0,
-        accumulate: number % 2 == 0,
+        in_place: (number / 6).is_multiple_of(2),
+        accumulate: number.is_multiple_of(2),
         is_cut,
         avoid,
         before,
@@ -197,7 +197,7 @@ impl Case {
     /// Counts elements.
     async fn check(&self, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<u64, Failure> {
         let rows = self.source.len() / self.columns;
-        // At most 9,002.
+        // At most 9,008.
         let columns = self.columns as u32;
         let margin =
             |words: u64| -> Vec<u32> { (0..words as usize + MARGIN_WORDS).map(canary).collect() };

@@ -81,43 +81,36 @@ pub enum MaskPlace {
 }
 
 /// The order of a row's sums \[M25\]. Invocations, `lanes` of them, take the row's words in turn; each adds the sum of
-/// a word's elements to its own. Every 16th of these is added to one of 16, and those one after the other. The order depends on the
-/// columns and the type alone, so that neither the batch nor a device's limits change a bit.
+/// a word's elements to its own. Every 16th of these is added to one of 16, and those one after the other. The order
+/// depends on the columns, the type and the width of words alone, so that neither the batch nor a device's limits change
+/// a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowOrder {
     /// Invocations, a power of two up to 256.
     pub lanes: u32,
-    /// Elements of a word, which one invocation has.
-    pub word_elements: u32,
-    /// Rows that are taken together: two of an odd number of 16-bit elements, which share a word.
+    /// Rows that are taken together: two of an odd number of 16-bit elements, which share a word of 4 bytes.
     pub unit_rows: u32,
 }
 
 impl RowOrder {
     const MAX_LANES: u32 = 256;
-    /// Words that an invocation takes before there is another one.
-    const LANE_WORDS: u32 = 32;
+    /// Elements that an invocation takes before there is another one.
+    const LANE_ELEMENTS: u32 = 32;
 
     pub const fn new(columns: u32, element: ElementType) -> Self {
-        let word_elements = 4 / element.bytes() as u32;
-        let unit_rows = if word_elements == 2 && columns % 2 == 1 {
+        let unit_rows = if element.bytes() == 2 && columns % 2 == 1 {
             2
         } else {
             1
         };
-        let words = columns.div_ceil(word_elements) * unit_rows;
-        let lanes = words.div_ceil(Self::LANE_WORDS);
+        let lanes = (columns * unit_rows).div_ceil(Self::LANE_ELEMENTS);
         // Before a power of two is sought, so that none passes 32 bits.
         let lanes = if lanes > Self::MAX_LANES {
             Self::MAX_LANES
         } else {
             lanes.next_power_of_two()
         };
-        Self {
-            lanes,
-            word_elements,
-            unit_rows,
-        }
+        Self { lanes, unit_rows }
     }
 }
 
@@ -126,15 +119,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_invocation_has_32_words_until_there_are_256_invocations() {
+    fn an_invocation_has_32_elements_until_there_are_256_invocations() {
         for (columns, element, lanes, unit_rows) in [
             (1, ElementType::F32, 1, 1),
             (32, ElementType::F32, 1, 1),
             (33, ElementType::F32, 2, 1),
             (768, ElementType::F32, 32, 1),
-            (768, ElementType::F16, 16, 1),
+            (768, ElementType::F16, 32, 1),
             (1, ElementType::F16, 1, 2),
-            (769, ElementType::Bf16, 32, 2),
+            (769, ElementType::Bf16, 64, 2),
             (4096, ElementType::F32, 128, 1),
             (65_536, ElementType::F32, 256, 1),
             (Norm::MAX_COLUMNS, ElementType::F32, 256, 1),

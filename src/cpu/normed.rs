@@ -171,7 +171,7 @@ pub fn gamma_gradient<T: Element>(
         let number = row.start / columns;
         let mut normed = vec![0.0; columns];
         widen(&sum[row.clone()], &mut normed);
-        normalize(norm, &order, &mut normed, number);
+        normalize::<T>(norm, &order, &mut normed, number);
         widen(&grad_normed[row], terms);
         for (term, normed) in terms.iter_mut().zip(normed) {
             *term *= normed;
@@ -242,13 +242,15 @@ impl AddNorm<'_> {
 
 /// Sums of two numbers of each element, in the order of the kernels. `row` is the row's number.
 #[inline(always)]
-fn row_sums(
+fn row_sums<T: Element>(
     order: &RowOrder,
     values: &[f32],
     row: usize,
     numbers: impl Fn(usize, f32) -> [f32; 2],
 ) -> [f32; 2] {
-    let (lanes, word) = (order.lanes as usize, order.word_elements as usize);
+    let lanes = order.lanes as usize;
+    // Elements of 4 bytes.
+    let word = 4 / T::TYPE.bytes() as usize;
     // Of the word that is shared with the row before.
     let first = row % order.unit_rows as usize * values.len();
     let mut sums = [[0.0f32; 256]; 2];
@@ -271,7 +273,7 @@ fn row_sums(
             let parts = (column..end).map(|column| numbers(column, values[column]));
             let sum = |sum: [f32; 2], part: [f32; 2]| [sum[0] + part[0], sum[1] + part[1]];
             let [first, second] = parts.reduce(sum).unwrap_or_default();
-            let lane = place / word & (lanes - 1);
+            let lane = (place / word) & (lanes - 1);
             a[lane] += first;
             b[lane] += second;
             column = end;
@@ -287,16 +289,16 @@ fn row_sums(
 
 /// 1 / sqrt(variance + epsilon) of a row, which becomes (x - mean) times that.
 #[inline(always)]
-fn normalize(norm: Norm, order: &RowOrder, data: &mut [f32], row: usize) -> f32 {
+fn normalize<T: Element>(norm: Norm, order: &RowOrder, data: &mut [f32], row: usize) -> f32 {
     let reciprocal = reciprocal(data.len());
     let mut mean = 0.0;
     if !norm.is_rms() {
-        mean = row_sums(order, data, row, |_, x| [x, 0.0])[0] * reciprocal;
+        mean = row_sums::<T>(order, data, row, |_, x| [x, 0.0])[0] * reciprocal;
     }
     for x in &mut *data {
         *x -= mean;
     }
-    let [sum, squares] = row_sums(order, data, row, |_, d| [d, d * d]);
+    let [sum, squares] = row_sums::<T>(order, data, row, |_, d| [d, d * d]);
     let correction = if norm.is_rms() { 0.0 } else { sum * reciprocal };
     let variance = (squares * reciprocal - correction * correction).max(0.0);
     let factor = 1.0 / (variance + norm.epsilon()).sqrt();
@@ -327,7 +329,7 @@ fn write_norm<T: Element>(
     widen(sum, &mut normed);
     // Tasks begin with an even row.
     for (row, normed) in normed.chunks_mut(columns).enumerate() {
-        normalize(norm.norm, &order, normed, row);
+        normalize::<T>(norm.norm, &order, normed, row);
         for (x, gamma) in normed.iter_mut().zip(norm.gamma) {
             *x *= gamma;
         }
@@ -376,12 +378,12 @@ fn write_sum_gradient<T: Element>(
     let rows = rows.zip(sum.chunks(columns).zip(grad_normed.chunks(columns)));
     for ((row, grad_sum), (sum, grad_normed)) in rows {
         widen(sum, normed);
-        let factor = normalize(norm.norm, &order, normed, row);
+        let factor = normalize::<T>(norm.norm, &order, normed, row);
         widen(grad_normed, grad);
         for (grad, gamma) in grad.iter_mut().zip(norm.gamma) {
             *grad *= gamma;
         }
-        let [sum, product] = row_sums(&order, grad, row, |column, grad| {
+        let [sum, product] = row_sums::<T>(&order, grad, row, |column, grad| {
             [grad, grad * normed[column]]
         });
         let mean = if norm.norm.is_rms() {

@@ -48,6 +48,13 @@ impl Normed {
     }
 }
 
+impl Normed {
+    /// Whether 16 bytes are loaded at a time.
+    pub fn by_vectors(self) -> bool {
+        self.decide == Decide::Linear
+    }
+}
+
 impl NormForm {
     /// Each form.
     const ALL: [Self; 4] = [

@@ -120,8 +120,13 @@ fn prelude(kernel: Kernel, way: Way) -> String {
     if let Kernel::Activated(activated) = kernel {
         lines.extend(activated_prelude(activated));
     }
-    if let Kernel::Normed(Normed { element, .. }) | Kernel::NormMoments(element) = kernel {
-        lines.extend(words(element, true));
+    let row_words = match kernel {
+        Kernel::Normed(normed) => Some((normed.element, !normed.by_vectors())),
+        Kernel::NormMoments(element) => Some((element, true)),
+        _ => None,
+    };
+    if let Some((element, is_narrow)) = row_words {
+        lines.extend(words(element, is_narrow));
         let element_bits = match element.bytes() {
             2 => "0xffffu",
             _ => "0xffffffffu",
@@ -318,7 +323,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         }
         Kernel::NormMoments(element) => {
             files.extend([shader!("mask/mask"), shader!("params/norm")]);
-            files.extend(row_files(element));
+            files.extend(row_files(element, true));
             files.extend([shader!("norm/stored"), shader!("entry/norm_moments")]);
             return files;
         }
@@ -528,8 +533,9 @@ fn told_decisions(decide: Decide) -> Vec<&'static str> {
 fn normed_files(kernel: Normed) -> Vec<&'static str> {
     let mut files = vec![shader!("mask/mask"), shader!("params/norm")];
     files.extend(told_decisions(kernel.decide));
-    files.extend(row_files(kernel.element));
+    files.extend(row_files(kernel.element, !kernel.by_vectors()));
     files.extend([shader!("norm/decisions"), shader!("norm/vectors")]);
+    files.push(vector_load(kernel.element, !kernel.by_vectors()));
     files.extend(match kernel.form {
         NormForm::Forward => vec![shader!("io/norm"), shader!("io/residual_in_sum")],
         NormForm::ForwardApart => vec![shader!("io/norm"), shader!("io/residual")],
@@ -548,13 +554,15 @@ fn normed_files(kernel: Normed) -> Vec<&'static str> {
 }
 
 /// Rows, their sums and moments.
-fn row_files(element: ElementType) -> [&'static str; 4] {
-    let rows = match element.bytes() {
-        2 => shader!("norm/two_rows"),
-        _ => shader!("norm/one_row"),
+fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 5] {
+    let rows = match (is_narrow, element.bytes()) {
+        (false, _) => shader!("norm/wide_row"),
+        (true, 2) => shader!("norm/two_rows"),
+        (true, _) => shader!("norm/one_row"),
     };
     [
         element_file(element),
+        shader!("element/half"),
         rows,
         shader!("norm/rows"),
         shader!("norm/moments"),

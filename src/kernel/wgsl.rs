@@ -226,6 +226,12 @@ impl Variant {
             };
             push("place", place);
             push("mask", normed.decide.name());
+            let access = if normed.by_vectors() {
+                "vectors"
+            } else {
+                "words"
+            };
+            push("access", access);
         }
         if let Kernel::NormMoments(element) = kernel {
             push("dtype", &element.to_string());

@@ -4,6 +4,7 @@ use bytemuck::Zeroable;
 
 use super::activated::{decide, decide_mode};
 use super::cut::{CutLimits, Segment};
+use super::dispatch::VECTOR_BYTES;
 use super::index_map::IndexMap;
 use super::params::{MaskParams, NormParams};
 use crate::contract::call::DropoutCall;
@@ -176,7 +177,10 @@ impl<'a> NormPlan<'a> {
             IndexKind::Strided(strided) => !strided.sample_ids && self.mode & 7 == 0,
             IndexKind::Packed => false,
         };
-        if consecutive {
+        let lanes = VECTOR_BYTES / self.tensor.rows.element.bytes();
+        let [columns, bias_len] = [self.tensor.rows.columns, self.tensor.bias_len].map(u64::from);
+        let whole = columns.is_multiple_of(lanes) && bias_len.is_multiple_of(lanes);
+        if consecutive && whole {
             self.tensor.kernel(Decide::Linear)
         } else {
             self.tensor.any_kernel()

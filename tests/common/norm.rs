@@ -115,7 +115,7 @@ impl Case {
             _ => (2, 1 + columns % 2),
         };
         let words = columns.div_ceil(word) * unit;
-        let lanes = words.div_ceil(32).next_power_of_two().min(256);
+        let lanes = (columns * unit).div_ceil(32).next_power_of_two().min(256);
         (words.div_ceil(lanes) + word + lanes.div_ceil(16) + lanes.min(16)) as f64
     }
 
@@ -228,8 +228,8 @@ impl Case {
             let average_size = mean(&|column| grads[column].abs());
             let slope_size = mean(&|column| (grads[column] * normed(column)).abs());
             let slope_error = mean(&|column| (grads[column] * bound_of(column)).abs());
-            for column in 0..columns {
-                let (x, grad, e) = (normed(column), grads[column], bound_of(column));
+            for (column, &grad) in grads.iter().enumerate() {
+                let (x, e) = (normed(column), bound_of(column));
                 let mut exact = row.factor * (grad - average - x * slope);
                 let mut bound = (k + 8.0) * EPSILON * (average_size + x.abs() * slope_size);
                 bound += (k / 2.0 + 12.0) * EPSILON * grad.abs();

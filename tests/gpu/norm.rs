@@ -304,7 +304,8 @@ fn compare(case: &norm::Case, results: &Results) -> Result<[f64; 2], String> {
 fn columns_and_offsets(gpu: &Gpu) -> Result<(), String> {
     let info = gpu.adapter.get_info();
     let mut worst = [0.0f64; 2];
-    for norm in norms()? {
+    // Others pair them otherwise: each pair has pipelines of its own.
+    for (norm, place) in norms()?.into_iter().zip(PLACES) {
         for (number, (columns, rows)) in [
             (1, 300),
             (2, 3),
@@ -329,7 +330,6 @@ fn columns_and_offsets(gpu: &Gpu) -> Result<(), String> {
                 } else {
                     offset
                 };
-                let place = PLACES[(number + of_type) % 2];
                 let source = Source::Len((columns * rows) as u64);
                 let case =
                     norm::Case::new(norm, place, element, call(0.3, 5), source, [columns; 2]);

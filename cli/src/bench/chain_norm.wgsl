@@ -43,11 +43,15 @@ fn total(own: vec2<f32>, local: u32) -> vec2<f32> {
         partial[local] = sum;
     }
     workgroupBarrier();
-    var sum = vec2<f32>();
-    for (var chain = 0u; chain < min(WIDTH, 16u); chain++) {
-        sum += partial[local - lane + chain];
+    if lane == 0u {
+        var sum = partial[local];
+        for (var chain = 1u; chain < min(WIDTH, 16u); chain++) {
+            sum += partial[local + chain];
+        }
+        partial[local] = sum;
     }
-    return sum;
+    workgroupBarrier();
+    return partial[local - lane];
 }
 
 fn sum_of(low: vec4<f32>, high: vec4<f32>) -> f32 {

@@ -804,7 +804,7 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "the second of two rows has the first one's moments",
         is_normed,
-        "return select(rows.x, rows.y, is_second);",
+        "return select(rows.x, rows.y, is_second_row(element, half));",
         "return rows.x;",
     ),
     text(
@@ -828,7 +828,7 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "the gradient of a sum replaces what it should be added to",
         is_normed,
-        "select(grad, decode(before) + grad, has(ACCUMULATE))",
+        "select(grad, decode(half_of(before, half)) + grad, has(ACCUMULATE))",
         "grad",
     ),
     text(

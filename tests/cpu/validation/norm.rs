@@ -126,7 +126,7 @@ fn ranges_of_a_norm_share_no_byte_and_its_numbers_no_buffer() {
         let roles = [Role::Sum, Role::Output];
         let range = 256..512;
         assert_eq!(error.unwrap_err(), BindError::SameRange { roles, range });
-        let error = kernels.bind_backward_in_place(at(0), at(256), at(0), vectors(), 65);
+        let error = kernels.bind_backward_in_place(at(0), at(256), at(512), vectors(), 72);
         assert!(matches!(error, Err(BindError::Overlap { .. })));
         let error =
             kernels.bind_in_place(at(0), at(256), at(512), NormVectors::new(at(1024), 8), 64);
