@@ -394,7 +394,7 @@ impl ActDropout {
             cut(&geometry, len),
             &ranges,
             &sides,
-            |segment| Some(tensor.dimensions(segment.start)),
+            |segment| Some(tensor.map.params_of_any(segment.start)),
         );
         let segments = segments.map_err(|error| match error {
             // Nothing else takes more than every device has.

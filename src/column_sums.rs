@@ -205,8 +205,12 @@ impl ColumnSums {
     /// Compiles the pipelines of [`encode`](Self::encode) with this `binding`, so that a first step does not wait
     /// for them.
     pub fn compile(&self, binding: &ColumnSumsBinding) {
-        let plan = ColumnPlan::stored(&binding.0.tensor, false);
-        self.compile_plan(&plan);
+        self.compile_sum(&binding.0);
+    }
+
+    /// Compiles the pipelines of a sum without a call.
+    pub(crate) fn compile_sum(&self, bound: &BoundSum) {
+        self.compile_plan(&ColumnPlan::stored(&bound.tensor, false));
     }
 
     /// Compiles the pipelines of a scale's gradient.
@@ -233,8 +237,18 @@ impl ColumnSums {
         binding: &ColumnSumsBinding,
         accumulate: bool,
     ) {
-        let plan = ColumnPlan::stored(&binding.0.tensor, accumulate);
-        self.encode_plan(pass, &binding.0, &plan);
+        self.encode_sum(pass, &binding.0, accumulate);
+    }
+
+    /// Records a sum without a call.
+    pub(crate) fn encode_sum(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        bound: &BoundSum,
+        accumulate: bool,
+    ) {
+        let plan = ColumnPlan::stored(&bound.tensor, accumulate);
+        self.encode_plan(pass, bound, &plan);
     }
 
     /// Records the sums of a scale's gradient.

@@ -19,6 +19,7 @@
 //! WGSL to include in your own kernels, and [`DropoutCall::mask_params`] what to tell them.
 //!
 //! [`DropoutAdd`] adds a residual in the same pass: `residual + dropout((input + bias) * scale)`.
+//! [`DropoutAddNorm`] norms the sum too: `norm(residual + dropout(input + bias))`.
 //! [`ActDropout`] applies an activation before: `dropout(gelu(input + bias))`, with a gate too.
 //! [`GaussianDropout`] multiplies by noise instead. [`KeepMask`] writes the packed mask itself, [`PhiloxBlocks`] the generator's raw blocks.
 //!
@@ -70,6 +71,8 @@ mod dropout;
 #[cfg(feature = "wgpu")]
 mod dropout_add;
 #[cfg(feature = "wgpu")]
+mod dropout_add_norm;
+#[cfg(feature = "wgpu")]
 mod gaussian;
 #[cfg(feature = "wgpu")]
 mod host;
@@ -100,6 +103,7 @@ pub use contract::kind::DropoutKind;
 pub use contract::layout::MaskLayout;
 pub use contract::mask;
 pub use contract::name::ParseNameError;
+pub use contract::norm::{MaskPlace, Norm, NormError};
 pub use contract::pattern::MaskPattern;
 pub use contract::rate::{DropoutRate, RateError};
 pub use contract::source::MaskSource;
@@ -109,6 +113,11 @@ pub use cpu::CpuError;
 pub use dropout::{Dropout, DropoutBinding};
 #[cfg(feature = "wgpu")]
 pub use dropout_add::{DropoutAdd, DropoutAddBinding, DropoutAddGradient, ScaleGradient};
+#[cfg(feature = "wgpu")]
+pub use dropout_add_norm::{
+    DropoutAddNorm, DropoutAddNormBinding, DropoutAddNormGradient, GammaBuffers, GammaGradient,
+    NormVectors,
+};
 #[cfg(feature = "wgpu")]
 pub use gaussian::GaussianDropout;
 pub use half;

@@ -11,15 +11,9 @@ struct Params {
     bias_start: u32,
     // Elements in half a row, where gate and up are the halves of rows; else 0. The dispatch begins with a row.
     columns: u32,
-    // One of the numbers below, and IN_PLACE.
+    // How decisions are made (decide/modes.wgsl), and IN_PLACE.
     mode: u32,
 }
 
-// How decisions are made.
-const DECIDE_ALL_KEPT: u32 = 0u;
-const DECIDE_ROWS: u32 = 1u;
-const DECIDE_RUNS: u32 = 2u;
-const DECIDE_SCATTERED: u32 = 3u;
-const DECIDE_PACKED: u32 = 4u;
 // The output's range holds the input: of a gate alone its gradient's does.
 const IN_PLACE: u32 = 8u;

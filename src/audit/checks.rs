@@ -1,9 +1,7 @@
 //! Each check: its runs, and what it compares them with.
 
-use std::collections::HashSet;
-
 use super::gpu::Gpu;
-use super::kernels::{Candidate, Group, Load, cover};
+use super::kernels::{Candidate, Group, Load, cover, in_one_way};
 use super::random::Random;
 use super::run::{self, Arena, Images, Placed, close, place};
 use super::work::{Run, Source, Work};
@@ -21,7 +19,7 @@ use crate::{
 type Checked = Result<Outcome, Failure>;
 
 /// Kernels that are compiled at a time: drivers keep all that is not let go of.
-const KERNELS_AT_ONCE: usize = 256;
+pub(super) const KERNELS_AT_ONCE: usize = 256;
 
 fn passed(figure: String) -> Checked {
     Ok(Outcome::Passed { figure })
@@ -246,12 +244,9 @@ impl<'a> Audit<'a> {
         count += runs.len();
         if self.options.long {
             let random = &mut Random::new(self.options.seed, 2);
-            let mut all = self.gpu.candidates();
-            all.retain(|candidate| candidate.group() == group);
-            // Each kernel in one of its ways, by one of the kinds and directions that choose it.
-            random.shuffle(&mut all);
-            let mut seen = HashSet::new();
-            all.retain(|candidate| seen.insert(candidate.kernel));
+            let mut of_group = self.gpu.candidates();
+            of_group.retain(|candidate| candidate.group() == group);
+            let all = in_one_way(of_group, random);
             for some in all.chunks(KERNELS_AT_ONCE) {
                 let mut runs = Vec::new();
                 for candidate in some {

@@ -1,7 +1,7 @@
 //! The kernels that an audit dispatches, and the runs that dispatch each: the one file here that
 //! knows what selects a kernel.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::random::Random;
 use super::work::{Run, Source, Work, drop_threshold};
@@ -62,7 +62,7 @@ fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     let kinds = DropoutKind::ALL.iter();
     let all = kinds.flat_map(|kind| Direction::ALL.iter().map(|direction| (*kind, *direction)));
     all.filter(move |&(kind, direction)| match kernel {
-        Kernel::Activated(_) => false,
+        Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => false,
         Kernel::Dropout { neighbours, .. } if neighbours != Neighbours::None => {
             let is_backward = matches!(neighbours, Neighbours::Scale { .. });
             let only_scales = matches!(kind, DropoutKind::Inverted | DropoutKind::Classic);
@@ -388,6 +388,28 @@ impl Candidate {
         }
     }
 
+    /// The kernel, or the one that takes the most of a tensor which is cut for it.
+    fn by_vectors(&self) -> Kernel {
+        match self.kernel {
+            Kernel::Dropout {
+                element,
+                buffers,
+                mask,
+                neighbours,
+                effect,
+                access: Access::Words,
+            } => Kernel::Dropout {
+                element,
+                buffers,
+                mask,
+                neighbours,
+                effect,
+                access: Access::Vectors,
+            },
+            kernel => kernel,
+        }
+    }
+
     fn has_effect(&self, wanted: Effect) -> bool {
         matches!(self.kernel, Kernel::Dropout { effect, .. } if effect == wanted)
     }
@@ -430,7 +452,7 @@ impl Candidate {
                 direction: self.direction,
                 source,
             },
-            Kernel::Activated(_) => return None,
+            Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => return None,
             Kernel::KeepMask(_) => Work::KeepMask(source),
             Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
             Kernel::PhiloxBlocks { rounds } => Work::Blocks {
@@ -646,7 +668,7 @@ impl Candidate {
         // A copy has the bindings of a mask that it does not read.
         let mask = match self.kernel {
             Kernel::Dropout { mask, .. } | Kernel::KeepMask(mask) => mask,
-            Kernel::Activated(_) => return None,
+            Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => return None,
             Kernel::PhiloxBlocks { .. } => return Some((Source::Linear(wish.len), 0)),
             Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
         };
@@ -849,6 +871,23 @@ fn drop_threshold_is(run: &Run) -> bool {
     drop_threshold(&run.call) == run.call.rate.drop_threshold()
 }
 
+/// Each kernel in one of its ways, by one of the kinds and directions that choose it. Of a tensor that is cut
+/// for a kernel by words, another takes most: it has the same way and lies beside it, so that it is compiled once.
+pub(super) fn in_one_way(mut all: Vec<Candidate>, random: &mut Random) -> Vec<Candidate> {
+    random.shuffle(&mut all);
+    let mut seen = HashSet::new();
+    let mut ways = HashMap::new();
+    all.retain(|candidate| {
+        let place = ways.len();
+        let (_, way) = ways
+            .entry(candidate.by_vectors())
+            .or_insert((place, candidate.way));
+        *way == candidate.way && seen.insert(candidate.kernel)
+    });
+    all.sort_by_key(|candidate| ways[&candidate.by_vectors()].0);
+    all
+}
+
 /// Candidates whose fields have every pair of values that any of `all` has together, and the runs
 /// of each. They are drawn from `seed`.
 pub(super) fn cover(
@@ -990,7 +1029,9 @@ impl Candidate {
     pub fn group(&self) -> Group {
         let (mask, effect) = match self.kernel {
             _ if self.kernel.has_neighbours() => return Group::Neighbours,
-            Kernel::Activated(_) => return Group::Neighbours,
+            Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => {
+                return Group::Neighbours;
+            }
             Kernel::PhiloxBlocks { .. } => return Group::Blocks,
             Kernel::KeepMask(_) => return Group::Masks,
             Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return Group::Neighbours,

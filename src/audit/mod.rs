@@ -30,6 +30,7 @@ mod columns;
 mod functions;
 mod gpu;
 mod kernels;
+mod norms;
 mod random;
 mod reference;
 mod run;
@@ -65,6 +66,7 @@ enum What {
     Kernels(Group),
     Columns,
     Activations,
+    Norms,
     Functions,
     OnePass,
     FullSize,
@@ -138,6 +140,11 @@ pub const CHECKS: &[CheckInfo] = &[
         name: "activations",
         proves: "activations and gates before a dropout, and their gradients, are within their bounds",
         what: What::Activations,
+    },
+    CheckInfo {
+        name: "norms",
+        proves: "norms behind a residual and a branch, and their gradients, are within their bounds",
+        what: What::Norms,
     },
     CheckInfo {
         name: "functions",
@@ -343,6 +350,7 @@ async fn run(
             What::Kernels(group) => audit.kernels(group).await,
             What::Columns => audit.columns().await,
             What::Activations => audit.activations().await,
+            What::Norms => audit.norms().await,
             What::Functions => audit.functions().await,
             What::OnePass => audit.one_pass().await,
             What::FullSize => audit.full_size().await,

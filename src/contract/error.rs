@@ -98,6 +98,8 @@ pub enum Operation {
     DropoutAdd,
     /// `ActDropout`.
     ActDropout,
+    /// `DropoutAddNorm`.
+    DropoutAddNorm,
 }
 
 impl Operation {
@@ -107,7 +109,9 @@ impl Operation {
             Self::PackedMask => "a layout",
             Self::KeepMask => "another kind",
             Self::GaussianNoise => "DropoutKind::Gaussian",
-            Self::DropoutAdd | Self::ActDropout => "DropoutKind::Inverted or Classic",
+            Self::DropoutAdd | Self::ActDropout | Self::DropoutAddNorm => {
+                "DropoutKind::Inverted or Classic"
+            }
         }
     }
 }
@@ -120,6 +124,7 @@ impl fmt::Display for Operation {
             Self::GaussianNoise => "Gaussian noise",
             Self::DropoutAdd => "a residual",
             Self::ActDropout => "an activation",
+            Self::DropoutAddNorm => "a norm",
         })
     }
 }

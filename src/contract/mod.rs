@@ -14,6 +14,7 @@ pub mod mask;
 pub mod name;
 #[cfg(feature = "cpu")]
 pub mod noise;
+pub mod norm;
 pub mod pattern;
 pub mod philox;
 pub mod rate;

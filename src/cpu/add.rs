@@ -146,7 +146,7 @@ fn checked<'a>(
 
 /// `sum` holds the residual.
 #[multiversion(targets("x86_64+avx+avx2"))]
-fn write_sum<T: Element, S: Element>(
+pub(super) fn write_sum<T: Element, S: Element>(
     sum: &mut [S],
     input: &[T],
     vectors: Vectors<'_>,
@@ -177,7 +177,7 @@ fn write_sum<T: Element, S: Element>(
 
 /// Without `output`, the sum's gradient, `grad` holds it.
 #[multiversion(targets("x86_64+avx+avx2"))]
-fn write_gradient<T: Element, S: Element>(
+pub(super) fn write_gradient<T: Element, S: Element>(
     grad: &mut [T],
     output: Option<&[S]>,
     scale: &[f32],

@@ -100,7 +100,7 @@ pub fn scale_gradient<'a, T: Element, S: Element>(
     Ok(())
 }
 
-fn check_columns(elements: usize, len: usize) -> Result<(), CpuError> {
+pub(super) fn check_columns(elements: usize, len: usize) -> Result<(), CpuError> {
     match elements.checked_rem(len) {
         Some(0) => Ok(()),
         None if elements == 0 => Ok(()),
@@ -109,7 +109,7 @@ fn check_columns(elements: usize, len: usize) -> Result<(), CpuError> {
 }
 
 /// Adds the rows of `terms`, which writes the terms of some elements.
-fn add_rows(
+pub(super) fn add_rows(
     elements: usize,
     sums: &mut [f32],
     accumulate: bool,

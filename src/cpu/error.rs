@@ -28,6 +28,22 @@ pub enum CpuError {
         /// Numbers of the bias or of the scale.
         len: usize,
     },
+    /// A β of another length than γ.
+    #[error("β has {len} numbers, it takes {columns}: give as many as γ, and none for an RMS norm")]
+    NormLength {
+        /// Its numbers.
+        len: usize,
+        /// Numbers that it takes.
+        columns: usize,
+    },
+    /// Rows of no element or of more than a norm takes.
+    #[error("rows of {columns} elements have no norm: give 1 to {max} columns")]
+    NormColumns {
+        /// Elements of a row.
+        columns: usize,
+        /// [`Norm::MAX_COLUMNS`](crate::Norm::MAX_COLUMNS).
+        max: u32,
+    },
     /// Rows that do not make the elements.
     #[error(
         "rows of {columns} elements do not make {elements}: give the elements that half a row has"

@@ -17,6 +17,7 @@ mod dropout;
 mod error;
 mod gaussian;
 mod mask;
+mod normed;
 mod philox;
 mod tasks;
 
@@ -30,6 +31,7 @@ pub use columns::{column_sums, scale_gradient};
 pub use dropout::{Slices, apply};
 pub use error::CpuError;
 pub use mask::keep_mask;
+pub use normed::{AddNorm, add_norm, add_norm_backward, gamma_gradient};
 pub use philox::philox_blocks;
 #[cfg(feature = "wgpu")]
 pub(crate) use tasks::for_each_task;

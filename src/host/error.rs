@@ -12,7 +12,7 @@ fn counted(role: Role) -> &'static str {
     match role {
         Role::SampleIds => "samples",
         Role::Blocks => "blocks",
-        Role::Vectors | Role::Scratch | Role::Sums => "numbers",
+        Role::Vectors | Role::Scratch | Role::Sums | Role::Moments => "numbers",
         _ => "elements",
     }
 }
@@ -151,6 +151,19 @@ pub enum BindError {
         elements: u64,
         /// Elements of half a row.
         columns: u32,
+    },
+    /// Rows that do not make the elements, or that no norm takes.
+    #[error(
+        "rows of {columns} elements do not make {elements}, or are no rows of 1 to {max}: give the columns of the \
+         last dimension"
+    )]
+    NormColumns {
+        /// Elements of the tensor.
+        elements: u64,
+        /// Elements of a row.
+        columns: u32,
+        /// [`Norm::MAX_COLUMNS`](crate::Norm::MAX_COLUMNS).
+        max: u32,
     },
     /// Halves of rows whose elements share a `u32`.
     #[error(

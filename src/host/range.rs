@@ -75,6 +75,11 @@ impl<'a> CheckedRange<'a> {
         })
     }
 
+    /// The same range in another role.
+    pub fn with_role(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+
     /// The bytes of the elements, to the end of the last 4.
     pub fn bytes(&self) -> Range<u64> {
         self.offset_bytes..self.offset_bytes + whole_words(self.len * self.unit_bytes)

@@ -83,7 +83,7 @@ impl Form {
 
 impl Decide {
     /// Each source.
-    const ALL: [Self; 3] = [Self::Linear, Self::Drawn, Self::BySide];
+    pub const ALL: [Self; 3] = [Self::Linear, Self::Drawn, Self::BySide];
 
     /// The name in [`fields`](super::wgsl::Variant::fields).
     pub const fn name(self) -> &'static str {

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::activated::{Activated, Decide, Form};
+use super::normed::{NormForm, Normed};
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
@@ -210,6 +211,8 @@ pub(crate) enum Terms {
         /// Whether the output's gradient is `f32` beside an input of 16 bits.
         wide: bool,
     },
+    /// The terms of the gradient of a norm's γ \[M25\].
+    Norm,
 }
 
 /// Rows that one workgroup adds.
@@ -230,6 +233,9 @@ pub(crate) enum Kernel {
         access: Access,
     },
     Activated(Activated),
+    Normed(Normed),
+    /// Mean and deviation of rows.
+    NormMoments(ElementType),
     KeepMask(IndexKind),
     /// The sums of a matrix's columns, each over the rows of a tile.
     ColumnTiles {
@@ -263,6 +269,12 @@ pub enum Role {
     Residual,
     /// The elements that a gate lets up.
     Up,
+    /// The sum of a residual and a branch.
+    Sum,
+    /// What dropout leaves of a gradient.
+    Masked,
+    /// Mean and deviation of rows: what the gradient of γ takes memory for.
+    Moments,
     /// Sample ids or a packed mask, for kernels that take either.
     Side,
     /// A bias, a scale, or one behind the other.
@@ -315,6 +327,9 @@ impl Kernel {
             } => "dropout_blocks",
             Self::Dropout { .. } => "dropout_words",
             Self::Activated(_) => "activated_words",
+            Self::Normed(normed) if normed.form.is_gradient() => "norm_gradient",
+            Self::Normed(_) => "norm_rows",
+            Self::NormMoments(_) => "norm_moments",
             Self::KeepMask(_) => "keep_mask",
             Self::ColumnTiles { .. } => "column_tiles",
             Self::ColumnTotals => "column_totals",
@@ -322,11 +337,15 @@ impl Kernel {
         }
     }
 
-    /// What a whole workgroup takes: elements, or raw blocks.
+    /// What a whole workgroup takes: elements, or raw blocks. Of kernels that take rows or columns, its invocations.
     pub fn per_workgroup(self) -> u32 {
         let per_invocation = match self {
             Self::Dropout { .. } | Self::Activated(_) | Self::KeepMask(_) => ELEMENTS_PER_MASK_WORD,
-            Self::ColumnTiles { .. } | Self::ColumnTotals | Self::PhiloxBlocks { .. } => 1,
+            Self::Normed(_)
+            | Self::NormMoments(_)
+            | Self::ColumnTiles { .. }
+            | Self::ColumnTotals
+            | Self::PhiloxBlocks { .. } => 1,
         };
         WORKGROUP_SIZE * per_invocation
     }
@@ -337,11 +356,18 @@ impl Kernel {
         use BufferAccess::{Read, ReadWrite, Uniform};
         let mut group_0 = match self {
             Self::Activated(activated) => activated_buffers(activated),
+            Self::Normed(normed) => normed_buffers(normed),
+            Self::NormMoments(_) => vec![(Role::Sum, Read), (Role::Moments, ReadWrite)],
             Self::KeepMask(_) => vec![(Role::Mask, ReadWrite)],
             Self::PhiloxBlocks { .. } => vec![(Role::Blocks, ReadWrite)],
             Self::ColumnTiles { terms, .. } => match terms {
                 Terms::Stored => vec![(Role::Input, Read)],
                 Terms::Scale { .. } => vec![(Role::Input, Read), (Role::Gradient, Read)],
+                Terms::Norm => vec![
+                    (Role::Input, Read),
+                    (Role::Gradient, Read),
+                    (Role::Moments, Read),
+                ],
             },
             Self::ColumnTotals => vec![(Role::Scratch, Read), (Role::Sums, ReadWrite)],
             Self::Dropout {
@@ -475,7 +501,8 @@ impl Kernel {
     /// Whether random numbers are drawn.
     pub fn draws(self) -> bool {
         match self {
-            Self::Activated(_) => true,
+            Self::Activated(_) | Self::Normed(_) => true,
+            Self::NormMoments(_) => false,
             Self::Dropout { .. }
             | Self::KeepMask(_)
             | Self::ColumnTiles { .. }
@@ -509,12 +536,30 @@ fn activated_buffers(kernel: Activated) -> Vec<(Role, BufferAccess)> {
         .collect()
 }
 
+/// The buffers of a norm, likewise.
+fn normed_buffers(kernel: Normed) -> Vec<(Role, BufferAccess)> {
+    let ranges: &[Role] = match kernel.form {
+        NormForm::Forward => &[Role::Input, Role::Sum, Role::Output],
+        NormForm::ForwardApart => &[Role::Input, Role::Residual, Role::Sum, Role::Output],
+        NormForm::Gradient => &[Role::Gradient, Role::Sum, Role::Output],
+        NormForm::GradientApart => &[Role::Gradient, Role::Sum, Role::Output, Role::Masked],
+    };
+    let ranges = ranges.iter().map(|role| (*role, BufferAccess::ReadWrite));
+    let side = (kernel.decide == Decide::BySide).then_some((Role::Side, BufferAccess::Read));
+    ranges
+        .chain([(Role::Dimensions, BufferAccess::Uniform)])
+        .chain(side)
+        .chain([(Role::Vectors, BufferAccess::Read)])
+        .collect()
+}
+
 impl fmt::Display for Role {
     /// The name in words: `sample ids`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SampleIds => "sample ids",
             Self::Gradient => "gradient of the output",
+            Self::Masked => "masked gradient",
             role => role.name(),
         })
     }
@@ -538,6 +583,9 @@ impl Role {
             Self::SampleIds => "sample_ids",
             Self::Residual => "residual",
             Self::Up => "up",
+            Self::Sum => "sum",
+            Self::Masked => "masked",
+            Self::Moments => "moments",
             Self::Gradient => "gradient",
             Self::Side => "side",
             Self::Vectors => "vectors",

@@ -3,5 +3,6 @@
 pub mod activated;
 pub mod axes;
 mod functions;
+pub mod normed;
 pub mod text;
 pub mod wgsl;

@@ -8,9 +8,11 @@ use super::axes::{
     Access, Buffer, BufferAccess, BufferLayout, Family, IndexKind, Kernel, Multiply, Neighbours,
     ParamsSource, Role, Strided, TILE_ROWS, TOTALS_PER_WORKGROUP, Terms, WORKGROUP_SIZE, Way,
 };
+use super::normed::{NormForm, Normed};
 use crate::contract::activation::Activation;
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
+use crate::contract::norm::MaskPlace;
 
 macro_rules! shader {
     ($name:expr) => {
@@ -117,6 +119,22 @@ fn prelude(kernel: Kernel, way: Way) -> String {
     if let Kernel::Activated(activated) = kernel {
         lines.extend(activated_prelude(activated));
     }
+    let row_words = match kernel {
+        Kernel::Normed(normed) => Some((normed.element, !normed.by_vectors())),
+        Kernel::NormMoments(element) => Some((element, true)),
+        _ => None,
+    };
+    if let Some((element, is_narrow)) = row_words {
+        lines.extend(words(element, is_narrow));
+        let element_bits = element_bits(element);
+        lines.push(format!("const ELEMENT_BITS = {element_bits};"));
+        lines.push("const FACTOR_MAY_BE_0 = true;".to_owned());
+    }
+    if let Kernel::Normed(Normed { place, .. }) = kernel {
+        lines.push("const DIMENSIONS = 8u;".to_owned());
+        let on_output = place == MaskPlace::Output;
+        lines.push(format!("const MASK_ON_OUTPUT = {on_output};"));
+    }
     if let Kernel::ColumnTiles { element, .. } = kernel {
         let lanes = 4 / element.bytes();
         let element_bits = element_bits(element);
@@ -141,7 +159,8 @@ fn prelude(kernel: Kernel, way: Way) -> String {
             .into_iter()
             // A copy is bound as the tensor is, and reads no mask.
             .filter(|buffer| {
-                let decides = kernel.mask().is_some() || matches!(kernel, Kernel::Activated(_));
+                let is_told = matches!(kernel, Kernel::Activated(_) | Kernel::Normed(_));
+                let decides = kernel.mask().is_some() || is_told;
                 decides || !buffer.role.is_of_mask()
             })
             .map(|buffer| declaration(kernel, buffer)),
@@ -244,10 +263,15 @@ fn declaration(kernel: Kernel, buffer: Buffer) -> String {
     };
     let ty = match role {
         role if kernel.has_four_of_16_bits(role) => "array<vec2<u32>>",
-        Role::Input | Role::Output | Role::Data | Role::Residual | Role::Up | Role::Gradient => {
-            "array<Word>"
-        }
-        Role::Scratch | Role::Sums => "array<f32>",
+        Role::Input
+        | Role::Output
+        | Role::Data
+        | Role::Residual
+        | Role::Up
+        | Role::Sum
+        | Role::Masked
+        | Role::Gradient => "array<Word>",
+        Role::Scratch | Role::Sums | Role::Moments => "array<f32>",
         Role::Vectors => "array<Float>",
         Role::Mask | Role::SampleIds | Role::Side => "array<u32>",
         Role::Dimensions => "array<Dimension, 8>",
@@ -284,7 +308,10 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
                 mask, bias, wide, ..
             } = terms
             else {
-                files.push(shader!("columns/stored"));
+                files.push(match terms {
+                    Terms::Norm => shader!("columns/of_norm"),
+                    _ => shader!("columns/stored"),
+                });
                 return files;
             };
             if kernel.draws() {
@@ -310,6 +337,16 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         }
         Kernel::Activated(activated) => {
             files.extend(activated_files(activated));
+            return files;
+        }
+        Kernel::Normed(normed) => {
+            files.extend(normed_files(normed));
+            return files;
+        }
+        Kernel::NormMoments(element) => {
+            files.extend([shader!("mask/mask"), shader!("params/norm")]);
+            files.extend(row_files(element, true));
+            files.extend([shader!("norm/stored"), shader!("entry/norm_moments")]);
             return files;
         }
         Kernel::KeepMask(mask) => {
@@ -462,26 +499,7 @@ fn vector_load(element: ElementType, narrow: bool) -> &'static str {
 /// An activation before a dropout, behind the generator.
 fn activated_files(kernel: Activated) -> Vec<&'static str> {
     let mut files = vec![shader!("mask/mask"), shader!("params/activated")];
-    files.extend(mask_files());
-    files.extend([
-        shader!("index/strided"),
-        shader!("index/dimensions_uniform"),
-        match kernel.decide {
-            Decide::Linear | Decide::Drawn => shader!("index/sample_position"),
-            Decide::BySide => shader!("index/sample_side"),
-        },
-    ]);
-    match kernel.decide {
-        Decide::Linear => {
-            files.extend([shader!("decide/linear"), shader!("decide/linear_or_all")]);
-        }
-        Decide::Drawn => {
-            files.extend([shader!("decide/in_turn"), shader!("decide/any_drawn")]);
-        }
-        Decide::BySide => {
-            files.extend([shader!("decide/in_turn"), shader!("decide/any")]);
-        }
-    }
+    files.extend(told_decisions(kernel.decide));
     files.extend(element_files(kernel.element, kernel.element));
     files.extend(activation(kernel.activation));
     files.push(shader!("activation/nan"));
@@ -513,6 +531,72 @@ fn activated_files(kernel: Activated) -> Vec<&'static str> {
         shader!("entry/activated"),
     ]);
     files
+}
+
+/// Decisions of which parameters tell how they are made.
+fn told_decisions(decide: Decide) -> Vec<&'static str> {
+    let mut files = vec![shader!("decide/modes")];
+    files.extend(mask_files());
+    files.extend([
+        shader!("index/strided"),
+        shader!("index/dimensions_uniform"),
+        match decide {
+            Decide::Linear | Decide::Drawn => shader!("index/sample_position"),
+            Decide::BySide => shader!("index/sample_side"),
+        },
+    ]);
+    match decide {
+        Decide::Linear => {
+            files.extend([shader!("decide/linear"), shader!("decide/linear_or_all")]);
+        }
+        Decide::Drawn => {
+            files.extend([shader!("decide/in_turn"), shader!("decide/any_drawn")]);
+        }
+        Decide::BySide => {
+            files.extend([shader!("decide/in_turn"), shader!("decide/any")]);
+        }
+    }
+    files
+}
+
+/// A norm behind a residual and a branch, behind the generator.
+fn normed_files(kernel: Normed) -> Vec<&'static str> {
+    let mut files = vec![shader!("mask/mask"), shader!("params/norm")];
+    files.extend(told_decisions(kernel.decide));
+    files.extend(row_files(kernel.element, !kernel.by_vectors()));
+    files.extend([shader!("norm/decisions"), shader!("norm/vectors")]);
+    files.push(vector_load(kernel.element, !kernel.by_vectors()));
+    files.extend(match kernel.form {
+        NormForm::Forward => vec![shader!("io/norm"), shader!("io/residual_in_sum")],
+        NormForm::ForwardApart => vec![shader!("io/norm"), shader!("io/residual")],
+        NormForm::Gradient => vec![
+            shader!("io/norm_gradient"),
+            shader!("io/masked_in_gradient"),
+        ],
+        NormForm::GradientApart => vec![shader!("io/norm_gradient"), shader!("io/masked")],
+    });
+    if kernel.form.is_gradient() {
+        files.extend([shader!("norm/stored"), shader!("entry/norm_gradient")]);
+    } else {
+        files.push(shader!("entry/norm_rows"));
+    }
+    files
+}
+
+/// Rows, their sums and moments.
+fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 5] {
+    let rows = match (is_narrow, element.bytes()) {
+        (false, _) => shader!("norm/wide_row"),
+        (true, 2) => shader!("norm/two_rows"),
+        (true, _) => shader!("norm/one_row"),
+    };
+    [
+        element_file(element),
+        shader!("element/half"),
+        rows,
+        shader!("norm/rows"),
+        shader!("norm/moments"),
+    ]
 }
 
 /// The activation and its derivative.

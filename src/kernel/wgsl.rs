@@ -35,9 +35,11 @@ use super::activated::Activated;
 use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Neighbours, Strided, Terms};
 pub use super::axes::{Buffer, BufferAccess, Multiply, ParamsSource, Role, Way};
 pub use super::functions::{FunctionsError, FunctionsOptions, functions};
+use super::normed::Normed;
 use super::text::assemble;
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
+use crate::contract::norm::MaskPlace;
 
 /// One kernel: a module of WGSL as [`Dropout`](crate::Dropout),
 /// [`GaussianDropout`](crate::GaussianDropout), [`KeepMask`](crate::KeepMask) or
@@ -99,18 +101,19 @@ impl Variant {
     ///
     /// | field | values |
     /// |---|---|
-    /// | `kernel` | `dropout`, `copy` (a rate of 0), `activated`, `keep-mask`, `column-tiles` and `column-totals` (sums of columns), `philox-blocks` |
+    /// | `kernel` | `dropout`, `copy` (a rate of 0), `activated`, `norm`, `norm-moments` (mean and deviation of rows), `keep-mask`, `column-tiles` and `column-totals` (sums of columns), `philox-blocks` |
     /// | `dtype` | an [`ElementType`] |
     /// | `layout` | `separate`, `pooled` (two ranges of one buffer), `in-place` |
-    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered`; of `activated`, told by `mode`: `linear`, `drawn` or `by-side`, which sample ids or a packed mask are |
+    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered`; of `activated` and `norm`, told by `mode`: `linear`, `drawn` or `by-side`, which sample ids or a packed mask are |
     /// | `dimensions` | of the layout, neighbours merged, rounded up |
     /// | `whole-words` | whether rows or runs are multiples of 32 elements: `yes`, `no` |
     /// | `sample-ids` | whether [ids](crate::Elements::samples) stand for the outermost coordinate: `yes`, `no` |
     /// | `value` | kept elements are `scale`d, `keep` their bits or go through an `affine` map; all are multiplied by `noise` |
     /// | `beside` | a `residual` that is added, with a bias or scale `residual-and-vectors`, a `scale` after the drop |
     /// | `stream` | the type of residual, sum and its gradient: the branch's `dtype`, or `f32` |
-    /// | `terms` | what is summed: `stored` elements, those of a `scale`'s gradient, after a bias `biased-scale`; with a gradient of `f32` beside 16 bits `wide-scale`, `biased-wide-scale` |
-    /// | `form` | of `activated`: `forward`, `gradient`, `gated`, `gated-gradient` |
+    /// | `terms` | what is summed: `stored` elements, those of a `scale`'s gradient, after a bias `biased-scale`, with a gradient of `f32` beside 16 bits `wide-scale`, `biased-wide-scale`, those of the gradient of a `norm`'s γ |
+    /// | `form` | of `activated`: `forward`, `gradient`, `gated`, `gated-gradient`; of `norm`: `forward`, `gradient`, and with one range more `forward-apart`, `gradient-apart` |
+    /// | `place` | what dropout is on: the `branch`, the norm's `output` |
     /// | `activation` | an [`Activation`](crate::Activation) |
     /// | `access` | 16 bytes at once, by mask `blocks` or as `vectors`; 4 bytes, `words` |
     /// | `rounds` | of Philox, where it is not the mask's |
@@ -125,6 +128,8 @@ impl Variant {
             } => "copy",
             Kernel::Dropout { .. } => "dropout",
             Kernel::Activated(_) => "activated",
+            Kernel::Normed(_) => "norm",
+            Kernel::NormMoments(_) => "norm-moments",
             Kernel::KeepMask(_) => "keep-mask",
             Kernel::ColumnTiles { .. } => "column-tiles",
             Kernel::ColumnTotals => "column-totals",
@@ -154,6 +159,7 @@ impl Variant {
                     (false, true) => "wide-scale",
                     (true, true) => "biased-wide-scale",
                 },
+                Terms::Norm => "norm",
             };
             push("terms", terms);
         }
@@ -220,6 +226,25 @@ impl Variant {
             };
             push("access", access);
         }
+        if let Kernel::Normed(normed) = kernel {
+            push("dtype", &normed.element.to_string());
+            push("form", normed.form.name());
+            let place = match normed.place {
+                MaskPlace::Branch => "branch",
+                MaskPlace::Output => "output",
+            };
+            push("place", place);
+            push("mask", normed.decide.name());
+            let access = if normed.by_vectors() {
+                "vectors"
+            } else {
+                "words"
+            };
+            push("access", access);
+        }
+        if let Kernel::NormMoments(element) = kernel {
+            push("dtype", &element.to_string());
+        }
         if let Kernel::PhiloxBlocks { rounds } = kernel {
             push("rounds", &rounds.to_string());
         }
@@ -279,6 +304,8 @@ fn kernels() -> impl Iterator<Item = Kernel> {
         .flat_map(|element| BUFFERS.map(|buffers| (element, buffers)))
         .flat_map(dropout)
         .chain(Activated::all().map(Kernel::Activated))
+        .chain(Normed::all().map(Kernel::Normed))
+        .chain(ELEMENTS.map(Kernel::NormMoments))
         .chain(words().map(Kernel::KeepMask))
         .chain(ELEMENTS.into_iter().flat_map(columns))
         .chain([Kernel::ColumnTotals])
@@ -363,7 +390,8 @@ fn columns(element: ElementType) -> impl Iterator<Item = Kernel> {
                 wide,
             })
         });
-    iter::once(Terms::Stored)
+    [Terms::Stored, Terms::Norm]
+        .into_iter()
         .chain(scale)
         .map(move |terms| Kernel::ColumnTiles { element, terms })
 }
@@ -487,17 +515,19 @@ mod tests {
     #[test]
     fn variants_differ_in_fields_and_text() {
         let (mut fields, mut texts) = (HashSet::new(), HashSet::new());
-        let (mut fused, mut activated) = (0, 0);
+        let (mut fused, mut activated, mut normed) = (0, 0, 0);
         for (variant, way) in variants() {
             fused += usize::from(variant.kernel.has_neighbours());
             activated += usize::from(matches!(variant.kernel, Kernel::Activated(_)));
+            normed += usize::from(matches!(variant.kernel, Kernel::Normed(_)));
             assert!(fields.insert(variant.fields(way)), "{variant:?} {way:?}");
             assert!(texts.insert(variant.text(way)), "{variant:?} {way:?}");
         }
-        let alone = fields.len() - fused - activated;
+        let alone = fields.len() - fused - activated - normed;
         assert!(alone <= 12_000, "{alone} texts of dropout alone");
         assert!(fused <= 2_000, "{fused} texts with neighbours");
         assert!(activated <= 1_200, "{activated} texts with activations");
+        assert!(normed <= 300, "{normed} texts with norms");
     }
 
     #[test]
@@ -509,7 +539,16 @@ mod tests {
                 let uses = text.matches(name).count();
                 // A value that only some maps and entries read is a constant of all.
                 let values = ["LANE_BITS", "FACTOR_MAY_BE_0", "SKIP_DROPPED", "IN_PLACE"];
-                let optional = values.contains(&name) || name.starts_with("DECIDE_");
+                // What parameters may tell, and a kernel need not heed.
+                let modes = [
+                    "RMS",
+                    "HAS_BIAS",
+                    "HAS_RESIDUAL",
+                    "SUM_IN_OUTPUT",
+                    "ACCUMULATE",
+                ];
+                let told = modes.contains(&name) || name.starts_with("DECIDE_");
+                let optional = values.contains(&name) || told;
                 assert!(uses > 1 || optional, "{name} in {variant:?} {way:?}");
             }
         }
@@ -519,9 +558,11 @@ mod tests {
     fn a_workgroup_takes_256_words_columns_or_blocks() {
         for variant in Variant::all() {
             let elements = match variant.kernel {
-                Kernel::PhiloxBlocks { .. } | Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => {
-                    256
-                }
+                Kernel::PhiloxBlocks { .. }
+                | Kernel::ColumnTiles { .. }
+                | Kernel::ColumnTotals
+                | Kernel::Normed(_)
+                | Kernel::NormMoments(_) => 256,
                 _ => 32 * 256,
             };
             assert_eq!(variant.elements_per_workgroup(), elements, "{variant:?}");
@@ -535,7 +576,7 @@ mod tests {
             let has = |name, value: &str| fields.contains(&(name, value.to_owned()));
             let is_sum = matches!(
                 variant.kernel,
-                Kernel::ColumnTiles { .. } | Kernel::ColumnTotals
+                Kernel::ColumnTiles { .. } | Kernel::ColumnTotals | Kernel::NormMoments(_)
             );
             let sums_what_is_stored = is_sum && variant.kernel.mask().is_none();
             let draws = !has("kernel", "copy") && !has("mask", "packed") && !sums_what_is_stored;

@@ -3,12 +3,11 @@
 use super::cut::{Geometry, Segment};
 use super::dispatch::VECTOR_BYTES;
 use super::index_map::IndexMap;
-use super::params::{ActivatedParams, DimensionParams, MAX_DIMENSIONS, MaskParams};
+use super::params::{ActivatedParams, MaskParams};
 use crate::contract::activation::Activation;
 use crate::contract::call::DropoutCall;
 use crate::contract::element::ElementType;
 use crate::contract::error::{CallError, Operation};
-use crate::contract::layout::Dimension;
 use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
 use crate::kernel::activated::{Activated, Decide, Form};
 use crate::kernel::axes::{Family, IndexKind, Kernel};
@@ -31,25 +30,7 @@ pub(crate) struct ActivatedTensor {
 impl ActivatedTensor {
     /// The kernel that stands for all kernels with the tensor's buffers.
     pub fn any_kernel(&self) -> Kernel {
-        self.kernel(match self.map.by_word() {
-            IndexKind::Packed => Decide::BySide,
-            IndexKind::Strided(strided) if strided.sample_ids => Decide::BySide,
-            IndexKind::Linear | IndexKind::Strided(_) => Decide::Drawn,
-        })
-    }
-
-    /// The layout that a dispatch is told which begins at element `start`. Consecutive indices are one row.
-    pub fn dimensions(&self, start: u64) -> [DimensionParams; MAX_DIMENSIONS] {
-        self.map.params(start).unwrap_or_else(|| {
-            let one = Dimension { size: 1, stride: 0 };
-            let row = Dimension {
-                size: (1 << 31) - 1,
-                stride: 1,
-            };
-            let mut dimensions = [one; MAX_DIMENSIONS];
-            dimensions[MAX_DIMENSIONS - 1] = row;
-            dimensions.map(|dimension| DimensionParams::new(dimension, 0))
-        })
+        self.kernel(decide(&self.map))
     }
 
     /// Where the tensor is cut, if rows can be bound; `geometry` is that of one range of elements.
@@ -80,6 +61,29 @@ impl ActivatedTensor {
     }
 }
 
+/// The kernels that decide as `map` does.
+pub(super) fn decide(map: &IndexMap) -> Decide {
+    match map.by_word() {
+        IndexKind::Packed => Decide::BySide,
+        IndexKind::Strided(strided) if strided.sample_ids => Decide::BySide,
+        IndexKind::Linear | IndexKind::Strided(_) => Decide::Drawn,
+    }
+}
+
+/// How those are told to decide: a number of decide/modes.wgsl.
+pub(super) fn decide_mode(map: &IndexMap, call: &DropoutCall) -> u32 {
+    match map.by_word() {
+        IndexKind::Packed => 4,
+        _ if call.rate.drops_nothing() => 0,
+        IndexKind::Linear => 1,
+        IndexKind::Strided(strided) => match strided.family {
+            Family::BlockRows | Family::Rows { .. } => 1,
+            Family::Runs { .. } => 2,
+            Family::Scattered => 3,
+        },
+    }
+}
+
 /// The dispatches of one call on one tensor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ActivatedPlan<'a> {
@@ -100,20 +104,10 @@ impl<'a> ActivatedPlan<'a> {
         call.refuse_but_scaling(Operation::ActDropout)?;
         let base = tensor.map.base(call)?;
         let mask = tensor.map.by_word();
-        let decide = match mask {
-            IndexKind::Packed => 4,
-            _ if call.rate.drops_nothing() => 0,
-            IndexKind::Linear => 1,
-            IndexKind::Strided(strided) => match strided.family {
-                Family::BlockRows | Family::Rows { .. } => 1,
-                Family::Runs { .. } => 2,
-                Family::Scattered => 3,
-            },
-        };
         Ok(Self {
             tensor,
             mask,
-            mode: decide | if tensor.in_place { 8 } else { 0 },
+            mode: decide_mode(&tensor.map, call) | if tensor.in_place { 8 } else { 0 },
             base,
             call: *call,
         })

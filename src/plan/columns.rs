@@ -101,6 +101,8 @@ pub(crate) enum SummedTerms {
         /// Whether the output's gradient is `f32` beside an input of 16 bits.
         wide: bool,
     },
+    /// Of the gradient of a norm's γ.
+    Norm,
 }
 
 /// A sum of columns, as it is bound.
@@ -137,6 +139,7 @@ impl ColumnTensor {
     fn kernel(&self, call: Option<&DropoutCall>) -> Kernel {
         let terms = match &self.terms {
             SummedTerms::Stored => Terms::Stored,
+            SummedTerms::Norm => Terms::Norm,
             SummedTerms::Scale {
                 map,
                 bias_len,
@@ -175,7 +178,7 @@ pub(crate) struct ColumnPlan<'a> {
 }
 
 impl<'a> ColumnPlan<'a> {
-    /// Of elements that are stored.
+    /// Of elements that are stored, or of a norm.
     pub fn stored(tensor: &'a ColumnTensor, accumulate: bool) -> Self {
         Self {
             tensor,
@@ -196,7 +199,7 @@ impl<'a> ColumnPlan<'a> {
     ) -> Result<Self, CallError> {
         call.refuse_but_scaling(Operation::DropoutAdd)?;
         let base = match &tensor.terms {
-            SummedTerms::Stored => 0,
+            SummedTerms::Stored | SummedTerms::Norm => 0,
             SummedTerms::Scale { map, .. } => map.base(call)?,
         };
         Ok(Self {

@@ -76,6 +76,21 @@ impl IndexMap {
         }
     }
 
+    /// The same for kernels that take any layout. Consecutive indices are one row.
+    #[cfg(feature = "wgpu")]
+    pub fn params_of_any(&self, start: u64) -> [DimensionParams; MAX_DIMENSIONS] {
+        self.params(start).unwrap_or_else(|| {
+            let one = Dimension { size: 1, stride: 0 };
+            let row = Dimension {
+                size: MAX_DIMENSION_SIZE,
+                stride: 1,
+            };
+            let mut dimensions = [one; MAX_DIMENSIONS];
+            dimensions[MAX_DIMENSIONS - 1] = row;
+            dimensions.map(|dimension| DimensionParams::new(dimension, 0))
+        })
+    }
+
     /// The kernels for decisions of a mask word.
     pub fn by_word(&self) -> IndexKind {
         match self {

@@ -12,4 +12,6 @@ pub mod fused;
 pub mod index_map;
 #[cfg(feature = "wgpu")]
 pub mod keep_mask;
+#[cfg(feature = "wgpu")]
+pub mod normed;
 pub mod params;

@@ -80,6 +80,21 @@ pub(crate) struct ActivatedParams {
     pub mode: u32,
 }
 
+/// Twin of `Params` in shaders/params/norm.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct NormParams {
+    pub mask: MaskParams,
+    pub columns: u32,
+    pub reciprocal: f32,
+    pub epsilon: f32,
+    pub lanes: u32,
+    pub mode: u32,
+    pub first_row: u32,
+    pub bias_len: u32,
+    pub bias_start: u32,
+}
+
 /// Twin of `Params` in shaders/params/blocks.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
@@ -270,6 +285,19 @@ mod tests {
         assert_eq!(offsets, expected);
         assert_eq!(offset_of!(ActivatedParams, mask), 0);
         assert_eq!(bytes, size_of::<ActivatedParams>());
+    }
+
+    #[test]
+    fn norm_params_lie_as_in_the_shader() {
+        let kernel = Kernel::NormMoments(ElementType::F32);
+        let (offsets, bytes) = wgsl_struct(&text(kernel, ParamsSource::Uniform), "Params");
+        let mut expected = offsets!(MaskParams: mask, len, first_word, first_block);
+        expected.extend(
+            offsets!(NormParams: columns, reciprocal, epsilon, lanes, mode, first_row, bias_len, bias_start),
+        );
+        assert_eq!(offsets, expected);
+        assert_eq!(offset_of!(NormParams, mask), 0);
+        assert_eq!(bytes, size_of::<NormParams>());
     }
 
     #[test]

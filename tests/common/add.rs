@@ -72,7 +72,7 @@ impl Case {
         self.input.len()
     }
 
-    fn kept(&self) -> Vec<bool> {
+    pub fn kept(&self) -> Vec<bool> {
         let call = &self.call;
         match &self.source {
             Source::Len(len) => kinds::kept(call, indices(call, *len)),
@@ -84,7 +84,7 @@ impl Case {
         }
     }
 
-    fn factor(&self) -> f32 {
+    pub fn factor(&self) -> f32 {
         match self.call.kind {
             DropoutKind::Classic => 1.0,
             _ => keep_scale(self.call.rate.p()),

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod inputs;
 pub mod kinds;
 pub mod layers;
+pub mod norm;
 pub mod random_layouts;
 pub mod reference;
 pub mod vectors;

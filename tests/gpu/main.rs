@@ -29,6 +29,7 @@ mod layers;
 mod layouts;
 mod mask;
 mod negative;
+mod norm;
 mod packed;
 mod passes;
 mod paths;
@@ -74,6 +75,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("act", act::CASES),
     ("add", add::CASES),
     ("columns", columns::CASES),
+    ("norm", norm::CASES),
     ("functions", functions::CASES),
     ("examples", examples::CASES),
     ("passes", passes::CASES),

@@ -23,6 +23,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "dropout_add",
         &["contract", "kernel", "plan", "host", "column_sums"],
     ),
+    (
+        "dropout_add_norm",
+        &["contract", "kernel", "plan", "host", "column_sums"],
+    ),
     ("keep_mask", &["contract", "kernel", "plan", "host"]),
     ("philox_blocks", &["contract", "kernel", "plan", "host"]),
     ("gaussian", &["contract", "plan", "host", "dropout"]),

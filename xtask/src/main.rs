@@ -51,7 +51,8 @@ Commands:
                                   drivers among them, and the page's tests in Chromium; --record keeps the
                                   audits under adapters/
   compilers [--no-install]        Give every kernel's text and the mask functions to other compilers and
-                                  validators, and run some by JavaScript and Python
+                                  validators, the repository's other WGSL to a browser's, and run some by
+                                  JavaScript and Python
   web [--port N] [--build | --test] [--no-install]
                                   Build the page with the library in it and serve it at localhost:8080;
                                   --build stops there, --test tries the page in headless Chromium

@@ -18,6 +18,7 @@ use super::buffers::{Buffers, check_memory, random_input};
 use super::dtype::Dtype;
 use super::gpu::{GpuTensors, checked, read};
 use super::measure::{Time, in_rounds};
+use super::norms;
 use super::samples::Samples;
 use crate::engine::Gpu;
 
@@ -36,6 +37,8 @@ pub enum Op {
     Add,
     /// A bias, an activation and dropout in one pass, and the gradient, beside passes apart
     Act,
+    /// A bias, dropout, a residual and a layer norm in one pass, and the gradient, in rows of 64 to 65,536
+    Norm,
 }
 
 /// What is fused.
@@ -54,13 +57,20 @@ pub enum Fusion {
     /// dropout(gelu(x + bias)), by tanh
     Gelu,
     GeluGradient,
+    /// norm(residual + dropout(x + bias)) of rows
+    Norm {
+        columns: u32,
+    },
+    NormGradient {
+        columns: u32,
+    },
 }
 
 impl Fusion {
     /// What is measured for an operation.
     fn of(op: Op) -> &'static [Self] {
         match op {
-            Op::Dropout => &[],
+            Op::Dropout | Op::Norm => &[],
             Op::Add => &[Self::Residual, Self::BiasResidual, Self::ScaleGradient],
             Op::Act => &[
                 Self::Relu,
@@ -84,6 +94,8 @@ impl Fusion {
             Self::ScaleGradient => [2, 4],
             Self::Relu | Self::Gelu => [2, 6],
             Self::ReluGradient | Self::GeluGradient => [3, 5],
+            Self::Norm { .. } => [4, 9],
+            Self::NormGradient { .. } => [4, 5],
         }
     }
 }
@@ -91,6 +103,8 @@ impl Fusion {
 impl fmt::Display for Fusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Norm { columns } => return write!(f, "norm of {columns}"),
+            Self::NormGradient { columns } => return write!(f, "its gradient, {columns}"),
             Self::Residual => "residual",
             Self::BiasResidual => "bias, residual",
             Self::ScaleGradient => "gradient, scale",
@@ -161,6 +175,9 @@ pub fn measure(
     duration: Duration,
     progress: impl Fn(f64),
 ) -> Result<Vec<FusedMeasurement>> {
+    if op == Op::Norm {
+        return norms::measure(gpu, dtype, len, call, duration, progress);
+    }
     ensure!(
         len.is_multiple_of(COLUMNS as usize),
         "{len} elements are no rows of {COLUMNS}: give --sizes that are"
@@ -344,6 +361,8 @@ impl<'a> Bench<'a> {
                     Fusion::GeluGradient => {
                         gelu.encode_backward(pass, &bound.activated_gradients[1], call)
                     }
+                    // Those have a bench of their own.
+                    Fusion::Norm { .. } | Fusion::NormGradient { .. } => Ok(()),
                 }?;
             }
             Ok(())
@@ -396,6 +415,7 @@ impl<'a> Bench<'a> {
                         dropout.encode_backward(pass, of_residual, call)?;
                         run(pass, name, input_output);
                     }
+                    Fusion::Norm { .. } | Fusion::NormGradient { .. } => {}
                 }
             }
             Ok(())
@@ -473,15 +493,9 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// The chain's kernels and the layout of their buffers.
-fn chain(
-    device: &wgpu::Device,
-    dtype: Dtype,
-) -> (
-    wgpu::BindGroupLayout,
-    Vec<(&'static str, wgpu::ComputePipeline)>,
-) {
-    let elements = match dtype {
+/// How the chain's kernels read and write elements.
+pub(super) fn element_text(dtype: Dtype) -> &'static str {
+    match dtype {
         Dtype::F32 => {
             "const LANES = 4u;
             fn unpack(w: vec4<u32>) -> Numbers { return Numbers(bitcast<vec4<f32>>(w), vec4<f32>()); }
@@ -512,31 +526,18 @@ fn chain(
             }
             fn pack(n: Numbers) -> vec4<u32> { return rounded(n.low) | (rounded(n.high) << vec4(16u)); }"
         }
-    };
-    let text = format!("{elements}\n{}", include_str!("chain.wgsl"));
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some("bench: chain"),
-        source: wgpu::ShaderSource::Wgsl(text.into()),
-    });
-    let entry = |binding, read_only| wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer {
-            ty: wgpu::BufferBindingType::Storage { read_only },
-            has_dynamic_offset: false,
-            min_binding_size: None,
-        },
-        count: None,
-    };
-    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-        label: Some("bench: chain"),
-        entries: &[entry(0, false), entry(1, false), entry(2, true)],
-    });
-    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some("bench: chain"),
-        bind_group_layouts: &[Some(&layout)],
-        immediate_size: 0,
-    });
+    }
+}
+
+/// The chain's kernels and the layout of their buffers.
+pub(super) fn chain(
+    device: &wgpu::Device,
+    dtype: Dtype,
+) -> (
+    wgpu::BindGroupLayout,
+    Vec<(&'static str, wgpu::ComputePipeline)>,
+) {
+    let text = format!("{}\n{}", element_text(dtype), include_str!("chain.wgsl"));
     const NAMES: [&str; 7] = [
         "add_vector",
         "scale_vector",
@@ -546,7 +547,46 @@ fn chain(
         "relu_gradient",
         "gelu_tanh_gradient",
     ];
-    let pipelines = NAMES.map(|entry_point| {
+    pipelines(device, &text, 2, &NAMES)
+}
+
+/// The kernels of a text with so many written buffers and one that is read.
+pub(super) fn pipelines(
+    device: &wgpu::Device,
+    text: &str,
+    written: u32,
+    names: &[&'static str],
+) -> (
+    wgpu::BindGroupLayout,
+    Vec<(&'static str, wgpu::ComputePipeline)>,
+) {
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some("bench: chain"),
+        source: wgpu::ShaderSource::Wgsl(text.into()),
+    });
+    let entry = |binding| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Storage {
+                read_only: binding == written,
+            },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    };
+    let entries: Vec<_> = (0..=written).map(entry).collect();
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some("bench: chain"),
+        entries: &entries,
+    });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some("bench: chain"),
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let pipelines = names.iter().map(|&entry_point| {
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some("bench: chain"),
             layout: Some(&pipeline_layout),
@@ -557,5 +597,6 @@ fn chain(
         });
         (entry_point, pipeline)
     });
-    (layout, pipelines.to_vec())
+    let pipelines = pipelines.collect();
+    (layout, pipelines)
 }

@@ -8,6 +8,7 @@ mod fused;
 mod gpu;
 mod launches;
 mod measure;
+mod norms;
 mod plot;
 mod progress;
 mod rand_loop;
@@ -162,7 +163,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
         false => 0,
     };
     let mut fused = Vec::new();
-    for op in [Op::Add, Op::Act]
+    for op in [Op::Add, Op::Act, Op::Norm]
         .into_iter()
         .filter(|op| args.op.contains(op))
     {
@@ -175,7 +176,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     progress.print(&report::preamble(&record))?;
     if !fused.is_empty() {
         let gpu =
-            gpu.context("--op add and act compare passes of a GPU: leave --engine cpu out")?;
+            gpu.context("--op add, act and norm compare passes of a GPU: leave --engine cpu out")?;
         for (index, &(op, len, dtype)) in fused.iter().enumerate() {
             progress.say(format!("fused, {len} elements of {dtype}"));
             let share = |share| progress.set(of_dropout + index, share);

@@ -11,7 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use host::HOST;
 use texts::{DEAD, TEXTS};
 
-use super::kernels::{Candidate, Load, candidates, cover, dispatched, is_pair};
+use super::checks::KERNELS_AT_ONCE;
+use super::kernels::{Candidate, Load, candidates, cover, dispatched, in_one_way, is_pair};
+use super::random::Random;
 use super::work::Run;
 use super::*;
 use crate::host::faults::{self, Fault};
@@ -203,6 +205,30 @@ fn a_long_audit_dispatches_every_kernel_that_a_tensor_has() {
         let has = |run: &Run| dispatched(run, limits).any(|other| other.kernel == candidate.kernel);
         assert!(runs.iter().any(has), "{candidate:?}");
     }
+}
+
+#[test]
+fn a_long_audit_compiles_each_kernel_once() {
+    let (limits, random) = (limits(32), &mut Random::new(7, 2));
+    let all = in_one_way(candidates(&WAYS).collect(), random);
+    let kernels: HashSet<_> = candidates(&WAYS).map(|one| one.kernel).collect();
+    assert_eq!(all.len(), kernels.len());
+    let parts = all.chunks(KERNELS_AT_ONCE);
+    // Two neighbours may be in two parts.
+    let most = all.len() + parts.len();
+    let compiled = parts.map(|part| {
+        let runs: Vec<_> = part
+            .iter()
+            .flat_map(|candidate| candidate.runs(Load::Light, limits, random.next()))
+            .collect();
+        let texts = runs
+            .iter()
+            .flat_map(|run| dispatched(run, limits))
+            .map(|one| (one.kernel, one.way));
+        texts.collect::<HashSet<_>>().len()
+    });
+    let compiled: usize = compiled.sum();
+    assert!(compiled <= most, "{compiled} of {} kernels", all.len());
 }
 
 #[test]

@@ -69,6 +69,10 @@ fn is_activated(kernel: Kernel) -> bool {
     matches!(kernel, Kernel::Activated(_))
 }
 
+fn is_normed(kernel: Kernel) -> bool {
+    matches!(kernel, Kernel::Normed(_))
+}
+
 fn is_activated_by(kernel: Kernel, wanted: Activation) -> bool {
     matches!(kernel, Kernel::Activated(kernel) if kernel.activation == wanted)
 }
@@ -795,6 +799,67 @@ pub(super) const TEXTS: &[Case] = &[
         is_activated,
         "word = (word & Word(0xffffu)) | (output[index] & Word(0xffff0000u));",
         "word = word & Word(0xffffu);",
+    ),
+    // Norms.
+    text(
+        "a row's mean is not corrected",
+        all,
+        "correction = select(first_of(sums) * params.reciprocal, Rows(), has(RMS));",
+        "correction = Rows();",
+    ),
+    text(
+        "a deviation lacks epsilon",
+        all,
+        "inverseSqrt(max(variance, Rows()) + params.epsilon)",
+        "inverseSqrt(max(variance, Rows()))",
+    ),
+    text(
+        "the last invocations of a row are left out of its sum",
+        all,
+        "other < params.lanes; other += 16u",
+        "other < params.lanes - 1u; other += 16u",
+    ),
+    text(
+        "the second of two rows has the first one's moments",
+        is_normed,
+        "return select(rows.x, rows.y, is_second_row(element, half));",
+        "return rows.x;",
+    ),
+    text(
+        "the end of a long row has the decisions of its beginning",
+        is_normed,
+        "keep_words[local] = mask_word(chunk + local);",
+        "keep_words[local] = mask_word(chunk % WORKGROUP_SIZE + local);",
+    ),
+    text(
+        "the bias before a norm begins at 0 in each dispatch",
+        is_normed,
+        "(params.bias_start + LANES * own_word) % params.bias_len",
+        "LANES * own_word % params.bias_len",
+    ),
+    text(
+        "the gradient of a sum lacks what lies along the row",
+        is_normed,
+        "(rest - along)",
+        "rest",
+    ),
+    text(
+        "the gradient of a sum replaces what it should be added to",
+        is_normed,
+        "select(grad, decode(half_of(before, half)) + grad, has(ACCUMULATE))",
+        "grad",
+    ),
+    text(
+        "dropout behind a norm leaves the gradient's bits",
+        is_normed,
+        "let kept = select(scaled, bits, params.mask.keep_scale == 1.0);",
+        "let kept = bits;",
+    ),
+    text(
+        "the moments of a dispatch replace the first ones'",
+        all,
+        "3u * (params.first_row + row)",
+        "3u * row",
     ),
     functions(
         "dropout_keep_8 has seven lanes",

@@ -24,6 +24,8 @@ mod mask_params;
 #[cfg(feature = "cpu")]
 mod noise;
 #[cfg(feature = "cpu")]
+mod norm;
+#[cfg(feature = "cpu")]
 mod pairs;
 mod pattern;
 mod rate;

@@ -19,6 +19,8 @@ mod layouts;
 #[cfg(feature = "wgpu")]
 mod limits;
 #[cfg(feature = "wgpu")]
+mod norm;
+#[cfg(feature = "wgpu")]
 mod pipelines;
 #[cfg(feature = "wgpu")]
 mod recording;

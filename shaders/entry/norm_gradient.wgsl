@@ -1,0 +1,117 @@
+// The gradients of a sum behind a norm, and of what dropout was on [M25]: the branch, or the norm. Mean and deviation
+// are found again. Twin: src/cpu/normed.rs.
+
+// What dropout leaves of a gradient: its bits by a factor of 1 [M11].
+fn dropped(bits: Word, element: u32, half: u32, chunk: u32) -> Word {
+    let scaled = scale(bits, params.mask.keep_scale);
+    let kept = select(scaled, bits, params.mask.keep_scale == 1.0);
+    return select(Word(), kept, is_kept(element, half, chunk));
+}
+
+// The gradient of normed numbers, from that of the output.
+fn grad_normed(grads: Word, element: u32, half: u32) -> Float {
+    return by_gamma(decode(half_of(grads, half)), column_of(element, half), half);
+}
+
+fn weighed(grads: Word, sums: Word, element: u32, half: u32) -> Sums {
+    let grad = grad_normed(grads, element, half);
+    let product = grad * normed(sums, element, half);
+    return both(in_row(grad, element, half), in_row(product, element, half));
+}
+
+// A Word's part of the sums of gradients, and of their products with normed numbers.
+fn weigh(word: u32, chunk: u32) -> Sums {
+    let element = LANES * word;
+    var grads = load(word);
+    if MASK_ON_OUTPUT {
+        var bits = dropped(half_of(grads, 0u), element, 0u, chunk);
+        if has_upper(word) {
+            bits |= dropped(half_of(grads, 1u), element, 1u, chunk) << Word(16u);
+        } else if LANES == 2u {
+            bits |= masked_word(word) & Word(0xffff0000u);
+        }
+        store_masked(word, bits);
+        grads = bits;
+    }
+    let sums = sum_word(word);
+    var own = weighed(grads, sums, element, 0u);
+    if has_upper(word) {
+        own += weighed(grads, sums, element, 1u);
+    }
+    return own;
+}
+
+// Means over a row of the gradients of normed numbers, and of their products with them.
+var<private> grad_mean: Rows;
+var<private> grad_slope: Rows;
+
+fn grad_sum(grads: Word, sums: Word, before: Word, element: u32, half: u32) -> Word {
+    let rest = grad_normed(grads, element, half) - of_row(grad_mean, element, half);
+    let along = normed(sums, element, half) * of_row(grad_slope, element, half);
+    let grad = of_row(factor, element, half) * (rest - along);
+    return encode(select(grad, decode(half_of(before, half)) + grad, has(ACCUMULATE)));
+}
+
+fn write_gradients(word: u32, chunk: u32) {
+    let element = LANES * word;
+    var grads = load(word);
+    if MASK_ON_OUTPUT {
+        grads = masked_word(word);
+    }
+    let sums = sum_word(word);
+    let before = stored(word);
+    var bits = grad_sum(grads, sums, before, element, 0u);
+    var masked_bits = dropped_on_branch(bits, element, 0u, chunk);
+    if has_upper(word) {
+        let upper = grad_sum(grads, sums, before, element, 1u);
+        bits |= upper << Word(16u);
+        masked_bits |= dropped_on_branch(upper, element, 1u, chunk) << Word(16u);
+    } else if LANES == 2u {
+        // The spare half behind an odd length stays as it was.
+        bits |= before & Word(0xffff0000u);
+        masked_bits |= masked_word(word) & Word(0xffff0000u);
+    }
+    store(word, bits);
+    if !MASK_ON_OUTPUT {
+        store_masked(word, masked_bits);
+    }
+}
+
+fn dropped_on_branch(bits: Word, element: u32, half: u32, chunk: u32) -> Word {
+    if MASK_ON_OUTPUT {
+        return Word();
+    }
+    return dropped(bits, element, half, chunk);
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn norm_gradient(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    begin_rows(local, workgroup.x);
+    let words = chunks(workgroup.x);
+    find_moments(stored_sum(), local);
+    var own = Sums();
+    var word = own_word;
+    for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
+        if MASK_ON_OUTPUT {
+            draw(chunk, local);
+        }
+        for (; word < end_in(chunk); word += params.lanes) {
+            own += weigh(word, chunk);
+        }
+    }
+    let sums = total(own, local);
+    grad_mean = select(first_of(sums) * params.reciprocal, Rows(), has(RMS));
+    grad_slope = second_of(sums) * params.reciprocal;
+    word = own_word;
+    for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
+        if !MASK_ON_OUTPUT {
+            draw(chunk, local);
+        }
+        for (; word < end_in(chunk); word += params.lanes) {
+            write_gradients(word, chunk);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+// What dropout leaves of a gradient, over that of the output.
+fn masked_word(index: u32) -> Word {
+    return gradient[index];
+}
+
+fn store_masked(index: u32, value: Word) {
+    gradient[index] = value;
+}

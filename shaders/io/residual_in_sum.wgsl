@@ -1,0 +1,7 @@
+// A residual where the sum has its range, which may overwrite it.
+fn residual_word(index: u32) -> Word {
+    if has(HAS_RESIDUAL) {
+        return sum[index];
+    }
+    return Word();
+}

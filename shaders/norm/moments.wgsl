@@ -1,0 +1,34 @@
+// Mean and deviation of rows of stored sums, in two passes of which the second corrects the first: the mean of what is
+// left by the first one's mean is its error [M25]. One pass loses all digits where the mean is large.
+var<private> mean: Rows;
+var<private> correction: Rows;
+// 1 by the deviation.
+var<private> factor: Rows;
+
+fn find_moments(sum: Sums, local: u32) {
+    mean = select(first_of(total(sum, local)) * params.reciprocal, Rows(), has(RMS));
+    var own = Sums();
+    for (var word = own_word; word < own_end; word += params.lanes) {
+        let bits = sum_word(word);
+        var part = centered(bits, LANES * word, 0u);
+        if has_upper(word) {
+            part += centered(bits, LANES * word, 1u);
+        }
+        own += part;
+    }
+    let sums = total(own, local);
+    correction = select(first_of(sums) * params.reciprocal, Rows(), has(RMS));
+    let variance = second_of(sums) * params.reciprocal - correction * correction;
+    factor = inverseSqrt(max(variance, Rows()) + params.epsilon);
+}
+
+fn centered(sums: Word, element: u32, half: u32) -> Sums {
+    let d = decode(half_of(sums, half)) - of_row(mean, element, half);
+    return both(in_row(d, element, half), in_row(d * d, element, half));
+}
+
+// A half of a Word, less the mean and by the deviation.
+fn normed(sums: Word, element: u32, half: u32) -> Float {
+    let d = decode(half_of(sums, half)) - of_row(mean, element, half);
+    return (d - of_row(correction, element, half)) * of_row(factor, element, half);
+}

@@ -1,0 +1,27 @@
+// A number for each row of an invocation, which has Words of one row, and sums of two numbers. A Word is four elements, or the lower or upper halves of eight.
+alias Rows = f32;
+alias Sums = vec2<f32>;
+
+fn in_row(x: Float, element: u32, half: u32) -> Rows {
+    return dot(x, Float(1.0));
+}
+
+fn of_row(rows: Rows, element: u32, half: u32) -> f32 {
+    return rows;
+}
+
+fn column_of(element: u32, half: u32) -> u32 {
+    return element - row_start;
+}
+
+fn both(first: Rows, second: Rows) -> Sums {
+    return Sums(first, second);
+}
+
+fn first_of(sums: Sums) -> Rows {
+    return sums.x;
+}
+
+fn second_of(sums: Sums) -> Rows {
+    return sums.y;
+}

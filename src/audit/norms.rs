@@ -1,0 +1,527 @@
+//! Norms behind a residual and a branch, and their gradients, each compared with its definition in f64 \[M25\].
+
+use super::checks::Audit;
+use super::columns::{one, sources};
+use super::kernels::rate;
+use super::random::Random;
+use super::reference::{self, Expected, Uniforms, bits, branch, decode, encode};
+use super::run::canary;
+use super::work::{MARGIN_WORDS, Source, drop_threshold};
+use super::{Failure, Outcome};
+use crate::host::round_trip::{self, Content};
+use crate::kernel::activated::Decide;
+use crate::{
+    ColumnSums, CreateError, DropoutAddNorm, DropoutCall, DropoutKind, ElementType, GammaBuffers,
+    KernelDescriptor, MaskKey, MaskPlace, Norm, NormVectors,
+};
+
+const EPSILON: f64 = f32::EPSILON as f64;
+/// Stands where the gradient of γ goes.
+const BEFORE: f32 = 3.5;
+
+/// The ranges, in the order of their buffers.
+const INPUT: usize = 0;
+const RESIDUAL: usize = 1;
+const GRADIENT: usize = 2;
+const OUTPUT: usize = 3;
+const GRAD_SUM: usize = 4;
+const SUM: usize = 5;
+const MASKED: usize = 6;
+const RANGES: usize = 7;
+
+/// One tensor.
+struct Case {
+    norm: Norm,
+    place: MaskPlace,
+    element: ElementType,
+    source: Source,
+    call: DropoutCall,
+    columns: u64,
+    bias: Vec<f32>,
+    gamma: Vec<f32>,
+    beta: Vec<f32>,
+    /// Whether the sum is over the residual, and what dropout leaves over the gradient.
+    in_place: bool,
+    accumulate: bool,
+    /// Whether limits are lowered, so that a dispatch has some of the rows.
+    is_cut: bool,
+    avoid: wgpu::Features,
+    /// What the ranges hold, with margins behind them.
+    before: [Vec<u32>; RANGES],
+}
+
+/// Mean, 1 / deviation and normed numbers of a row, and how far those may lie off.
+struct Row {
+    factor: f64,
+    normed: Vec<f64>,
+    bounds: Vec<f64>,
+}
+
+impl Audit<'_> {
+    /// Each type, each source of decisions, dropout on the branch and on the output. A long audit has all of their
+    /// combinations.
+    pub async fn norms(&self) -> Result<Outcome, Failure> {
+        let random = &mut Random::new(self.seed(), 13);
+        let mut elements = 0;
+        let cases = cases(self.options.long, self.gpu.device.features(), random)?;
+        // Ranges in place take four storage buffers, which every device has.
+        let available = self
+            .gpu
+            .device
+            .limits()
+            .max_storage_buffers_per_shader_stage;
+        let cases: Vec<_> = cases
+            .into_iter()
+            .filter(|case| case.storage_buffers() <= available)
+            .collect();
+        for case in &cases {
+            elements += case.check(self.gpu.device, self.gpu.queue).await?;
+        }
+        Ok(Outcome::Passed {
+            figure: format!("{elements} elements in {} calls", cases.len()),
+        })
+    }
+}
+
+fn cases(long: bool, features: wgpu::Features, random: &mut Random) -> Result<Vec<Case>, Failure> {
+    let none = wgpu::Features::empty();
+    // Of 36 numbers each has another combination of type, place, source and ranges.
+    let numbers: Vec<_> = if long {
+        (0..36).collect()
+    } else {
+        vec![0, 7, 14, 21, 28, 35]
+    };
+    let ways = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
+    let ways = [(6, features & ways)];
+    let ways = ways.into_iter().filter(|(_, avoid)| !avoid.is_empty());
+    let all = numbers.into_iter().map(|number| (number, none)).chain(ways);
+    all.map(|(number, avoid)| case(number, avoid, random))
+        .collect()
+}
+
+fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Case, Failure> {
+    let element = ElementType::ALL[number % 3];
+    let decide = [Decide::Linear, Decide::Drawn, Decide::BySide][number / 12];
+    let is_cut = number % 5 < 3;
+    let (source, columns) = match decide {
+        // Rows of several invocations, and one that its workgroup draws decisions for twice.
+        Decide::Linear if number.is_multiple_of(2) => (Source::Linear(18 * 776), 776),
+        Decide::Linear => (Source::Linear(3 * 9008), 9008),
+        decide => {
+            let [_, packed, row_ids, rows, run_ids, runs, _, any] = sources(35)?;
+            let chosen = match decide {
+                Decide::BySide => [packed, row_ids, run_ids],
+                _ => [rows, runs, any],
+            };
+            let columns = if is_cut { 43 } else { 129 };
+            (chosen[random.below(3) as usize].clone(), columns)
+        }
+    };
+    let norm = match number % 4 {
+        3 => Norm::rms(0.25)?,
+        _ => Norm::layer(0.125)?,
+    };
+    // A row's mean is many of its deviations, which moments of one pass would show.
+    let about = if element == ElementType::F32 {
+        1e3
+    } else {
+        32.0
+    };
+    let words = (source.len() * element.bytes()).div_ceil(4);
+    let mut range = |about: f32| -> Vec<u32> {
+        let words = (0..words).map(|_| {
+            let mut bits = || encode(element, about + one(random));
+            match element {
+                ElementType::F32 => bits(),
+                _ => bits() | bits() << 16,
+            }
+        });
+        words.chain((0..MARGIN_WORDS).map(canary)).collect()
+    };
+    let before = [0.0, about, 0.0, 0.0, 0.0, 0.0, 0.0].map(&mut range);
+    let mut vector = |len: u64| (0..len).map(|_| one(random)).collect::<Vec<_>>();
+    let bias_len = [columns, 3 * columns, 0][number % 5 % 3];
+    let (bias, gamma) = (vector(bias_len), vector(columns));
+    let beta = if norm.is_rms() {
+        vec![]
+    } else {
+        vector(columns)
+    };
+    let key = MaskKey::new(random.next(), random.next());
+    let drop_threshold = random.between(1 << 29, 7 << 29) * u64::from(number % 13 != 12);
+    let kinds = [DropoutKind::Inverted, DropoutKind::Classic];
+    let call = DropoutCall::new(rate(drop_threshold), key)
+        .with_origin(random.below(1 << 60))
+        .with_kind(kinds[usize::from(number % 7 == 6)]);
+    Ok(Case {
+        norm,
+        place: [MaskPlace::Branch, MaskPlace::Output][number / 3 % 2],
+        element,
+        source,
+        call,
+        columns,
+        bias,
+        gamma,
+        beta,
+        in_place: (number / 6).is_multiple_of(2),
+        accumulate: number.is_multiple_of(2),
+        is_cut,
+        avoid,
+        before,
+    })
+}
+
+impl Case {
+    fn storage_buffers(&self) -> u32 {
+        let has_side = !self.source.side().is_empty();
+        4 + u32::from(!self.in_place) + u32::from(has_side)
+    }
+
+    /// The buffer of a range.
+    fn at(&self, range: usize) -> usize {
+        match range {
+            SUM if self.in_place => RESIDUAL,
+            MASKED if self.in_place => GRADIENT,
+            range => range,
+        }
+    }
+
+    fn kernels(&self, device: &wgpu::Device) -> Result<DropoutAddNorm, CreateError> {
+        let descriptor = KernelDescriptor {
+            avoid: self.avoid,
+            ..Default::default()
+        };
+        DropoutAddNorm::new(device, &descriptor, self.norm, self.place)
+    }
+
+    /// Counts elements.
+    async fn check(&self, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<u64, Failure> {
+        let rows = self.source.len() / self.columns;
+        // At most 9,008.
+        let columns = self.columns as u32;
+        let margin =
+            |words: u64| -> Vec<u32> { (0..words as usize + MARGIN_WORDS).map(canary).collect() };
+        let moments = margin(DropoutAddNorm::moments_bytes(rows) / 4);
+        let scratch = margin(ColumnSums::scratch_bytes(rows, columns) / 4);
+        let mut gamma = margin(self.columns);
+        gamma[..columns as usize].fill(BEFORE.to_bits());
+        let side = [self.source.side(), &[0]].concat();
+        let numbers = [&self.bias[..], &self.gamma, &self.beta].concat();
+        let constants = [bytemuck::cast_slice(&side), bytemuck::cast_slice(&numbers)];
+        let written = self.before.iter().chain([&moments, &scratch, &gamma]);
+        let written = written.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
+        let contents: Vec<_> = written.chain(constants.map(Content::Constant)).collect();
+        // Tiles of columns and rows of 16 bits begin where any device binds.
+        let part_bytes = 128 * self.columns * self.element.bytes();
+        let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
+        let granules = match self.is_cut {
+            true => part_bytes.div_ceil(alignment_bytes),
+            false => u64::MAX,
+        };
+        let kernels = self.kernels(device)?;
+        let kernels = kernels.lowered(granules, 4 * MARGIN_WORDS as u64);
+        let mut words: Vec<u32> = Vec::new();
+        let record = |pass: &mut wgpu::ComputePass<'_>, buffers: &[wgpu::Buffer]| {
+            let buffer = |place: usize| buffers[place].as_entire_buffer_binding();
+            let at = |range| buffer(self.at(range));
+            let elements = || {
+                let side = buffer(RANGES + 3);
+                self.source.elements(side).of_type(self.element)
+            };
+            let vectors = || match self.bias.len() as u32 {
+                0 => NormVectors::new(buffer(RANGES + 4), columns),
+                len => NormVectors::with_bias(buffer(RANGES + 4), columns, len),
+            };
+            let forward = match self.in_place {
+                true => {
+                    kernels.bind_in_place(at(INPUT), at(SUM), at(OUTPUT), vectors(), elements())?
+                }
+                false => kernels.bind(
+                    at(INPUT),
+                    Some(at(RESIDUAL)),
+                    Some(at(SUM)),
+                    at(OUTPUT),
+                    vectors(),
+                    elements(),
+                )?,
+            };
+            kernels.encode_forward(pass, &forward, &self.call)?;
+            let on_branch = self.place == MaskPlace::Branch;
+            let of_gamma = GammaBuffers {
+                grad_normed: at(if on_branch { GRADIENT } else { MASKED }),
+                sum: at(SUM),
+                moments: buffer(RANGES),
+                scratch: buffer(RANGES + 1),
+                grad_gamma: buffer(RANGES + 2),
+            };
+            let of_gamma = kernels.bind_gamma_gradient(of_gamma, (rows, columns), self.element)?;
+            if on_branch {
+                kernels.encode_gamma_gradient(pass, &of_gamma, self.accumulate);
+            }
+            let backward = match self.in_place {
+                true => kernels.bind_backward_in_place(
+                    at(GRADIENT),
+                    at(SUM),
+                    at(GRAD_SUM),
+                    vectors(),
+                    elements(),
+                )?,
+                false => kernels.bind_backward(
+                    at(GRADIENT),
+                    at(SUM),
+                    at(GRAD_SUM),
+                    at(MASKED),
+                    vectors(),
+                    elements(),
+                )?,
+            };
+            kernels.encode_backward(pass, &backward, &self.call, self.accumulate)?;
+            if !on_branch {
+                kernels.encode_gamma_gradient(pass, &of_gamma, self.accumulate);
+            }
+            Ok(())
+        };
+        round_trip::run(device, queue, &contents, &mut words, record).await?;
+        let mut rest = &words[..];
+        let mut next = |len| rest.split_off(..len).unwrap_or_default();
+        let after = self.before.each_ref().map(|before| next(before.len()));
+        let memory = [&moments, &scratch, &gamma];
+        let memory_after = memory.map(|before| next(before.len()));
+        self.compare_outside(&after)?;
+        for (before, after) in memory.iter().zip(memory_after) {
+            let margin = before.len() - MARGIN_WORDS..;
+            if before[margin.clone()] != after[margin] {
+                let expected = format!("the words behind gradients as they were ({self})");
+                return Err(Failure::new(expected, "others"));
+            }
+        }
+        self.compare(&after, memory_after[2])?;
+        Ok(self.source.len())
+    }
+
+    /// Compares what nothing writes: other ranges, margins and halves behind an odd length.
+    fn compare_outside(&self, after: &[&[u32]; RANGES]) -> Result<(), Failure> {
+        let written = [OUTPUT, GRAD_SUM, SUM, MASKED].map(|range| self.at(range));
+        let units = self.source.len() * self.element.bytes() / 2;
+        for (range, (before, after)) in self.before.iter().zip(after).enumerate() {
+            // In halves of a word.
+            let first = if written.contains(&range) { units } else { 0 };
+            let halves = |words: &[u32]| {
+                let halves = words
+                    .iter()
+                    .flat_map(|word| [*word as u16, (word >> 16) as u16]);
+                halves.skip(first as usize).collect::<Vec<_>>()
+            };
+            if halves(before) != halves(after) {
+                let expected =
+                    format!("all beside the results as it was in range {range} ({self})");
+                return Err(Failure::new(expected, "other words"));
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&self, words: &[u32], row: u64) -> Vec<f64> {
+        let elements = row * self.columns..(row + 1) * self.columns;
+        let number = |element| f64::from(decode(self.element, bits(self.element, words, element)));
+        elements.map(number).collect()
+    }
+
+    /// By the sums that are stored.
+    fn row(&self, sum: &[f64]) -> Row {
+        let n = sum.len() as f64;
+        let is_rms = self.norm.is_rms();
+        let mean = if is_rms {
+            0.0
+        } else {
+            sum.iter().sum::<f64>() / n
+        };
+        let variance = sum.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+        let factor = 1.0 / (variance + f64::from(self.norm.epsilon())).sqrt();
+        let normed: Vec<_> = sum.iter().map(|x| (x - mean) * factor).collect();
+        // Additions: 32 words or 64 elements of an invocation, and those of invocations.
+        let k = 80.0;
+        let bound = |normed: &f64| {
+            let relative = EPSILON * (k / 2.0 + 8.0) * normed.abs();
+            let shift = EPSILON * (k + 4.0) + (k * EPSILON).powi(2) * mean.abs() * factor;
+            relative + if is_rms { 0.0 } else { shift }
+        };
+        Row {
+            factor,
+            bounds: normed.iter().map(bound).collect(),
+            normed,
+        }
+    }
+
+    fn wrong(&self, what: &str, element: u64, expected: Expected, got: u32) -> Result<(), Failure> {
+        if expected.admits(self.element, got) {
+            return Ok(());
+        }
+        let expected = format!("{expected} in {what} {element} ({self})");
+        let got = decode(self.element, got);
+        Err(Failure::new(expected, format!("{got:e}")))
+    }
+
+    fn compare(&self, after: &[&[u32]; RANGES], gamma: &[u32]) -> Result<(), Failure> {
+        let ty = self.element;
+        let scale = reference::factor(self.call.kind, drop_threshold(&self.call));
+        let on_output = self.place == MaskPlace::Output;
+        let mut uniforms = Uniforms::new(self.call.key);
+        let near = |number, bound| Expected::Near {
+            number,
+            bound,
+            flushed: false,
+        };
+        let of = |range: usize, element| bits(ty, after[self.at(range)], element);
+        let old = |range: usize, element| bits(ty, &self.before[range], element);
+        // What dropout leaves of a gradient.
+        let masked_bits = |from: u32, kept: bool| match kept {
+            true if scale == 1.0 => Expected::BitsOrZero(from),
+            true => Expected::BitsOrZero(encode(ty, decode(ty, from) * scale)),
+            false => Expected::Bits(0),
+        };
+        let mut gammas = vec![[0.0; 2]; self.columns as usize];
+        for row in 0..self.source.len() / self.columns {
+            let first = row * self.columns;
+            let keep: Vec<_> = (first..first + self.columns)
+                .map(|element| self.source.keeps(element, &self.call, &mut uniforms))
+                .collect();
+            let moments = self.row(&self.numbers(after[self.at(SUM)], row));
+            let grads = match on_output {
+                true => self.numbers(after[self.at(MASKED)], row),
+                false => self.numbers(&self.before[GRADIENT], row),
+            };
+            let weighed = grads.iter().zip(&self.gamma);
+            let weighed: Vec<_> = weighed
+                .map(|(grad, gamma)| grad * f64::from(*gamma))
+                .collect();
+            let means = self.means(&moments, &weighed);
+            for (column, kept) in keep.into_iter().enumerate() {
+                let element = first + column as u64;
+                let bias = element.checked_rem(self.bias.len() as u64);
+                let bias = bias.map(|number| self.bias[number as usize]);
+                let (input, residual) = (old(INPUT, element), old(RESIDUAL, element));
+                let (factor, kept_here) = if on_output {
+                    (1.0, true)
+                } else {
+                    (scale, kept)
+                };
+                let sum = branch(
+                    [ty; 2],
+                    input,
+                    [bias, None],
+                    factor,
+                    Some(residual),
+                    kept_here,
+                );
+                self.wrong("sum", element, sum, of(SUM, element))?;
+
+                let (normed, bound) = (moments.normed[column], moments.bounds[column]);
+                let gamma = f64::from(self.gamma[column]);
+                let beta = self.beta.get(column).map_or(0.0, |beta| f64::from(*beta));
+                let product = normed * gamma;
+                let mut output = product + beta;
+                let mut wide = bound * gamma.abs() + EPSILON * (product.abs() + output.abs());
+                if on_output {
+                    wide = (wide + EPSILON * output.abs()) * f64::from(scale);
+                    output *= f64::from(scale);
+                }
+                let expected = match on_output && !kept {
+                    true => Expected::Bits(0),
+                    false => near(output, wide),
+                };
+                self.wrong("output", element, expected, of(OUTPUT, element))?;
+
+                let before = match self.accumulate {
+                    true => f64::from(decode(ty, old(GRAD_SUM, element))),
+                    false => 0.0,
+                };
+                let (grad, bound_of_grad) = self.sum_gradient(&moments, &weighed, &means, column);
+                let expected = near(before + grad, bound_of_grad);
+                let grad_sum = of(GRAD_SUM, element);
+                self.wrong("gradient of the sum", element, expected, grad_sum)?;
+                let from = match on_output {
+                    true => old(GRADIENT, element),
+                    false => grad_sum,
+                };
+                let masked = of(MASKED, element);
+                self.wrong("masked gradient", element, masked_bits(from, kept), masked)?;
+
+                let sums = &mut gammas[column];
+                let term = grads[column] * normed;
+                sums[0] += term;
+                sums[1] += grads[column].abs() * bound + 80.0 * EPSILON * term.abs();
+            }
+        }
+        let before = if self.accumulate { BEFORE } else { 0.0 };
+        for (column, ([sum, bound], got)) in gammas.into_iter().zip(gamma).enumerate() {
+            let (sum, got) = (sum + f64::from(before), f64::from(f32::from_bits(*got)));
+            let bound = bound + 80.0 * EPSILON * f64::from(before);
+            let error = (got - sum).abs();
+            if error.is_nan() || error > bound {
+                let what = format!("{sum:e} within {bound:e} for γ of column {column} ({self})");
+                return Err(Failure::new(what, format!("{got:e}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Means of weighed gradients, of their products with normed numbers, of the magnitudes of both, and of the errors
+    /// of the products.
+    fn means(&self, row: &Row, weighed: &[f64]) -> [f64; 5] {
+        let mut sums = [0.0; 5];
+        for ((grad, normed), bound) in weighed.iter().zip(&row.normed).zip(&row.bounds) {
+            let product = grad * normed;
+            let terms = [
+                *grad,
+                product,
+                grad.abs(),
+                product.abs(),
+                grad.abs() * bound,
+            ];
+            for (sum, term) in sums.iter_mut().zip(terms) {
+                *sum += term;
+            }
+        }
+        let mut means = sums.map(|sum| sum / weighed.len() as f64);
+        if self.norm.is_rms() {
+            means[0] = 0.0;
+        }
+        means
+    }
+
+    /// The gradient of the sum, and its bound.
+    fn sum_gradient(
+        &self,
+        row: &Row,
+        weighed: &[f64],
+        [mean, slope, size, slope_size, slope_error]: &[f64; 5],
+        column: usize,
+    ) -> (f64, f64) {
+        let (grad, x, e) = (weighed[column], row.normed[column], row.bounds[column]);
+        let k = 80.0;
+        let mut bound = (k + 8.0) * EPSILON * (size + x.abs() * slope_size);
+        bound += (k / 2.0 + 12.0) * EPSILON * grad.abs();
+        bound += e * (slope.abs() + x.abs() * size) + x.abs() * slope_error;
+        (row.factor * (grad - mean - x * slope), row.factor * bound)
+    }
+}
+
+impl core::fmt::Display for Case {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self {
+            norm,
+            place,
+            element,
+            columns,
+            call,
+            in_place,
+            ..
+        } = self;
+        let bias = self.bias.len();
+        write!(
+            f,
+            "{norm:?}, {place:?}, rows of {columns} {element}, in place: {in_place}, bias of {bias}; {call}"
+        )
+    }
+}

@@ -1,0 +1,597 @@
+//! A residual, a branch that is dropped, and the norm of their sum, in one pass.
+
+use crate::column_sums::{BoundSum, ColumnSums, SumBuffers};
+use crate::contract::call::DropoutCall;
+use crate::contract::element::ElementType;
+use crate::contract::error::CallError;
+use crate::contract::norm::{MaskPlace, Norm};
+use crate::host::bound::BoundSegment;
+use crate::host::device::{KernelDescriptor, KernelHost, cut_limits};
+use crate::host::elements::{Described, Elements};
+use crate::host::error::BindError;
+use crate::host::params::ParameterPath;
+use crate::host::range::CheckedRange;
+use crate::kernel::axes::{BufferLayout, Kernel, Role, WORKGROUP_SIZE};
+use crate::kernel::normed::NormForm;
+use crate::plan::columns::{ColumnTensor, Matrix, SummedTerms};
+use crate::plan::cut::CutLimits;
+use crate::plan::error::CreateError;
+use crate::plan::normed::{HAS_RESIDUAL, NormPlan, NormRows, NormTensor, SUM_IN_OUTPUT};
+use crate::plan::params::NormParams;
+
+/// `sum = residual + dropout(input + bias)` and `output = norm(sum)` in one dispatch, and their gradients: what stands
+/// behind attention and behind the feed-forward network of a transformer's block, with the norm that comes next. By
+/// [`MaskPlace::Output`] the dropout is on the norm, `output = dropout(norm(residual + input + bias))`, as over BERT's
+/// embeddings.
+///
+/// A sum has the bits of \[M23\], an output the bound of \[M25\]. Mean and deviation are those of the sum as it is
+/// stored, found in two passes, so that a row whose mean is 1e5 deviations keeps its digits. Masks are those of
+/// [`Dropout`](crate::Dropout) for the same call and elements. A row's result has the same bits in each batch and on
+/// each run of a device.
+///
+/// It reads 8 bytes an element of `f32` and writes 8, where a bias, a dropout, an addition and a norm apart move 36; the
+/// backward moves 16, or with a gradient that is added 20. Types of 16 bits half of that. Rows are read again by
+/// the workgroup that has them, up to 32 KiB at once or one row.
+///
+/// Backward computes from the sum, so that nothing else is kept. It gives the gradient of the sum, which is the
+/// residual's, and what dropout leaves: on the branch the gradient of the input, on the output that of the norm. The
+/// gradient of γ has a [binding](Self::bind_gamma_gradient) of its own. That of β is the
+/// [sum of the columns](ColumnSums) of the norm's gradient, that of a bias the sum of the input's.
+///
+/// ```no_run
+/// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, [x, stream, y, numbers, dy, dstream]: &[wgpu_dropout::wgpu::Buffer; 6]) -> Result<(), Box<dyn std::error::Error>> {
+/// use wgpu_dropout::{DropoutAddNorm, DropoutCall, DropoutRate, KernelDescriptor, MaskKey, MaskPlace, Norm, NormVectors};
+///
+/// let norm = Norm::layer(1e-5)?;
+/// let add_norm = DropoutAddNorm::new(device, &KernelDescriptor::default(), norm, MaskPlace::Branch)?;
+/// let [x, stream, y, dy, dstream] = [x, stream, y, dy, dstream].map(|buffer| buffer.as_entire_buffer_binding());
+/// // 768 numbers of a bias, of γ and of β.
+/// let numbers = NormVectors::with_bias(numbers.as_entire_buffer_binding(), 768, 768);
+/// let elements = 64 * 768;
+/// let forward = add_norm.bind_in_place(x, stream.clone(), y, numbers.clone(), elements)?;
+/// let backward = add_norm.bind_backward_in_place(dy, stream, dstream, numbers, elements)?;
+/// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
+/// add_norm.encode_forward(pass, &forward, &call)?;
+/// add_norm.encode_backward(pass, &backward, &call, false)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct DropoutAddNorm {
+    host: KernelHost,
+    sums: ColumnSums,
+    limits: CutLimits,
+    norm: Norm,
+    place: MaskPlace,
+}
+
+/// The numbers of a norm, of `f32`, in one buffer: a bias, if there is one, γ behind it, and behind that β, which an
+/// RMS norm has not. γ and β have a number for each column, a bias is repeated over the elements: embeddings of
+/// positions are one of as many rows as there are positions.
+///
+/// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
+/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. It is none that is written. Rows of multiples of 4
+/// columns, or of 8 for types of 16 bits, with such a bias, are loaded 16 bytes at a time where mask indices are
+/// consecutive.
+#[derive(Clone, Debug)]
+pub struct NormVectors<'a> {
+    buffer: wgpu::BufferBinding<'a>,
+    columns: u32,
+    bias: Option<u32>,
+}
+
+impl<'a> NormVectors<'a> {
+    /// γ and β of rows of `columns` elements.
+    pub const fn new(buffer: wgpu::BufferBinding<'a>, columns: u32) -> Self {
+        Self {
+            buffer,
+            columns,
+            bias: None,
+        }
+    }
+
+    /// A bias of `bias_len` numbers, and γ and β behind it.
+    pub const fn with_bias(buffer: wgpu::BufferBinding<'a>, columns: u32, bias_len: u32) -> Self {
+        Self {
+            buffer,
+            columns,
+            bias: Some(bias_len),
+        }
+    }
+}
+
+/// Checked buffers of one sum and its norm, ready for any number of calls; made by [`DropoutAddNorm::bind`] and
+/// [`DropoutAddNorm::bind_in_place`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+#[derive(Debug)]
+pub struct DropoutAddNormBinding(Bound);
+
+/// Checked buffers of their gradients, ready for any number of calls; made by [`DropoutAddNorm::bind_backward`] and
+/// [`DropoutAddNorm::bind_backward_in_place`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+#[derive(Debug)]
+pub struct DropoutAddNormGradient(Bound);
+
+/// Checked buffers of the gradient of γ, made by [`DropoutAddNorm::bind_gamma_gradient`]. It is kept and used as a
+/// [`DropoutBinding`](crate::DropoutBinding).
+#[derive(Debug)]
+pub struct GammaGradient {
+    rows: NormRows,
+    moments: Vec<BoundSegment>,
+    sum: BoundSum,
+}
+
+/// What the gradient of γ is computed from and where it goes.
+#[derive(Clone, Debug)]
+pub struct GammaBuffers<'a> {
+    /// The gradient of the norm's output: the one of the forward's output, which the backward must not have
+    /// overwritten, or with [`MaskPlace::Output`] what dropout left of it.
+    pub grad_normed: wgpu::BufferBinding<'a>,
+    /// The forward's sum.
+    pub sum: wgpu::BufferBinding<'a>,
+    /// Memory of [`DropoutAddNorm::moments_bytes`].
+    pub moments: wgpu::BufferBinding<'a>,
+    /// Memory of [`ColumnSums::scratch_bytes`].
+    pub scratch: wgpu::BufferBinding<'a>,
+    /// 4 bytes for each column.
+    pub grad_gamma: wgpu::BufferBinding<'a>,
+}
+
+#[derive(Debug)]
+struct Bound {
+    tensor: NormTensor,
+    segments: Vec<BoundSegment>,
+}
+
+impl DropoutAddNorm {
+    /// Prepares the kernels for `device`, which needs no feature and no limit above
+    /// [`wgpu::Limits::downlevel_defaults`].
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Limit`] if the device's limits are lower than the kernels need.
+    pub fn new(
+        device: &wgpu::Device,
+        descriptor: &KernelDescriptor<'_>,
+        norm: Norm,
+        place: MaskPlace,
+    ) -> Result<Self, CreateError> {
+        // Three ranges and vectors; besides one more range, a layout and a mask or sample ids.
+        let host = KernelHost::new(device, descriptor, 4, 7, size_of::<NormParams>())?;
+        Ok(Self {
+            sums: ColumnSums::new(device, descriptor)?,
+            limits: cut_limits(device),
+            host,
+            norm,
+            place,
+        })
+    }
+
+    /// The device the kernels are for.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.host.device
+    }
+
+    /// The norm.
+    pub fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    /// Where dropout stands.
+    pub fn place(&self) -> MaskPlace {
+        self.place
+    }
+
+    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
+    /// immediates.
+    pub fn parameter_path(&self) -> ParameterPath {
+        self.host.parameter_path
+    }
+
+    /// Bytes of the memory for the moments of rows; `u64::MAX` where it passes that. What a gradient leaves in it has
+    /// no further use.
+    pub const fn moments_bytes(rows: u64) -> u64 {
+        rows.saturating_mul(12)
+    }
+
+    /// With lowered limits and with room behind bindings, and the same pipelines.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
+        let alignment_bytes = u64::from(self.limits.offset_alignment_bytes);
+        let mut limits = self.limits;
+        let lowered = granules.saturating_mul(alignment_bytes);
+        limits.max_binding_bytes = limits.max_binding_bytes.min(lowered);
+        Self {
+            host: self.host.with_room(room_bytes),
+            sums: self.sums.lowered(granules, room_bytes),
+            limits,
+            ..*self
+        }
+    }
+
+    /// Binds `elements` of `input`, of `residual`, of `sum` and of `output`. Without a residual the sum is that with
+    /// +0; without a sum none is stored, and there is no backward. Requirements and panics as for
+    /// [`Dropout::bind`](crate::Dropout::bind). The kernel takes four storage buffers, one more for both a residual
+    /// and a sum, and one more for sample ids or a packed mask; WebGPU allows 8, wgpu's downlevel limits 4.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind<'a>(
+        &self,
+        input: wgpu::BufferBinding<'a>,
+        residual: Option<wgpu::BufferBinding<'a>>,
+        sum: Option<wgpu::BufferBinding<'a>>,
+        output: wgpu::BufferBinding<'a>,
+        vectors: NormVectors<'_>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutAddNormBinding, BindError> {
+        let is_apart = residual.is_some() && sum.is_some();
+        let form = match is_apart {
+            true => NormForm::ForwardApart,
+            false => NormForm::Forward,
+        };
+        let residual_flag = if residual.is_some() { HAS_RESIDUAL } else { 0 };
+        let sum_flag = if sum.is_some() { 0 } else { SUM_IN_OUTPUT };
+        let residual = residual.map(|residual| (Role::Residual, residual));
+        let sum = sum.map(|sum| (Role::Sum, sum));
+        let ranges: Vec<_> = [(Role::Input, input)]
+            .into_iter()
+            .chain(residual)
+            .chain(sum)
+            .chain([(Role::Output, output)])
+            .collect();
+        let flags = residual_flag | sum_flag;
+        let bound = self.bind_all(form, flags, &ranges, vectors, elements.into())?;
+        Ok(DropoutAddNormBinding(bound))
+    }
+
+    /// Binds `elements` of `input`, of `residual`, which is overwritten by the sum, and of `output`. The kernel takes
+    /// four storage buffers, and one more for sample ids or a packed mask. Requirements, errors and panics as for
+    /// [`bind`](Self::bind).
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind_in_place<'a>(
+        &self,
+        input: wgpu::BufferBinding<'a>,
+        residual: wgpu::BufferBinding<'a>,
+        output: wgpu::BufferBinding<'a>,
+        vectors: NormVectors<'_>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutAddNormBinding, BindError> {
+        let ranges = [
+            (Role::Input, input),
+            (Role::Sum, residual),
+            (Role::Output, output),
+        ];
+        let form = NormForm::Forward;
+        let bound = self.bind_all(form, HAS_RESIDUAL, &ranges, vectors, elements.into())?;
+        Ok(DropoutAddNormBinding(bound))
+    }
+
+    /// Binds `elements` of `grad_output`, of the forward's `sum`, of `grad_sum` and of `masked`, what dropout leaves: on
+    /// the branch the gradient of the input, on the output that of the norm. `vectors` are the forward's. The kernel
+    /// takes five storage buffers, and one more for sample ids or a packed mask. Requirements, errors and panics as for
+    /// [`bind`](Self::bind).
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind_backward<'a>(
+        &self,
+        grad_output: wgpu::BufferBinding<'a>,
+        sum: wgpu::BufferBinding<'a>,
+        grad_sum: wgpu::BufferBinding<'a>,
+        masked: wgpu::BufferBinding<'a>,
+        vectors: NormVectors<'_>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutAddNormGradient, BindError> {
+        let ranges = [
+            (Role::Gradient, grad_output),
+            (Role::Sum, sum),
+            (Role::Output, grad_sum),
+            (Role::Masked, masked),
+        ];
+        let form = NormForm::GradientApart;
+        let bound = self.bind_all(form, 0, &ranges, vectors, elements.into())?;
+        Ok(DropoutAddNormGradient(bound))
+    }
+
+    /// Binds `elements` of `grad`, which is the gradient of the output and is overwritten by what dropout leaves, of the
+    /// forward's `sum` and of `grad_sum`. The kernel takes four storage buffers, and one more for sample ids or a packed
+    /// mask. On the branch, the gradient of γ is recorded before. Requirements, errors and panics as for
+    /// [`bind_backward`](Self::bind_backward).
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind_backward_in_place<'a>(
+        &self,
+        grad: wgpu::BufferBinding<'a>,
+        sum: wgpu::BufferBinding<'a>,
+        grad_sum: wgpu::BufferBinding<'a>,
+        vectors: NormVectors<'_>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutAddNormGradient, BindError> {
+        let ranges = [
+            (Role::Gradient, grad),
+            (Role::Sum, sum),
+            (Role::Output, grad_sum),
+        ];
+        let form = NormForm::Gradient;
+        let bound = self.bind_all(form, 0, &ranges, vectors, elements.into())?;
+        Ok(DropoutAddNormGradient(bound))
+    }
+
+    fn bind_all(
+        &self,
+        form: NormForm,
+        flags: u32,
+        ranges: &[(Role, wgpu::BufferBinding<'_>)],
+        vectors: NormVectors<'_>,
+        elements: Elements<'_>,
+    ) -> Result<Bound, BindError> {
+        let Described {
+            element,
+            map,
+            len,
+            side,
+        } = elements.describe(&self.host)?;
+        let rows = self.rows(len, vectors.columns, element)?;
+        let ranges = ranges
+            .iter()
+            .map(|(role, buffer)| self.host.checked(*role, buffer, len, element.bytes()))
+            .collect::<Result<Vec<_>, _>>()?;
+        BufferLayout::of(&ranges)?;
+        let bias_len = vectors.bias.unwrap_or(0);
+        let numbers = self.checked_vectors(&vectors, len)?;
+        let mut sides: Vec<_> = side.into_iter().chain([numbers]).collect();
+        // All ranges are bound as written, so that they may lie in one buffer.
+        let written = |side: &&CheckedRange<'_>| ranges.iter().any(|range| range.same_buffer(side));
+        if let Some(side) = sides.iter().find(written) {
+            return Err(BindError::WrittenBuffer { role: side.role });
+        }
+        // One range of both is bound as the sum.
+        let ranges: Vec<_> = ranges
+            .into_iter()
+            .map(|range| match (form, range.role) {
+                (NormForm::Forward, Role::Residual) => range.with_role(Role::Sum),
+                _ => range,
+            })
+            .collect();
+        let unused = self.host.unused_buffer();
+        let unused = unused.as_entire_buffer_binding();
+        if ranges.iter().all(|range| range.role != Role::Sum) {
+            sides.push(self.host.checked(Role::Sum, &unused, 4, 4)?);
+        }
+        let tensor = NormTensor {
+            rows,
+            form,
+            place: self.place,
+            bias_len,
+            flags,
+            map,
+        };
+        let segments = rows.segments(self.limits, len)?;
+        let segments =
+            self.host
+                .bind(tensor.any_kernel(), segments, &ranges, &sides, |segment| {
+                    Some(tensor.map.params_of_any(segment.start))
+                })?;
+        Ok(Bound { tensor, segments })
+    }
+
+    /// The rows of `columns` that `elements` are.
+    fn rows(
+        &self,
+        elements: u64,
+        columns: u32,
+        element: ElementType,
+    ) -> Result<NormRows, BindError> {
+        let max = Norm::MAX_COLUMNS;
+        if columns == 0 || columns > max || !elements.is_multiple_of(columns.into()) {
+            return Err(BindError::NormColumns {
+                elements,
+                columns,
+                max,
+            });
+        }
+        Ok(NormRows {
+            norm: self.norm,
+            element,
+            columns,
+        })
+    }
+
+    /// The caller's range for bias, γ and β of a tensor of `elements`.
+    fn checked_vectors<'a>(
+        &self,
+        vectors: &NormVectors<'a>,
+        elements: u64,
+    ) -> Result<CheckedRange<'a>, BindError> {
+        if let Some(len) = vectors.bias {
+            if len == 0 || !elements.is_multiple_of(len.into()) {
+                return Err(BindError::VectorLength { elements, len });
+            }
+        }
+        let of_norm = if self.norm.is_rms() { 1 } else { 2 };
+        let numbers = u64::from(vectors.bias.unwrap_or(0)) + of_norm * u64::from(vectors.columns);
+        let bytes = size_of::<f32>() as u64;
+        let range = self
+            .host
+            .checked(Role::Vectors, &vectors.buffer, numbers, bytes)?;
+        self.host.check_whole(&range)?;
+        Ok(range)
+    }
+
+    /// Binds what the gradient of γ is computed from, of `shape` (rows, columns). Each buffer of
+    /// [`GammaBuffers`] that is written is one of its own. Requirements and panics as for [`bind`](Self::bind); the
+    /// kernels take four storage buffers.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; nothing was created then.
+    pub fn bind_gamma_gradient(
+        &self,
+        buffers: GammaBuffers<'_>,
+        (rows, columns): (u64, u32),
+        element: ElementType,
+    ) -> Result<GammaGradient, BindError> {
+        let host = &self.host;
+        let matrix = Matrix { rows, columns };
+        let len = matrix.elements();
+        let rows = self.rows(len, columns, element)?;
+        let sum = host.checked(Role::Sum, &buffers.sum, len, element.bytes())?;
+        let grad = host.checked(Role::Gradient, &buffers.grad_normed, len, element.bytes())?;
+        let numbers = Self::moments_bytes(matrix.rows) / 4;
+        let moments = host.checked(Role::Moments, &buffers.moments, numbers, 4)?;
+        host.check_whole(&moments)?;
+        if moments.same_buffer(&sum) || moments.same_buffer(&grad) {
+            return Err(BindError::WrittenBuffer { role: moments.role });
+        }
+        let segments = rows.segments(self.limits, len)?;
+        let bound = host.bind(
+            Kernel::NormMoments(element),
+            segments,
+            core::slice::from_ref(&sum),
+            core::slice::from_ref(&moments),
+            |_| None,
+        )?;
+        let tensor = ColumnTensor {
+            element,
+            matrix,
+            terms: SummedTerms::Norm,
+        };
+        let buffers = SumBuffers {
+            inputs: vec![sum.with_role(Role::Input), grad],
+            sides: vec![moments],
+            scratch: buffers.scratch,
+            sums: buffers.grad_gamma,
+        };
+        Ok(GammaGradient {
+            rows,
+            moments: bound,
+            sum: self.sums.bind_terms(tensor, buffers, |_| None)?,
+        })
+    }
+
+    /// Records sum and output. Sets the same state of the pass as
+    /// [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of 0 draws nothing: inference is this with
+    /// [`DropoutRate::ZERO`](crate::DropoutRate::ZERO).
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask index passes
+    /// 2^64 - 1. Nothing was recorded then.
+    pub fn encode_forward(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        binding: &DropoutAddNormBinding,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        self.encode(pass, &binding.0, call, false)
+    }
+
+    /// Records the gradient of the sum and what dropout leaves \[M25\]. With `accumulate` the former is added to what
+    /// stands there: in a block whose norm comes first, the gradient that the residual brings. Effects as for
+    /// [`encode_forward`](Self::encode_forward).
+    ///
+    /// # Errors
+    ///
+    /// As [`encode_forward`](Self::encode_forward).
+    pub fn encode_backward(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        gradient: &DropoutAddNormGradient,
+        call: &DropoutCall,
+        accumulate: bool,
+    ) -> Result<(), CallError> {
+        self.encode(pass, &gradient.0, call, accumulate)
+    }
+
+    /// Records the gradient of γ, the sum over the rows of the norm's gradient by the normed numbers \[M25\], in f32 and
+    /// in the order of [`ColumnSums`]. It replaces what stands in `grad_gamma`, or with `accumulate` is added to it.
+    /// The sum is read twice, for its moments and for the terms: moments from the backward would take it a buffer
+    /// more. Effects as for [`encode_forward`](Self::encode_forward).
+    pub fn encode_gamma_gradient(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        gradient: &GammaGradient,
+        accumulate: bool,
+    ) {
+        let rows = gradient.rows;
+        for bound in &gradient.moments {
+            let params = rows.moments_params(bound.segment);
+            self.host.dispatch(
+                pass,
+                Kernel::NormMoments(rows.element),
+                &bound.group,
+                bytemuck::bytes_of(&params),
+                rows.workgroups(bound.segment) * WORKGROUP_SIZE,
+            );
+        }
+        self.sums.encode_sum(pass, &gradient.sum, accumulate);
+    }
+
+    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and `call`, as
+    /// [`Dropout::compile`](crate::Dropout::compile) does.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]; nothing was compiled then.
+    pub fn compile(
+        &self,
+        binding: &DropoutAddNormBinding,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        self.compile_all(&binding.0, call)
+    }
+
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]; nothing was compiled then.
+    pub fn compile_backward(
+        &self,
+        gradient: &DropoutAddNormGradient,
+        call: &DropoutCall,
+    ) -> Result<(), CallError> {
+        self.compile_all(&gradient.0, call)
+    }
+
+    /// Compiles the pipelines of [`encode_gamma_gradient`](Self::encode_gamma_gradient) likewise.
+    pub fn compile_gamma_gradient(&self, gradient: &GammaGradient) {
+        self.host
+            .compile(Kernel::NormMoments(gradient.rows.element));
+        self.sums.compile_sum(&gradient.sum);
+    }
+
+    fn compile_all(&self, bound: &Bound, call: &DropoutCall) -> Result<(), CallError> {
+        let plan = NormPlan::new(&bound.tensor, call, false)?;
+        self.host.compile(plan.kernel());
+        Ok(())
+    }
+
+    fn encode(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        bound: &Bound,
+        call: &DropoutCall,
+        accumulate: bool,
+    ) -> Result<(), CallError> {
+        let Bound { tensor, segments } = bound;
+        let plan = NormPlan::new(tensor, call, accumulate)?;
+        for bound in segments {
+            let params = plan.params(bound.segment, bound.first_word);
+            self.host.dispatch(
+                pass,
+                plan.kernel(),
+                &bound.group,
+                bytemuck::bytes_of(&params),
+                tensor.rows.workgroups(bound.segment) * WORKGROUP_SIZE,
+            );
+        }
+        Ok(())
+    }
+}
