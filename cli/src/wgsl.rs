@@ -15,7 +15,8 @@ use crate::output::{Output, OutputFolder};
 pub struct Args {
     /// `copy` is dropout at a rate of 0
     #[arg(long, value_parser = [
-        "dropout", "copy", "activated", "keep-mask", "column-tiles", "column-totals", "philox-blocks",
+        "dropout", "copy", "activated", "keep-mask", "column-tiles", "column-totals", "norm",
+        "norm-moments", "philox-blocks",
     ])]
     kernel: Option<String>,
     /// Type of the elements
@@ -46,14 +47,19 @@ pub struct Args {
     /// Type of the residual, the sum and its gradient
     #[arg(long, value_parser = ["f32", "f16", "bf16"])]
     stream: Option<String>,
-    /// What column-tiles sum: stored elements, or the terms of a scale's gradient
+    /// What column-tiles sum: stored elements, or the terms of a scale's gradient or of γ's
     #[arg(long, value_parser = [
-        "stored", "scale", "biased-scale", "wide-scale", "biased-wide-scale",
+        "stored", "scale", "biased-scale", "wide-scale", "biased-wide-scale", "norm",
     ])]
     terms: Option<String>,
-    /// What is computed of an activation
-    #[arg(long, value_parser = ["forward", "gradient", "gated", "gated-gradient"])]
+    /// What is computed of an activation or a norm; of a norm in place, or apart
+    #[arg(long, value_parser = [
+        "forward", "gradient", "gated", "gated-gradient", "forward-apart", "gradient-apart",
+    ])]
     form: Option<String>,
+    /// What is dropped beside a norm: the branch before it, or its output
+    #[arg(long, value_parser = ["branch", "output"])]
+    place: Option<String>,
     /// The function before a dropout
     #[arg(long, value_parser = [
         "identity", "relu", "squared-relu", "gelu", "gelu-tanh", "silu", "quick-gelu",
@@ -78,7 +84,7 @@ pub struct Args {
     /// halves where it is not given
     #[arg(long, conflicts_with_all = [
         "kernel", "dtype", "layout", "mask", "dimensions", "whole_words", "sample_ids", "value",
-        "beside", "stream", "terms", "form", "activation", "access", "rounds", "params", "portable", "list", "output_dir",
+        "beside", "stream", "terms", "form", "place", "activation", "access", "rounds", "params", "portable", "list", "output_dir",
     ])]
     functions: bool,
     /// Beginning of the functions' names, `dropout_` by default
@@ -243,6 +249,7 @@ impl Args {
             ("stream", &self.stream),
             ("terms", &self.terms),
             ("form", &self.form),
+            ("place", &self.place),
             ("activation", &self.activation),
             ("access", &self.access),
             ("rounds", &self.rounds),
