@@ -111,7 +111,10 @@ impl Audit<'_> {
                 call = call.with_kind(DropoutKind::Classic);
             }
             call = call.with_origin(random.below(1 << 60));
-            let bias_len = columns * random.pick(&[1, 3, 9]);
+            let is_cut = number % 3 == 0;
+            // A later dispatch begins within a bias of several rows.
+            let bias_rows = random.pick(&[3, 9, 1][..if is_cut { 2 } else { 3 }]);
+            let bias_len = columns * bias_rows;
             let bias = (0..bias_len * u32::from(bias))
                 .map(|_| one(random))
                 .collect();
@@ -131,7 +134,7 @@ impl Audit<'_> {
                 columns,
                 scale: source.map(|source| (source, call, bias)),
                 accumulate: number % 2 == 0,
-                is_cut: number % 3 == 0,
+                is_cut,
                 inputs,
                 avoid,
             });
