@@ -88,7 +88,7 @@ enum Command {
     #[command(override_usage = usage!("params <--len <N>|--shape <N,…>>"))]
     Params(params::Args),
     /// Print the WGSL of a kernel, by default that of dropout, or of the functions for your own
-    Wgsl(wgsl::Args),
+    Wgsl(Box<wgsl::Args>),
     /// Measure dropout on the GPU and the CPU, beside a copy
     Bench {
         #[command(flatten)]

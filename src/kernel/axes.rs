@@ -438,6 +438,7 @@ impl Kernel {
     }
 
     /// The storage buffers that it binds beside parameters.
+    #[cfg(any(test, feature = "wgpu"))]
     pub fn storage_buffers(self) -> usize {
         let buffers = self.buffers(ParamsSource::Immediates).into_iter();
         buffers
