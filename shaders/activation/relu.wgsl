@@ -1,8 +1,14 @@
 // What is above 0; +0 for -0.
 fn activate(x: Float) -> Float {
-    return select(Float(0.0), x, x > Float(0.0));
+    return select(Float(0.0), x, is_positive(x));
 }
 
 fn slope(x: Float) -> Float {
-    return select(Float(0.0), Float(1.0), x > Float(0.0));
+    return select(Float(0.0), Float(1.0), is_positive(x));
+}
+
+// By bits, of which +0 and those above infinity are none: an implementation may take a subnormal number for 0 where it
+// compares.
+fn is_positive(x: Float) -> Keep {
+    return bitcast<Word>(x) - Word(1u) < Word(0x7f800000u);
 }

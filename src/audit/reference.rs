@@ -245,7 +245,9 @@ pub(super) fn branch(
         };
     }
     let epsilon = f64::from(f32::EPSILON);
-    let tiny = f64::from(f32::MIN_POSITIVE) * (4.0 + f64::from(factor));
+    // A flushed operand is multiplied by both.
+    let products = f64::from(factor) * (1.0 + f64::from(scale.unwrap_or(1.0)).abs());
+    let tiny = f64::from(f32::MIN_POSITIVE) * (4.0 + products);
     Expected::Near {
         number: f64::from(r) + branch,
         bound: if branch.is_finite() {

@@ -241,7 +241,10 @@ fn same_bits(gpu: &Gpu) -> Result<(), String> {
 fn of_sources(gpu: &Gpu) -> Result<(), String> {
     let kernels = Kernels::new(gpu)?;
     for (number, (source, columns)) in sources().into_iter().enumerate() {
-        for (of_type, [element, stream]) in TYPES.into_iter().enumerate() {
+        let types = TYPES.into_iter().enumerate();
+        // Two of five: each source comes with two numbers of columns.
+        for (of_type, [element, stream]) in types.filter(|(of_type, _)| (number + of_type) % 5 < 2)
+        {
             let p = [0.4, 0.0, 0.4, 1.0][(number + of_type) % 4];
             let bias = columns * [0, 1, 4][of_type % 3];
             let case = add::Case::new(element, call(p, 5), source.clone(), [bias, columns]);
