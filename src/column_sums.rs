@@ -93,13 +93,9 @@ impl ColumnSums {
     /// With lowered limits and with room behind bindings, and the same pipelines.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
-        let alignment_bytes = u64::from(self.limits.offset_alignment_bytes);
-        let mut limits = self.limits;
-        let lowered = granules.saturating_mul(alignment_bytes);
-        limits.max_binding_bytes = limits.max_binding_bytes.min(lowered);
         Self {
             host: self.host.with_room(room_bytes),
-            limits,
+            limits: self.limits.lowered(granules),
         }
     }
 

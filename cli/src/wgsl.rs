@@ -41,23 +41,23 @@ pub struct Args {
     /// Kept elements are scaled, keep their bits or go through an affine map; all are multiplied by noise
     #[arg(long, value_parser = ["scale", "keep", "affine", "noise"])]
     value: Option<String>,
-    /// What stands beside dropout: a residual, with a bias or scale, or a scale behind it
+    /// Neighbours of dropout: a residual, with a bias or scale, or a scale behind it
     #[arg(long, value_parser = ["residual", "residual-and-vectors", "scale"])]
     beside: Option<String>,
     /// Type of the residual, the sum and its gradient
     #[arg(long, value_parser = ["f32", "f16", "bf16"])]
     stream: Option<String>,
-    /// What column-tiles sum: stored elements, or the terms of a scale's gradient or of γ's
+    /// Terms of column-tiles: stored elements, or those of the gradient of a scale or of γ
     #[arg(long, value_parser = [
         "stored", "scale", "biased-scale", "wide-scale", "biased-wide-scale", "norm",
     ])]
     terms: Option<String>,
-    /// What is computed of an activation or a norm; of a norm in place, or apart
+    /// Output or gradient of an activation or a norm; a norm's in place, or apart
     #[arg(long, value_parser = [
         "forward", "gradient", "gated", "gated-gradient", "forward-apart", "gradient-apart",
     ])]
     form: Option<String>,
-    /// What is dropped beside a norm: the branch before it, or its output
+    /// Place of dropout beside a norm: the branch before it, or its output
     #[arg(long, value_parser = ["branch", "output"])]
     place: Option<String>,
     /// The function before a dropout

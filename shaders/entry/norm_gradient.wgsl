@@ -1,7 +1,7 @@
 // The gradients of a sum behind a norm, and of what dropout was on [M25]: the branch, or the norm. Mean and deviation
 // are found again. Twin: src/cpu/normed.rs.
 
-// What dropout leaves of a gradient: its bits by a factor of 1 [M11].
+// A gradient after dropout: its bits by a factor of 1 [M11].
 fn dropped(bits: Word, element: u32, half: u32, chunk: u32) -> Word {
     let scaled = scale(bits, params.mask.keep_scale);
     let kept = select(scaled, bits, params.mask.keep_scale == 1.0);

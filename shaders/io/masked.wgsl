@@ -1,4 +1,4 @@
-// What dropout leaves of a gradient, in a range of its own.
+// The gradient after dropout, in a range of its own.
 fn masked_word(index: u32) -> Word {
     return masked[index];
 }

@@ -1,4 +1,4 @@
-// What dropout leaves of a gradient, over that of the output.
+// The gradient after dropout, over that of the output.
 fn masked_word(index: u32) -> Word {
     return gradient[index];
 }

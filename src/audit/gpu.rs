@@ -48,7 +48,10 @@ enum Made {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Dropout,
-    Fused,
+    /// Whether residuals are of `f32` beside branches of 16 bits.
+    Fused {
+        wide: bool,
+    },
     KeepMask,
     Blocks(u32),
 }
@@ -57,7 +60,9 @@ impl Kind {
     fn of(work: &Work) -> Self {
         match *work {
             Work::Dropout { .. } => Self::Dropout,
-            Work::Fused { .. } => Self::Fused,
+            Work::Fused { .. } => Self::Fused {
+                wide: work.stream() != work.element(),
+            },
             Work::KeepMask(_) => Self::KeepMask,
             Work::Blocks { rounds, .. } => Self::Blocks(rounds),
         }
@@ -166,7 +171,7 @@ impl<'a> Gpu<'a> {
     pub fn target(&self, run: &Run) -> Result<Target, CreateError> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let place = self.place(&mut made, run)?;
-        made[place].2.lowered(run)
+        Ok(made[place].2.lowered(run))
     }
 
     fn make(&self, kind: Kind, avoid: wgpu::Features) -> Result<Made, CreateError> {
@@ -178,7 +183,13 @@ impl<'a> Gpu<'a> {
         let (device, descriptor) = (self.device, &descriptor);
         Ok(match kind {
             Kind::Dropout => Made::Dropout(Dropout::new(device, descriptor)?),
-            Kind::Fused => Made::Fused(DropoutAdd::new(device, descriptor)?),
+            Kind::Fused { wide } => {
+                let kernels = DropoutAdd::new(device, descriptor)?;
+                Made::Fused(match wide {
+                    true => kernels.with_f32_residual()?,
+                    false => kernels,
+                })
+            }
             Kind::KeepMask => Made::KeepMask(KeepMask::new(device, descriptor)?),
             Kind::Blocks(rounds) => Made::Blocks(PhiloxBlocks::new(device, descriptor, rounds)?),
         })
@@ -195,14 +206,14 @@ impl<'a> Gpu<'a> {
 
 impl Made {
     /// With the limits and the room of `run`, and the same pipelines.
-    fn lowered(&self, run: &Run) -> Result<Target, CreateError> {
+    fn lowered(&self, run: &Run) -> Target {
         let granules = run.granules.unwrap_or(u64::MAX);
         let room_bytes = if run.has_room {
             4 * MARGIN_WORDS as u64
         } else {
             0
         };
-        Ok(match self {
+        match self {
             Self::Dropout(kernels) => {
                 let kernels = kernels.lowered(granules, room_bytes);
                 let is_forward = matches!(
@@ -218,15 +229,9 @@ impl Made {
                     Target::Dropout(kernels)
                 }
             }
-            Self::Fused(kernels) if run.work.stream() == run.work.element() => {
-                Target::Fused(kernels.lowered(granules, room_bytes))
-            }
-            Self::Fused(kernels) => {
-                let kernels = kernels.lowered(u64::MAX, 0).with_f32_residual()?;
-                Target::Fused(kernels.lowered(granules, room_bytes))
-            }
+            Self::Fused(kernels) => Target::Fused(kernels.lowered(granules, room_bytes)),
             Self::KeepMask(kernels) => Target::KeepMask(kernels.lowered(granules, room_bytes)),
             Self::Blocks(kernels) => Target::Blocks(kernels.lowered(granules, room_bytes)),
-        })
+        }
     }
 }

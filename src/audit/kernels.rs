@@ -390,24 +390,13 @@ impl Candidate {
 
     /// The kernel, or the one that takes the most of a tensor which is cut for it.
     fn by_vectors(&self) -> Kernel {
-        match self.kernel {
-            Kernel::Dropout {
-                element,
-                buffers,
-                mask,
-                neighbours,
-                effect,
-                access: Access::Words,
-            } => Kernel::Dropout {
-                element,
-                buffers,
-                mask,
-                neighbours,
-                effect,
-                access: Access::Vectors,
-            },
-            kernel => kernel,
+        let mut kernel = self.kernel;
+        if let Kernel::Dropout { access, .. } = &mut kernel {
+            if *access == Access::Words {
+                *access = Access::Vectors;
+            }
         }
+        kernel
     }
 
     fn has_effect(&self, wanted: Effect) -> bool {
@@ -986,11 +975,11 @@ pub(super) fn is_pair(one: &str, other: &str) -> bool {
     match (one, other) {
         // How many dimensions there are is nothing to a map: they are summed up by another file.
         ("dimensions", "map") => false,
-        // Kind and direction choose what becomes of a value, and nothing else of a kernel.
-        // What is read and stored beside the branch, and how.
+        // The stream's type decides what is read and stored beside the branch, and nothing else.
         (field, "stream") | ("stream", field) => {
             ["stream", "dtype", "beside", "access"].contains(&field)
         }
+        // Kind and direction choose what becomes of a value, and nothing else of a kernel.
         (field, "kind" | "direction") => ["kernel", "value", "kind"].contains(&field),
         ("kind" | "direction", _) => false,
         // Three fields in one, which no fourth one changes.

@@ -374,7 +374,7 @@ impl Case {
         };
         let of = |range: usize, element| bits(ty, after[self.at(range)], element);
         let old = |range: usize, element| bits(ty, &self.before[range], element);
-        // What dropout leaves of a gradient.
+        // A gradient after dropout.
         let masked_bits = |from: u32, kept: bool| match kept {
             true if scale == 1.0 => Expected::BitsOrZero(from),
             true => Expected::BitsOrZero(encode(ty, decode(ty, from) * scale)),

@@ -271,7 +271,7 @@ pub enum Role {
     Up,
     /// The sum of a residual and a branch.
     Sum,
-    /// What dropout leaves of a gradient.
+    /// A gradient after dropout.
     Masked,
     /// Mean and deviation of rows: what the gradient of γ takes memory for.
     Moments,

@@ -40,6 +40,18 @@ pub(crate) struct CutLimits {
     pub max_workgroups: u32,
 }
 
+impl CutLimits {
+    /// As of a device that binds `granules` of its offset alignment at most.
+    #[cfg(all(feature = "cpu", feature = "wgpu"))]
+    pub fn lowered(self, granules: u64) -> Self {
+        let bytes = granules.saturating_mul(self.offset_alignment_bytes.into());
+        Self {
+            max_binding_bytes: self.max_binding_bytes.min(bytes),
+            ..self
+        }
+    }
+}
+
 /// `available`, if it is enough.
 ///
 /// # Errors

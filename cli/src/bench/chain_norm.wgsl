@@ -17,7 +17,7 @@ struct Numbers {
     high: vec4<f32>,
 }
 
-// Of a vector of COLUMNS numbers.
+// Four numbers of a vector that has COLUMNS.
 fn numbers_of(word: u32, vector: u32) -> Numbers {
     let first = (vector * COLUMNS + word * LANES) / 4u;
     let a = numbers[first];

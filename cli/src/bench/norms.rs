@@ -31,12 +31,12 @@ struct Bench<'a> {
     forward: DropoutAddNormBinding,
     backward: DropoutAddNormGradient,
     copy: DropoutBinding,
-    /// Of the output in place, and from the gradient of the sum.
+    /// Dropout of the output in place, and of the gradient of the sum.
     drops: [DropoutBinding; 2],
     pipelines: Vec<(&'static str, wgpu::ComputePipeline)>,
-    /// Of a bias, a residual, a norm and its gradient.
+    /// The chain's buffers for a bias, a residual, a norm and its gradient.
     groups: [wgpu::BindGroup; 4],
-    /// Of elements and of rows.
+    /// Workgroups of a pass by elements, and by rows.
     workgroups: [u32; 2],
     call: DropoutCall,
 }
@@ -263,7 +263,7 @@ impl<'a> Bench<'a> {
         gpu.queue.submit([encoder.finish()]);
     }
 
-    /// What dropout left of the gradient.
+    /// The gradient after dropout.
     fn masked<T: Element>(&self, gpu: &Gpu) -> Result<Vec<T>> {
         let bytes = self.tensors.tensor_bytes();
         let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
