@@ -355,15 +355,13 @@ impl ActDropout {
         BufferLayout::of(&ranges)?;
         let bias_len = bias.as_ref().map_or(0, |bias| bias.len);
         let is_gated = matches!(form, Form::Gated | Form::GatedGradient);
-        let bias = bias
-            .as_ref()
-            .map(|bias| self.checked_bias(bias, is_gated, len));
+        let bias = bias.as_ref().map(|bias| {
+            let count = u64::from(bias.len) * if is_gated { 2 } else { 1 };
+            self.host
+                .checked_numbers(&bias.buffer, count, [bias.len], len)
+        });
         let mut sides: Vec<_> = side.into_iter().chain(bias.transpose()?).collect();
-        // All ranges are bound as written, so that they may lie in one buffer.
-        let written = |side: &&CheckedRange<'_>| ranges.iter().any(|range| range.same_buffer(side));
-        if let Some(side) = sides.iter().find(written) {
-            return Err(BindError::WrittenBuffer { role: side.role });
-        }
+        CheckedRange::check_unwritten(&sides, &ranges)?;
         let tensor = ActivatedTensor {
             activation: self.activation,
             element,
@@ -408,26 +406,6 @@ impl ActDropout {
             error => error,
         })?;
         Ok(Bound { tensor, segments })
-    }
-
-    /// The caller's range for one bias, or for two, of a tensor of `elements`.
-    fn checked_bias<'a>(
-        &self,
-        bias: &Bias<'a>,
-        is_gated: bool,
-        elements: u64,
-    ) -> Result<CheckedRange<'a>, BindError> {
-        let len = bias.len;
-        if len == 0 || !elements.is_multiple_of(len.into()) {
-            return Err(BindError::VectorLength { elements, len });
-        }
-        let numbers = u64::from(len) * if is_gated { 2 } else { 1 };
-        let bytes = size_of::<f32>() as u64;
-        let range = self
-            .host
-            .checked(Role::Vectors, &bias.buffer, numbers, bytes)?;
-        self.host.check_whole(&range)?;
-        Ok(range)
     }
 
     /// Records `output = dropout(activation(input + bias))`, or that of a gate. Sets the same state of the pass as

@@ -168,13 +168,7 @@ impl DropoutAdd {
             (Role::Residual, residual),
             (Role::Output, output),
         ];
-        let bound = self.bind_all(
-            sum,
-            BufferLayout::Pooled,
-            &buffers,
-            vectors,
-            elements.into(),
-        )?;
+        let bound = self.bind_sum(BufferLayout::Pooled, &buffers, vectors, elements.into())?;
         Ok(DropoutAddBinding(bound))
     }
 
@@ -192,13 +186,7 @@ impl DropoutAdd {
         elements: impl Into<Elements<'a>>,
     ) -> Result<DropoutAddBinding, BindError> {
         let buffers = [(Role::Input, input), (Role::Output, residual)];
-        let bound = self.bind_all(
-            sum,
-            BufferLayout::InPlace,
-            &buffers,
-            vectors,
-            elements.into(),
-        )?;
+        let bound = self.bind_sum(BufferLayout::InPlace, &buffers, vectors, elements.into())?;
         Ok(DropoutAddBinding(bound))
     }
 
@@ -217,7 +205,7 @@ impl DropoutAdd {
     ) -> Result<DropoutAddGradient, BindError> {
         let buffers = [(Role::Input, grad_output), (Role::Output, grad_input)];
         let layout = BufferLayout::Pooled;
-        let bound = self.bind_all(gradient, layout, &buffers, Some(vectors), elements.into())?;
+        let bound = self.bind_gradient(layout, &buffers, vectors, elements.into())?;
         Ok(DropoutAddGradient(bound))
     }
 
@@ -236,13 +224,45 @@ impl DropoutAdd {
     ) -> Result<DropoutAddGradient, BindError> {
         let buffers = [(Role::Data, grad)];
         let layout = BufferLayout::InPlace;
-        let bound = self.bind_all(gradient, layout, &buffers, Some(vectors), elements.into())?;
+        let bound = self.bind_gradient(layout, &buffers, vectors, elements.into())?;
         Ok(DropoutAddGradient(bound))
+    }
+
+    fn bind_sum(
+        &self,
+        layout: BufferLayout,
+        buffers: &[(Role, wgpu::BufferBinding<'_>)],
+        vectors: Option<Vectors<'_>>,
+        elements: Elements<'_>,
+    ) -> Result<Bound, BindError> {
+        let add = Neighbours::Add {
+            vectors: vectors.is_some(),
+            wide: self.is_wide(elements.element()),
+        };
+        self.bind_all(add, layout, buffers, vectors, elements)
+    }
+
+    fn bind_gradient(
+        &self,
+        layout: BufferLayout,
+        buffers: &[(Role, wgpu::BufferBinding<'_>)],
+        vectors: Vectors<'_>,
+        elements: Elements<'_>,
+    ) -> Result<Bound, BindError> {
+        let element = elements.element();
+        let wide = self.is_wide(element);
+        if wide && layout == BufferLayout::InPlace {
+            return Err(BindError::TwoTypes {
+                types: [ElementType::F32, element],
+            });
+        }
+        let scale = Neighbours::Scale { wide };
+        self.bind_all(scale, layout, buffers, Some(vectors), elements)
     }
 
     fn bind_all(
         &self,
-        neighbours: fn(vectors: bool, wide: bool) -> Neighbours,
+        neighbours: Neighbours,
         layout: BufferLayout,
         buffers: &[(Role, wgpu::BufferBinding<'_>)],
         vectors: Option<Vectors<'_>>,
@@ -254,8 +274,6 @@ impl DropoutAdd {
             len,
             side,
         } = elements.describe(&self.host)?;
-        let wide = self.is_wide(element);
-        let neighbours = neighbours(vectors.is_some(), wide);
         let stream = neighbours.stream(element);
         let type_of = |role| match (neighbours, role) {
             (Neighbours::Add { .. }, Role::Input) | (Neighbours::Scale { .. }, Role::Output) => {
@@ -263,12 +281,6 @@ impl DropoutAdd {
             }
             _ => stream,
         };
-        if wide && layout == BufferLayout::InPlace && matches!(neighbours, Neighbours::Scale { .. })
-        {
-            return Err(BindError::TwoTypes {
-                types: [stream, element],
-            });
-        }
         let ranges = buffers
             .iter()
             .map(|(role, buffer)| {
@@ -280,11 +292,7 @@ impl DropoutAdd {
         let vectors = vectors.map(|vectors| vectors.checked(&self.host, len));
         let (vectors, numbers) = vectors.transpose()?.unzip();
         let sides: Vec<_> = side.into_iter().chain(numbers).collect();
-        // All ranges are bound as written, so that they may lie in one buffer.
-        let written = |side: &&CheckedRange<'_>| ranges.iter().any(|range| range.same_buffer(side));
-        if let Some(side) = sides.iter().find(written) {
-            return Err(BindError::WrittenBuffer { role: side.role });
-        }
+        CheckedRange::check_unwritten(&sides, &ranges)?;
         let tensor = FusedTensor {
             element,
             buffers: layout,
@@ -480,12 +488,4 @@ impl DropoutAdd {
         }
         Ok(())
     }
-}
-
-fn sum(vectors: bool, wide: bool) -> Neighbours {
-    Neighbours::Add { vectors, wide }
-}
-
-fn gradient(_vectors: bool, wide: bool) -> Neighbours {
-    Neighbours::Scale { wide }
 }

@@ -340,13 +340,13 @@ impl DropoutAddNorm {
             .collect::<Result<Vec<_>, _>>()?;
         BufferLayout::of(&ranges)?;
         let bias_len = vectors.bias.unwrap_or(0);
-        let numbers = self.checked_vectors(&vectors, len)?;
+        let of_norm = if self.norm.is_rms() { 1 } else { 2 };
+        let count = u64::from(bias_len) + of_norm * u64::from(vectors.columns);
+        let numbers = self
+            .host
+            .checked_numbers(&vectors.buffer, count, vectors.bias, len)?;
         let mut sides: Vec<_> = side.into_iter().chain([numbers]).collect();
-        // All ranges are bound as written, so that they may lie in one buffer.
-        let written = |side: &&CheckedRange<'_>| ranges.iter().any(|range| range.same_buffer(side));
-        if let Some(side) = sides.iter().find(written) {
-            return Err(BindError::WrittenBuffer { role: side.role });
-        }
+        CheckedRange::check_unwritten(&sides, &ranges)?;
         // One range of both is bound as the sum.
         let ranges: Vec<_> = ranges
             .into_iter()
@@ -397,27 +397,6 @@ impl DropoutAddNorm {
             element,
             columns,
         })
-    }
-
-    /// The caller's range for bias, γ and β of a tensor of `elements`.
-    fn checked_vectors<'a>(
-        &self,
-        vectors: &NormVectors<'a>,
-        elements: u64,
-    ) -> Result<CheckedRange<'a>, BindError> {
-        if let Some(len) = vectors.bias {
-            if len == 0 || !elements.is_multiple_of(len.into()) {
-                return Err(BindError::VectorLength { elements, len });
-            }
-        }
-        let of_norm = if self.norm.is_rms() { 1 } else { 2 };
-        let numbers = u64::from(vectors.bias.unwrap_or(0)) + of_norm * u64::from(vectors.columns);
-        let bytes = size_of::<f32>() as u64;
-        let range = self
-            .host
-            .checked(Role::Vectors, &vectors.buffer, numbers, bytes)?;
-        self.host.check_whole(&range)?;
-        Ok(range)
     }
 
     /// Binds what the gradient of γ is computed from, of `shape` (rows, columns). Each buffer of

@@ -208,6 +208,25 @@ impl KernelHost {
         Ok(Some(ids))
     }
 
+    /// The caller's range for `count` numbers of vectors, which one binding must hold. Those that repeat over a tensor
+    /// of `elements` have these `lens`.
+    pub fn checked_numbers<'a>(
+        &self,
+        buffer: &wgpu::BufferBinding<'a>,
+        count: u64,
+        lens: impl IntoIterator<Item = u32>,
+        elements: u64,
+    ) -> Result<CheckedRange<'a>, BindError> {
+        for len in lens {
+            if len == 0 || !elements.is_multiple_of(len.into()) {
+                return Err(BindError::VectorLength { elements, len });
+            }
+        }
+        let range = self.checked(Role::Vectors, buffer, count, size_of::<f32>() as u64)?;
+        self.check_whole(&range)?;
+        Ok(range)
+    }
+
     /// Checks that one binding can hold all of `range`.
     pub fn check_whole(&self, range: &CheckedRange<'_>) -> Result<(), BindError> {
         let max_bytes = self.device.limits().max_storage_buffer_binding_size;

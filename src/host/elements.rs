@@ -96,6 +96,11 @@ impl<'a> Elements<'a> {
         Self { element, ..self }
     }
 
+    /// Their type.
+    pub(crate) const fn element(&self) -> ElementType {
+        self.element
+    }
+
     /// Number of elements.
     pub fn len(&self) -> u64 {
         match self.source {

@@ -90,6 +90,16 @@ impl<'a> CheckedRange<'a> {
         self.buffer == other.buffer
     }
 
+    /// Checks that no side lies in a buffer of `ranges`. These are all bound as written, so that they may lie in one
+    /// buffer.
+    pub fn check_unwritten(sides: &[Self], ranges: &[Self]) -> Result<(), BindError> {
+        let is_written = |side: &&Self| ranges.iter().any(|range| range.same_buffer(side));
+        match sides.iter().find(is_written) {
+            Some(side) => Err(BindError::WrittenBuffer { role: side.role }),
+            None => Ok(()),
+        }
+    }
+
     /// What the dispatch of `segment` sees.
     pub fn window(&self, segment: Segment) -> wgpu::BufferBinding<'a> {
         let start = segment.start * self.unit_bytes;

@@ -3,7 +3,6 @@
 use super::device::KernelHost;
 use super::error::BindError;
 use super::range::CheckedRange;
-use crate::kernel::axes::Role;
 use crate::plan::fused::VectorShape;
 
 /// A bias, a scale or both, of `f32`, in one buffer, the scale behind the bias. Each is repeated over the tensor:
@@ -69,18 +68,13 @@ impl<'a> Vectors<'a> {
         host: &KernelHost,
         elements: u64,
     ) -> Result<(VectorShape, CheckedRange<'a>), BindError> {
-        for len in [self.bias, self.scale].into_iter().flatten() {
-            if len == 0 || !elements.is_multiple_of(len.into()) {
-                return Err(BindError::VectorLength { elements, len });
-            }
-        }
         let shape = VectorShape {
             bias_len: self.bias.unwrap_or(0),
             scale_len: self.scale.unwrap_or(0),
         };
-        let len = u64::from(shape.bias_len) + u64::from(shape.scale_len);
-        let range = host.checked(Role::Vectors, &self.buffer, len, size_of::<f32>() as u64)?;
-        host.check_whole(&range)?;
+        let count = u64::from(shape.bias_len) + u64::from(shape.scale_len);
+        let lens = [self.bias, self.scale].into_iter().flatten();
+        let range = host.checked_numbers(&self.buffer, count, lens, elements)?;
         Ok((shape, range))
     }
 }

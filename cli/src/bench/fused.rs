@@ -361,7 +361,7 @@ impl<'a> Bench<'a> {
                     Fusion::GeluGradient => {
                         gelu.encode_backward(pass, &bound.activated_gradients[1], call)
                     }
-                    // Those have a bench of their own.
+                    // norms.rs measures these.
                     Fusion::Norm { .. } | Fusion::NormGradient { .. } => Ok(()),
                 }?;
             }
