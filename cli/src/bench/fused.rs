@@ -16,7 +16,7 @@ use wgpu_dropout::{
 
 use super::buffers::{Buffers, check_memory, random_input};
 use super::dtype::Dtype;
-use super::gpu::{GpuTensors, checked, read};
+use super::gpu::{GpuTensors, checked};
 use super::measure::{Time, in_rounds};
 use super::norms;
 use super::samples::Samples;
@@ -436,21 +436,12 @@ impl<'a> Bench<'a> {
     }
 
     /// The first tensor's result, which a fused gradient leaves in the output and all others in the residual.
-    fn result<T: Element>(&self, gpu: &Gpu, in_output: bool) -> Result<Vec<T>> {
+    fn result<T: Element>(&self, in_output: bool) -> Result<Vec<T>> {
         if in_output {
             return self.tensors.first_output();
         }
         let bytes = self.tensors.tensor_bytes();
-        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("bench: read back"),
-            size: bytes,
-            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.residuals, 0, &staging, 0, bytes);
-        gpu.queue.submit([encoder.finish()]);
-        read(gpu, &staging)
+        self.tensors.read_back(&self.residuals, bytes)
     }
 
     /// Gives the residuals the inputs' numbers, which stand for a residual stream and for a gradient.
@@ -465,32 +456,40 @@ impl<'a> Bench<'a> {
     fn verify<T: Element>(&self, gpu: &Gpu, fusion: Fusion) -> Result<()> {
         self.fill_residuals(gpu);
         self.fused(fusion)?;
-        let fused: Vec<T> = self.result(gpu, fusion.is_in_output())?;
+        let fused: Vec<T> = self.result(fusion.is_in_output())?;
         self.fill_residuals(gpu);
         self.chain(fusion)?;
         // The chain's scaled gradient lies in the residual.
         let in_output = fusion.is_in_output() && fusion != Fusion::ScaleGradient;
-        let chain: Vec<T> = self.result(gpu, in_output)?;
-        // Numbers are 1 and less; each pass of the chain rounds to the type.
-        let epsilon = match T::TYPE.bytes() {
-            4 => f32::EPSILON,
-            _ => 1.0 / 128.0,
-        };
-        let bound = 16.0 * epsilon * (1.0 + self.call.keep_scale());
-        for (index, (fused, chain)) in fused.iter().zip(&chain).enumerate() {
-            let (fused, chain) = (fused.to_f32(), chain.to_f32());
-            ensure!(
-                (fused - chain).abs() <= bound,
-                "element {index} is {fused:e} by one pass and {chain:e} by the chain"
-            );
-        }
-        let is_empty = fused.iter().all(|fused| fused.to_f32() == 0.0);
-        ensure!(
-            !is_empty || self.call.rate.drops_all(),
-            "all elements are 0"
-        );
-        Ok(())
+        let chain: Vec<T> = self.result(in_output)?;
+        // Numbers are 1 and less.
+        compare(&fused, &chain, &self.call, |_| 16.0)
     }
+}
+
+/// Compares elements of one pass with those of the chain, each pass of which rounds to the type. A number of the chain
+/// may be off by `roundings` of it, each of 1 and of the call's factor.
+pub(super) fn compare<T: Element>(
+    fused: &[T],
+    chain: &[T],
+    call: &DropoutCall,
+    roundings: impl Fn(f32) -> f32,
+) -> Result<()> {
+    let epsilon = match T::TYPE.bytes() {
+        4 => f32::EPSILON,
+        _ => 1.0 / 128.0,
+    };
+    for (index, (fused, chain)) in fused.iter().zip(chain).enumerate() {
+        let (fused, chain) = (fused.to_f32(), chain.to_f32());
+        let bound = roundings(chain) * epsilon * (1.0 + call.keep_scale());
+        ensure!(
+            (fused - chain).abs() <= bound,
+            "element {index} is {fused:e} by one pass and {chain:e} by the chain"
+        );
+    }
+    let is_empty = fused.iter().all(|fused| fused.to_f32() == 0.0);
+    ensure!(!is_empty || call.rate.drops_all(), "all elements are 0");
+    Ok(())
 }
 
 /// How the chain's kernels read and write elements.

@@ -129,20 +129,24 @@ impl<'a> GpuTensors<'a> {
     /// The first pair's.
     pub fn first_output<T: bytemuck::Pod>(&self) -> Result<Vec<T>> {
         checked(&self.gpu.device, || {
-            let bytes = self.bound_bytes();
-            let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("bench: read back"),
-                size: bytes,
-                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(&self.outputs, 0, &staging, 0, bytes);
-            finish(self.gpu, [encoder.finish()])?;
-            let mut output = read(self.gpu, &staging)?;
+            let mut output = self.read_back(&self.outputs, self.bound_bytes())?;
             output.truncate(self.buffers.tensor_bytes() as usize / size_of::<T>());
             Ok(output)
         })
+    }
+
+    /// The first bytes of a buffer.
+    pub fn read_back<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<T>> {
+        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("bench: read back"),
+            size: bytes,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+        finish(self.gpu, [encoder.finish()])?;
+        read(self.gpu, &staging)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use wgpu::{BufferBinding, BufferUsages};
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{
@@ -13,7 +13,7 @@ use wgpu_dropout::{
 use super::buffers::{Buffers, check_memory, random_input};
 use super::dtype::Dtype;
 use super::fused::{self, FusedMeasurement, Fusion};
-use super::gpu::{GpuTensors, checked, read};
+use super::gpu::{GpuTensors, checked};
 use super::measure::{Time, in_rounds};
 use super::samples::Samples;
 use crate::engine::Gpu;
@@ -264,18 +264,9 @@ impl<'a> Bench<'a> {
     }
 
     /// The gradient after dropout.
-    fn masked<T: Element>(&self, gpu: &Gpu) -> Result<Vec<T>> {
+    fn masked<T: Element>(&self) -> Result<Vec<T>> {
         let bytes = self.tensors.tensor_bytes();
-        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("bench: read back"),
-            size: bytes,
-            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.own[3], 0, &staging, 0, bytes);
-        gpu.queue.submit([encoder.finish()]);
-        read(gpu, &staging)
+        self.tensors.read_back(&self.own[3], bytes)
     }
 
     /// Compares one pass with the chain, from a stream of the inputs on.
@@ -284,34 +275,14 @@ impl<'a> Bench<'a> {
         self.fused(false)?;
         let output: Vec<T> = self.tensors.first_output()?;
         self.fused(true)?;
-        let masked: Vec<T> = self.masked(gpu)?;
+        let masked: Vec<T> = self.masked()?;
         self.fill(gpu);
         self.chain(false)?;
-        self.compare(&output, &self.tensors.first_output()?)?;
+        let roundings = |chain: f32| 64.0 * (1.0 + chain.abs());
+        let chain = self.tensors.first_output()?;
+        fused::compare(&output, &chain, &self.call, roundings)?;
         self.chain(true)?;
-        self.compare(&masked, &self.masked(gpu)?)
-    }
-
-    fn compare<T: Element>(&self, fused: &[T], chain: &[T]) -> Result<()> {
-        // Each pass of the chain rounds to the type.
-        let epsilon = match T::TYPE.bytes() {
-            4 => f32::EPSILON,
-            _ => 1.0 / 128.0,
-        };
-        for (index, (fused, chain)) in fused.iter().zip(chain).enumerate() {
-            let (fused, chain) = (fused.to_f32(), chain.to_f32());
-            let bound = 64.0 * epsilon * (1.0 + chain.abs()) * (1.0 + self.call.keep_scale());
-            ensure!(
-                (fused - chain).abs() <= bound,
-                "element {index} is {fused:e} by one pass and {chain:e} by the chain"
-            );
-        }
-        let is_empty = fused.iter().all(|fused| fused.to_f32() == 0.0);
-        ensure!(
-            !is_empty || self.call.rate.drops_all(),
-            "all elements are 0"
-        );
-        Ok(())
+        fused::compare(&masked, &self.masked()?, &self.call, roundings)
     }
 }
 
