@@ -1,6 +1,6 @@
 //! A residual and a branch that is dropped [M23], as plainly as possible.
 
-use wgpu_dropout::{DropoutCall, DropoutKind, ElementType, MaskLayout};
+use wgpu_dropout::{DropoutCall, DropoutKind, ElementType, MaskLayout, MaskSource};
 
 use super::inputs::{indices, layout_indices, sample_indices};
 use super::kinds;
@@ -15,6 +15,26 @@ pub enum Source {
     Layout(MaskLayout),
     Samples(MaskLayout, Vec<u32>),
     Packed(Vec<u32>, u64),
+}
+
+impl Source {
+    /// As the CPU path takes it.
+    pub fn mask_source(&self) -> MaskSource<'_> {
+        match self {
+            Self::Len(len) => MaskSource::Len(*len),
+            Self::Layout(layout) => MaskSource::Layout(layout),
+            Self::Samples(layout, ids) => MaskSource::Samples { layout, ids },
+            Self::Packed(mask, len) => MaskSource::Packed { mask, len: *len },
+        }
+    }
+
+    /// The words of a buffer beside the elements: sample ids or a packed mask.
+    pub fn side(&self) -> &[u32] {
+        match self {
+            Self::Samples(_, words) | Self::Packed(words, _) => words,
+            Self::Len(_) | Self::Layout(_) => &[],
+        }
+    }
 }
 
 /// One sum and its gradient. Elements are bits, those of 16-bit types in the lower half of a word.

@@ -4,6 +4,7 @@
 pub mod act;
 pub mod add;
 pub mod compare;
+pub mod elements;
 pub mod inputs;
 pub mod kinds;
 pub mod layers;

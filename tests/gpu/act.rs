@@ -12,9 +12,11 @@ use crate::adapters::Variant;
 use crate::case::{Case, text};
 use crate::common::act::{self, every_input, traps};
 use crate::common::add::{Source, sources};
+use crate::common::elements::{packed, unpacked};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
+use crate::ranges::{LAYOUTS, Layout, elements};
 
 pub const CASES: &[Case] = &[
     Case::new("every_input", every_input_lies_within_the_bound),
@@ -31,37 +33,11 @@ pub const CASES: &[Case] = &[
     Case::new("faults_are_seen", faults_are_seen),
 ];
 
-/// How ranges lie.
-#[derive(Clone, Copy, Debug)]
-enum Layout {
-    Separate,
-    Pooled,
-    InPlace,
-}
-
-const LAYOUTS: [Layout; 3] = [Layout::Separate, Layout::Pooled, Layout::InPlace];
-
 /// What a case with a gate has it in: two ranges, or halves of rows of so many columns.
 #[derive(Clone, Copy, Debug)]
 enum Gate {
     Two,
     Halves(usize),
-}
-
-fn packed(element: ElementType, bits: &[u32]) -> Vec<u32> {
-    if element.bytes() == 4 {
-        return bits.to_vec();
-    }
-    let pair = |pair: &[u32]| pair[0] | pair.get(1).unwrap_or(&0xbeef) << 16;
-    bits.chunks(2).map(pair).collect()
-}
-
-fn unpacked(element: ElementType, len: usize, words: &[u32]) -> Vec<u32> {
-    if element.bytes() == 4 {
-        return words.to_vec();
-    }
-    let halves = words.iter().flat_map(|word| [word & 0xffff, word >> 16]);
-    halves.take(len).collect()
 }
 
 /// The elements and the bias of a case, beside its ranges.
@@ -76,11 +52,7 @@ impl Sides {
         let mut image = Image::new(gpu);
         let numbers: Vec<_> = case.bias.iter().map(|number| number.to_bits()).collect();
         let bias = image.place(&numbers);
-        let source = image.place(match &case.source {
-            Source::Samples(_, ids) => ids,
-            Source::Packed(words, _) => words,
-            Source::Len(_) | Source::Layout(_) => &[],
-        });
+        let source = image.place(case.source.side());
         Self {
             buffer: image.upload(gpu),
             bias,
@@ -95,14 +67,8 @@ impl Sides {
     }
 
     fn elements<'a>(&'a self, case: &'a act::Case) -> Elements<'a> {
-        let side = || binding(&self.buffer, &self.source, true);
-        let elements = match &case.source {
-            Source::Len(len) => Elements::from(*len),
-            Source::Layout(layout) => Elements::from(layout),
-            Source::Samples(layout, _) => Elements::samples(layout, side()),
-            Source::Packed(_, len) => Elements::packed(side(), *len),
-        };
-        elements.of_type(case.element)
+        let side = binding(&self.buffer, &self.source, true);
+        elements(&case.source, side).of_type(case.element)
     }
 }
 

@@ -1,16 +1,16 @@
 //! Sums of a residual and a branch, and their gradients [M23].
 
-use wgpu_dropout::{
-    DropoutAdd, DropoutKind, ElementType, Elements, KernelDescriptor, MaskLayout, Vectors,
-};
+use wgpu_dropout::{DropoutAdd, DropoutKind, ElementType, KernelDescriptor, MaskLayout, Vectors};
 
 use crate::adapters::Variant;
 use crate::case::{Case, text};
 use crate::common::add::{self, Source, TYPES, sources};
+use crate::common::elements::{packed, unpacked};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
 use crate::common::kinds::{self, Direction};
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
+use crate::ranges::{LAYOUTS, Layout, elements};
 
 pub const CASES: &[Case] = &[
     Case::new("lengths_and_origins", lengths_and_origins),
@@ -23,32 +23,6 @@ pub const CASES: &[Case] = &[
     Case::new("dropped_elements_are_the_residual's_bits", dropped_bits),
     Case::new("faults_are_seen", faults_are_seen),
 ];
-
-/// How a sum or a gradient is bound.
-#[derive(Clone, Copy, Debug)]
-enum Layout {
-    Separate,
-    Pooled,
-    InPlace,
-}
-
-const LAYOUTS: [Layout; 3] = [Layout::Separate, Layout::Pooled, Layout::InPlace];
-
-fn packed(element: ElementType, bits: &[u32]) -> Vec<u32> {
-    if element.bytes() == 4 {
-        return bits.to_vec();
-    }
-    let pair = |pair: &[u32]| pair[0] | pair.get(1).unwrap_or(&0xbeef) << 16;
-    bits.chunks(2).map(pair).collect()
-}
-
-fn unpacked(element: ElementType, len: usize, words: &[u32]) -> Vec<u32> {
-    if element.bytes() == 4 {
-        return words.to_vec();
-    }
-    let halves = words.iter().flat_map(|word| [word & 0xffff, word >> 16]);
-    halves.take(len).collect()
-}
 
 /// What becomes of a case by a direction; bytes around the result must stay.
 fn run(
@@ -85,20 +59,10 @@ fn run(
         .collect();
     let mut side = Image::new(gpu);
     let numbers_place = side.place(&numbers);
-    let side_place = side.place(match &case.source {
-        Source::Samples(_, ids) => ids,
-        Source::Packed(words, _) => words,
-        Source::Len(_) | Source::Layout(_) => &[],
-    });
+    let side_place = side.place(case.source.side());
     let side = side.upload(gpu);
-    let ids_or_mask = || binding(&side, &side_place, true);
-    let elements = match &case.source {
-        Source::Len(len) => Elements::from(*len),
-        Source::Layout(layout) => Elements::from(layout),
-        Source::Samples(layout, _) => Elements::samples(layout, ids_or_mask()),
-        Source::Packed(_, len) => Elements::packed(ids_or_mask(), *len),
-    };
-    let elements = elements.of_type(case.element);
+    let ids_or_mask = binding(&side, &side_place, true);
+    let elements = elements(&case.source, ids_or_mask).of_type(case.element);
     // Tens of thousands at most.
     let [bias_len, scale_len] = [case.bias.len() as u32, case.scale.len() as u32];
     let vectors = || {

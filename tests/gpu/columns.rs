@@ -2,16 +2,17 @@
 
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{
-    ColumnSums, DropoutAdd, DropoutCall, Element, ElementType, Elements, KernelDescriptor,
-    MaskSource, Vectors, cpu,
+    ColumnSums, DropoutAdd, DropoutCall, Element, ElementType, KernelDescriptor, Vectors, cpu,
 };
 
 use crate::adapters::Variant;
 use crate::case::{Case, text};
 use crate::common::add::{self, Source, TYPES, check_columns, sources};
+use crate::common::elements::packed;
 use crate::common::inputs::call;
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
+use crate::ranges::elements;
 
 pub const CASES: &[Case] = &[
     Case::new("shapes", shapes),
@@ -25,14 +26,6 @@ pub const CASES: &[Case] = &[
 
 /// Stands where sums go.
 const BEFORE: f32 = 3.5;
-
-fn packed(element: ElementType, bits: &[u32]) -> Vec<u32> {
-    if element.bytes() == 4 {
-        return bits.to_vec();
-    }
-    let pair = |pair: &[u32]| pair[0] | pair.get(1).unwrap_or(&0) << 16;
-    bits.chunks(2).map(pair).collect()
-}
 
 /// Both, whose pipelines are compiled once a case.
 struct Kernels {
@@ -67,11 +60,7 @@ fn run(
     let mut read = Image::new(gpu);
     let input = read.place(&packed(case.element, &case.input));
     let gradient = read.place(&packed(case.stream, &case.residual));
-    let side = read.place(match &case.source {
-        Source::Samples(_, ids) => ids,
-        Source::Packed(words, _) => words,
-        Source::Len(_) | Source::Layout(_) => &[],
-    });
+    let side = read.place(case.source.side());
     let numbers = case.bias.iter().chain(&case.scale).map(|n| n.to_bits());
     let numbers = read.place(&numbers.collect::<Vec<_>>());
     let read = read.upload(gpu);
@@ -96,12 +85,7 @@ fn run(
             kernels.sums.encode(pass, &bound.map_err(text)?, accumulate);
             return Ok(());
         };
-        let elements = match &case.source {
-            Source::Len(len) => Elements::from(*len),
-            Source::Layout(layout) => Elements::from(layout),
-            Source::Samples(layout, _) => Elements::samples(layout, at(&side)),
-            Source::Packed(_, len) => Elements::packed(at(&side), *len),
-        };
+        let elements = elements(&case.source, at(&side));
         let vectors = match case.bias.len() as u32 {
             0 => Vectors::scale(at(&numbers), columns),
             len => Vectors::bias_and_scale(at(&numbers), len, columns),
@@ -152,12 +136,7 @@ fn on_cpu(case: &add::Case, columns: u32, call: Option<&DropoutCall>) -> Result<
         match call {
             None => cpu::column_sums(&input, &mut sums, true).map_err(text)?,
             Some(call) => {
-                let source = match &case.source {
-                    Source::Len(len) => MaskSource::Len(*len),
-                    Source::Layout(layout) => MaskSource::Layout(layout),
-                    Source::Samples(layout, ids) => MaskSource::Samples { layout, ids },
-                    Source::Packed(mask, len) => MaskSource::Packed { mask, len: *len },
-                };
+                let source = case.source.mask_source();
                 let bias = &case.bias;
                 cpu::scale_gradient(source, &input, bias, &gradient, &mut sums, call, true)
                     .map_err(text)?;

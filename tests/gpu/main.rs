@@ -38,6 +38,7 @@ mod pipelines;
 mod pooled;
 mod property;
 mod random;
+mod ranges;
 mod run;
 mod samples;
 mod shards;

@@ -11,10 +11,12 @@ use wgpu_dropout::{
 use crate::adapters::Variant;
 use crate::case::{Case, text};
 use crate::common::add::{Source, sources};
+use crate::common::elements::{packed, unpacked};
 use crate::common::inputs::{call, kind_call};
 use crate::common::norm;
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
+use crate::ranges::{LAYOUTS, Layout, elements};
 
 pub const CASES: &[Case] = &[
     Case::new("columns_and_offsets", columns_and_offsets),
@@ -27,16 +29,6 @@ pub const CASES: &[Case] = &[
     Case::new("faults_are_seen", faults_are_seen),
 ];
 
-/// How ranges lie.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Layout {
-    Separate,
-    Pooled,
-    /// The sum over the residual, what dropout leaves over the output's gradient.
-    InPlace,
-}
-
-const LAYOUTS: [Layout; 3] = [Layout::Separate, Layout::Pooled, Layout::InPlace];
 const PLACES: [MaskPlace; 2] = [MaskPlace::Branch, MaskPlace::Output];
 
 /// Stands where the gradient of γ goes.
@@ -47,22 +39,6 @@ fn norms() -> Result<[Norm; 2], String> {
         Norm::layer(1e-5).map_err(text)?,
         Norm::rms(1e-6).map_err(text)?,
     ])
-}
-
-fn packed(element: ElementType, bits: &[u32]) -> Vec<u32> {
-    if element.bytes() == 4 {
-        return bits.to_vec();
-    }
-    let pair = |pair: &[u32]| pair[0] | pair.get(1).unwrap_or(&0xbeef) << 16;
-    bits.chunks(2).map(pair).collect()
-}
-
-fn unpacked(element: ElementType, len: usize, words: &[u32]) -> Vec<u32> {
-    if element.bytes() == 4 {
-        return words.to_vec();
-    }
-    let halves = words.iter().flat_map(|word| [word & 0xffff, word >> 16]);
-    halves.take(len).collect()
 }
 
 /// What a case gives, as bits of elements.
@@ -88,11 +64,7 @@ impl Sides {
         let numbers = case.add.bias.iter().chain(&case.gamma).chain(&case.beta);
         let numbers: Vec<_> = numbers.map(|number| number.to_bits()).collect();
         let numbers = image.place(&numbers);
-        let source = image.place(match &case.add.source {
-            Source::Samples(_, ids) => ids,
-            Source::Packed(words, _) => words,
-            Source::Len(_) | Source::Layout(_) => &[],
-        });
+        let source = image.place(case.add.source.side());
         Self {
             buffer: image.upload(gpu),
             numbers,
@@ -110,14 +82,8 @@ impl Sides {
     }
 
     fn elements<'a>(&'a self, case: &'a norm::Case) -> Elements<'a> {
-        let side = || binding(&self.buffer, &self.source, true);
-        let elements = match &case.add.source {
-            Source::Len(len) => Elements::from(*len),
-            Source::Layout(layout) => Elements::from(layout),
-            Source::Samples(layout, _) => Elements::samples(layout, side()),
-            Source::Packed(_, len) => Elements::packed(side(), *len),
-        };
-        elements.of_type(case.add.element)
+        let side = binding(&self.buffer, &self.source, true);
+        elements(&case.add.source, side).of_type(case.add.element)
     }
 }
 

@@ -12,32 +12,8 @@ use wgpu_dropout::{
 
 use crate::common::act::{Case, every_input, slope, traps, value};
 use crate::common::add::{Source, sources};
+use crate::common::elements::{bits, typed};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
-
-fn typed<T: Element>(bits: &[u32]) -> Vec<T> {
-    if size_of::<T>() == 4 {
-        return bytemuck::cast_slice(bits).to_vec();
-    }
-    let halves: Vec<u16> = bits.iter().map(|&bits| bits as u16).collect();
-    bytemuck::cast_slice(&halves).to_vec()
-}
-
-fn bits<T: Element>(elements: &[T]) -> Vec<u32> {
-    if size_of::<T>() == 4 {
-        return bytemuck::cast_slice(elements).to_vec();
-    }
-    let halves: &[u16] = bytemuck::cast_slice(elements);
-    halves.iter().map(|&half| half.into()).collect()
-}
-
-fn source(case: &Case) -> MaskSource<'_> {
-    match &case.source {
-        Source::Len(len) => MaskSource::Len(*len),
-        Source::Layout(layout) => MaskSource::Layout(layout),
-        Source::Samples(layout, ids) => MaskSource::Samples { layout, ids },
-        Source::Packed(mask, len) => MaskSource::Packed { mask, len: *len },
-    }
-}
 
 /// The output and the gradient, each with an output of its own and in place.
 fn run<T: Element + PartialEq>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
@@ -50,7 +26,7 @@ fn run<T: Element + PartialEq>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
             Slices::from((&input, &mut output)),
             Slices::from(&mut in_place),
         ] {
-            let (activation, source) = (case.activation, source(case));
+            let (activation, source) = (case.activation, case.source.mask_source());
             if backward {
                 activate_backward(activation, source, &case.bias, &grad, slices, &case.call)?;
             } else {
@@ -88,7 +64,14 @@ fn run_gated<T: Element + PartialEq>(
         },
     ];
     for (gated, output) in forms.into_iter().zip(&mut outputs) {
-        activate_gated(activation, source(case), bias, gated, output, call)?;
+        activate_gated(
+            activation,
+            case.source.mask_source(),
+            bias,
+            gated,
+            output,
+            call,
+        )?;
     }
     let [output, other] = outputs.map(|output| bits(&output));
     assert_eq!(output, other);
@@ -108,7 +91,14 @@ fn run_gated<T: Element + PartialEq>(
             columns,
         },
     ] {
-        activate_gated_backward(activation, source(case), bias, &grad, gated, call)?;
+        activate_gated_backward(
+            activation,
+            case.source.mask_source(),
+            bias,
+            &grad,
+            gated,
+            call,
+        )?;
     }
     let both = [bits(&grad_gate), bits(&grad_up)];
     for rows in [in_place, grad_rows] {

@@ -8,32 +8,8 @@ use wgpu_dropout::{
 };
 
 use crate::common::add::{Case, Source, TYPES, sources};
+use crate::common::elements::{bits, typed};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
-
-fn typed<T: Element>(bits: &[u32]) -> Vec<T> {
-    if size_of::<T>() == 4 {
-        return bytemuck::cast_slice(bits).to_vec();
-    }
-    let halves: Vec<u16> = bits.iter().map(|&bits| bits as u16).collect();
-    bytemuck::cast_slice(&halves).to_vec()
-}
-
-fn bits<T: Element>(elements: &[T]) -> Vec<u32> {
-    if size_of::<T>() == 4 {
-        return bytemuck::cast_slice(elements).to_vec();
-    }
-    let halves: &[u16] = bytemuck::cast_slice(elements);
-    halves.iter().map(|&half| half.into()).collect()
-}
-
-fn source(case: &Case) -> MaskSource<'_> {
-    match &case.source {
-        Source::Len(len) => MaskSource::Len(*len),
-        Source::Layout(layout) => MaskSource::Layout(layout),
-        Source::Samples(layout, ids) => MaskSource::Samples { layout, ids },
-        Source::Packed(mask, len) => MaskSource::Packed { mask, len: *len },
-    }
-}
 
 /// The sum and the gradient beside an `f32` residual.
 fn run_wide<T: Element>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
@@ -45,19 +21,25 @@ fn run_wide<T: Element>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
     let mut gradient = vec![T::from_f32(7.0); sum.len()];
     let grad_output = sum.clone();
     add_backward_from_f32(
-        source(case),
+        case.source.mask_source(),
         &case.scale,
         &grad_output,
         &mut gradient,
         &case.call,
     )?;
-    add(source(case), &input, vectors, &mut sum, &case.call)?;
+    add(
+        case.source.mask_source(),
+        &input,
+        vectors,
+        &mut sum,
+        &case.call,
+    )?;
     Ok([bits(&sum), bits(&gradient)])
 }
 
 /// The sum and the gradient, each with an output and in place.
 fn run<T: Element + PartialEq>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
-    let source = source(case);
+    let source = case.source.mask_source();
     let vectors = Vectors {
         bias: &case.bias,
         scale: &case.scale,

@@ -1,7 +1,7 @@
 //! The CPU path's sums of columns and gradients of scales [M23].
 
 use wgpu_dropout::cpu::{column_sums, scale_gradient};
-use wgpu_dropout::{CallError, CpuError, DropoutKind, ElementType, MaskSource, Operation};
+use wgpu_dropout::{CallError, CpuError, DropoutKind, ElementType, Operation};
 
 use crate::common::add::{Case, Source, check_columns, sources};
 use crate::common::inputs::{call, kind_call};
@@ -55,12 +55,7 @@ fn gradients_of_scales_are_within_their_bound() {
                 );
                 let case = case.tame();
                 let [input, gradient] = [&case.input, &case.residual].map(|data| numbers(data));
-                let source = match &case.source {
-                    Source::Len(len) => MaskSource::Len(*len),
-                    Source::Layout(layout) => MaskSource::Layout(layout),
-                    Source::Samples(layout, ids) => MaskSource::Samples { layout, ids },
-                    Source::Packed(mask, len) => MaskSource::Packed { mask, len: *len },
-                };
+                let source = case.source.mask_source();
                 let mut sums = vec![0.0; columns];
                 let bias = &case.bias;
                 scale_gradient(

@@ -5,11 +5,11 @@ use wgpu_dropout::cpu::{
 };
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{
-    CallError, CpuError, DropoutKind, Element, ElementType, MaskPlace, MaskSource, Norm, NormError,
-    Operation,
+    CallError, CpuError, DropoutKind, Element, ElementType, MaskPlace, Norm, NormError, Operation,
 };
 
 use crate::common::add::{Source, sources};
+use crate::common::elements::{bits, typed};
 use crate::common::inputs::{call, kind_call};
 use crate::common::norm::Case;
 
@@ -20,31 +20,6 @@ const PLACES: [MaskPlace; 2] = [MaskPlace::Branch, MaskPlace::Output];
 
 fn norms() -> [Norm; 2] {
     [Norm::layer(1e-5).unwrap(), Norm::rms(1e-6).unwrap()]
-}
-
-fn typed<T: Element>(bits: &[u32]) -> Vec<T> {
-    if size_of::<T>() == 4 {
-        return bytemuck::cast_slice(bits).to_vec();
-    }
-    let halves: Vec<u16> = bits.iter().map(|&bits| bits as u16).collect();
-    bytemuck::cast_slice(&halves).to_vec()
-}
-
-fn bits<T: Element>(elements: &[T]) -> Vec<u32> {
-    if size_of::<T>() == 4 {
-        return bytemuck::cast_slice(elements).to_vec();
-    }
-    let halves: &[u16] = bytemuck::cast_slice(elements);
-    halves.iter().map(|&half| half.into()).collect()
-}
-
-fn source(case: &Case) -> MaskSource<'_> {
-    match &case.add.source {
-        Source::Len(len) => MaskSource::Len(*len),
-        Source::Layout(layout) => MaskSource::Layout(layout),
-        Source::Samples(layout, ids) => MaskSource::Samples { layout, ids },
-        Source::Packed(mask, len) => MaskSource::Packed { mask, len: *len },
-    }
 }
 
 fn norm_of(case: &Case) -> AddNorm<'_> {
@@ -59,7 +34,7 @@ fn norm_of(case: &Case) -> AddNorm<'_> {
 
 /// Each with slices of their own and in place.
 fn run<T: Element + PartialEq>(case: &Case) -> Result<Results, CpuError> {
-    let (norm, source, call) = (norm_of(case), source(case), &case.add.call);
+    let (norm, source, call) = (norm_of(case), case.add.source.mask_source(), &case.add.call);
     let (input, residual) = (typed::<T>(&case.add.input), typed::<T>(&case.add.residual));
     let zeros = || vec![T::zeroed(); residual.len()];
     let (mut sum, mut output, mut other) = (residual.clone(), zeros(), zeros());
