@@ -57,12 +57,11 @@ pub(super) fn candidates(ways: &[Way]) -> impl Iterator<Item = Candidate> {
     })
 }
 
-/// The kinds and directions that choose a kernel; none for those with an activation, which no run has.
+/// The kinds and directions that choose a kernel.
 fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     let kinds = DropoutKind::ALL.iter();
     let all = kinds.flat_map(|kind| Direction::ALL.iter().map(|direction| (*kind, *direction)));
     all.filter(move |&(kind, direction)| match kernel {
-        Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => false,
         Kernel::Dropout { neighbours, .. } if neighbours != Neighbours::None => {
             let is_backward = matches!(neighbours, Neighbours::Scale { .. });
             let only_scales = matches!(kind, DropoutKind::Inverted | DropoutKind::Classic);
@@ -75,10 +74,21 @@ fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     })
 }
 
-/// True if some tensor has the kernel.
+/// Whether the kernel is for a check of its own, and for no run.
+fn has_own_check(kernel: Kernel) -> bool {
+    matches!(
+        kernel,
+        Kernel::Activated(_)
+            | Kernel::Normed(_)
+            | Kernel::NormMoments(_)
+            | Kernel::ColumnTiles { .. }
+            | Kernel::ColumnTotals
+    )
+}
+
+/// True if the tensor of some run has the kernel.
 fn is_reachable(kernel: Kernel) -> bool {
-    // The check of columns has those.
-    if matches!(kernel, Kernel::ColumnTiles { .. } | Kernel::ColumnTotals) {
+    if has_own_check(kernel) {
         return false;
     }
     let by_words = matches!(kernel, Kernel::Dropout { access, .. } if access == Access::Words);
@@ -441,15 +451,15 @@ impl Candidate {
                 direction: self.direction,
                 source,
             },
-            Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => return None,
             Kernel::KeepMask(_) => Work::KeepMask(source),
-            Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
             Kernel::PhiloxBlocks { rounds } => Work::Blocks {
                 rounds,
                 counter: [0; 4],
                 key: [0; 2],
                 len: source.len(),
             },
+            // Kernels with checks of their own.
+            _ => return None,
         })
     }
 
@@ -657,9 +667,8 @@ impl Candidate {
         // A copy has the bindings of a mask that it does not read.
         let mask = match self.kernel {
             Kernel::Dropout { mask, .. } | Kernel::KeepMask(mask) => mask,
-            Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => return None,
             Kernel::PhiloxBlocks { .. } => return Some((Source::Linear(wish.len), 0)),
-            Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return None,
+            _ => return None,
         };
         let largest = self.last_index();
         match mask {
@@ -1018,13 +1027,10 @@ impl Candidate {
     pub fn group(&self) -> Group {
         let (mask, effect) = match self.kernel {
             _ if self.kernel.has_neighbours() => return Group::Neighbours,
-            Kernel::Activated(_) | Kernel::Normed(_) | Kernel::NormMoments(_) => {
-                return Group::Neighbours;
-            }
             Kernel::PhiloxBlocks { .. } => return Group::Blocks,
             Kernel::KeepMask(_) => return Group::Masks,
-            Kernel::ColumnTiles { .. } | Kernel::ColumnTotals => return Group::Neighbours,
             Kernel::Dropout { mask, effect, .. } => (mask, effect),
+            _ => return Group::Neighbours,
         };
         match (effect, mask) {
             (Effect::Copy, _) => Group::Copies,
