@@ -438,7 +438,12 @@ impl KernelHost {
                 layout: Some(&pipeline_layout),
                 module: &module,
                 entry_point: Some(kernel.entry_point()),
-                compilation_options: Default::default(),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Each kernel writes its workgroup memory before it reads it. OpenGL would get a store
+                    // an element, which takes Mesa ten times as long to compile.
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
                 cache: self.pipeline_cache.as_ref(),
             })
     }
