@@ -3,9 +3,10 @@
 use wgpu_dropout::{Activation, DropoutCall, DropoutKind, ElementType};
 
 use super::add::Source;
+use super::elements::{self, nearest, number, random, random_elements};
 use super::inputs::{indices, layout_indices, sample_indices};
 use super::kinds;
-use super::reference::{BF16, F16, keep_scale, philox4x32};
+use super::reference::keep_scale;
 
 const EPSILON: f64 = 1.0 / 8_388_608.0;
 /// The smallest f32 that may not be flushed to 0.
@@ -200,16 +201,16 @@ impl Case {
             element,
             call,
             source,
-            input: elements(element, len, 1),
+            input: random_elements(element, len, 6.0, 1),
             up: None,
-            grad_output: elements(element, len, 2),
+            grad_output: random_elements(element, len, 6.0, 2),
             bias: numbers(columns, 3),
         }
     }
 
     /// The same with a gate.
     pub fn gated(mut self) -> Self {
-        self.up = Some(elements(self.element, self.input.len() as u64, 4));
+        self.up = Some(random_elements(self.element, self.len() as u64, 6.0, 4));
         self.bias = numbers(2 * self.bias.len(), 3);
         self
     }
@@ -257,23 +258,6 @@ impl Case {
         }
     }
 
-    fn number(&self, bits: u32) -> f32 {
-        match self.element {
-            ElementType::F16 => F16.number(bits as u16),
-            ElementType::Bf16 => BF16.number(bits as u16),
-            _ => f32::from_bits(bits),
-        }
-    }
-
-    /// The element nearest to a number.
-    pub fn nearest(&self, number: f64) -> u32 {
-        match self.element {
-            ElementType::F16 => F16.nearest(number).into(),
-            ElementType::Bf16 => BF16.nearest(number).into(),
-            _ => (number as f32).to_bits(),
-        }
-    }
-
     /// What the activation is of, and the other factor.
     fn arguments(&self, element: usize) -> (f64, Option<f64>) {
         let (gate, up) = match self.up {
@@ -281,7 +265,7 @@ impl Case {
             None => (&self.bias[..], &[][..]),
         };
         let plus = |bits: u32, bias: &[f32]| {
-            let x = self.number(bits);
+            let x = number(self.element, bits);
             f64::from(repeated(bias, element).map_or(x, |bias| x + bias))
         };
         let factor = self.up.as_ref().map(|bits| plus(bits[element], up));
@@ -310,7 +294,7 @@ impl Case {
     pub fn check_gradient(&self, got: &[u32]) -> Result<f64, String> {
         self.check("gradient", got, |element| {
             let (x, up) = self.arguments(element);
-            let grad: f64 = self.number(self.grad_output[element]).into();
+            let grad: f64 = number(self.element, self.grad_output[element]).into();
             let slope = slope(self.activation, x);
             let rest = grad * self.factor() * up.unwrap_or(1.0);
             let bound = rest.abs() * slope_bound(self.activation);
@@ -326,7 +310,7 @@ impl Case {
     pub fn check_up_gradient(&self, got: &[u32]) -> Result<f64, String> {
         self.check("gradient of up", got, |element| {
             let (x, _) = self.arguments(element);
-            let grad: f64 = self.number(self.grad_output[element]).into();
+            let grad: f64 = number(self.element, self.grad_output[element]).into();
             let f = value(self.activation, x);
             let bound = (grad * self.factor()).abs() * value_bound(self.activation, x);
             let exact = f * grad * self.factor();
@@ -354,10 +338,10 @@ impl Case {
                     self.len(),
                     self.element,
                     self.activation,
-                    self.number(got),
+                    number(self.element, got),
                     near.exact,
                     near.bound,
-                    self.number(self.input[element]),
+                    number(self.element, self.input[element]),
                     self.arguments(element),
                     self.call,
                     match &self.source {
@@ -383,22 +367,16 @@ impl Case {
         } = near;
         // Subnormals lie 2^-149 apart.
         let bound = bound + if exact.abs() < NORMAL { 1.5e-45 } else { 0.0 };
-        let number: f64 = self.number(got).into();
+        let number = f64::from(number(self.element, got));
         let beyond = or_beyond && !number.is_finite();
         let flushed = or_zero && number.abs() <= 2.0 * exact.abs() + bound;
         if exact.is_nan() || beyond || flushed {
             return (beyond || flushed || number.is_nan()).then_some(0.0);
         }
-        if self.nearest(exact) == got || number == exact {
+        if nearest(self.element, exact) == got || number == exact {
             return Some(0.0);
         }
-        let ratio = (number - exact).abs() / bound;
-        if self.element == ElementType::F32 {
-            return (ratio <= 1.0).then_some(ratio);
-        }
-        let ends = [exact - bound, exact + bound];
-        let [low, high] = ends.map(|end| self.number(self.nearest(end)).into());
-        (low..=high).contains(&number).then_some(0.0)
+        elements::ratio(self.element, got, exact, bound).ok()
     }
 
     /// The same case with each fault that a kernel could have: a check must see each.
@@ -427,30 +405,9 @@ fn repeated(vector: &[f32], element: usize) -> Option<f32> {
     Some(*vector.get(element.checked_rem(vector.len())?)?)
 }
 
-fn random(index: u64, salt: u32) -> u32 {
-    philox4x32(10, [index as u32, (index >> 32) as u32, salt, 0], [7, 8])[0]
-}
-
 fn numbers(len: usize, salt: u32) -> Vec<f32> {
     let number = |i| (random(i, salt) as i32) as f32 / (1 << 30) as f32;
     (0..len as u64).map(number).collect()
-}
-
-/// Numbers between -6 and 6, and one in 16 that is any bits at all.
-fn elements(element: ElementType, len: u64, salt: u32) -> Vec<u32> {
-    (0..len)
-        .map(|index| {
-            let bits = random(index, salt);
-            let number = 3.0 * f64::from(bits as i32) / f64::from(1 << 30);
-            match (bits & 15, element) {
-                (0, ElementType::F32) => random(index, salt + 10),
-                (0, _) => random(index, salt + 10) & 0xffff,
-                (_, ElementType::F16) => F16.nearest(number).into(),
-                (_, ElementType::Bf16) => BF16.nearest(number).into(),
-                _ => (number as f32).to_bits(),
-            }
-        })
-        .collect()
 }
 
 /// All inputs of a type, of f32 every 512th, in tensors of up to 2^18, at a rate of 0. Gradients are of ones.
@@ -474,7 +431,7 @@ pub fn every_input(activation: Activation, element: ElementType) -> impl Iterato
             up: None,
             bias: Vec::new(),
         };
-        case.grad_output = vec![case.nearest(1.0); case.len()];
+        case.grad_output = vec![nearest(case.element, 1.0); case.len()];
         case
     })
 }

@@ -2,9 +2,10 @@
 
 use wgpu_dropout::{DropoutCall, DropoutKind, ElementType, MaskLayout, MaskSource};
 
+use super::elements::{nearest, number, random, random_elements};
 use super::inputs::{indices, layout_indices, sample_indices};
 use super::kinds;
-use super::reference::{BF16, F16, keep_scale, philox4x32};
+use super::reference::keep_scale;
 
 const EPSILON: f64 = 1.0 / 8_388_608.0;
 
@@ -72,8 +73,8 @@ impl Case {
             stream: element,
             call,
             source,
-            input: elements(element, len, 1),
-            residual: elements(element, len, 2),
+            input: random_elements(element, len, 2.0, 1),
+            residual: random_elements(element, len, 2.0, 2),
             bias: numbers(bias_len, 3),
             scale: numbers(scale_len, 4),
         }
@@ -82,7 +83,7 @@ impl Case {
     /// The same case beside a residual of another type.
     pub fn beside(mut self, stream: ElementType) -> Self {
         if self.stream != stream {
-            self.residual = elements(stream, self.len() as u64, 2);
+            self.residual = random_elements(stream, self.len() as u64, 2.0, 2);
             self.stream = stream;
         }
         self
@@ -249,24 +250,6 @@ pub const TYPES: [[ElementType; 2]; 5] = [
     [ElementType::Bf16, ElementType::F32],
 ];
 
-/// An element's number.
-pub fn number(element: ElementType, bits: u32) -> f32 {
-    match element {
-        ElementType::F16 => F16.number(bits as u16),
-        ElementType::Bf16 => BF16.number(bits as u16),
-        _ => f32::from_bits(bits),
-    }
-}
-
-/// The element nearest to a number that is no f32 or is one.
-fn nearest(element: ElementType, number: f64) -> u32 {
-    match element {
-        ElementType::F16 => F16.nearest(number).into(),
-        ElementType::Bf16 => BF16.nearest(number).into(),
-        _ => (number as f32).to_bits(),
-    }
-}
-
 /// Whether `got` is one of `exact`, or lies within `bound` of the first, rounded once.
 fn is_near(element: ElementType, got: u32, exact: &[f64], bound: f64) -> bool {
     let got_number = f64::from(number(element, got));
@@ -347,25 +330,4 @@ pub fn sources() -> Vec<(Source, usize)> {
 
 fn repeated(vector: &[f32], element: usize) -> Option<f32> {
     Some(*vector.get(element.checked_rem(vector.len())?)?)
-}
-
-fn random(index: u64, salt: u32) -> u32 {
-    philox4x32(10, [index as u32, (index >> 32) as u32, salt, 0], [5, 6])[0]
-}
-
-/// Numbers between -2 and 2, and one in 16 that is any bits at all.
-fn elements(element: ElementType, len: u64, salt: u32) -> Vec<u32> {
-    (0..len)
-        .map(|index| {
-            let bits = random(index, salt);
-            let number = f64::from(bits as i32) / f64::from(1 << 30);
-            match (bits & 15, element) {
-                (0, ElementType::F32) => random(index, salt + 10),
-                (0, _) => random(index, salt + 10) & 0xffff,
-                (_, ElementType::F16) => F16.nearest(number).into(),
-                (_, ElementType::Bf16) => BF16.nearest(number).into(),
-                _ => (number as f32).to_bits(),
-            }
-        })
-        .collect()
 }

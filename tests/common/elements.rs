@@ -2,6 +2,51 @@
 
 use wgpu_dropout::{Element, ElementType};
 
+use super::reference::{BF16, F16, philox4x32};
+
+/// An element's number.
+pub fn number(element: ElementType, bits: u32) -> f32 {
+    match element {
+        ElementType::F16 => F16.number(bits as u16),
+        ElementType::Bf16 => BF16.number(bits as u16),
+        _ => f32::from_bits(bits),
+    }
+}
+
+/// The element nearest to a number.
+pub fn nearest(element: ElementType, number: f64) -> u32 {
+    match element {
+        ElementType::F16 => F16.nearest(number).into(),
+        ElementType::Bf16 => BF16.nearest(number).into(),
+        _ => (number as f32).to_bits(),
+    }
+}
+
+/// The error of an element as a part of its bound. 16-bit elements may be any that numbers within the bound are rounded
+/// to; their part is 0, since their error is mostly that rounding.
+pub fn ratio(element: ElementType, got: u32, exact: f64, bound: f64) -> Result<f64, String> {
+    let got = f64::from(number(element, got));
+    let ratio = match (got - exact).abs() {
+        0.0 => 0.0,
+        error => error / bound,
+    };
+    let end = |end| f64::from(number(element, nearest(element, end)));
+    match element {
+        ElementType::F32 if ratio <= 1.0 => Ok(ratio),
+        ElementType::F16 | ElementType::Bf16
+            if (end(exact - bound)..=end(exact + bound)).contains(&got) =>
+        {
+            Ok(0.0)
+        }
+        _ => Err(format!("{got:e}, not {exact:e} within {bound:e}")),
+    }
+}
+
+/// Random bits that no mask of a test has.
+pub fn random(index: u64, salt: u32) -> u32 {
+    philox4x32(10, [index as u32, (index >> 32) as u32, salt, 0], [5, 6])[0]
+}
+
 /// Elements of these bits.
 pub fn typed<T: Element>(bits: &[u32]) -> Vec<T> {
     if size_of::<T>() == 4 {
@@ -36,4 +81,17 @@ pub fn unpacked(element: ElementType, len: usize, words: &[u32]) -> Vec<u32> {
     }
     let halves = words.iter().flat_map(|word| [word & 0xffff, word >> 16]);
     halves.take(len).collect()
+}
+
+/// Elements within `size` of 0, and one in 16 of any bits at all.
+pub fn random_elements(element: ElementType, len: u64, size: f64, salt: u32) -> Vec<u32> {
+    let one = |index| {
+        let bits = random(index, salt);
+        match (bits & 15, element) {
+            (0, ElementType::F32) => random(index, salt + 10),
+            (0, _) => random(index, salt + 10) & 0xffff,
+            _ => nearest(element, size * f64::from(bits as i32) / 2.0f64.powi(31)),
+        }
+    };
+    (0..len).map(one).collect()
 }

@@ -3,7 +3,7 @@
 use wgpu_dropout::{DropoutCall, DropoutRate, ElementType, MaskPlace, Norm};
 
 use super::add::{self, Source};
-use super::reference::{BF16, F16, philox4x32};
+use super::elements::{nearest, number, random, ratio};
 
 const EPSILON: f64 = 1.0 / 8_388_608.0;
 
@@ -80,7 +80,7 @@ impl Case {
     fn elements(&self, salt: u32, mean: f64, deviation: f64) -> Vec<u32> {
         let element = |index| {
             let unit = f64::from(random(index, salt) as i32) / f64::from(1u32 << 31);
-            self.nearest(mean + 1.7 * deviation * unit)
+            nearest(self.add.element, mean + 1.7 * deviation * unit)
         };
         (0..self.len() as u64).map(element).collect()
     }
@@ -93,30 +93,14 @@ impl Case {
         self.gamma.len()
     }
 
-    pub fn nearest(&self, number: f64) -> u32 {
-        match self.add.element {
-            ElementType::F16 => F16.nearest(number).into(),
-            ElementType::Bf16 => BF16.nearest(number).into(),
-            _ => (number as f32).to_bits(),
-        }
-    }
-
     fn numbers(&self, bits: &[u32]) -> Vec<f64> {
         bits.iter()
-            .map(|bits| add::number(self.add.element, *bits).into())
+            .map(|bits| number(self.add.element, *bits).into())
             .collect()
     }
 
-    /// Additions in a row's sum that a number goes through at most.
     fn additions(&self) -> f64 {
-        let columns = self.columns();
-        let (word, unit) = match self.add.element {
-            ElementType::F32 => (1, 1),
-            _ => (2, 1 + columns % 2),
-        };
-        let words = columns.div_ceil(word) * unit;
-        let lanes = (columns * unit).div_ceil(32).next_power_of_two().min(256);
-        (words.div_ceil(lanes) + word + lanes.div_ceil(16) + lanes.min(16)) as f64
+        additions(self.columns(), self.add.element)
     }
 
     fn row(&self, sum: &[f64]) -> Row {
@@ -209,9 +193,9 @@ impl Case {
         };
         let (columns, k, n) = (self.columns(), self.additions(), self.columns() as f64);
         let mut worst = 0.0f64;
-        for (number, sum) in sum.chunks(columns).enumerate() {
+        for (row_number, sum) in sum.chunks(columns).enumerate() {
             let row = self.row(&self.numbers(sum));
-            let first = number * columns;
+            let first = row_number * columns;
             let grads = self.numbers(&grads[first..first + columns]);
             let grads = grads.iter().zip(&self.gamma);
             let grads: Vec<_> = grads
@@ -237,7 +221,7 @@ impl Case {
                 bound *= row.factor;
                 let element = first + column;
                 if let Some(before) = &self.before {
-                    exact += f64::from(add::number(self.add.element, before[element]));
+                    exact += f64::from(number(self.add.element, before[element]));
                     bound += EPSILON * exact.abs();
                 }
                 let got = grad_sum[element];
@@ -285,14 +269,14 @@ impl Case {
     fn check_dropped(&self, from: &[u32], got: &[u32]) -> Result<(), String> {
         let (kept, factor) = (self.add.kept(), self.add.factor());
         for (element, kept) in kept.into_iter().enumerate() {
-            let number = add::number(self.add.element, from[element]);
+            let before = number(self.add.element, from[element]);
             let expected = match kept {
                 true if factor == 1.0 => from[element],
                 // One product in f32, rounded again to the type [M11].
-                true => self.nearest(f64::from(number * factor)),
+                true => nearest(self.add.element, f64::from(before * factor)),
                 false => 0,
             };
-            let tiny = |bits| add::number(self.add.element, bits).abs() < 1e-37;
+            let tiny = |bits| number(self.add.element, bits).abs() < 1e-37;
             let flushed = kept && tiny(expected) && tiny(got[element]);
             if got[element] != expected && !flushed {
                 return Err(format!(
@@ -312,28 +296,9 @@ impl Case {
         exact: f64,
         bound: f64,
     ) -> Result<f64, String> {
-        let number = f64::from(add::number(self.add.element, got));
-        let ratio = match (number - exact).abs() {
-            0.0 => 0.0,
-            error => error / (bound + 1e-37),
-        };
-        let [low, high] = [exact - bound, exact + bound]
-            .map(|end| f64::from(add::number(self.add.element, self.nearest(end))));
-        let fits = match self.add.element {
-            ElementType::F32 => ratio <= 1.0,
-            _ => (low..=high).contains(&number),
-        };
-        if fits {
-            // A 16-bit number is mostly its own rounding off.
-            return Ok(if self.add.element == ElementType::F32 {
-                ratio
-            } else {
-                0.0
-            });
-        }
-        Err(format!(
-            "{what}: element {element}: {number:e}, not {exact:e} within {bound:e}; {self}"
-        ))
+        // A device may flush what is subnormal.
+        ratio(self.add.element, got, exact, bound + 1e-37)
+            .map_err(|error| format!("{what}: element {element}: {error}; {self}"))
     }
 
     /// The same case with each fault that a kernel could have: a check must see each.
@@ -375,6 +340,13 @@ impl core::fmt::Display for Case {
     }
 }
 
-fn random(index: u64, salt: u32) -> u32 {
-    philox4x32(10, [index as u32, (index >> 32) as u32, salt, 0], [5, 6])[0]
+/// Additions in a row's sum that a number goes through at most.
+pub fn additions(columns: usize, element: ElementType) -> f64 {
+    let (word, unit) = match element {
+        ElementType::F32 => (1, 1),
+        _ => (2, 1 + columns % 2),
+    };
+    let words = columns.div_ceil(word) * unit;
+    let lanes = (columns * unit).div_ceil(32).next_power_of_two().min(256);
+    (words.div_ceil(lanes) + word + lanes.div_ceil(16) + lanes.min(16)) as f64
 }

@@ -16,6 +16,7 @@ use crate::common::elements::{packed, unpacked};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
+use crate::once::once;
 use crate::ranges::{LAYOUTS, Layout, elements};
 
 pub const CASES: &[Case] = &[
@@ -201,19 +202,12 @@ fn run_gated(
     Ok([unpacked(&output, case.len()), grad_gate, grad_up])
 }
 
-/// The kernels of an activation on a device, made once: drivers take long over them.
 fn kernels(gpu: &Gpu, activation: Activation) -> Result<Arc<ActDropout>, String> {
     static MADE: Mutex<Vec<Arc<ActDropout>>> = Mutex::new(Vec::new());
-    let mut made = MADE.lock().map_err(text)?;
-    let is_it =
-        |act: &&Arc<ActDropout>| act.activation() == activation && *act.device() == gpu.device;
-    if let Some(act) = made.iter().find(is_it) {
-        return Ok(Arc::clone(act));
-    }
-    let descriptor = KernelDescriptor::default();
-    let act = ActDropout::new(&gpu.device, &descriptor, activation).map_err(text)?;
-    made.push(Arc::new(act));
-    Ok(Arc::clone(&made[made.len() - 1]))
+    let is_it = |act: &ActDropout| act.activation() == activation && *act.device() == gpu.device;
+    once(&MADE, is_it, || {
+        ActDropout::new(&gpu.device, &KernelDescriptor::default(), activation).map_err(text)
+    })
 }
 
 /// Compares both results of a case. Gives the largest errors, as a part of their bounds.

@@ -8,7 +8,7 @@ use wgpu_dropout::{
 use crate::adapters::Variant;
 use crate::case::{Case, text};
 use crate::common::add::{self, Source, TYPES, check_columns, sources};
-use crate::common::elements::packed;
+use crate::common::elements::{number, packed};
 use crate::common::inputs::call;
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
@@ -156,7 +156,7 @@ fn on_cpu(case: &add::Case, columns: u32, call: Option<&DropoutCall>) -> Result<
 fn input_terms(case: &add::Case) -> Vec<f64> {
     case.input
         .iter()
-        .map(|bits| add::number(case.element, *bits).into())
+        .map(|bits| number(case.element, *bits).into())
         .collect()
 }
 

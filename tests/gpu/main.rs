@@ -30,6 +30,7 @@ mod layouts;
 mod mask;
 mod negative;
 mod norm;
+mod once;
 mod packed;
 mod passes;
 mod paths;

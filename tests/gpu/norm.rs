@@ -16,6 +16,7 @@ use crate::common::inputs::{call, kind_call};
 use crate::common::norm;
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
+use crate::once::once;
 use crate::ranges::{LAYOUTS, Layout, elements};
 
 pub const CASES: &[Case] = &[
@@ -224,20 +225,14 @@ fn run(
     })
 }
 
-/// The kernels of a norm on a device, made once: drivers take long over them.
 fn kernels(gpu: &Gpu, norm: Norm, place: MaskPlace) -> Result<Arc<DropoutAddNorm>, String> {
     static MADE: Mutex<Vec<Arc<DropoutAddNorm>>> = Mutex::new(Vec::new());
-    let mut made = MADE.lock().map_err(text)?;
-    let is_it = |kernels: &&Arc<DropoutAddNorm>| {
+    let is_it = |kernels: &DropoutAddNorm| {
         (kernels.norm(), kernels.place()) == (norm, place) && *kernels.device() == gpu.device
     };
-    if let Some(kernels) = made.iter().find(is_it) {
-        return Ok(Arc::clone(kernels));
-    }
-    let descriptor = KernelDescriptor::default();
-    let kernels = DropoutAddNorm::new(&gpu.device, &descriptor, norm, place).map_err(text)?;
-    made.push(Arc::new(kernels));
-    Ok(Arc::clone(&made[made.len() - 1]))
+    once(&MADE, is_it, || {
+        DropoutAddNorm::new(&gpu.device, &KernelDescriptor::default(), norm, place).map_err(text)
+    })
 }
 
 /// Compares all results of a case. Gives the largest errors of output and gradient, as parts of their bounds.

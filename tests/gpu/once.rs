@@ -1,0 +1,20 @@
+//! Kernels that several cases share: drivers take long over them.
+
+use std::sync::{Arc, Mutex};
+
+use crate::case::text;
+
+/// Those among `made` that `is_it` says, or what `make` gives.
+pub fn once<T>(
+    made: &Mutex<Vec<Arc<T>>>,
+    is_it: impl Fn(&T) -> bool,
+    make: impl FnOnce() -> Result<T, String>,
+) -> Result<Arc<T>, String> {
+    let mut made = made.lock().map_err(text)?;
+    if let Some(kernels) = made.iter().find(|kernels| is_it(kernels)) {
+        return Ok(Arc::clone(kernels));
+    }
+    let kernels = Arc::new(make()?);
+    made.push(Arc::clone(&kernels));
+    Ok(kernels)
+}
