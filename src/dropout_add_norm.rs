@@ -18,6 +18,7 @@ use crate::plan::cut::CutLimits;
 use crate::plan::error::CreateError;
 use crate::plan::normed::{HAS_RESIDUAL, NormPlan, NormRows, NormTensor, SUM_IN_OUTPUT};
 use crate::plan::params::NormParams;
+use crate::plan::rows::Rows;
 
 /// `sum = residual + dropout(input + bias)` and `output = norm(sum)` in one dispatch, and their gradients: what stands
 /// behind attention and behind the feed-forward network of a transformer's block, with the norm that comes next. By
@@ -368,7 +369,7 @@ impl DropoutAddNorm {
             flags,
             map,
         };
-        let segments = rows.segments(self.limits, len)?;
+        let segments = rows.rows.segments(self.limits, len)?;
         let segments =
             self.host
                 .bind(tensor.any_kernel(), segments, &ranges, &sides, |segment| {
@@ -392,11 +393,9 @@ impl DropoutAddNorm {
                 max,
             });
         }
-        Ok(NormRows {
-            norm: self.norm,
-            element,
-            columns,
-        })
+        let norm = self.norm;
+        let rows = Rows { element, columns };
+        Ok(NormRows { norm, rows })
     }
 
     /// Binds what the gradient of γ is computed from, of `shape` (rows, columns). Each buffer of
@@ -424,7 +423,7 @@ impl DropoutAddNorm {
         if moments.same_buffer(&sum) || moments.same_buffer(&grad) {
             return Err(BindError::WrittenBuffer { role: moments.role });
         }
-        let segments = rows.segments(self.limits, len)?;
+        let segments = rows.rows.segments(self.limits, len)?;
         let bound = host.bind(
             Kernel::NormMoments(element),
             segments,
@@ -499,10 +498,10 @@ impl DropoutAddNorm {
             let params = rows.moments_params(bound.segment);
             self.host.dispatch(
                 pass,
-                Kernel::NormMoments(rows.element),
+                Kernel::NormMoments(rows.rows.element),
                 &bound.group,
                 bytemuck::bytes_of(&params),
-                rows.workgroups(bound.segment) * WORKGROUP_SIZE,
+                rows.rows.workgroups(bound.segment) * WORKGROUP_SIZE,
             );
         }
         self.sums.encode_sum(pass, &gradient.sum, accumulate);
@@ -538,7 +537,7 @@ impl DropoutAddNorm {
     /// Compiles the pipelines of [`encode_gamma_gradient`](Self::encode_gamma_gradient) likewise.
     pub fn compile_gamma_gradient(&self, gradient: &GammaGradient) {
         self.host
-            .compile(Kernel::NormMoments(gradient.rows.element));
+            .compile(Kernel::NormMoments(gradient.rows.rows.element));
         self.sums.compile_sum(&gradient.sum);
     }
 
@@ -564,7 +563,7 @@ impl DropoutAddNorm {
                 plan.kernel(),
                 &bound.group,
                 bytemuck::bytes_of(&params),
-                tensor.rows.workgroups(bound.segment) * WORKGROUP_SIZE,
+                tensor.rows.rows.workgroups(bound.segment) * WORKGROUP_SIZE,
             );
         }
         Ok(())

@@ -21,6 +21,7 @@
 //! [`DropoutAdd`] adds a residual in the same pass: `residual + dropout((input + bias) * scale)`.
 //! [`DropoutAddNorm`] norms the sum too: `norm(residual + dropout(input + bias))`.
 //! [`ActDropout`] applies an activation before: `dropout(gelu(input + bias))`, with a gate too.
+//! [`SoftmaxDropout`] takes a softmax before: `dropout(softmax(factor * scores + mask))`.
 //! [`GaussianDropout`] multiplies by noise instead. [`KeepMask`] writes the packed mask itself, [`PhiloxBlocks`] the generator's raw blocks.
 //!
 //! # Blocking
@@ -83,6 +84,8 @@ pub mod launch;
 #[cfg(feature = "wgpu")]
 mod philox_blocks;
 mod plan;
+#[cfg(feature = "wgpu")]
+mod softmax_dropout;
 
 #[cfg(feature = "wgpu")]
 pub use act_dropout::{ActBinding, ActDropout, ActGradient, ActInput, Bias};
@@ -106,6 +109,9 @@ pub use contract::name::ParseNameError;
 pub use contract::norm::{MaskPlace, Norm, NormError};
 pub use contract::pattern::MaskPattern;
 pub use contract::rate::{DropoutRate, RateError};
+pub use contract::softmax::{
+    AttentionMask, SavedSoftmax, Softmax, SoftmaxError, SoftmaxShapeError,
+};
 pub use contract::source::MaskSource;
 #[cfg(feature = "cpu")]
 pub use cpu::CpuError;
@@ -137,6 +143,10 @@ pub use kernel::wgsl;
 #[cfg(feature = "wgpu")]
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding};
 pub use plan::error::{CreateError, Limit, PlanError};
+#[cfg(feature = "wgpu")]
+pub use softmax_dropout::{
+    AdditiveMask, SoftmaxDropout, SoftmaxDropoutBinding, SoftmaxDropoutGradient,
+};
 #[cfg(feature = "wgpu")]
 pub use wgpu;
 

@@ -16,7 +16,7 @@ pub struct Args {
     /// `copy` is dropout at a rate of 0
     #[arg(long, value_parser = [
         "dropout", "copy", "activated", "keep-mask", "column-tiles", "column-totals", "norm",
-        "norm-moments", "philox-blocks",
+        "norm-moments", "softmax", "philox-blocks",
     ])]
     kernel: Option<String>,
     /// Type of the elements
@@ -52,7 +52,7 @@ pub struct Args {
         "stored", "scale", "biased-scale", "wide-scale", "biased-wide-scale", "norm",
     ])]
     terms: Option<String>,
-    /// Output or gradient of an activation or a norm; a norm's in place, or apart
+    /// Output or gradient of an activation, a norm or a softmax; a norm's in place, or apart
     #[arg(long, value_parser = [
         "forward", "gradient", "gated", "gated-gradient", "forward-apart", "gradient-apart",
     ])]

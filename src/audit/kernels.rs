@@ -81,6 +81,7 @@ fn has_own_check(kernel: Kernel) -> bool {
         Kernel::Activated(_)
             | Kernel::Normed(_)
             | Kernel::NormMoments(_)
+            | Kernel::Softmaxed(_)
             | Kernel::ColumnTiles { .. }
             | Kernel::ColumnTotals
     )

@@ -34,6 +34,7 @@ mod norms;
 mod random;
 mod reference;
 mod run;
+mod softmaxes;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,7 @@ enum What {
     Columns,
     Activations,
     Norms,
+    Softmaxes,
     Functions,
     OnePass,
     FullSize,
@@ -145,6 +147,11 @@ pub const CHECKS: &[CheckInfo] = &[
         name: "norms",
         proves: "norms behind a residual and a branch, and their gradients, are within their bounds",
         what: What::Norms,
+    },
+    CheckInfo {
+        name: "softmax",
+        proves: "softmaxes before a dropout, under each mask, and their gradients are within their bounds",
+        what: What::Softmaxes,
     },
     CheckInfo {
         name: "functions",
@@ -351,6 +358,7 @@ async fn run(
             What::Columns => audit.columns().await,
             What::Activations => audit.activations().await,
             What::Norms => audit.norms().await,
+            What::Softmaxes => audit.softmaxes().await,
             What::Functions => audit.functions().await,
             What::OnePass => audit.one_pass().await,
             What::FullSize => audit.full_size().await,

@@ -100,6 +100,8 @@ pub enum Operation {
     ActDropout,
     /// `DropoutAddNorm`.
     DropoutAddNorm,
+    /// `SoftmaxDropout`.
+    SoftmaxDropout,
 }
 
 impl Operation {
@@ -109,7 +111,7 @@ impl Operation {
             Self::PackedMask => "a layout",
             Self::KeepMask => "another kind",
             Self::GaussianNoise => "DropoutKind::Gaussian",
-            Self::DropoutAdd | Self::ActDropout | Self::DropoutAddNorm => {
+            Self::DropoutAdd | Self::ActDropout | Self::DropoutAddNorm | Self::SoftmaxDropout => {
                 "DropoutKind::Inverted or Classic"
             }
         }
@@ -125,6 +127,7 @@ impl fmt::Display for Operation {
             Self::DropoutAdd => "a residual",
             Self::ActDropout => "an activation",
             Self::DropoutAddNorm => "a norm",
+            Self::SoftmaxDropout => "a softmax",
         })
     }
 }

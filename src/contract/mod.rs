@@ -20,4 +20,5 @@ pub mod philox;
 pub mod rate;
 #[cfg(any(feature = "cpu", all(feature = "wgpu", not(target_arch = "wasm32"))))]
 pub mod slices;
+pub mod softmax;
 pub mod source;

@@ -1,6 +1,7 @@
 //! What can be wrong with slices.
 
 use crate::contract::error::{CallError, SourceError};
+use crate::contract::softmax::SoftmaxShapeError;
 
 /// Slices that the CPU path cannot use. Nothing was written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -62,6 +63,9 @@ pub enum CpuError {
         /// Elements of the gate.
         elements: usize,
     },
+    /// See [`SoftmaxShapeError`].
+    #[error(transparent)]
+    Softmax(#[from] SoftmaxShapeError),
     /// See [`SourceError`].
     #[error(transparent)]
     Source(#[from] SourceError),

@@ -19,6 +19,7 @@ mod gaussian;
 mod mask;
 mod normed;
 mod philox;
+mod softmax;
 mod tasks;
 
 pub use activated::{
@@ -33,5 +34,6 @@ pub use error::CpuError;
 pub use mask::keep_mask;
 pub use normed::{AddNorm, add_norm, add_norm_backward, gamma_gradient};
 pub use philox::philox_blocks;
+pub use softmax::{softmax, softmax_backward};
 #[cfg(feature = "wgpu")]
 pub(crate) use tasks::for_each_task;

@@ -180,7 +180,7 @@ pub fn gamma_gradient<T: Element>(
     Ok(())
 }
 
-fn same_length(input: usize, output: usize) -> Result<(), CpuError> {
+pub(super) fn same_length(input: usize, output: usize) -> Result<(), CpuError> {
     if input == output {
         Ok(())
     } else {
@@ -242,7 +242,7 @@ impl AddNorm<'_> {
 
 /// Sums of two numbers of each element, in the order of the kernels. `row` is the row's number.
 #[inline(always)]
-fn row_sums<T: Element>(
+pub(super) fn row_sums<T: Element>(
     order: &RowOrder,
     values: &[f32],
     row: usize,
@@ -354,7 +354,7 @@ fn write_norm<T: Element>(
 }
 
 #[inline(always)]
-fn clear_dropped<T: Element>(data: &mut [T], keep: &[Keep]) {
+pub(super) fn clear_dropped<T: Element>(data: &mut [T], keep: &[Keep]) {
     for (x, keep) in data.iter_mut().zip(keep) {
         *x = if *keep != 0 { *x } else { T::zeroed() };
     }

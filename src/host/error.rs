@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use crate::contract::element::ElementType;
 use crate::contract::error::{CallError, SourceError};
+use crate::contract::softmax::SoftmaxShapeError;
 use crate::kernel::axes::Role;
 use crate::plan::error::PlanError;
 
@@ -165,6 +166,9 @@ pub enum BindError {
         /// [`Norm::MAX_COLUMNS`](crate::Norm::MAX_COLUMNS).
         max: u32,
     },
+    /// See [`SoftmaxShapeError`].
+    #[error(transparent)]
+    Softmax(#[from] SoftmaxShapeError),
     /// Halves of rows whose elements share a `u32`.
     #[error(
         "halves of {columns} elements of 16 bits share a u32: give an even number of columns, or gate and up \

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::activated::{Activated, Decide, Form};
 use super::normed::{NormForm, Normed};
+use super::softmaxed::{SoftmaxForm, Softmaxed};
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
@@ -236,6 +237,7 @@ pub(crate) enum Kernel {
     Normed(Normed),
     /// Mean and deviation of rows.
     NormMoments(ElementType),
+    Softmaxed(Softmaxed),
     KeepMask(IndexKind),
     /// The sums of a matrix's columns, each over the rows of a tile.
     ColumnTiles {
@@ -273,6 +275,8 @@ pub enum Role {
     Sum,
     /// A gradient after dropout.
     Masked,
+    /// What a softmax makes before dropout.
+    Probabilities,
     /// Mean and deviation of rows: what the gradient of γ takes memory for.
     Moments,
     /// Sample ids or a packed mask, for kernels that take either.
@@ -330,6 +334,10 @@ impl Kernel {
             Self::Normed(normed) if normed.form.is_gradient() => "norm_gradient",
             Self::Normed(_) => "norm_rows",
             Self::NormMoments(_) => "norm_moments",
+            Self::Softmaxed(softmaxed) => match softmaxed.form {
+                SoftmaxForm::Forward => "softmax_rows",
+                SoftmaxForm::Gradient => "softmax_gradient",
+            },
             Self::KeepMask(_) => "keep_mask",
             Self::ColumnTiles { .. } => "column_tiles",
             Self::ColumnTotals => "column_totals",
@@ -343,6 +351,7 @@ impl Kernel {
             Self::Dropout { .. } | Self::Activated(_) | Self::KeepMask(_) => ELEMENTS_PER_MASK_WORD,
             Self::Normed(_)
             | Self::NormMoments(_)
+            | Self::Softmaxed(_)
             | Self::ColumnTiles { .. }
             | Self::ColumnTotals
             | Self::PhiloxBlocks { .. } => 1,
@@ -358,6 +367,7 @@ impl Kernel {
             Self::Activated(activated) => activated_buffers(activated),
             Self::Normed(normed) => normed_buffers(normed),
             Self::NormMoments(_) => vec![(Role::Sum, Read), (Role::Moments, ReadWrite)],
+            Self::Softmaxed(softmaxed) => softmaxed_buffers(softmaxed),
             Self::KeepMask(_) => vec![(Role::Mask, ReadWrite)],
             Self::PhiloxBlocks { .. } => vec![(Role::Blocks, ReadWrite)],
             Self::ColumnTiles { terms, .. } => match terms {
@@ -502,7 +512,7 @@ impl Kernel {
     /// Whether random numbers are drawn.
     pub fn draws(self) -> bool {
         match self {
-            Self::Activated(_) | Self::Normed(_) => true,
+            Self::Activated(_) | Self::Normed(_) | Self::Softmaxed(_) => true,
             Self::NormMoments(_) => false,
             Self::Dropout { .. }
             | Self::KeepMask(_)
@@ -528,13 +538,7 @@ fn activated_buffers(kernel: Activated) -> Vec<(Role, BufferAccess)> {
         Form::Gradient | Form::GatedGradient => &[Role::Gradient, Role::Input, Role::Output],
         Form::Gated => &[Role::Input, Role::Up, Role::Output],
     };
-    let ranges = ranges.iter().map(|role| (*role, BufferAccess::ReadWrite));
-    let side = (kernel.decide == Decide::BySide).then_some((Role::Side, BufferAccess::Read));
-    ranges
-        .chain([(Role::Dimensions, BufferAccess::Uniform)])
-        .chain(side)
-        .chain([(Role::Vectors, BufferAccess::Read)])
-        .collect()
+    told_buffers(ranges, kernel.decide)
 }
 
 /// The buffers of a norm, likewise.
@@ -545,8 +549,22 @@ fn normed_buffers(kernel: Normed) -> Vec<(Role, BufferAccess)> {
         NormForm::Gradient => &[Role::Gradient, Role::Sum, Role::Output],
         NormForm::GradientApart => &[Role::Gradient, Role::Sum, Role::Output, Role::Masked],
     };
+    told_buffers(ranges, kernel.decide)
+}
+
+/// The buffers of a softmax, likewise.
+fn softmaxed_buffers(kernel: Softmaxed) -> Vec<(Role, BufferAccess)> {
+    let ranges = match kernel.form {
+        SoftmaxForm::Forward => [Role::Input, Role::Output, Role::Probabilities],
+        SoftmaxForm::Gradient => [Role::Gradient, Role::Input, Role::Output],
+    };
+    told_buffers(&ranges, kernel.decide)
+}
+
+/// Ranges, and what parameters tell the use of.
+fn told_buffers(ranges: &[Role], decide: Decide) -> Vec<(Role, BufferAccess)> {
     let ranges = ranges.iter().map(|role| (*role, BufferAccess::ReadWrite));
-    let side = (kernel.decide == Decide::BySide).then_some((Role::Side, BufferAccess::Read));
+    let side = (decide == Decide::BySide).then_some((Role::Side, BufferAccess::Read));
     ranges
         .chain([(Role::Dimensions, BufferAccess::Uniform)])
         .chain(side)
@@ -587,6 +605,7 @@ impl Role {
             Self::Sum => "sum",
             Self::Masked => "masked",
             Self::Moments => "moments",
+            Self::Probabilities => "probabilities",
             Self::Gradient => "gradient",
             Self::Side => "side",
             Self::Vectors => "vectors",

@@ -4,5 +4,6 @@ pub mod activated;
 pub mod axes;
 mod functions;
 pub mod normed;
+pub mod softmaxed;
 pub mod text;
 pub mod wgsl;

@@ -9,6 +9,7 @@ use super::axes::{
     ParamsSource, Role, Strided, TILE_ROWS, TOTALS_PER_WORKGROUP, Terms, WORKGROUP_SIZE, Way,
 };
 use super::normed::{NormForm, Normed};
+use super::softmaxed::{SoftmaxForm, Softmaxed};
 use crate::contract::activation::Activation;
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
@@ -122,6 +123,7 @@ fn prelude(kernel: Kernel, way: Way) -> String {
     let row_words = match kernel {
         Kernel::Normed(normed) => Some((normed.element, !normed.by_vectors())),
         Kernel::NormMoments(element) => Some((element, true)),
+        Kernel::Softmaxed(softmaxed) => Some((softmaxed.element, !softmaxed.by_vectors())),
         _ => None,
     };
     if let Some((element, is_narrow)) = row_words {
@@ -130,8 +132,18 @@ fn prelude(kernel: Kernel, way: Way) -> String {
         lines.push(format!("const ELEMENT_BITS = {element_bits};"));
         lines.push("const FACTOR_MAY_BE_0 = true;".to_owned());
     }
-    if let Kernel::Normed(Normed { place, .. }) = kernel {
+    if let Kernel::Normed(_) | Kernel::Softmaxed(_) = kernel {
         lines.push("const DIMENSIONS = 8u;".to_owned());
+    }
+    if let Kernel::Softmaxed(Softmaxed { element, .. }) = kernel {
+        let nan_bits = match element {
+            ElementType::F32 => "0x7fc00000u",
+            ElementType::F16 => "0x7e00u",
+            ElementType::Bf16 => "0x7fc0u",
+        };
+        lines.push(format!("const NAN_BITS = {nan_bits};"));
+    }
+    if let Kernel::Normed(Normed { place, .. }) = kernel {
         let on_output = place == MaskPlace::Output;
         lines.push(format!("const MASK_ON_OUTPUT = {on_output};"));
     }
@@ -159,7 +171,10 @@ fn prelude(kernel: Kernel, way: Way) -> String {
             .into_iter()
             // A copy is bound as the tensor is, and reads no mask.
             .filter(|buffer| {
-                let is_told = matches!(kernel, Kernel::Activated(_) | Kernel::Normed(_));
+                let is_told = matches!(
+                    kernel,
+                    Kernel::Activated(_) | Kernel::Normed(_) | Kernel::Softmaxed(_)
+                );
                 let decides = kernel.mask().is_some() || is_told;
                 decides || !buffer.role.is_of_mask()
             })
@@ -270,6 +285,7 @@ fn declaration(kernel: Kernel, buffer: Buffer) -> String {
         | Role::Up
         | Role::Sum
         | Role::Masked
+        | Role::Probabilities
         | Role::Gradient => "array<Word>",
         Role::Scratch | Role::Sums | Role::Moments => "array<f32>",
         Role::Vectors => "array<Float>",
@@ -343,10 +359,18 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             files.extend(normed_files(normed));
             return files;
         }
+        Kernel::Softmaxed(softmaxed) => {
+            files.extend(softmaxed_files(softmaxed));
+            return files;
+        }
         Kernel::NormMoments(element) => {
             files.extend([shader!("mask/mask"), shader!("params/norm")]);
             files.extend(row_files(element, true));
-            files.extend([shader!("norm/stored"), shader!("entry/norm_moments")]);
+            files.extend([
+                shader!("norm/moments"),
+                shader!("norm/stored"),
+                shader!("entry/norm_moments"),
+            ]);
             return files;
         }
         Kernel::KeepMask(mask) => {
@@ -564,8 +588,12 @@ fn normed_files(kernel: Normed) -> Vec<&'static str> {
     let mut files = vec![shader!("mask/mask"), shader!("params/norm")];
     files.extend(told_decisions(kernel.decide));
     files.extend(row_files(kernel.element, !kernel.by_vectors()));
-    files.extend([shader!("norm/decisions"), shader!("norm/vectors")]);
-    files.push(vector_load(kernel.element, !kernel.by_vectors()));
+    files.extend([
+        shader!("norm/moments"),
+        shader!("norm/decisions"),
+        shader!("norm/vectors"),
+        vector_load(kernel.element, !kernel.by_vectors()),
+    ]);
     files.extend(match kernel.form {
         NormForm::Forward => vec![shader!("io/norm"), shader!("io/residual_in_sum")],
         NormForm::ForwardApart => vec![shader!("io/norm"), shader!("io/residual")],
@@ -583,8 +611,34 @@ fn normed_files(kernel: Normed) -> Vec<&'static str> {
     files
 }
 
-/// Rows, their sums and moments.
-fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 5] {
+/// A softmax before a dropout, behind the generator.
+fn softmaxed_files(kernel: Softmaxed) -> Vec<&'static str> {
+    let is_narrow = !kernel.by_vectors();
+    let mut files = vec![shader!("mask/mask"), shader!("params/softmax")];
+    files.extend(told_decisions(kernel.decide));
+    files.extend(row_files(kernel.element, is_narrow));
+    files.extend([
+        shader!("norm/decisions"),
+        vector_load(kernel.element, is_narrow),
+        shader!("softmax/scores"),
+        match (is_narrow, kernel.element.bytes()) {
+            (false, _) => shader!("softmax/wide_row"),
+            (true, 2) => shader!("softmax/two_rows"),
+            (true, _) => shader!("softmax/one_row"),
+        },
+    ]);
+    files.extend(match kernel.form {
+        SoftmaxForm::Forward => [shader!("io/softmax"), shader!("entry/softmax_rows")],
+        SoftmaxForm::Gradient => [
+            shader!("io/softmax_gradient"),
+            shader!("entry/softmax_gradient"),
+        ],
+    });
+    files
+}
+
+/// Rows and their sums.
+fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 4] {
     let rows = match (is_narrow, element.bytes()) {
         (false, _) => shader!("norm/wide_row"),
         (true, 2) => shader!("norm/two_rows"),
@@ -595,7 +649,6 @@ fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 5] {
         shader!("element/half"),
         rows,
         shader!("norm/rows"),
-        shader!("norm/moments"),
     ]
 }
 

@@ -36,6 +36,7 @@ use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Neighbours, S
 pub use super::axes::{Buffer, BufferAccess, Multiply, ParamsSource, Role, Way};
 pub use super::functions::{FunctionsError, FunctionsOptions, functions};
 use super::normed::Normed;
+use super::softmaxed::Softmaxed;
 use super::text::assemble;
 use crate::contract::effect::Effect;
 use crate::contract::element::ElementType;
@@ -101,10 +102,10 @@ impl Variant {
     ///
     /// | field | values |
     /// |---|---|
-    /// | `kernel` | `dropout`, `copy` (a rate of 0), `activated`, `norm`, `norm-moments` (mean and deviation of rows), `keep-mask`, `column-tiles` and `column-totals` (sums of columns), `philox-blocks` |
+    /// | `kernel` | `dropout`, `copy` (a rate of 0), `activated`, `norm`, `norm-moments` (mean and deviation of rows), `softmax`, `keep-mask`, `column-tiles` and `column-totals` (sums of columns), `philox-blocks` |
     /// | `dtype` | an [`ElementType`] |
     /// | `layout` | `separate`, `pooled` (two ranges of one buffer), `in-place` |
-    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered`; of `activated` and `norm`, told by `mode`: `linear`, `drawn` or `by-side`, which sample ids or a packed mask are |
+    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered`; of `activated`, `norm` and `softmax`, told by `mode`: `linear`, `drawn` or `by-side`, which sample ids or a packed mask are |
     /// | `dimensions` | of the layout, neighbours merged, rounded up |
     /// | `whole-words` | whether rows or runs are multiples of 32 elements: `yes`, `no` |
     /// | `sample-ids` | whether [ids](crate::Elements::samples) stand for the outermost coordinate: `yes`, `no` |
@@ -112,7 +113,7 @@ impl Variant {
     /// | `beside` | a `residual` that is added, with a bias or scale `residual-and-vectors`, a `scale` after the drop |
     /// | `stream` | the type of residual, sum and its gradient: the branch's `dtype`, or `f32` |
     /// | `terms` | what is summed: `stored` elements, those of a `scale`'s gradient, after a bias `biased-scale`, with a gradient of `f32` beside 16 bits `wide-scale`, `biased-wide-scale`, those of the gradient of a `norm`'s γ |
-    /// | `form` | of `activated`: `forward`, `gradient`, `gated`, `gated-gradient`; of `norm`: `forward`, `gradient`, and with one range more `forward-apart`, `gradient-apart` |
+    /// | `form` | of `activated`: `forward`, `gradient`, `gated`, `gated-gradient`; of `norm`: `forward`, `gradient`, and with one range more `forward-apart`, `gradient-apart`; of `softmax`: `forward`, `gradient` |
     /// | `place` | what dropout is on: the `branch`, the norm's `output` |
     /// | `activation` | an [`Activation`](crate::Activation) |
     /// | `access` | 16 bytes at once, by mask `blocks` or as `vectors`; 4 bytes, `words` |
@@ -130,6 +131,7 @@ impl Variant {
             Kernel::Activated(_) => "activated",
             Kernel::Normed(_) => "norm",
             Kernel::NormMoments(_) => "norm-moments",
+            Kernel::Softmaxed(_) => "softmax",
             Kernel::KeepMask(_) => "keep-mask",
             Kernel::ColumnTiles { .. } => "column-tiles",
             Kernel::ColumnTotals => "column-totals",
@@ -242,6 +244,17 @@ impl Variant {
             };
             push("access", access);
         }
+        if let Kernel::Softmaxed(softmaxed) = kernel {
+            push("dtype", &softmaxed.element.to_string());
+            push("form", softmaxed.form.name());
+            push("mask", softmaxed.decide.name());
+            let access = if softmaxed.by_vectors() {
+                "vectors"
+            } else {
+                "words"
+            };
+            push("access", access);
+        }
         if let Kernel::NormMoments(element) = kernel {
             push("dtype", &element.to_string());
         }
@@ -306,6 +319,7 @@ fn kernels() -> impl Iterator<Item = Kernel> {
         .chain(Activated::all().map(Kernel::Activated))
         .chain(Normed::all().map(Kernel::Normed))
         .chain(ELEMENTS.map(Kernel::NormMoments))
+        .chain(Softmaxed::all().map(Kernel::Softmaxed))
         .chain(words().map(Kernel::KeepMask))
         .chain(ELEMENTS.into_iter().flat_map(columns))
         .chain([Kernel::ColumnTotals])
@@ -515,19 +529,21 @@ mod tests {
     #[test]
     fn variants_differ_in_fields_and_text() {
         let (mut fields, mut texts) = (HashSet::new(), HashSet::new());
-        let (mut fused, mut activated, mut normed) = (0, 0, 0);
+        let (mut fused, mut activated, mut normed, mut softmaxed) = (0, 0, 0, 0);
         for (variant, way) in variants() {
             fused += usize::from(variant.kernel.has_neighbours());
             activated += usize::from(matches!(variant.kernel, Kernel::Activated(_)));
             normed += usize::from(matches!(variant.kernel, Kernel::Normed(_)));
+            softmaxed += usize::from(matches!(variant.kernel, Kernel::Softmaxed(_)));
             assert!(fields.insert(variant.fields(way)), "{variant:?} {way:?}");
             assert!(texts.insert(variant.text(way)), "{variant:?} {way:?}");
         }
-        let alone = fields.len() - fused - activated - normed;
+        let alone = fields.len() - fused - activated - normed - softmaxed;
         assert!(alone <= 12_000, "{alone} texts of dropout alone");
         assert!(fused <= 2_000, "{fused} texts with neighbours");
         assert!(activated <= 1_200, "{activated} texts with activations");
         assert!(normed <= 300, "{normed} texts with norms");
+        assert!(softmaxed <= 80, "{softmaxed} texts with softmaxes");
     }
 
     #[test]
@@ -546,6 +562,10 @@ mod tests {
                     "HAS_RESIDUAL",
                     "SUM_IN_OUTPUT",
                     "ACCUMULATE",
+                    "ADDITIVE",
+                    "CAUSAL",
+                    "IN_OUTPUT",
+                    "PROBABILITIES",
                 ];
                 let told = modes.contains(&name) || name.starts_with("DECIDE_");
                 let optional = values.contains(&name) || told;
@@ -562,7 +582,8 @@ mod tests {
                 | Kernel::ColumnTiles { .. }
                 | Kernel::ColumnTotals
                 | Kernel::Normed(_)
-                | Kernel::NormMoments(_) => 256,
+                | Kernel::NormMoments(_)
+                | Kernel::Softmaxed(_) => 256,
                 _ => 32 * 256,
             };
             assert_eq!(variant.elements_per_workgroup(), elements, "{variant:?}");

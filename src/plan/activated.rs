@@ -70,6 +70,25 @@ pub(super) fn decide(map: &IndexMap) -> Decide {
     }
 }
 
+/// Whether the kernels of consecutive indices decide as `map` does, under a [`decide_mode`].
+pub(super) fn is_consecutive(map: &IndexMap, mode: u32) -> bool {
+    match map.by_word() {
+        IndexKind::Linear => true,
+        // Where nothing is dropped, indices play no role.
+        IndexKind::Strided(strided) => !strided.sample_ids && mode == 0,
+        IndexKind::Packed => false,
+    }
+}
+
+/// The mask index that the dispatch of `segment` is told, where the first element's is `base`.
+pub(super) fn first_index(map: &IndexMap, base: u64, segment: Segment) -> u64 {
+    match map.by_word() {
+        IndexKind::Linear => base + segment.start,
+        // A strided dispatch learns where it begins from its coordinates.
+        IndexKind::Strided(_) | IndexKind::Packed => base,
+    }
+}
+
 /// How those are told to decide: a number of decide/modes.wgsl.
 pub(super) fn decide_mode(map: &IndexMap, call: &DropoutCall) -> u32 {
     match map.by_word() {

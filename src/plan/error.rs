@@ -30,12 +30,12 @@ pub enum PlanError {
         /// What a dispatch takes.
         max_columns: u64,
     },
-    /// Rows with a norm, of which a dispatch takes not even the fewest that begin where a binding can.
+    /// Rows with a norm or a softmax, of which a dispatch takes not even the fewest that begin where a binding can.
     #[error(
-        "a row has {columns} elements, the device norms rows of {max_columns} at most: give fewer rows at a time, \
+        "a row has {columns} elements, the device takes rows of {max_columns} at most: give fewer rows at a time, \
          columns that a higher power of two divides, or request the device with higher limits"
     )]
-    NormRowTooLong {
+    WholeRowTooLong {
         /// Its elements.
         columns: u64,
         /// What a dispatch takes.

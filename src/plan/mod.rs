@@ -15,3 +15,7 @@ pub mod keep_mask;
 #[cfg(feature = "wgpu")]
 pub mod normed;
 pub mod params;
+#[cfg(feature = "wgpu")]
+pub mod rows;
+#[cfg(feature = "wgpu")]
+pub mod softmaxed;

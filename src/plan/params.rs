@@ -95,6 +95,21 @@ pub(crate) struct NormParams {
     pub bias_start: u32,
 }
 
+/// Twin of `Params` in shaders/params/softmax.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct SoftmaxParams {
+    pub mask: MaskParams,
+    pub columns: u32,
+    pub lanes: u32,
+    pub mode: u32,
+    pub factor: f32,
+    pub score_limit: f32,
+    pub period_rows: u32,
+    pub first_row: u32,
+    pub offset: i32,
+}
+
 /// Twin of `Params` in shaders/params/blocks.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
@@ -154,6 +169,7 @@ mod tests {
         Access, BufferLayout, Family, IndexKind, Kernel, Multiply, Neighbours, ParamsSource,
         Strided, Way,
     };
+    use crate::kernel::softmaxed::{SoftmaxForm, Softmaxed};
     use crate::kernel::text::assemble;
 
     /// Names and offsets of the WGSL struct `name`, and its size in bytes.
@@ -298,6 +314,23 @@ mod tests {
         assert_eq!(offsets, expected);
         assert_eq!(offset_of!(NormParams, mask), 0);
         assert_eq!(bytes, size_of::<NormParams>());
+    }
+
+    #[test]
+    fn softmax_params_lie_as_in_the_shader() {
+        let kernel = Kernel::Softmaxed(Softmaxed {
+            element: ElementType::F32,
+            form: SoftmaxForm::Forward,
+            decide: Decide::Linear,
+        });
+        let (offsets, bytes) = wgsl_struct(&text(kernel, ParamsSource::Uniform), "Params");
+        let mut expected = offsets!(MaskParams: mask, len, first_word, first_block);
+        expected.extend(
+            offsets!(SoftmaxParams: columns, lanes, mode, factor, score_limit, period_rows, first_row, offset),
+        );
+        assert_eq!(offsets, expected);
+        assert_eq!(offset_of!(SoftmaxParams, mask), 0);
+        assert_eq!(bytes, size_of::<SoftmaxParams>());
     }
 
     #[test]

@@ -11,4 +11,5 @@ pub mod layers;
 pub mod norm;
 pub mod random_layouts;
 pub mod reference;
+pub mod softmax;
 pub mod vectors;

@@ -44,6 +44,7 @@ mod run;
 mod samples;
 mod shards;
 mod sizes;
+mod softmax;
 mod thresholds;
 mod training;
 mod types;
@@ -78,6 +79,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("add", add::CASES),
     ("columns", columns::CASES),
     ("norm", norm::CASES),
+    ("softmax", softmax::CASES),
     ("functions", functions::CASES),
     ("examples", examples::CASES),
     ("passes", passes::CASES),

@@ -227,7 +227,7 @@ describe("with WebGPU", () => {
     await page.locator("#verify-run:enabled").waitFor({ timeout: 900_000 });
     const rows = await page.locator("#checks tr").evaluateAll((all) =>
       all.map((row) => [0, 2, 3].map((cell) => row.cells[cell].textContent)));
-    assert.equal(rows.length, 19);
+    assert.equal(rows.length, 20);
     assert.deepEqual(rows.filter(([, outcome]) => outcome !== "ok"), []);
     assert.equal(await page.locator("#hash").textContent(), MASK_HASH);
     assert.equal(await page.locator("#hash-verdict").textContent(), "the right one");

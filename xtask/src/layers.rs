@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["contract", "kernel", "plan", "host", "column_sums"],
     ),
     ("keep_mask", &["contract", "kernel", "plan", "host"]),
+    ("softmax_dropout", &["contract", "kernel", "plan", "host"]),
     ("philox_blocks", &["contract", "kernel", "plan", "host"]),
     ("gaussian", &["contract", "plan", "host", "dropout"]),
     (

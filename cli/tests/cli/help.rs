@@ -68,7 +68,7 @@ fn an_engine_is_offered_where_it_computes() {
 fn the_values_of_wgsl_are_listed() {
     let text = help("wgsl");
     for values in [
-        "dropout, copy, activated, keep-mask, column-tiles, column-totals, norm, norm-moments, philox-blocks",
+        "dropout, copy, activated, keep-mask, column-tiles, column-totals, norm, norm-moments, softmax, philox-blocks",
         "f32, f16, bf16",
         "linear, packed, rows, runs, scattered, drawn, by-side",
         "2, 3, 4, 8",

@@ -73,6 +73,10 @@ fn is_normed(kernel: Kernel) -> bool {
     matches!(kernel, Kernel::Normed(_))
 }
 
+fn is_softmaxed(kernel: Kernel) -> bool {
+    matches!(kernel, Kernel::Softmaxed(_))
+}
+
 fn is_activated_by(kernel: Kernel, wanted: Activation) -> bool {
     matches!(kernel, Kernel::Activated(kernel) if kernel.activation == wanted)
 }
@@ -860,6 +864,48 @@ pub(super) const TEXTS: &[Case] = &[
         all,
         "3u * (params.first_row + row)",
         "3u * row",
+    ),
+    text(
+        "a softmax does not subtract the largest",
+        is_softmaxed,
+        "let distance = number_of(order) - most;",
+        "let distance = number_of(order);",
+    ),
+    text(
+        "a softmax's causality begins anew in each dispatch",
+        is_softmaxed,
+        "i32(row_of_period(row)) + params.offset + 1",
+        "i32(row % params.period_rows) + params.offset + 1",
+    ),
+    text(
+        "a softmax's additive mask has one row",
+        is_softmaxed,
+        "first_number = marks(row_of_period(row) * columns, row_of_period(row + 1u) * columns);",
+        "first_number = marks(0u, 0u);",
+    ),
+    text(
+        "a softmax has no least score",
+        is_softmaxed,
+        "let magnitude = min(bits & Word(0x7fffffffu), Word(bitcast<u32>(limit)));",
+        "let magnitude = bits & Word(0x7fffffffu);",
+    ),
+    text(
+        "the second of two rows has the first one's softmax",
+        is_softmaxed,
+        "return select(marks.x, marks.y, is_second_row(element, half));",
+        "return marks.x;",
+    ),
+    text(
+        "the gradient of a softmax lacks the mean",
+        is_softmaxed,
+        "chunk) - of_row(grad_mean, element, half);",
+        "chunk);",
+    ),
+    text(
+        "a softmax does not see a NaN",
+        is_softmaxed,
+        "select(order, Word(NAN), of_nan)",
+        "order",
     ),
     functions(
         "dropout_keep_8 has seven lanes",

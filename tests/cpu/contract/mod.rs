@@ -31,4 +31,6 @@ mod pattern;
 mod rate;
 mod reference;
 #[cfg(feature = "cpu")]
+mod softmax;
+#[cfg(feature = "cpu")]
 mod ways;

@@ -24,3 +24,5 @@ mod norm;
 mod pipelines;
 #[cfg(feature = "wgpu")]
 mod recording;
+#[cfg(feature = "wgpu")]
+mod softmax;

@@ -184,14 +184,14 @@ fn rows_longer_than_a_dispatch_takes_have_no_norm() {
     bind(17, 60).unwrap();
     let error = bind(17, 64).unwrap_err();
     let (columns, max_columns) = (17, 16);
-    let expected = PlanError::NormRowTooLong {
+    let expected = PlanError::WholeRowTooLong {
         columns,
         max_columns,
     };
     assert_eq!(error, expected.into());
     assert_eq!(
         error.to_string(),
-        "a row has 17 elements, the device norms rows of 16 at most: give fewer rows at a time, columns that a \
+        "a row has 17 elements, the device takes rows of 16 at most: give fewer rows at a time, columns that a \
          higher power of two divides, or request the device with higher limits"
     );
     // γ and β are bound whole.

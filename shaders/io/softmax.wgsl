@@ -1,0 +1,28 @@
+// The scores in a range of their own or in the output's, the output, and probabilities if they are kept.
+fn input_word(index: u32) -> Word {
+    if has(IN_OUTPUT) {
+        return output[index];
+    }
+    return input[index];
+}
+
+fn stored(index: u32) -> Word {
+    return output[index];
+}
+
+fn store(index: u32, value: Word) {
+    output[index] = value;
+}
+
+fn stored_probability(index: u32) -> Word {
+    if has(PROBABILITIES) {
+        return probabilities[index];
+    }
+    return Word();
+}
+
+fn store_probability(index: u32, value: Word) {
+    if has(PROBABILITIES) {
+        probabilities[index] = value;
+    }
+}

@@ -1,0 +1,19 @@
+// Scores or probabilities, the gradient of the output in a range of its own or in that of the scores', and this.
+fn input_word(index: u32) -> Word {
+    return input[index];
+}
+
+fn load(index: u32) -> Word {
+    if has(IN_OUTPUT) {
+        return output[index];
+    }
+    return gradient[index];
+}
+
+fn stored(index: u32) -> Word {
+    return output[index];
+}
+
+fn store(index: u32, value: Word) {
+    output[index] = value;
+}

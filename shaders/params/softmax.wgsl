@@ -1,0 +1,33 @@
+// What one dispatch over rows with a softmax is told. Twin: SoftmaxParams in src/plan/params.rs.
+struct Params {
+    // As in params/mask.wgsl. The dispatch has whole rows.
+    @align(16) mask: DropoutMask,
+    len: u32,
+    first_word: u32,
+    first_block: vec2<u32>,
+    // Elements of a row.
+    columns: u32,
+    // Invocations that take a row, a power of two up to 256.
+    lanes: u32,
+    // How decisions are made (decide/modes.wgsl), and the numbers below.
+    mode: u32,
+    // What scores are multiplied by, and the largest magnitude that they have before.
+    factor: f32,
+    score_limit: f32,
+    // Rows of an additive mask or of a causal matrix, 1 without either, and which of them the dispatch's first row is.
+    period_rows: u32,
+    first_row: u32,
+    // Columns that row 0 of a causal matrix sees, less one.
+    offset: i32,
+}
+
+const ADDITIVE: u32 = 8u;
+const CAUSAL: u32 = 16u;
+// The output's range holds what is overwritten: the scores, or the gradient of the output.
+const IN_OUTPUT: u32 = 32u;
+// The forward stores probabilities, and the backward takes them in place of scores.
+const PROBABILITIES: u32 = 64u;
+
+fn has(flag: u32) -> bool {
+    return (params.mode & flag) != 0u;
+}

@@ -1,0 +1,19 @@
+// Integers for the rows of an invocation, which has Words of one row. A Word is one element.
+alias Marks = u32;
+
+fn marks(first: u32, second: u32) -> Marks {
+    return first;
+}
+
+fn mark_of(marks: Marks, element: u32, half: u32) -> u32 {
+    return marks;
+}
+
+// The largest of a Word's orders.
+fn in_mark(order: Word, element: u32, half: u32) -> Marks {
+    return order;
+}
+
+fn columns_of(element: u32, half: u32) -> Word {
+    return column_of(element, half);
+}

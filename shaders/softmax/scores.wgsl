@@ -1,0 +1,130 @@
+// Scores behind factor and mask, as integers in their order, and their exponentials [M26]. WGSL lets an implementation
+// assume that there is neither a NaN nor an infinity, so that both are found by their bits.
+
+// Sums and differences of two such numbers have an f32.
+const LIMIT: f32 = 1.7e38;
+// e^z is below half of the smallest f32 from here on.
+const MIN_EXPONENT: f32 = -104.0;
+// An element that its row does not see. No number has it, nor the next.
+const HIDDEN: u32 = 0u;
+const NAN: u32 = 0xffffffffu;
+
+// Columns that each row sees, and its first number of an additive mask.
+var<private> seen: Marks;
+var<private> first_number: Marks;
+// The largest of each row.
+var<private> largest: Marks;
+// 1 by the sum of each row's exponentials.
+var<private> reciprocal: Rows;
+
+var<workgroup> lane_marks: array<Marks, WORKGROUP_SIZE>;
+
+// Which row of the additive mask or of a causal matrix row number `row` of the dispatch is.
+fn row_of_period(row: u32) -> u32 {
+    // No sum passes 32 bits.
+    let left = params.period_rows - params.first_row;
+    return select((row - left) % params.period_rows, params.first_row + row, row < left);
+}
+
+fn seen_of(row: u32) -> u32 {
+    if !has(CAUSAL) {
+        return params.columns;
+    }
+    // Rows and columns are 2^24 at most, the offset 2^25 in magnitude.
+    let count = i32(row_of_period(row)) + params.offset + 1;
+    return u32(clamp(count, 0, i32(params.columns)));
+}
+
+fn begin_masks() {
+    let row = row_start / params.columns;
+    seen = marks(seen_of(row), seen_of(row + 1u));
+    let columns = params.columns;
+    first_number = marks(row_of_period(row) * columns, row_of_period(row + 1u) * columns);
+}
+
+fn is_nan(x: Float) -> Keep {
+    return (bitcast<Word>(x) & Word(0x7fffffffu)) > Word(0x7f800000u);
+}
+
+fn limited(x: Float, limit: f32) -> Float {
+    let bits = bitcast<Word>(x);
+    let magnitude = min(bits & Word(0x7fffffffu), Word(bitcast<u32>(limit)));
+    return bitcast<Float>(magnitude | (bits & Word(0x80000000u)));
+}
+
+fn is_hidden(element: u32, half: u32) -> Keep {
+    return columns_of(element, half) >= Word(mark_of(seen, element, half));
+}
+
+// Integers of the lower (0) or upper halves (1) of a Word that are the larger, the larger the scores are.
+fn ordered(scores: Word, element: u32, half: u32) -> Word {
+    let score = decode(half_of(scores, half));
+    var of_nan = is_nan(score);
+    var x = params.factor * limited(score, params.score_limit);
+    if has(ADDITIVE) {
+        let first = mark_of(first_number, element, half);
+        let number = vector_at(first + column_of(element, half), half, 0u);
+        of_nan = of_nan | is_nan(number);
+        let limited_number = limited(number, LIMIT);
+        x = limited(x + limited_number, LIMIT);
+        x = select(x, Float(-LIMIT), limited_number == Float(-LIMIT));
+    }
+    let bits = bitcast<Word>(x);
+    let is_negative = bits >= Word(0x80000000u);
+    let order = bits ^ select(Word(0x80000000u), Word(0xffffffffu), is_negative);
+    return select(select(order, Word(NAN), of_nan), Word(HIDDEN), is_hidden(element, half));
+}
+
+fn number_of(order: Word) -> Float {
+    let is_negative = order < Word(0x80000000u);
+    return bitcast<Float>(order ^ select(Word(0x80000000u), Word(0xffffffffu), is_negative));
+}
+
+// e to the scores less their row's largest.
+fn exponential(order: Word, element: u32, half: u32) -> Float {
+    let most = number_of(Word(mark_of(largest, element, half)));
+    let distance = number_of(order) - most;
+    return select(exp(max(distance, Float(MIN_EXPONENT))), Float(), order == Word(HIDDEN));
+}
+
+// The largest of what a row's invocations have.
+fn largest_of(own: Marks, local: u32) -> Marks {
+    let lane = local % params.lanes;
+    lane_marks[local] = own;
+    workgroupBarrier();
+    if lane < 16u {
+        var most = own;
+        for (var other = lane + 16u; other < params.lanes; other += 16u) {
+            most = max(most, lane_marks[local + other - lane]);
+        }
+        lane_marks[local] = most;
+    }
+    workgroupBarrier();
+    if lane == 0u {
+        var most = lane_marks[local];
+        for (var chain = 1u; chain < min(params.lanes, 16u); chain++) {
+            most = max(most, lane_marks[local + chain]);
+        }
+        lane_marks[local] = most;
+    }
+    workgroupBarrier();
+    return lane_marks[local - lane];
+}
+
+fn find_largest(local: u32) {
+    var own = Marks();
+    for (var word = own_word; word < own_end; word += params.lanes) {
+        let scores = input_word(word);
+        let element = LANES * word;
+        own = max(own, in_mark(ordered(scores, element, 0u), element, 0u));
+        if has_upper(word) {
+            own = max(own, in_mark(ordered(scores, element, 1u), element, 1u));
+        }
+    }
+    largest = largest_of(own, local);
+}
+
+// One of a row's exponentials is 1; a row that sees no column has the sum 0.
+fn set_reciprocal(sum: Rows) {
+    reciprocal = 1.0 / max(sum, Rows(0.5));
+}

@@ -1,0 +1,19 @@
+// Integers for the rows of an invocation, which may have Words of two rows. A Word is two elements.
+alias Marks = vec2<u32>;
+
+fn marks(first: u32, second: u32) -> Marks {
+    return Marks(first, second);
+}
+
+fn mark_of(marks: Marks, element: u32, half: u32) -> u32 {
+    return select(marks.x, marks.y, is_second_row(element, half));
+}
+
+// The larger of nothing and of the order.
+fn in_mark(order: Word, element: u32, half: u32) -> Marks {
+    return select(Marks(order, 0u), Marks(0u, order), is_second_row(element, half));
+}
+
+fn columns_of(element: u32, half: u32) -> Word {
+    return column_of(element, half);
+}

@@ -1,0 +1,471 @@
+//! Softmaxes before a dropout, and their gradients, each compared with its definition in f64 \[M26\].
+
+use super::checks::Audit;
+use super::columns::{one, sources};
+use super::kernels::rate;
+use super::random::Random;
+use super::reference::{self, Expected, Uniforms, bits, decode, encode};
+use super::run::canary;
+use super::work::{MARGIN_WORDS, Source, drop_threshold};
+use super::{Failure, Outcome};
+use crate::host::round_trip::{self, Content};
+use crate::kernel::activated::Decide;
+use crate::{
+    AdditiveMask, AttentionMask, DropoutCall, DropoutKind, ElementType, KernelDescriptor, MaskKey,
+    SavedSoftmax, Softmax, SoftmaxDropout,
+};
+
+const EPSILON: f64 = f32::EPSILON as f64;
+/// Additions: 32 words or 64 elements of an invocation, and those of invocations.
+const ADDITIONS: f64 = 80.0;
+
+/// The ranges, in the order of their buffers.
+const SCORES: usize = 0;
+const GRADIENT: usize = 1;
+const OUTPUT: usize = 2;
+const PROBABILITIES: usize = 3;
+const FROM_SCORES: usize = 4;
+const FROM_PROBABILITIES: usize = 5;
+const RANGES: usize = 6;
+
+/// One tensor.
+struct Case {
+    softmax: Softmax,
+    mask: AttentionMask<Vec<f32>>,
+    element: ElementType,
+    source: Source,
+    call: DropoutCall,
+    /// Whether results overwrite scores and gradients.
+    in_place: bool,
+    /// Whether limits are lowered, so that a dispatch has some of the rows.
+    is_cut: bool,
+    avoid: wgpu::Features,
+    /// What the ranges hold, with margins behind them.
+    before: [Vec<u32>; RANGES],
+}
+
+/// Probabilities of the columns that a row sees, and how far they may lie off, as parts of them.
+struct Row {
+    has_nan: bool,
+    probabilities: Vec<f64>,
+    relative: Vec<f64>,
+}
+
+impl Audit<'_> {
+    /// Each type, each source of decisions and each mask. A long audit has all of their combinations.
+    pub async fn softmaxes(&self) -> Result<Outcome, Failure> {
+        let random = &mut Random::new(self.seed(), 14);
+        let mut elements = 0;
+        let cases = cases(self.options.long, self.gpu.device.features(), random)?;
+        // Without a side they take four storage buffers, which every device has.
+        let limits = self.gpu.device.limits();
+        let available = limits.max_storage_buffers_per_shader_stage;
+        let fits = |case: &Case| case.source.side().is_empty() || available > 4;
+        let cases: Vec<_> = cases.into_iter().filter(fits).collect();
+        for case in &cases {
+            elements += case.check(self.gpu.device, self.gpu.queue).await?;
+        }
+        Ok(Outcome::Passed {
+            figure: format!("{elements} elements in {} calls", cases.len()),
+        })
+    }
+}
+
+fn cases(long: bool, features: wgpu::Features, random: &mut Random) -> Result<Vec<Case>, Failure> {
+    let none = wgpu::Features::empty();
+    // Of 27 numbers each has another combination of type, source and mask.
+    let numbers: Vec<_> = if long {
+        (0..27).collect()
+    } else {
+        vec![0, 4, 8, 12, 16, 20, 26]
+    };
+    let ways = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
+    let ways = [(4, features & ways)];
+    let ways = ways.into_iter().filter(|(_, avoid)| !avoid.is_empty());
+    let all = numbers.into_iter().map(|number| (number, none)).chain(ways);
+    all.map(|(number, avoid)| case(number, avoid, random))
+        .collect()
+}
+
+fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Case, Failure> {
+    let element = ElementType::ALL[number % 3];
+    let is_cut = number % 5 < 3;
+    let (source, columns) = match [Decide::Linear, Decide::Drawn, Decide::BySide][number / 9] {
+        // Rows of several invocations, and one that its workgroup draws decisions for twice.
+        Decide::Linear if number.is_multiple_of(2) => (Source::Linear(18 * 776), 776),
+        Decide::Linear => (Source::Linear(6 * 9008), 9008),
+        decide => {
+            let [_, packed, row_ids, rows, run_ids, runs, _, any] = sources(36)?;
+            let chosen = match decide {
+                Decide::BySide => [packed, row_ids, run_ids],
+                _ => [rows, runs, any],
+            };
+            let columns = if is_cut { 43 } else { 129 };
+            (chosen[random.below(3) as usize].clone(), columns)
+        }
+    };
+    let softmax = Softmax::new(columns, [0.75, -2.0][number % 2])?;
+    let hidden = random.below(4) as i32;
+    let mask = match number / 3 % 3 {
+        0 => AttentionMask::None,
+        1 => {
+            // Rows that a dispatch does not begin with.
+            let mut mask: Vec<_> = (0..3 * columns).map(|_| one(random)).collect();
+            mask.iter_mut().step_by(5).for_each(|x| *x = -f32::INFINITY);
+            AttentionMask::Additive(mask)
+        }
+        _ => AttentionMask::Causal {
+            rows_per_matrix: 3,
+            offset: columns as i32 / 2 * (hidden & 1) - 1,
+        },
+    };
+    let words = (source.len() * element.bytes()).div_ceil(4);
+    let row = u64::from(columns);
+    let mut range = |of_third_rows: f32| -> Vec<u32> {
+        let words = (0..words).map(|word| {
+            let is_third = 4 * word / element.bytes() / row % 3 == 2;
+            let size = if is_third { of_third_rows } else { 1.0 };
+            let mut bits = || encode(element, size * one(random));
+            match element {
+                ElementType::F32 => bits(),
+                _ => bits() | bits() << 16,
+            }
+        });
+        words.chain((0..MARGIN_WORDS).map(canary)).collect()
+    };
+    // Powers that only differences from the largest have.
+    let mut scores = range(60.0);
+    let gradient = range(1.0);
+    let words_of = |elements: u64| (elements * element.bytes() / 4) as usize;
+    // A row of -inf, and a NaN.
+    let infinity =
+        encode(element, f32::NEG_INFINITY) * if element.bytes() == 2 { 0x1_0001 } else { 1 };
+    scores[words_of(row)..words_of(2 * row)].fill(infinity);
+    scores[words_of(5 * row)] = encode(element, f32::NAN);
+    let before = [
+        scores.clone(),
+        gradient.clone(),
+        scores,
+        range(1.0),
+        gradient.clone(),
+        gradient,
+    ];
+    let key = MaskKey::new(random.next(), random.next());
+    let drop_threshold = random.between(1 << 29, 7 << 29) * u64::from(number % 13 != 12);
+    let kinds = [DropoutKind::Inverted, DropoutKind::Classic];
+    let call = DropoutCall::new(rate(drop_threshold), key)
+        .with_origin(random.below(1 << 60))
+        .with_kind(kinds[usize::from(number % 7 == 6)]);
+    Ok(Case {
+        softmax,
+        mask,
+        element,
+        source,
+        call,
+        in_place: (number / 2).is_multiple_of(2),
+        is_cut,
+        avoid,
+        before,
+    })
+}
+
+impl Case {
+    fn columns(&self) -> u64 {
+        self.softmax.columns().into()
+    }
+
+    /// Counts elements.
+    async fn check(&self, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<u64, Failure> {
+        let side = [self.source.side(), &[0]].concat();
+        let numbers = match &self.mask {
+            AttentionMask::Additive(mask) => mask.clone(),
+            _ => vec![0.0],
+        };
+        let constants = [bytemuck::cast_slice(&side), bytemuck::cast_slice(&numbers)];
+        let written = self.before.iter();
+        let written = written.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
+        let contents: Vec<_> = written.chain(constants.map(Content::Constant)).collect();
+        // Rows of 16 bits begin where any device binds.
+        let part_bytes = 128 * self.columns() * self.element.bytes();
+        let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
+        let granules = match self.is_cut {
+            true => part_bytes.div_ceil(alignment_bytes),
+            false => u64::MAX,
+        };
+        let descriptor = KernelDescriptor {
+            avoid: self.avoid,
+            ..Default::default()
+        };
+        let kernels = SoftmaxDropout::new(device, &descriptor)?;
+        let kernels = kernels.lowered(granules, 4 * MARGIN_WORDS as u64);
+        let mut words: Vec<u32> = Vec::new();
+        let record = |pass: &mut wgpu::ComputePass<'_>, buffers: &[wgpu::Buffer]| {
+            let at = |place: usize| buffers[place].as_entire_buffer_binding();
+            let elements = || self.source.elements(at(RANGES)).of_type(self.element);
+            let mask = || {
+                self.mask
+                    .clone()
+                    .map(|mask| AdditiveMask::new(at(RANGES + 1), mask.len() as u32))
+            };
+            let (of, kept) = (self.softmax, Some(at(PROBABILITIES)));
+            let forward = match self.in_place {
+                true => kernels.bind_in_place(of, mask(), at(OUTPUT), kept, elements())?,
+                false => kernels.bind(of, mask(), at(SCORES), at(OUTPUT), kept, elements())?,
+            };
+            kernels.encode_forward(pass, &forward, &self.call)?;
+            for (saved, to) in [
+                (SavedSoftmax::Scores(at(SCORES)), FROM_SCORES),
+                (
+                    SavedSoftmax::Probabilities(at(PROBABILITIES)),
+                    FROM_PROBABILITIES,
+                ),
+            ] {
+                let to = at(to);
+                let backward = match self.in_place {
+                    true => kernels.bind_backward_in_place(of, mask(), saved, to, elements())?,
+                    false => {
+                        let grad = at(GRADIENT);
+                        kernels.bind_backward(of, mask(), saved, grad, to, elements())?
+                    }
+                };
+                kernels.encode_backward(pass, &backward, &self.call)?;
+            }
+            Ok(())
+        };
+        round_trip::run(device, queue, &contents, &mut words, record).await?;
+        let mut rest = &words[..];
+        let mut next = |len| rest.split_off(..len).unwrap_or_default();
+        let after = self.before.each_ref().map(|before| next(before.len()));
+        self.compare_outside(&after)?;
+        self.compare(&after)?;
+        Ok(self.source.len())
+    }
+
+    /// Compares what nothing writes: scores, gradients, margins and halves behind an odd length.
+    fn compare_outside(&self, after: &[&[u32]; RANGES]) -> Result<(), Failure> {
+        let units = self.source.len() * self.element.bytes() / 2;
+        for (range, (before, after)) in self.before.iter().zip(after).enumerate() {
+            // In halves of a word.
+            let first = if range >= OUTPUT { units } else { 0 };
+            let halves = |words: &[u32]| {
+                let halves = words
+                    .iter()
+                    .flat_map(|word| [*word as u16, (word >> 16) as u16]);
+                halves.skip(first as usize).collect::<Vec<_>>()
+            };
+            if halves(before) != halves(after) {
+                let expected =
+                    format!("all beside the results as it was in range {range} ({self})");
+                return Err(Failure::new(expected, "other words"));
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&self, words: &[u32], row: u64) -> Vec<f64> {
+        let elements = row * self.columns()..(row + 1) * self.columns();
+        let number = |element| f64::from(decode(self.element, bits(self.element, words, element)));
+        elements.map(number).collect()
+    }
+
+    /// Columns that a row sees.
+    fn seen(&self, row: u64) -> usize {
+        let columns = self.columns() as i64;
+        match self.mask {
+            AttentionMask::Causal {
+                rows_per_matrix,
+                offset,
+            } => {
+                let row = (row % u64::from(rows_per_matrix)) as i64;
+                (row + i64::from(offset) + 1).clamp(0, columns) as usize
+            }
+            AttentionMask::None | AttentionMask::Additive(_) => columns as usize,
+        }
+    }
+
+    /// The scores of a row behind factor and mask, and how far they may lie off.
+    fn row(&self, row: u64) -> Row {
+        let columns = self.columns() as usize;
+        let scores = self.numbers(&self.before[SCORES], row);
+        let scores = &scores[..self.seen(row)];
+        let limit = f64::from(Softmax::LIMIT);
+        let score_limit = f64::from(self.softmax.score_limit());
+        let values: Vec<_> = scores
+            .iter()
+            .enumerate()
+            .map(|(column, score)| {
+                let product =
+                    score.clamp(-score_limit, score_limit) * f64::from(self.softmax.factor());
+                let error = EPSILON * product.abs();
+                let number = match &self.mask {
+                    AttentionMask::Additive(mask) => {
+                        let rows = mask.len() / columns;
+                        Some(mask[row as usize % rows * columns + column])
+                    }
+                    AttentionMask::None | AttentionMask::Causal { .. } => None,
+                };
+                match number {
+                    Some(number) if number == -f32::INFINITY => (-limit, 0.0),
+                    // A row of -inf has one such product.
+                    _ if product.abs() > 1e37 => (product, 0.0),
+                    Some(number) => {
+                        let sum = product + f64::from(number);
+                        (sum, error + EPSILON * sum.abs())
+                    }
+                    None => (product, error),
+                }
+            })
+            .collect();
+        let largest = values
+            .iter()
+            .map(|(x, _)| *x)
+            .fold(-f64::INFINITY, f64::max);
+        let powers: Vec<_> = values.iter().map(|(x, _)| (x - largest).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        let probabilities: Vec<_> = powers.iter().map(|power| power / sum).collect();
+        let errors: Vec<_> = values
+            .iter()
+            .map(|(x, error)| EPSILON * (3.0 + 3.0 * (largest - x)) + error)
+            .collect();
+        let mean: f64 = products(&probabilities, &errors).sum();
+        let shared = mean + EPSILON * (ADDITIONS + 4.0);
+        Row {
+            has_nan: scores.iter().any(|score| score.is_nan()),
+            relative: errors.into_iter().map(|error| error + shared).collect(),
+            probabilities,
+        }
+    }
+
+    fn wrong(&self, what: &str, element: u64, expected: Expected, got: u32) -> Result<(), Failure> {
+        if expected.admits(self.element, got) {
+            return Ok(());
+        }
+        let expected = format!("{expected} in {what} {element} ({self})");
+        let got = decode(self.element, got);
+        Err(Failure::new(expected, format!("{got:e}")))
+    }
+
+    fn compare(&self, after: &[&[u32]; RANGES]) -> Result<(), Failure> {
+        let scale = f64::from(reference::factor(
+            self.call.kind,
+            drop_threshold(&self.call),
+        ));
+        let mut uniforms = Uniforms::new(self.call.key);
+        let near = |number, bound| Expected::Near {
+            number,
+            bound,
+            flushed: false,
+        };
+        for row in 0..self.source.len() / self.columns() {
+            let first = row * self.columns();
+            let keep: Vec<_> = (first..first + self.columns())
+                .map(|element| self.source.keeps(element, &self.call, &mut uniforms))
+                .collect();
+            let expected = self.row(row);
+            let seen = expected.probabilities.len();
+            for (column, kept) in keep.iter().enumerate() {
+                let element = first + column as u64;
+                for (range, what, scale, kept) in [
+                    (PROBABILITIES, "probability", 1.0, true),
+                    (OUTPUT, "output", scale, *kept),
+                ] {
+                    let expected = if column >= seen || !kept {
+                        Expected::Bits(0)
+                    } else if expected.has_nan {
+                        Expected::Nan
+                    } else {
+                        let number = expected.probabilities[column] * scale;
+                        let bound = if number == 0.0 {
+                            0.0
+                        } else {
+                            number * (expected.relative[column] + EPSILON)
+                        };
+                        near(number, bound + 2e-38 * (1.0 + scale))
+                    };
+                    self.wrong(
+                        what,
+                        element,
+                        expected,
+                        bits(self.element, after[range], element),
+                    )?;
+                }
+            }
+            let stored = Row {
+                has_nan: expected.has_nan,
+                probabilities: self.numbers(after[PROBABILITIES], row)[..seen].to_vec(),
+                relative: vec![0.0; seen],
+            };
+            let grads = self.numbers(&self.before[GRADIENT], row);
+            let grads = grads.iter().zip(&keep);
+            let grads: Vec<_> = grads
+                .map(|(grad, kept)| if *kept { grad * scale } else { 0.0 })
+                .collect();
+            for (range, what, from) in [
+                (FROM_SCORES, "gradient from scores", &expected),
+                (FROM_PROBABILITIES, "gradient from probabilities", &stored),
+            ] {
+                let gradients = self.gradients(from, &grads[..seen]);
+                for column in 0..keep.len() {
+                    let element = first + column as u64;
+                    let expected = match gradients.get(column) {
+                        None => Expected::Bits(0),
+                        Some(_) if from.has_nan => Expected::Nan,
+                        Some((number, bound)) => near(*number, *bound),
+                    };
+                    self.wrong(
+                        what,
+                        element,
+                        expected,
+                        bits(self.element, after[range], element),
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradients of a row's scores, and their bounds.
+    fn gradients(&self, row: &Row, grads: &[f64]) -> Vec<(f64, f64)> {
+        let p = &row.probabilities;
+        let factor = f64::from(self.softmax.factor());
+        let sizes: Vec<_> = grads.iter().map(|grad| grad.abs()).collect();
+        let mean: f64 = products(p, grads).sum();
+        let size: f64 = products(p, &sizes).sum();
+        let weights: Vec<_> = products(p, &sizes).collect();
+        let error: f64 = products(&weights, &row.relative).sum();
+        let columns = p.iter().zip(grads).zip(&row.relative);
+        columns
+            .map(|((p, q), relative)| {
+                let rest = (q - mean).abs();
+                let mut bound = if *p == 0.0 { 0.0 } else { p * rest * relative };
+                bound += p * (EPSILON * (ADDITIONS + 8.0) * (q.abs() + size) + error);
+                bound += f64::from(f32::MIN_POSITIVE) * (1.0 + 2.0 * rest);
+                let number = p * (q - mean) * factor;
+                (number, bound * factor.abs() + EPSILON * number.abs())
+            })
+            .collect()
+    }
+}
+
+/// Products in which 0 stays 0.
+fn products<'a>(a: &'a [f64], b: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+    let pairs = a.iter().zip(b);
+    pairs.map(|(a, b)| if *a == 0.0 { 0.0 } else { a * b })
+}
+
+impl core::fmt::Display for Case {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self {
+            softmax,
+            element,
+            call,
+            in_place,
+            ..
+        } = self;
+        let mask = self.mask.clone().map(|mask| mask.len());
+        write!(
+            f,
+            "{softmax:?}, {mask:?}, {element}, in place: {in_place}; {call}"
+        )
+    }
+}

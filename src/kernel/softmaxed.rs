@@ -1,0 +1,75 @@
+//! Kernels of rows with a softmax. A device is told by parameters which mask there is, and which of a kernel's ranges
+//! are there.
+
+use super::activated::Decide;
+use crate::contract::element::ElementType;
+
+/// One kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Softmaxed {
+    pub element: ElementType,
+    pub form: SoftmaxForm,
+    pub decide: Decide,
+}
+
+/// What is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum SoftmaxForm {
+    /// The output, and probabilities if they are kept.
+    Forward,
+    /// The gradient of the scores.
+    Gradient,
+}
+
+impl Softmaxed {
+    /// Each kernel.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ElementType::ALL.iter().flat_map(|&element| {
+            [SoftmaxForm::Forward, SoftmaxForm::Gradient]
+                .into_iter()
+                .flat_map(move |form| {
+                    Decide::ALL.map(move |decide| Self {
+                        element,
+                        form,
+                        decide,
+                    })
+                })
+        })
+    }
+}
+
+impl Softmaxed {
+    /// Whether 16 bytes are loaded at a time.
+    pub fn by_vectors(self) -> bool {
+        self.decide == Decide::Linear
+    }
+}
+
+impl SoftmaxForm {
+    /// The name in [`fields`](super::wgsl::Variant::fields).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Gradient => "gradient",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::axes::{BufferAccess, Kernel, ParamsSource};
+
+    #[test]
+    fn softmaxes_are_few_kernels_of_five_storage_buffers_at_most() {
+        assert!(Softmaxed::all().count() <= 20);
+        for softmaxed in Softmaxed::all() {
+            let buffers = Kernel::Softmaxed(softmaxed).buffers(ParamsSource::Immediates);
+            let storage = buffers
+                .iter()
+                .filter(|buffer| buffer.access != BufferAccess::Uniform);
+            let side = usize::from(softmaxed.decide == Decide::BySide);
+            assert_eq!(storage.count(), 4 + side, "{softmaxed:?}");
+        }
+    }
+}
