@@ -18,8 +18,10 @@ use super::buffers::{Buffers, check_memory, random_input};
 use super::dtype::Dtype;
 use super::gpu::{GpuTensors, checked};
 use super::measure::{Time, in_rounds};
-use super::norms;
+use super::norms::Norms;
+use super::rows;
 use super::samples::Samples;
+use super::softmaxes::Softmaxes;
 use crate::engine::Gpu;
 
 /// Numbers of a bias and of a scale: a transformer's width.
@@ -39,6 +41,8 @@ pub enum Op {
     Act,
     /// A bias, dropout, a residual and a layer norm in one pass, and the gradient, in rows of 64 to 65,536
     Norm,
+    /// A factor, a mask, a softmax and dropout in one pass, and the gradient, in such rows
+    Softmax,
 }
 
 /// What is fused.
@@ -64,13 +68,20 @@ pub enum Fusion {
     NormGradient {
         columns: u32,
     },
+    /// dropout(softmax(factor * scores + mask)) of rows; backward from the scores, the chain's from probabilities
+    Softmax {
+        columns: u32,
+    },
+    SoftmaxGradient {
+        columns: u32,
+    },
 }
 
 impl Fusion {
     /// What is measured for an operation.
     fn of(op: Op) -> &'static [Self] {
         match op {
-            Op::Dropout | Op::Norm => &[],
+            Op::Dropout | Op::Norm | Op::Softmax => &[],
             Op::Add => &[Self::Residual, Self::BiasResidual, Self::ScaleGradient],
             Op::Act => &[
                 Self::Relu,
@@ -96,6 +107,8 @@ impl Fusion {
             Self::ReluGradient | Self::GeluGradient => [3, 5],
             Self::Norm { .. } => [4, 9],
             Self::NormGradient { .. } => [4, 5],
+            Self::Softmax { .. } => [2, 6],
+            Self::SoftmaxGradient { .. } => [3, 7],
         }
     }
 }
@@ -104,7 +117,10 @@ impl fmt::Display for Fusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Norm { columns } => return write!(f, "norm of {columns}"),
-            Self::NormGradient { columns } => return write!(f, "its gradient, {columns}"),
+            Self::Softmax { columns } => return write!(f, "softmax of {columns}"),
+            Self::NormGradient { columns } | Self::SoftmaxGradient { columns } => {
+                return write!(f, "its gradient, {columns}");
+            }
             Self::Residual => "residual",
             Self::BiasResidual => "bias, residual",
             Self::ScaleGradient => "gradient, scale",
@@ -175,8 +191,12 @@ pub fn measure(
     duration: Duration,
     progress: impl Fn(f64),
 ) -> Result<Vec<FusedMeasurement>> {
-    if op == Op::Norm {
-        return norms::measure(gpu, dtype, len, call, duration, progress);
+    match op {
+        Op::Norm => return rows::measure::<Norms<'_>>(gpu, dtype, len, call, duration, progress),
+        Op::Softmax => {
+            return rows::measure::<Softmaxes<'_>>(gpu, dtype, len, call, duration, progress);
+        }
+        _ => {}
     }
     ensure!(
         len.is_multiple_of(COLUMNS as usize),
@@ -361,8 +381,11 @@ impl<'a> Bench<'a> {
                     Fusion::GeluGradient => {
                         gelu.encode_backward(pass, &bound.activated_gradients[1], call)
                     }
-                    // norms.rs measures these.
-                    Fusion::Norm { .. } | Fusion::NormGradient { .. } => Ok(()),
+                    // rows.rs measures these.
+                    Fusion::Norm { .. }
+                    | Fusion::NormGradient { .. }
+                    | Fusion::Softmax { .. }
+                    | Fusion::SoftmaxGradient { .. } => Ok(()),
                 }?;
             }
             Ok(())
@@ -415,7 +438,10 @@ impl<'a> Bench<'a> {
                         dropout.encode_backward(pass, of_residual, call)?;
                         run(pass, name, input_output);
                     }
-                    Fusion::Norm { .. } | Fusion::NormGradient { .. } => {}
+                    Fusion::Norm { .. }
+                    | Fusion::NormGradient { .. }
+                    | Fusion::Softmax { .. }
+                    | Fusion::SoftmaxGradient { .. } => {}
                 }
             }
             Ok(())
@@ -591,7 +617,11 @@ pub(super) fn pipelines(
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some(entry_point),
-            compilation_options: Default::default(),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // As the fused kernels.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
             cache: None,
         });
         (entry_point, pipeline)

@@ -15,7 +15,9 @@ mod rand_loop;
 mod record;
 mod recording;
 mod report;
+mod rows;
 mod samples;
+mod softmaxes;
 mod timestamps;
 mod variants;
 
@@ -163,7 +165,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
         false => 0,
     };
     let mut fused = Vec::new();
-    for op in [Op::Add, Op::Act, Op::Norm]
+    for op in [Op::Add, Op::Act, Op::Norm, Op::Softmax]
         .into_iter()
         .filter(|op| args.op.contains(op))
     {
@@ -175,8 +177,9 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     let progress = Progress::new(parts, args.has_tables(), args.forms().next().is_some())?;
     progress.print(&report::preamble(&record))?;
     if !fused.is_empty() {
-        let gpu =
-            gpu.context("--op add, act and norm compare passes of a GPU: leave --engine cpu out")?;
+        let gpu = gpu.context(
+            "--op add, act, norm and softmax compare passes of a GPU: leave --engine cpu out",
+        )?;
         for (index, &(op, len, dtype)) in fused.iter().enumerate() {
             progress.say(format!("fused, {len} elements of {dtype}"));
             let share = |share| progress.set(of_dropout + index, share);

@@ -1,28 +1,21 @@
 //! A norm behind a residual and a dropped branch, beside the chain of passes that it takes the place of.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use wgpu::{BufferBinding, BufferUsages};
-use wgpu_dropout::half::{bf16, f16};
+use wgpu::BufferBinding;
 use wgpu_dropout::{
     Dropout, DropoutAddNorm, DropoutAddNormBinding, DropoutAddNormGradient, DropoutBinding,
     DropoutCall, DropoutRate, Element, Elements, KernelDescriptor, MaskPlace, Norm, NormVectors,
 };
 
-use super::buffers::{Buffers, check_memory, random_input};
-use super::dtype::Dtype;
-use super::fused::{self, FusedMeasurement, Fusion};
-use super::gpu::{GpuTensors, checked};
-use super::measure::{Time, in_rounds};
-use super::samples::Samples;
+use super::buffers::Buffers;
+use super::fused::{self, Fusion};
+use super::gpu::GpuTensors;
+use super::measure::Time;
+use super::rows::{self, Ways, group};
 use crate::engine::Gpu;
 
-/// From the heads of attention to a vocabulary.
-const COLUMNS: [u32; 4] = [64, 768, 4096, 65_536];
-
 /// A tensor in rows of some columns, and the ways through it.
-struct Bench<'a> {
+pub struct Norms<'a> {
     tensors: GpuTensors<'a>,
     /// The residual stream, the gradient of the output, of the sum, and what dropout leaves of it.
     own: [wgpu::Buffer; 4],
@@ -41,74 +34,11 @@ struct Bench<'a> {
     call: DropoutCall,
 }
 
-/// Measures rows of each length, after the chain and one pass gave the same numbers.
-pub fn measure(
-    gpu: &Gpu,
-    dtype: Dtype,
-    len: usize,
-    call: &DropoutCall,
-    duration: Duration,
-    progress: impl Fn(f64),
-) -> Result<Vec<FusedMeasurement>> {
-    match dtype {
-        Dtype::F32 => of_type::<f32>(gpu, dtype, len, call, duration, progress),
-        Dtype::F16 => of_type::<f16>(gpu, dtype, len, call, duration, progress),
-        Dtype::Bf16 => of_type::<bf16>(gpu, dtype, len, call, duration, progress),
+impl<'a> Ways<'a> for Norms<'a> {
+    fn fusions(columns: u32) -> [Fusion; 2] {
+        [Fusion::Norm { columns }, Fusion::NormGradient { columns }]
     }
-}
 
-fn of_type<T: Element>(
-    gpu: &Gpu,
-    dtype: Dtype,
-    len: usize,
-    call: &DropoutCall,
-    duration: Duration,
-    progress: impl Fn(f64),
-) -> Result<Vec<FusedMeasurement>> {
-    let (mut made, mut rows) = (Vec::new(), Vec::new());
-    for columns in COLUMNS {
-        let elements = len / columns as usize * columns as usize;
-        if elements == 0 {
-            continue;
-        }
-        let mut buffers = Buffers::plan(dtype, elements, Some(gpu))?;
-        buffers.pairs = 1;
-        check_memory(&[buffers.clone(), buffers.clone(), buffers.clone()], true)?;
-        let input: Vec<T> = random_input(elements)?;
-        let bench = checked(&gpu.device, || {
-            Bench::new(gpu, &buffers, &input, columns, call)
-        })?;
-        bench
-            .verify::<T>(gpu)
-            .with_context(|| format!("rows of {columns}: nothing was timed"))?;
-        for fusion in [Fusion::Norm { columns }, Fusion::NormGradient { columns }] {
-            let measurement = FusedMeasurement {
-                fusion,
-                dtype,
-                elements,
-                fused_seconds: Samples::default(),
-                chain_seconds: Samples::default(),
-                copy_seconds: Samples::default(),
-            };
-            rows.push((made.len(), measurement));
-        }
-        made.push(bench);
-    }
-    let seconds = |time: Time| time.gpu.unwrap_or(time.wall).as_secs_f64();
-    in_rounds(duration, progress, || {
-        for (number, row) in &mut rows {
-            let bench: &Bench<'_> = &made[*number];
-            let is_gradient = matches!(row.fusion, Fusion::NormGradient { .. });
-            row.fused_seconds.push(seconds(bench.fused(is_gradient)?));
-            row.chain_seconds.push(seconds(bench.chain(is_gradient)?));
-            row.copy_seconds.push(seconds(bench.copy()?));
-        }
-        Ok(())
-    })?;
-    Ok(rows.into_iter().map(|(_, row)| row).collect())
-}
-
-impl<'a> Bench<'a> {
     fn new<T: Element>(
         gpu: &'a Gpu,
         buffers: &Buffers,
@@ -118,20 +48,8 @@ impl<'a> Bench<'a> {
     ) -> Result<Self> {
         let tensors = GpuTensors::new(gpu, buffers, input)?;
         let device = &gpu.device;
-        let create = |label, size| {
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size,
-                usage: BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC,
-                mapped_at_creation: false,
-            })
-        };
-        let bytes = buffers.tensor_bytes();
-        let own = [(); 4].map(|()| create("bench: stream and gradients", bytes));
-        let numbers = create("bench: bias, gamma and beta", 12 * u64::from(columns));
-        let content: Vec<f32> = random_input(3 * columns as usize)?;
-        gpu.queue
-            .write_buffer(&numbers, 0, bytemuck::cast_slice(&content));
+        let own = rows::tensors(gpu, buffers);
+        let numbers = rows::numbers(gpu, 3 * columns)?;
         let part = |first: u64, count: u64| BufferBinding {
             buffer: &numbers,
             offset: first * 4 * u64::from(columns),
@@ -149,28 +67,16 @@ impl<'a> Bench<'a> {
             .each_ref()
             .map(|buffer| buffer.as_entire_buffer_binding());
         let (layout, mut pipelines) = fused::chain(device, buffers.dtype);
-        let (norm_layout, norms) = chain(device, buffers.dtype, columns);
+        let text = include_str!("chain_norm.wgsl");
+        let names = ["norm", "norm_gradient"];
+        let (norm_layout, norms) = rows::chain(gpu, buffers.dtype, columns, text, &names);
         pipelines.extend(norms);
-        let group = |layout: &wgpu::BindGroupLayout, windows: &[&BufferBinding<'_>]| {
-            let entries: Vec<_> = (0..)
-                .zip(windows)
-                .map(|(binding, window)| wgpu::BindGroupEntry {
-                    binding,
-                    resource: wgpu::BindingResource::Buffer((*window).clone()),
-                })
-                .collect();
-            device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("bench: chain"),
-                layout,
-                entries: &entries,
-            })
-        };
         let (bias, of_norm) = (part(0, 1), part(1, 2));
         let groups = [
-            group(&layout, &[&input, &output, &bias]),
-            group(&layout, &[&output, &stream, &bias]),
-            group(&norm_layout, &[&stream, &grad, &output, &of_norm]),
-            group(&norm_layout, &[&stream, &grad, &grad_sum, &of_norm]),
+            group(gpu, &layout, &[&input, &output, &bias]),
+            group(gpu, &layout, &[&output, &stream, &bias]),
+            group(gpu, &norm_layout, &[&stream, &grad, &output, &of_norm]),
+            group(gpu, &norm_layout, &[&stream, &grad, &grad_sum, &of_norm]),
         ];
         let (input_again, output_again) = (input.clone(), output.clone());
         let forward =
@@ -188,12 +94,11 @@ impl<'a> Bench<'a> {
             dropout.bind(grad_sum, masked, elements())?,
         ];
         let copy = dropout.bind(input_again, output_again, elements())?;
-        let rows = buffers.len as u32 / columns;
         Ok(Self {
             workgroups: [
                 // 8 times 16 bytes an invocation, 256 of them a workgroup.
-                (bytes / 16).div_ceil(8 * 256) as u32,
-                rows.div_ceil(256 / width(buffers.dtype, columns)),
+                (buffers.tensor_bytes() / 16).div_ceil(8 * 256) as u32,
+                rows::workgroups(buffers, columns),
             ],
             tensors,
             own,
@@ -254,22 +159,6 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Gives the stream and the gradient the input's numbers.
-    fn fill(&self, gpu: &Gpu) {
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        for buffer in &self.own[..2] {
-            encoder.copy_buffer_to_buffer(self.tensors.inputs(), 0, buffer, 0, buffer.size());
-        }
-        gpu.queue.submit([encoder.finish()]);
-    }
-
-    /// The gradient after dropout.
-    fn masked<T: Element>(&self) -> Result<Vec<T>> {
-        let bytes = self.tensors.tensor_bytes();
-        self.tensors.read_back(&self.own[3], bytes)
-    }
-
-    /// Compares one pass with the chain, from a stream of the inputs on.
     fn verify<T: Element>(&self, gpu: &Gpu) -> Result<()> {
         self.fill(gpu);
         self.fused(false)?;
@@ -286,26 +175,19 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Invocations that take a row, of which each has eight times 16 bytes while they are fewer than 256.
-fn width(dtype: Dtype, columns: u32) -> u32 {
-    let words = columns / (16 / dtype.bytes() as u32);
-    words.div_ceil(8).next_power_of_two().min(256)
-}
+impl Norms<'_> {
+    /// Gives the stream and the gradient the input's numbers.
+    fn fill(&self, gpu: &Gpu) {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        for buffer in &self.own[..2] {
+            encoder.copy_buffer_to_buffer(self.tensors.inputs(), 0, buffer, 0, buffer.size());
+        }
+        gpu.queue.submit([encoder.finish()]);
+    }
 
-/// The chain's norm and its gradient, and the layout of their buffers.
-fn chain(
-    device: &wgpu::Device,
-    dtype: Dtype,
-    columns: u32,
-) -> (
-    wgpu::BindGroupLayout,
-    Vec<(&'static str, wgpu::ComputePipeline)>,
-) {
-    let text = format!(
-        "const COLUMNS = {columns}u;\nconst WIDTH = {}u;\n{}\n{}",
-        width(dtype, columns),
-        fused::element_text(dtype),
-        include_str!("chain_norm.wgsl")
-    );
-    fused::pipelines(device, &text, 3, &["norm", "norm_gradient"])
+    /// The gradient after dropout.
+    fn masked<T: Element>(&self) -> Result<Vec<T>> {
+        let bytes = self.tensors.tensor_bytes();
+        self.tensors.read_back(&self.own[3], bytes)
+    }
 }

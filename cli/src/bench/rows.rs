@@ -1,0 +1,185 @@
+//! Tensors in rows of each length, through one pass and through the chain of passes that it takes the place of.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use wgpu::{BufferBinding, BufferUsages};
+use wgpu_dropout::half::{bf16, f16};
+use wgpu_dropout::{DropoutCall, Element};
+
+use super::buffers::{Buffers, check_memory, random_input};
+use super::dtype::Dtype;
+use super::fused::{self, FusedMeasurement, Fusion};
+use super::gpu::checked;
+use super::measure::{Time, in_rounds};
+use super::samples::Samples;
+use crate::engine::Gpu;
+
+/// From the heads of attention to a vocabulary.
+const COLUMNS: [u32; 4] = [64, 768, 4096, 65_536];
+
+/// A tensor in rows of some columns, and the ways through it.
+pub trait Ways<'a>: Sized {
+    /// What its two directions are.
+    fn fusions(columns: u32) -> [Fusion; 2];
+
+    fn new<T: Element>(
+        gpu: &'a Gpu,
+        buffers: &Buffers,
+        input: &[T],
+        columns: u32,
+        call: &DropoutCall,
+    ) -> Result<Self>;
+
+    /// Compares one pass with the chain.
+    fn verify<T: Element>(&self, gpu: &Gpu) -> Result<()>;
+
+    fn fused(&self, is_gradient: bool) -> Result<Time>;
+
+    fn chain(&self, is_gradient: bool) -> Result<Time>;
+
+    fn copy(&self) -> Result<Time>;
+}
+
+/// Measures rows of each length, after the chain and one pass gave the same numbers.
+pub fn measure<'a, W: Ways<'a>>(
+    gpu: &'a Gpu,
+    dtype: Dtype,
+    len: usize,
+    call: &DropoutCall,
+    duration: Duration,
+    progress: impl Fn(f64),
+) -> Result<Vec<FusedMeasurement>> {
+    match dtype {
+        Dtype::F32 => of_type::<W, f32>(gpu, dtype, len, call, duration, progress),
+        Dtype::F16 => of_type::<W, f16>(gpu, dtype, len, call, duration, progress),
+        Dtype::Bf16 => of_type::<W, bf16>(gpu, dtype, len, call, duration, progress),
+    }
+}
+
+fn of_type<'a, W: Ways<'a>, T: Element>(
+    gpu: &'a Gpu,
+    dtype: Dtype,
+    len: usize,
+    call: &DropoutCall,
+    duration: Duration,
+    progress: impl Fn(f64),
+) -> Result<Vec<FusedMeasurement>> {
+    let (mut made, mut rows) = (Vec::new(), Vec::new());
+    for columns in COLUMNS {
+        let elements = len / columns as usize * columns as usize;
+        if elements == 0 {
+            continue;
+        }
+        let mut buffers = Buffers::plan(dtype, elements, Some(gpu))?;
+        buffers.pairs = 1;
+        // Four pairs at most.
+        check_memory(&[(); 4].map(|()| buffers.clone()), true)?;
+        let input: Vec<T> = random_input(elements)?;
+        let bench = checked(&gpu.device, || W::new(gpu, &buffers, &input, columns, call))?;
+        bench
+            .verify::<T>(gpu)
+            .with_context(|| format!("rows of {columns}: nothing was timed"))?;
+        for (fusion, is_gradient) in W::fusions(columns).into_iter().zip([false, true]) {
+            let measurement = FusedMeasurement {
+                fusion,
+                dtype,
+                elements,
+                fused_seconds: Samples::default(),
+                chain_seconds: Samples::default(),
+                copy_seconds: Samples::default(),
+            };
+            rows.push((made.len(), is_gradient, measurement));
+        }
+        made.push(bench);
+    }
+    let seconds = |time: Time| time.gpu.unwrap_or(time.wall).as_secs_f64();
+    in_rounds(duration, progress, || {
+        for (number, is_gradient, row) in &mut rows {
+            let bench: &W = &made[*number];
+            row.fused_seconds.push(seconds(bench.fused(*is_gradient)?));
+            row.chain_seconds.push(seconds(bench.chain(*is_gradient)?));
+            row.copy_seconds.push(seconds(bench.copy()?));
+        }
+        Ok(())
+    })?;
+    Ok(rows.into_iter().map(|(.., row)| row).collect())
+}
+
+/// Buffers of a tensor's size.
+pub fn tensors<const N: usize>(gpu: &Gpu, buffers: &Buffers) -> [wgpu::Buffer; N] {
+    [(); N].map(|()| {
+        gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("bench: rows"),
+            size: buffers.tensor_bytes(),
+            usage: BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        })
+    })
+}
+
+/// Random numbers, several for each column.
+pub fn numbers(gpu: &Gpu, count: u32) -> Result<wgpu::Buffer> {
+    let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("bench: numbers"),
+        size: 4 * u64::from(count),
+        usage: BufferUsages::STORAGE | BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let content: Vec<f32> = random_input(count as usize)?;
+    gpu.queue
+        .write_buffer(&buffer, 0, bytemuck::cast_slice(&content));
+    Ok(buffer)
+}
+
+/// The windows of a pass of the chain.
+pub fn group(
+    gpu: &Gpu,
+    layout: &wgpu::BindGroupLayout,
+    windows: &[&BufferBinding<'_>],
+) -> wgpu::BindGroup {
+    let entries: Vec<_> = (0..)
+        .zip(windows)
+        .map(|(binding, window)| wgpu::BindGroupEntry {
+            binding,
+            resource: wgpu::BindingResource::Buffer((*window).clone()),
+        })
+        .collect();
+    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("bench: chain"),
+        layout,
+        entries: &entries,
+    })
+}
+
+/// Workgroups of a pass by rows.
+pub fn workgroups(buffers: &Buffers, columns: u32) -> u32 {
+    let rows = buffers.len as u32 / columns;
+    rows.div_ceil(256 / width(buffers.dtype, columns))
+}
+
+/// Invocations that take a row, of which each has eight times 16 bytes while they are fewer than 256.
+fn width(dtype: Dtype, columns: u32) -> u32 {
+    let words = columns / (16 / dtype.bytes() as u32);
+    words.div_ceil(8).next_power_of_two().min(256)
+}
+
+/// The chain's passes by rows, and the layout of their buffers.
+pub fn chain(
+    gpu: &Gpu,
+    dtype: Dtype,
+    columns: u32,
+    passes: &str,
+    names: &[&'static str],
+) -> (
+    wgpu::BindGroupLayout,
+    Vec<(&'static str, wgpu::ComputePipeline)>,
+) {
+    let text = format!(
+        "const COLUMNS = {columns}u;\nconst WIDTH = {}u;\n{}\n{}\n{passes}",
+        width(dtype, columns),
+        fused::element_text(dtype),
+        include_str!("chain_rows.wgsl"),
+    );
+    fused::pipelines(&gpu.device, &text, 3, names)
+}

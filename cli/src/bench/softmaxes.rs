@@ -1,0 +1,175 @@
+//! A softmax before a dropout, beside the chain of passes that it takes the place of.
+
+use anyhow::{Context, Result};
+use wgpu_dropout::{
+    AdditiveMask, AttentionMask, Dropout, DropoutBinding, DropoutCall, DropoutRate, Element,
+    Elements, KernelDescriptor, SavedSoftmax, Softmax, SoftmaxDropout, SoftmaxDropoutBinding,
+    SoftmaxDropoutGradient,
+};
+
+use super::buffers::Buffers;
+use super::fused::{self, Fusion};
+use super::gpu::GpuTensors;
+use super::measure::Time;
+use super::rows::{self, Ways, group};
+use crate::engine::Gpu;
+
+/// As FACTOR in chain_softmax.wgsl.
+const FACTOR: f32 = 0.125;
+
+/// A tensor of scores in rows of some columns, and the ways through it.
+pub struct Softmaxes<'a> {
+    tensors: GpuTensors<'a>,
+    /// The gradient of the output, probabilities, their gradients before and behind dropout, and that of the scores.
+    own: [wgpu::Buffer; 5],
+    softmax: SoftmaxDropout,
+    dropout: Dropout,
+    forward: SoftmaxDropoutBinding,
+    backward: SoftmaxDropoutGradient,
+    copy: DropoutBinding,
+    /// Dropout of probabilities, and of their gradient.
+    drops: [DropoutBinding; 2],
+    /// The chain's other passes, in their order: two forward, two backward.
+    passes: Vec<(wgpu::ComputePipeline, wgpu::BindGroup)>,
+    columns: u32,
+    workgroups: u32,
+    call: DropoutCall,
+}
+
+impl<'a> Ways<'a> for Softmaxes<'a> {
+    fn fusions(columns: u32) -> [Fusion; 2] {
+        [
+            Fusion::Softmax { columns },
+            Fusion::SoftmaxGradient { columns },
+        ]
+    }
+
+    fn new<T: Element>(
+        gpu: &'a Gpu,
+        buffers: &Buffers,
+        input: &[T],
+        columns: u32,
+        call: &DropoutCall,
+    ) -> Result<Self> {
+        let tensors = GpuTensors::new(gpu, buffers, input)?;
+        let own = rows::tensors(gpu, buffers);
+        let numbers = rows::numbers(gpu, columns)?;
+        let numbers = numbers.as_entire_buffer_binding();
+        let descriptor = KernelDescriptor::default();
+        let softmax = SoftmaxDropout::new(&gpu.device, &descriptor)?;
+        let dropout = Dropout::new(&gpu.device, &descriptor)?;
+        let elements = || Elements::from(buffers.len as u64).of_type(T::TYPE);
+        let mask = || AttentionMask::Additive(AdditiveMask::new(numbers.clone(), columns));
+        let [input, output] = tensors.pairs().next().context("a tensor")?;
+        let [grad, probabilities, masked, unscaled, grad_scores] = own
+            .each_ref()
+            .map(|buffer| buffer.as_entire_buffer_binding());
+        let text = include_str!("chain_softmax.wgsl");
+        let names = ["scale_and_mask", "softmax", "softmax_gradient", "scale"];
+        let (layout, pipelines) = rows::chain(gpu, buffers.dtype, columns, text, &names);
+        // What is read, the gradients, what is written.
+        let windows = [
+            [&input, &grad, &output],
+            [&output, &grad, &probabilities],
+            [&probabilities, &masked, &unscaled],
+            [&unscaled, &masked, &grad_scores],
+        ];
+        let passes = pipelines.into_iter().zip(windows);
+        let passes = passes
+            .map(|((_, pipeline), [read, grads, written])| {
+                let group = group(gpu, &layout, &[read, grads, written, &numbers]);
+                (pipeline, group)
+            })
+            .collect();
+        let rows = Softmax::new(columns, FACTOR)?;
+        let saved = SavedSoftmax::Scores(input.clone());
+        let copy = dropout.bind(input.clone(), output.clone(), elements())?;
+        let drops = [
+            dropout.bind(probabilities, output.clone(), elements())?,
+            dropout.bind(grad.clone(), masked, elements())?,
+        ];
+        let forward = softmax.bind(rows, mask(), input, output, None, elements())?;
+        let backward = softmax.bind_backward(rows, mask(), saved, grad, grad_scores, elements())?;
+        Ok(Self {
+            tensors,
+            own,
+            softmax,
+            dropout,
+            forward,
+            backward,
+            copy,
+            drops,
+            passes,
+            columns,
+            workgroups: rows::workgroups(buffers, columns),
+            call: *call,
+        })
+    }
+
+    fn fused(&self, is_gradient: bool) -> Result<Time> {
+        let (softmax, call) = (&self.softmax, &self.call);
+        self.tensors.time(|pass| {
+            match is_gradient {
+                true => softmax.encode_backward(pass, &self.backward, call)?,
+                false => softmax.encode_forward(pass, &self.forward, call)?,
+            }
+            Ok(())
+        })
+    }
+
+    fn chain(&self, is_gradient: bool) -> Result<Time> {
+        let run = |pass: &mut wgpu::ComputePass<'_>, number: usize| {
+            let (pipeline, group) = &self.passes[number];
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(self.workgroups, 1, 1);
+        };
+        let [of_output, of_gradient] = &self.drops;
+        self.tensors.time(|pass| {
+            if is_gradient {
+                self.dropout
+                    .encode_backward(pass, of_gradient, &self.call)?;
+                run(pass, 2);
+                run(pass, 3);
+            } else {
+                run(pass, 0);
+                run(pass, 1);
+                self.dropout.encode_forward(pass, of_output, &self.call)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn copy(&self) -> Result<Time> {
+        let call = DropoutCall {
+            rate: DropoutRate::ZERO,
+            ..self.call
+        };
+        self.tensors.time(|pass| {
+            self.dropout.encode_forward(pass, &self.copy, &call)?;
+            Ok(())
+        })
+    }
+
+    fn verify<T: Element>(&self, gpu: &Gpu) -> Result<()> {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        let grad = &self.own[0];
+        encoder.copy_buffer_to_buffer(self.tensors.inputs(), 0, grad, 0, grad.size());
+        gpu.queue.submit([encoder.finish()]);
+        // Of the element, and of the mean probability: gradients are differences.
+        let roundings = |chain: f32| 4.0 * (chain.abs() + 1.0 / self.columns as f32);
+        self.fused(false)?;
+        let output: Vec<T> = self.tensors.first_output()?;
+        self.chain(false)?;
+        let chain: Vec<T> = self.tensors.first_output()?;
+        fused::compare(&output, &chain, &self.call, roundings)?;
+        let gradient = || {
+            self.tensors
+                .read_back::<T>(&self.own[4], self.tensors.tensor_bytes())
+        };
+        self.fused(true)?;
+        let fused = gradient()?;
+        self.chain(true)?;
+        fused::compare(&fused, &gradient()?, &self.call, roundings)
+    }
+}
