@@ -261,11 +261,10 @@ fn main() -> Result {
         drops,
     };
     let probs = [INPUT_PROB, HIDDEN_PROB, HIDDEN_PROB];
-    let run = TrainingRun::new(SEED);
+    let run = TrainingRun::current();
+    run.set_seed(SEED);
     let burns = mlp(probs.map(|prob| Drop::Burns(DropoutConfig::new(prob).init())));
-    let layers = [0, 1, 2];
-    let ours = mlp(layers
-        .map(|layer| Drop::Ours(FusedDropoutConfig::new(probs[layer as usize], layer).init(&run))));
+    let ours = mlp(probs.map(|prob| Drop::Ours(FusedDropoutConfig::new(prob).init())));
 
     let [mut burns, mut ours] = [burns, ours].map(Training::new);
     let mut places: Vec<usize> = (0..train.len()).collect();

@@ -1,33 +1,52 @@
 //! The layer.
 
-use burn::config::Config;
+use core::fmt;
+
+use burn::config::{Config, config_to_json};
 use burn::module::{Content, DisplaySettings, Flag, Module, ModuleDisplay, Param};
+use burn::serde::{Deserialize, Serialize};
 use burn::tensor::Tensor;
 use wgpu_dropout::{DropoutCall, DropoutRate, MaskLayout, MaskPattern, RateError};
 
 use crate::error::DropoutError;
 use crate::operation::dropout;
-use crate::run::TrainingRun;
+use crate::site::Site;
 
-/// What a [`FusedDropout`] is made of.
-#[derive(Config, Debug)]
+/// What a [`FusedDropout`] is made of. A saved [`burn::nn::DropoutConfig`] loads as one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "burn::serde")]
 pub struct FusedDropoutConfig {
     /// The probability of dropping an element, 0 to 1.
     pub prob: f64,
-    /// A number that no other dropout of the model has.
-    pub layer: u32,
     /// What is dropped together.
-    #[config(default = "MaskPattern::Elementwise")]
+    #[serde(default)]
     pub pattern: MaskPattern,
+    /// A name that stands for the layer's number in the run, so that its masks do not depend on how
+    /// many layers were built before it. Layers of one name count their calls together.
+    #[serde(default)]
+    pub site: Option<String>,
+    /// Whether all calls of a step have one mask.
+    #[serde(default)]
+    pub shared_mask: bool,
 }
 
-/// Dropout with masks of a [`TrainingRun`], in the place of [`burn::nn::Dropout`].
+// Not derived: that one reads no file in which a field is missing.
+impl Config for FusedDropoutConfig {}
+
+impl fmt::Display for FusedDropoutConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&config_to_json(self))
+    }
+}
+
+/// Dropout in the place of [`burn::nn::Dropout`].
 ///
 /// Like that one it passes its input through unless the device is one for autodiff, the layer is in
-/// `training` and `prob` is not 0; its record has no mask, no seed and no counter. `prob` may be 1:
-/// all zeros, as are the gradients.
+/// `training` and `prob` is not 0, and each call has a mask of its own. Its record is that one's: no
+/// mask, no seed and no counter. `prob` may be 1: all zeros, as are the gradients.
 ///
-/// Made by [`FusedDropoutConfig`].
+/// Made by [`FusedDropoutConfig`]. Masks are a function of the [run](crate::TrainingRun)'s seed and
+/// step, the layer, the number of the call in the step and the replica.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct FusedDropout {
@@ -35,62 +54,99 @@ pub struct FusedDropout {
     pub prob: f64,
     /// Whether to drop. Cleared by [`freeze`](Module::freeze) and its relatives.
     pub training: Param<Flag>,
-    /// A number that no other dropout of the model has.
-    pub layer: u32,
     /// What is dropped together.
     #[module(skip)]
     pub pattern: MaskPattern,
-    /// Where seed and step come from.
-    #[module(skip)]
-    pub run: TrainingRun,
+    /// Whether all calls of a step have one mask.
+    pub shared_mask: bool,
+    site: Site,
 }
 
 impl FusedDropoutConfig {
-    /// The layer, with the masks of `run`.
+    /// Elements are dropped one by one, with `prob`, and by another mask in each call.
+    pub fn new(prob: f64) -> Self {
+        Self {
+            prob,
+            pattern: MaskPattern::Elementwise,
+            site: None,
+            shared_mask: false,
+        }
+    }
+
+    /// The same with what is dropped together.
+    pub fn with_pattern(self, pattern: MaskPattern) -> Self {
+        Self { pattern, ..self }
+    }
+
+    /// The same with a [name](Self::site).
+    pub fn with_site(self, name: impl Into<String>) -> Self {
+        let site = Some(name.into());
+        Self { site, ..self }
+    }
+
+    /// The same with one mask for all calls of a step, on one device: for the time steps of a
+    /// recurrent cell, or for layers that are to drop alike, in [sites](Self::with_site) of one name.
+    pub fn shared_mask(self) -> Self {
+        Self {
+            shared_mask: true,
+            ..self
+        }
+    }
+
+    /// The layer, as the next one of the [current run](crate::TrainingRun::current).
     ///
     /// # Panics
     ///
     /// If `prob` is NaN, negative or above 1, as Burn's own; [`try_init`](Self::try_init) does not.
-    pub fn init(&self, run: &TrainingRun) -> FusedDropout {
-        self.try_init(run).unwrap_or_else(|error| panic!("{error}"))
+    pub fn init(&self) -> FusedDropout {
+        self.try_init().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The layer, with the masks of `run`.
+    /// The layer, as the next one of the [current run](crate::TrainingRun::current).
     ///
     /// # Errors
     ///
     /// [`RateError`] if `prob` is NaN, negative or above 1.
-    pub fn try_init(&self, run: &TrainingRun) -> Result<FusedDropout, RateError> {
+    pub fn try_init(&self) -> Result<FusedDropout, RateError> {
         DropoutRate::new(self.prob)?;
         Ok(FusedDropout {
             prob: self.prob,
             training: Param::from_bool(true),
-            layer: self.layer,
             pattern: self.pattern.clone(),
-            run: run.clone(),
+            shared_mask: self.shared_mask,
+            site: Site::new(self.site.as_deref()),
         })
     }
 }
 
 impl FusedDropout {
-    /// The output for this step, of any shape that the pattern takes.
+    /// The output, of any shape that the pattern takes, with the mask of this call.
     ///
     /// # Panics
     ///
-    /// Where [`forward_with`](Self::forward_with) has an error.
+    /// Where [`forward_with`](Self::forward_with) has an error, or if `prob` was set to no
+    /// probability.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         if !self.training.is_enabled() || !input.device().is_autodiff() || self.prob == 0.0 {
             return input;
         }
-        let output = self
-            .call()
-            .map_err(DropoutError::from)
-            .and_then(|call| self.forward_with(input, &call));
+        let output = self.next_call(&input).and_then(|call| {
+            let output = self.forward_with(input, &call)?;
+            self.site.set_last(call);
+            Ok(output)
+        });
         output.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The output for `call`, on any device and whether in training or not: to see the mask of an
-    /// earlier step again, for Monte-Carlo dropout, for shards that begin at another origin.
+    fn next_call<const D: usize>(&self, input: &Tensor<D>) -> Result<DropoutCall, DropoutError> {
+        let rate = DropoutRate::new(self.prob)?;
+        let Site { number, run, .. } = &self.site;
+        let key = run.next_key(*number, &input.device(), self.shared_mask)?;
+        Ok(DropoutCall::new(rate, key))
+    }
+
+    /// The output for `call`, on any device and whether in training or not: to see a mask again, for
+    /// Monte-Carlo dropout, for shards that begin at another origin. It does not count as a call.
     ///
     /// # Errors
     ///
@@ -109,14 +165,10 @@ impl FusedDropout {
         dropout(input, &layout, call)
     }
 
-    /// What [`forward`](Self::forward) applies at this step.
-    ///
-    /// # Errors
-    ///
-    /// [`RateError`] if `prob` was set to no probability.
-    pub fn call(&self) -> Result<DropoutCall, RateError> {
-        let rate = DropoutRate::new(self.prob)?;
-        Ok(DropoutCall::new(rate, self.run.key(self.layer)))
+    /// What [`forward`](Self::forward) applied last, of this layer or a clone; a fork has its own.
+    /// `None` before the first time.
+    pub fn call(&self) -> Option<DropoutCall> {
+        self.site.last()
     }
 }
 
@@ -128,7 +180,7 @@ impl ModuleDisplay for FusedDropout {
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        let content = content.add("prob", &self.prob).add("layer", &self.layer);
+        let content = content.add("prob", &self.prob).add("layer", &self.site);
         match self.training.is_enabled() {
             true => content.optional(),
             false => content.add("training", &self.training).optional(),

@@ -2,7 +2,7 @@
 
 use burn::tensor::DType;
 use wgpu_dropout::launch::LaunchError;
-use wgpu_dropout::{CallError, LayoutError, RateError};
+use wgpu_dropout::{CallError, FoldOverflow, LayoutError, RateError};
 
 /// A tensor or a call that dropout cannot take. Nothing was computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum DropoutError {
     /// The call cannot be applied to the layout.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// A number that no key folds in: 2^61 calls in a step.
+    #[error(transparent)]
+    Key(#[from] FoldOverflow),
     /// The device cannot take the tensor.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -51,5 +54,17 @@ pub enum DropoutError {
     Device {
         /// The device.
         device: String,
+    },
+    /// Two replicas on one device.
+    #[error(
+        "devices {first} and {second} are both {device}: give each replica a device of its own"
+    )]
+    SameDevice {
+        /// The device.
+        device: String,
+        /// Its first place in the list, from 0.
+        first: usize,
+        /// Its second place.
+        second: usize,
     },
 }

@@ -1,25 +1,27 @@
 //! Dropout for [Burn](burn) in one fused pass over memory, with no mask kept.
 //!
-//! [`FusedDropout`] stands where [`burn::nn::Dropout`] stood. Its masks are those of
-//! [`wgpu_dropout`]: a function of a seed, the layer, the step and the element's index, with the
-//! same bits on every GPU and on the CPU.
+//! [`FusedDropout`] stands where [`burn::nn::Dropout`] stood, and like it drops by another mask in
+//! each call. Its masks are those of [`wgpu_dropout`]: a function of a seed, the step, the layer, the
+//! number of the call in the step, the replica and the element's index, with the same bits on every
+//! GPU and on the CPU.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use wgpu_dropout_burn::{FusedDropoutConfig, TrainingRun};
 //!
-//! let run = TrainingRun::new(42);
-//! let dropout = FusedDropoutConfig::new(0.5, 0).init(&run);
+//! let dropout = FusedDropoutConfig::new(0.5).init();
+//! // Seed and step can be set; without, the seed is the operating system's, and the step 0.
+//! let run = TrainingRun::current();
+//! run.set_seed(42);
 //!
 //! let device = Device::flex().autodiff();
-//! let input = Tensor::<2>::ones([2, 4], &device);
-//! for step in 0..2 {
-//!     run.set_step(step);
-//!     let output = dropout.forward(input.clone());
-//!     // The layer's call says it all: forward, backward, and whoever has to see the mask again.
-//!     let again = dropout.forward_with(input.clone(), &dropout.call()?)?;
-//!     assert_eq!(output.into_data(), again.into_data());
-//! }
+//! let input = Tensor::<2>::ones([2, 40], &device);
+//! let first = dropout.forward(input.clone()).into_data();
+//! // The call that was applied says it all, to whoever has to see the mask again.
+//! let call = dropout.call().expect("forward was called");
+//! assert_eq!(dropout.forward_with(input.clone(), &call)?.into_data(), first);
+//! // The next one has another mask.
+//! assert_ne!(dropout.forward(input).into_data(), first);
 //! # Ok::<(), wgpu_dropout_burn::DropoutError>(())
 //! ```
 //!
@@ -42,10 +44,13 @@ mod error;
 mod host;
 mod operation;
 mod run;
+mod site;
+mod steps;
 
 pub use dropout::{FusedDropout, FusedDropoutConfig};
 pub use error::DropoutError;
 pub use operation::dropout;
 pub use run::TrainingRun;
+pub use steps::StepCounter;
 pub use wgpu_dropout;
 pub use wgpu_dropout::MaskPattern;

@@ -1,43 +1,283 @@
-//! The seed and the step that the layers of a model share.
+//! The seed, the step and the counts of calls that the layers of a model share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use core::fmt;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
+use burn::backend::DeviceOps;
+use burn::tensor::Device;
 use wgpu_dropout::MaskKey;
 
-/// A training run: a seed, and the step it is at.
+use crate::error::DropoutError;
+
+/// The run of layers that are built outside [`TrainingRun::build`].
+static OF_THE_PROCESS: LazyLock<TrainingRun> = LazyLock::new(TrainingRun::default);
+
+thread_local! {
+    /// The runs whose `build` this thread is in, the innermost last.
+    static BUILDING: RefCell<Vec<TrainingRun>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A training run: a seed, the step it is at, and how often each layer was called in that step.
 ///
-/// The training loop keeps one and sets the step, the layers hold clones and read it. It is not in
-/// any record: a program that resumes at step n sets the step to n and has the masks that it would
-/// have had.
-#[derive(Clone, Debug)]
-pub struct TrainingRun {
+/// Layers find their run where they are built: it is the [current](Self::current) one. Clones are
+/// handles of the same run.
+///
+/// A call of [`FusedDropout::forward`](crate::FusedDropout::forward) has the key
+/// `MaskKey::new(seed, 0)`, which folds in ([M21] of the mask contract) four numbers one after the
+/// other:
+///
+/// | number | is |
+/// |---|---|
+/// | layer | the layers of a run count from 0 in the order in which they are built; a [site](crate::FusedDropoutConfig::site) has a number by its name |
+/// | step | 0, or what [`set_step`](Self::set_step) or [`count_steps`](Self::count_steps) set |
+/// | call | calls of the layer, its clones and its forks on one device, from 0 in each step |
+/// | replica | the device: see [`set_devices`](Self::set_devices) |
+///
+/// At level `trace` each call is a line of the [log](::log) with these numbers. The seed is in the
+/// log, at level `info`, as the first call is made.
+#[derive(Clone)]
+pub struct TrainingRun(Arc<Mutex<State>>);
+
+struct State {
     seed: u64,
-    step: Arc<AtomicU32>,
+    step: u32,
+    /// The steps of threads that count their own.
+    thread_steps: HashMap<ThreadId, u32>,
+    /// Numbered layers so far.
+    layers: u64,
+    /// The thread that built the first layer. Were the first device that any thread uses replica 0,
+    /// the threads would race for it.
+    home: Option<ThreadId>,
+    /// Replica 0, while `devices` is empty.
+    main: Option<Device>,
+    devices: Vec<Device>,
+    /// By layer and replica: a step, and the calls in it.
+    calls: HashMap<(u64, u64), (u32, u64)>,
+    is_in_log: bool,
 }
 
 impl TrainingRun {
-    /// The run `seed`, at step 0.
+    /// The run `seed`, at step 0. [`TrainingRun::default()`] takes its seed from the operating
+    /// system.
     pub fn new(seed: u64) -> Self {
-        Self {
+        Self(Arc::new(Mutex::new(State {
             seed,
-            step: Arc::default(),
+            step: 0,
+            thread_steps: HashMap::new(),
+            layers: 0,
+            home: None,
+            main: None,
+            devices: Vec::new(),
+            calls: HashMap::new(),
+            is_in_log: false,
+        })))
+    }
+
+    /// The run of layers that this thread builds now: in [`build`](Self::build) that one, elsewhere
+    /// the process's own, whose seed is from the operating system.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no random numbers.
+    pub fn current() -> Self {
+        let building = BUILDING.with_borrow(|runs| runs.last().cloned());
+        building.unwrap_or_else(|| OF_THE_PROCESS.clone())
+    }
+
+    /// Calls `make`. The layers that it builds on this thread belong to this run: a second model in
+    /// the process gets the layer numbers, and so the masks, that it would have had alone.
+    ///
+    /// ```
+    /// use wgpu_dropout_burn::{FusedDropoutConfig, TrainingRun};
+    ///
+    /// let build = || [0.1, 0.5].map(|prob| FusedDropoutConfig::new(prob).init());
+    /// let [first, second] = [7, 7].map(|seed| TrainingRun::new(seed).build(build));
+    /// assert_eq!(first[1].to_string(), second[1].to_string());
+    /// ```
+    pub fn build<T>(&self, make: impl FnOnce() -> T) -> T {
+        /// Also where `make` panics.
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                BUILDING.with_borrow_mut(Vec::pop);
+            }
+        }
+        BUILDING.with_borrow_mut(|runs| runs.push(self.clone()));
+        let _leave = Leave;
+        make()
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.state().seed
+    }
+
+    /// Begins the run anew, with `seed` and at step 0.
+    pub fn set_seed(&self, seed: u64) {
+        let mut state = self.state();
+        state.seed = seed;
+        state.set_step(0);
+        state.calls.clear();
+        state.is_in_log = false;
+    }
+
+    /// The step that this thread is at.
+    pub fn step(&self) -> u32 {
+        self.state().step()
+    }
+
+    /// Moves the run to `step`, in all threads. Calls are counted from 0 again if that is another
+    /// step than before.
+    pub fn set_step(&self, step: u32) {
+        self.state().set_step(step);
+    }
+
+    /// The step of this thread alone.
+    pub(crate) fn set_thread_step(&self, step: u32) {
+        let mut state = self.state();
+        state.thread_steps.insert(thread::current().id(), step);
+    }
+
+    /// Numbers the replicas: `devices[n]` is replica n.
+    ///
+    /// Without it, replica 0 is the first device to which the thread that built the first layer
+    /// forks a model, or on which it calls a layer. Other devices are numbered by Burn's id of them:
+    /// `2^32 + type_id * 2^16 + index_id`. Masks are then the same in each run on these devices, but
+    /// not on others.
+    ///
+    /// # Errors
+    ///
+    /// [`DropoutError::SameDevice`] if a device is there twice: their calls could not be told apart.
+    pub fn set_devices(&self, devices: &[Device]) -> Result<(), DropoutError> {
+        for (second, device) in devices.iter().enumerate() {
+            let before = &devices[..second];
+            if let Some(first) = before.iter().position(|other| other == device) {
+                return Err(DropoutError::SameDevice {
+                    device: format!("{device:?}"),
+                    first,
+                    second,
+                });
+            }
+        }
+        self.state().devices = devices.to_vec();
+        Ok(())
+    }
+
+    /// The number of the next layer.
+    pub(crate) fn number_layer(&self) -> u64 {
+        let mut state = self.state();
+        state.layers += 1;
+        state.layers - 1
+    }
+
+    /// Makes this thread the one whose first device is replica 0, if none is.
+    pub(crate) fn claim_home(&self) {
+        let id = || thread::current().id();
+        self.state().home.get_or_insert_with(id);
+    }
+
+    /// Makes `device` replica 0, if it is the first and this thread may choose.
+    pub(crate) fn claim_main(&self, device: &Device) {
+        self.state().claim_main(device);
+    }
+
+    /// The key of the next call of `layer` on `device`. Calls that share a mask are not counted.
+    pub(crate) fn next_key(
+        &self,
+        layer: u64,
+        device: &Device,
+        shares_mask: bool,
+    ) -> Result<MaskKey, DropoutError> {
+        let mut state = self.state();
+        state.claim_main(device);
+        let (seed, step, replica) = (state.seed, state.step(), state.replica(device));
+        let call = if shares_mask {
+            0
+        } else {
+            let (at, calls) = state.calls.entry((layer, replica)).or_default();
+            if *at != step {
+                (*at, *calls) = (step, 0);
+            }
+            *calls += 1;
+            *calls - 1
+        };
+        let was_in_log = core::mem::replace(&mut state.is_in_log, true);
+        drop(state);
+        if !was_in_log {
+            log::info!("dropout: seed {seed}, from step {step}");
+        }
+        log::trace!(
+            "dropout: seed {seed}, layer {layer}, step {step}, call {call}, replica {replica}"
+        );
+        let numbers = [layer, u64::from(step), call, replica];
+        let key = numbers
+            .into_iter()
+            .try_fold(MaskKey::new(seed, 0), MaskKey::fold_in);
+        Ok(key?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics halfway.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn step(&self) -> u32 {
+        let own = self.thread_steps.get(&thread::current().id());
+        own.copied().unwrap_or(self.step)
+    }
+
+    fn set_step(&mut self, step: u32) {
+        self.thread_steps.clear();
+        if self.step != step {
+            self.step = step;
+            self.calls.clear();
         }
     }
 
-    /// Moves all clones to `step`. Within one step each layer has one mask, however often it is
-    /// called.
-    pub fn set_step(&self, step: u32) {
-        self.step.store(step, Ordering::Relaxed);
+    fn claim_main(&mut self, device: &Device) {
+        if self.main.is_none() && self.home == Some(thread::current().id()) {
+            self.main = Some(device.clone());
+        }
     }
 
-    /// The step that the run is at.
-    pub fn step(&self) -> u32 {
-        self.step.load(Ordering::Relaxed)
+    fn replica(&self, device: &Device) -> u64 {
+        let listed = self.devices.iter().position(|other| other == device);
+        match listed {
+            Some(place) => place as u64,
+            None if self.devices.is_empty() && self.main.as_ref() == Some(device) => 0,
+            None => {
+                let id = device.as_dispatch().id();
+                1 << 32 | u64::from(id.type_id) << 16 | u64::from(id.index_id)
+            }
+        }
     }
+}
 
-    /// The mask of `layer` at this step.
-    pub fn key(&self, layer: u32) -> MaskKey {
-        MaskKey::layer_step(self.seed, layer, self.step())
+impl Default for TrainingRun {
+    /// A run whose seed is from the operating system.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no random numbers; [`new`](Self::new) needs none.
+    fn default() -> Self {
+        let seed = getrandom::u64().unwrap_or_else(|error| {
+            panic!("the system gave no seed: {error}; build the model in TrainingRun::new(seed)")
+        });
+        Self::new(seed)
+    }
+}
+
+impl fmt::Debug for TrainingRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("TrainingRun")
+            .field("seed", &state.seed)
+            .field("step", &state.step())
+            .finish_non_exhaustive()
     }
 }

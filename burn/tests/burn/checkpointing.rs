@@ -8,27 +8,34 @@ use crate::oracle::{assert_bits, tensor, values};
 
 pub const CASES: &[Case] = &[("has_the_same_gradients", has_the_same_gradients)];
 
-/// The gradient of a square needs dropout's output, which checkpointing did not keep.
-fn gradient(device: &Device, move_on: bool) -> Tensor<1> {
-    let run = TrainingRun::new(1);
-    let layer = FusedDropoutConfig::new(0.5, 0).init(&run);
+/// The gradient of a square needs dropout's output, which checkpointing did not keep. The layer is
+/// called twice: each call is recomputed by its own mask.
+fn gradient(seed: u64, device: &Device, move_on: bool) -> Tensor<1> {
+    let run = TrainingRun::new(seed);
+    let layer = run.build(|| FusedDropoutConfig::new(0.5).init());
     let x = tensor(&values::<f32>(1000)[6..96], [90], device).require_grad();
-    let output = layer.forward(x.clone() * 2.0);
-    let loss = (output.clone() * output).sum();
+    let first = layer.forward(x.clone() * 2.0);
+    let second = layer.forward(x.clone() * 3.0);
+    let loss = (first.clone() * first + second.clone() * second).sum();
     if move_on {
-        // The call is what is kept, not the run.
+        // The call is what is kept, neither the run nor the layer's count.
+        run.set_seed(seed + 1);
         run.set_step(1);
+        layer.forward(x.clone());
     }
     let gradients = loss.backward();
     x.grad(&gradients).unwrap()
 }
 
 fn has_the_same_gradients(device: &Device) {
-    let plain = gradient(&device.clone().autodiff(), false);
-    let expected = plain.into_data().try_to_vec::<f32>().unwrap();
+    let data = |gradient: Tensor<1>| gradient.into_data().try_to_vec::<f32>().unwrap();
+    let plain = device.clone().autodiff();
+    let expected = data(gradient(1, &plain, false));
     assert!(expected.contains(&0.0) && expected.iter().any(|&x| x != 0.0));
+    // The negative control: other masks have another gradient.
+    assert_ne!(data(gradient(2, &plain, false)), expected);
     let checkpointing = device.clone().autodiff().gradient_checkpointing();
     for move_on in [false, true] {
-        assert_bits(gradient(&checkpointing, move_on), &expected);
+        assert_bits(gradient(1, &checkpointing, move_on), &expected);
     }
 }

@@ -16,22 +16,22 @@ pub const CASES: &[Case] = &[
     ("an_index_too_large", an_index_too_large),
     ("noise_of_no_finite_variance", noise_of_no_finite_variance),
     ("elements_of_64_bits", elements_of_64_bits),
+    ("a_device_twice", a_device_twice),
     #[cfg(feature = "vulkan")]
     ("a_compiler_without_wgsl", a_compiler_without_wgsl),
 ];
 
 fn no_probability(_: &Device) {
-    let run = TrainingRun::new(1);
     for prob in [-0.1, 1.1, f64::INFINITY] {
-        let error = FusedDropoutConfig::new(prob, 0).try_init(&run).unwrap_err();
+        let error = FusedDropoutConfig::new(prob).try_init().unwrap_err();
         assert_eq!(error, RateError::OutOfRange { p: prob });
     }
 }
 
 fn too_few_dimensions(device: &Device) {
-    let layer = FusedDropoutConfig::new(0.5, 0)
+    let layer = FusedDropoutConfig::new(0.5)
         .with_pattern(MaskPattern::FeatureChannelsFirst)
-        .init(&TrainingRun::new(1));
+        .init();
     let error = layer.forward_with(Tensor::<1>::ones([4], device), &call(0.5));
     let expected = LayoutError::Rank {
         list: DimensionList::FeatureShape,
@@ -85,6 +85,18 @@ fn elements_of_64_bits(device: &Device) {
         let error = dropout(tensor, &layout, &call(0.5)).unwrap_err();
         assert_eq!(error, DropoutError::Element { dtype: DType::F64 });
     }
+}
+
+/// The second time as a device for autodiff: it is the same one.
+fn a_device_twice(device: &Device) {
+    let devices = [device.clone(), device.clone().autodiff()];
+    let error = TrainingRun::new(1).set_devices(&devices).unwrap_err();
+    let DropoutError::SameDevice { first, second, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!((*first, *second), (0, 1));
+    assert!(error.to_string().starts_with("devices 0 and 1 are both"));
+    assert_eq!(TrainingRun::new(1).set_devices(&devices[..1]), Ok(()));
 }
 
 #[cfg(feature = "vulkan")]

@@ -7,37 +7,66 @@ use burn::tensor::{Device, Tensor};
 use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, MaskLayout};
 use wgpu_dropout_burn::{FusedDropout, FusedDropoutConfig, MaskPattern, TrainingRun};
 
-use crate::Case;
 use crate::oracle::{assert_bits, forward, tensor, values};
+use crate::{Case, log};
 
 pub const CASES: &[Case] = &[
     ("drops_in_training_alone", drops_in_training_alone),
     (
-        "seed_layer_and_step_are_the_mask",
-        seed_layer_and_step_are_the_mask,
+        "a_call_is_the_numbers_it_folds",
+        a_call_is_the_numbers_it_folds,
     ),
-    ("a_step_is_one_mask", a_step_is_one_mask),
+    ("calls_count_anew_in_a_step", calls_count_anew_in_a_step),
+    (
+        "layers_are_numbered_as_they_are_built",
+        layers_are_numbered_as_they_are_built,
+    ),
+    (
+        "a_site_has_the_number_of_its_name",
+        a_site_has_the_number_of_its_name,
+    ),
+    ("a_shared_mask_is_one_a_step", a_shared_mask_is_one_a_step),
     ("any_call_on_any_device", any_call_on_any_device),
     ("shards_have_the_whole_mask", shards_have_the_whole_mask),
-    ("a_record_changes_no_mask", a_record_changes_no_mask),
+    (
+        "records_are_those_of_burns_own",
+        records_are_those_of_burns_own,
+    ),
+    (
+        "the_log_says_how_to_have_a_mask_again",
+        the_log_says_how_to_have_a_mask_again,
+    ),
     ("text_and_configuration", text_and_configuration),
 ];
 
+const LEN: usize = 1000;
+
 fn layer(prob: f64, run: &TrainingRun) -> FusedDropout {
-    FusedDropoutConfig::new(prob, 5).init(run)
+    run.build(|| FusedDropoutConfig::new(prob).init())
+}
+
+fn ones(device: &Device) -> Tensor<1> {
+    Tensor::ones([LEN], device)
 }
 
 fn data(output: Tensor<1>) -> Vec<f32> {
     output.into_data().try_to_vec().unwrap()
 }
 
+fn call(prob: f64, key: MaskKey) -> DropoutCall {
+    DropoutCall::new(DropoutRate::new(prob).unwrap(), key)
+}
+
 fn drops_in_training_alone(device: &Device) {
     let run = TrainingRun::new(1);
     let training = device.clone().autodiff();
-    let ones = |device: &Device| Tensor::<1>::ones([1000], device);
     let is_whole = |output| data(output).iter().all(|&x| x == 1.0);
     assert!(!is_whole(layer(0.5, &run).forward(ones(&training))));
-    assert!(is_whole(layer(0.5, &run).forward(ones(device))));
+    let idle = layer(0.5, &run);
+    assert!(is_whole(idle.forward(ones(device))));
+    assert!(is_whole(idle.valid().forward(ones(&training))));
+    // Neither counts as a call.
+    assert_eq!(idle.call(), None);
     assert!(is_whole(layer(0.0, &run).forward(ones(&training))));
     let frozen = layer(0.5, &run).freeze();
     assert!(is_whole(frozen.clone().forward(ones(&training))));
@@ -47,104 +76,184 @@ fn drops_in_training_alone(device: &Device) {
     assert!(!is_whole(frozen.unfreeze().forward(ones(&training))));
     // Burn's own refuses this rate.
     let all = layer(1.0, &run).forward(ones(&training));
-    assert_bits(all, &[0.0f32; 1000]);
+    assert_bits(all, &[0.0f32; LEN]);
 }
 
-fn seed_layer_and_step_are_the_mask(device: &Device) {
+/// What the command line does with `--seed 9 --stream 0` and four times `--fold-in`.
+fn a_call_is_the_numbers_it_folds(device: &Device) {
     let device = &device.clone().autodiff();
-    let input = values::<f32>(1000);
-    let layout = MaskLayout::linear(1000);
+    let input = values::<f32>(LEN);
     let run = TrainingRun::new(9);
-    let layer = layer(0.25, &run);
+    let layers = [layer(0.25, &run), layer(0.25, &run)];
     for step in [0, 1, 77] {
         run.set_step(step);
-        let key = MaskKey::layer_step(9, 5, step);
-        let call = DropoutCall::new(DropoutRate::new(0.25).unwrap(), key);
-        assert_eq!(layer.call(), Ok(call));
-        let output = layer.forward(tensor(&input, [1000], device));
-        assert_bits(output, &forward(&input, &layout, &call));
+        for number in [1, 0] {
+            for use_in_step in 0..2 {
+                let layer = &layers[number as usize];
+                let output = layer.forward(tensor(&input, [LEN], device));
+                let numbers = [number, u64::from(step), use_in_step, 0];
+                let key = numbers
+                    .into_iter()
+                    .fold(MaskKey::new(9, 0), |key, n| key.fold_in(n).unwrap());
+                assert_eq!(layer.call(), Some(call(0.25, key)));
+                let layout = MaskLayout::linear(LEN as u64);
+                assert_bits(output, &forward(&input, &layout, &call(0.25, key)));
+            }
+        }
     }
 }
 
-fn a_step_is_one_mask(device: &Device) {
+fn calls_count_anew_in_a_step(device: &Device) {
     let device = &device.clone().autodiff();
     let run = TrainingRun::new(1);
     let layer = layer(0.5, &run);
-    let clone = layer.clone();
-    let mask = |layer: &FusedDropout| data(layer.forward(Tensor::ones([1000], device)));
+    let two = || [(); 2].map(|()| data(layer.forward(ones(device))));
+    let first = two();
+    assert_ne!(first[0], first[1]);
+    // Another worker says the same step a second time: its count goes on.
+    run.set_step(0);
+    assert!(!first.contains(&two()[0]));
+    run.set_step(1);
+    assert!(!first.contains(&two()[0]));
+    run.set_step(0);
+    assert_eq!(two(), first);
+    // A run that is seeded again begins again.
+    run.set_step(5);
+    run.set_seed(1);
+    assert_eq!((run.seed(), run.step()), (1, 0));
+    assert_eq!(two(), first);
+    run.set_seed(2);
+    assert!(!first.contains(&two()[0]));
+}
+
+fn layers_are_numbered_as_they_are_built(_: &Device) {
+    let number = |layer: FusedDropout| layer.to_string();
+    let text = |n| format!("FusedDropout {{prob: 0.5, layer: {n}}}");
+    let (run, other) = (TrainingRun::new(1), TrainingRun::default());
+    assert_eq!(number(layer(0.5, &run)), text(0));
+    // A model in a model's making, and a refused layer, take no number from it.
+    run.build(|| {
+        assert_eq!(number(layer(0.5, &other)), text(0));
+        assert!(FusedDropoutConfig::new(2.0).try_init().is_err());
+        assert_eq!(number(FusedDropoutConfig::new(0.5).init()), text(1));
+        assert_eq!(TrainingRun::current().seed(), 1);
+    });
+    assert_eq!(number(layer(0.5, &run)), text(2));
+    assert_eq!(number(layer(0.5, &other)), text(1));
+    // Seeds of the operating system differ.
+    assert_ne!(other.seed(), TrainingRun::default().seed());
+    assert_ne!(TrainingRun::current().seed(), 1);
+}
+
+fn a_site_has_the_number_of_its_name(device: &Device) {
+    let device = &device.clone().autodiff();
+    let run = TrainingRun::new(1);
+    let site = |name: &str| run.build(|| FusedDropoutConfig::new(0.5).with_site(name).init());
+    let before = site("head");
+    let mask = data(before.forward(ones(device)));
+    layer(0.5, &run);
+    // 60 bits of FNV-1a, here by another program.
+    let text = "FusedDropout {prob: 0.5, layer: 1200474475296563392}";
+    assert_eq!(site("head").to_string(), text);
+    assert_ne!(site("tail").to_string(), text);
+    // Two layers of one name are one layer to the run.
+    assert_ne!(data(site("head").forward(ones(device))), mask);
+    run.set_step(1);
+    run.set_step(0);
+    assert_eq!(data(site("head").forward(ones(device))), mask);
+    assert_ne!(data(site("tail").forward(ones(device))), mask);
+}
+
+fn a_shared_mask_is_one_a_step(device: &Device) {
+    let device = &device.clone().autodiff();
+    let run = TrainingRun::new(1);
+    let config = FusedDropoutConfig::new(0.5).shared_mask();
+    let layer = run.build(|| config.init());
+    let mask = |layer: &FusedDropout| data(layer.forward(ones(device)));
     let first = mask(&layer);
     assert_eq!(mask(&layer), first);
-    assert_eq!(mask(&clone), first);
+    assert_eq!(mask(&layer.clone()), first);
     run.set_step(1);
     assert_ne!(mask(&layer), first);
-    assert_eq!(mask(&clone), mask(&layer));
-    let other = FusedDropoutConfig::new(0.5, 6).init(&run);
-    assert_ne!(mask(&other), mask(&layer));
 }
 
 /// Monte-Carlo dropout: a member a stream, at inference.
 fn any_call_on_any_device(device: &Device) {
     let layer = layer(0.5, &TrainingRun::new(1));
-    let input = values::<f32>(1000);
+    let input = values::<f32>(LEN);
     for member in 0..3 {
-        let rate = DropoutRate::new(0.5).unwrap();
-        let call = DropoutCall::new(rate, MaskKey::new(7, member));
-        let output = layer.forward_with(tensor(&input, [1000], device), &call);
-        let expected = forward(&input, &MaskLayout::linear(1000), &call);
+        let call = call(0.5, MaskKey::new(7, member));
+        let output = layer.forward_with(tensor(&input, [LEN], device), &call);
+        let expected = forward(&input, &MaskLayout::linear(LEN as u64), &call);
         assert_bits(output.unwrap(), &expected);
     }
+    assert_eq!(layer.call(), None);
 }
 
 fn shards_have_the_whole_mask(device: &Device) {
     let layer = layer(0.5, &TrainingRun::new(1));
+    let whole = data(layer.forward(ones(&device.clone().autodiff())));
     let call = layer.call().unwrap();
-    let whole = layer.forward_with(Tensor::<1>::ones([1000], device), &call);
     let part = |start: usize, len| {
         let call = call.with_origin(start as u64);
-        data(
-            layer
-                .forward_with(Tensor::ones([len], device), &call)
-                .unwrap(),
-        )
+        let output = layer.forward_with(Tensor::ones([len], device), &call);
+        data(output.unwrap())
     };
-    assert_eq!(
-        data(whole.unwrap()),
-        [part(0, 333), part(333, 667)].concat()
-    );
+    assert_eq!(whole, [part(0, 333), part(333, 667)].concat());
 }
 
-fn a_record_changes_no_mask(device: &Device) {
+/// Flags are in no record, seeds and counts neither.
+fn records_are_those_of_burns_own(device: &Device) {
     let device = &device.clone().autodiff();
-    let run = TrainingRun::new(1);
+    let (run, again) = (TrainingRun::new(1), TrainingRun::new(1));
     let before = layer(0.5, &run);
-    run.set_step(3);
-    let mask = data(before.forward(Tensor::ones([1000], device)));
-    let record = before.into_record();
+    let mask = data(before.forward(ones(device)));
+    let theirs = DropoutConfig::new(0.5)
+        .init()
+        .load_record(before.into_record());
+    let after = layer(0.5, &again).load_record(theirs.into_record());
+    assert_eq!(data(after.forward(ones(device))), mask);
+    assert_ne!(data(after.forward(ones(device))), mask);
+}
 
-    // Another program resumes, and says at which step.
-    let run = TrainingRun::new(1);
-    let after = layer(0.5, &run).load_record(record);
-    run.set_step(3);
-    assert_eq!(data(after.forward(Tensor::ones([1000], device))), mask);
-    run.set_step(4);
-    assert_ne!(data(after.forward(Tensor::ones([1000], device))), mask);
+fn the_log_says_how_to_have_a_mask_again(device: &Device) {
+    let device = &device.clone().autodiff();
+    let run = TrainingRun::new(42);
+    let layer = layer(0.5, &run);
+    run.set_step(7);
+    log::take();
+    layer.forward(ones(device));
+    layer.forward(ones(device));
+    let expected = [
+        "INFO dropout: seed 42, from step 7",
+        "TRACE dropout: seed 42, layer 0, step 7, call 0, replica 0",
+        "TRACE dropout: seed 42, layer 0, step 7, call 1, replica 0",
+    ];
+    assert_eq!(log::take(), expected);
 }
 
 fn text_and_configuration(_: &Device) {
     let run = TrainingRun::new(1);
     let text = layer(0.5, &run).to_string();
-    assert_eq!(text, "FusedDropout {prob: 0.5, layer: 5}");
+    assert_eq!(text, "FusedDropout {prob: 0.5, layer: 0}");
     let text = layer(0.5, &run).freeze().to_string();
     assert_eq!(
         text,
-        "FusedDropout {prob: 0.5, layer: 5, training: disabled}"
+        "FusedDropout {prob: 0.5, layer: 1, training: disabled}"
     );
     // As Burn's own, of which it stands in the place.
     let theirs = DropoutConfig::new(0.5).init().freeze().to_string();
     assert_eq!(theirs, "Dropout {prob: 0.5, training: disabled}");
 
-    let config = FusedDropoutConfig::new(0.5, 5).with_pattern(MaskPattern::DropPath);
-    let read = FusedDropoutConfig::load_binary(config.to_string().as_bytes()).unwrap();
-    assert_eq!(read.to_string(), config.to_string());
-    assert_eq!(read.pattern, MaskPattern::DropPath);
+    let config = FusedDropoutConfig::new(0.5)
+        .with_pattern(MaskPattern::DropPath)
+        .with_site("head")
+        .shared_mask();
+    let read = |text: String| FusedDropoutConfig::load_binary(text.as_bytes()).unwrap();
+    assert_eq!(read(config.to_string()), config);
+    let theirs = DropoutConfig::new(0.25);
+    assert_eq!(read(theirs.to_string()), FusedDropoutConfig::new(0.25));
+    // And back, for a model that goes on without this crate.
+    let back = DropoutConfig::load_binary(config.to_string().as_bytes()).unwrap();
+    assert_eq!(back.prob, 0.5);
 }

@@ -7,9 +7,12 @@ mod checkpointing;
 mod errors;
 mod forward;
 mod gradients;
+mod independence;
 mod layer;
+mod log;
 mod oracle;
 mod patterns;
+mod replicas;
 
 use std::env;
 
@@ -24,6 +27,8 @@ const CASES: &[(&str, &[Case])] = &[
     ("gradients", gradients::CASES),
     ("patterns", patterns::CASES),
     ("layer", layer::CASES),
+    ("independence", independence::CASES),
+    ("replicas", replicas::CASES),
     ("checkpointing", checkpointing::CASES),
     ("errors", errors::CASES),
 ];
@@ -32,6 +37,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // One: a case reads the account of the pools, which all threads share.
     arguments.test_threads.get_or_insert(1);
+    log::install();
     let gpu = Device::wgpu_options();
     // Vulkan would be SPIR-V.
     #[cfg(feature = "vulkan")]

@@ -1,6 +1,7 @@
 //! What the library's CPU path says, and how it is compared.
 
-use burn::tensor::{DType, Device, Element as BurnElement, Tensor, TensorData};
+use burn::tensor::wgpu::WgpuBackend;
+use burn::tensor::{DType, Device, DeviceKind, Element as BurnElement, Tensor, TensorData};
 use wgpu_dropout::{Direction, DropoutCall, DropoutRate, Element, MaskKey, MaskLayout, cpu};
 
 pub fn call(p: f64) -> DropoutCall {
@@ -69,4 +70,23 @@ pub fn assert_bits<T: Element + BurnElement, const D: usize>(tensor: Tensor<D>, 
 /// Whether the device computes with it.
 pub fn supports(device: &Device, dtype: DType) -> bool {
     device.supports_dtype(dtype)
+}
+
+/// `device`, and what stands beside it as a second one: to Burn two devices, though one adapter may
+/// be behind them.
+pub fn devices(device: &Device) -> Vec<Device> {
+    let mut devices = vec![device.clone()];
+    if *device != Device::flex() {
+        let others = [
+            Device::wgpu_options().device_kind(DeviceKind::Cpu),
+            Device::wgpu_options().graphics_api(WgpuBackend::Gl),
+        ];
+        let others = others.into_iter().filter_map(|options| options.init().ok());
+        for other in others.chain([Device::flex()]) {
+            if !devices.contains(&other) {
+                devices.push(other);
+            }
+        }
+    }
+    devices
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use wgpu_dropout::MaskLayout;
-use wgpu_dropout_burn::{FusedDropoutConfig, MaskPattern, TrainingRun};
+use wgpu_dropout_burn::{FusedDropoutConfig, MaskPattern};
 
 use crate::Case;
 use crate::oracle::{assert_bits, backward, call, forward, tensor, values};
@@ -43,7 +43,7 @@ fn elements_of_any_number_of_dimensions(device: &Device) {
     }
     let shape = [2, 1, 3, 1, 2, 1, 2, 1, 5];
     let (input, layout) = (values::<f32>(120), MaskLayout::linear(120));
-    let layer = FusedDropoutConfig::new(0.5, 3).init(&TrainingRun::new(1));
+    let layer = FusedDropoutConfig::new(0.5).init();
     let output = layer.forward_with(tensor(&input, shape, device), &call(0.5));
     assert_bits(output.unwrap(), &forward(&input, &layout, &call(0.5)));
 }
@@ -62,9 +62,9 @@ fn check<const D: usize>(pattern: &MaskPattern, shape: [usize; D], device: &Devi
         other => panic!("{other:?} has no case"),
     };
     let layout = layout.unwrap();
-    let layer = FusedDropoutConfig::new(0.5, 3)
+    let layer = FusedDropoutConfig::new(0.5)
         .with_pattern(pattern.clone())
-        .init(&TrainingRun::new(1));
+        .init();
     let len = shape.iter().product();
     let (input, weights) = (values::<f32>(len), values::<f32>(len + 1));
     let x = tensor(&input, shape, device).require_grad();

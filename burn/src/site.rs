@@ -1,0 +1,94 @@
+//! A layer's place in its run.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+};
+use burn::tensor::Device;
+use wgpu_dropout::DropoutCall;
+
+use crate::run::TrainingRun;
+
+/// The number of a layer, and its run. A module, since a module learns of `fork`; it has no
+/// parameters, so records do not know it.
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub number: u64,
+    pub run: TrainingRun,
+    /// Clones share it, forks do not: replicas run at the same time.
+    last: Arc<Mutex<Option<DropoutCall>>>,
+}
+
+impl Site {
+    /// The next layer of the current run, or the site `name` of it.
+    pub fn new(name: Option<&str>) -> Self {
+        let run = TrainingRun::current();
+        run.claim_home();
+        Self {
+            number: name.map_or_else(|| run.number_layer(), number),
+            run,
+            last: Arc::default(),
+        }
+    }
+
+    pub fn last(&self) -> Option<DropoutCall> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_last(&self, call: DropoutCall) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(call);
+    }
+}
+
+/// From 2^60 on, where no counted layer is: 60 bits of the name's 64-bit FNV-1a hash.
+fn number(name: &str) -> u64 {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    1 << 60 | hash >> 4
+}
+
+impl Module for Site {
+    fn fork(self, device: &Device) -> Self {
+        self.run.claim_main(device);
+        Self {
+            last: Arc::default(),
+            ..self
+        }
+    }
+
+    fn to_device(self, _device: &Device) -> Self {
+        self
+    }
+
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        devices
+    }
+
+    fn train(self) -> Self {
+        self
+    }
+
+    fn valid(&self) -> Self {
+        self.clone()
+    }
+
+    fn materialize(self) -> Self {
+        self
+    }
+
+    fn visit<V: ModuleVisitor>(&self, _visitor: &mut V) {}
+
+    fn map<M: ModuleMapper>(self, _mapper: &mut M) -> Self {
+        self
+    }
+}
+
+impl ModuleDisplayDefault for Site {
+    fn content(&self, content: Content) -> Option<Content> {
+        content.add_formatted(&self.number).optional()
+    }
+}
+
+impl ModuleDisplay for Site {}
