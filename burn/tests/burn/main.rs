@@ -9,6 +9,7 @@ mod forward;
 mod gradients;
 mod independence;
 mod layer;
+mod learner;
 mod log;
 mod oracle;
 mod patterns;
@@ -29,6 +30,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("layer", layer::CASES),
     ("independence", independence::CASES),
     ("replicas", replicas::CASES),
+    ("learner", learner::CASES),
     ("checkpointing", checkpointing::CASES),
     ("errors", errors::CASES),
 ];
