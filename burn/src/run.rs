@@ -26,7 +26,7 @@ thread_local! {
 /// handles of the same run.
 ///
 /// A call of [`FusedDropout::forward`](crate::FusedDropout::forward) has the key
-/// `MaskKey::new(seed, 0)`, which folds in ([M21] of the mask contract) four numbers one after the
+/// `MaskKey::new(seed, 0)`, which folds in (M21 of the mask contract) four numbers one after the
 /// other:
 ///
 /// | number | is |
