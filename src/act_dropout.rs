@@ -52,20 +52,20 @@ use crate::plan::params::ActivatedParams;
 pub struct ActDropout {
     host: KernelHost,
     activation: Activation,
-    /// Of elements of 4 bytes and of 2.
+    /// Geometries for elements of 4 bytes and of 2 bytes, in this order.
     geometry: [Geometry; 2],
 }
 
-/// What an activation is applied to. A buffer's range converts into it.
+/// The input of an activation. A buffer's range converts into it.
 #[derive(Clone, Debug)]
 pub enum ActInput<'a> {
     /// The elements.
     One(wgpu::BufferBinding<'a>),
-    /// A gate, which goes through the activation, and what it lets up, in two ranges.
+    /// A gate, which goes through the activation, and its other factor (up), in two ranges.
     Gated {
         /// The gate's elements.
         gate: wgpu::BufferBinding<'a>,
-        /// The other factor's.
+        /// The other factor's elements.
         up: wgpu::BufferBinding<'a>,
     },
     /// Rows of `columns` elements of the gate, and as many of the other factor behind them: what one linear layer
@@ -125,7 +125,7 @@ struct Ranges<'a> {
     form: Form,
     in_place: bool,
     columns: Option<u32>,
-    /// Of so many elements for one of the gate's.
+    /// Each range with its role and the elements that it has for each element of the gate.
     ranges: Vec<(Role, wgpu::BufferBinding<'a>, u64)>,
     /// A role that has no range.
     unused: Option<Role>,

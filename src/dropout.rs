@@ -25,9 +25,10 @@ use crate::plan::params::MaskParams;
 ///
 /// # Determinism
 ///
-/// `gpu_to_gpu` and to the CPU: the mask is a function of the call and the element's mask index
-/// alone \[M1\], not of its [type](ElementType); values follow \[M11\] to the bit, subnormals excepted, and those of
-/// [`Alpha`](crate::DropoutKind::Alpha), which may be off by a rounding.
+/// Masks have the same bits on every adapter and on the CPU (CUB calls this level `gpu_to_gpu`): a
+/// mask is a function of the call and the element's mask index alone \[M1\], not of its
+/// [type](ElementType). Values follow \[M11\] to the bit, with two exceptions: subnormals, and
+/// values of [`Alpha`](crate::DropoutKind::Alpha), which may differ by one rounding.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, x: &wgpu_dropout::wgpu::Buffer, y: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
@@ -44,7 +45,7 @@ use crate::plan::params::MaskParams;
 #[derive(Debug)]
 pub struct Dropout {
     pub(crate) host: KernelHost,
-    /// Of elements of 4 bytes and of 2.
+    /// Geometries for elements of 4 bytes and of 2 bytes, in this order.
     geometry: [Geometry; 2],
 }
 
@@ -67,7 +68,7 @@ impl DropoutBinding {
         self.tensor.len
     }
 
-    /// Whether there is no element.
+    /// Returns true if there is no element.
     pub fn is_empty(&self) -> bool {
         self.tensor.len == 0
     }

@@ -52,7 +52,7 @@ pub struct DropoutAdd {
     pub(crate) host: KernelHost,
     sums: ColumnSums,
     residual_is_f32: bool,
-    /// Of branches of 4 bytes and of 2.
+    /// Geometries for branches of 4 bytes and of 2 bytes, in this order.
     geometry: [Geometry; 2],
 }
 
@@ -132,7 +132,7 @@ impl DropoutAdd {
         })
     }
 
-    /// Whether residuals are wider than a branch of `element`.
+    /// Returns true if residuals are wider than a branch of `element`.
     fn is_wide(&self, element: ElementType) -> bool {
         self.residual_is_f32 && element.bytes() == 2
     }

@@ -120,11 +120,12 @@ pub struct GammaGradient {
     sum: BoundSum,
 }
 
-/// What the gradient of γ is computed from and where it goes.
+/// The buffers from which the gradient of γ is computed, and the one that it goes to.
 #[derive(Clone, Debug)]
 pub struct GammaBuffers<'a> {
-    /// The gradient of the norm's output: the one of the forward's output, which the backward must not have
-    /// overwritten, or with [`MaskPlace::Output`] what dropout left of it.
+    /// The gradient of the norm's output. It is the gradient of the forward's output, which the
+    /// backward must not have overwritten, or with [`MaskPlace::Output`] that gradient after
+    /// dropout.
     pub grad_normed: wgpu::BufferBinding<'a>,
     /// The forward's sum.
     pub sum: wgpu::BufferBinding<'a>,

@@ -22,11 +22,11 @@ use crate::plan::index_map::IndexMap;
 pub struct LaunchLimits {
     /// The longest range that it binds.
     pub max_binding_bytes: u64,
-    /// What the ranges' offsets are multiples of.
+    /// The alignment of the ranges' offsets.
     pub offset_alignment_bytes: u32,
     /// Workgroups in the first dimension of a dispatch.
     pub max_workgroups: u32,
-    /// Whether shaders may use `u64`; the bits are the same, the speed is not.
+    /// True if shaders may use `u64`. The bits are the same either way, the speed is not.
     pub int64: bool,
 }
 
@@ -42,11 +42,11 @@ pub struct Launch {
     pub kernel: Variant,
     /// How the device runs it: [`Variant::text`] takes it.
     pub way: Way,
-    /// What to bind of input and output, and behind an odd number of 16-bit elements the other half
-    /// of their last `u32`, which stays as it is. It begins at a multiple of the offset alignment if
-    /// the tensor does.
+    /// The elements of input and output to bind. Behind an odd number of 16-bit elements the
+    /// binding includes the other half of their last `u32`, which stays as it is. The range begins
+    /// at a multiple of the offset alignment if the tensor does.
     pub elements: Range<u64>,
-    /// How many, in the first dimension.
+    /// Number of workgroups to dispatch: `(workgroups, 1, 1)`.
     pub workgroups: u32,
     /// The parameters: 8 bytes each, the lower 32 bits first.
     pub params: Vec<u64>,
@@ -67,8 +67,8 @@ pub enum LaunchError {
     Call(#[from] CallError),
 }
 
-/// What to launch for `call` on a tensor of `layout`, in any order. None for an empty tensor. Each
-/// launch is made when it is asked for: a tensor of any length takes no memory here.
+/// The launches for `call` on a tensor of `layout`, in any order; an empty tensor has no launch.
+/// Each launch is made when it is asked for: a tensor of any length takes no memory here.
 ///
 /// # Errors
 ///

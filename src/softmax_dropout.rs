@@ -412,7 +412,7 @@ impl SoftmaxDropout {
     }
 }
 
-/// What the backward reads it as.
+/// The role in which the backward reads the saved tensor.
 fn saved_role<B>(saved: &SavedSoftmax<B>) -> Role {
     match saved {
         SavedSoftmax::Scores(_) => Role::Input,

@@ -39,10 +39,11 @@ struct Case {
     columns: u32,
     /// With a gate two, the gate's first.
     bias: Vec<f32>,
-    /// Whether limits are lowered, so that a dispatch has a part of the elements.
+    /// True if limits are lowered, so that a dispatch has a part of the elements.
     is_cut: bool,
     avoid: wgpu::Features,
-    /// What input or gate or rows, up, the output's gradient and the output hold, with margins behind them.
+    /// Content of the ranges, with margins behind it: the input, the gate or the rows; up; the
+    /// gradient of the output; the output.
     before: [Vec<u32>; 4],
 }
 
@@ -179,7 +180,7 @@ impl Case {
         self.bias.len() as u32 >> u32::from(is_gated(self.kernel.form))
     }
 
-    /// Whether results overwrite what they are of.
+    /// Returns true if results overwrite the operands that they are computed from.
     fn is_over(&self) -> bool {
         match self.ranges {
             Ranges::Apart => self.kernel.form == Form::GatedGradient,
@@ -196,7 +197,7 @@ impl Case {
         }
     }
 
-    /// Those of a result.
+    /// Buffer and place of a result's element.
     fn result(&self, half: u64, element: u64) -> (usize, u64) {
         match self.kernel.form {
             _ if self.is_over() => self.place(half, element),

@@ -132,7 +132,8 @@ pub(super) fn same(call: &DropoutCall, expected: &[u32], got: &[u32]) -> Result<
 
 /// The calls whose masks of `len` elements the mask hash is of.
 fn hashed_calls(len: u64) -> impl Iterator<Item = DropoutCall> {
-    // D: the smallest, one that is refined, one that never is, one whose scale tells p from D / 2^32.
+    // Rates: the smallest threshold; one that needs the second draw; one whose low half is 0; one
+    // where 1 / (1 - p) and 1 / (1 - D / 2^32) round apart.
     const PROBABILITIES: [f64; 4] = [1.0 / 4_294_967_296.0, 0.1, 0.5, 0.99999];
     // Aligned or not, across each carry, and up to the last mask index.
     let last = u64::MAX - (len - 1);

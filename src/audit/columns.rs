@@ -20,10 +20,11 @@ struct Case {
     stream: ElementType,
     rows: u64,
     columns: u32,
-    /// Of a scale's gradient: where decisions come from, the call, and the bias before the scale.
+    /// Only for the gradient of a scale: the source of decisions, the call, and the bias before the
+    /// scale.
     scale: Option<(Source, DropoutCall, Vec<f32>)>,
     accumulate: bool,
-    /// Whether limits are lowered, so that a dispatch has some of the rows.
+    /// True if limits are lowered, so that a dispatch has some of the rows.
     is_cut: bool,
     /// The matrix, or the forward's input and the gradient of the output.
     inputs: [Vec<u32>; 2],
@@ -253,7 +254,7 @@ impl Case {
         let device = kernels.sums.device();
         let bytes = ColumnSums::scratch_bytes(self.rows, self.columns);
         let scratch: Vec<_> = (0..bytes as usize / 4 + MARGIN_WORDS).map(canary).collect();
-        // What stands in the sums' places is a number.
+        // The sums' range holds a number before the run: accumulation adds to it.
         let columns = self.columns as usize;
         let sums = (0..columns + MARGIN_WORDS).map(|word| match word < columns {
             true => 3.5f32.to_bits(),

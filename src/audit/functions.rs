@@ -255,7 +255,7 @@ fn check(cases: &[Case], input: &[u32], output: &[u32]) -> Result<usize, (String
 }
 
 /// Each kind with all eight remainders of the origin, carries of each word, and rates at which one
-/// element's fate hangs on D's last bit or on its upper half.
+/// element's decision depends on D's last bit or on its upper half.
 fn cases(random: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in DropoutKind::ALL {

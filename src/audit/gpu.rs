@@ -48,7 +48,7 @@ enum Made {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Dropout,
-    /// Whether residuals are of `f32` beside branches of 16 bits.
+    /// `wide`: residuals are of `f32` beside branches of 16 bits.
     Fused {
         wide: bool,
     },
@@ -104,7 +104,7 @@ impl<'a> Gpu<'a> {
         all.collect()
     }
 
-    /// Whether the device has bindings for a kernel's buffers.
+    /// Returns true if the device has bindings for a kernel's buffers.
     pub fn binds(&self, kernel: Kernel) -> bool {
         let available = self.device.limits().max_storage_buffers_per_shader_stage;
         kernel.storage_buffers() <= available as usize

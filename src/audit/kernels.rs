@@ -74,7 +74,7 @@ fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     })
 }
 
-/// Whether the kernel is for a check of its own, and for no run.
+/// Returns true if the kernel has a check of its own, and so no run.
 fn has_own_check(kernel: Kernel) -> bool {
     matches!(
         kernel,
@@ -629,8 +629,8 @@ impl Candidate {
         None
     }
 
-    /// Makes D such that one element's fate hangs on it: kept or dropped by one, or by its upper
-    /// half alone.
+    /// Sets D such that one element's decision depends on it: kept or dropped by one, or by its
+    /// upper half alone.
     fn aim(&self, run: &mut Run, lane: u64, side: u64, random: &mut Random) {
         let Some(source) = run.work.source() else {
             return;

@@ -1,14 +1,16 @@
 //! Does this device compute dropout right? The question of a person with a new GPU or driver, and
 //! of a training program before it starts.
 //!
-//! [`audit`] runs every check of [`CHECKS`] on a device. It dispatches about 110 kernels, which have every
-//! pair of values of what selects a kernel, and calls each of the [functions](crate::wgsl::functions). It compares
-//! every element with the [contract](crate::mask), by a reference that shares no code with the kernels;
-//! canaries lie around each result. Each kernel meets origins of all remainders by 8, carries of each
-//! number, rates at which one element's fate hangs on D's last bit, NaNs, infinities, zeros, subnormals,
-//! and tensors that are cut. Dispatches of more than 4096 workgroups are compared too, those of Gaussian
-//! noise in one part of 16. Masks must be what a fair mask is. Keys and cases come from a fixed seed, so a
-//! right device passes always, with the same figures and the same [mask hash](AuditReport::mask_hash).
+//! [`audit`] runs every check of [`CHECKS`] on a device. It dispatches about 110 kernels, which
+//! have every pair of values of what selects a kernel, and calls each of the
+//! [functions](crate::wgsl::functions). It compares every element with the [contract](crate::mask),
+//! by a reference that shares no code with the kernels; canaries lie around each result. Each
+//! kernel meets origins of all remainders by 8, carries of each number, rates at which one
+//! element's decision depends on D's last bit, NaNs, infinities, zeros, subnormals, and tensors
+//! that are cut. Dispatches of more than 4096 workgroups are compared too, those of Gaussian noise
+//! in one part of 16. Masks must be what a fair mask is. Keys and cases come from a fixed seed, so
+//! a right device passes always, with the same figures and the same [mask
+//! hash](AuditReport::mask_hash).
 //!
 //! Most of its time is the driver's, which compiles the kernels. On two cores Mesa's software adapter of
 //! Vulkan takes 83 s without a shader cache and 23 s with one, that of OpenGL 286 s and 12 s. On a GPU it

@@ -40,13 +40,13 @@ struct Case {
     bias: Vec<f32>,
     gamma: Vec<f32>,
     beta: Vec<f32>,
-    /// Whether the sum is over the residual, and what dropout leaves over the gradient.
+    /// True if the sum overwrites the residual, and the dropped gradient overwrites the gradient.
     in_place: bool,
     accumulate: bool,
-    /// Whether limits are lowered, so that a dispatch has some of the rows.
+    /// True if limits are lowered, so that a dispatch has some of the rows.
     is_cut: bool,
     avoid: wgpu::Features,
-    /// What the ranges hold, with margins behind them.
+    /// Content of the ranges, with margins behind it.
     before: [Vec<u32>; RANGES],
 }
 
@@ -85,7 +85,7 @@ impl Audit<'_> {
 
 fn cases(long: bool, features: wgpu::Features, random: &mut Random) -> Result<Vec<Case>, Failure> {
     let none = wgpu::Features::empty();
-    // Of 36 numbers each has another combination of type, place, source and ranges.
+    // Each of these 36 numbers has a different combination of type, place, source and ranges.
     let numbers: Vec<_> = if long {
         (0..36).collect()
     } else {

@@ -224,7 +224,7 @@ pub(super) fn branch(
     let x = decode(input, bits) + bias.unwrap_or(0.0);
     let r = residual.map_or(0.0, |bits| decode(output, bits));
     let branch = f64::from(x) * f64::from(factor) * f64::from(scale.unwrap_or(1.0));
-    // What passes f32 is infinite before the sum.
+    // A product beyond f32's range is infinite before the sum.
     let branch = match branch as f32 {
         wide if wide.is_infinite() => wide.into(),
         _ => branch,

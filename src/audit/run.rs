@@ -50,7 +50,7 @@ pub(super) struct Place {
 pub(super) struct Placed<'a> {
     pub run: &'a Run,
     pub input: Option<Place>,
-    /// What is added; the output before the run if it is in place.
+    /// The residual that is added. In place it is the output's content before the run.
     pub residual: Option<Place>,
     pub output: Place,
     pub side: Option<Place>,

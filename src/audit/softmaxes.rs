@@ -35,12 +35,12 @@ struct Case {
     element: ElementType,
     source: Source,
     call: DropoutCall,
-    /// Whether results overwrite scores and gradients.
+    /// True if results overwrite scores and gradients.
     in_place: bool,
-    /// Whether limits are lowered, so that a dispatch has some of the rows.
+    /// True if limits are lowered, so that a dispatch has some of the rows.
     is_cut: bool,
     avoid: wgpu::Features,
-    /// What the ranges hold, with margins behind them.
+    /// Content of the ranges, with margins behind it.
     before: [Vec<u32>; RANGES],
 }
 
@@ -73,7 +73,7 @@ impl Audit<'_> {
 
 fn cases(long: bool, features: wgpu::Features, random: &mut Random) -> Result<Vec<Case>, Failure> {
     let none = wgpu::Features::empty();
-    // Of 27 numbers each has another combination of type, source and mask.
+    // Each of these 27 numbers has a different combination of type, source and mask.
     let numbers: Vec<_> = if long {
         (0..27).collect()
     } else {

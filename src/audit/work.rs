@@ -49,7 +49,7 @@ impl Source {
         }
     }
 
-    /// Whether an element is kept, by `uniforms` of the call's key.
+    /// Returns true if an element is kept, by `uniforms` of the call's key.
     pub fn keeps(&self, element: u64, call: &DropoutCall, uniforms: &mut Uniforms) -> bool {
         match self {
             Self::Packed(mask, _) => mask[element as usize / 32] >> (element % 32) & 1 == 1,
@@ -171,7 +171,7 @@ impl Work {
         }
     }
 
-    /// Whether a residual is added.
+    /// Returns true if a residual is added.
     pub fn adds(&self) -> bool {
         matches!(
             self,

@@ -25,7 +25,7 @@ use super::name::{self, ParseNameError};
 pub enum Activation {
     /// The element itself: a bias and a dropout in one pass.
     Identity,
-    /// What is above 0.
+    /// max(x, 0).
     Relu,
     /// The error function's GELU, which PyTorch, Keras and JAX-based models name `gelu` without more.
     Gelu,

@@ -10,7 +10,7 @@ use super::layout::MaskLayout;
 use super::rate::DropoutRate;
 use crate::contract::error::ParseCallError;
 
-/// What a dropped element becomes in alpha dropout: -lambda * alpha of SELU (Klambauer et al.
+/// The value of a dropped element in alpha dropout: -lambda * alpha of SELU (Klambauer et al.
 /// 2017), as in PyTorch's `nn.AlphaDropout`.
 const ALPHA_PRIME: f64 = -1.758_099_340_847_376_6;
 
@@ -32,7 +32,7 @@ const ALPHA_PRIME: f64 = -1.758_099_340_847_376_6;
 pub struct DropoutCall {
     /// The probability of dropping.
     pub rate: DropoutRate,
-    /// What becomes of the elements.
+    /// The kind of dropout, which says how kept and dropped elements change.
     pub kind: DropoutKind,
     /// The mask.
     pub key: MaskKey,

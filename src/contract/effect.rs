@@ -1,4 +1,4 @@
-//! What becomes of a value: one map for GPU and CPU, chosen by kind and direction.
+//! The map of a value: one for GPU and CPU, chosen by kind and direction.
 
 use core::fmt;
 use core::str::FromStr;
@@ -40,7 +40,7 @@ impl FromStr for Direction {
     }
 }
 
-/// What becomes of a kept and of a dropped value. The factors are the call's.
+/// The map of a kept and of a dropped value. The factors are the call's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Effect {

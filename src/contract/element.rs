@@ -1,4 +1,4 @@
-//! What a tensor's elements are.
+//! Types of a tensor's elements.
 
 use core::fmt;
 use core::str::FromStr;

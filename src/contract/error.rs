@@ -1,5 +1,5 @@
-//! What can be wrong with a rate, a layout or a call, before anything is recorded or written. Each
-//! message names both numbers and the remedy.
+//! Errors of a rate, a layout or a call, found before anything is recorded or written. Each message
+//! names both numbers and the remedy.
 
 use core::fmt;
 use core::ops::RangeInclusive;
@@ -71,7 +71,7 @@ pub enum CallError {
     Kind {
         /// The call's.
         kind: DropoutKind,
-        /// What was asked for.
+        /// The operation that was asked for.
         operation: Operation,
     },
     /// Gaussian noise has no finite variance p / (1 - p) where everything is dropped.
@@ -240,7 +240,7 @@ fn rank(list: DimensionList, expected: &RangeInclusive<usize>, got: usize) -> St
     }
 }
 
-/// A mask layout that is none.
+/// An invalid mask layout.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {

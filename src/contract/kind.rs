@@ -1,11 +1,11 @@
-//! What people mean by dropout.
+//! Kinds of dropout.
 
 use core::fmt;
 use core::str::FromStr;
 
 use super::name::{self, ParseNameError};
 
-/// What becomes of kept and of dropped elements.
+/// The kind of dropout: how kept and dropped elements change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]

@@ -440,7 +440,7 @@ impl MaskLayout {
             .fold(1, |len, &size| len.saturating_mul(size))
     }
 
-    /// Whether a dimension has no element.
+    /// Returns true if a dimension has size 0.
     pub fn is_empty(&self) -> bool {
         self.shape.contains(&0)
     }
@@ -504,9 +504,10 @@ impl MaskLayout {
             .ok_or(IndexOverflow::Samples { stride, last_index })
     }
 
-    /// The same map of the same elements with as few dimensions as there can be: none of size 1,
-    /// and neighbours that the mask passes as if they were one are one. With `apart` the first
-    /// stays by itself. Of a layout without an element it means nothing.
+    /// The same map of the same elements with the fewest dimensions. It leaves out dimensions of
+    /// size 1, and merges neighbours where `outer.stride == inner.size * inner.stride`. With
+    /// `apart` dimension 0 stays as it is, since sample ids replace its coordinate. The result
+    /// means nothing for a layout without an element.
     pub(crate) fn folded(&self, apart: bool) -> Vec<Dimension> {
         let first = usize::from(apart).min(self.shape.len());
         let mut folded: Vec<Dimension> = Vec::with_capacity(self.shape.len());

@@ -2,14 +2,14 @@
 
 use core::fmt::Display;
 
-/// A text that is not the name of what was asked for.
+/// A text that is no name in the list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}: give one of {names}")]
 #[non_exhaustive]
 pub struct ParseNameError {
     /// The text.
     pub text: String,
-    /// What was asked for.
+    /// The kind of name, as "activation" or "direction".
     pub what: &'static str,
     /// The names that there are.
     pub names: String,

@@ -19,14 +19,14 @@ pub struct Norm {
     is_rms: bool,
 }
 
-/// A norm that is none.
+/// Invalid numbers of a norm.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NormError {
     /// NaN, infinite or negative.
     #[error("epsilon is {epsilon}; give a number from 0 to 3.4e38, as 1e-5")]
     Epsilon {
-        /// What was given.
+        /// The epsilon given.
         epsilon: f32,
     },
 }
@@ -60,12 +60,12 @@ impl Norm {
         Ok(Self { epsilon, is_rms })
     }
 
-    /// What is added to a variance or a mean of squares.
+    /// The number that is added to a variance or a mean of squares.
     pub const fn epsilon(self) -> f32 {
         self.epsilon
     }
 
-    /// Whether it takes the root of the mean square, without a mean and a β.
+    /// Returns true if it divides by the root of the mean square, without a mean and a β.
     pub const fn is_rms(self) -> bool {
         self.is_rms
     }

@@ -10,9 +10,10 @@ const PHILOX_W32_1: u32 = 0xBB67_AE85;
 /// Rounds of the masks' generator \[M2\].
 const MASK_ROUNDS: u32 = 10;
 
-/// The block of a counter. Words are the lower halves of numbers as wide as a product, whose upper
-/// halves are arbitrary: between rounds no lane moves. A loop over counters becomes vector code if
-/// `rounds` is a constant: the compiler unrolls them, and takes as many counters as a vector has lanes.
+/// The block of a counter. Each u32 word is the low half of a u64 lane, whose high half is
+/// arbitrary, so that products of 32 by 32 bits need no shuffle between rounds. A loop over
+/// counters becomes vector code if `rounds` is a constant: the compiler unrolls the rounds, and
+/// takes as many counters as a vector has lanes.
 #[inline(always)]
 pub(crate) fn philox4x32(counter: [u64; 4], key: [u32; 2], rounds: u32) -> [u64; 4] {
     let multiply = |factor: u32, word: u64| u64::from(factor) * u64::from(word as u32);

@@ -7,14 +7,14 @@ use core::str::FromStr;
 /// 2^32: the number of values of a mask's uniform u(i).
 const UNIFORMS: f64 = 4_294_967_296.0;
 
-/// A probability that is none.
+/// An invalid probability of dropping.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RateError {
     /// NaN, negative or above 1.
     #[error("the probability of dropping is {p}; give a number from 0 to 1")]
     OutOfRange {
-        /// What was given.
+        /// The number given.
         p: f64,
     },
     /// A text that is no number.

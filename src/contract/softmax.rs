@@ -16,12 +16,12 @@ pub struct Softmax {
     factor: f32,
 }
 
-/// What is left out of a softmax, or added to its scores \[M26\]. `M` is an additive mask: a slice, or on the device an
-/// [`AdditiveMask`](crate::AdditiveMask).
+/// The mask of a softmax \[M26\]: columns that it leaves out, or numbers that it adds to scores.
+/// `M` is an additive mask: a slice, or on the device an [`AdditiveMask`](crate::AdditiveMask).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AttentionMask<M> {
-    /// Nothing.
+    /// Every column counts.
     None,
     /// Numbers of `f32`, for tensors of each type, which are added to the scores behind their factor. They are whole rows
     /// and repeat over the tensor's: one row for all, a matrix for each head of each sample. -inf takes an
@@ -36,11 +36,11 @@ pub enum AttentionMask<M> {
     },
 }
 
-/// What the gradient of a softmax is computed from.
+/// The forward's tensor from which the gradient of a softmax is computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum SavedSoftmax<B> {
-    /// The scores: probabilities are found again, and nothing is kept.
+    /// The scores. The backward computes the probabilities again, and nothing is kept.
     Scores(B),
     /// The probabilities before dropout, as the forward stored them.
     Probabilities(B),
@@ -63,7 +63,7 @@ pub enum SoftmaxError {
         "the factor is {factor}; give a number of at most 3.4e38 in magnitude, as 1 / sqrt(64)"
     )]
     Factor {
-        /// What was given.
+        /// The factor given.
         factor: f32,
     },
 }
@@ -135,13 +135,13 @@ impl Softmax {
         self.columns
     }
 
-    /// What scores are multiplied by.
+    /// The factor on scores.
     pub const fn factor(self) -> f32 {
         self.factor
     }
 }
 
-/// What kernels and CPU need.
+/// Helpers for kernels and CPU.
 #[cfg(any(feature = "cpu", feature = "wgpu"))]
 impl Softmax {
     /// The largest magnitude of a score, of a mask's number and of their sum: larger ones count as this, so that
@@ -214,7 +214,7 @@ impl<M> AttentionMask<M> {
 
 #[cfg(any(feature = "cpu", feature = "wgpu"))]
 impl<B> SavedSoftmax<B> {
-    /// What was saved.
+    /// The saved tensor.
     pub(crate) fn into_inner(self) -> B {
         match self {
             Self::Scores(saved) | Self::Probabilities(saved) => saved,

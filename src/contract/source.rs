@@ -40,7 +40,7 @@ impl MaskSource<'_> {
         }
     }
 
-    /// Whether there is no element.
+    /// Returns true if there is no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

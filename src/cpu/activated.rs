@@ -1,5 +1,5 @@
-//! An activation before a dropout, alone or with a gate. Twin of shaders/value/activated*.wgsl and
-//! shaders/value/gated*.wgsl.
+//! An activation before a dropout, alone or with a gate. The steps are those of
+//! shaders/value/activated*.wgsl and shaders/value/gated*.wgsl.
 
 use core::ops::Range;
 
@@ -262,7 +262,7 @@ fn checked<'a>(
     Ok(Mask::new(source))
 }
 
-/// Those of a gate and of what it lets up.
+/// The biases of a gate and of its other factor (up).
 #[derive(Clone, Copy)]
 struct Biases<'a> {
     gate: &'a [f32],

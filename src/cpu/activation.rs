@@ -1,4 +1,4 @@
-//! Activations and their derivatives. Twins of shaders/activation/*.wgsl, which have the same steps.
+//! Activations and their derivatives, in the same steps as in shaders/activation/*.wgsl.
 
 use crate::contract::activation::Activation;
 

@@ -1,4 +1,5 @@
-//! A residual and a branch that is dropped. Twin of shaders/value/add.wgsl and shaders/value/scale_after.wgsl.
+//! A residual and a branch that is dropped, as in shaders/value/add.wgsl and
+//! shaders/value/scale_after.wgsl.
 
 use core::ops::Range;
 
@@ -19,9 +20,9 @@ use crate::contract::source::MaskSource;
 /// the same for each row.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Vectors<'a> {
-    /// What is added to an element.
+    /// Numbers that are added to the elements.
     pub bias: &'a [f32],
-    /// What it is multiplied by then.
+    /// Factors of the elements after the bias.
     pub scale: &'a [f32],
 }
 

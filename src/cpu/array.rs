@@ -16,9 +16,9 @@ use crate::contract::pattern::MaskPattern;
 pub enum Arrays<'a, T, D: Dimension> {
     /// Two arrays of one shape.
     Two {
-        /// What is read. It may broadcast.
+        /// The array that is read. It may broadcast.
         input: ArrayView<'a, T, D>,
-        /// What is written.
+        /// The array that is written.
         output: ArrayViewMut<'a, T, D>,
     },
     /// One array.

@@ -1,5 +1,5 @@
-//! Sums of a matrix's columns. Twin of shaders/entry/column_tiles.wgsl and shaders/entry/column_totals.wgsl: the same
-//! order of additions.
+//! Sums of a matrix's columns, in the order of additions of shaders/entry/column_tiles.wgsl and
+//! shaders/entry/column_totals.wgsl.
 
 use core::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Dropout of slices. Twin of shaders/entry/dropout_*.wgsl and shaders/value/*.wgsl.
+//! Dropout of slices, as in shaders/entry/dropout_*.wgsl and shaders/value/*.wgsl.
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -22,9 +22,9 @@ pub(super) const TASK_ELEMENTS: usize = 1 << 15;
 pub enum Slices<'a, T> {
     /// Two slices of one length.
     Two {
-        /// What is read.
+        /// The slice that is read.
         input: &'a [T],
-        /// What is written.
+        /// The slice that is written.
         output: &'a mut [T],
     },
     /// One slice.
@@ -147,7 +147,7 @@ pub fn apply<'a, 'b, T: Element>(
     Ok(())
 }
 
-/// What an [`Effect`] calculates with.
+/// The operands of an [`Effect`].
 #[derive(Clone, Copy, Debug)]
 struct Factors {
     scale: f32,

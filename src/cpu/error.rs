@@ -1,4 +1,4 @@
-//! What can be wrong with slices.
+//! Errors of slices.
 
 use crate::contract::error::{CallError, SourceError};
 use crate::contract::softmax::SoftmaxShapeError;
@@ -72,7 +72,7 @@ pub enum CpuError {
     /// A Philox variant that does not exist.
     #[error("Philox with {rounds} rounds is not offered: ask for 7 or 10")]
     Rounds {
-        /// What was asked for.
+        /// The rounds asked for.
         rounds: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! Gaussian noise. Twin of shaders/mask/normal.wgsl and shaders/noise/*.wgsl.
+//! Gaussian noise, as in shaders/mask/normal.wgsl and shaders/noise/*.wgsl.
 
 use super::mask::Mask;
 use crate::contract::call::DropoutCall;

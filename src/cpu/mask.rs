@@ -1,4 +1,4 @@
-//! Keep decisions and packed keep masks, of consecutive mask indices and of layouts. Twin of
+//! Keep decisions and packed keep masks, of consecutive mask indices and of layouts, as in
 //! shaders/mask/keep.wgsl, shaders/index/strided.wgsl, shaders/decide/*.wgsl and
 //! shaders/entry/keep_mask.wgsl.
 
@@ -24,7 +24,7 @@ const WORD_BITS: usize = ELEMENTS_PER_MASK_WORD as usize;
 /// Words that one task of the pool makes.
 const TASK_WORDS: usize = 1024;
 
-/// What decides about elements.
+/// The source of the decisions.
 #[derive(Clone, Copy)]
 pub(super) enum Mask<'a> {
     /// The mask indices from the call's origin on.
@@ -55,8 +55,8 @@ impl<'a> Mask<'a> {
     }
 }
 
-/// The decision of an element: all bits for a kept one, else none. As wide as the halves that are
-/// compared, so that the compiler keeps it in a lane of theirs.
+/// The decision of an element: 0 drops it, -1 keeps it. The type is i16, as wide as the halves that
+/// are compared, so that LLVM keeps masks and halves in lanes of one width.
 pub(super) type Keep = i16;
 
 fn keep_if(kept: bool) -> Keep {
@@ -66,7 +66,7 @@ fn keep_if(kept: bool) -> Keep {
 /// Mask indices that are decided at once, a batch at most.
 #[derive(Clone, Copy)]
 enum Indices {
-    /// Those of whole consecutive blocks, the first of which is this.
+    /// Mask indices of whole consecutive blocks; the number is the first block's.
     Blocks(u64),
     Apart {
         first: u64,
@@ -166,7 +166,7 @@ pub(super) fn for_each_batch(
     }
 }
 
-/// Of as many elements as there are.
+/// Decisions of a batch from a packed mask's `words`.
 #[inline(always)]
 fn unpack(words: &[u32]) -> [Keep; BATCH_ELEMENTS] {
     let mut keep = [0; BATCH_ELEMENTS];
@@ -201,7 +201,7 @@ impl<'a> Decisions<'a> {
         }
     }
 
-    /// Before the call's origin is added.
+    /// Mask index of an element, before the call's origin is added.
     fn index(&self, element: u64) -> u64 {
         match self.ids {
             None => self.layout.index(element),
@@ -212,7 +212,7 @@ impl<'a> Decisions<'a> {
         }
     }
 
-    /// Of `len` elements from `start` on, a line at a time.
+    /// Decides `len` elements from `start` on, a line at a time.
     #[inline(always)]
     fn decide(&self, call: &DropoutCall, start: u64, len: usize) -> [Keep; BATCH_ELEMENTS] {
         let Dimension { size, stride } = self.line;

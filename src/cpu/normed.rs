@@ -1,5 +1,5 @@
-//! A residual, a branch that is dropped and a norm. Twin of shaders/entry/norm_rows.wgsl, norm_gradient.wgsl and
-//! norm_moments.wgsl.
+//! A residual, a branch that is dropped and a norm, as in shaders/entry/norm_rows.wgsl,
+//! norm_gradient.wgsl and norm_moments.wgsl.
 
 use multiversion::multiversion;
 
@@ -231,7 +231,8 @@ impl AddNorm<'_> {
         (TASK_ELEMENTS / columns).max(1).next_multiple_of(2) * columns
     }
 
-    /// What decides on the branch: where dropout stands on the output nothing is dropped.
+    /// The mask and the call of the branch. The rate is 0 where dropout stands on the output, so
+    /// nothing is dropped here.
     fn on_branch<'a>(&self, mask: Mask<'a>, call: &DropoutCall) -> (Mask<'a>, DropoutCall) {
         match self.place {
             MaskPlace::Branch => (mask, *call),
@@ -249,9 +250,9 @@ pub(super) fn row_sums<T: Element>(
     numbers: impl Fn(usize, f32) -> [f32; 2],
 ) -> [f32; 2] {
     let lanes = order.lanes as usize;
-    // Elements of 4 bytes.
+    // Elements in 4 bytes.
     let word = 4 / T::TYPE.bytes() as usize;
-    // Of the word that is shared with the row before.
+    // Place of the row's first element in its unit: 16-bit rows of odd length share a word.
     let first = row % order.unit_rows as usize * values.len();
     let mut sums = [[0.0f32; 256]; 2];
     let [a, b] = &mut sums;

@@ -1,4 +1,4 @@
-//! Philox4x32. Twin of shaders/mask/philox.wgsl.
+//! Philox4x32, as in shaders/mask/philox.wgsl.
 
 use multiversion::multiversion;
 

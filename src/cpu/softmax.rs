@@ -1,4 +1,4 @@
-//! A softmax and a dropout. Twin of shaders/entry/softmax_rows.wgsl and softmax_gradient.wgsl.
+//! A softmax and a dropout, as in shaders/entry/softmax_rows.wgsl and softmax_gradient.wgsl.
 
 use multiversion::multiversion;
 

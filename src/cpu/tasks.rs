@@ -23,8 +23,8 @@ pub(crate) fn for_each_task<T: Send>(
     }
 }
 
-/// Whether rayon has a pool for this thread. It starts the global one at its first use, and panics at
-/// each where the system gave it no threads.
+/// Returns true if rayon has a pool for this thread. Rayon starts the global one at its first use,
+/// and panics at each use where the system gave it no threads.
 fn has_pool() -> bool {
     static GLOBAL: OnceLock<bool> = OnceLock::new();
     // Without threads at all rayon makes do with this one.

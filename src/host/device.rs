@@ -1,4 +1,4 @@
-//! What the kernels of one device share: features, layouts, pipelines, a dispatch.
+//! The shared state of one device's kernels: features, layouts, pipelines, a dispatch.
 
 #[cfg(not(target_arch = "wasm32"))]
 use core::error::Error;
@@ -41,9 +41,9 @@ pub struct KernelDescriptor<'a> {
     pub pipeline_cache: Option<&'a wgpu::PipelineCache>,
 }
 
-/// What `work` returns, and what the device would report as uncaptured, by default a panic. The scopes
-/// see only what this thread does. A buffer without memory and a pipeline that the driver cannot compile
-/// make their uses invalid too: the first cause counts.
+/// Returns the result of `work`, and the error that the device would report as uncaptured, by
+/// default with a panic. The scopes see only this thread's errors. A buffer without memory and a
+/// pipeline that the driver cannot compile make their uses invalid too: the first cause counts.
 pub(crate) fn scoped<T>(
     device: &wgpu::Device,
     work: impl FnOnce() -> T,
@@ -262,8 +262,9 @@ impl KernelHost {
                 ty: wgpu::BindingType::Buffer {
                     ty: binding_type(buffer.access),
                     has_dynamic_offset: false,
-                    // Of storage buffers, one layout serves kernels that load one element and
-                    // four: wgpu checks the bound size against the kernel at the dispatch.
+                    // A storage buffer has no minimal size here, so that one layout serves kernels
+                    // that load one element and four: wgpu checks the bound size against the kernel
+                    // at the dispatch.
                     min_binding_size: match buffer.access {
                         BufferAccess::Uniform => wgpu::BufferSize::new(DIMENSIONS_BYTES),
                         BufferAccess::Read | BufferAccess::ReadWrite => None,
@@ -346,8 +347,9 @@ impl KernelHost {
         self.taken(|| segments.map(bind).collect())
     }
 
-    /// What `bind` makes of the caller's buffers, if the device takes them: they may be destroyed or
-    /// another device's. A browser tells that too late for an error here, and tells it to the device.
+    /// Returns the result of `bind` on the caller's buffers, or the device's refusal: buffers may
+    /// be destroyed or another device's. A browser finds that too late for an error here, and
+    /// reports it to the device.
     fn taken<T>(&self, bind: impl FnOnce() -> T) -> Result<T, BindError> {
         #[cfg(target_arch = "wasm32")]
         return Ok(bind());
@@ -380,7 +382,8 @@ impl KernelHost {
 
     /// Does `with` the pipeline of `kernel`, compiled at its first use.
     fn with_pipeline(&self, kernel: Kernel, with: impl FnOnce(&wgpu::ComputePipeline)) {
-        // A thread that panicked within these lines left a whole list behind.
+        // A poisoned lock is harmless: a panic leaves no entry half written, since the list is only
+        // pushed to.
         let pipelines = self
             .pipelines
             .read()
@@ -395,7 +398,8 @@ impl KernelHost {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         with(&pipeline);
-        // Of those that two threads compiled at once the first is found.
+        // Two threads may have compiled the same kernel. Look-ups use the first entry, and the
+        // second is harmless.
         pipelines.push((kernel, pipeline));
     }
 

@@ -109,12 +109,12 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// Whether there is no element.
+    /// Returns true if there is no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Checks what decides of the elements, and whether the kernels take it.
+    /// Checks the source of the decisions, and that the kernels take it.
     pub(crate) fn describe(self, host: &KernelHost) -> Result<Described<'a>, BindError> {
         let len = self.len();
         let Self { source, element } = self;

@@ -1,4 +1,4 @@
-//! What can be wrong with buffers, and with a call that runs on the device.
+//! Errors of buffers, and of a call that runs on the device.
 
 use core::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::contract::softmax::SoftmaxShapeError;
 use crate::kernel::axes::Role;
 use crate::plan::error::PlanError;
 
-/// What a caller counts in a buffer of this role.
+/// The unit that a caller counts in for a buffer of this role.
 fn counted(role: Role) -> &'static str {
     match role {
         Role::SampleIds => "samples",
@@ -110,7 +110,7 @@ pub enum BindError {
     /// The gradient of a scale, for vectors without one.
     #[error("the vectors have no scale, whose gradient is asked for: give the forward's vectors")]
     NoScale,
-    /// A gradient that cannot overwrite the one that it is of.
+    /// A gradient that cannot overwrite the gradient that it is computed from.
     #[error(
         "a gradient of {} is not overwritten by one of {}, whose elements are shorter: give two ranges",
         types[0], types[1]
@@ -126,9 +126,9 @@ pub enum BindError {
          the device with a higher limit"
     )]
     TooManyBuffers {
-        /// What the binding needs.
+        /// Storage buffers that the binding needs.
         required: u32,
-        /// What the device has.
+        /// Storage buffers that the device allows.
         available: u32,
     },
     /// Sample ids or a packed mask that the device has no binding for.
@@ -138,9 +138,9 @@ pub enum BindError {
          with a higher limit"
     )]
     NoSideBuffer {
-        /// What the binding needs.
+        /// Storage buffers that the binding needs.
         required: u32,
-        /// What the device has.
+        /// Storage buffers that the device allows.
         available: u32,
     },
     /// Rows of a gate and its other factor that do not make the elements.
@@ -233,7 +233,7 @@ pub enum BindError {
     },
 }
 
-/// What can go wrong in a call that runs on the device and reads back.
+/// Errors of a call that runs on the device and reads back.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -250,7 +250,7 @@ pub enum RunError {
     /// The device ran out of memory for the call's own buffers.
     #[error("the device has no memory for {bytes} bytes of buffers: {message}")]
     OutOfMemory {
-        /// What the call wanted to allocate.
+        /// Bytes that the call wanted to allocate.
         bytes: u64,
         /// The device's words.
         message: String,

@@ -36,15 +36,15 @@ pub enum UniformReason {
     Avoided,
     /// The device's `max_immediate_size` is too low: request it with 64.
     Limit {
-        /// What the device has.
+        /// Bytes that the device allows.
         available_bytes: u32,
-        /// What the kernels need.
+        /// Bytes that the kernels need.
         required_bytes: u32,
     },
 }
 
 impl ParameterPath {
-    /// That of [`Dropout`](crate::Dropout), [`KeepMask`](crate::KeepMask) and
+    /// The path of [`Dropout`](crate::Dropout), [`KeepMask`](crate::KeepMask) and
     /// [`GaussianDropout`](crate::GaussianDropout) on a device with these features and limits.
     pub fn of(features: wgpu::Features, limits: &wgpu::Limits) -> Self {
         // Tens of bytes.
@@ -102,7 +102,7 @@ pub(super) enum ParamsPath {
 }
 
 impl ParamsPath {
-    /// What `path` takes on `device` for `bytes` of parameters.
+    /// Prepares `path` on `device` for `bytes` of parameters.
     pub fn new(device: &wgpu::Device, path: ParameterPath, label: &str, bytes: u32) -> Self {
         if path == ParameterPath::Immediates {
             return Self::Immediates;

@@ -85,7 +85,7 @@ impl<'a> CheckedRange<'a> {
         self.offset_bytes..self.offset_bytes + whole_words(self.len * self.unit_bytes)
     }
 
-    /// Whether both lie in one buffer.
+    /// Returns true if both lie in one buffer.
     pub fn same_buffer(&self, other: &CheckedRange<'_>) -> bool {
         self.buffer == other.buffer
     }
@@ -100,14 +100,15 @@ impl<'a> CheckedRange<'a> {
         }
     }
 
-    /// What the dispatch of `segment` sees.
+    /// The part that the dispatch of `segment` sees.
     pub fn window(&self, segment: Segment) -> wgpu::BufferBinding<'a> {
         let start = segment.start * self.unit_bytes;
         self.sub_range(start, whole_words(u64::from(segment.len) * self.unit_bytes))
     }
 
-    /// Of a packed mask a window that holds what `segment`, in elements, needs, and the window's first word
-    /// that does. All of sample ids and of vectors: each dispatch reads any of them.
+    /// Returns the window of a packed mask that holds the words of `segment`, which is in elements,
+    /// and the first such word's place in the window. Sample ids and vectors are bound whole: each
+    /// dispatch reads any of them.
     pub fn side_window(
         &self,
         segment: Segment,
@@ -154,7 +155,7 @@ impl<'a> CheckedRange<'a> {
     }
 }
 
-/// What a kernel that loads 4 bytes at a time needs of so many.
+/// Rounds `bytes` up to whole u32 words, the unit in which kernels load.
 fn whole_words(bytes: u64) -> u64 {
     bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX)
 }

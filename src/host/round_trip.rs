@@ -9,7 +9,7 @@ use futures_channel::oneshot;
 use super::device::scoped;
 use super::error::{BindError, RunError};
 
-/// What a buffer holds before the work.
+/// The content of a buffer before the work.
 pub(crate) enum Content<'a> {
     Bytes(&'a [u8]),
     #[cfg_attr(
@@ -144,7 +144,8 @@ fn create_probe(device: &wgpu::Device, mapped_at_creation: bool) -> wgpu::Buffer
     })
 }
 
-/// Whether the device is lost: no scope is told, and what it creates then is invalid.
+/// Returns true if the device is lost. No scope reports that, and all that the device creates then
+/// is invalid.
 #[cfg(not(target_arch = "wasm32"))]
 fn is_lost(device: &wgpu::Device) -> bool {
     let (mapped, error) = scoped(device, || {

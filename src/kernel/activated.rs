@@ -13,14 +13,14 @@ pub(crate) struct Activated {
     pub decide: Decide,
 }
 
-/// What is computed.
+/// The result that the kernel computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Form {
     /// The output of one input.
     Forward,
     /// The gradient of one input.
     Gradient,
-    /// The output of a gate and what it lets up.
+    /// The output of a gate and its other factor (up).
     Gated,
     /// The gradients of both.
     GatedGradient,
@@ -55,7 +55,7 @@ impl Activated {
         })
     }
 
-    /// Whether 16 bytes are loaded at a time.
+    /// Returns true if the kernel loads 16 bytes at a time.
     pub fn by_vectors(self) -> bool {
         self.decide == Decide::Linear
     }

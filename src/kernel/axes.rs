@@ -1,4 +1,5 @@
-//! What a kernel is: its entry point, its buffers, where decisions come from, what becomes of values.
+//! The axes of a kernel: its entry point, its buffers, the source of its decisions, its map of
+//! values.
 
 use core::fmt;
 
@@ -122,7 +123,7 @@ pub(crate) struct Strided {
     pub family: Family,
     /// One of [`Self::DIMENSIONS`].
     pub dimensions: u32,
-    /// Whether ids stand for the outermost coordinate.
+    /// True if ids replace the outermost coordinate.
     pub sample_ids: bool,
 }
 
@@ -131,25 +132,25 @@ impl Strided {
     /// fills it with dimensions of size 1, which kernels of the largest number skip.
     pub const DIMENSIONS: [u32; 4] = [2, 3, 4, MaskLayout::MAX_DIMENSIONS as u32];
 
-    /// Whether a layout of any number of dimensions can take it.
+    /// Returns true if layouts of any number of dimensions can use the kernel.
     pub fn serves_all(&self) -> bool {
         self.dimensions == MaskLayout::MAX_DIMENSIONS as u32
     }
 }
 
-/// What the innermost dimension is.
+/// The form of a layout's innermost dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Family {
     /// Rows of stride 1 that are made of whole mask blocks, for [`Access::Blocks`].
     BlockRows,
     /// Rows of stride 1, of 32 elements and more.
     Rows {
-        /// Whether each is made of whole mask words.
+        /// True if each row is made of whole mask words.
         whole_words: bool,
     },
     /// Runs of stride 0, of 32 elements and more.
     Runs {
-        /// Whether each is made of whole mask words.
+        /// True if each run is made of whole mask words.
         whole_words: bool,
     },
     /// Any stride and size. Rows or runs under 32 elements too, since a 32-bit mask word could then
@@ -157,7 +158,7 @@ pub(crate) enum Family {
     Scattered,
 }
 
-/// What an invocation loads and stores.
+/// The elements that an invocation takes, and the width of its loads and stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
     /// The elements of four mask blocks, 16 bytes at a time.
@@ -168,22 +169,22 @@ pub(crate) enum Access {
     Words,
 }
 
-/// What stands beside dropout in its kernel.
+/// The operands beside dropout in its kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Neighbours {
-    /// Nothing.
+    /// Dropout alone.
     None,
     /// A residual that is added: in place it is the output's content. Before the drop, with `vectors`, a
     /// bias and a scale \[M23\].
     Add {
-        /// Whether there is a bias, a scale or both.
+        /// True if there is a bias, a scale or both.
         vectors: bool,
-        /// Whether residual and sum are `f32` beside a branch of 16 bits.
+        /// True if residual and sum are `f32` beside a branch of 16 bits.
         wide: bool,
     },
     /// A scale after the drop: the backward of [`Self::Add`]'s.
     Scale {
-        /// Whether the sum's gradient is `f32` beside a branch of 16 bits.
+        /// True if the sum's gradient is `f32` beside a branch of 16 bits.
         wide: bool,
     },
 }
@@ -203,13 +204,13 @@ impl Neighbours {
 pub(crate) enum Terms {
     /// The elements that are stored.
     Stored,
-    /// The terms of a scale's gradient \[M23\], before which a bias was added or none.
+    /// The terms of a scale's gradient \[M23\], with or without a bias before the scale.
     Scale {
         mask: IndexKind,
         /// [`Effect::Copy`] where nothing is dropped.
         effect: Effect,
         bias: bool,
-        /// Whether the output's gradient is `f32` beside an input of 16 bits.
+        /// True if the output's gradient is `f32` beside an input of 16 bits.
         wide: bool,
     },
     /// The terms of the gradient of a norm's γ \[M25\].
@@ -244,14 +245,14 @@ pub(crate) enum Kernel {
         element: ElementType,
         terms: Terms,
     },
-    /// The sums of those.
+    /// The sums of the tiles' sums.
     ColumnTotals,
     PhiloxBlocks {
         rounds: u32,
     },
 }
 
-/// What a buffer is to a kernel.
+/// A buffer's purpose in a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
@@ -269,15 +270,15 @@ pub enum Role {
     SampleIds,
     /// The elements that are added.
     Residual,
-    /// The elements that a gate lets up.
+    /// The other factor of a gate's output.
     Up,
     /// The sum of a residual and a branch.
     Sum,
     /// A gradient after dropout.
     Masked,
-    /// What a softmax makes before dropout.
+    /// The probabilities of a softmax before dropout.
     Probabilities,
-    /// Mean and deviation of rows: what the gradient of γ takes memory for.
+    /// Mean and deviation of rows: the memory that the gradient of γ takes.
     Moments,
     /// Sample ids or a packed mask, for kernels that take either.
     Side,
@@ -285,7 +286,7 @@ pub enum Role {
     Vectors,
     /// The gradient of an output.
     Gradient,
-    /// Sums of a matrix's tiles: what a sum of columns takes memory for.
+    /// Sums of a matrix's tiles: the memory that a sum of columns takes.
     Scratch,
     /// Sums of columns.
     Sums,
@@ -345,7 +346,8 @@ impl Kernel {
         }
     }
 
-    /// What a whole workgroup takes: elements, or raw blocks. Of kernels that take rows or columns, its invocations.
+    /// Elements or raw blocks that a workgroup takes. For kernels that take rows or columns, its
+    /// invocations.
     pub fn per_workgroup(self) -> u32 {
         let per_invocation = match self {
             Self::Dropout { .. } | Self::Activated(_) | Self::KeepMask(_) => ELEMENTS_PER_MASK_WORD,
@@ -469,12 +471,12 @@ impl Kernel {
         }
     }
 
-    /// Whether something stands beside dropout.
+    /// Returns true if the kernel has operands beside dropout.
     pub fn has_neighbours(self) -> bool {
         matches!(self, Self::Dropout { neighbours, .. } if neighbours != Neighbours::None)
     }
 
-    /// Whether it reads a bias or a scale.
+    /// Returns true if the kernel reads a bias or a scale.
     pub fn has_vectors(self) -> bool {
         match self {
             Self::Dropout { neighbours, .. } => match neighbours {
@@ -490,8 +492,8 @@ impl Kernel {
         }
     }
 
-    /// Whether another runtime can dispatch it, with [`ParamsSource::Bound`]: input and output may be
-    /// ranges of one buffer there, and no third one is needed.
+    /// Returns true if another runtime can dispatch the kernel, with [`ParamsSource::Bound`]: input
+    /// and output may be ranges of one buffer there, and the kernel needs no third one.
     pub fn takes_bound_params(self) -> bool {
         let lone = match self.mask() {
             Some(IndexKind::Packed) => false,
@@ -509,7 +511,7 @@ impl Kernel {
         lone && pooled
     }
 
-    /// Whether random numbers are drawn.
+    /// Returns true if the kernel draws random numbers.
     pub fn draws(self) -> bool {
         match self {
             Self::Activated(_) | Self::Normed(_) | Self::Softmaxed(_) => true,
@@ -585,7 +587,7 @@ impl fmt::Display for Role {
 }
 
 impl Role {
-    /// Whether a binding of this role takes a range of the `other` one.
+    /// Returns true if a binding of this role takes a range of the `other` one.
     #[cfg(feature = "wgpu")]
     pub(crate) fn takes(self, other: Self) -> bool {
         self == other || self == Self::Side && matches!(other, Self::SampleIds | Self::Mask)

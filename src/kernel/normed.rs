@@ -15,7 +15,7 @@ pub(crate) struct Normed {
     pub decide: Decide,
 }
 
-/// What is computed, and which ranges it takes.
+/// The results that the kernel computes, and the ranges that it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum NormForm {
     /// Sum and output, of a residual that the sum overwrites or without one of the two.
@@ -49,7 +49,7 @@ impl Normed {
 }
 
 impl Normed {
-    /// Whether 16 bytes are loaded at a time.
+    /// Returns true if the kernel loads 16 bytes at a time.
     pub fn by_vectors(self) -> bool {
         self.decide == Decide::Linear
     }
@@ -64,7 +64,7 @@ impl NormForm {
         Self::GradientApart,
     ];
 
-    /// Whether gradients are computed.
+    /// Returns true if the kernel computes gradients.
     pub const fn is_gradient(self) -> bool {
         matches!(self, Self::Gradient | Self::GradientApart)
     }

@@ -12,7 +12,7 @@ pub(crate) struct Softmaxed {
     pub decide: Decide,
 }
 
-/// What is computed.
+/// The result that the kernel computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SoftmaxForm {
     /// The output, and probabilities if they are kept.
@@ -39,7 +39,7 @@ impl Softmaxed {
 }
 
 impl Softmaxed {
-    /// Whether 16 bytes are loaded at a time.
+    /// Returns true if the kernel loads 16 bytes at a time.
     pub fn by_vectors(self) -> bool {
         self.decide == Decide::Linear
     }

@@ -192,7 +192,7 @@ fn element_bits(element: ElementType) -> &'static str {
     }
 }
 
-/// What a `Word` is: 16 bytes, or 4 where it is `narrow`.
+/// The declarations of `Word`: 16 bytes, or 4 if `narrow`.
 fn words(element: ElementType, narrow: bool) -> Vec<String> {
     let (lanes, lane_bits) = match (narrow, element.bytes() == 2) {
         (false, false) => (4, "Word(1u, 2u, 4u, 8u)"),
@@ -239,14 +239,14 @@ fn activated_prelude(kernel: Activated) -> Vec<String> {
 }
 
 impl Role {
-    /// Whether only decisions need it.
+    /// Returns true if only decisions need the buffer.
     fn is_of_mask(self) -> bool {
         matches!(self, Self::Dimensions | Self::SampleIds | Self::Mask)
     }
 }
 
 impl Kernel {
-    /// Whether a buffer of elements of 16 bits has four of them for a `Word` of the kernel.
+    /// Returns true if a buffer of 16-bit elements has four of them for a `Word` of the kernel.
     fn has_four_of_16_bits(self, role: Role) -> bool {
         let Self::Dropout {
             neighbours,
@@ -671,7 +671,7 @@ fn activation(activation: Activation) -> Vec<&'static str> {
     }
 }
 
-/// What a dispatch is told.
+/// The shader file with the parameters of a dispatch.
 fn params(kernel: Kernel, way: Way) -> &'static str {
     if kernel.has_neighbours() {
         return shader!("params/vectors");

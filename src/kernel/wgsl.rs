@@ -58,8 +58,8 @@ impl Variant {
         kernels().map(|kernel| Self { kernel })
     }
 
-    /// Whether it stands for the variants that differ from it in the number of dimensions alone: checks of
-    /// every text take long.
+    /// Returns true for one variant among those that differ in the number of dimensions alone. It
+    /// can stand for the others where checks of every text would take long.
     pub fn is_typical(&self) -> bool {
         let Some(IndexKind::Strided(strided)) = self.kernel.mask() else {
             return true;
@@ -98,7 +98,8 @@ impl Variant {
         self.kernel.per_workgroup()
     }
 
-    /// What tells it and its way from all others, by name, as far as it applies.
+    /// The fields, by name, that tell this variant and its way from all others. A field that does
+    /// not apply is left out.
     ///
     /// | field | values |
     /// |---|---|
@@ -279,8 +280,8 @@ impl Variant {
 }
 
 impl Way {
-    /// What it asks of a device beyond WebGPU's defaults, in wgpu's names. Without any the text is
-    /// standard WGSL, which browsers take too.
+    /// The device features beyond WebGPU's defaults that the text needs, in wgpu's names. A text
+    /// that needs none is standard WGSL, which browsers take too.
     pub fn features(self) -> Vec<&'static str> {
         let int64 = (self.multiply == Multiply::U64).then_some("SHADER_INT64");
         let immediates = (self.params == ParamsSource::Immediates).then_some("IMMEDIATES");
@@ -329,7 +330,7 @@ fn kernels() -> impl Iterator<Item = Kernel> {
 const BLOCKS: &[Access] = &[Access::Blocks];
 const BY_WORD: &[Access] = &[Access::Vectors, Access::Words];
 
-/// What a dropout kernel decides by, does and loads.
+/// The sources, effects and accesses of dropout kernels.
 fn effects(buffers: BufferLayout) -> impl Iterator<Item = (IndexKind, Effect, &'static [Access])> {
     let by_blocks = || {
         let rows = strided(Family::BlockRows).map(IndexKind::Strided);
@@ -355,8 +356,8 @@ fn effects(buffers: BufferLayout) -> impl Iterator<Item = (IndexKind, Effect, &'
     masked.chain(noise).chain(copy)
 }
 
-/// What a kernel with neighbours decides by, does and loads. One kernel serves layouts of any number of
-/// dimensions.
+/// The sources, neighbours, effects and accesses of kernels with neighbours. One kernel serves
+/// layouts of any number of dimensions.
 fn fused(
     element: ElementType,
     buffers: BufferLayout,
@@ -555,7 +556,7 @@ mod tests {
                 let uses = text.matches(name).count();
                 // A value that only some maps and entries read is a constant of all.
                 let values = ["LANE_BITS", "FACTOR_MAY_BE_0", "SKIP_DROPPED", "IN_PLACE"];
-                // What parameters may tell, and a kernel need not heed.
+                // Names of modes: parameters may set them, and a kernel need not use them.
                 let modes = [
                     "RMS",
                     "HAS_BIAS",

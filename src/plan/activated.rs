@@ -18,7 +18,7 @@ pub(crate) struct ActivatedTensor {
     pub activation: Activation,
     pub element: ElementType,
     pub form: Form,
-    /// Whether the output's range holds the input.
+    /// True if the output's range holds the input.
     pub in_place: bool,
     /// Numbers of the bias; 0 without one.
     pub bias_len: u32,
@@ -50,8 +50,8 @@ impl ActivatedTensor {
         })
     }
 
-    /// Whether a bias and halves of rows are made of whole `lanes`, and reach from one mask word into two of
-    /// theirs at most.
+    /// Returns true if a bias and halves of rows are made of whole `lanes`, and a mask word spans
+    /// at most two repetitions of each.
     fn has_whole_lanes(&self, lanes: u64) -> bool {
         let whole = |len: u32| {
             let is_long = len == 0 || len >= ELEMENTS_PER_MASK_WORD;
@@ -70,7 +70,8 @@ pub(super) fn decide(map: &IndexMap) -> Decide {
     }
 }
 
-/// Whether the kernels of consecutive indices decide as `map` does, under a [`decide_mode`].
+/// Returns true if the kernels of consecutive indices decide as `map` does, under a
+/// [`decide_mode`].
 pub(super) fn is_consecutive(map: &IndexMap, mode: u32) -> bool {
     match map.by_word() {
         IndexKind::Linear => true,
@@ -150,8 +151,8 @@ impl<'a> ActivatedPlan<'a> {
         }
     }
 
-    /// What the dispatch of `segment` is told. `first_word` is the word of a bound packed mask that
-    /// has its first element.
+    /// The parameters of the dispatch of `segment`. `first_word` is the word of a bound packed mask
+    /// that has the segment's first element.
     pub fn params(&self, segment: Segment, first_word: u32) -> ActivatedParams {
         let first_index = match self.mask {
             IndexKind::Linear => self.base + segment.start,

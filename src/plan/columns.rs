@@ -98,10 +98,10 @@ pub(crate) enum SummedTerms {
         map: IndexMap,
         /// Numbers of the bias, 0 without one.
         bias_len: u32,
-        /// Whether the output's gradient is `f32` beside an input of 16 bits.
+        /// True if the output's gradient is `f32` beside an input of 16 bits.
         wide: bool,
     },
-    /// Of the gradient of a norm's γ.
+    /// The terms of the gradient of a norm's γ.
     Norm,
 }
 
@@ -178,7 +178,7 @@ pub(crate) struct ColumnPlan<'a> {
 }
 
 impl<'a> ColumnPlan<'a> {
-    /// Of elements that are stored, or of a norm.
+    /// The plan for elements that are stored, or for a norm.
     pub fn stored(tensor: &'a ColumnTensor, accumulate: bool) -> Self {
         Self {
             tensor,
@@ -187,7 +187,7 @@ impl<'a> ColumnPlan<'a> {
         }
     }
 
-    /// Of a scale's gradient.
+    /// The plan for a scale's gradient.
     ///
     /// # Errors
     ///
@@ -222,7 +222,7 @@ impl<'a> ColumnPlan<'a> {
         (rows.div_ceil(TILE_ROWS.into()) * matrix.strips()) as u32
     }
 
-    /// What a dispatch of the first stage is told. `first_word` is as in a plan of dropout.
+    /// The parameters of a dispatch of the first stage. `first_word` is as in a plan of dropout.
     pub fn tiles_params(&self, segment: Segment, first_word: u32) -> ColumnParams {
         let Matrix { columns, .. } = self.tensor.matrix;
         let first_row = segment.start / u64::from(columns);
@@ -256,7 +256,7 @@ impl<'a> ColumnPlan<'a> {
         self.tensor.matrix.columns.div_ceil(TOTALS_PER_WORKGROUP)
     }
 
-    /// What the second stage is told.
+    /// The parameters of the second stage.
     pub fn totals_params(&self) -> ColumnParams {
         let matrix = self.tensor.matrix;
         ColumnParams {

@@ -32,7 +32,7 @@ pub(crate) struct Geometry {
     max_units: u64,
 }
 
-/// What a device lets one dispatch take.
+/// A device's limits on one dispatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CutLimits {
     pub max_binding_bytes: u64,

@@ -10,14 +10,14 @@ use crate::contract::error::{CallError, Operation};
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD};
 use crate::kernel::axes::{Access, BufferLayout, IndexKind, Kernel, Neighbours};
 
-/// What kernels load at once where they can.
+/// Bytes that kernels load at once where they can.
 pub(super) const VECTOR_BYTES: u64 = 16;
 
 /// From this length on, the elements behind the last whole granule get a dispatch of their own, so
 /// that the others are loaded four at a time; below it one dispatch more would cost more.
 const TAIL_APART_ELEMENTS: u64 = 1 << 16;
 
-/// What the elements of a tensor are counted in.
+/// The unit in which a tensor's elements are counted.
 pub(crate) fn unit(element: ElementType) -> Unit {
     Unit {
         bytes: element.bytes(),
@@ -145,8 +145,8 @@ impl Plan {
         }
     }
 
-    /// What the dispatch of `segment` is told. `first_word` is the word of a bound packed mask that
-    /// has its first element.
+    /// The parameters of the dispatch of `segment`. `first_word` is the word of a bound packed mask
+    /// that has the segment's first element.
     pub fn params(&self, segment: Segment, first_word: u32) -> MaskParams {
         let first_index = match self.by_word {
             IndexKind::Linear => self.base + segment.start,

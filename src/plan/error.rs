@@ -1,4 +1,4 @@
-//! What can be wrong with a device or a tensor, before anything is created.
+//! Errors of a device or a tensor, found before anything is created.
 
 use core::fmt;
 
@@ -16,7 +16,7 @@ pub enum PlanError {
     DimensionTooLong {
         /// Its elements.
         size: u64,
-        /// What the kernels count to.
+        /// The largest number that the kernels count to.
         max: u64,
     },
     /// A matrix whose columns are summed, and of which a dispatch takes not even a tile of rows.
@@ -27,7 +27,7 @@ pub enum PlanError {
     RowTooLong {
         /// Its elements.
         columns: u64,
-        /// What a dispatch takes.
+        /// The most columns that a dispatch takes.
         max_columns: u64,
     },
     /// Rows with a norm or a softmax, of which a dispatch takes not even the fewest that begin where a binding can.
@@ -38,7 +38,7 @@ pub enum PlanError {
     WholeRowTooLong {
         /// Its elements.
         columns: u64,
-        /// What a dispatch takes.
+        /// The most columns that a dispatch takes.
         max_columns: u64,
     },
     /// Sample ids could lead past mask index 2^64 - 1.
@@ -58,15 +58,15 @@ pub enum CreateError {
     Limit {
         /// Which one.
         limit: Limit,
-        /// What the kernels need.
+        /// The value that the kernels need.
         required: u64,
-        /// What the device has.
+        /// The value that the device has.
         available: u64,
     },
     /// A Philox variant that does not exist.
     #[error("Philox with {rounds} rounds is not offered: ask for 7 or 10")]
     Rounds {
-        /// What was asked for.
+        /// The rounds asked for.
         rounds: u32,
     },
 }

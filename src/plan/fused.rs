@@ -76,7 +76,8 @@ impl FusedTensor {
         }
     }
 
-    /// Whether vectors are made of whole `lanes`, and reach from one mask word into two of theirs at most.
+    /// Returns true if vectors are made of whole `lanes`, and a mask word spans at most two
+    /// repetitions of each.
     fn has_whole_lanes(&self, lanes: u64) -> bool {
         let VectorShape {
             bias_len,
@@ -135,8 +136,8 @@ impl<'a> FusedPlan<'a> {
         self.tensor.kernel(self.mask, self.effect, access)
     }
 
-    /// What the dispatch of `segment` is told. `first_word` is the word of a bound packed mask that
-    /// has its first element.
+    /// The parameters of the dispatch of `segment`. `first_word` is the word of a bound packed mask
+    /// that has the segment's first element.
     pub fn params(&self, segment: Segment, first_word: u32) -> VectorParams {
         let first_index = match self.mask {
             IndexKind::Linear => self.base + segment.start,

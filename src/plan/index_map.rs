@@ -189,7 +189,7 @@ impl StridedLayout {
         })
     }
 
-    /// What the innermost dimension is to a kernel that takes 32 elements at a time.
+    /// The form of the innermost dimension for a kernel that takes 32 elements at a time.
     fn by_word(&self) -> Family {
         let (stride, size) = match self.dimensions[..] {
             // The ids' dimension has no neighbours.
@@ -206,8 +206,8 @@ impl StridedLayout {
         }
     }
 
-    /// Whether each row of a call whose first mask index is `base` begins with a block and ends
-    /// with one.
+    /// Returns true if each row of a call whose first mask index is `base` begins and ends at a
+    /// block's bounds.
     fn has_whole_blocks(&self, base: u64) -> bool {
         match &self.dimensions[..] {
             // A single row is linear, and the ids' dimension is none.
@@ -221,7 +221,7 @@ impl StridedLayout {
         }
     }
 
-    /// What the shader is told of a dispatch that begins at element `start`.
+    /// The dimensions' parameters for a dispatch that begins at element `start`.
     pub fn params(&self, start: u64) -> [DimensionParams; MAX_DIMENSIONS] {
         let one = Dimension { size: 1, stride: 0 };
         let mut params = [DimensionParams::new(one, 0); MAX_DIMENSIONS];

@@ -8,7 +8,7 @@ use crate::contract::error::{CallError, Operation};
 use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
 use crate::kernel::axes::{IndexKind, Kernel};
 
-/// What a mask's words are counted in.
+/// The unit in which a mask's words are counted.
 pub(crate) const MASK_WORD: Unit = Unit {
     bytes: 4,
     per_invocation: 1,
@@ -41,7 +41,7 @@ impl MaskPlan {
         Kernel::KeepMask(self.mask)
     }
 
-    /// What the dispatch of `segment`, in words, is told.
+    /// The parameters of the dispatch of `segment`, which is in words.
     pub fn params(&self, segment: Segment) -> MaskParams {
         let start = first_element(segment);
         let elements = u64::from(segment.len) * u64::from(ELEMENTS_PER_MASK_WORD);

@@ -29,7 +29,7 @@ pub(crate) struct NormRows {
 }
 
 impl NormRows {
-    /// What a dispatch is told that finds moments.
+    /// The parameters of a dispatch that computes moments.
     pub fn moments_params(self, segment: Segment) -> NormParams {
         let columns = self.rows.columns;
         let mut params = NormParams {
@@ -122,8 +122,8 @@ impl<'a> NormPlan<'a> {
         }
     }
 
-    /// What the dispatch of `segment` is told. `first_word` is the word of a bound packed mask that has its first
-    /// element.
+    /// The parameters of the dispatch of `segment`. `first_word` is the word of a bound packed mask
+    /// that has the segment's first element.
     pub fn params(&self, segment: Segment, first_word: u32) -> NormParams {
         let first_index = first_index(&self.tensor.map, self.base, segment);
         let mut params = self.tensor.rows.moments_params(segment);

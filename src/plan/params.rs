@@ -1,4 +1,4 @@
-//! What a dispatch is told: the structs of the shaders, byte for byte.
+//! Parameters of dispatches: the structs of the shaders, byte for byte.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -7,7 +7,7 @@ use crate::contract::dropout_mask::DropoutMask;
 use crate::contract::layout::{Dimension, MaskLayout};
 use crate::contract::mask::{MaskPosition, split};
 
-/// Twin of `Params` in shaders/params/mask.wgsl.
+/// Has the layout of `Params` in shaders/params/mask.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct MaskParams {
@@ -28,8 +28,8 @@ impl MaskParams {
         }
     }
 
-    /// The bytes of these parameters, and of `dimensions` behind them, 8 in a number, the lower 32 bits
-    /// first. Twin of `Params` in shaders/params/bound.wgsl.
+    /// The bytes of these parameters, and of `dimensions` behind them, 8 in a number, the lower 32
+    /// bits first. They have the layout of `Params` in shaders/params/bound.wgsl.
     pub fn bound(self, dimensions: Option<&[DimensionParams; MAX_DIMENSIONS]>) -> Vec<u64> {
         let mut words = bytemuck::cast::<_, [u64; size_of::<Self>() / 8]>(self).to_vec();
         if let Some(dimensions) = dimensions {
@@ -43,7 +43,7 @@ impl MaskParams {
     }
 }
 
-/// Twin of `Params` in shaders/params/vectors.wgsl.
+/// Has the layout of `Params` in shaders/params/vectors.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct VectorParams {
@@ -54,7 +54,7 @@ pub(crate) struct VectorParams {
     pub scale_start: u32,
 }
 
-/// Twin of `Params` in shaders/params/columns.wgsl.
+/// Has the layout of `Params` in shaders/params/columns.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct ColumnParams {
@@ -69,7 +69,7 @@ pub(crate) struct ColumnParams {
     pub padding: u32,
 }
 
-/// Twin of `Params` in shaders/params/activated.wgsl.
+/// Has the layout of `Params` in shaders/params/activated.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct ActivatedParams {
@@ -80,7 +80,7 @@ pub(crate) struct ActivatedParams {
     pub mode: u32,
 }
 
-/// Twin of `Params` in shaders/params/norm.wgsl.
+/// Has the layout of `Params` in shaders/params/norm.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct NormParams {
@@ -95,7 +95,7 @@ pub(crate) struct NormParams {
     pub bias_start: u32,
 }
 
-/// Twin of `Params` in shaders/params/softmax.wgsl.
+/// Has the layout of `Params` in shaders/params/softmax.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct SoftmaxParams {
@@ -110,7 +110,7 @@ pub(crate) struct SoftmaxParams {
     pub offset: i32,
 }
 
-/// Twin of `Params` in shaders/params/blocks.wgsl.
+/// Has the layout of `Params` in shaders/params/blocks.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct BlockParams {
@@ -120,7 +120,7 @@ pub(crate) struct BlockParams {
     pub padding: u32,
 }
 
-/// Twin of `Dimension` in shaders/index/strided.wgsl.
+/// Has the layout of `Dimension` in shaders/index/strided.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct DimensionParams {
@@ -354,7 +354,7 @@ mod tests {
         assert!(text.contains(&format!("array<Dimension, {MAX_DIMENSIONS}>")));
     }
 
-    /// What the shader's `divide` computes.
+    /// The shader's `divide`, with the same numbers.
     fn divide(n: u64, size: u64) -> u64 {
         let dimension = DimensionParams::new(Dimension { size, stride: 0 }, 0);
         ((n * u64::from(dimension.multiplier)) as u128 >> 31) as u64 >> dimension.shift

@@ -24,7 +24,7 @@ impl Rows {
         RowOrder::new(self.columns, self.element)
     }
 
-    /// Whether `len` elements can be loaded 16 bytes at a time.
+    /// Returns true if `len` elements can be loaded 16 bytes at a time.
     pub fn is_whole_vectors(self, len: u32) -> bool {
         u64::from(len).is_multiple_of(VECTOR_BYTES / self.element.bytes())
     }

@@ -80,8 +80,8 @@ impl<'a> SoftmaxPlan<'a> {
         }
     }
 
-    /// What the dispatch of `segment` is told. `first_word` is the word of a bound packed mask that has its first
-    /// element.
+    /// The parameters of the dispatch of `segment`. `first_word` is the word of a bound packed mask
+    /// that has the segment's first element.
     pub fn params(&self, segment: Segment, first_word: u32) -> SoftmaxParams {
         let SoftmaxTensor {
             softmax,
