@@ -1,4 +1,4 @@
-// What is above 0; +0 for -0.
+// max(x, 0), with +0 for -0.
 fn activate(x: Float) -> Float {
     return select(Float(0.0), x, is_positive(x));
 }

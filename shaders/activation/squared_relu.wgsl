@@ -1,4 +1,4 @@
-// What is above 0, squared.
+// max(x, 0), squared.
 fn activate(x: Float) -> Float {
     let y = select(Float(0.0), x, x > Float(0.0));
     return y * y;

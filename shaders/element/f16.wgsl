@@ -2,8 +2,8 @@
 
 // The number of a magnitude below infinity.
 fn widen(magnitude: Word) -> Float {
-    // The exponent's bias grows from 15 to 127. A subnormal has no leading 1: of 2^-15 + m 2^-25,
-    // which this makes of it, it is twice the rest. For the others that is more, or the same.
+    // The exponent's bias grows from 15 to 127. A subnormal m 2^-24 becomes 2^-15 (1 + m 2^-10), so its value is twice
+    // that less 2^-14. For normal numbers the second form is not smaller, so `min` selects the right one.
     let biased = (magnitude << Word(13u)) + Word(112u << 23u);
     let unbiased = bitcast<Word>(2.0 * bitcast<Float>(biased) - 0x1p-14);
     return bitcast<Float>(min(biased, unbiased));

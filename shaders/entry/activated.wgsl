@@ -1,6 +1,6 @@
 // An activation before a dropout, by mask words [M15], drawn or given: an invocation takes the 32 elements of
 // one. Straight code of all of them, as in dropout_words.wgsl, would take drivers many times as long to
-// compile, and the activation hides the loop. Twin: src/cpu/activated.rs.
+// compile, and the activation hides the loop. On the CPU: src/cpu/activated.rs.
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn activated_words(@builtin(global_invocation_id) id: vec3<u32>) {
     if 32u * id.x >= params.len {

@@ -1,6 +1,6 @@
 // The first stage of a sum of columns: a workgroup adds the rows of a tile in 256 columns, one after the other.
 // Tiles are counted from the matrix's first row on, so that neither the device's limits nor a cut change the
-// order of additions. There is no atomic operation. Twin: src/cpu/columns.rs.
+// order of additions. There is no atomic operation. On the CPU: src/cpu/columns.rs.
 
 fn input_bits(element: u32) -> u32 {
     return (input[element / LANES] >> (16u * (element % LANES))) & ELEMENT_BITS;

@@ -1,5 +1,5 @@
-// The second stage of a sum of columns: 16 invocations a column add every 16th tile's sum, and a tree adds
-// theirs. Twin: src/cpu/columns.rs.
+// The second stage of a sum of columns: 16 invocations a column add every 16th tile's sum, and a tree adds their sums.
+// On the CPU: src/cpu/columns.rs.
 const CHAINS: u32 = WORKGROUP_SIZE / COLUMNS;
 
 var<workgroup> chains: array<f32, WORKGROUP_SIZE>;

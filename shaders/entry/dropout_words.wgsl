@@ -1,5 +1,6 @@
-// Dropout by mask words [M15], drawn or given: an invocation takes the 32 elements of one. For any
-// layout, origin and length. The same map as dropout_blocks.wgsl. Twin: src/cpu/dropout.rs.
+// Dropout by mask words [M15], drawn or given: an invocation takes the 32 elements of one, for any
+// layout, origin and length. The map is the one of dropout_blocks.wgsl. On the CPU:
+// src/cpu/dropout.rs.
 
 // No loop: software adapters run straight code in half the time.
 fn write_four(i: u32, keep: u32) {

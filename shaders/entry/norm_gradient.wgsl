@@ -1,5 +1,5 @@
-// The gradients of a sum behind a norm, and of what dropout was on [M25]: the branch, or the norm. Mean and deviation
-// are found again. Twin: src/cpu/normed.rs.
+// The gradients of a sum before a norm, and of the operand of dropout [M25]: the branch, or the norm. Mean and
+// deviation are computed again. On the CPU: src/cpu/normed.rs.
 
 // A gradient after dropout: its bits by a factor of 1 [M11].
 fn dropped(bits: Word, element: u32, half: u32, chunk: u32) -> Word {

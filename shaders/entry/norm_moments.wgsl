@@ -1,4 +1,5 @@
-// Mean, its correction and 1 by the deviation of each row, for the gradient of gamma [M25]. Twin: src/cpu/normed.rs.
+// Mean, its correction and 1 by the deviation of each row, for the gradient of gamma [M25]. On the CPU:
+// src/cpu/normed.rs.
 
 fn store_moments(row: u32, element: u32) {
     let place = 3u * (params.first_row + row);

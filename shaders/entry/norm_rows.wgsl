@@ -1,5 +1,5 @@
-// A residual, a branch, and the norm of their sum; dropout of the branch or of the norm [M25]. Rows are read again
-// from memory, where caches have them. Twin: src/cpu/normed.rs.
+// A residual, a branch, and the norm of their sum; dropout of the branch or of the norm [M25]. Rows are read again from
+// memory, where caches have them. On the CPU: src/cpu/normed.rs.
 
 // As value/add.wgsl [M23].
 fn added(inputs: Word, residuals: Word, number: u32, element: u32, half: u32, chunk: u32) -> Word {

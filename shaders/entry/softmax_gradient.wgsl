@@ -1,7 +1,7 @@
-// The gradient of the scores before a softmax and a dropout [M26], from the scores or from the probabilities. Twin:
-// src/cpu/softmax.rs.
+// The gradient of the scores before a softmax and a dropout [M26], from the scores or from the probabilities. On the
+// CPU: src/cpu/softmax.rs.
 
-// The gradients of probabilities. Those that no row sees have none.
+// The gradients of probabilities. A probability that no row sees has the gradient 0.
 fn dropped(grads: Word, element: u32, half: u32, chunk: u32) -> Float {
     let counts = is_kept(element, half, chunk) & !is_hidden(element, half);
     return decode(select(Word(), half_of(grads, half), counts)) * params.mask.keep_scale;

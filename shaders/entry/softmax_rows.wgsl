@@ -1,4 +1,5 @@
-// A softmax and a dropout [M26]. Rows are read again from memory, where caches have them. Twin: src/cpu/softmax.rs.
+// A softmax and a dropout [M26]. Rows are read again from memory, where caches have them. On the CPU:
+// src/cpu/softmax.rs.
 
 fn exponential_in(scores: Word, element: u32, half: u32) -> Rows {
     let order = ordered(scores, element, half);

@@ -20,7 +20,7 @@ struct Dimension {
 
 // n / size without a division, which takes a GPU 20 instructions and more. `multiplier` is
 // 2^(31 + shift) / size, rounded up (Granlund and Montgomery 1994): exact for the positions within a
-// dispatch. Twin: DimensionParams in src/plan/params.rs.
+// dispatch. On the host: DimensionParams in src/plan/params.rs.
 fn divide(n: u32, dimension: Dimension) -> u32 {
     let product = dropout_mul_wide(n, dimension.multiplier);
     return ((product.y << 1u) | (product.x >> 31u)) >> dimension.shift;

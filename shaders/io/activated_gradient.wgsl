@@ -14,7 +14,7 @@ fn store(index: u32, value: Word) {
     output[index] = value;
 }
 
-// What the output holds already.
+// The output's content before the store.
 fn stored(index: u32) -> Word {
     return output[index];
 }

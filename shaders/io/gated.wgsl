@@ -1,4 +1,4 @@
-// A gate, what it lets up, and the output.
+// A gate, its other factor (up), and the output.
 fn load(index: u32) -> Word {
     return input[gate_place(index)];
 }
@@ -14,7 +14,7 @@ fn store(index: u32, value: Word) {
     output[index] = value;
 }
 
-// What the output holds already.
+// The output's content before the store.
 fn stored(index: u32) -> Word {
     return output[index];
 }

@@ -34,7 +34,8 @@ fn store(index: u32, value: Word) {
     output[index] = word;
 }
 
-// What the gate's gradient overwrites: only rows have no spare half.
+// The content that the gate's gradient overwrites, for the spare half behind an odd length. Rows have no such half, so
+// this always reads `input`.
 fn stored(index: u32) -> Word {
     return input[index];
 }

@@ -7,7 +7,7 @@ fn store(index: u32, value: Word) {
     output[index] = value.xz | (value.yw << vec2(16u));
 }
 
-// What the output holds already.
+// The output's content before the store.
 fn stored(index: u32) -> Word {
     let pairs = output[index];
     return vec4(pairs & vec2(0xffffu), pairs >> vec2(16u)).xzyw;

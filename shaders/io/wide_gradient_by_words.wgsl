@@ -9,7 +9,7 @@ fn store(index: u32, value: Word) {
     output[index / 2u] = other | (value << shift);
 }
 
-// What the output holds already.
+// The output's content before the store.
 fn stored(index: u32) -> Word {
     return (output[index / 2u] >> (16u * (index % 2u))) & 0xffffu;
 }

@@ -1,6 +1,6 @@
 // Which mask indices are kept [M3]-[M9]. 64-bit numbers are (low, high). Needs DropoutMask (mask.wgsl),
-// dropout_index_of and dropout_advance (index.wgsl), and dropout_philox (philox.wgsl). Twins:
-// src/cpu/mask.rs, tests/common/reference/mask.rs.
+// dropout_index_of and dropout_advance (index.wgsl), and dropout_philox (philox.wgsl). On the CPU: src/cpu/mask.rs; the
+// tests' reference: tests/common/reference/mask.rs.
 //
 // Eight mask indices share a block of four words, 16 bits each [M4]. An index is dropped iff its 32-bit
 // uniform u is below D [M8]. The upper half of u decides against the upper half of D, unless they are

@@ -1,5 +1,5 @@
-// One mask and its factors: twelve scalars of 4 bytes, 48 in all. Twin: DropoutMask in
-// src/contract/dropout_mask.rs, which says what each is.
+// One mask and its factors: twelve scalars of 4 bytes, 48 in all. DropoutMask in
+// src/contract/dropout_mask.rs has this layout and says what each is.
 struct DropoutMask {
     // Philox key [M3].
     seed_low: u32,

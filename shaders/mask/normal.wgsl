@@ -1,5 +1,5 @@
-// Gaussian noise [M18], [M19]: normal numbers of mean 0 and variance 1. Functions of their arguments
-// alone. Needs dropout_block_words (keep.wgsl). Twin: src/cpu/gaussian.rs.
+// Gaussian noise [M18], [M19]: normal numbers of mean 0 and variance 1. The functions depend on their arguments alone.
+// Needs dropout_block_words (keep.wgsl). On the CPU: src/cpu/gaussian.rs.
 
 // Two normal numbers out of two words: Box and Muller 1958 [M19]. The angle lies in [-pi, pi),
 // where WGSL bounds the error of sin and cos.

@@ -1,7 +1,8 @@
 // Philox4x32: a counter and a key make a block of four words [M2]. Needs dropout_mul_wide and
 // dropout_mul_wide_a (the product) and DROPOUT_PHILOX_ROUNDS, 7 or 10.
 // Source: Salmon et al., SC'11; constants and round order of Random123's philox.h.
-// Twins: src/cpu/philox.rs, tests/common/reference/philox.rs. Vectors: tests/data/philox4x32.kat.
+// On the CPU: src/cpu/philox.rs; the tests' reference: tests/common/reference/philox.rs. Vectors:
+// tests/data/philox4x32.kat.
 
 const DROPOUT_PHILOX_M4X32_A: u32 = 0xD2511F53u;
 const DROPOUT_PHILOX_M4X32_B: u32 = 0xCD9E8D57u;

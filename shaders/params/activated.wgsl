@@ -1,4 +1,4 @@
-// What one dispatch with an activation is told. Twin: ActivatedParams in src/plan/params.rs.
+// Parameters of a dispatch with an activation. ActivatedParams in src/plan/params.rs has this layout.
 struct Params {
     // As in params/mask.wgsl.
     @align(16) mask: DropoutMask,

@@ -1,4 +1,5 @@
-// What one dispatch over raw Philox blocks is told. Twin: BlockParams in src/plan/params.rs.
+// Parameters of a dispatch over raw Philox blocks. BlockParams in src/plan/params.rs has this
+// layout.
 struct Params {
     counter: vec4<u32>,
     key: vec2<u32>,

@@ -1,4 +1,4 @@
-// What one dispatch of a sum of columns is told. Twin: ColumnParams in src/plan/params.rs.
+// Parameters of a dispatch of a sum of columns. ColumnParams in src/plan/params.rs has this layout.
 struct Params {
     // As in params/mask.wgsl; unused by sums of what is stored.
     @align(16) mask: DropoutMask,

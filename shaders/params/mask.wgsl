@@ -1,4 +1,4 @@
-// What one dispatch over mask indices is told. Twin: MaskParams in src/plan/params.rs.
+// Parameters of a dispatch over mask indices. MaskParams in src/plan/params.rs has this layout.
 struct Params {
     // The first index is the one of the dispatch's first element; of a strided layout, the layout's first.
     @align(16) mask: DropoutMask,

@@ -1,4 +1,4 @@
-// What one dispatch over rows with a norm is told. Twin: NormParams in src/plan/params.rs.
+// Parameters of a dispatch over rows with a norm. NormParams in src/plan/params.rs has this layout.
 struct Params {
     // As in params/mask.wgsl. The dispatch has whole rows.
     @align(16) mask: DropoutMask,

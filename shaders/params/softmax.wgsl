@@ -1,4 +1,4 @@
-// What one dispatch over rows with a softmax is told. Twin: SoftmaxParams in src/plan/params.rs.
+// Parameters of a dispatch over rows with a softmax. SoftmaxParams in src/plan/params.rs has this layout.
 struct Params {
     // As in params/mask.wgsl. The dispatch has whole rows.
     @align(16) mask: DropoutMask,
@@ -11,7 +11,7 @@ struct Params {
     lanes: u32,
     // How decisions are made (decide/modes.wgsl), and the numbers below.
     mode: u32,
-    // What scores are multiplied by, and the largest magnitude that they have before.
+    // The factor on scores, and the largest magnitude of a score before it.
     factor: f32,
     score_limit: f32,
     // Rows of an additive mask or of a causal matrix, 1 without either, and which of them the dispatch's first row is.

@@ -1,5 +1,5 @@
-// What one dispatch over mask indices is told, and where its bias and scale stand. Twin: VectorParams in
-// src/plan/params.rs.
+// Parameters of a dispatch over mask indices with a bias and a scale. VectorParams in src/plan/params.rs has this
+// layout.
 struct Params {
     // As in params/mask.wgsl.
     @align(16) mask: DropoutMask,

@@ -9,8 +9,8 @@
 //! element's decision depends on D's last bit, NaNs, infinities, zeros, subnormals, and tensors
 //! that are cut. Dispatches of more than 4096 workgroups are compared too, those of Gaussian noise
 //! in one part of 16. Masks must be what a fair mask is. Keys and cases come from a fixed seed, so
-//! a right device passes always, with the same figures and the same [mask
-//! hash](AuditReport::mask_hash).
+//! a right device passes always, with the same figures and the same
+//! [mask hash](AuditReport::mask_hash).
 //!
 //! Most of its time is the driver's, which compiles the kernels. On two cores Mesa's software adapter of
 //! Vulkan takes 83 s without a shader cache and 23 s with one, that of OpenGL 286 s and 12 s. On a GPU it
