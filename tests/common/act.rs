@@ -35,7 +35,7 @@ pub fn value(activation: Activation, x: f64) -> f64 {
 
 /// The activation's derivative.
 pub fn slope(activation: Activation, x: f64) -> f64 {
-    // Of x σ(z(x)).
+    // The slope of x σ(z(x)).
     let weighted = |z: f64, z_slope: f64| {
         let rest = x * z_slope * logistic(z) * logistic(-z);
         logistic(z) + if rest.is_nan() { 0.0 } else { rest }
@@ -142,7 +142,7 @@ pub struct Case {
     pub source: Source,
     /// The input, or the gate.
     pub input: Vec<u32>,
-    /// What a gate lets up.
+    /// The other factor of a gate's output.
     pub up: Option<Vec<u32>>,
     pub grad_output: Vec<u32>,
     /// With a gate two biases, the gate's first.
@@ -258,7 +258,7 @@ impl Case {
         }
     }
 
-    /// What the activation is of, and the other factor.
+    /// The argument of the activation, and the other factor.
     fn arguments(&self, element: usize) -> (f64, Option<f64>) {
         let (gate, up) = match self.up {
             Some(_) => self.bias.split_at(self.bias.len() / 2),
@@ -436,7 +436,7 @@ pub fn every_input(activation: Activation, element: ElementType) -> impl Iterato
     })
 }
 
-/// What has rules of its own.
+/// Elements near a bound or a kink of an activation, and special numbers.
 pub fn traps(element: ElementType) -> Vec<u32> {
     match element {
         ElementType::F32 => [

@@ -250,7 +250,7 @@ pub const TYPES: [[ElementType; 2]; 5] = [
     [ElementType::Bf16, ElementType::F32],
 ];
 
-/// Whether `got` is one of `exact`, or lies within `bound` of the first, rounded once.
+/// Returns true if `got` is one of `exact`, or lies within `bound` of the first, rounded once.
 fn is_near(element: ElementType, got: u32, exact: &[f64], bound: f64) -> bool {
     let got_number = f64::from(number(element, got));
     let among = |exact: &f64| {

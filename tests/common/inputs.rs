@@ -1,4 +1,4 @@
-//! What every implementation is fed, and what the twin makes of it.
+//! Inputs of every implementation, and the reference's results for them.
 
 use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey, MaskLayout};
 
@@ -50,7 +50,7 @@ pub fn call(p: f64, origin: u64) -> DropoutCall {
     DropoutCall::new(rate, KEY).with_origin(origin)
 }
 
-/// What may become of the elements.
+/// The kinds of dropout that have a mask.
 pub const KINDS: [DropoutKind; 3] = [
     DropoutKind::Inverted,
     DropoutKind::Classic,
@@ -74,7 +74,7 @@ pub fn values(len: u64) -> Vec<f32> {
         .collect()
 }
 
-/// What has rules of its own [M11].
+/// Numbers with rules of their own [M11].
 pub const SPECIALS: [f32; 12] = [
     f32::NAN,
     f32::from_bits(0xFF80_0001),
@@ -90,7 +90,7 @@ pub const SPECIALS: [f32; 12] = [
     -1.0,
 ];
 
-/// Those of the contract's masks whose elements follow each other in the mask, with their calls.
+/// The contract's masks whose elements follow each other in the mask, with their calls.
 pub fn linear_vectors() -> Vec<(MaskVector, DropoutCall)> {
     let linear = |vector: &MaskVector| vector.strides == [1];
     let vectors: Vec<_> = vectors::masks()
@@ -116,19 +116,19 @@ pub fn indices(call: &DropoutCall, len: u64) -> impl Iterator<Item = u64> + use<
     (call.origin..=u64::MAX).take(len)
 }
 
-/// The twin's dropout.
+/// The reference's dropout.
 pub fn dropout(call: &DropoutCall, x: &[f32]) -> Vec<f32> {
     let indices = indices(call, x.len() as u64);
     reference::dropout(call.rate.p(), call.key.seed, call.key.stream, indices, x)
 }
 
-/// The twin's packed mask.
+/// The reference's packed mask.
 pub fn packed_mask(call: &DropoutCall, len: u64) -> Vec<u32> {
     let indices = indices(call, len);
     reference::packed_mask(call.rate.p(), call.key.seed, call.key.stream, indices)
 }
 
-/// Compares with the twin's dropout: all bits where nothing is computed, else products.
+/// Compares with the reference's dropout: all bits where nothing is computed, else products.
 pub fn check_dropout(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
     let compare = match reference::drop_threshold(call.rate.p()) {
         0 | 0x1_0000_0000 => compare::f32_copies,
@@ -138,13 +138,13 @@ pub fn check_dropout(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), S
         .map_err(|difference| format!("{difference}; {call}, {} elements", x.len()))
 }
 
-/// The mask indices of a layout's elements, by the twin.
+/// The mask indices of a layout's elements, by the reference.
 pub fn layout_indices(call: &DropoutCall, layout: &MaskLayout) -> Vec<u64> {
     let origin = call.origin + layout.first_index();
     reference::indices(layout.shape(), layout.strides(), origin)
 }
 
-/// The mask indices of samples with these ids [M16], by the twin.
+/// The mask indices of samples with these ids [M16], by the reference.
 pub fn sample_indices(call: &DropoutCall, layout: &MaskLayout, ids: &[u32]) -> Vec<u64> {
     // A rank of 0 is one sample whose id reaches nothing.
     let inner = layout.shape().len().min(1);
@@ -156,7 +156,7 @@ pub fn sample_indices(call: &DropoutCall, layout: &MaskLayout, ids: &[u32]) -> V
     ids.iter().flat_map(sample).collect()
 }
 
-/// Compares with the twin's dropout of a layout.
+/// Compares with the reference's dropout of a layout.
 pub fn check_layout(
     call: &DropoutCall,
     layout: &MaskLayout,
@@ -170,7 +170,7 @@ pub fn check_layout(
         .map_err(|difference| format!("{difference}; {call}, {layout:?}"))
 }
 
-/// Compares with the twin's packed mask of a layout.
+/// Compares with the reference's packed mask of a layout.
 pub fn check_layout_mask(
     call: &DropoutCall,
     layout: &MaskLayout,
@@ -180,7 +180,7 @@ pub fn check_layout_mask(
         .map_err(|difference| format!("{difference}, {layout:?}"))
 }
 
-/// Compares with the twin's packed mask of elements with these indices.
+/// Compares with the reference's packed mask of elements with these indices.
 pub fn check_mask_of(call: &DropoutCall, indices: Vec<u64>, got: &[u32]) -> Result<(), String> {
     let DropoutCall { rate, key, .. } = call;
     let indices = indices.into_iter();
@@ -188,7 +188,7 @@ pub fn check_mask_of(call: &DropoutCall, indices: Vec<u64>, got: &[u32]) -> Resu
     compare::packed_masks(&expected, got).map_err(|difference| format!("{difference}; {call}"))
 }
 
-/// Compares with the twin's packed mask.
+/// Compares with the reference's packed mask.
 pub fn check_mask(call: &DropoutCall, len: u64, got: &[u32]) -> Result<(), String> {
     compare::packed_masks(&packed_mask(call, len), got)
         .map_err(|difference| format!("{difference}; {call}, {len} elements"))

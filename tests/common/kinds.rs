@@ -1,4 +1,4 @@
-//! What each kind of dropout makes of values whose fate is known [M11], [M17].
+//! Each kind's result for values whose decision is known [M11], [M17].
 
 pub use wgpu_dropout::Direction;
 use wgpu_dropout::{DropoutCall, DropoutKind};
@@ -13,7 +13,7 @@ const ALPHA: f64 = 1.758_099_340_847_376_6;
 /// for products of such errors.
 const ALPHA_ROUNDINGS: f64 = 4.0;
 
-/// What PyTorch's `nn.AlphaDropout` multiplies by and adds, for the realised p.
+/// The factor and the shift of PyTorch's `nn.AlphaDropout`, for the realised p.
 pub struct Alpha {
     pub a: f64,
     pub b: f64,
@@ -39,7 +39,7 @@ impl Alpha {
     }
 }
 
-/// Whether each of these mask indices is kept, by the twin.
+/// The decision of each of these mask indices, by the reference: true keeps the element.
 pub fn kept(call: &DropoutCall, indices: impl IntoIterator<Item = u64>) -> Vec<bool> {
     let decide = |index| keeps(call.rate.p(), call.key.seed, call.key.stream, index);
     indices.into_iter().map(decide).collect()

@@ -27,13 +27,13 @@ impl Noise {
 }
 
 impl Layer {
-    /// Whether each element is kept, in row-major order.
+    /// The decision of each element in row-major order: true keeps it.
     pub fn kept(&self, call: &DropoutCall) -> Vec<bool> {
         (self.definition)(&mut Noise { call: *call })
     }
 }
 
-/// What `keep` says of each coordinate, the last one running fastest.
+/// The results of `keep` for all coordinates, the last one running fastest.
 fn each<const D: usize>(shape: [usize; D], keep: impl Fn([usize; D]) -> bool) -> Vec<bool> {
     let mut kept = Vec::new();
     let mut at = [0; D];

@@ -1,4 +1,5 @@
-//! What the test binaries share: the naive twin, the known answers, the inputs and the comparisons.
+//! Shared parts of the test binaries: the naive reference, the known answers, the inputs and the
+//! comparisons.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 pub mod act;

@@ -17,7 +17,7 @@ pub struct Case {
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
     pub grad_output: Vec<u32>,
-    /// What the gradient of the sum is added to.
+    /// The numbers that the gradient of the sum is added to.
     pub before: Option<Vec<u32>>,
 }
 
@@ -265,7 +265,7 @@ impl Case {
         Ok(())
     }
 
-    /// What dropout's backward makes of `from`.
+    /// Compares `got` with dropout's backward of `from`.
     fn check_dropped(&self, from: &[u32], got: &[u32]) -> Result<(), String> {
         let (kept, factor) = (self.add.kept(), self.add.factor());
         for (element, kept) in kept.into_iter().enumerate() {

@@ -12,13 +12,14 @@ const LIMIT: f64 = 1.7e38f32 as f64;
 /// One tensor and its gradient. Elements are bits, those of 16-bit types in the lower half of a word.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What decides, the scores as its input, the gradient of the output as its residual.
+    /// The source of the decisions, with the scores as its input and the gradient of the output as
+    /// its residual.
     pub add: add::Case,
     pub softmax: Softmax,
     pub mask: AttentionMask<Vec<f32>>,
 }
 
-/// What a row is compared with.
+/// The expected numbers of a row.
 struct Row {
     seen: usize,
     has_nan: bool,

@@ -25,7 +25,7 @@ pub struct PhiloxVector {
 /// A keep mask of the contract.
 #[derive(Clone, Debug)]
 pub struct MaskVector {
-    /// What the vector is there for.
+    /// The purpose of the vector.
     pub what: String,
     /// Which mask, with `stream` [M1].
     pub seed: u64,
@@ -33,7 +33,7 @@ pub struct MaskVector {
     pub stream: u64,
     /// The probability of dropping.
     pub p: f64,
-    /// What `p` comes to [M8].
+    /// The threshold D of `p` [M8].
     pub drop_threshold: u64,
     /// The scale's f32 as bits [M10].
     pub keep_scale_bits: u32,
@@ -52,12 +52,12 @@ pub struct MaskVector {
 /// A key folded from a key [M21].
 #[derive(Clone, Debug)]
 pub struct FoldVector {
-    /// What the vector is there for.
+    /// The purpose of the vector.
     pub what: String,
     /// The key's, and `stream`.
     pub seed: u64,
     pub stream: u64,
-    /// What is folded in.
+    /// The number that is folded in.
     pub n: u64,
     /// The answer: seed and stream.
     pub folded: (u64, u64),
@@ -190,7 +190,7 @@ pub fn parse_masks(text: &str) -> Vec<MaskVector> {
 
 type Parsed<T> = Result<T, Box<dyn Error>>;
 
-/// What `parse` makes of each line's columns.
+/// The results of `parse` for each line's columns.
 fn rows<const COLUMNS: usize, T>(
     file: &str,
     text: &str,

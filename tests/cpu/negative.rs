@@ -235,7 +235,7 @@ fn wrong_dropouts() {
     }
 }
 
-/// What each kind makes of ones and others, and mistakes in it.
+/// The results of each kind for ones and other numbers, and mistakes in them.
 #[test]
 fn wrong_kinds() {
     let x: Vec<f32> = (0..1000).map(|element| element as f32 - 500.5).collect();

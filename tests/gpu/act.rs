@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
     Case::new("faults_are_seen", faults_are_seen),
 ];
 
-/// What a case with a gate has it in: two ranges, or halves of rows of so many columns.
+/// The ranges of a gated case: two ranges, or halves of rows of so many columns.
 #[derive(Clone, Copy, Debug)]
 enum Gate {
     Two,
@@ -373,7 +373,7 @@ fn cut_elements(gpu: &Gpu, elements: &[ElementType]) -> Result<(), String> {
     Ok(())
 }
 
-/// Of ones, of which no activation makes 0: +0 stands where the packed mask of the call says dropped.
+/// Dropout of ones, which no activation makes 0: +0 stands where the packed mask of the call drops.
 fn its_mask(gpu: &Gpu) -> Result<(), String> {
     for activation in [Activation::Identity, Activation::Gelu] {
         let kernels = kernels(gpu, activation)?;
@@ -461,8 +461,8 @@ fn wide_and_narrow(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// What the identity with a bias, the activation of what it leaves of no dropout, and a dropout make one after
-/// the other.
+/// Three operations one after the other give the same: the identity with a bias, the activation
+/// without dropout, and a dropout.
 fn as_separate_operations(gpu: &Gpu) -> Result<(), String> {
     for &activation in Activation::ALL {
         let source = Source::Len(4_096);

@@ -87,7 +87,7 @@ impl TestAdapter {
         Some((number()?, number()?))
     }
 
-    /// Those of the adapter, which no device passes.
+    /// The adapter's limits, which no device exceeds.
     pub fn limits(&self) -> wgpu::Limits {
         self.adapter.limits()
     }

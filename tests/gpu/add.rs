@@ -24,7 +24,7 @@ pub const CASES: &[Case] = &[
     Case::new("faults_are_seen", faults_are_seen),
 ];
 
-/// What becomes of a case by a direction; bytes around the result must stay.
+/// The result of a case by a direction; bytes around the result must stay.
 fn run(
     gpu: &Gpu,
     kernels: &Kernels,
@@ -213,7 +213,7 @@ fn cut(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Of ones over a residual of zeros: +0 stands where the packed mask of the call says dropped.
+/// Dropout of ones over a residual of zeros: +0 stands where the packed mask of the call drops.
 fn its_mask(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
     for origin in [0, 5, u64::MAX - 4_999] {

@@ -1,4 +1,4 @@
-//! What every way of dropout has to pass.
+//! Cases that every way of dropout has to pass.
 
 use crate::common::inputs::{LENGTHS, RATES, call, origins};
 use crate::gpu::Gpu;

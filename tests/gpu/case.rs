@@ -9,7 +9,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 use crate::adapters::{TestAdapter, Variant, adapters};
 use crate::gpu::Gpu;
 
-/// What a case does: an error is a failure.
+/// The work of a case: an error is a failure.
 pub type Run = fn(&Gpu) -> Result<(), String>;
 
 /// An error as a failure.
@@ -26,7 +26,7 @@ enum Body {
     Adapter(RunOnAdapter),
 }
 
-/// Whether a case is for an adapter, and what is said of one that it is not for.
+/// Chooses the adapters of a case, and the text for an adapter that is not chosen.
 type Only = (fn(&TestAdapter) -> bool, &'static str);
 
 /// Something to prove on each adapter.

@@ -1,5 +1,5 @@
-//! The examples of kernels of one's own: their masks are the library's and the naive twin's, and their values
-//! those of f64.
+//! The examples of kernels of one's own: their masks are the library's and the naive reference's,
+//! and their values those of f64.
 
 #![allow(
     dead_code,
@@ -55,7 +55,8 @@ fn kept(y: &[f32]) -> Vec<u32> {
     y.chunks(32).map(word).collect()
 }
 
-/// Outputs of ones are zero exactly where the twin drops them, and a gradient of ones has their bits.
+/// Outputs of ones are zero exactly where the reference drops them, and a gradient of ones has
+/// their bits.
 fn masks_of_product(gpu: &Gpu) -> Result<(), String> {
     for (rows, inner, columns) in [(1, 1, 8), (37, 5, 72), (64, 33, 64)] {
         let dense = Dense::new(

@@ -1,4 +1,4 @@
-//! What fails on a device comes back as an error of the call that it fails, and as nobody else's.
+//! A failure on a device comes back as an error of the call that it fails, and of no other call.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -343,7 +343,7 @@ mod linux {
         }
     }
 
-    /// What the process may map from now on.
+    /// Limits the bytes that the process may map from now on.
     fn limit_bytes(bytes: u64) -> Result<(), String> {
         let id = process::id().to_string();
         let mut prlimit = Command::new("prlimit");

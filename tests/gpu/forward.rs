@@ -1,4 +1,4 @@
-//! Forward on two buffers is the twin's dropout, bit for bit.
+//! Forward on two buffers is the reference's dropout, bit for bit.
 
 use crate::battery;
 use crate::case::Case;

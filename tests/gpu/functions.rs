@@ -1,4 +1,5 @@
-//! The functions for kernels of one's own are the contract's, to the bit, by the twin in `tests/common`.
+//! The functions for kernels of one's own are the contract's, to the bit, by the reference in
+//! `tests/common`.
 
 use std::borrow::Cow;
 
@@ -68,7 +69,7 @@ impl<'a> Functions<'a> {
         Ok(Self { gpu, pipeline })
     }
 
-    /// What the driver writes, a row of [`RESULTS`] words an element.
+    /// The driver's results, a row of [`RESULTS`] words an element.
     fn run(&self, mask: DropoutMask, stride: u64, x: &[f32]) -> Result<Vec<Vec<u32>>, String> {
         let gpu = self.gpu;
         let input = gpu.upload(bytemuck::cast_slice(x));

@@ -1,4 +1,4 @@
-//! Gaussian dropout is the contract's [M18]-[M20], by the twin in `tests/common`.
+//! Gaussian dropout is the contract's [M18]-[M20], by the reference in `tests/common`.
 
 use wgpu_dropout::{
     CallError, Direction, DropoutCall, DropoutKind, DropoutRate, GaussianDropout, IndexOverflow,
@@ -22,12 +22,13 @@ pub const CASES: &[Case] = &[
     Case::new("another_call_differs", another_call_differs),
 ];
 
-/// Within the bound of [M20] of the twin, for consecutive indices.
+/// Checks that `got` lies within the bound of [M20] of the reference, for consecutive indices.
 pub fn check(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
     check_at(call, call.origin.., x, got)
 }
 
-/// Within the bound of [M20] of the twin, for elements with these indices.
+/// Checks that `got` lies within the bound of [M20] of the reference, for elements with these
+/// indices.
 pub fn check_at(
     call: &DropoutCall,
     indices: impl IntoIterator<Item = u64>,

@@ -81,7 +81,7 @@ impl Gpu {
         Ok(())
     }
 
-    /// What the buffer's words are after all that was submitted.
+    /// The buffer's words after all submitted work.
     pub fn download(&self, buffer: &wgpu::Buffer) -> Result<Vec<u32>, String> {
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("test: read back"),

@@ -43,7 +43,7 @@ impl Image {
         gpu.upload(&self.words)
     }
 
-    /// Whether nothing but the words of `written` differs in `after`.
+    /// Checks that only the words of `written` differ in `after`.
     pub fn check_outside(&self, after: &[u32], written: &[Range<usize>]) -> Result<(), String> {
         let mut outside = after.to_vec();
         for range in written {

@@ -1,5 +1,5 @@
-//! What another runtime is told to launch computes the same bits: one bind group, all of it from one
-//! pool, parameters in a buffer.
+//! Launches for another runtime compute the same bits: one bind group, all of it from one pool,
+//! parameters in a buffer.
 
 use wgpu_dropout::half::f16;
 use wgpu_dropout::launch::{Launch, LaunchLimits, launches};

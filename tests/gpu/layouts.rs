@@ -1,4 +1,5 @@
-//! Strided layouts equal the twin's index map [M13], whatever family and access the host picks.
+//! Strided layouts equal the reference's index map [M13], whatever family and access the host
+//! picks.
 
 use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
 

@@ -98,7 +98,7 @@ fn spare_bits_are_zero(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Each bit of seed and stream changes the mask as the twin says.
+/// Each bit of seed and stream changes the mask as the reference says.
 fn keys(gpu: &Gpu) -> Result<(), String> {
     let rate = call(0.5, 0).rate;
     let items: Vec<_> = (0..64)

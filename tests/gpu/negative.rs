@@ -29,7 +29,7 @@ fn must_differ(what: &str, result: Result<(), String>) -> Result<(), String> {
     }
 }
 
-/// What is one step away from this call, by name.
+/// Calls that are one step away from this call, by name.
 fn neighbours(call: &DropoutCall) -> [(&'static str, DropoutCall); 8] {
     let key = |seed, stream| DropoutCall {
         key: MaskKey::new(seed, stream),

@@ -42,7 +42,7 @@ fn norms() -> Result<[Norm; 2], String> {
     ])
 }
 
-/// What a case gives, as bits of elements.
+/// The results of a case, as bits of elements.
 #[derive(Clone, Debug, PartialEq)]
 struct Results {
     sum: Vec<u32>,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::case::text;
 
-/// Those among `made` that `is_it` says, or what `make` gives.
+/// Returns the value of `made` that `is_it` accepts, or makes and keeps a new one.
 pub fn once<T>(
     made: &Mutex<Vec<Arc<T>>>,
     is_it: impl Fn(&T) -> bool,

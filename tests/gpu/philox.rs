@@ -55,7 +55,7 @@ fn carries_and_wraps(gpu: &Gpu) -> Result<(), String> {
     check(gpu, &items)
 }
 
-/// Makes all blocks, with 7 and with 10 rounds, and compares each with the twin.
+/// Makes all blocks, with 7 and with 10 rounds, and compares each with the reference.
 pub fn check(gpu: &Gpu, items: &[Blocks]) -> Result<(), String> {
     for rounds in [7, 10] {
         for (&item, got) in items.iter().zip(run::blocks(gpu, rounds, items)?) {
@@ -65,7 +65,7 @@ pub fn check(gpu: &Gpu, items: &[Blocks]) -> Result<(), String> {
     Ok(())
 }
 
-/// Compares with the twin's blocks.
+/// Compares with the reference's blocks.
 pub fn compare(rounds: u32, (counter, key, len): Blocks, got: &[[u32; 4]]) -> Result<(), String> {
     let expected = reference::philox_blocks(rounds, counter, key, len);
     let from = format!("from {counter:08x?}, key {key:08x?}, {rounds} rounds");

@@ -127,7 +127,7 @@ impl<T: Element> Item<T> {
         }
     }
 
-    /// Whether each element is kept, by the twin.
+    /// The decision of each element, by the reference: true keeps it.
     pub fn kept(&self) -> Vec<bool> {
         let Self { call, x, source } = self;
         match source {
@@ -142,7 +142,7 @@ impl<T: Element> Item<T> {
         }
     }
 
-    /// What binds, with a window of the buffer of ids and masks.
+    /// The elements to bind, with a window of the buffer of ids and masks.
     fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> Elements<'a> {
         let elements = match &self.source {
             Source::Consecutive => Elements::from(self.x.len() as u64),
@@ -237,7 +237,7 @@ pub fn dropout<T: Element>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<Vec
         .collect()
 }
 
-/// Runs all items and compares each with the twin.
+/// Runs all items and compares each with the reference.
 pub fn check_dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<(), String> {
     for (item, got) in items.iter().zip(dropout(gpu, way, items)?) {
         kinds::check(&item.call, way.direction, &item.kept(), &item.x, &got)
@@ -252,7 +252,7 @@ pub fn masks(gpu: &Gpu, items: &[(DropoutCall, u64)]) -> Result<Vec<Vec<u32>>, S
     layout_masks(gpu, &items.iter().map(linear).collect::<Vec<_>>())
 }
 
-/// Makes all masks and compares each with the twin.
+/// Makes all masks and compares each with the reference.
 pub fn check_masks(gpu: &Gpu, items: &[(DropoutCall, u64)]) -> Result<(), String> {
     for ((call, len), got) in items.iter().zip(masks(gpu, items)?) {
         inputs::check_mask(call, *len, &got)?;

@@ -87,7 +87,7 @@ fn any_ids(gpu: &Gpu) -> Result<(), String> {
     run::check_dropout(gpu, WAYS[0], &items(&layouts[3..]))
 }
 
-/// Those of dropout; another id's is another.
+/// A sample's packed mask is dropout's, and another id has another mask.
 fn masks(gpu: &Gpu) -> Result<(), String> {
     let mut items = Vec::new();
     for layout in layouts(IDS.len() as u64)? {
@@ -167,7 +167,7 @@ fn place_plays_no_role(gpu: &Gpu) -> Result<(), String> {
             let item = |ids: &&[u32]| {
                 let layout = layout(ids.len() as u64).map_err(|error| error.to_string())?;
                 let features = layout.len() as usize / ids.len();
-                // What a sample holds is its own too.
+                // Each sample has values of its own, too.
                 let of_id = |id: u32| values((id as u64 + 1) * 64).split_off(64 * id as usize);
                 let x = ids
                     .iter()

@@ -30,11 +30,11 @@ pub const CASES: &[Case] = &[
     Case::new("faults_are_seen", faults_are_seen),
 ];
 
-/// What a case gives, as bits of elements.
+/// The results of a case, as bits of elements.
 #[derive(Clone, Debug, PartialEq)]
 struct Results {
     output: Vec<u32>,
-    /// Before dropout.
+    /// The probabilities before dropout.
     probabilities: Vec<u32>,
     from_scores: Vec<u32>,
     from_probabilities: Vec<u32>,

@@ -58,7 +58,7 @@ fn rates(architecture: &Architecture) -> Vec<DropoutRate> {
 /// The same network in f64, its matrices padded to tiles of 8 as the device's are.
 struct Host<'a> {
     architecture: &'a Architecture,
-    /// Of each layer's weights, then of each layer's biases.
+    /// The first number of each layer's weights, then of each layer's biases.
     begins: Vec<usize>,
     len: usize,
 }

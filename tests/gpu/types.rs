@@ -30,7 +30,7 @@ pub const CASES: &[Case] = &[
     Case::new("one_rounding_differs", one_rounding_differs),
 ];
 
-/// A type of 16 bits and its twin.
+/// A type of 16 bits and its reference.
 trait Pair: Element {
     const FORMAT: Format;
     /// The first `f32` behind the middle between 1 and the next number.

@@ -1,4 +1,4 @@
-//! What becomes of the values [M11].
+//! The map of values [M11].
 
 use crate::case::Case;
 use crate::common::compare;

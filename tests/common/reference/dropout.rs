@@ -1,4 +1,4 @@
-//! The map of values. Twin of `shaders/value/*.wgsl`.
+//! The map of values, as in `shaders/value/*.wgsl`.
 
 use super::mask::{drop_threshold, keeps};
 

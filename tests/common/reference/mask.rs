@@ -1,4 +1,4 @@
-//! Who is kept. Twin of `shaders/mask.wgsl`; vectors in `tests/data/mask_v1.kat`.
+//! The keep decisions, as in `shaders/mask/keep.wgsl`; vectors in `tests/data/mask_v1.kat`.
 
 use super::philox::philox4x32;
 
@@ -42,7 +42,7 @@ pub fn drop_threshold(p: f64) -> u64 {
     (p * 4_294_967_296.0).round_ties_even() as u64
 }
 
-/// Whether the element of this mask index is kept [M8].
+/// Returns true if the element of this mask index is kept [M8].
 pub fn keeps(p: f64, seed: u64, stream: u64, index: u64) -> bool {
     u64::from(uniform(seed, stream, index)) >= drop_threshold(p)
 }

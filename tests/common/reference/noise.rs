@@ -1,4 +1,4 @@
-//! Gaussian noise. Twin of `shaders/mask/normal.wgsl`.
+//! Gaussian noise, as in `shaders/mask/normal.wgsl`.
 
 use core::f64::consts::TAU;
 

@@ -1,4 +1,4 @@
-//! Types of 16 bits, by search among all their numbers. Twin of `shaders/element/*.wgsl`.
+//! Types of 16 bits, by search among all their numbers, as in `shaders/element/*.wgsl`.
 
 /// A binary floating-point format of 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

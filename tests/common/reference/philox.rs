@@ -1,4 +1,5 @@
-//! Philox4x32 (Salmon et al., SC'11). Twin of `shaders/philox.wgsl`; vectors in `tests/data/philox4x32.kat`.
+//! Philox4x32 (Salmon et al., SC'11), as in `shaders/mask/philox.wgsl`; vectors in
+//! `tests/data/philox4x32.kat`.
 
 // Random123's philox.h has these names and values.
 const PHILOX_M4X32_0: u32 = 0xD251_1F53;
@@ -14,7 +15,7 @@ pub fn philox4x32(rounds: u32, counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
         let (hi0, lo0) = mul_hi_lo(PHILOX_M4X32_0, c0);
         let (hi1, lo1) = mul_hi_lo(PHILOX_M4X32_1, c2);
         [c0, c1, c2, c3] = [hi1 ^ c1 ^ k0, lo1, hi0 ^ c3 ^ k1, lo0];
-        // What the last round makes of the key is not used.
+        // The key after the last round is not used.
         k0 = k0.wrapping_add(PHILOX_W32_0);
         k1 = k1.wrapping_add(PHILOX_W32_1);
     }

@@ -38,7 +38,7 @@ fn array<T: Element>(shape: &[usize]) -> ArrayD<T> {
     ArrayD::from_shape_vec(shape, elements).unwrap()
 }
 
-/// What the slices' function makes of the elements in row-major order.
+/// The result of the slices' function for the elements in row-major order.
 fn expected<T: Element, D: Dimension>(
     direction: Direction,
     pattern: &MaskPattern,

@@ -1,4 +1,4 @@
-//! The CPU path is the twin's dropout, subnormals included.
+//! The CPU path is the reference's dropout, subnormals included.
 
 use std::env;
 use std::process::Command;
@@ -23,7 +23,7 @@ use crate::common::{reference, vectors};
 /// Longer than a task of the pool.
 const LONG: u64 = 100_003;
 
-/// All four ways, each compared with the twin.
+/// All four ways, each compared with the reference.
 fn check(call: &DropoutCall, x: &[f32]) -> Result<(), String> {
     for &direction in Direction::ALL {
         for got in both_ways(direction, x.len(), x, call)? {

@@ -109,9 +109,9 @@ fn misses(y: &[f32], mu: f64) -> [f64; 2] {
     ]
 }
 
-/// Of numbers with mean 0 and variance 1 the mean and variance stay, within 5.2 standard errors over
-/// 2^18 numbers: a false alarm has probability 4e-7 over the choice of keys. Without the affine map
-/// they do not.
+/// Numbers with mean 0 and variance 1 keep mean and variance, within 5.2 standard errors over 2^18
+/// numbers: a false alarm has probability 4e-7 over the choice of keys. Without the affine map they
+/// do not.
 #[test]
 fn alpha_keeps_mean_and_variance() {
     let x = normals(1 << 17);

@@ -12,7 +12,7 @@ use crate::common::layers::layers;
 use crate::common::random_layouts::random_layout;
 use crate::common::{compare, reference, vectors};
 
-/// All four ways and the mask against these fates.
+/// All four ways and the mask against these decisions.
 fn check(call: &DropoutCall, layout: &MaskLayout, kept: &[bool]) -> Result<(), String> {
     let x = values(layout.len());
     for &direction in Direction::ALL {

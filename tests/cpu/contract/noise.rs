@@ -1,4 +1,4 @@
-//! The CPU path's Gaussian noise [M18]-[M20], by the twin in `tests/common`.
+//! The CPU path's Gaussian noise [M18]-[M20], by the reference in `tests/common`.
 
 use wgpu_dropout::cpu::keep_mask;
 use wgpu_dropout::half::{bf16, f16};

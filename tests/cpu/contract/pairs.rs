@@ -11,7 +11,7 @@ use crate::common::inputs::{
 use crate::common::kinds::{self, Direction};
 use crate::common::reference::{self, BF16, F16, Format};
 
-/// An element and its type as the twin knows it.
+/// An element and its type as the reference knows it.
 pub trait Twin: Element {
     const FORMAT: Format;
 }
@@ -34,7 +34,7 @@ fn values(len: u64) -> Vec<u16> {
     (0..len).map(|i| (i * 40_503) as u16).collect()
 }
 
-/// All four ways, compared with the twin.
+/// All four ways, compared with the reference.
 fn check<'a, T: Twin>(
     call: &DropoutCall,
     source: impl Into<MaskSource<'a>>,
@@ -80,7 +80,7 @@ fn rates_and_kinds() {
     }
 }
 
-/// Of every element there is.
+/// A mask that keeps each of the 2^16 elements of a 16-bit type.
 const KEEP_ALL: MaskSource<'_> = MaskSource::Packed {
     mask: &[u32::MAX; 1 << 11],
     len: 1 << 16,

@@ -10,7 +10,7 @@ use crate::common::vectors;
 
 const ULP: f64 = 1.0 / 4_294_967_296.0;
 
-/// Of inverted dropout.
+/// The keep scale of inverted dropout.
 fn scale(rate: DropoutRate) -> f32 {
     DropoutCall::new(rate, MaskKey::new(0, 0)).keep_scale()
 }

@@ -1,4 +1,4 @@
-//! The twin against the known answers, before it judges anything.
+//! The reference against the known answers, before it judges anything.
 
 use crate::common::reference::{
     drop_threshold, dropout, fold_in, indices, keep_scale, keeps, packed_mask, philox_blocks,

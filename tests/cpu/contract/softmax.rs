@@ -143,7 +143,7 @@ fn softmaxes_of_layouts_samples_and_packed_masks() {
     }
 }
 
-/// What a softmax and a dropout apart make, with a rounding to the type between.
+/// The results of a softmax and a dropout apart, with a rounding to the type between.
 #[test]
 fn probabilities_that_are_dropped_apart_are_as_near() {
     for kind in [DropoutKind::Inverted, DropoutKind::Classic] {

@@ -8,7 +8,7 @@ use crate::common::kinds::Direction;
 
 pub const CANARY: f32 = -6.25e4;
 
-/// What becomes of `x`, with an output and in place.
+/// The results for `x`, with an output and in place.
 pub fn both_ways<'a, T: Element>(
     direction: Direction,
     source: impl Into<MaskSource<'a>>,

@@ -1,4 +1,4 @@
-//! What an activation before a dropout refuses, and that nothing is recorded then.
+//! Refusals of an activation before a dropout. They record nothing.
 
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{

@@ -289,7 +289,7 @@ fn the_same_range_twice_is_in_place_by_another_name() {
     noop.without_errors(|| {
         for (input, output, len) in [
             (range(&buffer, 256, 0), range(&buffer, 256, 0), 64),
-            // What counts are the elements, not the ranges.
+            // The elements count, not the ranges.
             (range(&buffer, 256, 256), range(&buffer, 256, 512), 64),
         ] {
             refused(

@@ -1,4 +1,4 @@
-//! What recording refuses, and when it records nothing.
+//! Refusals of recording, and the calls that record nothing.
 
 use wgpu_dropout::{
     CallError, Direction, Dropout, DropoutBinding, DropoutCall, DropoutKind, Elements,
@@ -23,7 +23,7 @@ const BOTH: [Encode; 4] = [
     |dropout, pass, binding, call| dropout.encode(pass, binding, call, Direction::Backward),
 ];
 
-/// What the method returns, and whether it left anything in its pass.
+/// The result of the method, and true if it left anything in its pass.
 #[track_caller]
 fn run(
     noop: &Noop,

@@ -1,4 +1,4 @@
-//! What a sum of columns refuses, and that nothing is recorded then.
+//! Refusals of a sum of columns. They record nothing.
 
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{

@@ -86,8 +86,8 @@ impl Noop {
         result
     }
 
-    /// Whether `record` leaves something in its pass. If it does not, a dispatch that follows has
-    /// no pipeline, which wgpu reports.
+    /// Returns true if `record` leaves something in its pass. If it does not, a dispatch that
+    /// follows has no pipeline, which wgpu reports.
     #[track_caller]
     pub fn records(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> bool {
         let ((), error) = self.error_of(|| {

@@ -1,4 +1,4 @@
-//! What another runtime is told to launch: one launch after the other, however long the tensor is.
+//! Launches for another runtime: one after the other, however long the tensor is.
 
 use wgpu_dropout::launch::{LaunchError, LaunchLimits, launches};
 use wgpu_dropout::{

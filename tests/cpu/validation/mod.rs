@@ -1,5 +1,5 @@
-//! What is checked before anything is recorded, on wgpu's noop device, which validates as others do
-//! and computes nothing.
+//! Checks before anything is recorded, on wgpu's noop device, which validates as others do and
+//! computes nothing.
 
 #[cfg(feature = "wgpu")]
 mod act;

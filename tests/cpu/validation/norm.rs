@@ -1,4 +1,4 @@
-//! What a norm behind a sum refuses, and that nothing is recorded then.
+//! Refusals of a norm behind a sum. They record nothing.
 
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{

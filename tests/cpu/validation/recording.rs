@@ -1,5 +1,5 @@
-//! What recording allocates, beside the same calls of wgpu by hand; and that it compiles nothing
-//! that was compiled before, since compiling allocates.
+//! Allocations of recording, beside the same calls of wgpu by hand. Recording compiles nothing that
+//! was compiled before, since compiling allocates.
 
 use std::hint::black_box;
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 use wgpu_dropout::{LayoutError, MaskLayout};
 
-/// Of one tensor that is not linear.
+/// The most elements of a tensor that is not linear.
 pub const MAX_ELEMENTS: u64 = 6000;
 
 /// A layout, and what it must mean by its definition [M13].

@@ -114,7 +114,7 @@ fn another_reference_differs(adapter: &TestAdapter) -> Result<(), String> {
     }
 }
 
-/// What was run.
+/// Counts of the work that was run.
 #[derive(Default)]
 struct Counts {
     devices: u64,
@@ -151,7 +151,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What a failure needs to know of its device.
+/// The device's limits, which a failure shows.
 struct Limits<'a>(&'a Gpu);
 
 impl fmt::Display for Limits<'_> {
@@ -269,7 +269,7 @@ struct Pass {
 }
 
 impl Pass {
-    /// What the reference says of each tensor's mask and values, if `indices` are its mask indices.
+    /// The reference's verdict on each tensor's mask and values, if `indices` are its mask indices.
     fn check(
         &self,
         gpu: &Gpu,

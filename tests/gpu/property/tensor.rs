@@ -14,7 +14,7 @@ const MAX_ID: u64 = u32::MAX as u64;
 
 /// A type of elements, and the comparison that is the reference's.
 pub trait Value: Element {
-    /// Of any bits, or such that no product is a subnormal of `f32`.
+    /// A value of any bits, or one whose products are no subnormals of `f32`.
     fn of_bits(bits: u64, any: bool) -> Self;
 
     fn check(
@@ -95,7 +95,7 @@ fn check_pairs<T: Element>(
 pub struct Tensor {
     pub call: DropoutCall,
     pub map: Map,
-    /// Of its values.
+    /// The seed of the values.
     seed: u64,
 }
 
@@ -159,7 +159,7 @@ fn id(random: u64) -> u32 {
 #[derive(Clone, Copy, Debug)]
 enum Rate {
     Threshold(u64),
-    /// That of an element's own number plus this, 0 or 1: the second draw decides.
+    /// The threshold equals an element's own number plus this, 0 or 1: the second draw decides.
     Tie(u64),
 }
 
@@ -249,7 +249,7 @@ impl Tensor {
         self.map.indices(self.call.origin)
     }
 
-    /// Whether each element is kept, if these are its mask indices.
+    /// The decision of each element, if these are its mask indices: true keeps it.
     pub fn kept(&self, indices: Vec<u64>) -> Vec<bool> {
         match &self.map {
             Map::Packed(len, words) => (0..*len as usize)
