@@ -16,7 +16,7 @@ there is no adapter: wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (ma
 (Windows). On Debian and Ubuntu `apt-get install mesa-vulkan-drivers libvulkan1` gives a software one. \
 `--engine cpu` needs none";
 
-/// What features the library uses, or the benchmark may.
+/// Features that the library uses, or that the benchmark may use.
 const FEATURES: [(Features, &str); 5] = [
     (Features::SHADER_INT64, "SHADER_INT64"),
     (Features::IMMEDIATES, "IMMEDIATES"),
@@ -177,7 +177,7 @@ fn backend_rank(info: &AdapterInfo) -> u8 {
     u8::from(info.backend == Backend::Gl)
 }
 
-/// That nothing matches `wish`, and what there is.
+/// The error that no adapter matches `wish`, with a list of all adapters.
 fn no_match(wish: &Wish) -> anyhow::Error {
     let labels: Vec<_> = enumerate(Backends::all())
         .iter()
@@ -236,7 +236,7 @@ pub fn type_name(device_type: DeviceType) -> &'static str {
     }
 }
 
-/// Those of `features` that are of interest here.
+/// Names of the features in `features` that the library or the benchmark uses.
 pub fn feature_names(features: Features) -> Vec<&'static str> {
     FEATURES
         .iter()

@@ -1,4 +1,4 @@
-//! What computes: a GPU or the CPU path.
+//! The engine of a command: a GPU or the CPU path.
 
 use anyhow::{Context, Result, ensure};
 
@@ -26,7 +26,7 @@ enum EngineKind {
     Cpu,
 }
 
-/// What computes, ready for work.
+/// An engine that is ready for work.
 #[derive(Debug)]
 pub enum Engine {
     Gpu(Box<Gpu>),
@@ -79,7 +79,7 @@ impl EngineArgs {
 }
 
 impl Gpu {
-    /// Whether the adapter computes on the CPU.
+    /// Returns true if the adapter computes on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
     }

@@ -69,7 +69,7 @@ fn generator(engine: &Engine) -> Result<Box<Generate<'_>>> {
     })
 }
 
-/// The bits behind the last whole word of a piece, which need not have whole words.
+/// The bits behind the last whole word of a piece, whose length need not be whole words.
 #[derive(Debug, Default)]
 struct Seam {
     word: u32,

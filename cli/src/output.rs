@@ -379,7 +379,7 @@ pub fn write_numbers<T: bytemuck::Pod>(output: &mut impl Write, numbers: &mut [T
         .context("cannot write the output")
 }
 
-/// Between the order of this machine's bytes and little-endian.
+/// Converts between this machine's byte order and little-endian.
 pub fn little_endian<T: bytemuck::Pod>(numbers: &mut [T]) {
     if cfg!(target_endian = "big") {
         for number in numbers {
@@ -388,7 +388,7 @@ pub fn little_endian<T: bytemuck::Pod>(numbers: &mut [T]) {
     }
 }
 
-/// Both, or the first error that is more than a reader who has gone.
+/// Combines two results. A closed pipe never hides another error.
 pub fn both(first: Result<()>, second: Result<()>) -> Result<()> {
     match first {
         Err(error) if second.is_ok() || !is_closed_pipe(&error) => Err(error),
@@ -396,7 +396,7 @@ pub fn both(first: Result<()>, second: Result<()>) -> Result<()> {
     }
 }
 
-/// Whether the reader of the output has gone.
+/// Returns true if the reader of the output has closed its end.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
     let json = error.downcast_ref::<serde_json::Error>();

@@ -22,7 +22,7 @@ use crate::output::{self, Output};
 
 /// Columns of a terminal that tables are made for.
 const WIDTH: u16 = 100;
-/// Of the JSON; another one where a reader of this one would go wrong.
+/// Version of the JSON. It changes where a reader of this version would go wrong.
 const JSON_VERSION: u32 = 1;
 
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ impl Args {
 /// An adapter and what its audit found.
 struct Audited {
     info: AdapterInfo,
-    /// Or why there was no device to audit.
+    /// The report, or the reason why there was no device to audit.
     report: Result<AuditReport, String>,
 }
 
@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let results = output::both(written, printed.map_err(Into::into));
     match (verdict(&audits), results) {
-        // What was to be kept of a failure is lost.
+        // The records of a failure are lost too: report both errors.
         (Err(failed), Err(lost)) if !output::is_closed_pipe(&lost) => {
             Err(anyhow!("{failed:#}\n{lost:#}"))
         }
@@ -119,7 +119,7 @@ impl Audited {
         self.report.as_ref().map_or(&[], |report| &report.checks)
     }
 
-    /// What the mask hash should be and is, where it is wrong.
+    /// The expected and the found mask hash, if they differ.
     fn wrong_hash(&self) -> Option<(String, String)> {
         let hash = self.report.as_ref().ok()?.mask_hash;
         let got = hash.map_or("none".to_owned(), hex);

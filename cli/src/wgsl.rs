@@ -195,7 +195,7 @@ fn file_name((variant, way): &Text) -> String {
     words.join("-") + ".wgsl"
 }
 
-/// What a host must know, in the words of WebGPU.
+/// The data of a kernel that a host needs, in the words of WebGPU.
 fn description(text: &Text) -> Value {
     let (variant, way) = text;
     let buffers: Vec<_> = variant

@@ -71,25 +71,25 @@ impl Buffers {
         Ok(buffers)
     }
 
-    /// Of one tensor.
+    /// Bytes of one tensor.
     pub fn tensor_bytes(&self) -> u64 {
         self.dtype.bytes().saturating_mul(self.len as u64)
     }
 
-    /// Of all pairs: in each a tensor is read and one is written.
+    /// Bytes of all pairs: in each a tensor is read and one is written.
     pub fn bytes(&self) -> u64 {
         let tensors = (self.pairs as u64).saturating_mul(2);
         self.tensor_bytes().saturating_mul(tensors)
     }
 
-    /// From one tensor to the next on the GPU.
+    /// Bytes from one tensor to the next on the GPU.
     pub fn stride_bytes(&self) -> u64 {
         self.tensor_bytes()
             .checked_next_multiple_of(ALIGNMENT_BYTES)
             .unwrap_or(u64::MAX)
     }
 
-    /// Whether a run may find in the cache what the last one left.
+    /// Returns true if a run may find in the cache what the last one left.
     pub fn fit_the_cache(&self) -> bool {
         self.bytes() < 2 * self.cache_bytes
     }

@@ -22,7 +22,7 @@ fn numbers_of(i: u32) -> Numbers {
     return Numbers(vec4(a.xz, b.xz), vec4(a.yw, b.yw));
 }
 
-// What gelu by tanh multiplies x with.
+// The factor on x in gelu by tanh.
 fn gate(x: vec4<f32>) -> vec4<f32> {
     return 1.0 / (1.0 + exp(-1.5957691 * x * (1.0 + 0.044715 * x * x)));
 }

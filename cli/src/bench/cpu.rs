@@ -25,7 +25,7 @@ pub fn thread_pools() -> Result<Vec<ThreadPool>> {
     counts.into_iter().map(pool).collect()
 }
 
-/// What `operation` has to give for `input`.
+/// The expected result of `operation` for `input`.
 pub fn expected<T: Element>(
     operation: Operation,
     input: &[T],

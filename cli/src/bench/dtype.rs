@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use wgpu_dropout::ElementType;
 
-/// Of the elements.
+/// The type of the elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Dtype {
@@ -25,7 +25,7 @@ impl Dtype {
         }
     }
 
-    /// Of an element.
+    /// Bytes of an element.
     pub fn bytes(self) -> u64 {
         self.element().bytes()
     }

@@ -30,7 +30,7 @@ const COLUMNS: u32 = 1024;
 /// A round through more would take a software adapter many seconds.
 const MAX_SOFTWARE_PAIRS: usize = 4;
 
-/// What `bench` measures.
+/// The operations that `bench` measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Op {
     /// Dropout alone, its layouts and kinds, many tensors in a pass, recording
@@ -45,7 +45,7 @@ pub enum Op {
     Softmax,
 }
 
-/// What is fused.
+/// An operation that one pass and a chain of passes compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fusion {
@@ -78,7 +78,7 @@ pub enum Fusion {
 }
 
 impl Fusion {
-    /// What is measured for an operation.
+    /// The fusions that are measured for an operation.
     fn of(op: Op) -> &'static [Self] {
         match op {
             Op::Dropout | Op::Norm | Op::Softmax => &[],
@@ -92,7 +92,7 @@ impl Fusion {
         }
     }
 
-    /// Whether its result lies in the output, and not in the residual.
+    /// Returns true if its result lies in the output, and not in the residual.
     fn is_in_output(self) -> bool {
         !matches!(self, Self::Residual | Self::BiasResidual)
     }
@@ -137,16 +137,17 @@ impl fmt::Display for Fusion {
 pub struct FusedMeasurement {
     pub fusion: Fusion,
     pub dtype: Dtype,
-    /// Of a tensor.
+    /// Elements of a tensor.
     pub elements: usize,
     pub fused_seconds: Samples,
     pub chain_seconds: Samples,
-    /// Of each element read once and written once.
+    /// The time in which each element is read once and written once.
     pub copy_seconds: Samples,
 }
 
 impl FusedMeasurement {
-    /// What the fused pass may take: the chain's time without 0.8 times that of the bytes which are not moved.
+    /// The bound on the fused pass's time: the chain's time less 0.8 times the time of the bytes
+    /// that are not moved.
     pub fn bound_seconds(&self) -> f64 {
         let [fused, chain] = self.fusion.accesses();
         let saved = f64::from(chain - fused) / 2.0 * self.copy_seconds.median();
@@ -158,7 +159,7 @@ impl FusedMeasurement {
 struct Bound {
     fused: [DropoutAddBinding; 2],
     fused_gradient: DropoutAddGradient,
-    /// Of relu and gelu.
+    /// Bindings of relu and of gelu, in this order.
     activated: [ActBinding; 2],
     activated_gradients: [ActGradient; 2],
     copy: DropoutBinding,

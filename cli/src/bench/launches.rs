@@ -1,4 +1,4 @@
-//! What a dispatch costs: many small tensors in one pass, beside one of as many elements.
+//! The cost of a dispatch: many small tensors in one pass, beside one of as many elements.
 
 use std::slice;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::gpu::GpuBench;
 use super::measure::{Measurement, Operation, Subject, in_rounds, verify};
 use crate::engine::Gpu;
 
-/// In a pass, each with a dispatch.
+/// Tensors in a pass, each with a dispatch.
 const TENSORS: usize = 1000;
 
 /// Elements of each.
@@ -25,15 +25,15 @@ const OPERATIONS: [Operation; 2] = [Operation::Forward, Operation::Copy];
 /// One row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Launch {
-    /// In the pass.
+    /// Tensors in the pass.
     pub tensors: usize,
     #[serde(flatten)]
     pub measurement: Measurement,
 }
 
 impl Launch {
-    /// What a dispatch adds to a pass, by the wall, where `rows` have as many elements in one; in
-    /// seconds. `None` where a load of the machine hides it.
+    /// Seconds that a dispatch adds to a pass, by the wall, where `rows` have as many elements in
+    /// one. `None` where a load of the machine hides it.
     pub fn of_a_dispatch(&self, rows: &[Self]) -> Option<f64> {
         let whole = rows.iter().find(|row| {
             row.tensors == 1 && row.measurement.operation == self.measurement.operation

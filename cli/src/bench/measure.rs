@@ -1,4 +1,4 @@
-//! What is measured, and how: verified first, then in rounds.
+//! Measurements: verified first, then in rounds.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::samples::Samples;
 const MIN_ROUNDS: usize = 5;
 const MAX_ROUNDS: usize = 101;
 
-/// What is done to a tensor.
+/// An operation on a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
@@ -25,7 +25,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// In an order in which what one round of in place has scaled is written anew before the next.
+    /// `Copy` comes last, so that it restores the buffer which `InPlace` scaled.
     pub const ALL: [Self; 4] = [Self::Forward, Self::Backward, Self::InPlace, Self::Copy];
 }
 
@@ -88,7 +88,7 @@ pub trait Subject {
 
     fn buffers(&self) -> &Buffers;
 
-    /// What it does.
+    /// The operations that the subject does.
     fn operations(&self) -> &'static [Operation] {
         &Operation::ALL
     }
@@ -107,13 +107,13 @@ pub struct Measurement {
     pub place: Place,
     pub operation: Operation,
     pub dtype: Dtype,
-    /// Of a tensor.
+    /// Elements of a tensor.
     pub elements: usize,
-    /// That the task needs moved: each element read once and written once.
+    /// Bytes that the task needs moved: each element read once and written once.
     pub bytes: u64,
-    /// Of one tensor.
+    /// Seconds for one tensor.
     pub wall_seconds: Samples,
-    /// Of one tensor, by timestamps.
+    /// Seconds for one tensor, by timestamps.
     pub gpu_seconds: Option<Samples>,
 }
 

@@ -151,7 +151,7 @@ fn speeds(row: &Measurement) -> [f64; 3] {
     [0.9, 0.5, 0.1].map(|share| row.gigabytes_per_second(row.wall_seconds.quantile(share)))
 }
 
-/// Of all values, and some room.
+/// The range of all values, with some room.
 fn range(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
     let least = values.clone().fold(f64::INFINITY, f64::min);
     let greatest = values.fold(0.0, f64::max);

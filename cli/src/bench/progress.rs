@@ -30,7 +30,7 @@ impl Progress {
         })
     }
 
-    /// What comes next.
+    /// Shows the next step.
     pub fn say(&self, message: String) {
         self.bar.set_message(message);
         self.bar.tick();

@@ -1,4 +1,4 @@
-//! What a user would write in a minute: a loop over rand's fast generator, a bool an element.
+//! The loop that a user would write in a minute: rand's fast generator, a bool an element.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use super::measure::{Operation, Place, Subject, Time};
 
 /// Forward alone: for the backward such a loop keeps a mask, or rewinds.
 pub struct RandLoop<'a, T> {
-    /// Of one thread.
+    /// A pool of one thread.
     pool: &'a ThreadPool,
     tensors: Rc<CpuTensors<T>>,
     call: DropoutCall,

@@ -19,28 +19,28 @@ use crate::adapters;
 use crate::engine::Gpu;
 use crate::output::{Output, write_json};
 
-/// Of the JSON; another one where a reader of this one would go wrong.
+/// Version of the JSON. It changes where a reader of this version would go wrong.
 const VERSION: u32 = 1;
 
 /// Everything that a run finds out.
 #[derive(Debug, Serialize)]
 pub struct Record {
     version: u32,
-    /// Of the start, in UTC.
+    /// The start's date, in UTC.
     date: String,
     library: Library,
     machine: Machine,
     /// `None` if only the CPU was measured.
     pub adapter: Option<Adapter>,
-    /// As the library prints it.
+    /// The call, as the library prints it.
     pub call: String,
     pub measurements: Vec<Measurement>,
-    /// Of layouts and kinds on the GPU.
+    /// Measurements of layouts and kinds on the GPU.
     pub variants: Vec<VariantMeasurement>,
-    /// Of many tensors in a pass and of one.
+    /// Measurements of many tensors in a pass and of one.
     pub launches: Vec<Launch>,
     pub recording: Vec<Recording>,
-    /// Of dropout fused with its neighbours.
+    /// Measurements of dropout fused with its neighbours.
     pub fused: Vec<FusedMeasurement>,
 }
 
@@ -63,11 +63,11 @@ pub struct Adapter {
     backend: String,
     name: String,
     device_type: &'static str,
-    /// Whether it runs on the CPU.
+    /// True if the adapter runs on the CPU.
     pub software: bool,
     driver: String,
     driver_info: String,
-    /// Those that were in use.
+    /// The features that were in use.
     features: Vec<&'static str>,
 }
 
@@ -157,7 +157,7 @@ fn cpu_model() -> Option<String> {
     linux().or_else(mac).or_else(windows)
 }
 
-/// Of a program's output, if there is the program and it succeeds.
+/// The first line of a program's output, if there is the program and it succeeds.
 fn first_line(command: &mut Command) -> Option<String> {
     let output = command
         .output()

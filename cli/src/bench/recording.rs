@@ -1,4 +1,4 @@
-//! What it costs the CPU to record a dispatch, beside the same calls of wgpu by hand.
+//! The CPU's cost of recording a dispatch, beside the same calls of wgpu by hand.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use super::measure::in_rounds;
 use super::samples::Samples;
 use crate::engine::Gpu;
 
-/// In one pass.
+/// Dispatches in one pass.
 pub const DISPATCHES: usize = 1000;
 
-/// Of little account: nothing is submitted.
+/// Elements of a dispatch. The number does not matter: nothing is submitted.
 const ELEMENTS: u64 = 4096;
 
-/// As many bytes as the library's kernels are told.
+/// As many bytes of parameters as the library's kernels take.
 const PARAMS: [u8; 56] = [0; 56];
 
 const KERNEL: &str = "
@@ -105,7 +105,7 @@ fn measure_unchecked(gpu: &Gpu, call: &DropoutCall, duration: Duration) -> Resul
         |_| (),
         || {
             for (row, (_, record)) in rows.iter_mut().zip(&ways) {
-                // What another way has left in the allocator and the caches goes untimed.
+                // The first time is left out: another way has changed the allocator and the caches.
                 time(gpu, record)?;
                 let all = time(gpu, record)?;
                 row.seconds.push(all.as_secs_f64() / DISPATCHES as f64);

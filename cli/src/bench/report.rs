@@ -14,7 +14,7 @@ use super::recording::{DISPATCHES, Recording, Way};
 use super::samples::Samples;
 use super::variants::{Variant, VariantMeasurement};
 
-/// What the columns mean.
+/// The meaning of the columns.
 pub const LEGEND: &str = "\
 Times are of one tensor. wall: median with p10 and p90; on the GPU from submission to completion,
 uploads and recording excluded. GPU: median of the compute pass by the adapter's timestamps; empty
@@ -36,7 +36,7 @@ Times are of one tensor, by the adapter's timestamps where it has them. bytes: a
 the chain. bound: the chain's time without 0.8 times that of copying the bytes which one pass saves. The two gave
 the same numbers, within roundings, before anything was timed.";
 
-/// What is measured, above all tables.
+/// A description of the measurements, above all tables.
 pub fn preamble(record: &Record) -> String {
     let gpu = match &record.adapter {
         Some(adapter) if adapter.software => format!(
@@ -109,7 +109,7 @@ pub fn variants(
     )
 }
 
-/// What a dispatch costs the GPU.
+/// The GPU's cost of a dispatch.
 pub fn launches(adapter: Option<&Adapter>, rows: &[Launch]) -> String {
     let cells = rows.iter().map(|row| {
         let measurement = &row.measurement;
@@ -136,7 +136,7 @@ pub fn launches(adapter: Option<&Adapter>, rows: &[Launch]) -> String {
     )
 }
 
-/// What recording costs.
+/// The cost of recording.
 pub fn recording(adapter: Option<&Adapter>, recording: &[Recording]) -> String {
     let by_hand = recording.iter().find(|row| row.way == Way::ByHand);
     let by_hand = by_hand.map(|row| row.seconds.median());

@@ -20,7 +20,7 @@ const COLUMNS: [u32; 4] = [64, 768, 4096, 65_536];
 
 /// A tensor in rows of some columns, and the ways through it.
 pub trait Ways<'a>: Sized {
-    /// What its two directions are.
+    /// The fusions of the forward and of the gradient.
     fn fusions(columns: u32) -> [Fusion; 2];
 
     fn new<T: Element>(

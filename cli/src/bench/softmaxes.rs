@@ -67,7 +67,7 @@ impl<'a> Ways<'a> for Softmaxes<'a> {
         let text = include_str!("chain_softmax.wgsl");
         let names = ["scale_and_mask", "softmax", "softmax_gradient", "scale"];
         let (layout, pipelines) = rows::chain(gpu, buffers.dtype, columns, text, &names);
-        // What is read, the gradients, what is written.
+        // The tensor that is read, the gradients, the tensor that is written.
         let windows = [
             [&input, &grad, &output],
             [&output, &grad, &probabilities],
@@ -156,7 +156,8 @@ impl<'a> Ways<'a> for Softmaxes<'a> {
         let grad = &self.own[0];
         encoder.copy_buffer_to_buffer(self.tensors.inputs(), 0, grad, 0, grad.size());
         gpu.queue.submit([encoder.finish()]);
-        // Of the element, and of the mean probability: gradients are differences.
+        // The bound allows roundings of the element and of the mean probability, since gradients
+        // are differences.
         let roundings = |chain: f32| 4.0 * (chain.abs() + 1.0 / self.columns as f32);
         self.fused(false)?;
         let output: Vec<T> = self.tensors.first_output()?;

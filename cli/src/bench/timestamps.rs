@@ -52,7 +52,7 @@ impl Timestamps {
         })
     }
 
-    /// What the pass is begun with.
+    /// The timestamp writes that the pass begins with.
     pub fn writes(&self) -> ComputePassTimestampWrites<'_> {
         ComputePassTimestampWrites {
             query_set: &self.queries,
@@ -61,7 +61,7 @@ impl Timestamps {
         }
     }
 
-    /// What follows the pass.
+    /// Records the copies that follow the pass.
     pub fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
         encoder.resolve_query_set(&self.queries, 0..QUERIES, &self.resolved, 0);
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, BYTES);

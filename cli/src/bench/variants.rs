@@ -25,10 +25,10 @@ pub const LEN: usize = 1 << 22;
 /// A round through more would take a software adapter many seconds.
 const MAX_SOFTWARE_PAIRS: usize = 8;
 
-/// Of those with ids.
+/// Samples of the layouts with ids.
 const SAMPLES: u64 = 64;
 
-/// What is done to a tensor, forward. Shapes have [`LEN`] elements.
+/// A forward operation on a tensor. Shapes have [`LEN`] elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
@@ -54,7 +54,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// In an order in which no output is that of the variant before.
+    /// The order leaves no output equal to the one of the variant before.
     const ALL: [Self; 12] = [
         Self::Copy,
         Self::Linear,
@@ -134,7 +134,7 @@ pub struct VariantMeasurement {
     pub measurement: Measurement,
 }
 
-/// What mask or ids there are beside the tensors.
+/// The mask and the ids beside the tensors.
 struct Sides {
     ids: Vec<u32>,
     mask: Vec<u32>,
@@ -254,7 +254,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// What the CPU path makes of `input`.
+    /// The CPU path's result for `input`.
     fn expected(&self, variant: Variant, input: &[f32]) -> Result<Vec<f32>> {
         let (layout, call) = (variant.layout()?, variant.call(&self.call));
         let Sides { ids, mask } = &self.sides;

@@ -269,7 +269,7 @@ fn an_adapter_for_the_cpu_is_a_contradiction() {
     assert_fails(&output, 1, &["--adapter", "--engine cpu"]);
 }
 
-/// What both `apply` and `mask` say of these options for a tensor of this shape.
+/// Checks the message of both `apply` and `mask` for these options and a tensor of this shape.
 #[track_caller]
 fn assert_layout_refused(shape: &str, options: &str, parts: &[&str]) {
     let line = format!("mask --shape {shape} {CALL} {options} --output -");

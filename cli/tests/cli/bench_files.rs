@@ -1,4 +1,4 @@
-//! What `bench` writes, on the CPU alone; each check is seen failing too.
+//! Files of `bench`, on the CPU alone; each check is seen failing too.
 
 use std::fs;
 

@@ -123,7 +123,7 @@ mod unix {
         assert!(status.unwrap().success());
     }
 
-    /// Whether the tests may give a file away, as root may.
+    /// Returns true if the tests may give a file away, as root may.
     fn give_away(path: &Path) -> bool {
         let given = chown(path, Some(OTHER), Some(OTHER));
         if let Err(error) = &given {

@@ -1,4 +1,4 @@
-//! What `--help` says of each command.
+//! Texts of `--help` for each command.
 
 use crate::command::{assert_fails, assert_success, run};
 

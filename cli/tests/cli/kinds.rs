@@ -29,7 +29,7 @@ fn elements(file: &[u8]) -> Vec<f32> {
         .collect()
 }
 
-/// Whether each element is kept.
+/// The decision of each element: true keeps it.
 fn kept() -> Vec<bool> {
     let mask = cpu(&format!("mask --len {LEN} {CALL} --output -"));
     (0..LEN).map(|e| mask[e / 8] >> (e % 8) & 1 == 1).collect()
