@@ -13,7 +13,7 @@ const rows = (root, file) =>
 const numbers = (text) => text.split(' ').map(Number);
 const hexWords = (text) => text.split(' ').map((word) => parseInt(word, 16));
 
-// Of bytes in hex [M15].
+// The words whose bytes are written in hex [M15].
 const littleEndianWords = (text) =>
   text.match(/.{8}/g).map((word) => parseInt(word.match(/../g).reverse().join(''), 16));
 

@@ -12,10 +12,10 @@ export function round(number) {
   return nearest - number === 0.5 && nearest % 2 !== 0 ? nearest - 1 : nearest;
 }
 
-// Of an f32.
+// The bits of an f32.
 export const bits = (number) => new Uint32Array(new Float32Array([number]).buffer)[0];
 
-// The number that bits are.
+// The number with these bits.
 export function number({ size, fraction, bias }, bits) {
   if (bits === 0) return 0;
   const sign = bits >>> (8 * size - 1) ? -1 : 1;

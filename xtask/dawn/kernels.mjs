@@ -1,4 +1,4 @@
-// What `wgpu-dropout wgsl --output-dir` says of the texts it wrote.
+// The list that `wgpu-dropout wgsl --output-dir` writes beside its texts.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -33,7 +33,7 @@ function cut({ shape, strides }, width) {
   ];
 }
 
-// Whether a kernel with these fields is right for a layout whose first index is `first`.
+// Returns true if a kernel with these fields is right for a layout whose first index is `first`.
 export function fits(fields, { shape, strides }, first) {
   const len = shape.reduce((product, size) => product * size);
   const inner = { size: shape.at(-1), stride: strides.at(-1) };

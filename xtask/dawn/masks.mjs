@@ -17,8 +17,8 @@ const split = (number) => [Number(number & 0xffffffffn), Number(number >> 32n)];
 const range = (len, f) => Array.from({ length: len }, (_, i) => f(i));
 const UNWRITTEN = 0xdeadbeef;
 
-// What becomes of a kept and of a dropped value, by keep_scale [M10]; the affine map's results are
-// exact, whether the adapter fuses its two steps or not.
+// The maps of a kept and of a dropped value, by keep_scale [M10]. The affine map's results are exact, whether the
+// adapter fuses its two steps or not.
 const VALUES = {
   scale: (keepScale) => ({ scale: keepScale, shift: 0, dropped: 0 }),
   keep: () => ({ scale: 1, shift: 0, dropped: 0 }),
@@ -52,7 +52,7 @@ function slots({ shape, strides }, sampleIds) {
   return slots.flat();
 }
 
-// What is wrong with a kernel's results for a known answer in one of its layouts, or undefined.
+// The first fault in a kernel's results for a known answer in one of its layouts, or undefined.
 async function complaint(kernel, code, answer, { shape, strides }) {
   const { fields } = kernel;
   const len = shape.reduce((product, size) => product * size);
@@ -102,8 +102,8 @@ async function complaint(kernel, code, answer, { shape, strides }) {
   return wrong < 0 ? undefined : `element ${wrong} is ${result(wrong)}, not ${expected(wrong)}`;
 }
 
-// What is wrong with the functions for kernels of one's own, for an answer whose mask indices are
-// consecutive, or undefined. Noise has a bound and no known answers.
+// The first fault of the functions for kernels of one's own, for an answer whose mask indices are consecutive, or
+// undefined. Noise has a bound and no known answers.
 async function wrongFunction(kernel, answer) {
   const len = answer.shape[0];
   const type = TYPES.f32;
@@ -157,7 +157,7 @@ const isDropout = ({ fields }) =>
 const keepMask = kernels.find(isMask);
 
 const answers = maskAnswers(root);
-// What a kernel is right for, as the arguments of `complaint`.
+// The answers and layouts that a kernel is right for, as the arguments of `complaint`.
 const fitting = ({ fields }) =>
   answers.flatMap((answer) =>
     equivalents(answer)

@@ -15,7 +15,7 @@ const gpu = create(['backend=null']);
 const adapter = await gpu.requestAdapter();
 const device = await adapter.requestDevice();
 
-// What Dawn says against a kernel of this text, warnings too, or ''.
+// Dawn's messages against a kernel of this text, warnings too, or ''.
 async function complaint(kernel, code) {
   device.pushErrorScope('validation');
   const { messages } = await device.createShaderModule({ code }).getCompilationInfo();

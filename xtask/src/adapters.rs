@@ -16,7 +16,7 @@ const ELSEWHERE: &str = "\
 wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or Direct3D 12 (Windows).
 A software one will do: Mesa's lavapipe on Linux (package mesa-vulkan-drivers or vulkan-swrast), WARP on Windows.";
 
-/// What must be there.
+/// The adapters that must be there.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
     /// One adapter of any backend.

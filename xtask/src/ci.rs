@@ -13,7 +13,7 @@ use crate::suite::{self, BURN};
 use crate::table::table;
 use crate::web;
 
-/// What the tests are told about the adapters that a trial must not be skipped on.
+/// The value of REQUIRE_GPU: the adapters on which no trial may be skipped.
 const REQUIRED: &str = match Need::SOFTWARE {
     Need::VulkanAndGl => "vulkan,gl",
     Need::Any => "1",
@@ -146,7 +146,7 @@ fn package() -> Result {
     command::run(&mut package)
 }
 
-/// Those of a package's files that are the examples' data, or MNIST's under another path.
+/// The package's files that are the examples' data, or MNIST's under another path.
 fn foreign(files: &str) -> Vec<&str> {
     let is_foreign = |file: &&str| file.contains("examples/data/") || file.contains("-ubyte");
     files.lines().filter(is_foreign).collect()

@@ -91,7 +91,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What follows `--` is another program's.
+/// The arguments behind `--` are another program's.
 fn asks_for_help(args: &[String]) -> bool {
     let mut own = args.iter().take_while(|arg| *arg != "--");
     args.first().is_some_and(|name| name == "help")

@@ -2,14 +2,14 @@
 
 use crate::Result;
 
-/// What `test` and `bench` accept.
+/// The options of `test` and `bench`.
 #[derive(Debug, PartialEq)]
 pub struct Options {
-    /// Whether missing packages may be installed.
+    /// True if missing packages may be installed.
     pub install: bool,
-    /// Whether the crate for Burn is meant too.
+    /// True if the crate for Burn is meant too.
     pub all: bool,
-    /// What follows `--`, for the program that the command starts.
+    /// The arguments behind `--`, for the program that the command starts.
     pub rest: Vec<String>,
 }
 

@@ -21,7 +21,7 @@ pub fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     Some(rest.split_once('"')?.0)
 }
 
-/// Whether a program says that it is of this version, alone or behind its name.
+/// Returns true if a program says that it is of this version, alone or behind its name.
 pub fn has_version(program: &Path, version: &str) -> bool {
     let output = Command::new(program).arg("--version").output();
     output.is_ok_and(|output| is_version(&String::from_utf8_lossy(&output.stdout), version))

@@ -1,4 +1,4 @@
-//! What a run of `cargo test` printed, counted by binary, tier and adapter.
+//! The output of a run of `cargo test`, counted by binary, tier and adapter.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ struct Binary {
     tier: String,
 }
 
-/// What the table has a row for.
+/// The columns that identify a row of the table.
 #[derive(Clone, Debug, PartialEq)]
 struct Group {
     binary: String,
@@ -209,7 +209,7 @@ impl Counts {
         [self.passed, self.failed, self.skipped]
     }
 
-    /// Whether anything was executed at all.
+    /// Returns true if any test was executed.
     pub fn ran(&self) -> bool {
         self.passed + self.failed > 0
     }

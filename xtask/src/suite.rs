@@ -6,7 +6,7 @@ use crate::Result;
 use crate::command::{announce, cargo};
 use crate::report::Report;
 
-/// Of the crate for Burn, which is a workspace of its own.
+/// The option for the crate for Burn, which is a workspace of its own.
 pub const BURN: &str = "--manifest-path burn/Cargo.toml";
 
 /// Runs `cargo test` over the workspace, with the library's optional features, and prints the table of

@@ -19,7 +19,7 @@ const KERNEL: &str = "tests/gpu/functions.wgsl";
 /// The default prefix and another, and what the struct's name is with each.
 const PREFIXES: [(&str, &str); 2] = [("dropout_", "DropoutMask"), ("abc_", "AbcMask")];
 
-/// What `wgsl --functions` prints.
+/// The output of `wgsl --functions`.
 pub fn functions(options: &str) -> Result<String> {
     let mut command = cargo("run --quiet --package wgpu-dropout-cli -- wgsl --functions");
     command.args(options.split_whitespace());
@@ -56,7 +56,7 @@ pub fn write(texts: &Path, root: &Path) -> Result {
     Ok(fs::write(list, serde_json::to_string(&kernels)?)?)
 }
 
-/// What `wgsl --output-dir` would say of it.
+/// The kernel's entry in the list, as `wgsl --output-dir` would write it.
 fn description(file: &str, features: &Value) -> Value {
     let buffer =
         |(binding, (name, ty))| json!({ "name": name, "group": 0, "binding": binding, "type": ty });
@@ -76,7 +76,7 @@ fn description(file: &str, features: &Value) -> Value {
     })
 }
 
-/// What naga_oil says of a kernel that imports them.
+/// The row of naga_oil, which composes a kernel that imports the functions.
 pub fn imported(root: &Path, folder: &Path) -> Result<Row> {
     let project = root.join("xtask/naga_oil");
     let lock = fs::read_to_string(project.join("Cargo.lock"))?;

@@ -1,4 +1,4 @@
-//! What `wgpu-dropout wgsl --output-dir` says of the texts it wrote.
+//! The list that `wgpu-dropout wgsl --output-dir` writes beside its texts.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ impl Kernel {
         })
     }
 
-    /// Whether every implementation of WebGPU takes it.
+    /// Returns true if every implementation of WebGPU takes the kernel.
     pub fn is_portable(&self) -> bool {
         !self.int64 && !self.immediates
     }

@@ -23,13 +23,13 @@ use tools::Tools;
 /// Where texts lie that are no kernels of the library.
 const OTHERS: &str = "others";
 
-/// What one of them found.
+/// The findings of one compiler.
 struct Row {
     compiler: String,
     texts: usize,
     /// Each begins with the name of a text.
     complaints: Vec<String>,
-    /// Of processes that ran side by side the sum.
+    /// The time, summed over processes that ran side by side.
     time: Duration,
 }
 

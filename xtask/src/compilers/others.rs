@@ -9,7 +9,7 @@ use crate::Result;
 /// Folders without such texts. Those of `shaders` are parts of the kernels that the command line writes.
 const PASSED_OVER: [&str; 4] = ["target", "node_modules", "/shaders", "/xtask"];
 
-/// What a program puts before its text.
+/// Texts that programs put before their kernels.
 const BEFORE: [(&str, &str); 3] = [
     (
         "examples-shaders-",

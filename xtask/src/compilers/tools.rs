@@ -31,9 +31,9 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Those that are built here are kept in `folder`.
+    /// Finds the tools, and builds those that must be built in `folder`.
     pub fn find(root: &Path, folder: &Path, install: bool) -> Result<Self> {
-        // Python's.
+        // The Python hosts need an adapter.
         adapters::ensure(Need::Any, Profile::Dev, install)?;
         let lock = fs::read_to_string(root.join("Cargo.lock"))?;
         let naga_version = locked(&lock, "naga").ok_or("Cargo.lock has no naga")?;
@@ -108,7 +108,7 @@ fn python(folder: &Path, hosts: &Path, install: bool) -> Result<PathBuf> {
     let mut packages = Command::new(&python);
     packages.args(["-m", "pip", "install", "--quiet", "--require-hashes", "-r"]);
     packages.arg(hosts.join("requirements.txt"));
-    // Those that are there already are not fetched.
+    // Packages that are there already are not fetched.
     if install {
         run(&mut packages)?;
     }

@@ -1,4 +1,5 @@
-//! What naga makes of each text for the drivers, and what their languages' validators say of it.
+//! Translations by naga of each text for the drivers, and the verdicts of their languages'
+//! validators.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// What a compiler that fails says.
+    /// The output of a compiler that fails.
     fn refused(&self, compiler: &mut Command) -> Result<Option<String>> {
         let output = compiler.output()?;
         let said = [output.stdout, output.stderr].concat();
@@ -215,7 +216,7 @@ fn translated<'a>(folder: &Path, kernel: &'a Kernel, extension: &str) -> Text<'a
     }
 }
 
-/// What a text is translated to.
+/// The languages that a text is translated to.
 fn extensions(kernel: &Kernel) -> impl Iterator<Item = &'static str> {
     let (glsl, hlsl) = (is_glsl(kernel), is_hlsl(kernel));
     ["spv", "metal"]

@@ -28,12 +28,12 @@ pub const FOLDER: &str = "target/matrix";
 /// Variables that a process gets.
 type Variables<'a> = [(&'a str, &'a str)];
 
-/// What `matrix` accepts.
+/// The options of `matrix`.
 #[derive(Debug, PartialEq)]
 struct Options {
-    /// Whether drivers may be installed and fetched.
+    /// True if drivers may be installed and fetched.
     install: bool,
-    /// Whether the audits become records.
+    /// True if the audits become records.
     record: bool,
 }
 
@@ -56,15 +56,15 @@ impl Options {
 
 /// An adapter's row.
 struct Row {
-    /// None is this machine's own.
+    /// The driver stack; `None` is this machine's own.
     stack: Option<&'static str>,
     label: String,
-    /// Of the gpu tier.
+    /// Trials of the gpu tier.
     trials: Counts,
-    /// Whether the trials ended as tests do: a driver's crash fails none of them.
+    /// True if the trials ended as tests do. A driver's crash fails no trial.
     ended: bool,
     trials_time: Duration,
-    /// None where it is one of the trials.
+    /// `None` where the audit is one of the trials.
     audit_time: Option<Duration>,
     audit: Value,
 }
@@ -138,7 +138,7 @@ impl Row {
         let file = records.join(file_name(stack, &label));
         let mut verify = cargo("run --quiet --package wgpu-dropout-cli -- verify --adapter");
         verify.arg(&label).arg("--json").arg(&file);
-        // What it finds is in the file.
+        // The findings are in the file.
         let found = run_command(verify.envs(variables.iter().copied()));
         let audit = serde_json::from_str(&fs::read_to_string(&file)?)?;
         if let Err(error) = found {

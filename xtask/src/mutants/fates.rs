@@ -1,4 +1,4 @@
-//! What becomes of mutants, and the tables of it.
+//! Results of mutants, and the tables of them.
 
 use std::io::{self, Write};
 

@@ -19,7 +19,7 @@ use fates::{Fate, Tried, conclude};
 use rules::Mutant;
 use runner::Tests;
 
-/// What `mutants` accepts.
+/// The options of `mutants`.
 #[derive(Debug, Default, PartialEq)]
 struct Options {
     /// Lists the mutants and runs nothing.
@@ -163,7 +163,7 @@ fn is(listed: &Equivalent, shader: &Shader, mutant: &Mutant) -> bool {
         && [listed.above, listed.line, listed.changed] == [above, line, changed]
 }
 
-/// Entries of the list that no mutant is.
+/// Stale entries: listed as equivalent, but no longer generated.
 fn stale(shaders: &[Shader], only: &[String]) -> Vec<String> {
     let is_mutant = |listed: &&Equivalent| {
         shaders.iter().any(|shader| {

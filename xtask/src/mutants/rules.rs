@@ -10,13 +10,13 @@ pub struct Mutant {
     pub line: usize,
     /// Bytes of the file.
     range: Range<usize>,
-    /// What stands there.
+    /// The text before the change.
     pub from: String,
-    /// What comes in its place.
+    /// The text after the change.
     pub to: String,
 }
 
-/// What is changed.
+/// The kind of text that is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Literal,
@@ -236,7 +236,7 @@ impl Found<'_> {
         }
     }
 
-    /// Those that declare nothing removed.
+    /// Removes statements, but none that declares something.
     fn statements(&mut self) {
         if self.code.trim_start().starts_with("for ") {
             return;
@@ -264,7 +264,7 @@ fn word_len(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-/// What stands between `, ` up to the closing parenthesis.
+/// The arguments, separated by `, `, up to the closing parenthesis.
 fn arguments(text: &str) -> Vec<&str> {
     let mut arguments = Vec::new();
     let (mut depth, mut start) = (0, 0);

@@ -32,7 +32,7 @@ pub struct Tests {
     killers: [Vec<String>; 3],
     /// Selects one adapter's trials.
     adapter: String,
-    /// Of one test: much more than all of them take with the right library.
+    /// The time limit of one test: much more than all of them take with the right library.
     limit: Duration,
 }
 
@@ -145,7 +145,7 @@ impl Tests {
         Ok(())
     }
 
-    /// What becomes of the copy with another shader.
+    /// The result of the copy with another shader.
     pub fn shader_fate(&mut self) -> Result<Fate> {
         let adapter = self.adapter.clone();
         let run = match self.run_tier(Tier::Gpu, &[&adapter])? {
@@ -155,7 +155,7 @@ impl Tests {
         Ok(self.fate(run))
     }
 
-    /// What becomes of the copy with another line of Rust. A tier is built when those before it
+    /// The result of the copy with another line of Rust. A tier is built when the tiers before it
     /// have passed.
     pub fn rust_fate(&mut self, audit: bool) -> Result<Fate> {
         let adapter = self.adapter.clone();
@@ -210,7 +210,7 @@ impl Tests {
             // It was the binary that ended.
             Run::Passed => Ok(Run::Failed(test, false)),
             run => {
-                // Those of the audit would only hold up the mutants of other files.
+                // Tests of the audit would only hold up the mutants of other files.
                 if !test.starts_with(AUDIT) {
                     let killers = &mut self.killers[tier as usize];
                     killers.insert(0, test);
@@ -231,7 +231,7 @@ impl Tests {
             .args(args)
             .current_dir(&self.tree)
             .env("REQUIRE_GPU", "1")
-            // A mutant's fate is no matter of chance.
+            // Chance must not decide about a mutant.
             .env("WGPU_DROPOUT_PROPERTY_SECONDS", "0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

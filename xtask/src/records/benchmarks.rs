@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{code, day, line, read};
 use crate::Result;
 
-/// What the page quotes.
+/// The record that the page quotes.
 const RECORD: &str = "benches/records/2026-11-22-vulkan-llvmpipe.json";
 
 /// The form of records that is understood here.
@@ -63,7 +63,7 @@ of {date}, library {version}, by `cargo xtask records`. `cargo xtask bench` meas
 #[derive(Clone, Copy, PartialEq)]
 struct Place {
     place: &'static str,
-    /// Of the CPU path.
+    /// Threads of the CPU path.
     threads: Option<u64>,
 }
 
@@ -233,7 +233,7 @@ fn threads(record: &Value) -> Result<u64> {
     Ok(threads.ok_or("the record does not say how many threads there were")?)
 }
 
-/// What recording a dispatch costs.
+/// The table of the cost of recording a dispatch.
 fn recording(record: &Value) -> Result<String> {
     let median = |way: &str| {
         let rows = record["recording"].as_array().into_iter().flatten();

@@ -22,10 +22,11 @@ const PAGES: [Page; 2] = [
     ("docs/benchmarks.md", benchmarks::page_in),
 ];
 
-/// What Vulkan limits names of adapters and drivers to.
+/// Vulkan's limit on the names of adapters and drivers.
 const MAX_TEXT_CHARACTERS: usize = 256;
 
-/// What names and versions of adapters, drivers, processors and systems have beside letters and digits.
+/// The characters of names and versions of adapters, drivers, processors and systems beside letters
+/// and digits.
 const PUNCTUATION: &str = " ()+-,.:;/_~=#@&%'";
 
 /// `records [--check]`: writes the pages, or fails where they are not what the records give.
@@ -115,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// What would end a cell, a line or a code span, be a link or HTML, or deceive a reader.
+    /// Texts that would end a cell, a line or a code span, be a link or HTML, or deceive a reader.
     pub const HOSTILE: [&str; 12] = [
         "X\n\n```\nstd::process::abort();\n```\n",
         "X\r\n~~~rust",

@@ -7,7 +7,7 @@ use crate::Result;
 /// Lags of correlations.
 const LAGS: usize = 64;
 
-/// What is counted over a mask.
+/// The keep bits of a mask.
 pub struct Bits {
     words: Vec<u64>,
     /// Probability of keeping.
@@ -42,7 +42,7 @@ impl Deviations {
 }
 
 impl Bits {
-    /// Of `len` elements, a multiple of 64, dropped with probability `p`.
+    /// Reads `len` elements, a multiple of 64, dropped with probability `p`.
     pub fn read(source: &mut impl Read, len: usize, p: f64) -> Result<Self> {
         let mut bytes = vec![0; len / 8];
         source.read_exact(&mut bytes)?;

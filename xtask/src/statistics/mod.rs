@@ -28,10 +28,10 @@ const MASK_RATES: [&str; 2] = ["0.5", "0.1"];
 /// dieharder says WEAK of one fair p-value in 100; its serial tests are correlated.
 const WEAK_PERCENT: usize = 5;
 
-/// What `statistics` accepts.
+/// The options of `statistics`.
 #[derive(Debug, PartialEq)]
 struct Options {
-    /// Whether missing packages may be installed.
+    /// True if missing packages may be installed.
     install: bool,
     /// Where the record goes too.
     record: Option<PathBuf>,
@@ -91,13 +91,13 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     }
 }
 
-/// What is written down.
+/// The record of a run.
 struct Record {
     head: String,
     suites: Vec<Vec<String>>,
     remarks: String,
     masks: Vec<Vec<String>>,
-    /// What a right generator would not show.
+    /// Findings that a right generator would not give.
     wrong: Vec<String>,
 }
 
@@ -213,7 +213,7 @@ impl Record {
     }
 }
 
-/// What a right generator would not show, or a wrong one that the suites pass.
+/// Findings that a right generator would not give, and suites that pass a wrong generator.
 fn judge(source: &Source, assessment: &Assessment, ent: &Ent) -> Vec<String> {
     let Assessment { weak, failed, .. } = *assessment;
     let total = assessment.total();
@@ -239,7 +239,7 @@ fn judge(source: &Source, assessment: &Assessment, ent: &Ent) -> Vec<String> {
         .collect()
 }
 
-/// What a program writes, without the last line feed.
+/// The output of a program, without the last line feed.
 fn output(command: &mut Command) -> Result<String> {
     let output = command.output()?;
     if !output.status.success() {

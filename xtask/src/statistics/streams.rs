@@ -19,12 +19,12 @@ const NEIGHBOURS: u32 = 64;
 /// Never reached.
 const ENDLESS: &str = "0xffffffffffff";
 
-/// What a suite is given.
+/// The input of a suite.
 pub struct Source {
     pub name: &'static str,
     /// How its bytes are made.
     pub what: &'static str,
-    /// Whether suites must pass or fail it.
+    /// True if suites must pass the source, false if they must fail it.
     pub is_random: bool,
     pub open: fn(&CommandLine) -> Result<Stream>,
 }

@@ -11,7 +11,7 @@ use crate::Result;
 pub const DIEHARDER_TESTS: [&str; 10] = [
     "0", "2", "8", "15", "100", "101", "102", "205", "206", "209",
 ];
-/// What ent is given.
+/// Bytes that ent reads.
 const ENT_BYTES: usize = 16 << 20;
 
 /// dieharder's p-values by its assessment.
@@ -66,11 +66,11 @@ pub fn dieharder(stream: &mut Stream) -> Result<Assessment> {
     }
 }
 
-/// What ent makes of bytes.
+/// The findings of ent.
 #[derive(Debug, PartialEq)]
 pub struct Ent {
     pub bits_per_byte: f64,
-    /// Of 255 degrees of freedom.
+    /// The statistic of 255 degrees of freedom.
     pub chi_square: f64,
     pub serial_correlation: f64,
 }

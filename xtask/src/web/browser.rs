@@ -13,14 +13,14 @@ use crate::command::{cargo, root, run};
 use crate::programs::{npm_package, on_path};
 use crate::report::Counts;
 
-/// What browsers of the kind are called; the first is Debian's.
+/// Names of the browser's program; the first is Debian's.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
 /// How the page fared.
 pub struct Trial {
     pub counts: Counts,
     pub time: Duration,
-    /// What the page saved as its audit's JSON.
+    /// The JSON that the page saved of its audit.
     pub audit: PathBuf,
     outcome: Result,
 }
@@ -44,7 +44,7 @@ pub fn try_in_browser(site: &Path, install: bool) -> Result<Trial> {
     let tests = root.join("web/tests");
     let browser = browser(install)?;
     npm_package("playwright-core", &tests, install)?;
-    // What the page makes is compared with what this makes.
+    // The tests compare the page's files with the command line's.
     run(&mut cargo("build --package wgpu-dropout-cli"))?;
     let native = env::current_exe()?.with_file_name("wgpu-dropout");
 

@@ -21,12 +21,12 @@ use toolchain::{TARGET, Toolchain};
 const FOLDER: &str = "target/web";
 const PROFILE: &str = "web";
 
-/// What `web` accepts.
+/// The options of `web`.
 #[derive(Debug, PartialEq)]
 struct Options {
-    /// What to do with the page when it is built.
+    /// The use of the page when it is built.
     then: Then,
-    /// Whether packages may be fetched and installed.
+    /// True if packages may be fetched and installed.
     install: bool,
     port: u16,
 }
@@ -100,7 +100,7 @@ pub fn build(install: bool) -> Result<PathBuf> {
     Ok(site)
 }
 
-/// What a visitor loads, as it is and as a server would compress it.
+/// Prints the sizes that a visitor loads, as they are and as a server would compress them.
 fn print_sizes(site: &Path) -> Result {
     for entry in fs::read_dir(site)? {
         let path = entry?.path();

@@ -16,7 +16,7 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 
 const PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src"];
 
-/// What cargo compiles with.
+/// The compiler that cargo uses.
 pub enum Toolchain {
     /// The one that runs this.
     Own,
@@ -77,7 +77,7 @@ impl Toolchain {
     }
 }
 
-/// What rustc prints, a line.
+/// A line of rustc's output.
 fn rustc(args: &[&str]) -> Result<String> {
     let output = Command::new("rustc").args(args).output()?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
