@@ -1,9 +1,9 @@
-//! What Burn's own dropout and this crate's cost on one GPU: time forward and forward + backward, and
-//! the memory kept in between. Outputs are verified first.
+//! The cost of Burn's own dropout and of this crate's on one GPU: time forward and forward +
+//! backward, and the memory kept in between. Outputs are verified first.
 //!
 //! The layer stands before an operation that fusion does not see through, a copy, as layers stand
-//! before matrix products, and backward begins when forward is done. What the layer costs is the time
-//! with it less the time without it.
+//! before matrix products, and backward begins when forward is done. The cost of the layer is the
+//! time with it less the time without it.
 //!
 //! `cargo run --release --example bench -- [REPETITIONS]`, 15 unless given.
 
@@ -142,7 +142,8 @@ fn pass(layer: &Layer, input: &Tensor<1>) -> Result<[f64; 2]> {
     Ok([forward, both])
 }
 
-/// What Burn's pools hold between forward and backward beside input and output, bytes an element.
+/// The memory of Burn's pools between forward and backward beside input and output, bytes an
+/// element.
 fn kept(layer: &Layer, input: &Tensor<1>) -> Result<f64> {
     let device = input.device();
     let in_use = || -> Result<f64> {

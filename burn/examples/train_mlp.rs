@@ -106,7 +106,7 @@ impl Images {
     }
 }
 
-/// What follows the header of a gzipped IDX file.
+/// The content of a gzipped IDX file behind its header.
 fn idx(path: &Path, header_bytes: usize) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(|error| {
         format!(

@@ -24,7 +24,7 @@ use wgpu_dropout::{Direction, DropoutCall, ElementType, MaskLayout};
 use crate::error::DropoutError;
 use crate::operation::{DropoutBackend, element_type};
 
-/// What `client` has to launch.
+/// The launches of `client` for a call.
 pub(crate) fn launches(
     client: &Client,
     layout: &MaskLayout,
@@ -39,7 +39,7 @@ pub(crate) fn launches(
     let properties = client.properties();
     let limits = LaunchLimits {
         max_binding_bytes: properties.memory.max_page_size,
-        // Of a buffer's offset: a small power of two.
+        // CubeCL's alignment of a buffer's offset is a small power of two.
         offset_alignment_bytes: properties.memory.alignment as u32,
         max_workgroups: properties.hardware.max_cube_count.0,
         int64: properties.supports_type(ElemType::UInt(UIntKind::U64)),
@@ -83,7 +83,7 @@ impl DropoutBackend for CubeBackend {
     }
 }
 
-/// What `launch` sees of a contiguous tensor.
+/// The part of a contiguous tensor that `launch` sees.
 fn window(tensor: &CubeTensor, launch: &Launch) -> BufferBinding {
     let bytes = tensor.elem_size() as u64;
     let (start, end) = (launch.elements.start * bytes, launch.elements.end * bytes);

@@ -12,20 +12,20 @@ use crate::error::DropoutError;
 use crate::operation::dropout;
 use crate::site::Site;
 
-/// What a [`FusedDropout`] is made of. A saved [`burn::nn::DropoutConfig`] loads as one.
+/// The configuration of a [`FusedDropout`]. A saved [`burn::nn::DropoutConfig`] loads as one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde")]
 pub struct FusedDropoutConfig {
     /// The probability of dropping an element, 0 to 1.
     pub prob: f64,
-    /// What is dropped together.
+    /// The elements that are dropped together.
     #[serde(default)]
     pub pattern: MaskPattern,
     /// A name that stands for the layer's number in the run, so that its masks do not depend on how
     /// many layers were built before it. Layers of one name count their calls together.
     #[serde(default)]
     pub site: Option<String>,
-    /// Whether all calls of a step have one mask.
+    /// True if all calls of a step have one mask.
     #[serde(default)]
     pub shared_mask: bool,
 }
@@ -52,12 +52,12 @@ impl fmt::Display for FusedDropoutConfig {
 pub struct FusedDropout {
     /// The probability of dropping an element.
     pub prob: f64,
-    /// Whether to drop. Cleared by [`freeze`](Module::freeze) and its relatives.
+    /// True if the layer drops. [`freeze`](Module::freeze) and its relatives clear it.
     pub training: Param<Flag>,
-    /// What is dropped together.
+    /// The elements that are dropped together.
     #[module(skip)]
     pub pattern: MaskPattern,
-    /// Whether all calls of a step have one mask.
+    /// True if all calls of a step have one mask.
     pub shared_mask: bool,
     site: Site,
 }
@@ -158,15 +158,15 @@ impl FusedDropout {
     ) -> Result<Tensor<D>, DropoutError> {
         let shape = input.dims().map(|size| size as u64);
         let layout = match &self.pattern {
-            // Of any number of dimensions.
+            // This layout is for any number of dimensions.
             MaskPattern::Elementwise => MaskLayout::linear(shape.iter().product()),
             pattern => pattern.layout(&shape)?,
         };
         dropout(input, &layout, call)
     }
 
-    /// What [`forward`](Self::forward) applied last, of this layer or a clone; a fork has its own.
-    /// `None` before the first time.
+    /// The last call that [`forward`](Self::forward) applied, of this layer or a clone; a fork has
+    /// its own. `None` before the first time.
     pub fn call(&self) -> Option<DropoutCall> {
         self.site.last()
     }

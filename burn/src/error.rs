@@ -1,4 +1,4 @@
-//! What can go wrong. Each message names both numbers and the remedy.
+//! Errors of the crate. Each message names both numbers and the remedy.
 
 use burn::tensor::DType;
 use wgpu_dropout::launch::LaunchError;

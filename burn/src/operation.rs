@@ -83,7 +83,7 @@ fn check_device(
     }
 }
 
-/// What a backend does. Callers have checked that it can.
+/// Dropout by a backend. Callers have checked that the backend can do it.
 #[backend_extension(
     Cube: cfg(feature = "wgpu"),
     Flex: cfg(feature = "flex"),

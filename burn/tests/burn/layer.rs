@@ -79,7 +79,7 @@ fn drops_in_training_alone(device: &Device) {
     assert_bits(all, &[0.0f32; LEN]);
 }
 
-/// What the command line does with `--seed 9 --stream 0` and four times `--fold-in`.
+/// The call is the one of the command line with `--seed 9 --stream 0` and four times `--fold-in`.
 fn a_call_is_the_numbers_it_folds(device: &Device) {
     let device = &device.clone().autodiff();
     let input = values::<f32>(LEN);

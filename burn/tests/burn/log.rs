@@ -1,4 +1,4 @@
-//! What the crate wrote into the log.
+//! The crate's records in the log.
 
 use std::sync::Mutex;
 

@@ -1,4 +1,4 @@
-//! What the library's CPU path says, and how it is compared.
+//! Results of the library's CPU path, and the comparison with them.
 
 use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{DType, Device, DeviceKind, Element as BurnElement, Tensor, TensorData};
@@ -67,7 +67,7 @@ pub fn assert_bits<T: Element + BurnElement, const D: usize>(tensor: Tensor<D>, 
     }
 }
 
-/// Whether the device computes with it.
+/// Returns true if the device computes with the type.
 pub fn supports(device: &Device, dtype: DType) -> bool {
     device.supports_dtype(dtype)
 }

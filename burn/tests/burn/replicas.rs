@@ -86,7 +86,7 @@ fn models_built_in_two_threads(device: &Device) {
     assert_ne!(alone[0], alone[1]);
 }
 
-/// What a run does on one device, it does on another.
+/// A run gives the same on one device as on another.
 fn flex_and_a_gpu_alike(device: &Device) {
     let input = values::<f32>(LEN);
     let outputs = |seed, device: &Device| {
