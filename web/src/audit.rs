@@ -49,7 +49,7 @@ impl From<&audit::Check> for Check {
     }
 }
 
-/// What the audit will check, in its order.
+/// The checks of the audit, in its order.
 #[wasm_bindgen]
 pub fn checks() -> Vec<Check> {
     let check = |info: &audit::CheckInfo| Check {
@@ -80,7 +80,7 @@ impl Gpu {
     /// Runs every check and gives `progress` each as it ends.
     pub async fn audit(&self, progress: Function) -> Verdict {
         let report = audit::audit(&self.device, &self.queue, |check| {
-            // What the page throws is the page's; the audit goes on.
+            // An exception of the page is not the audit's, which goes on.
             let _ = progress.call1(&JsValue::NULL, &Check::from(check).into());
         })
         .await;

@@ -18,7 +18,7 @@ impl Call {
         Ok(Self(DropoutCall::new(rate, MaskKey::new(seed, stream))))
     }
 
-    /// What kept elements are multiplied by.
+    /// The factor on kept elements.
     #[wasm_bindgen(getter, js_name = keepScale)]
     pub fn keep_scale(&self) -> f32 {
         self.0.keep_scale()

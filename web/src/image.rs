@@ -13,7 +13,7 @@ const TILES: u64 = 8;
 /// The loss's kernel is dispatched at once: at most 65,535 workgroups of 256 elements.
 const MAX_SIDE: u32 = 2048;
 
-/// What a layer takes the image for.
+/// The layer's view of the image.
 #[wasm_bindgen]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -7,7 +7,7 @@ use wgpu_dropout::{CpuError, Direction, DropoutCall, MaskLayout, cpu, mask};
 use crate::call::Call;
 use crate::image::{self, ImageError, Kind};
 
-/// What one call made of an image.
+/// The results of one call on an image.
 #[wasm_bindgen(getter_with_clone)]
 #[derive(Debug)]
 pub struct Step {
@@ -15,7 +15,7 @@ pub struct Step {
     pub mask: Vec<u32>,
     /// The image with elements dropped and the others scaled.
     pub output: Vec<f32>,
-    /// Of the loss `sum((output - 1/2)^2) / 2`, by the image.
+    /// The gradient of the loss `sum((output - 1/2)^2) / 2` by the image.
     pub gradient: Vec<f32>,
 }
 
