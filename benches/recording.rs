@@ -9,7 +9,7 @@ use wgpu_dropout::{Dropout, DropoutRate, KernelDescriptor, wgpu};
 use common::{Gpu, call};
 
 const DISPATCHES: u64 = 1000;
-/// Of little account: nothing is submitted.
+/// The number does not matter: nothing is submitted.
 const ELEMENTS: u64 = 4096;
 
 /// As the library's kernels, it has two buffers and these parameters.

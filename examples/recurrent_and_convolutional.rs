@@ -93,7 +93,7 @@ fn convolutional(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
     let y = dropout.run_blocking(queue, Direction::Forward, &layout, &x, &call)?;
     let grad_x = dropout.run_blocking(queue, Direction::Backward, &layout, &x, &call)?;
     ensure!(y == on_cpu(&x, &layout, &call)?, "the CPU differs");
-    // Of the gradient x: dropout is linear.
+    // The gradient of the output is x here, and dropout is linear.
     ensure!(grad_x == y, "backward has another mask");
     let maps = y.chunks_exact(36);
     ensure!(

@@ -12,8 +12,8 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// Of the adapter that wgpu prefers among the backends of WGPU_BACKEND; says so if there is
-    /// none.
+    /// Opens the adapter that wgpu prefers among the backends of WGPU_BACKEND, or says that there
+    /// is none.
     pub fn open() -> Option<Self> {
         let instance =
             wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());

@@ -37,12 +37,12 @@ impl Architecture {
         self.widths.len() - 1
     }
 
-    /// Of the batch's matrices.
+    /// Rows of the batch's matrices.
     pub fn rows(&self) -> u32 {
         self.batch.next_multiple_of(TILE)
     }
 
-    /// Of a width's matrices.
+    /// Columns of a width's matrices.
     pub fn columns(&self, width: usize) -> u32 {
         self.widths[width].next_multiple_of(TILE)
     }

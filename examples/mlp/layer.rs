@@ -1,4 +1,5 @@
-//! What a dense layer records, forward and backward. A hidden layer's bias, ReLU and dropout are one kernel.
+//! The commands of a dense layer, forward and backward. A hidden layer's bias, ReLU and dropout are
+//! one kernel.
 
 use wgpu_dropout::{
     ActBinding, ActDropout, ActGradient, Activation, Bias, BindError, CallError, CreateError,
@@ -32,8 +33,8 @@ pub struct Buffers {
     /// The batch, each hidden layer's output behind its dropout, the logits: `activations[i]` is the input of
     /// layer i, and behind the backward of layer i the gradient of it.
     pub activations: Vec<wgpu::Buffer>,
-    /// Of each layer the matrix product without its bias, then the gradient of that; the logits have both in
-    /// their own place.
+    /// For each layer the matrix product without its bias, then the gradient of that product; the
+    /// logits have both in their own place.
     products: Vec<wgpu::Buffer>,
     pub gradients: wgpu::Buffer,
     /// Parameters, Adam's first and its second moments.
@@ -81,7 +82,7 @@ pub struct Layer {
     input_dropout: Option<DropoutBinding>,
 }
 
-/// What becomes of a matrix product.
+/// The operation on a matrix product.
 #[derive(Debug)]
 enum Output {
     Hidden {

@@ -270,15 +270,15 @@ impl Mlp {
         Ok(())
     }
 
-    /// What the network says about `set` without dropout.
+    /// The network's predictions for `set` without dropout.
     pub fn evaluate(&self, set: &DeviceExamples) -> Result<Predictions> {
         self.predict(set, &vec![DropoutRate::ZERO; self.layers.len()], |_| {
             MaskKey::new(0, 0)
         })
     }
 
-    /// What the network says about `set` with dropout: each layer has one mask for the whole set, of
-    /// which a batch is a slice.
+    /// The network's predictions for `set` with dropout: each layer has one mask for the whole set,
+    /// of which a batch is a slice.
     pub fn predict(
         &self,
         set: &DeviceExamples,

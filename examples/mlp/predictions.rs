@@ -1,4 +1,4 @@
-//! What a network says about a set, judged on the host in f64.
+//! A network's predictions for a set, judged on the host in f64.
 
 /// A row of log-probabilities an example, in the set's order.
 #[derive(Clone, Debug, PartialEq)]

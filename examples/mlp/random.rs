@@ -1,4 +1,5 @@
-//! What the host draws: weights and orders, from the library's Philox, as functions of the seed alone.
+//! The host's random numbers: weights and orders, from the library's Philox, as functions of the
+//! seed alone.
 
 use wgpu_dropout::{CpuError, MaskKey, cpu};
 

@@ -1,8 +1,8 @@
-//! What changes from step to step, uploaded once an epoch.
+//! Numbers that change from step to step, uploaded once an epoch.
 
 use bytemuck::{Pod, Zeroable};
 
-/// What changes from step to step; `Step` of examples/shaders/step.wgsl.
+/// The numbers of one step. Has the layout of `Step` in examples/shaders/step.wgsl.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub struct Step {

@@ -1,5 +1,5 @@
-// What changes from step to step: an entry of the table that an epoch's start uploads, chosen by a
-// dynamic offset. Layout: `Step` in examples/mlp/steps.rs.
+// Numbers that change from step to step: an entry of the table that an epoch's start uploads,
+// chosen by a dynamic offset. `Step` in examples/mlp/steps.rs has this layout.
 
 struct Step {
     first: u32, // place of the batch's first example in the epoch's order

@@ -15,9 +15,9 @@ const ROWS: usize = 8;
 
 /// One run of training.
 pub struct Curve {
-    /// Of the training and the test set behind each epoch.
+    /// Scores of the training and the test set after each epoch.
     pub epochs: Vec<[Score; 2]>,
-    /// Of the weights that the run left.
+    /// Scores of the weights that the run left.
     end: [Score; 2],
     /// How many epochs made them.
     kept: u32,
@@ -110,7 +110,7 @@ fn by_epoch(curves: &[Vec<Curve>; 2]) -> Table {
     table
 }
 
-/// What the runs left: mean and standard deviation over the seeds.
+/// The scores that the runs left: mean and standard deviation over the seeds.
 fn at_the_end(curves: &[Vec<Curve>; 2]) -> Table {
     let mut table = Table::new();
     table

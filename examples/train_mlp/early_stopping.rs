@@ -23,7 +23,8 @@ impl<T> EarlyStopping<T> {
         }
     }
 
-    /// Whether to stop after an epoch with this `loss`; `state` is taken if it is the least so far.
+    /// Returns true if training stops after an epoch with this `loss`. It takes `state` if the loss
+    /// is the least so far.
     pub fn stops(
         &mut self,
         epoch: u32,

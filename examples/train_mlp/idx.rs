@@ -46,7 +46,7 @@ pub enum IdxError {
     Size { train: u32, test: u32 },
 }
 
-/// What is wrong with a file's bytes.
+/// A fault in a file's bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     #[error("{got} bytes are less than an IDX header of {expected}; fetch it again")]

@@ -64,9 +64,9 @@ pub fn run(options: &MonteCarloOptions) -> Result<()> {
 
 struct Ensemble {
     accuracy: f64,
-    /// Of the members' mean probabilities.
+    /// The entropy of the members' mean probabilities.
     predictive_entropy: f64,
-    /// That less the mean of the members' own entropies: how far they disagree.
+    /// The predictive entropy less the mean of the members' own entropies: how far they disagree.
     mutual_information: f64,
 }
 
@@ -103,7 +103,7 @@ fn ensemble(
     })
 }
 
-/// Of natural logarithms of probabilities, in nats.
+/// The entropy of probabilities that are given by natural logarithms, in nats.
 fn entropy_of_logarithms(logarithms: &[f32]) -> f64 {
     let probabilities: Vec<_> = logarithms.iter().map(|&log| f64::from(log).exp()).collect();
     entropy(&probabilities)

@@ -146,7 +146,7 @@ fn draw_sweep(area: &Area<'_>, points: &[Point], quantity: &Quantity) -> Result<
         })
     };
     let (least, greatest) = extremes(samples().map(|(_, value)| value))?;
-    // Of one value too.
+    // A single value has room too.
     let room = 0.1 * (greatest - least).max(0.01 * greatest);
     let (first, last) = extremes(points.iter().map(|point| point.rate.p()))?;
     let x = first - 0.05..last + 0.05;

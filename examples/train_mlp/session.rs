@@ -15,7 +15,7 @@ use crate::mlp::predictions::Score;
 use crate::mlp::{Architecture, DeviceExamples, Mlp, Optimizer, device};
 use crate::options::Setup;
 
-/// Of the training images one in so many validates, if training may stop early.
+/// One in so many training images is for validation, if training may stop early.
 const VALIDATION_SHARE: u32 = 5;
 
 pub struct Session<'a> {
@@ -82,12 +82,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Of the training and of the test set, without dropout.
+    /// Scores of the training and of the test set, without dropout.
     pub fn scores(&self) -> Result<[Score; 2]> {
         Ok([self.score(&self.train)?, self.score(&self.test)?])
     }
 
-    /// Of the images for validation, or of those that are trained on where there are none.
+    /// The score of the images for validation, or of the training images if there are none for
+    /// validation.
     pub fn validation_score(&self) -> Result<Score> {
         self.score(self.validation.as_ref().unwrap_or(&self.train))
     }
@@ -194,7 +195,7 @@ impl Run<'_> {
         Ok(end)
     }
 
-    /// What must be the same for a run to go on as if it had not stopped.
+    /// The settings that must be the same for a run to go on as if it had not stopped.
     pub fn settings(&self) -> String {
         let Session { setup, mlp, .. } = self.session;
         let Architecture { widths, batch } = mlp.architecture();

@@ -15,11 +15,11 @@ use crate::statistics::Summary;
 /// A rate, and how it did so far.
 pub struct Point {
     pub rate: DropoutRate,
-    /// Of the images for validation, one a seed.
+    /// Scores of the images for validation, one a seed.
     pub scores: Vec<Score>,
-    /// Behind these epochs.
+    /// Epochs that the runs have behind them.
     epochs: u32,
-    /// What the runs go on from, one a seed.
+    /// The states from which the runs go on, one a seed.
     states: Vec<State>,
 }
 
