@@ -73,12 +73,12 @@ impl FusedDropoutConfig {
         }
     }
 
-    /// The same with what is dropped together.
+    /// The same configuration with another pattern of elements that are dropped together.
     pub fn with_pattern(self, pattern: MaskPattern) -> Self {
         Self { pattern, ..self }
     }
 
-    /// The same with a [name](Self::site).
+    /// The same configuration with a [name](Self::site).
     pub fn with_site(self, name: impl Into<String>) -> Self {
         let site = Some(name.into());
         Self { site, ..self }

@@ -8,7 +8,7 @@ use wgpu_dropout::{CallError, FoldOverflow, LayoutError, RateError};
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DropoutError {
-    /// The probability is none.
+    /// The probability is invalid.
     #[error(transparent)]
     Rate(#[from] RateError),
     /// The tensor's shape does not fit the pattern.

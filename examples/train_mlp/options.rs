@@ -34,7 +34,7 @@ pub enum Command {
     MonteCarlo(MonteCarloOptions),
 }
 
-/// What every run is made of.
+/// Options of every run.
 #[derive(Clone, Debug, Args)]
 pub struct Setup {
     /// Folder of the four IDX files, plain or .gz [default: 1,000 and 1,000 images of the repository]

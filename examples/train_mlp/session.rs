@@ -207,7 +207,7 @@ impl Run<'_> {
     }
 }
 
-/// A bar on the terminal; indicatif hides it where standard error is none.
+/// A bar on the terminal. indicatif hides it where standard error is no terminal.
 pub fn progress(epochs: u64) -> Result<ProgressBar> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} epochs, {eta} left  {msg}")?;
     Ok(ProgressBar::new(epochs).with_style(style))

@@ -7,8 +7,8 @@ fn slope(x: Float) -> Float {
     return select(Float(0.0), Float(1.0), is_positive(x));
 }
 
-// By bits, of which +0 and those above infinity are none: an implementation may take a subnormal number for 0 where it
-// compares.
+// Compares bits less 1, so that +0 and all bits above those of infinity fail, as negative numbers and NaNs have: an
+// implementation may take a subnormal number for 0 where it compares numbers.
 fn is_positive(x: Float) -> Keep {
     return bitcast<Word>(x) - Word(1u) < Word(0x7f800000u);
 }

@@ -1,5 +1,5 @@
-// Where the gate's Words are, and those of what it lets up: in ranges of their own, or in the halves of rows,
-// of which a Word has one row's.
+// Places of the Words of the gate and of its other factor (up): in ranges of their own, or in the halves of rows, of
+// which a Word has one row's.
 
 // Row and column of the invocation's first element.
 var<private> first_row: u32;

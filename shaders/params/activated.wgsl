@@ -5,8 +5,8 @@ struct Params {
     len: u32,
     first_word: u32,
     first_block: vec2<u32>,
-    // Numbers of the bias, 0 without one, and the one of the dispatch's first element. What a gate lets up has
-    // as many behind it.
+    // Numbers of the bias, 0 without one, and the one of the dispatch's first element. The bias of the gate's other
+    // factor (up) has as many behind them.
     bias_len: u32,
     bias_start: u32,
     // Elements in half a row, where gate and up are the halves of rows; else 0. The dispatch begins with a row.

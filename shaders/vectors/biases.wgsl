@@ -1,5 +1,5 @@
-// A bias, repeated over the elements, and behind it one of what a gate lets up. A length of 0 says that there is
-// none.
+// The gate's bias, repeated over the elements, and behind it the bias of the other factor (up). A length of 0 means no
+// bias.
 
 // Number of the invocation's first element.
 var<private> first_bias: u32;

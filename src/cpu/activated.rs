@@ -18,7 +18,7 @@ use crate::contract::error::Operation;
 use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
 use crate::contract::source::MaskSource;
 
-/// A gate and what it lets up.
+/// A gate and its other factor (up).
 #[derive(Clone, Copy, Debug)]
 pub enum Gated<'a, T> {
     /// Two slices.

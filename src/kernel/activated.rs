@@ -26,7 +26,7 @@ pub(crate) enum Form {
     GatedGradient,
 }
 
-/// Where decisions come from. In all of them there may be none.
+/// The source of the decisions. Parameters may say with each that nothing is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Decide {
     /// Consecutive mask indices; 16 bytes are loaded at a time.

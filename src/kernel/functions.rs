@@ -28,7 +28,7 @@ pub enum FunctionsError {
         prefix.escape_default()
     )]
     Prefix {
-        /// The one given.
+        /// The prefix given.
         prefix: String,
     },
     /// The import path is no sequence of identifiers.
@@ -38,7 +38,7 @@ pub enum FunctionsError {
         path.escape_default()
     )]
     ImportPath {
-        /// The one given.
+        /// The path given.
         path: String,
     },
 }

@@ -87,7 +87,7 @@ impl Variant {
         self.kernel.entry_point()
     }
 
-    /// The buffers that it binds; immediates are none.
+    /// The buffers that the kernel binds. Immediates are no buffers.
     pub fn buffers(&self, way: Way) -> Vec<Buffer> {
         self.kernel.buffers(way.params)
     }

@@ -90,7 +90,7 @@ pub(super) fn first_index(map: &IndexMap, base: u64, segment: Segment) -> u64 {
     }
 }
 
-/// How those are told to decide: a number of decide/modes.wgsl.
+/// The number of decide/modes.wgsl that tells those kernels how to decide.
 pub(super) fn decide_mode(map: &IndexMap, call: &DropoutCall) -> u32 {
     match map.by_word() {
         IndexKind::Packed => 4,

@@ -210,7 +210,7 @@ impl StridedLayout {
     /// block's bounds.
     fn has_whole_blocks(&self, base: u64) -> bool {
         match &self.dimensions[..] {
-            // A single row is linear, and the ids' dimension is none.
+            // A single row is linear, and the ids' dimension is no row.
             [] | [_] => false,
             [outer @ .., row] => {
                 row.stride == 1

@@ -208,7 +208,7 @@ impl Case {
         }
     }
 
-    /// The same with a gate.
+    /// The same case with a gate.
     pub fn gated(mut self) -> Self {
         self.up = Some(random_elements(self.element, self.len() as u64, 6.0, 4));
         self.bias = numbers(2 * self.bias.len(), 3);
@@ -306,7 +306,7 @@ impl Case {
         })
     }
 
-    /// The same of the gradient of what a gate lets up.
+    /// As [`Self::check_output`], for the gradient of the gate's other factor (up).
     pub fn check_up_gradient(&self, got: &[u32]) -> Result<f64, String> {
         self.check("gradient of up", got, |element| {
             let (x, _) = self.arguments(element);

@@ -53,7 +53,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Elements and vectors of this and that size; a vector of length 0 is none.
+    /// A case with elements and vectors of this size. A vector of length 0 is left out.
     pub fn new(
         element: ElementType,
         call: DropoutCall,

@@ -106,7 +106,7 @@ pub fn check_pairs(
 ) -> Result<(), String> {
     let p = call.rate.p();
     let exactly = |bits| (f64::from(format.number(bits)), 0.0);
-    // The f32 that is rounded, and how far it may be off; a copy is none.
+    // The f32 that is rounded, and how far it may be off. A copy has the element's bits instead.
     let expected = |kept: bool, x: u16| match (drop_threshold(p), call.kind, direction) {
         (0, _, _) => Err(if kept { x } else { 0 }),
         (0x1_0000_0000, _, _) if !kept => Err(0),

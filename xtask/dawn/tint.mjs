@@ -34,7 +34,7 @@ const others = readdirSync(folder).map((file) => ({
   code: readFileSync(join(folder, file), 'utf8'),
 }));
 
-// A judge that finds nothing wrong in these is none.
+// A judge is refused if it finds nothing wrong in these.
 const [first] = kernels;
 const { buffers, code } = first;
 for (const [what, kernel, text] of [

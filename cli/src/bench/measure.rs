@@ -40,7 +40,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Where it is done.
+/// The place where the operation runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "place")]
 pub enum Place {
@@ -53,7 +53,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Where the copy is made that nothing done here can outrun.
+    /// The place of the copy that no operation here can outrun.
     pub fn ceiling(self) -> Self {
         match self {
             Self::RandLoop => Self::Cpu { threads: 1 },

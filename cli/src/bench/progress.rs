@@ -1,4 +1,4 @@
-//! A bar on the terminal; indicatif hides it where standard error is none.
+//! A bar on the terminal. indicatif hides it where standard error is no terminal.
 
 use std::io::{self, Write};
 

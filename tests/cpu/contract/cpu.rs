@@ -20,7 +20,7 @@ use crate::common::inputs::{
 use crate::common::kinds::Direction;
 use crate::common::{reference, vectors};
 
-/// Longer than a task of the pool.
+/// Elements: more than a task of the pool takes.
 const LONG: u64 = 100_003;
 
 /// All four ways, each compared with the reference.

@@ -1,4 +1,4 @@
-//! Rates, keys, calls, layouts and patterns in files: they read back, and what is none is refused.
+//! Rates, keys, calls, layouts and patterns in files: they read back, and invalid ones are refused.
 
 use core::fmt::Debug;
 

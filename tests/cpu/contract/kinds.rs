@@ -8,7 +8,7 @@ use crate::common::inputs::{KINDS, RATES, SPECIALS, call, indices, kind_call, va
 use crate::common::kinds::{self, Alpha, Direction};
 use crate::common::reference::{philox4x32, uniform};
 
-/// Longer than a task of the pool.
+/// Elements: more than a task of the pool takes.
 const LONG: u64 = 100_003;
 
 /// All four ways.

@@ -18,7 +18,7 @@ use crate::common::reference::{BF16, F16, drop_threshold, normal};
 /// The largest index [M18].
 const MAX: u64 = (1 << 63) - 1;
 
-/// Longer than a task of the pool.
+/// Elements: more than a task of the pool takes.
 const LONG: u64 = 40_003;
 
 fn noise(p: f64, origin: u64) -> DropoutCall {

@@ -202,7 +202,7 @@ fn numbers_without_a_softmax_have_one_as_stated() {
     assert_eq!(bits(&of(&[1.0; 4], causal(-1))), [0; 4]);
 }
 
-/// The same of any tensor, and of gradients.
+/// Tensors with special numbers have the stated results, and so do their gradients.
 #[test]
 fn specials_in_many_rows_are_as_stated() {
     for &element in ElementType::ALL {

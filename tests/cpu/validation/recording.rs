@@ -12,13 +12,13 @@ use wgpu_dropout::{
 use super::device::{Noop, range};
 use crate::common::inputs::{call, kind_call};
 
-/// In one pass.
+/// Calls in one pass.
 const CALLS: u64 = 100;
 
-/// Cut into two dispatches.
+/// Elements: one more than a single dispatch takes, so that there are two.
 const LONG: u64 = (1 << 16) + 1;
 
-/// As many bytes as the library's kernels are told.
+/// As many bytes of parameters as the library's kernels take.
 const PARAMS: [u8; 64] = [0; 64];
 
 const KERNEL: &str = "

@@ -24,7 +24,7 @@ use runner::Tests;
 struct Options {
     /// Lists the mutants and runs nothing.
     list: bool,
-    /// Only these files' mutants; none for all.
+    /// Only these files' mutants; an empty list is for all.
     files: Vec<String>,
 }
 

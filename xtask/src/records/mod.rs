@@ -48,7 +48,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     Ok(())
 }
 
-/// The record in a file; `name` says which if it is none.
+/// The record in a file. The error names the file.
 fn read(root: &Path, name: &str) -> Result<Value> {
     let text = fs::read_to_string(root.join(name)).map_err(|error| format!("{name}: {error}"))?;
     Ok(serde_json::from_str(&text).map_err(|error| format!("{name}: {error}"))?)
