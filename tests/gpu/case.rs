@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Completion, Failed, Trial};
 
-use crate::adapters::{TestAdapter, Variant, adapters};
+use crate::adapters::{TestAdapter, Variant};
 use crate::gpu::Gpu;
 
 /// The work of a case: an error is a failure.
@@ -104,18 +104,42 @@ const DEFECTS: &[Defect] = &[Defect {
     reason: "Mesa 25.0's lavapipe ends the process when memory is short",
 }];
 
-/// One trial a case and adapter.
-pub fn trials(modules: &[(&str, &'static [Case])]) -> Vec<Trial> {
-    let adapters: Vec<_> = adapters().into_iter().map(Arc::new).collect();
-    let require = env::var("REQUIRE_GPU").unwrap_or_default();
-    let backends = require.split(',').map(str::trim);
-    let missing: Vec<String> = match require.as_str() {
-        "" | "0" | "1" => Vec::new(),
-        _ => backends
-            .filter(|backend| adapters.iter().all(|adapter| adapter.backend() != *backend))
-            .map(|backend| format!("{backend}/missing"))
-            .collect(),
+/// What `REQUIRE_GPU` says.
+fn requirement() -> String {
+    env::var("REQUIRE_GPU").unwrap_or_default()
+}
+
+/// Whether `REQUIRE_GPU` names backends.
+pub fn requires_backends() -> bool {
+    !matches!(requirement().as_str(), "" | "0" | "1")
+}
+
+/// The backends of `adapters`, and those that `REQUIRE_GPU` names.
+pub fn backends(adapters: &[TestAdapter]) -> Vec<String> {
+    let requirement = requirement();
+    let required = match requires_backends() {
+        true => requirement.as_str(),
+        false => "",
     };
+    let required = required.split(',').map(str::trim);
+    let found = adapters.iter().map(TestAdapter::backend);
+    let mut backends = Vec::new();
+    for backend in required.chain(found).filter(|name| !name.is_empty()) {
+        if !backends.iter().any(|other| other == backend) {
+            backends.push(backend.to_owned());
+        }
+    }
+    backends
+}
+
+/// One trial a case and adapter.
+pub fn trials(modules: &[(&str, &'static [Case])], adapters: Vec<TestAdapter>) -> Vec<Trial> {
+    let missing: Vec<String> = backends(&adapters)
+        .into_iter()
+        .filter(|backend| adapters.iter().all(|adapter| adapter.backend() != backend))
+        .map(|backend| format!("{backend}/missing"))
+        .collect();
+    let adapters: Vec<_> = adapters.into_iter().map(Arc::new).collect();
 
     let mut trials = Vec::new();
     for &(module, cases) in modules {
@@ -132,7 +156,7 @@ pub fn trials(modules: &[(&str, &'static [Case])]) -> Vec<Trial> {
                 }));
             }
             if adapters.is_empty() && missing.is_empty() {
-                let required = require == "1";
+                let required = requirement() == "1";
                 let none = Trial::test(format!("{name} [no adapter]"), move || {
                     Err(Failed::from("there is no adapter"))
                 });

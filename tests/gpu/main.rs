@@ -50,6 +50,11 @@ mod training;
 mod types;
 mod values;
 
+use std::env;
+use std::io::{self, Write};
+use std::process::{self, Command, Stdio};
+use std::thread;
+
 use libtest_mimic::Arguments;
 
 use crate::case::Case;
@@ -94,8 +99,52 @@ const CASES: &[(&str, &[Case])] = &[
 
 fn main() {
     let mut arguments = Arguments::from_args();
+    let adapters = adapters::adapters();
+    let backends = case::backends(&adapters);
+    if backends.len() > 1 && !arguments.list && arguments.test_threads.is_none() {
+        process::exit(in_processes(&backends));
+    }
     // One: wgpu's GL adapters panic where one thread keeps another waiting for a second, and what
     // Mesa leaves in other threads would be torn down while the process exits.
     arguments.test_threads.get_or_insert(1);
-    libtest_mimic::run(&arguments, case::trials(CASES)).exit();
+    libtest_mimic::run(&arguments, case::trials(CASES, adapters)).exit();
+}
+
+/// Runs the trials of each backend in a process of its own, all at once: a trial compiles kernels on one core for
+/// most of its time. `--test-threads` keeps all trials in this process. Returns the exit code.
+fn in_processes(backends: &[String]) -> i32 {
+    let run = |backend: &String| {
+        let mut process = Command::new(env::current_exe()?);
+        process.args(env::args_os().skip(1));
+        process.env("WGPU_BACKEND", backend);
+        if case::requires_backends() {
+            process.env("REQUIRE_GPU", backend);
+        }
+        // The first shows its trials as they end, the others when those before them have ended.
+        if *backend == backends[0] {
+            process.stdout(Stdio::inherit());
+        }
+        process.stderr(Stdio::inherit()).output()
+    };
+    let mut code = 0;
+    thread::scope(|scope| {
+        let processes: Vec<_> = backends
+            .iter()
+            .map(|backend| scope.spawn(move || run(backend)))
+            .collect();
+        for (backend, process) in backends.iter().zip(processes) {
+            let output = process.join().expect("a thread that only waits");
+            let failed = match output.and_then(|output| {
+                io::stdout().write_all(&output.stdout)?;
+                Ok(output.status)
+            }) {
+                Ok(status) if status.success() => continue,
+                Ok(status) => status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            println!("the process of {backend}: {failed}");
+            code = 1;
+        }
+    });
+    code
 }
