@@ -337,13 +337,7 @@ impl ActDropout {
             unused,
         } = ranges;
         if let Some(columns) = columns {
-            if columns == 0 || !len.is_multiple_of(columns.into()) {
-                let elements = len;
-                return Err(BindError::Columns { elements, columns });
-            }
-            if element.bytes() == 2 && !columns.is_multiple_of(2) {
-                return Err(BindError::OddHalves { columns });
-            }
+            ActivatedTensor::check_columns(columns, element, len)?;
         }
         let ranges = ranges
             .iter()
@@ -372,10 +366,7 @@ impl ActDropout {
             map,
         };
         let geometry = &self.geometry[usize::from(element.bytes() == 2)];
-        let Some(geometry) = tensor.geometry(geometry, len) else {
-            let columns = tensor.columns;
-            return Err(BindError::LongHalves { columns });
-        };
+        let geometry = tensor.geometry(geometry, len)?;
         // Bindings that the kernel has and this form does not use.
         let no_bias = (bias_len == 0).then_some(Role::Vectors);
         let unused: Vec<_> = unused

@@ -15,7 +15,7 @@ use crate::kernel::axes::{BufferLayout, Kernel, Role, WORKGROUP_SIZE};
 use crate::kernel::normed::NormForm;
 use crate::plan::columns::{ColumnTensor, Matrix, SummedTerms};
 use crate::plan::cut::CutLimits;
-use crate::plan::error::CreateError;
+use crate::plan::error::{CreateError, ShapeError};
 use crate::plan::normed::{HAS_RESIDUAL, NormPlan, NormRows, NormTensor, SUM_IN_OUTPUT};
 use crate::plan::params::NormParams;
 use crate::plan::rows::Rows;
@@ -385,18 +385,11 @@ impl DropoutAddNorm {
         elements: u64,
         columns: u32,
         element: ElementType,
-    ) -> Result<NormRows, BindError> {
-        let max = Norm::MAX_COLUMNS;
-        if columns == 0 || columns > max || !elements.is_multiple_of(columns.into()) {
-            return Err(BindError::NormColumns {
-                elements,
-                columns,
-                max,
-            });
-        }
-        let norm = self.norm;
-        let rows = Rows { element, columns };
-        Ok(NormRows { norm, rows })
+    ) -> Result<NormRows, ShapeError> {
+        Ok(NormRows {
+            norm: self.norm,
+            rows: Rows::new(element, columns, elements)?,
+        })
     }
 
     /// Binds what the gradient of γ is computed from, of `shape` (rows, columns). Each buffer of

@@ -142,7 +142,7 @@ pub use keep_mask::{KeepMask, KeepMaskBinding};
 pub use kernel::wgsl;
 #[cfg(feature = "wgpu")]
 pub use philox_blocks::{PhiloxBlocks, PhiloxBlocksBinding};
-pub use plan::error::{CreateError, Limit, PlanError};
+pub use plan::error::{CreateError, Limit, PlanError, ShapeError};
 #[cfg(feature = "wgpu")]
 pub use softmax_dropout::{
     AdditiveMask, SoftmaxDropout, SoftmaxDropoutBinding, SoftmaxDropoutGradient,

@@ -108,7 +108,6 @@ impl DropoutCall {
     }
 
     /// Refuses kinds that do more to a kept value than to scale it.
-    #[cfg(any(feature = "cpu", feature = "wgpu"))]
     pub(crate) fn refuse_but_scaling(&self, operation: Operation) -> Result<(), CallError> {
         match self.kind {
             DropoutKind::Inverted | DropoutKind::Classic => Ok(()),
@@ -134,7 +133,6 @@ impl DropoutCall {
 
     /// The factor on kept elements of the kinds that only scale: [`Classic`](DropoutKind::Classic) leaves what a
     /// packed mask keeps alone at a rate of 1 too.
-    #[cfg(any(feature = "cpu", feature = "wgpu"))]
     pub(crate) fn scaling_factor(&self) -> f32 {
         match self.kind {
             DropoutKind::Classic => 1.0,

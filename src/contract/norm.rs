@@ -1,6 +1,5 @@
 //! The norms of rows, and the order in which their sums are taken.
 
-#[cfg(any(feature = "cpu", feature = "wgpu"))]
 use super::element::ElementType;
 
 /// A norm of rows, with its epsilon \[M25\]. Numbers are multiplied by γ, and by a layer norm added to β.
@@ -86,7 +85,6 @@ pub enum MaskPlace {
 /// depends on the columns, the type and the width of words alone, so that neither the batch nor a device's limits change
 /// a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg(any(feature = "cpu", feature = "wgpu"))]
 pub(crate) struct RowOrder {
     /// Invocations, a power of two up to 256.
     pub lanes: u32,
@@ -94,7 +92,6 @@ pub(crate) struct RowOrder {
     pub unit_rows: u32,
 }
 
-#[cfg(any(feature = "cpu", feature = "wgpu"))]
 impl RowOrder {
     const MAX_LANES: u32 = 256;
     /// Elements that an invocation takes before there is another one.

@@ -142,7 +142,6 @@ impl Softmax {
 }
 
 /// Helpers for kernels and CPU.
-#[cfg(any(feature = "cpu", feature = "wgpu"))]
 impl Softmax {
     /// The largest magnitude of a score, of a mask's number and of their sum: larger ones count as this, so that
     /// sums and differences of two have an f32 \[M26\].
@@ -194,7 +193,6 @@ impl Softmax {
     }
 }
 
-#[cfg(any(feature = "cpu", feature = "wgpu"))]
 impl<M> AttentionMask<M> {
     /// The same with something else for an additive mask.
     pub(crate) fn map<N>(self, map: impl FnOnce(M) -> N) -> AttentionMask<N> {

@@ -18,6 +18,7 @@ use crate::kernel::axes::{
 use crate::kernel::text::assemble;
 use crate::plan::cut::{CutLimits, Segment, at_least};
 use crate::plan::error::{CreateError, Limit};
+use crate::plan::fused::check_repeats;
 use crate::plan::params::{DIMENSIONS_BYTES, DimensionParams, MAX_DIMENSIONS};
 
 /// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
@@ -217,11 +218,7 @@ impl KernelHost {
         lens: impl IntoIterator<Item = u32>,
         elements: u64,
     ) -> Result<CheckedRange<'a>, BindError> {
-        for len in lens {
-            if len == 0 || !elements.is_multiple_of(len.into()) {
-                return Err(BindError::VectorLength { elements, len });
-            }
-        }
+        check_repeats(lens, elements)?;
         let range = self.checked(Role::Vectors, buffer, count, size_of::<f32>() as u64)?;
         self.check_whole(&range)?;
         Ok(range)

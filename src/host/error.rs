@@ -6,7 +6,7 @@ use crate::contract::element::ElementType;
 use crate::contract::error::{CallError, SourceError};
 use crate::contract::softmax::SoftmaxShapeError;
 use crate::kernel::axes::Role;
-use crate::plan::error::PlanError;
+use crate::plan::error::{PlanError, ShapeError};
 
 /// The unit that a caller counts in for a buffer of this role.
 fn counted(role: Role) -> &'static str {
@@ -96,17 +96,6 @@ pub enum BindError {
         /// The device's max_storage_buffer_binding_size.
         max_bytes: u64,
     },
-    /// A bias or a scale that does not repeat over the elements.
-    #[error(
-        "{len} numbers do not repeat over {elements} elements: give as many as the tensor's last dimension \
-         has, or whole rows of them"
-    )]
-    VectorLength {
-        /// The tensor's elements.
-        elements: u64,
-        /// Numbers of the bias or of the scale.
-        len: u32,
-    },
     /// The gradient of a scale, for vectors without one.
     #[error("the vectors have no scale, whose gradient is asked for: give the forward's vectors")]
     NoScale,
@@ -143,50 +132,12 @@ pub enum BindError {
         /// Storage buffers that the device allows.
         available: u32,
     },
-    /// Rows of a gate and its other factor that do not make the elements.
-    #[error(
-        "rows of {columns} elements do not make {elements}: give the elements that half a row has"
-    )]
-    Columns {
-        /// Elements of the gate.
-        elements: u64,
-        /// Elements of half a row.
-        columns: u32,
-    },
-    /// Rows that do not make the elements, or that no norm takes.
-    #[error(
-        "rows of {columns} elements do not make {elements}, or are no rows of 1 to {max}: give the columns of the \
-         last dimension"
-    )]
-    NormColumns {
-        /// Elements of the tensor.
-        elements: u64,
-        /// Elements of a row.
-        columns: u32,
-        /// [`Norm::MAX_COLUMNS`](crate::Norm::MAX_COLUMNS).
-        max: u32,
-    },
+    /// What stands beside dropout does not fit the elements.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
     /// See [`SoftmaxShapeError`].
     #[error(transparent)]
     Softmax(#[from] SoftmaxShapeError),
-    /// Halves of rows whose elements share a `u32`.
-    #[error(
-        "halves of {columns} elements of 16 bits share a u32: give an even number of columns, or gate and up \
-         in two ranges"
-    )]
-    OddHalves {
-        /// Elements of half a row.
-        columns: u32,
-    },
-    /// Rows that the device cannot bind from an aligned offset to another.
-    #[error(
-        "rows of two halves of {columns} elements are too long to be cut where the device's bindings may begin: \
-         give a number of columns that a higher power of two divides, or gate and up in two ranges"
-    )]
-    LongHalves {
-        /// Elements of half a row.
-        columns: u32,
-    },
     /// Two ranges of gate and up with ranges of their own for their gradients.
     #[error(
         "the gradients of a gate and up in two ranges overwrite them: use bind_backward_in_place, or the halves \

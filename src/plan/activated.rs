@@ -1,7 +1,10 @@
 //! Which dispatches an activation before a dropout takes, and with which kernels.
 
+use core::ops::Deref;
+
 use super::cut::{Geometry, Segment};
 use super::dispatch::VECTOR_BYTES;
+use super::error::ShapeError;
 use super::index_map::IndexMap;
 use super::params::{ActivatedParams, MaskParams};
 use crate::contract::activation::Activation;
@@ -33,12 +36,37 @@ impl ActivatedTensor {
         self.kernel(decide(&self.map))
     }
 
-    /// Where the tensor is cut, if rows can be bound; `geometry` is that of one range of elements.
-    pub fn geometry(&self, geometry: &Geometry, len: u64) -> Option<Geometry> {
-        match self.columns {
+    /// Where the tensor of `len` elements is cut; `geometry` is that of one range of elements.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError::LongHalves`]
+    pub fn geometry(&self, geometry: &Geometry, len: u64) -> Result<Geometry, ShapeError> {
+        let columns = self.columns;
+        let halves = match columns {
             0 => Some(*geometry),
-            columns => geometry.in_halves(columns.into(), len),
+            _ => geometry.in_halves(columns.into(), len),
+        };
+        halves.ok_or(ShapeError::LongHalves { columns })
+    }
+
+    /// Checks halves of rows of `columns`, which make `elements`.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError::Columns`], [`ShapeError::OddHalves`]
+    pub fn check_columns(
+        columns: u32,
+        element: ElementType,
+        elements: u64,
+    ) -> Result<(), ShapeError> {
+        if columns == 0 || !elements.is_multiple_of(columns.into()) {
+            return Err(ShapeError::Columns { elements, columns });
         }
+        if element.bytes() == 2 && !columns.is_multiple_of(2) {
+            return Err(ShapeError::OddHalves { columns });
+        }
+        Ok(())
     }
 
     fn kernel(&self, decide: Decide) -> Kernel {
@@ -106,8 +134,8 @@ pub(super) fn decide_mode(map: &IndexMap, call: &DropoutCall) -> u32 {
 
 /// The dispatches of one call on one tensor.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ActivatedPlan<'a> {
-    tensor: &'a ActivatedTensor,
+pub(crate) struct ActivatedPlan<T> {
+    tensor: T,
     mask: IndexKind,
     /// The numbers of params/activated.wgsl.
     mode: u32,
@@ -116,18 +144,19 @@ pub(crate) struct ActivatedPlan<'a> {
     call: DropoutCall,
 }
 
-impl<'a> ActivatedPlan<'a> {
+impl<T: Deref<Target = ActivatedTensor>> ActivatedPlan<T> {
     /// # Errors
     ///
     /// See [`CallError`].
-    pub fn new(tensor: &'a ActivatedTensor, call: &DropoutCall) -> Result<Self, CallError> {
+    pub fn new(tensor: T, call: &DropoutCall) -> Result<Self, CallError> {
         call.refuse_but_scaling(Operation::ActDropout)?;
         let base = tensor.map.base(call)?;
         let mask = tensor.map.by_word();
+        let in_place = if tensor.in_place { 8 } else { 0 };
         Ok(Self {
+            mode: decide_mode(&tensor.map, call) | in_place,
             tensor,
             mask,
-            mode: decide_mode(&tensor.map, call) | if tensor.in_place { 8 } else { 0 },
             base,
             call: *call,
         })

@@ -96,7 +96,6 @@ impl Geometry {
 
     /// The same where rows of two halves of `columns` are bound, and segments of one half's elements, `len` in
     /// all, begin with a row; `None` where no such segment fits.
-    #[cfg(feature = "wgpu")]
     pub fn in_halves(self, columns: u64, len: u64) -> Option<Self> {
         let most = self.max_units / 2;
         // A granule is a power of two.

@@ -46,6 +46,64 @@ pub enum PlanError {
     IndexOverflow(#[from] IndexOverflow),
 }
 
+/// A bias, a scale or rows that do not fit a tensor. Nothing was created.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// A bias or a scale that does not repeat over the elements.
+    #[error(
+        "{len} numbers do not repeat over {elements} elements: give as many as the tensor's last dimension \
+         has, or whole rows of them"
+    )]
+    VectorLength {
+        /// The tensor's elements.
+        elements: u64,
+        /// Numbers of the bias or of the scale.
+        len: u32,
+    },
+    /// Rows of a gate and its other factor that do not make the elements.
+    #[error(
+        "rows of {columns} elements do not make {elements}: give the elements that half a row has"
+    )]
+    Columns {
+        /// Elements of the gate.
+        elements: u64,
+        /// Elements of half a row.
+        columns: u32,
+    },
+    /// Rows that do not make the elements, or that no norm takes.
+    #[error(
+        "rows of {columns} elements do not make {elements}, or are no rows of 1 to {max}: give the columns of the \
+         last dimension"
+    )]
+    NormColumns {
+        /// Elements of the tensor.
+        elements: u64,
+        /// Elements of a row.
+        columns: u32,
+        /// [`Norm::MAX_COLUMNS`](crate::Norm::MAX_COLUMNS).
+        max: u32,
+    },
+    /// Halves of rows whose elements share a `u32`.
+    #[error(
+        "halves of {columns} elements of 16 bits share a u32: give an even number of columns, or gate and up \
+         in two ranges"
+    )]
+    OddHalves {
+        /// Elements of half a row.
+        columns: u32,
+    },
+    /// Rows that the device cannot bind from an aligned offset to another.
+    #[error(
+        "rows of two halves of {columns} elements are too long to be cut where the device's bindings may begin: \
+         give a number of columns that a higher power of two divides, or gate and up in two ranges"
+    )]
+    LongHalves {
+        /// Elements of half a row.
+        columns: u32,
+    },
+}
+
 /// A device that cannot run the kernels.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,8 +1,10 @@
 //! Which dispatches dropout with neighbours takes, and with which kernels.
 
+use core::ops::Deref;
+
 use super::cut::{CutLimits, Geometry, Segment};
 use super::dispatch::{VECTOR_BYTES, unit};
-use super::error::CreateError;
+use super::error::{CreateError, ShapeError};
 use super::index_map::IndexMap;
 use super::params::{MaskParams, VectorParams};
 use crate::contract::call::DropoutCall;
@@ -19,6 +21,23 @@ pub(crate) struct VectorShape {
     pub bias_len: u32,
     /// Numbers of the scale; 0 without one.
     pub scale_len: u32,
+}
+
+/// Checks that vectors of these `lens` repeat over a tensor of `elements`.
+///
+/// # Errors
+///
+/// [`ShapeError::VectorLength`]
+pub(crate) fn check_repeats(
+    lens: impl IntoIterator<Item = u32>,
+    elements: u64,
+) -> Result<(), ShapeError> {
+    for len in lens {
+        if len == 0 || !elements.is_multiple_of(len.into()) {
+            return Err(ShapeError::VectorLength { elements, len });
+        }
+    }
+    Ok(())
 }
 
 /// Where tensors are cut whose branch has elements of `element` and whose sum those of `stream`.
@@ -57,6 +76,7 @@ impl FusedTensor {
     }
 
     /// The kernel that stands for all kernels with the tensor's buffers.
+    #[cfg(feature = "wgpu")]
     pub fn any_kernel(&self) -> Kernel {
         self.kernel(
             self.map.by_word().of_any_rows(),
@@ -93,8 +113,8 @@ impl FusedTensor {
 
 /// The dispatches of one call on one tensor.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FusedPlan<'a> {
-    tensor: &'a FusedTensor,
+pub(crate) struct FusedPlan<T> {
+    tensor: T,
     mask: IndexKind,
     effect: Effect,
     /// Mask index of the first element.
@@ -102,11 +122,11 @@ pub(crate) struct FusedPlan<'a> {
     call: DropoutCall,
 }
 
-impl<'a> FusedPlan<'a> {
+impl<T: Deref<Target = FusedTensor>> FusedPlan<T> {
     /// # Errors
     ///
     /// See [`CallError`].
-    pub fn new(tensor: &'a FusedTensor, call: &DropoutCall) -> Result<Self, CallError> {
+    pub fn new(tensor: T, call: &DropoutCall) -> Result<Self, CallError> {
         call.refuse_but_scaling(Operation::DropoutAdd)?;
         let base = tensor.map.base(call)?;
         let mask = tensor.map.by_word().of_any_rows();

@@ -77,7 +77,6 @@ impl IndexMap {
     }
 
     /// The same for kernels that take any layout. Consecutive indices are one row.
-    #[cfg(feature = "wgpu")]
     pub fn params_of_any(&self, start: u64) -> [DimensionParams; MAX_DIMENSIONS] {
         self.params(start).unwrap_or_else(|| {
             let one = Dimension { size: 1, stride: 0 };

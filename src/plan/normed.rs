@@ -1,5 +1,7 @@
 //! Which dispatches rows with a norm take, and with which kernels.
 
+use core::ops::Deref;
+
 use bytemuck::Zeroable;
 
 use super::activated::{decide, decide_mode, first_index, is_consecutive};
@@ -18,6 +20,7 @@ use crate::kernel::normed::{NormForm, Normed};
 const RMS: u32 = 8;
 const HAS_BIAS: u32 = 16;
 pub(crate) const HAS_RESIDUAL: u32 = 32;
+#[cfg(feature = "wgpu")]
 pub(crate) const SUM_IN_OUTPUT: u32 = 64;
 const ACCUMULATE: u32 = 128;
 
@@ -79,25 +82,21 @@ impl NormTensor {
 
 /// The dispatches of one call on one tensor.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct NormPlan<'a> {
-    tensor: &'a NormTensor,
+pub(crate) struct NormPlan<T> {
+    tensor: T,
     mode: u32,
     /// Mask index of the first element.
     base: u64,
     call: DropoutCall,
 }
 
-impl<'a> NormPlan<'a> {
+impl<T: Deref<Target = NormTensor>> NormPlan<T> {
     /// With `accumulate` gradients of sums are added to what stands there.
     ///
     /// # Errors
     ///
     /// See [`CallError`].
-    pub fn new(
-        tensor: &'a NormTensor,
-        call: &DropoutCall,
-        accumulate: bool,
-    ) -> Result<Self, CallError> {
+    pub fn new(tensor: T, call: &DropoutCall, accumulate: bool) -> Result<Self, CallError> {
         call.refuse_but_scaling(Operation::DropoutAddNorm)?;
         let base = tensor.map.base(call)?;
         let mut mode = decide_mode(&tensor.map, call) | tensor.flags;

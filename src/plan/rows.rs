@@ -2,10 +2,10 @@
 
 use super::cut::{CutLimits, Segment};
 use super::dispatch::VECTOR_BYTES;
-use super::error::PlanError;
+use super::error::{PlanError, ShapeError};
 use crate::contract::element::ElementType;
 use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
-use crate::contract::norm::RowOrder;
+use crate::contract::norm::{Norm, RowOrder};
 use crate::kernel::axes::WORKGROUP_SIZE;
 
 /// No index that a kernel computes within one dispatch passes 32 bits below this.
@@ -20,6 +20,23 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// The rows of `columns` that `elements` are.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError::NormColumns`]
+    pub fn new(element: ElementType, columns: u32, elements: u64) -> Result<Self, ShapeError> {
+        let max = Norm::MAX_COLUMNS;
+        if columns == 0 || columns > max || !elements.is_multiple_of(columns.into()) {
+            return Err(ShapeError::NormColumns {
+                elements,
+                columns,
+                max,
+            });
+        }
+        Ok(Self { element, columns })
+    }
+
     pub fn order(self) -> RowOrder {
         RowOrder::new(self.columns, self.element)
     }

@@ -1,5 +1,7 @@
 //! Which dispatches rows with a softmax take, and with which kernels.
 
+use core::ops::Deref;
+
 use super::activated::{decide, decide_mode, first_index, is_consecutive};
 use super::cut::Segment;
 use super::index_map::IndexMap;
@@ -15,6 +17,7 @@ use crate::kernel::softmaxed::{SoftmaxForm, Softmaxed};
 /// The numbers of params/softmax.wgsl.
 const ADDITIVE: u32 = 8;
 const CAUSAL: u32 = 16;
+#[cfg(feature = "wgpu")]
 pub(crate) const IN_OUTPUT: u32 = 32;
 pub(crate) const PROBABILITIES: u32 = 64;
 
@@ -48,24 +51,24 @@ impl SoftmaxTensor {
 
 /// The dispatches of one call on one tensor.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SoftmaxPlan<'a> {
-    tensor: &'a SoftmaxTensor,
+pub(crate) struct SoftmaxPlan<T> {
+    tensor: T,
     mode: u32,
     /// Mask index of the first element.
     base: u64,
     call: DropoutCall,
 }
 
-impl<'a> SoftmaxPlan<'a> {
+impl<T: Deref<Target = SoftmaxTensor>> SoftmaxPlan<T> {
     /// # Errors
     ///
     /// See [`CallError`].
-    pub fn new(tensor: &'a SoftmaxTensor, call: &DropoutCall) -> Result<Self, CallError> {
+    pub fn new(tensor: T, call: &DropoutCall) -> Result<Self, CallError> {
         call.refuse_but_scaling(Operation::SoftmaxDropout)?;
         Ok(Self {
-            tensor,
             mode: decide_mode(&tensor.map, call),
             base: tensor.map.base(call)?,
+            tensor,
             call: *call,
         })
     }
@@ -90,7 +93,7 @@ impl<'a> SoftmaxPlan<'a> {
             flags,
             map,
             ..
-        } = self.tensor;
+        } = &*self.tensor;
         let first = first_index(map, self.base, segment);
         let mut mask_params = MaskParams::new(&self.call, first, segment.len);
         mask_params.first_word = first_word;

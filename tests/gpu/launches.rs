@@ -3,6 +3,7 @@
 
 use wgpu_dropout::half::f16;
 use wgpu_dropout::launch::{Launch, LaunchLimits, launches};
+use wgpu_dropout::wgsl::{Variant, Way};
 use wgpu_dropout::{Direction, DropoutCall, Element, ElementType, MaskLayout};
 
 use crate::case::Case;
@@ -106,7 +107,7 @@ fn another_key_differs(gpu: &Gpu) -> Result<(), String> {
     }
 }
 
-fn limits(gpu: &Gpu) -> LaunchLimits {
+pub fn limits(gpu: &Gpu) -> LaunchLimits {
     let limits = gpu.device.limits();
     LaunchLimits {
         max_binding_bytes: limits.max_storage_buffer_binding_size,
@@ -159,6 +160,30 @@ fn run<T: Element>(
     ))
 }
 
+/// The pipeline of a text, as a host makes it that knows nothing but it.
+pub fn pipeline(
+    gpu: &Gpu,
+    kernel: Variant,
+    way: Way,
+    layout: Option<&wgpu::PipelineLayout>,
+) -> wgpu::ComputePipeline {
+    let module = gpu
+        .device
+        .create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: None,
+            source: wgpu::ShaderSource::Wgsl(kernel.text(way).into()),
+        });
+    gpu.device
+        .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
+            layout,
+            module: &module,
+            entry_point: Some(kernel.entry_point()),
+            compilation_options: Default::default(),
+            cache: None,
+        })
+}
+
 fn record(
     gpu: &Gpu,
     element: ElementType,
@@ -167,22 +192,7 @@ fn record(
     output_offset: u64,
     launch: &Launch,
 ) {
-    let module = gpu
-        .device
-        .create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: None,
-            source: wgpu::ShaderSource::Wgsl(launch.kernel.text(launch.way).into()),
-        });
-    let pipeline = gpu
-        .device
-        .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: None,
-            layout: None,
-            module: &module,
-            entry_point: Some(launch.kernel.entry_point()),
-            compilation_options: Default::default(),
-            cache: None,
-        });
+    let pipeline = pipeline(gpu, launch.kernel, launch.way, None);
     let [start, end] =
         [launch.elements.start, launch.elements.end].map(|elements| elements * element.bytes());
     let window = |offset: u64| wgpu::BufferBinding {

@@ -19,6 +19,7 @@ mod examples;
 mod failures;
 mod forward;
 mod functions;
+mod fused_launches;
 mod gaussian;
 mod gpu;
 mod image;
@@ -85,6 +86,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("columns", columns::CASES),
     ("norm", norm::CASES),
     ("softmax", softmax::CASES),
+    ("fused_launches", fused_launches::CASES),
     ("functions", functions::CASES),
     ("examples", examples::CASES),
     ("passes", passes::CASES),

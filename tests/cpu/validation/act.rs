@@ -3,7 +3,7 @@
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{
     ActDropout, ActInput, Activation, Bias, BindError, CallError, DropoutKind, ElementType,
-    Elements, KernelDescriptor, MaskLayout, Operation,
+    Elements, KernelDescriptor, MaskLayout, Operation, ShapeError,
 };
 
 use super::device::{Noop, range};
@@ -24,7 +24,7 @@ fn a_bias_that_does_not_repeat_over_the_elements_is_refused() {
             let error = act.bind_in_place(range(&data, 0, 0), bias(len), elements);
             assert_eq!(
                 error.unwrap_err(),
-                BindError::VectorLength { elements, len }
+                ShapeError::VectorLength { elements, len }.into()
             );
         }
         act.bind_in_place(range(&data, 0, 0), bias(6), 12).unwrap();
@@ -84,10 +84,11 @@ fn halves_that_are_none_are_refused() {
         assert_eq!(error.to_string(), message);
     };
     for columns in [0, 7, 120] {
-        let error = BindError::Columns {
+        let error = ShapeError::Columns {
             elements: 60,
             columns,
-        };
+        }
+        .into();
         let message = format!(
             "rows of {columns} elements do not make 60: give the elements that half a row has"
         );
@@ -96,7 +97,12 @@ fn halves_that_are_none_are_refused() {
     let message = "halves of 15 elements of 16 bits share a u32: give an even number of columns, or gate \
                    and up in two ranges";
     for element in [ElementType::F16, ElementType::Bf16] {
-        refused(15, element, BindError::OddHalves { columns: 15 }, message);
+        refused(
+            15,
+            element,
+            ShapeError::OddHalves { columns: 15 }.into(),
+            message,
+        );
     }
     let out = range(&grad, 0, 0);
     act.bind(input(15), out, None, of(ElementType::F32))
@@ -122,7 +128,7 @@ fn rows_too_long_to_be_cut_are_refused() {
     bind(511, 511).unwrap();
     bind(64, 6400).unwrap();
     let error = bind(9, 900).unwrap_err();
-    assert_eq!(error, BindError::LongHalves { columns: 9 });
+    assert_eq!(error, ShapeError::LongHalves { columns: 9 }.into());
     assert_eq!(
         error.to_string(),
         "rows of two halves of 9 elements are too long to be cut where the device's bindings may begin: give a \

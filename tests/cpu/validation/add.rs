@@ -3,7 +3,7 @@
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{
     BindError, CallError, DropoutAdd, DropoutKind, Elements, KernelDescriptor, MaskLayout,
-    Operation, Vectors,
+    Operation, ShapeError, Vectors,
 };
 
 use super::device::{Noop, range};
@@ -30,7 +30,7 @@ fn vectors_that_do_not_repeat_over_the_elements_are_refused() {
         (Vectors::bias(whole(), 0), 12, 0),
     ] {
         let error = bind(vectors, elements).unwrap_err();
-        assert_eq!(error, BindError::VectorLength { elements, len });
+        assert_eq!(error, ShapeError::VectorLength { elements, len }.into());
         assert_eq!(
             error.to_string(),
             format!(

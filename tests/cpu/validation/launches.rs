@@ -1,9 +1,11 @@
 //! Launches for another runtime: one after the other, however long the tensor is.
 
-use wgpu_dropout::launch::{LaunchError, LaunchLimits, launches};
+use wgpu_dropout::launch::{
+    ActOperand, FusedOperation, LaunchError, LaunchLimits, fused_launches, launches,
+};
 use wgpu_dropout::{
-    CallError, Direction, DropoutCall, DropoutKind, ElementType, IndexOverflow, MaskLayout,
-    PlanError,
+    Activation, AttentionMask, CallError, Direction, DropoutCall, DropoutKind, ElementType,
+    IndexOverflow, MaskLayout, MaskPlace, Norm, PlanError, ShapeError, Softmax, SoftmaxShapeError,
 };
 
 use crate::common::inputs::{call, kind_call};
@@ -90,4 +92,59 @@ fn errors_come_before_the_first_launch() {
         refused(&path, &good, LaunchLimits::default()),
         too_long.into()
     );
+}
+
+#[test]
+fn fused_shapes_that_do_not_fit_are_refused() {
+    let layout = MaskLayout::linear(60);
+    let refused = |operation, element| {
+        let (call, limits) = (call(0.1, 0), LaunchLimits::default());
+        let direction = Direction::Forward;
+        fused_launches(&operation, &layout, element, &call, direction, limits)
+            .err()
+            .expect("an error")
+    };
+    let (elements, len) = (60, 7);
+    let vector_length = LaunchError::from(ShapeError::VectorLength { elements, len });
+    for (bias_len, scale_len) in [(7, 0), (0, 7), (60, 7)] {
+        let add = FusedOperation::Add {
+            residual_is_f32: false,
+            bias_len,
+            scale_len,
+        };
+        assert_eq!(refused(add, ElementType::F32), vector_length);
+    }
+    let act = |columns, bias_len| FusedOperation::Act {
+        activation: Activation::Relu,
+        input: ActOperand::Halves { columns },
+        bias_len,
+    };
+    assert_eq!(refused(act(6, 7), ElementType::F32), vector_length);
+    for columns in [0, 7] {
+        let expected = ShapeError::Columns { elements, columns };
+        assert_eq!(refused(act(columns, 0), ElementType::F32), expected.into());
+    }
+    let expected = ShapeError::OddHalves { columns: 15 };
+    assert_eq!(refused(act(15, 0), ElementType::Bf16), expected.into());
+    let norm = |columns, bias_len| FusedOperation::AddNorm {
+        norm: Norm::rms(0.0).unwrap(),
+        place: MaskPlace::Branch,
+        columns,
+        bias_len,
+    };
+    assert_eq!(refused(norm(6, 7), ElementType::F32), vector_length);
+    let (columns, max) = (7, Norm::MAX_COLUMNS);
+    let expected = ShapeError::NormColumns {
+        elements,
+        columns,
+        max,
+    };
+    assert_eq!(refused(norm(columns, 0), ElementType::F32), expected.into());
+    let softmax = FusedOperation::Softmax {
+        softmax: Softmax::new(columns, 1.0).unwrap(),
+        mask: AttentionMask::None,
+        probabilities: false,
+    };
+    let expected = SoftmaxShapeError::Rows { elements, columns };
+    assert_eq!(refused(softmax, ElementType::F32), expected.into());
 }

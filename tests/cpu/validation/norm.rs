@@ -3,7 +3,7 @@
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{
     BindError, CallError, DropoutAddNorm, DropoutKind, ElementType, Elements, GammaBuffers,
-    KernelDescriptor, MaskLayout, MaskPlace, Norm, NormVectors, Operation, PlanError,
+    KernelDescriptor, MaskLayout, MaskPlace, Norm, NormVectors, Operation, PlanError, ShapeError,
 };
 
 use super::device::{Noop, range};
@@ -38,11 +38,12 @@ fn rows_that_are_none_and_vectors_that_do_not_fit_are_refused() {
         let error = bind(columns, None, 0, elements).unwrap_err();
         assert_eq!(
             error,
-            BindError::NormColumns {
+            ShapeError::NormColumns {
                 elements,
                 columns,
                 max
             }
+            .into()
         );
     }
     assert_eq!(
@@ -51,7 +52,7 @@ fn rows_that_are_none_and_vectors_that_do_not_fit_are_refused() {
     );
     let (elements, len) = (60, 7);
     let error = bind(12, Some(len), 0, elements).unwrap_err();
-    assert_eq!(error, BindError::VectorLength { elements, len });
+    assert_eq!(error, ShapeError::VectorLength { elements, len }.into());
     // A bias, γ and β.
     let error = bind(12, Some(12), 140, 60).unwrap_err();
     let (role, range_bytes, required_bytes, len) = (Role::Vectors, 140, 144, 36);

@@ -1,19 +1,23 @@
 //! Dropout for runtimes that own their buffers and launch kernels themselves, as CubeCL does below
 //! Burn: which kernels to launch on what, with the bits of [`Dropout`](crate::Dropout).
 
+mod fused;
+
 use core::ops::Range;
+
+pub use fused::{ActOperand, Bound, FusedLaunch, FusedLaunches, FusedOperation, fused_launches};
 
 use crate::contract::call::DropoutCall;
 use crate::contract::effect::Direction;
 use crate::contract::element::ElementType;
 use crate::contract::error::CallError;
 use crate::contract::layout::MaskLayout;
+use crate::contract::softmax::SoftmaxShapeError;
 use crate::kernel::axes::{BufferLayout, Multiply, ParamsSource, Way};
 use crate::kernel::wgsl::Variant;
 use crate::plan::cut::{CutLimits, Geometry};
 use crate::plan::dispatch::{Plan, Tensor, cut, unit};
-use crate::plan::error::CreateError;
-use crate::plan::error::PlanError;
+use crate::plan::error::{CreateError, PlanError, ShapeError};
 use crate::plan::index_map::IndexMap;
 
 /// The device's side of a launch. The [default](Self::default) is what WebGPU promises of every device.
@@ -62,6 +66,12 @@ pub enum LaunchError {
     /// The kernels cannot take the layout.
     #[error(transparent)]
     Layout(#[from] PlanError),
+    /// What stands beside dropout does not fit the elements.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// Rows or mask of a softmax do not fit the elements.
+    #[error(transparent)]
+    Softmax(#[from] SoftmaxShapeError),
     /// The call cannot be applied.
     #[error(transparent)]
     Call(#[from] CallError),
