@@ -165,7 +165,15 @@ const _: () = {
     shared::<PhiloxBlocksBinding>();
 };
 
-/// The README's code is compiled with the tests.
-#[cfg(all(doctest, feature = "wgpu"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+/// The code of the README and of the pages is compiled with the tests. What needs no device runs.
+#[cfg(all(doctest, feature = "cpu", feature = "wgpu"))]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/training-loop.md")]
+    struct TrainingLoop;
+    #[doc = include_str!("../docs/recipes.md")]
+    struct Recipes;
+    #[doc = include_str!("../docs/layers.md")]
+    struct Layers;
+}
