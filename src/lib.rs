@@ -165,7 +165,7 @@ const _: () = {
     shared::<PhiloxBlocksBinding>();
 };
 
-/// The code of the README and of the pages is compiled with the tests. It runs where it needs no device.
+/// The code of the README and of the pages is compiled with the tests; what needs no device runs.
 #[cfg(all(doctest, feature = "cpu", feature = "wgpu"))]
 mod pages {
     #[doc = include_str!("../README.md")]
