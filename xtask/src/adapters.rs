@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 use crate::Result;
-use crate::command::{cargo, line, run};
+use crate::command::{cargo, command_line, line, run};
 
 /// The backends of wgpu, as the command line's `adapters` names them.
 const BACKENDS: [&str; 4] = ["vulkan", "gl", "metal", "dx12"];
@@ -117,17 +117,15 @@ pub fn apt_install(missing: &str, packages: &[&str], install: bool) -> Result {
 
 /// The backends that have an adapter, by the project's own command line: what it sees is what counts.
 fn look(profile: Profile) -> Result<Vec<&'static str>> {
-    let profile: &[&str] = match profile {
-        Profile::Dev => &[],
-        Profile::Release => &["--release"],
+    let mut adapters = match profile {
+        Profile::Dev => Command::new(command_line()?),
+        // Built apart, so that its progress shows and a compile error is not taken for a missing adapter.
+        Profile::Release => {
+            run(&mut cargo("build --release --package wgpu-dropout-cli"))?;
+            cargo("run --quiet --release --package wgpu-dropout-cli --")
+        }
     };
-    // Built apart, so that its progress shows and a compile error is not taken for a missing adapter.
-    run(cargo("build --package wgpu-dropout-cli").args(profile))?;
-    let output = cargo("run --quiet --package wgpu-dropout-cli")
-        .args(profile)
-        .args(["--", "adapters"])
-        .stderr(Stdio::inherit())
-        .output()?;
+    let output = adapters.arg("adapters").stderr(Stdio::inherit()).output()?;
     let listing = String::from_utf8_lossy(&output.stdout);
     print!("{listing}");
     Ok(backends_in(&listing))

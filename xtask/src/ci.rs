@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::adapters::{self, Need, Profile};
 use crate::command::{self, cargo, root};
+use crate::compilers::gpus;
 use crate::report::Report;
 use crate::suite::{self, BURN};
 use crate::table::table;
@@ -65,10 +66,11 @@ fn check(steps: &mut Steps) -> Result<Report> {
         adapters::ensure(Need::SOFTWARE, Profile::Dev, true)
     })?;
     let report = steps.step("tests", || tests(REQUIRED))?;
+    let folder = steps.step("examples", command::examples)?;
     for name in examples()? {
-        let mut example = cargo(&format!("run --example {name}"));
+        let mut example = Command::new(folder.join(&name));
         if name == LONG_EXAMPLE {
-            example.args(["--", "--epochs", "2"]);
+            example.args(["--epochs", "2"]);
         }
         steps.step("example", || command::run(&mut example))?;
     }
@@ -78,6 +80,7 @@ fn check(steps: &mut Steps) -> Result<Report> {
         web::try_in_browser(&web::build(true)?, true)?.verdict()
     })?;
 
+    steps.step("GPU compilers", || gpus::main_kernels(false, false))?;
     steps.step("package", package)?;
     steps.step("burn", || burn(REQUIRED))?;
     Ok(report)

@@ -14,6 +14,22 @@ pub fn cargo(args: &str) -> Command {
     command
 }
 
+/// The packages, features and targets that tests are built with. Another selection would give wgpu other features
+/// and compile it again.
+const TESTED: &str = "--workspace --all-features --test cli";
+
+/// Builds the project's command line as the tests do, and returns its path.
+pub fn command_line() -> Result<PathBuf> {
+    run(&mut cargo(&format!("build {TESTED} --bin wgpu-dropout")))?;
+    Ok(env::current_exe()?.with_file_name("wgpu-dropout"))
+}
+
+/// Builds the examples as the tests do, and returns the folder that they are in.
+pub fn examples() -> Result<PathBuf> {
+    run(&mut cargo(&format!("build {TESTED} --examples")))?;
+    Ok(env::current_exe()?.with_file_name("examples"))
+}
+
 /// The repository's root, which cargo tells by the folder of this package.
 pub fn root() -> Result<PathBuf> {
     let package = env::var_os("CARGO_MANIFEST_DIR").ok_or("start this as `cargo xtask`")?;

@@ -9,12 +9,16 @@ use std::process::Command;
 use crate::Result;
 use crate::command::run;
 
+/// A list of installed packages, which is empty.
+const STATUS: &str = "status";
+
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Debian's packages, backports among them, by lists of its own.
 pub struct Apt {
     folder: PathBuf,
     codename: String,
+    unstable: bool,
     has_lists: Cell<bool>,
 }
 
@@ -27,8 +31,17 @@ impl Apt {
             codename: codename(&release)
                 .ok_or("only Debian has these packages")?
                 .to_owned(),
+            unstable: false,
             has_lists: Cell::new(false),
         })
+    }
+
+    /// The packages of Debian unstable, as of a system on which nothing is installed: what is unpacked with
+    /// dependencies then has its own C library.
+    pub fn of_unstable(folder: &Path) -> Result<Self> {
+        let mut apt = Self::new(folder)?;
+        apt.unstable = true;
+        Ok(apt)
     }
 
     fn fetch_lists(&self) -> Result<()> {
@@ -38,12 +51,17 @@ impl Apt {
         let mut targets = Command::new("apt-get");
         targets.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"]);
         let targets = targets.arg("Created-By: Packages").output()?;
-        let sources = sources(&String::from_utf8_lossy(&targets.stdout), &self.codename)
-            .ok_or("apt has no lists: `apt-get update` fetches them")?;
+        let targets = String::from_utf8_lossy(&targets.stdout);
+        let sources = match self.unstable {
+            true => unstable(&targets, &self.codename),
+            false => sources(&targets, &self.codename),
+        };
+        let sources = sources.ok_or("apt has no lists: `apt-get update` fetches them")?;
         fs::create_dir_all(self.folder.join("lists/partial"))?;
         fs::create_dir_all(self.folder.join("packages"))?;
         fs::create_dir_all(self.folder.join("archives/partial"))?;
         fs::write(self.folder.join("sources.list"), sources)?;
+        fs::write(self.folder.join(STATUS), "")?;
         run(self.command().arg("update"))?;
         self.has_lists.set(true);
         Ok(())
@@ -58,6 +76,10 @@ impl Apt {
             ("Dir::Cache", self.folder.clone()),
         ] {
             apt.arg(format!("-o{option}={}", value.display()));
+        }
+        if self.unstable {
+            let status = self.folder.join(STATUS);
+            apt.arg(format!("-oDir::State::status={}", status.display()));
         }
         // Its own user may not be let into the folder; a package's hash is checked all the same.
         apt.args([
@@ -76,6 +98,19 @@ impl Apt {
     /// The same with all that they depend on and the system lacks.
     pub fn unpack_with_dependencies(&self, name: &str, packages: &[&str]) -> Result<PathBuf> {
         self.unpacked(name, || self.download_with_dependencies(packages))
+    }
+
+    /// The version of a package that was unpacked with its dependencies.
+    pub fn version(&self, package: &str) -> Result<String> {
+        let prefix = format!("{package}_");
+        let archives = self.folder.join("archives");
+        let file = fs::read_dir(&archives)?
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .find(|file| file.starts_with(&prefix));
+        let file = file.ok_or_else(|| format!("there is no {package}"))?;
+        let version = file[prefix.len()..].split(['_', '-']).next();
+        Ok(version.unwrap_or_default().to_owned())
     }
 
     fn unpacked(
@@ -148,9 +183,20 @@ fn codename(release: &str) -> Option<&str> {
         .and_then(|_| value("VERSION_CODENAME="))
 }
 
+/// A source's line.
+fn line(uri: &str, suite: &str) -> String {
+    format!("deb [signed-by={KEYRING}] {uri} {suite} main\n")
+}
+
+/// Unstable, from where the release comes from.
+fn unstable(targets: &str, codename: &str) -> Option<String> {
+    let release = targets.lines().filter_map(|line| line.split_once(' '));
+    let (archive, _) = release.into_iter().find(|(_, suite)| *suite == codename)?;
+    Some(line(archive, "sid"))
+}
+
 /// The system's sources, lines of `URI SUITE`, and backports from where the release comes from.
 fn sources(targets: &str, codename: &str) -> Option<String> {
-    let line = |uri: &str, suite: &str| format!("deb [signed-by={KEYRING}] {uri} {suite} main\n");
     let targets: Vec<_> = targets
         .lines()
         .filter_map(|line| line.split_once(' '))
@@ -204,6 +250,11 @@ http://elsewhere/ nodistro
             ]
         );
         assert_eq!(super::sources("", "bookworm"), None);
+        let unstable = unstable(targets, "bookworm").unwrap();
+        assert!(
+            unstable.ends_with("http://mirror/debian/ sid main\n"),
+            "{unstable}"
+        );
     }
 
     #[test]

@@ -53,6 +53,9 @@ Commands:
   compilers [--no-install]        Give every kernel's text and the mask functions to other compilers and
                                   validators, the repository's other WGSL to a browser's, and run some by
                                   JavaScript and Python
+  gpus [--record]                 Compile the main kernels with Mesa's drivers for seven GPUs that need not be
+                                  there, and print instructions and registers; Debian only. --record writes
+                                  docs/gpu-costs.md
   web [--port N] [--build | --test] [--no-install]
                                   Build the page with the library in it and serve it at localhost:8080;
                                   --build stops there, --test tries the page in headless Chromium
@@ -104,6 +107,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     };
     if name == "mutants" {
         return mutants::run(args);
+    }
+    if name == "gpus" {
+        return compilers::gpus::run(args);
     }
     if name == "layers" {
         return layers::run();

@@ -3,14 +3,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::Row;
 use crate::Result;
-use crate::command::{announce, cargo};
+use crate::command::{announce, cargo, command_line};
 use crate::programs::locked;
 
 /// The kernel that calls each.
@@ -21,8 +21,10 @@ const PREFIXES: [(&str, &str); 2] = [("dropout_", "DropoutMask"), ("abc_", "AbcM
 
 /// The output of `wgsl --functions`.
 pub fn functions(options: &str) -> Result<String> {
-    let mut command = cargo("run --quiet --package wgpu-dropout-cli -- wgsl --functions");
-    command.args(options.split_whitespace());
+    let mut command = Command::new(command_line()?);
+    command
+        .args(["wgsl", "--functions"])
+        .args(options.split_whitespace());
     announce(&command);
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {

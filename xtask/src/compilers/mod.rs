@@ -5,6 +5,7 @@
 
 mod dawn;
 mod functions;
+pub mod gpus;
 mod hosts;
 mod kernels;
 mod others;
@@ -12,10 +13,11 @@ mod tools;
 mod translations;
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::Result;
-use crate::command::{self, cargo, root};
+use crate::command::{self, root};
 use crate::table::table;
 use kernels::Kernel;
 use tools::Tools;
@@ -49,8 +51,8 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     let tools = Tools::find(&root, &folder, install)?;
 
     let _ = fs::remove_dir_all(&texts);
-    let mut write = cargo("run --package wgpu-dropout-cli -- wgsl --output-dir");
-    command::run(write.arg(&texts))?;
+    let mut write = Command::new(command::command_line()?);
+    command::run(write.args(["wgsl", "--output-dir"]).arg(&texts))?;
     functions::write(&texts, &root)?;
     others::write(&texts.join(OTHERS), &root, &functions::functions("")?)?;
     let mut kernels = Kernel::read(&texts)?;
@@ -58,6 +60,9 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
 
     let mut rows = vec![dawn::tint(&tools, &texts, &kernels)?];
     rows.extend(translations::judge(&tools, &texts, &kernels)?);
+    if install {
+        rows.extend(gpus::judge(&root, &texts, &kernels)?);
+    }
     rows.push(functions::imported(&root, &folder)?);
     match dawn::masks(&tools, &texts, &root)? {
         Some(row) => rows.push(row),

@@ -4,14 +4,14 @@ pub mod stacks;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::Result;
 use crate::adapters::{self, Need, Profile};
-use crate::command::{cargo, root, run as run_command};
+use crate::command::{command_line, root, run as run_command};
 use crate::debian::Apt;
 use crate::report::Counts;
 use crate::suite;
@@ -136,8 +136,12 @@ impl Row {
 
         let start = Instant::now();
         let file = records.join(file_name(stack, &label));
-        let mut verify = cargo("run --quiet --package wgpu-dropout-cli -- verify --adapter");
-        verify.arg(&label).arg("--json").arg(&file);
+        let mut verify = Command::new(command_line()?);
+        verify
+            .args(["verify", "--adapter"])
+            .arg(&label)
+            .arg("--json")
+            .arg(&file);
         // The findings are in the file.
         let found = run_command(verify.envs(variables.iter().copied()));
         let audit = serde_json::from_str(&fs::read_to_string(&file)?)?;
@@ -207,7 +211,8 @@ fn file_name(stack: Option<&str>, label: &str) -> PathBuf {
 
 /// `backend/name` of the adapters that are found with these variables.
 fn labels(variables: &Variables<'_>, backend: &str) -> Result<Vec<String>> {
-    let output = cargo("run --quiet --package wgpu-dropout-cli -- adapters")
+    let output = Command::new(command_line()?)
+        .arg("adapters")
         .envs(variables.iter().copied())
         .stderr(Stdio::inherit())
         .output()?;

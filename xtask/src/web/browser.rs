@@ -1,6 +1,5 @@
 //! The page in headless Chromium, driven by playwright-core: `web/tests`.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{FOLDER, server};
 use crate::Result;
 use crate::adapters::ensure_programs;
-use crate::command::{cargo, root, run};
+use crate::command::{command_line, root, run};
 use crate::programs::{npm_package, on_path};
 use crate::report::Counts;
 
@@ -45,8 +44,7 @@ pub fn try_in_browser(site: &Path, install: bool) -> Result<Trial> {
     let browser = browser(install)?;
     npm_package("playwright-core", &tests, install)?;
     // The tests compare the page's files with the command line's.
-    run(&mut cargo("build --package wgpu-dropout-cli"))?;
-    let native = env::current_exe()?.with_file_name("wgpu-dropout");
+    let native = command_line()?;
 
     let url = server::serve_aside(site.to_owned())?;
     let tap = folder.join("tests.tap");

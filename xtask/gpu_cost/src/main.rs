@@ -1,0 +1,259 @@
+//! Compiles WGSL compute shaders with the driver of the first Vulkan GPU and prints, for each file, a line of
+//! instructions, registers and spills, separated by tabs. Mesa's drivers compile as on the real GPU also where none
+//! is there (drm-shim); `cargo xtask compilers` starts this program with such a driver.
+//!
+//! The pipelines are wgpu's in all that the compiler sees: SPIR-V by naga, robust buffer access where the driver has
+//! it, immediates as push constants.
+
+use std::env;
+use std::error::Error;
+use std::ffi::{CStr, CString};
+use std::fs;
+use std::process::ExitCode;
+
+use ash::vk;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The names of a figure in NVK, RADV, Honeykrisp and Turnip.
+type Names = &'static [&'static str];
+
+const INSTRUCTIONS: Names = &["Instructions", "Instruction count", "Instruction Count"];
+const REGISTERS: Names = &["VGPRs", "Number of GPRs", "GPRs", "Registers used"];
+const SPILLS: Names = &[
+    "Spilled VGPRs",
+    "Spilled SGPRs",
+    "Spills to memory",
+    "Spills",
+    "STP Count",
+];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints the GPU's name and driver, and the figures of each file. A file that is not compiled gets its error.
+fn run() -> Result<()> {
+    let compiler = Compiler::new()?;
+    println!("{}", compiler.name);
+    let mut refused = 0;
+    for file in env::args().skip(1) {
+        match compiler.figures(&file) {
+            Ok([instructions, registers, spills]) => {
+                println!("{file}\t{instructions}\t{registers}\t{spills}");
+            }
+            Err(error) => {
+                let error = error.to_string().replace('\n', " ");
+                println!("{file}\t{error}");
+                refused += 1;
+            }
+        }
+    }
+    match refused {
+        0 => Ok(()),
+        _ => Err(format!("{refused} files were not compiled").into()),
+    }
+}
+
+/// A device that compiles and need not execute.
+struct Compiler {
+    name: String,
+    device: ash::Device,
+    statistics: ash::khr::pipeline_executable_properties::Device,
+    /// Keeps the loader's library, on which all of them depend.
+    _entry: ash::Entry,
+}
+
+impl Compiler {
+    fn new() -> Result<Self> {
+        // SAFETY: the loader is a library of the system or of the caller's choice, which runs no code of ours.
+        let entry = unsafe { ash::Entry::load() }?;
+        let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_2);
+        let create = vk::InstanceCreateInfo::default().application_info(&application);
+        // SAFETY: the structures live to the end of the call. This holds for all calls below.
+        let instance = unsafe { entry.create_instance(&create, None) }?;
+        // SAFETY: the instance is alive.
+        let gpus = unsafe { instance.enumerate_physical_devices() }?;
+        // SAFETY: the GPU is one of the instance's.
+        let properties = |gpu| unsafe { instance.get_physical_device_properties(gpu) };
+        let is_gpu =
+            |gpu: &vk::PhysicalDevice| properties(*gpu).device_type != vk::PhysicalDeviceType::CPU;
+        let gpu = gpus.into_iter().find(is_gpu).ok_or("no Vulkan GPU")?;
+        let name = properties(gpu)
+            .device_name_as_c_str()?
+            .to_string_lossy()
+            .into_owned();
+        // SAFETY: the GPU is one of the instance's.
+        let (offered, has) = unsafe {
+            (
+                instance.enumerate_device_extension_properties(gpu)?,
+                instance.get_physical_device_features(gpu),
+            )
+        };
+        let robustness_2 = ash::ext::robustness2::NAME;
+        let is_robust = offered
+            .iter()
+            .any(|extension| extension.extension_name_as_c_str() == Ok(robustness_2));
+        let mut extensions = vec![ash::khr::pipeline_executable_properties::NAME.as_ptr()];
+        if is_robust {
+            extensions.push(robustness_2.as_ptr());
+        }
+        let queues = [vk::DeviceQueueCreateInfo::default()
+            .queue_family_index(0)
+            .queue_priorities(&[1.0])];
+        let features = vk::PhysicalDeviceFeatures::default()
+            .shader_int64(has.shader_int64 != 0)
+            .robust_buffer_access(true);
+        let mut executables = vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default()
+            .pipeline_executable_info(true);
+        let mut memory_model =
+            vk::PhysicalDeviceVulkan12Features::default().vulkan_memory_model(true);
+        let mut robust = vk::PhysicalDeviceRobustness2FeaturesEXT::default()
+            .robust_buffer_access2(is_robust)
+            .robust_image_access2(is_robust);
+        let create = vk::DeviceCreateInfo::default()
+            .queue_create_infos(&queues)
+            .enabled_extension_names(&extensions)
+            .enabled_features(&features)
+            .push_next(&mut executables)
+            .push_next(&mut memory_model);
+        let create = match is_robust {
+            true => create.push_next(&mut robust),
+            false => create,
+        };
+        // SAFETY: the GPU is one of the instance's.
+        let device = unsafe { instance.create_device(gpu, &create, None) }?;
+        let statistics = ash::khr::pipeline_executable_properties::Device::new(&instance, &device);
+        Ok(Self {
+            name,
+            device,
+            statistics,
+            _entry: entry,
+        })
+    }
+
+    /// Instructions, registers and spills of a WGSL file with one entry point.
+    fn figures(&self, file: &str) -> Result<[u64; 3]> {
+        let source = fs::read_to_string(file)?;
+        let module = naga::front::wgsl::parse_str(&source)?;
+        let capabilities = naga::valid::Capabilities::all();
+        let info = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
+            .validate(&module)?;
+        let options = naga::back::spv::Options {
+            lang_version: (1, 3),
+            ..Default::default()
+        };
+        let entry_point = module.entry_points.first().ok_or("no entry point")?;
+        let pipeline = naga::back::spv::PipelineOptions {
+            shader_stage: naga::ShaderStage::Compute,
+            entry_point: entry_point.name.clone(),
+        };
+        let words = naga::back::spv::write_vec(&module, &info, &options, Some(&pipeline))?;
+        let layouts = self.set_layouts(&module)?;
+        let (pipeline, created) = self.pipeline(&words, &entry_point.name, &layouts)?;
+        let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
+        // SAFETY: the pipeline captured its statistics and is alive.
+        let statistics = unsafe {
+            self.statistics
+                .get_pipeline_executable_statistics(&executable)
+        };
+        let statistics = statistics?;
+        let figure = |names: Names| {
+            statistics.iter().filter_map(move |statistic| {
+                // SAFETY: the driver ends a name with 0.
+                let name = unsafe { CStr::from_ptr(statistic.name.as_ptr()) };
+                // SAFETY: each of these statistics is an unsigned number.
+                let value = unsafe { statistic.value.u64 };
+                names
+                    .iter()
+                    .any(|other| name.to_str() == Ok(other))
+                    .then_some(value)
+            })
+        };
+        let missing = || format!("the driver tells no {INSTRUCTIONS:?} or no {REGISTERS:?}");
+        let instructions = figure(INSTRUCTIONS).next().ok_or_else(missing)?;
+        let registers = figure(REGISTERS).next().ok_or_else(missing)?;
+        let spills = figure(SPILLS).sum();
+        // SAFETY: nothing uses them any more.
+        unsafe {
+            self.device.destroy_pipeline(pipeline, None);
+            self.device.destroy_pipeline_layout(created.0, None);
+            self.device.destroy_shader_module(created.1, None);
+            for layout in layouts {
+                self.device.destroy_descriptor_set_layout(layout, None);
+            }
+        }
+        Ok([instructions, registers, spills])
+    }
+
+    /// A layout for each bind group up to the last that the module has.
+    fn set_layouts(&self, module: &naga::Module) -> Result<Vec<vk::DescriptorSetLayout>> {
+        let bindings = || {
+            let variables = module.global_variables.iter();
+            variables.filter_map(|(_, variable)| Some((variable.binding?, variable.space)))
+        };
+        let groups = bindings().map(|(binding, _)| binding.group + 1).max();
+        let layout = |group| {
+            let of_group = bindings().filter(|(binding, _)| binding.group == group);
+            let bindings: Vec<_> = of_group
+                .map(|(binding, space)| {
+                    let kind = match space {
+                        naga::AddressSpace::Uniform => vk::DescriptorType::UNIFORM_BUFFER,
+                        _ => vk::DescriptorType::STORAGE_BUFFER,
+                    };
+                    vk::DescriptorSetLayoutBinding::default()
+                        .binding(binding.binding)
+                        .descriptor_type(kind)
+                        .descriptor_count(1)
+                        .stage_flags(vk::ShaderStageFlags::COMPUTE)
+                })
+                .collect();
+            let create = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
+            // SAFETY: the device is alive.
+            let layout = unsafe { self.device.create_descriptor_set_layout(&create, None) };
+            Ok(layout?)
+        };
+        (0..groups.unwrap_or(0)).map(layout).collect()
+    }
+
+    fn pipeline(
+        &self,
+        words: &[u32],
+        entry_point: &str,
+        layouts: &[vk::DescriptorSetLayout],
+    ) -> Result<(vk::Pipeline, (vk::PipelineLayout, vk::ShaderModule))> {
+        // Every device has 128 bytes of push constants.
+        let immediates = [vk::PushConstantRange::default()
+            .size(128)
+            .stage_flags(vk::ShaderStageFlags::COMPUTE)];
+        let create = vk::PipelineLayoutCreateInfo::default()
+            .set_layouts(layouts)
+            .push_constant_ranges(&immediates);
+        // SAFETY: the layouts are the device's.
+        let layout = unsafe { self.device.create_pipeline_layout(&create, None) }?;
+        let create = vk::ShaderModuleCreateInfo::default().code(words);
+        // SAFETY: naga wrote valid SPIR-V.
+        let module = unsafe { self.device.create_shader_module(&create, None) }?;
+        let name = CString::new(entry_point)?;
+        let stage = vk::PipelineShaderStageCreateInfo::default()
+            .stage(vk::ShaderStageFlags::COMPUTE)
+            .module(module)
+            .name(&name);
+        let create = [vk::ComputePipelineCreateInfo::default()
+            .stage(stage)
+            .layout(layout)
+            .flags(vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR)];
+        let cache = vk::PipelineCache::null();
+        // SAFETY: layout and module are the device's.
+        let pipelines = unsafe { self.device.create_compute_pipelines(cache, &create, None) };
+        let pipelines = pipelines.map_err(|(_, error)| error)?;
+        let pipeline = pipelines.first().ok_or("no pipeline")?;
+        Ok((*pipeline, (layout, module)))
+    }
+}
