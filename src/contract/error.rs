@@ -290,6 +290,29 @@ pub enum LayoutError {
         /// The whole's elements.
         size: u64,
     },
+    /// A mesh that cuts a dimension which the layout does not have.
+    #[error(
+        "the mesh cuts dimension {dimension}, the layout has {dimensions}: number them from 0 on"
+    )]
+    MeshDimension {
+        /// The dimension, from 0 on.
+        dimension: usize,
+        /// The layout's dimensions.
+        dimensions: usize,
+    },
+    /// A rank that no part of a mesh is for.
+    #[error(
+        "dimension {dimension} is cut into {parts} parts, and none is for rank {rank}: \
+         cut it into one part or more, and number ranks from 0 to parts - 1"
+    )]
+    MeshRank {
+        /// The dimension, from 0 on.
+        dimension: usize,
+        /// Parts into which it is cut.
+        parts: u64,
+        /// The rank.
+        rank: u64,
+    },
     /// An order that does not name each dimension once.
     #[error(
         "the order {order:?} does not name each of {dimensions} dimensions once: \

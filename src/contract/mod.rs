@@ -11,6 +11,7 @@ pub mod key;
 pub mod kind;
 pub mod layout;
 pub mod mask;
+pub mod mesh;
 pub mod name;
 #[cfg(feature = "cpu")]
 pub mod noise;

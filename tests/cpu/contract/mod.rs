@@ -22,6 +22,8 @@ mod layers;
 mod layout;
 mod mask_params;
 #[cfg(feature = "cpu")]
+mod mesh;
+#[cfg(feature = "cpu")]
 mod noise;
 #[cfg(feature = "cpu")]
 mod norm;
