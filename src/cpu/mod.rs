@@ -15,6 +15,7 @@ mod array;
 mod columns;
 mod dropout;
 mod error;
+pub mod foreign;
 mod gaussian;
 mod mask;
 mod normed;

@@ -16,6 +16,8 @@ mod elements;
 #[cfg(feature = "serde")]
 mod files;
 #[cfg(feature = "cpu")]
+mod foreign;
+#[cfg(feature = "cpu")]
 mod kinds;
 #[cfg(feature = "cpu")]
 mod layers;
