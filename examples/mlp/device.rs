@@ -9,7 +9,11 @@ use anyhow::{Context, Result};
 pub fn open() -> Result<(wgpu::Device, wgpu::Queue, String)> {
     let instance =
         wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let adapter = pollster::block_on(choose(&instance))?;
+    open_adapter(&pollster::block_on(choose(&instance))?)
+}
+
+/// The same of an adapter that was chosen.
+pub fn open_adapter(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, String)> {
     // With both features dropout is faster, not different.
     let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
     let required_features = adapter.features() & fast;
@@ -31,7 +35,8 @@ pub fn open() -> Result<(wgpu::Device, wgpu::Queue, String)> {
     Ok((device, queue, name))
 }
 
-async fn choose(instance: &wgpu::Instance) -> Result<wgpu::Adapter> {
+/// As the variables say.
+pub async fn choose(instance: &wgpu::Instance) -> Result<wgpu::Adapter> {
     if let Ok(part) = env::var("WGPU_ADAPTER_NAME") {
         let named = |adapter: &wgpu::Adapter| {
             let name = adapter.get_info().name.to_lowercase();

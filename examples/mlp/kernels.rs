@@ -9,8 +9,8 @@ pub const F32: u64 = 4;
 pub const WORKGROUP: u64 = 64;
 
 /// Workgroups of an elementwise kernel, which takes four elements an invocation.
-pub fn vectors(elements: u64) -> [u32; 2] {
-    [(elements / 4).div_ceil(WORKGROUP) as u32, 1]
+pub fn vectors(elements: u64) -> [u32; 3] {
+    [(elements / 4).div_ceil(WORKGROUP) as u32, 1, 1]
 }
 
 /// A kernel's text: its storage buffers are bindings 0, 1, … of group 0, the read-only ones first.
@@ -117,7 +117,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// This kernel on `buffers`, in the order of its bindings, in so many workgroups.
-    pub fn on(&self, buffers: &[wgpu::BindingResource<'_>], workgroups: [u32; 2]) -> Dispatch {
+    pub fn on(&self, buffers: &[wgpu::BindingResource<'_>], workgroups: [u32; 3]) -> Dispatch {
         let entries: Vec<_> = (0..)
             .zip(buffers)
             .map(|(binding, resource)| wgpu::BindGroupEntry {
@@ -142,7 +142,7 @@ impl Kernel {
 pub struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
-    workgroups: [u32; 2],
+    workgroups: [u32; 3],
 }
 
 impl Dispatch {
@@ -151,7 +151,7 @@ impl Dispatch {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
         pass.set_bind_group(1, step.group, &[step.offset]);
-        let [x, y] = self.workgroups;
-        pass.dispatch_workgroups(x, y, 1);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
     }
 }

@@ -127,10 +127,10 @@ impl Layer {
                 ("B_TRANSPOSED", b.into()),
             ];
             // A workgroup makes 8 by 8 tiles.
-            let workgroups = [columns, rows].map(|size| size.div_ceil(8 * TILE));
+            let [x, y] = [columns, rows].map(|size| size.div_ceil(8 * TILE));
             compiler
                 .kernel(&kernels::MATMUL, &overrides)
-                .on(&buffers, workgroups)
+                .on(&buffers, [x, y, 1])
         };
         let on_columns = |source, buffers: [_; 2], workgroups| {
             let overrides = [("ROWS", rows.into()), ("COLUMNS", outputs.into())];

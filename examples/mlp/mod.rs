@@ -8,13 +8,13 @@
 mod architecture;
 pub mod device;
 mod examples;
-mod kernels;
+pub mod kernels;
 mod layer;
 mod network;
 pub mod predictions;
 pub mod random;
-mod steps;
+pub mod steps;
 
-pub use architecture::Architecture;
+pub use architecture::{Architecture, TILE};
 pub use examples::{DeviceExamples, Examples};
 pub use network::{Mlp, Optimizer, State};

@@ -29,7 +29,7 @@ impl Optimizer {
     const BETA_2: f64 = 0.999;
 
     /// `step_size` and `second_correction` of step t, which counts from 1.
-    fn corrections(self, t: u32) -> [f32; 2] {
+    pub fn corrections(self, t: u32) -> [f32; 2] {
         let correction = |beta: f64| 1.0 - beta.powf(f64::from(t));
         [
             (self.learning_rate / correction(Self::BETA_1)) as f32,
@@ -227,7 +227,7 @@ impl Mlp {
                 self.buffers.activations[self.layers.len()].as_entire_binding(),
                 buffers.log_probabilities.as_entire_binding(),
             ],
-            [self.architecture.rows().div_ceil(8), 1],
+            [self.architecture.rows().div_ceil(8), 1, 1],
         );
         Ok(DeviceExamples::new(
             &self.device,

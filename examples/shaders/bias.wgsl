@@ -2,6 +2,7 @@
 
 override ROWS: u32;
 override COLUMNS: u32;
+override LEAVES: u32 = 1; // the rows are cut into so many; each is a workgroup's z and a gradient of its own
 
 @group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> destination: array<vec4<f32>>;
@@ -21,8 +22,9 @@ fn bias_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var sum = vec4(0.0);
-    for (var row = 0u; row < ROWS; row++) {
+    let leaf = ROWS / LEAVES;
+    for (var row = id.z * leaf; row < (id.z + 1u) * leaf; row++) {
         sum += source[row * (COLUMNS / 4u) + id.x];
     }
-    destination[id.x] = sum;
+    destination[id.z * (COLUMNS / 4u) + id.x] = sum;
 }

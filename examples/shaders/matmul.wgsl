@@ -6,6 +6,7 @@
 override ROWS: u32; // of A and C
 override COLUMNS: u32; // of B and C
 override INNER: u32; // columns of A, rows of B
+override LEAVES: u32 = 1; // INNER is cut into so many; each is a workgroup's z and a C of its own
 override A_TRANSPOSED: bool = false; // A is stored as INNER x ROWS
 override B_TRANSPOSED: bool = false; // B is stored as COLUMNS x INNER
 
@@ -56,7 +57,8 @@ fn matmul(@builtin(global_invocation_id) id: vec3<u32>) {
     var c01 = mat4x4<f32>();
     var c10 = mat4x4<f32>();
     var c11 = mat4x4<f32>();
-    for (var k = 0u; k < INNER / 4u; k++) {
+    let leaf = INNER / 4u / LEAVES;
+    for (var k = id.z * leaf; k < (id.z + 1u) * leaf; k++) {
         let a0 = tile_a(row, k);
         let a1 = tile_a(row + 1u, k);
         let b0 = tile_b(k, column);
@@ -66,8 +68,9 @@ fn matmul(@builtin(global_invocation_id) id: vec3<u32>) {
         c10 += b0 * a1;
         c11 += b1 * a1;
     }
-    store(row, column, c00);
-    store(row, column + 1u, c01);
-    store(row + 1u, column, c10);
-    store(row + 1u, column + 1u, c11);
+    let row_of_c = id.z * (ROWS / 4u) + row;
+    store(row_of_c, column, c00);
+    store(row_of_c, column + 1u, c01);
+    store(row_of_c + 1u, column, c10);
+    store(row_of_c + 1u, column + 1u, c11);
 }
