@@ -1,0 +1,145 @@
+//! The grid of processes: which one this is, and how numbers are added over its rows and columns.
+
+use anyhow::{Context, Result};
+use mpi::collective::SystemOperation;
+use mpi::topology::{Color, SimpleCommunicator};
+use mpi::traits::*;
+
+use crate::options::{Options, Sum};
+
+/// Parts of every sum, whatever the grid: of the batch for gradients, of the hidden units for logits. A
+/// process owns whole ones.
+pub const LEAVES: u32 = 12;
+
+/// Processes of a batch's parts are `data`, those of the hidden units' `tensor`; ranks count along `tensor`.
+pub struct Grid {
+    pub world: SimpleCommunicator,
+    /// Processes with the same hidden units, and with the same part of the batch.
+    over_data: SimpleCommunicator,
+    over_tensor: SimpleCommunicator,
+    pub data: u32,
+    pub sum: Sum,
+}
+
+/// Over which processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    Data,
+    Tensor,
+}
+
+impl Grid {
+    pub fn new(world: &SimpleCommunicator, options: &Options) -> Result<Self> {
+        let (rank, tensor) = (world.rank(), options.tensor as i32);
+        let split = |color| {
+            world
+                .split_by_color(Color::with_value(color))
+                .context("MPI made no communicator")
+        };
+        Ok(Self {
+            world: world.duplicate(),
+            over_data: split(rank % tensor)?,
+            over_tensor: split(rank / tensor)?,
+            data: options.data,
+            sum: options.sum,
+        })
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.world.rank() == 0
+    }
+
+    /// Which of the parts this process has.
+    pub fn part(&self, axis: Axis) -> u32 {
+        self.along(axis).rank() as u32
+    }
+
+    /// Leaves of this process.
+    pub fn leaves(&self, axis: Axis) -> u32 {
+        LEAVES / self.along(axis).size() as u32
+    }
+
+    fn along(&self, axis: Axis) -> &SimpleCommunicator {
+        match axis {
+            Axis::Data => &self.over_data,
+            Axis::Tensor => &self.over_tensor,
+        }
+    }
+
+    /// Everyone's numbers, one process's behind the other's.
+    pub fn gather<N: Equivalence + Clone + Default>(&self, axis: Axis, own: &[N]) -> Vec<N> {
+        let along = self.along(axis);
+        let mut all = vec![N::default(); own.len() * along.size() as usize];
+        along.all_gather_into(own, &mut all[..]);
+        all
+    }
+
+    /// Adds up the leaves of all processes; `leaves` are this one's, one behind the other.
+    pub fn sum(&self, axis: Axis, leaves: &[f32]) -> Vec<f32> {
+        match self.sum {
+            Sum::Ordered => in_order(&self.gather(axis, leaves), LEAVES),
+            Sum::Mpi => {
+                let own = in_order(leaves, self.leaves(axis));
+                let mut sum = vec![0.0; own.len()];
+                self.along(axis)
+                    .all_reduce_into(&own[..], &mut sum[..], SystemOperation::sum());
+                sum
+            }
+        }
+    }
+
+    /// How far MPI's sum is from the one in order: the greatest [`roundings`] of all processes.
+    pub fn roundings(&self, axis: Axis, leaves: &[f32], sum: &[f32]) -> f32 {
+        let own = roundings(&self.gather(axis, leaves), sum);
+        let mut greatest = 0f32;
+        self.world
+            .all_reduce_into(&own, &mut greatest, SystemOperation::max());
+        greatest
+    }
+}
+
+/// How far a sum of all leaves is from the one in order, in roundings of the leaves' magnitudes: the
+/// greatest of its numbers. Two sums in any order are fewer than [`LEAVES`] apart.
+fn roundings(leaves: &[f32], sum: &[f32]) -> f32 {
+    let magnitudes: Vec<f32> = leaves.iter().map(|number| number.abs()).collect();
+    let (ordered, magnitudes) = (in_order(leaves, LEAVES), in_order(&magnitudes, LEAVES));
+    let roundings = |((sum, ordered), magnitude): ((&f32, &f32), &f32)| match sum == ordered {
+        true => 0.0,
+        false => (sum - ordered).abs() / (f32::EPSILON * magnitude),
+    };
+    let sums = sum.iter().zip(&ordered).zip(&magnitudes);
+    sums.map(roundings).fold(0.0, f32::max)
+}
+
+/// The sum of `count` leaves, which lie one behind the other, from the first to the last.
+fn in_order(leaves: &[f32], count: u32) -> Vec<f32> {
+    let len = leaves.len() / count as usize;
+    let (first, others) = leaves.split_at(len);
+    let mut sum = first.to_vec();
+    for leaf in others.chunks_exact(len) {
+        for (sum, number) in sum.iter_mut().zip(leaf) {
+            *sum += number;
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_order_is_roundings_away_and_a_lost_leaf_is_not() {
+        const LEN: usize = 1000;
+        let number = |i: usize| (i as f32 * 0.7).sin();
+        let mut leaves: Vec<f32> = (0..LEN * LEAVES as usize).map(number).collect();
+        assert_eq!(roundings(&leaves, &in_order(&leaves, LEAVES)), 0.0);
+        let reversed: Vec<f32> = leaves.chunks(LEN).rev().flatten().copied().collect();
+        let apart = roundings(&leaves, &in_order(&reversed, LEAVES));
+        assert!(apart > 0.0 && apart < LEAVES as f32, "{apart}");
+        // Negative control.
+        let sum = in_order(&leaves, LEAVES);
+        leaves[3 * LEN + 5] += 0.001;
+        assert!(roundings(&leaves, &sum) > LEAVES as f32);
+    }
+}

@@ -1,0 +1,165 @@
+//! The network of examples/mlp, trained over processes that MPI started, each with a device of its own:
+//! the masks of one process, and with ordered sums its losses and weights too, to the bit.
+//!
+//! `mpirun -n 4 target/debug/train --data 2 --tensor 2`
+
+mod checkpoint;
+mod grid;
+mod hash;
+#[path = "../../examples/train_mlp/idx.rs"]
+#[allow(dead_code, reason = "test images are not looked at")]
+mod idx;
+#[path = "../../examples/mlp/mod.rs"]
+mod mlp;
+mod network;
+mod options;
+mod parameters;
+mod staging;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use mpi::Threading;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::*;
+
+use checkpoint::Checkpoint;
+use grid::Grid;
+use hash::Hash;
+use network::Network;
+use options::{BUNDLED, Options};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
+        eprintln!("error: MPI is at work already");
+        return ExitCode::FAILURE;
+    };
+    let world = universe.world();
+    match catch_unwind(AssertUnwindSafe(|| train(&options, &world))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        // The others wait for this one.
+        Ok(Err(error)) => {
+            eprintln!("error: rank {}: {error:#}", world.rank());
+            world.abort(1)
+        }
+        Err(_) => world.abort(101),
+    }
+}
+
+fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
+    options.check(world.size() as u32)?;
+    let grid = Grid::new(world, options)?;
+    let examples = idx::Data::load(Path::new(BUNDLED), options.images)?.train;
+    let (device, queue, adapter) = open_device(world.split_shared(world.rank()).rank() as usize)?;
+    let network = Network::new(&grid, (device, queue), options, examples)?;
+    if grid.is_root() {
+        let Options { data, tensor, .. } = options;
+        println!(
+            "{data} x {tensor} processes, the first on {adapter}: {}",
+            options.settings()
+        );
+    }
+
+    let start = match &options.resume {
+        Some(path) => {
+            let bytes = broadcast(&grid, || {
+                fs::read(path).with_context(|| path.display().to_string())
+            })?;
+            Checkpoint::parse(&bytes, &options.settings())
+                .with_context(|| path.display().to_string())?
+        }
+        None => Checkpoint {
+            epoch: 0,
+            curve: Hash::EMPTY,
+            state: network.first_state()?,
+        },
+    };
+    network.restore(&start.state)?;
+    let Checkpoint {
+        epoch, mut curve, ..
+    } = start;
+    let epochs = u64::from(options.epochs.saturating_sub(epoch));
+    let bar = match grid.is_root() {
+        true => ProgressBar::new(epochs * u64::from(network.epoch_steps())),
+        false => ProgressBar::hidden(),
+    };
+    bar.set_style(ProgressStyle::with_template(
+        "{wide_bar} {pos}/{len} steps, {eta}",
+    )?);
+    for epoch in epoch..options.epochs {
+        let losses = network.train_epoch(epoch, || bar.inc(1))?;
+        for loss in &losses {
+            curve.update(&loss.to_le_bytes());
+        }
+        if grid.is_root() {
+            let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+            bar.suspend(|| println!("epoch {}: loss {mean:.9}", epoch + 1));
+        }
+        if let Some(path) = &options.save {
+            let state = network.state()?;
+            let checkpoint = Checkpoint {
+                epoch: epoch + 1,
+                curve,
+                state,
+            };
+            if grid.is_root() {
+                checkpoint.save(path, &options.settings())?;
+            }
+        }
+    }
+    bar.finish_and_clear();
+
+    let (mut masks, mut weights) = (Hash::EMPTY, Hash::EMPTY);
+    for step in 0..options.epochs.saturating_mul(network.epoch_steps()) {
+        for words in network.masks(step)? {
+            words
+                .iter()
+                .for_each(|word| masks.update(&word.to_le_bytes()));
+        }
+    }
+    let state = network.state()?;
+    state.0[0]
+        .iter()
+        .for_each(|weight| weights.update(&weight.to_le_bytes()));
+    if grid.is_root() {
+        println!("masks {masks}\ncurve {curve}\nweights {weights}");
+    }
+    Ok(())
+}
+
+/// A device of the processes' own adapter model, so that they compute alike; those of one machine take
+/// its adapters in turns.
+fn open_device(local_rank: usize) -> Result<(wgpu::Device, wgpu::Queue, String)> {
+    let instance =
+        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let chosen = pollster::block_on(mlp::device::choose(&instance))?.get_info();
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let mut alike: Vec<_> = adapters
+        .into_iter()
+        .filter(|adapter| {
+            let info = adapter.get_info();
+            (info.backend, info.name) == (chosen.backend, chosen.name.clone())
+        })
+        .collect();
+    let turn = local_rank % alike.len().max(1);
+    alike.truncate(turn + 1);
+    let adapter = alike.pop().context("the adapter is gone: start again")?;
+    mlp::device::open_adapter(&adapter)
+}
+
+/// What the first process reads, on all of them.
+fn broadcast(grid: &Grid, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    let root = grid.world.process_at_rank(0);
+    let mut bytes = if grid.is_root() { read()? } else { Vec::new() };
+    let mut len = bytes.len() as u64;
+    root.broadcast_into(&mut len);
+    bytes.resize(len as usize, 0);
+    root.broadcast_into(&mut bytes[..]);
+    Ok(bytes)
+}

@@ -1,0 +1,319 @@
+//! The training on grids of processes, by `mpirun`: what is the same bits on each, what comes of a
+//! killed process. `MPIRUN` and its words take another MPI's. On Linux, whose /proc tells the processes.
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, cpu};
+
+#[path = "../src/hash.rs"]
+mod hash;
+use hash::Hash;
+
+/// Beside one process.
+const GRIDS: [(u32, u32); 6] = [(2, 1), (1, 2), (4, 1), (1, 4), (2, 2), (3, 1)];
+const SEED: u64 = 42;
+const BATCH: u64 = 96;
+const HIDDEN: u64 = 96;
+/// Two steps an epoch, two epochs.
+const SIZES: &str = "--hidden 96 --batch 96 --images 200 --epochs 2";
+const STEPS: u32 = 4;
+
+/// What a run says at its end, and with MPI's sums of its first step.
+#[derive(Clone, Debug, PartialEq)]
+struct Run {
+    masks: String,
+    curve: String,
+    weights: String,
+    roundings: Option<f32>,
+}
+
+/// One run at a time has the cores, so that a time limit means something.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `mpirun` on programs of so many processes with these words.
+fn mpirun(programs: &[(u32, String)]) -> Command {
+    let launcher = std::env::var("MPIRUN");
+    let launcher = launcher
+        .as_deref()
+        .unwrap_or("mpirun --allow-run-as-root --oversubscribe");
+    let mut words = launcher.split_whitespace();
+    let mut command = Command::new(words.next().expect("MPIRUN names a program"));
+    command.args(words);
+    for (i, (processes, words)) in programs.iter().enumerate() {
+        if i > 0 {
+            command.arg(":");
+        }
+        command.args(["-n", &processes.to_string(), env!("CARGO_BIN_EXE_train")]);
+        command.args(words.split_whitespace());
+    }
+    command
+}
+
+fn words((data, tensor): (u32, u32), more: &str) -> (u32, String) {
+    (
+        data * tensor,
+        format!("{SIZES} --data {data} --tensor {tensor} {more}"),
+    )
+}
+
+fn output(programs: &[(u32, String)]) -> Output {
+    let _alone = alone();
+    let mut command = mpirun(programs);
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("mpirun: {error}; `cargo xtask test --all` installs it"))
+}
+
+fn run_all(programs: &[(u32, String)]) -> Run {
+    let output = output(programs);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{programs:?}\n{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let word = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.split(' ').next())
+    };
+    let hash = |name| {
+        word(name)
+            .unwrap_or_else(|| panic!("no {name}in {text}"))
+            .to_owned()
+    };
+    Run {
+        masks: hash("masks "),
+        curve: hash("curve "),
+        weights: hash("weights "),
+        roundings: word("first sums: ").map(|number| number.parse().unwrap()),
+    }
+}
+
+fn run(grid: (u32, u32), more: &str) -> Run {
+    run_all(&[words(grid, more)])
+}
+
+/// One process, all in order.
+static ONE: LazyLock<Run> = LazyLock::new(|| run((1, 1), ""));
+
+/// The masks of all steps by the CPU, as whole tensors of consecutive indices.
+fn masks_on_the_cpu(seed: u64) -> String {
+    let mut hash = Hash::EMPTY;
+    for step in 0..STEPS {
+        for (layer, p, columns) in [(0, 0.2, 784), (1, 0.5, HIDDEN)] {
+            let call = DropoutCall::new(
+                DropoutRate::new(p).unwrap(),
+                MaskKey::layer_step(seed, layer, step),
+            );
+            let len = BATCH * columns;
+            let mut words = vec![0; len.div_ceil(32) as usize];
+            cpu::keep_mask(len, &mut words, &call).unwrap();
+            words
+                .iter()
+                .for_each(|word| hash.update(&word.to_le_bytes()));
+        }
+    }
+    hash.to_string()
+}
+
+#[test]
+fn every_grid_has_the_masks_losses_and_weights_of_one_process() {
+    println!("(1, 1): {:?}", *ONE);
+    assert_eq!(ONE.masks, masks_on_the_cpu(SEED));
+    for grid in GRIDS {
+        let run = run(grid, "");
+        println!("{grid:?} ordered: {run:?}");
+        assert_eq!(run, *ONE, "{grid:?}");
+    }
+}
+
+#[test]
+fn mpis_sums_are_within_roundings() {
+    for grid in GRIDS {
+        let run = run(grid, "--sum mpi");
+        println!("{grid:?} mpi: {run:?}");
+        assert_eq!(run.masks, ONE.masks, "{grid:?}");
+        // Two sums of n numbers are fewer than n roundings of the sum of magnitudes apart.
+        let roundings = run.roundings.unwrap();
+        assert!((0.0..12.0).contains(&roundings), "{grid:?}: {roundings}");
+    }
+}
+
+#[test]
+fn seeds_by_rank_have_other_masks() {
+    // Negative control: what a seed for each rank does, as data-parallel frameworks have it.
+    let program = |seed| (1, words((2, 1), &format!("--seed {seed}")).1);
+    let run = run_all(&[program(SEED), program(SEED + 1)]);
+    assert_ne!(run.masks, ONE.masks);
+    assert_ne!(run.curve, ONE.curve);
+    assert_ne!(masks_on_the_cpu(SEED + 1), ONE.masks);
+}
+
+#[test]
+fn a_run_goes_on_on_another_grid() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run");
+    let file = file.display();
+    let stopped = words((2, 2), &format!("--save {file}"))
+        .1
+        .replace("--epochs 2", "--epochs 1");
+    run_all(&[(4, stopped)]);
+    assert_eq!(run((4, 1), &format!("--resume {file}")), *ONE);
+    // Another network's is refused.
+    let other = output(&[(
+        2,
+        format!(
+            "{} --hidden 192 --resume {file}",
+            words((2, 1), "").1.replace("--hidden 96", "")
+        ),
+    )]);
+    let text = String::from_utf8_lossy(&other.stderr);
+    assert!(
+        !other.status.success() && text.contains("saved with other settings"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_grid_that_is_none_is_refused() {
+    for (programs, part) in [
+        (
+            vec![(2, words((3, 1), "").1)],
+            "MPI started 2: give mpirun -n 3",
+        ),
+        (vec![words((5, 1), "")], "--data 5 does not divide 12"),
+        (
+            vec![(1, words((1, 1), "").1.replace("--batch 96", "--batch 100"))],
+            "give 192",
+        ),
+    ] {
+        let output = output(&programs);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains(part), "{text}");
+    }
+}
+
+/// Linux's, of a file that is opened.
+const O_NONBLOCK: i32 = 0o4000;
+
+/// Kills its process if a test ends before it does.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The processes of a program that save to `file`, by their rank.
+fn processes(file: &Path) -> Vec<(u32, u32)> {
+    let file = file.display().to_string();
+    let rank = |pid: u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let words: Vec<_> = words.split(|&byte| byte == 0).collect();
+        let is_train = words.first()?.ends_with(b"/train");
+        if !is_train || !words.contains(&file.as_bytes()) {
+            return None;
+        }
+        let variables = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let mut variables = variables.split(|&byte| byte == 0);
+        variables.find_map(|variable| {
+            let variable = str::from_utf8(variable).ok()?;
+            let (name, rank) = variable.split_once('=')?;
+            ["OMPI_COMM_WORLD_RANK", "PMI_RANK"]
+                .contains(&name)
+                .then(|| rank.parse().ok())?
+        })
+    };
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((rank(pid)?, pid)))
+        .collect()
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_saves_ends_all_and_spoils_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run");
+    let saving = words((2, 2), &format!("--save {}", file.display())).1;
+    run_all(&[(4, saving.replace("--epochs 2", "--epochs 1"))]);
+    let kept = fs::read(&file).unwrap();
+    for victim in [0, 3] {
+        // A pipe in the place of the partial file holds its writer in the middle of the second save.
+        let _alone = alone();
+        let partial = folder.path().join("run.partial");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&partial)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let resumed = format!("{saving} --resume {}", file.display());
+        let mut command = mpirun(&[(4, resumed)]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut child = Killed(child.unwrap());
+        // Its reader waits for no writer, so that one who never comes is seen.
+        let mut options = fs::File::options();
+        let mut pipe = options
+            .read(true)
+            .custom_flags(O_NONBLOCK)
+            .open(&partial)
+            .unwrap();
+        let start = Instant::now();
+        while !matches!(pipe.read(&mut [0; 100]), Ok(1..)) {
+            assert!(
+                child.0.try_wait().unwrap().is_none(),
+                "nobody wrote to {}",
+                partial.display()
+            );
+            assert!(start.elapsed() < Duration::from_secs(60), "nobody saves");
+            sleep(Duration::from_millis(20));
+        }
+        let running = processes(&file);
+        assert_eq!(running.len(), 4, "{running:?}");
+        let pid = running.iter().find(|(rank, _)| *rank == victim).unwrap().1;
+        let start = Instant::now();
+        let kill = Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        let status = loop {
+            if let Some(status) = child.0.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "mpirun goes on");
+            sleep(Duration::from_millis(20));
+        };
+        let seconds = start.elapsed().as_secs_f32();
+        println!("rank {victim} (pid {pid}) killed: {status} after {seconds:.2} s");
+        assert!(!status.success());
+        while !processes(&file).is_empty() {
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "{:?} go on",
+                processes(&file)
+            );
+            sleep(Duration::from_millis(20));
+        }
+        drop(_alone);
+
+        assert_eq!(fs::read(&file).unwrap(), kept);
+        fs::remove_file(partial).unwrap();
+        let resumed = run((2, 1), &format!("--resume {}", file.display()));
+        assert_eq!(resumed, *ONE);
+    }
+}
