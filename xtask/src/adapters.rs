@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::Result;
 use crate::command::{cargo, command_line, line, run};
+use crate::programs::on_path;
 
 /// The backends of wgpu, as the command line's `adapters` names them.
 const BACKENDS: [&str; 4] = ["vulkan", "gl", "metal", "dx12"];
@@ -15,6 +16,10 @@ const MESA_GL: [&str; 3] = ["libegl1", "libgl1-mesa-dri", "libegl-mesa0"];
 const ELSEWHERE: &str = "\
 wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or Direct3D 12 (Windows).
 A software one will do: Mesa's lavapipe on Linux (package mesa-vulkan-drivers or vulkan-swrast), WARP on Windows.";
+
+const MPI_ELSEWHERE: &str = "\
+The training in mpi/ needs mpicc and mpirun of Open MPI or MPICH, and libclang: packages open-mpi and llvm of
+Homebrew, openmpi-devel and clang-devel of Fedora, openmpi and clang of Arch.";
 
 /// The adapters that must be there.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +96,36 @@ pub fn ensure_programs(names: &[&str], install: bool) -> Result {
     }
     let message = format!("there is no {}", missing.join(" and no "));
     apt_install(&message, &missing, install)
+}
+
+/// Sees to it that there are an MPI and what the crate `mpi` reads its header with.
+pub fn ensure_mpi(install: bool) -> Result {
+    let mut missing = Vec::new();
+    if on_path("mpicc").is_none() {
+        missing.push("libopenmpi-dev");
+    }
+    if on_path("mpirun").is_none() {
+        missing.push("openmpi-bin");
+    }
+    if !has_libclang() {
+        missing.push("libclang-dev");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !has_apt() {
+        return Err(format!("there is no MPI or no libclang.\n{MPI_ELSEWHERE}").into());
+    }
+    apt_install("there is no MPI or no libclang", &missing, install)
+}
+
+/// Elsewhere than on Debian bindgen says itself what it lacks.
+fn has_libclang() -> bool {
+    let mut query = Command::new("dpkg-query");
+    query.args(["--show", "--showformat=${db:Status-Status}", "libclang-dev"]);
+    query
+        .output()
+        .map_or(true, |query| query.stdout == b"installed")
 }
 
 /// Installs packages, or says which commands would.

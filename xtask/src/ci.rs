@@ -10,7 +10,7 @@ use crate::adapters::{self, Need, Profile};
 use crate::command::{self, cargo, root};
 use crate::compilers::gpus;
 use crate::report::Report;
-use crate::suite::{self, BURN};
+use crate::suite::{self, BURN, MPI};
 use crate::table::table;
 use crate::web;
 
@@ -83,6 +83,7 @@ fn check(steps: &mut Steps) -> Result<Report> {
     steps.step("GPU compilers", || gpus::main_kernels(false, false))?;
     steps.step("package", package)?;
     steps.step("burn", || burn(REQUIRED))?;
+    steps.step("mpi", mpi)?;
     Ok(report)
 }
 
@@ -165,6 +166,15 @@ fn burn(required: &str) -> Result {
         report.verdict()?;
     }
     command::run(on("run --example bench").args(["--", "1"]))
+}
+
+/// The training by MPI: the same in its own workspace.
+fn mpi() -> Result {
+    adapters::ensure_mpi(true)?;
+    let on = |words: &str| cargo(&format!("{words} {MPI}"));
+    command::run(on("fmt --check").arg("--all"))?;
+    command::run(on("clippy --all-targets").args(["--", "-D", "warnings"]))?;
+    suite::run_mpi(&[], &[])?.verdict()
 }
 
 fn tests(required: &str) -> Result<Report> {

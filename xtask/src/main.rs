@@ -66,12 +66,13 @@ Commands:
 they install Mesa's software Vulkan, as root or through sudo, printing each
 command first. Without an adapter `test` skips the GPU trials and `bench` fails.
 `ci` installs software Vulkan and OpenGL in the same way, Chromium for the page
-too, and skips nothing.
-The crate for Burn compiles 243 others: `test` passes over it without --all.
+and an MPI too, and skips nothing.
+The crate for Burn compiles 243 others, and the training in mpi/ needs an MPI and
+libclang: `test` passes over both without --all, which installs Debian's Open MPI.
 
 Options:
       --no-install  Install nothing; say which commands would
-      --all         Test the crate for Burn too
+      --all         Test the crate for Burn and the training by MPI too
   -h, --help        Print this help
 
 Examples:
@@ -146,9 +147,14 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
 
 fn test(options: &Options) -> Result {
     let adapter = adapters::ensure(Need::Any, Profile::Dev, options.install);
+    if options.all {
+        // Said before the tests that do without.
+        adapters::ensure_mpi(options.install)?;
+    }
     let mut reports = vec![suite::run(&options.rest, &[])?];
     if options.all {
         reports.extend(suite::run_burn(&options.rest, &[])?);
+        reports.push(suite::run_mpi(&options.rest, &[])?);
     }
     if let Err(reason) = adapter {
         eprintln!("\nwarning: no test ran on a GPU: {reason}\n");

@@ -7,7 +7,7 @@ use crate::Result;
 pub struct Options {
     /// True if missing packages may be installed.
     pub install: bool,
-    /// True if the crate for Burn is meant too.
+    /// True if the crate for Burn and the training by MPI are meant too.
     pub all: bool,
     /// The arguments behind `--`, for the program that the command starts.
     pub rest: Vec<String>,

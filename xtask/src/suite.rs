@@ -9,6 +9,9 @@ use crate::report::Report;
 /// The option for the crate for Burn, which is a workspace of its own.
 pub const BURN: &str = "--manifest-path burn/Cargo.toml";
 
+/// Of the training by MPI, which is one too.
+pub const MPI: &str = "--manifest-path mpi/Cargo.toml";
+
 /// Runs `cargo test` over the workspace, with the library's optional features, and prints the table of
 /// what passed. Failed tests are no error here: they are in the report.
 pub fn run(args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
@@ -19,6 +22,11 @@ pub fn run(args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
 pub fn run_burn(args: &[String], variables: &[(&str, &str)]) -> Result<[Report; 2]> {
     let run = |features: &str| cargo_test(&format!("{BURN} {features}"), args, variables);
     Ok([run("")?, run("--no-default-features --features wgpu,flex")?])
+}
+
+/// The same with the training by MPI.
+pub fn run_mpi(args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
+    cargo_test(MPI, args, variables)
 }
 
 fn cargo_test(selection: &str, args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
