@@ -19,11 +19,11 @@ pub struct CallArgs {
     #[arg(
         long,
         value_name = "S",
-        value_parser = number::integer::<u64>,
+        value_parser = seed_from_0,
         allow_hyphen_values = true,
         required_unless_present = "call"
     )]
-    seed: Option<u64>,
+    seed: Option<Seed>,
     /// Which layer at which step: the usual packing is layer in the high, step in the low 32 bits
     #[arg(
         long,
@@ -82,18 +82,42 @@ fn foldable(text: &str) -> Result<u64, String> {
     folded.map(|_| n).map_err(|error| error.to_string())
 }
 
+/// A number of which the command says whether it may be below 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Seed(i128);
+
+fn seed_from_0(text: &str) -> Result<Seed, String> {
+    number::integer::<u64>(text).map(|seed| Seed(seed.into()))
+}
+
+/// A seed of ours or of another framework's.
+pub fn any_seed(text: &str) -> Result<Seed, String> {
+    match text.starts_with('-') {
+        true => number::signed(text).map(|seed| Seed(seed.into())),
+        false => seed_from_0(text),
+    }
+}
+
 impl CallArgs {
+    /// What another framework's mask takes of a call.
+    pub fn rate_and_seed(&self) -> (Option<DropoutRate>, Option<i128>) {
+        (self.p, self.seed.map(|Seed(seed)| seed))
+    }
+
     /// The call; its indices are not checked.
     pub fn call(&self) -> DropoutCall {
         let mut call = match *self {
             Self {
                 p: Some(rate),
-                seed: Some(seed),
+                seed: Some(Seed(seed)),
                 stream: Some(stream),
                 origin,
                 call: None,
                 ..
-            } => DropoutCall::new(rate, MaskKey::new(seed, stream)).with_origin(origin),
+            } => {
+                let seed = u64::try_from(seed).expect("the parser, or `mask`, takes no other");
+                DropoutCall::new(rate, MaskKey::new(seed, stream)).with_origin(origin)
+            }
             Self {
                 call: Some(call), ..
             } => call,

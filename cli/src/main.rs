@@ -14,6 +14,7 @@ mod number;
 mod output;
 mod params;
 mod quote;
+mod rule;
 mod verify;
 mod wgsl;
 mod words;
@@ -22,8 +23,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::error::{ContextKind, ContextValue};
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use engine::{AdapterArgs, EngineArgs};
 
@@ -67,7 +68,19 @@ enum Command {
         engine: EngineArgs,
     },
     /// Write a packed keep mask: little-endian words, element e in bit e & 31 of word e >> 5
-    #[command(override_usage = usage!("mask <--len <N>|--shape <N,…>> --output <FILE>"))]
+    #[command(
+        override_usage = concat!(
+            usage!("mask <--len <N>|--shape <N,…>> --output <FILE>"),
+            "\n       wgpu-dropout mask <--len <N>|--shape <N,…>> --output <FILE>",
+            " --p <P> --rule <RULE> [OPTIONS]"
+        ),
+        mut_arg("seed", |seed| {
+            seed.value_parser(call::any_seed)
+                .required_unless_present("rule")
+                .required_if_eq("rule", "triton")
+        }),
+        mut_arg("stream", |stream| stream.required_unless_present("rule"))
+    )]
     Mask {
         #[command(flatten)]
         args: mask::Args,
@@ -103,6 +116,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage_error(error),
     };
+    if let Command::Mask { args, .. } = &cli.command
+        && let Err(message) = args.foreign()
+    {
+        return usage_error(Cli::command().error(ErrorKind::ArgumentConflict, message));
+    }
     let result = match &cli.command {
         Command::Adapters(args) => adapters::run(args),
         Command::Apply { args, engine } => apply::run(args, engine),

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use wgpu_dropout::mask::{ELEMENTS_PER_MASK_WORD, mask_words};
 use wgpu_dropout::{DropoutKind, KeepMask, KernelDescriptor, cpu};
 
 use crate::call::CallArgs;
 use crate::engine::{Engine, EngineArgs};
 use crate::layout::{ElementsArgs, LayoutArgs, Tensor};
+use crate::npy::count;
 use crate::output::{Output, write_numbers};
+use crate::rule::{Foreign, RuleArgs};
 
 /// Memory does not grow with the mask.
 const PIECE_ELEMENTS: u64 = (4 << 20) * ELEMENTS_PER_MASK_WORD as u64;
@@ -25,9 +27,22 @@ pub struct Args {
     call: CallArgs,
     #[command(flatten, next_help_heading = "Layout")]
     layout: LayoutArgs,
+    #[command(flatten, next_help_heading = "Another framework's mask")]
+    rule: RuleArgs,
+}
+
+impl Args {
+    /// Another framework's mask, if one is asked for. The error is one of usage.
+    pub fn foreign(&self) -> Result<Option<Foreign>, String> {
+        let (rate, seed) = self.call.rate_and_seed();
+        self.rule.foreign(rate, seed)
+    }
 }
 
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
+    if let Some(foreign) = args.foreign().map_err(|error| anyhow!(error))? {
+        return write_foreign(args, &foreign);
+    }
     let call = args.call.call();
     ensure!(
         call.kind != DropoutKind::Gaussian,
@@ -48,6 +63,20 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
     }
     if seam.bits > 0 {
         write_numbers(&mut output, &mut [seam.word])?;
+    }
+    output.finish()
+}
+
+fn write_foreign(args: &Args, foreign: &Foreign) -> Result<()> {
+    let shape = args.elements.shape();
+    let len = count(shape)
+        .with_context(|| format!("the shape {shape:?} passes 64 bits: make it smaller"))?;
+    let mut output = Output::create(&args.output)?;
+    let mut start = 0;
+    while start < len {
+        let end = len.min(start.saturating_add(PIECE_ELEMENTS));
+        write_numbers(&mut output, &mut foreign.mask(start..end)?)?;
+        start = end;
     }
     output.finish()
 }

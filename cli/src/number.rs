@@ -19,6 +19,21 @@ pub fn integer<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
         .ok_or_else(|| format!("the largest value is 2^{} - 1", 8 * size_of::<T>()))
 }
 
+/// Which signed integers there are.
+pub const SIGNED: &str = "give an integer from -2^63 to 2^63 - 1";
+
+/// A signed integer: as an unsigned one, or a minus and decimal digits.
+pub fn signed(text: &str) -> Result<i64, String> {
+    let (minus, digits) = match text.strip_prefix('-') {
+        Some(digits) if !digits.starts_with("0x") => (-1, digits),
+        _ => (1, text),
+    };
+    integer::<u64>(digits)
+        .ok()
+        .and_then(|value| i64::try_from(minus * i128::from(value)).ok())
+        .ok_or_else(|| SIGNED.to_owned())
+}
+
 /// Whole seconds.
 pub fn seconds(text: &str) -> Result<u64, String> {
     match text.parse::<f64>() {
@@ -74,6 +89,24 @@ mod tests {
         assert!(of_32_bits.contains("2^32 - 1"), "{of_32_bits}");
         let of_64_bits = integer::<u64>("18446744073709551616").unwrap_err();
         assert!(of_64_bits.contains("2^64 - 1"), "{of_64_bits}");
+    }
+
+    #[test]
+    fn signed_integers_have_a_minus_at_most() {
+        assert_eq!(signed("-9223372036854775808"), Ok(i64::MIN));
+        assert_eq!(signed("0x7fffffffffffffff"), Ok(i64::MAX));
+        assert_eq!(signed("-0"), Ok(0));
+        for text in [
+            "",
+            "-",
+            "--1",
+            "+1",
+            "-0x1",
+            "9223372036854775808",
+            "-9223372036854775809",
+        ] {
+            assert!(signed(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod kinds;
 mod layout;
 mod mask;
 mod params;
+mod rule;
 mod terminal;
 mod vectors;
 mod verify;

@@ -1,0 +1,92 @@
+//! `mask --rule` against masks that the other frameworks made.
+
+use crate::command::{assert_fails, assert_success, run};
+use crate::compare::assert_same;
+
+/// The bytes of a run without an adapter.
+fn mask(line: &str) -> Vec<u8> {
+    let mut command = crate::command::binary();
+    command
+        .args(line.split_whitespace())
+        .env("WGPU_BACKEND", "none");
+    let output = command.output().unwrap();
+    assert_success(&output);
+    output.stdout
+}
+
+#[test]
+fn the_frameworks_vectors() {
+    let mut rows = 0;
+    for row in include_str!("../../../tests/data/foreign.kat").lines() {
+        let columns: Vec<_> = row.split(" | ").collect();
+        let [rule, numbers, p, "0", elements, hex] = columns[..] else {
+            continue;
+        };
+        let (seed, offset) = numbers.split_once(',').unwrap();
+        let key = match rule {
+            "jax" => format!("--key {numbers}"),
+            "tensorflow" => format!("--seeds {numbers}"),
+            _ => format!("--seed {seed} --offset {offset}"),
+        };
+        let bytes = (0..hex.len()).step_by(2);
+        let mut expected: Vec<u8> = bytes
+            .map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap())
+            .collect();
+        // Whole words [M15].
+        expected.resize(expected.len().next_multiple_of(4), 0);
+        let given = mask(&format!(
+            "mask --rule {rule} {key} --p {p} --len {elements} --output -"
+        ));
+        assert_same(row, &given, &expected);
+        rows += 1;
+    }
+    assert_eq!(rows, 64);
+}
+
+#[test]
+fn a_shape_is_its_elements() {
+    let line = |elements| format!("mask --rule jax --key 1,2 --p 0.5 {elements} --output -");
+    assert_same(
+        "shape",
+        &mask(&line("--shape 3,5,7")),
+        &mask(&line("--len 105")),
+    );
+    assert!(mask(&line("--shape 3,0")).is_empty());
+    // Negative control, and --engine cpu says what is so anyway.
+    let other = mask("mask --rule jax --key 1,3 --p 0.5 --len 105 --output - --engine cpu");
+    assert_ne!(other, mask(&line("--len 105")));
+}
+
+#[test]
+fn options_of_other_masks_are_refused() {
+    let line = |rule: &str| run(&format!("mask --p 0.5 --len 9 --output - {rule}"));
+    for (rule, part) in [
+        ("--rule jax", "--key"),
+        ("--rule tensorflow", "--seeds"),
+        ("--rule triton", "--seed"),
+        ("--rule jax --key 1,2 --seed 3", "takes --key alone"),
+        (
+            "--rule tensorflow --seeds 1,2 --offset 3",
+            "takes --seeds alone",
+        ),
+        (
+            "--rule triton --seed 1 --key 1,2",
+            "takes --seed and --offset alone",
+        ),
+        ("--rule triton --seed 1 --stream 2", "--stream"),
+        ("--rule triton --seed 1 --origin 2", "--origin"),
+        ("--rule jax --key 1,2 --call x", "--call"),
+        ("--rule jax --key 1,2 --adapter x", "--adapter"),
+        ("--rule jax --key 1,2,3", "give 2 numbers"),
+        ("--rule tensorflow --seeds 1", "give 2 numbers"),
+        ("--rule triton --seed 9223372036854775808", "2^63 - 1"),
+        ("--rule triton --seed -9223372036854775809", "2^63 - 1"),
+        ("--seed 1 --stream 2 --key 1,2", "--rule"),
+        ("--seed -1 --stream 2", "an integer from 0 on"),
+        ("--rule numpy", "jax, tensorflow, triton"),
+    ] {
+        assert_fails(&line(rule), 2, &[part]);
+    }
+    let output = run("mask --rule jax --key 1,2 --len 9 --output -");
+    assert_fails(&output, 2, &["--p"]);
+}
