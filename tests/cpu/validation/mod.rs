@@ -25,4 +25,6 @@ mod pipelines;
 #[cfg(feature = "wgpu")]
 mod recording;
 #[cfg(feature = "wgpu")]
+mod scale;
+#[cfg(feature = "wgpu")]
 mod softmax;
