@@ -176,4 +176,8 @@ mod pages {
     struct Recipes;
     #[doc = include_str!("../docs/layers.md")]
     struct Layers;
+    #[doc = include_str!("../docs/bring-your-mask.md")]
+    struct BringYourMask;
+    #[doc = include_str!("../docs/parallel-training.md")]
+    struct ParallelTraining;
 }
