@@ -1,0 +1,272 @@
+//! The network on a device: steps of training, losses without dropout, its state.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, ensure};
+use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey};
+
+use crate::gpt::{self, CONTEXT, PARAMETERS, VOCABULARY};
+use crate::kernels::{self, Compiler, F32};
+use crate::mlp::State;
+use crate::own_kernels;
+use crate::random;
+use crate::steps::{Step, Steps};
+use crate::tape::{Handles, Op, Range, Start, Tape, Tensor};
+
+/// Steps that are uploaded and read back at once.
+pub const CHUNK: u32 = 10;
+
+/// A token and the next one.
+pub type Pair = [u32; 2];
+
+#[derive(Clone)]
+pub struct Device {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub adapter: String,
+}
+
+impl Device {
+    /// A device with what the kernels need.
+    pub fn open() -> Result<Self> {
+        let instance =
+            wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+        let adapter = wgpu::util::initialize_adapter_from_env_or_default(&instance, None);
+        let adapter = pollster::block_on(adapter).context(
+            "there is no adapter: on Debian and Ubuntu `apt-get install mesa-vulkan-drivers \
+             libvulkan1` gives a software one",
+        )?;
+        // With both features dropout is faster, not different.
+        let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
+        let required_features = adapter.features() & fast;
+        let immediates = required_features.contains(wgpu::Features::IMMEDIATES);
+        let descriptor = wgpu::DeviceDescriptor {
+            required_features,
+            required_limits: wgpu::Limits {
+                max_immediate_size: if immediates { 64 } else { 0 },
+                // A branch, a residual, their sum, its norm and the norm's numbers.
+                max_storage_buffers_per_shader_stage: 5,
+                ..wgpu::Limits::downlevel_defaults()
+            },
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
+        let info = adapter.get_info();
+        let adapter = format!("{}/{}", info.backend, info.name);
+        Ok(Self {
+            device,
+            queue,
+            adapter,
+        })
+    }
+}
+
+pub struct Network {
+    device: Device,
+    batch: u32,
+    learning_rate: f64,
+    forward: Vec<Op>,
+    backward: Vec<Op>,
+    dropouts: usize,
+    pub parameters: Vec<(&'static str, Tensor, Start)>,
+    steps: Steps,
+    pairs: wgpu::Buffer,
+    log_probabilities: wgpu::Buffer,
+    #[cfg(test)]
+    pub gradients: wgpu::Buffer,
+    /// Parameters, Adam's first and its second moments.
+    state: [wgpu::Buffer; 3],
+}
+
+impl Network {
+    /// A network of zeros for `batch` samples a step, by the library's fused operations or by the same passes apart.
+    pub fn new(device: &Device, batch: u32, is_fused: bool, learning_rate: f64) -> Result<Self> {
+        let gpu = &device.device;
+        let rows = batch * CONTEXT;
+        let numbers = |len| own_kernels::tensor(gpu, len);
+        let pairs = numbers(2 * u64::from(CHUNK * rows));
+        let log_probabilities = numbers(u64::from(CHUNK * rows * VOCABULARY));
+        let gradients = numbers(PARAMETERS);
+        let state = [(); 3].map(|()| numbers(PARAMETERS));
+        let step_layout = Steps::group_layout(gpu);
+        let [parameters, first, second] = state.clone().map(Range::of);
+        let mut tape = Tape {
+            compiler: Compiler {
+                device: gpu,
+                step_layout: &step_layout,
+            },
+            is_fused,
+            handles: Rc::new(Handles::new(gpu)?),
+            rows,
+            scratch: numbers(gpt::scratch_bytes(rows) / F32),
+            parameters: Tensor {
+                data: parameters,
+                grad: Range::of(gradients.clone()),
+            },
+            taken: 0,
+            starts: Vec::new(),
+            kernels: HashMap::new(),
+            dropouts: 0,
+            forward: Vec::new(),
+            backward: Vec::new(),
+        };
+        let all = tape.parameters.clone();
+        let overrides = [("L1", 0.0), ("L2", 0.0), ("DECAYED", 0.0)];
+        let ranges = [&all.grad, &all.data, &first, &second];
+        tape.elementwise(Direction::Backward, &kernels::ADAM, &overrides, &ranges, 7);
+        tape.gpt(
+            &Range::of(pairs.clone()),
+            &Range::of(log_probabilities.clone()),
+        )?;
+        assert_eq!(tape.taken, PARAMETERS);
+        tape.backward.reverse();
+        Ok(Self {
+            device: device.clone(),
+            batch,
+            learning_rate,
+            steps: Steps::new(gpu, &step_layout, CHUNK),
+            forward: tape.forward,
+            backward: tape.backward,
+            dropouts: tape.dropouts,
+            parameters: tape.starts,
+            pairs,
+            log_probabilities,
+            #[cfg(test)]
+            gradients,
+            state,
+        })
+    }
+
+    /// Dispatches and bytes of a step.
+    pub fn cost(&self, rate: DropoutRate) -> (u32, u64) {
+        let ops = self.forward.iter().chain(&self.backward);
+        ops.filter(|op| rate != DropoutRate::ZERO || !op.is_dropout_in_place)
+            .fold((0, 0), |(dispatches, bytes), op| {
+                (dispatches + op.dispatches, bytes + op.bytes)
+            })
+    }
+
+    /// Trains on the batches from step `first` on and tells the loss of each; `key` has the mask of a dropout in a step.
+    /// A step is one command buffer; the host waits for the last one of a chunk.
+    pub fn train(
+        &self,
+        batches: &[Vec<Pair>],
+        first: u32,
+        rate: DropoutRate,
+        key: impl Fn(u32, u32) -> MaskKey,
+    ) -> Result<Vec<f64>> {
+        self.run(
+            [&self.forward, &self.backward],
+            batches,
+            first,
+            |i, step| DropoutCall::new(rate, key(i, step)),
+        )
+    }
+
+    /// The loss of each batch by the forward alone.
+    pub fn evaluate(
+        &self,
+        batches: &[Vec<Pair>],
+        rate: DropoutRate,
+        key: impl Fn(u32) -> MaskKey,
+    ) -> Result<Vec<f64>> {
+        self.run([&self.forward, &[]], batches, 0, |i, _| {
+            DropoutCall::new(rate, key(i))
+        })
+    }
+
+    fn run(
+        &self,
+        ops: [&[Op]; 2],
+        batches: &[Vec<Pair>],
+        first: u32,
+        call: impl Fn(u32, u32) -> DropoutCall,
+    ) -> Result<Vec<f64>> {
+        let Device { device, queue, .. } = &self.device;
+        let rows = self.batch * CONTEXT;
+        let mut losses = Vec::new();
+        for (first, batches) in (first..)
+            .step_by(CHUNK as usize)
+            .zip(batches.chunks(CHUNK as usize))
+        {
+            let pairs = batches.concat();
+            queue.write_buffer(&self.pairs, 0, bytemuck::cast_slice(&pairs));
+            let step = |i: u32| {
+                // Adam's corrections, for the betas of examples/shaders/adam.wgsl; t counts from 1.
+                let t = f64::from(first + i + 1);
+                Step {
+                    first: i * rows,
+                    rows,
+                    step_size: (self.learning_rate / (1.0 - 0.9_f64.powf(t))) as f32,
+                    second_correction: (1.0 / (1.0 - 0.999_f64.powf(t)).sqrt()) as f32,
+                }
+            };
+            self.steps.upload(queue, (0..CHUNK).map(step));
+            for i in 0..batches.len() as u32 {
+                let calls: Vec<_> = (0..self.dropouts as u32)
+                    .map(|dropout| call(dropout, first + i))
+                    .collect();
+                own_kernels::submit(device, queue, |pass| {
+                    for op in ops.into_iter().flatten() {
+                        (op.encode)(pass, &calls, self.steps.binding(i))?;
+                    }
+                    Ok(())
+                })?;
+            }
+            let log_probabilities = own_kernels::download(device, queue, &self.log_probabilities)?;
+            let of_next: Vec<_> = log_probabilities
+                .chunks_exact(VOCABULARY as usize)
+                .zip(&pairs)
+                .map(|(row, [_, next])| f64::from(row[*next as usize]))
+                .collect();
+            let mean = |batch: &[f64]| -batch.iter().sum::<f64>() / f64::from(rows);
+            losses.extend(of_next.chunks_exact(rows as usize).map(mean));
+        }
+        Ok(losses)
+    }
+
+    /// What a run with `seed` begins with.
+    pub fn start(&self, seed: u64) -> Result<State> {
+        let mut parameters = vec![0.0; PARAMETERS as usize];
+        for (i, (_, Tensor { data, .. }, start)) in (0..).zip(&self.parameters) {
+            let [begin, len] = [data.begin, data.len].map(|number| number as usize);
+            let own = &mut parameters[begin..begin + len];
+            match *start {
+                Start::All(number) => own.fill(number),
+                Start::Random(inputs) => {
+                    own.copy_from_slice(&random::weights(seed, i, inputs, len)?);
+                }
+            }
+        }
+        let zeros = vec![0.0; parameters.len()];
+        Ok(State([parameters, zeros.clone(), zeros]))
+    }
+
+    pub fn initialize(&self, seed: u64) -> Result<()> {
+        self.restore(&self.start(seed)?)
+    }
+
+    pub fn state(&self) -> Result<State> {
+        let read = |buffer| own_kernels::download(&self.device.device, &self.device.queue, buffer);
+        let [parameters, first, second] = &self.state;
+        Ok(State([read(parameters)?, read(first)?, read(second)?]))
+    }
+
+    /// # Errors
+    ///
+    /// If `state` is another network's.
+    pub fn restore(&self, state: &State) -> Result<()> {
+        for (buffer, numbers) in self.state.iter().zip(&state.0) {
+            let len = numbers.len();
+            ensure!(
+                len as u64 == PARAMETERS,
+                "{len} parameters for a network of {PARAMETERS}: give a file that this program saved"
+            );
+            self.device
+                .queue
+                .write_buffer(buffer, 0, bytemuck::cast_slice(numbers));
+        }
+        Ok(())
+    }
+}
