@@ -20,8 +20,11 @@ const REQUIRED: &str = match Need::SOFTWARE {
     Need::Any => "1",
 };
 
-/// The example that would train for a minute.
-const LONG_EXAMPLE: &str = "train_mlp";
+/// Examples that would train for a minute or more, and what makes them short.
+const LONG_EXAMPLES: [(&str, [&str; 2]); 2] = [
+    ("train_mlp", ["--epochs", "2"]),
+    ("transformer_block", ["--steps", "2"]),
+];
 
 /// Runs every step, stopping at the first that fails.
 pub fn run() -> Result {
@@ -69,8 +72,8 @@ fn check(steps: &mut Steps) -> Result<Report> {
     let folder = steps.step("examples", command::examples)?;
     for name in examples()? {
         let mut example = Command::new(folder.join(&name));
-        if name == LONG_EXAMPLE {
-            example.args(["--epochs", "2"]);
+        if let Some((_, short)) = LONG_EXAMPLES.iter().find(|(long, _)| *long == name) {
+            example.args(short);
         }
         steps.step("example", || command::run(&mut example))?;
     }
@@ -269,7 +272,7 @@ mod tests {
     #[test]
     fn examples_are_files_and_folders_with_a_main() {
         let names = examples().unwrap();
-        for name in ["quickstart", LONG_EXAMPLE] {
+        for name in ["quickstart", LONG_EXAMPLES[0].0, LONG_EXAMPLES[1].0] {
             assert!(names.iter().any(|found| found == name), "{name}");
         }
         // A module of several examples, and data.

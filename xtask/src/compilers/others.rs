@@ -10,9 +10,13 @@ use crate::Result;
 const PASSED_OVER: [&str; 4] = ["target", "node_modules", "/shaders", "/xtask"];
 
 /// Texts that programs put before their kernels.
-const BEFORE: [(&str, &str); 3] = [
+const BEFORE: [(&str, &str); 4] = [
     (
         "examples-shaders-",
+        include_str!("../../../examples/shaders/step.wgsl"),
+    ),
+    (
+        "examples-transformer_block-embedding",
         include_str!("../../../examples/shaders/step.wgsl"),
     ),
     ("examples-attention", "const VECTORS: u32 = 16u;\n"),
@@ -107,6 +111,7 @@ mod tests {
             "examples-lora.rs",
             "examples-hosts-mask.mjs",
             "examples-hosts-mask.py",
+            "examples-transformer_block-apart.wgsl",
         ] {
             assert!(
                 texts.iter().any(|(found, _)| found.starts_with(name)),
