@@ -54,7 +54,7 @@ pub struct CallArgs {
     /// All four in one: "p=0.1 seed=42 stream=0x300000007 origin=0"
     #[arg(long, value_name = "CALL", conflicts_with_all = ["p", "seed", "stream", "origin"])]
     call: Option<DropoutCall>,
-    /// What becomes of the elements, in the place of what --call says
+    /// The kind of dropout, in the place of the one that --call has
     ///
     /// Adapters and the CPU give the same bytes, but for alpha, where an adapter may fuse a
     /// product and a sum and be off by a rounding of each, and for gaussian, which is within
@@ -99,7 +99,7 @@ pub fn any_seed(text: &str) -> Result<Seed, String> {
 }
 
 impl CallArgs {
-    /// What another framework's mask takes of a call.
+    /// The parts of a call that another framework's mask takes.
     pub fn rate_and_seed(&self) -> (Option<DropoutRate>, Option<i128>) {
         (self.p, self.seed.map(|Seed(seed)| seed))
     }

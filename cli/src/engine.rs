@@ -15,7 +15,7 @@ pub struct AdapterArgs {
 pub struct EngineArgs {
     #[command(flatten)]
     adapter: AdapterArgs,
-    /// What computes; the CPU needs no adapter
+    /// The processor that computes; the CPU needs no adapter
     #[arg(long, value_enum, default_value_t = EngineKind::Gpu, help_heading = "Engine")]
     engine: EngineKind,
 }

@@ -82,7 +82,7 @@ fn seeds(text: &str) -> Result<[i64; 2], String> {
 }
 
 impl RuleArgs {
-    /// What is asked for, with the call's rate and seed. The error is one of usage.
+    /// Returns the mask that the options ask for, with the call's rate and seed. The error is one of usage.
     pub fn foreign(
         &self,
         rate: Option<DropoutRate>,

@@ -99,7 +99,7 @@ impl Tape<'_> {
         Ok(())
     }
 
-    /// What the heads take from the values, each before the last product.
+    /// Returns the sums of values that the heads make, before the last product.
     fn attention(&mut self, normed: &Tensor) -> Result<Tensor> {
         let own = WIDTH / HEADS;
         let heads = |tensor: &Tensor, begin, stride| Matrices {

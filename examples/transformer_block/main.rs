@@ -12,7 +12,7 @@ mod tape;
 mod tests;
 mod text;
 
-/// Of `train_mlp`, whose epochs are steps here.
+/// The checkpoint of `train_mlp`. Its epochs are steps here.
 #[path = "../train_mlp/checkpoint.rs"]
 mod checkpoint;
 #[allow(dead_code, reason = "the perceptron's kernels stand there too")]

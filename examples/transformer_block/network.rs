@@ -226,7 +226,7 @@ impl Network {
         Ok(losses)
     }
 
-    /// What a run with `seed` begins with.
+    /// The first state of a run with `seed`.
     pub fn start(&self, seed: u64) -> Result<State> {
         let mut parameters = vec![0.0; PARAMETERS as usize];
         for (i, (_, Tensor { data, .. }, start)) in (0..).zip(&self.parameters) {

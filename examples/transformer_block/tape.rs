@@ -1,4 +1,4 @@
-//! What a step records: operations forward and, as each brings its own, backward, with their dispatches and the bytes
+//! The record of a step: operations forward and, as each brings its own, backward, with their dispatches and the bytes
 //! that they must move.
 
 use std::collections::HashMap;

@@ -153,7 +153,7 @@ fn open_device(local_rank: usize) -> Result<(wgpu::Device, wgpu::Queue, String)>
     mlp::device::open_adapter(&adapter)
 }
 
-/// What the first process reads, on all of them.
+/// Returns on all processes the bytes that the first one reads.
 fn broadcast(grid: &Grid, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let root = grid.world.process_at_rank(0);
     let mut bytes = if grid.is_root() { read()? } else { Vec::new() };

@@ -35,7 +35,7 @@ pub struct Network<'a> {
     batch: u32,
     examples: Examples,
     parameters: Parameters,
-    /// Of the inputs and of the hidden units.
+    /// Layouts of the inputs and of the hidden units.
     masks: [MaskLayout; 2],
     state: [wgpu::Buffer; 3],
     gradients: wgpu::Buffer,

@@ -89,7 +89,7 @@ impl Options {
         Ok(())
     }
 
-    /// What must be the same for a run to go on as if it had not stopped. The grid need not be.
+    /// The settings that a resumed run must have in common with the stopped one. The grid may be another.
     pub fn settings(&self) -> String {
         let Self {
             seed,

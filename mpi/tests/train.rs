@@ -27,7 +27,7 @@ const HIDDEN: u64 = 96;
 const SIZES: &str = "--hidden 96 --batch 96 --images 200 --epochs 2";
 const STEPS: u32 = 4;
 
-/// What a run says at its end, and with MPI's sums of its first step.
+/// The numbers that a run prints at its end, and with MPI's sums after its first step.
 #[derive(Clone, Debug, PartialEq)]
 struct Run {
     masks: String,

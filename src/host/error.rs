@@ -132,7 +132,7 @@ pub enum BindError {
         /// Storage buffers that the device allows.
         available: u32,
     },
-    /// What stands beside dropout does not fit the elements.
+    /// A bias, a scale or rows do not fit the elements.
     #[error(transparent)]
     Shape(#[from] ShapeError),
     /// See [`SoftmaxShapeError`].

@@ -75,7 +75,7 @@ pub enum FusedOperation {
         softmax: Softmax,
         /// The mask before the softmax; an additive one is given by its numbers.
         mask: AttentionMask<u32>,
-        /// Whether the forward stores `probabilities`, which the backward then takes as `input`.
+        /// True if the forward stores `probabilities`, which the backward then takes as `input`.
         probabilities: bool,
     },
 }
@@ -110,7 +110,7 @@ pub struct FusedLaunch {
     pub workgroups: u32,
 }
 
-/// What to bind as a kernel's buffer.
+/// The content of a kernel's binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// Bytes of the caller's range of that role. They begin at a multiple of the offset alignment if the range does.

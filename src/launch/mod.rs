@@ -66,7 +66,7 @@ pub enum LaunchError {
     /// The kernels cannot take the layout.
     #[error(transparent)]
     Layout(#[from] PlanError),
-    /// What stands beside dropout does not fit the elements.
+    /// A bias, a scale or rows do not fit the elements.
     #[error(transparent)]
     Shape(#[from] ShapeError),
     /// Rows or mask of a softmax do not fit the elements.

@@ -104,12 +104,12 @@ const DEFECTS: &[Defect] = &[Defect {
     reason: "Mesa 25.0's lavapipe ends the process when memory is short",
 }];
 
-/// What `REQUIRE_GPU` says.
+/// The value of `REQUIRE_GPU`.
 fn requirement() -> String {
     env::var("REQUIRE_GPU").unwrap_or_default()
 }
 
-/// Whether `REQUIRE_GPU` names backends.
+/// Returns true if `REQUIRE_GPU` names backends.
 pub fn requires_backends() -> bool {
     !matches!(requirement().as_str(), "" | "0" | "1")
 }

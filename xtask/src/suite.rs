@@ -9,7 +9,7 @@ use crate::report::Report;
 /// The option for the crate for Burn, which is a workspace of its own.
 pub const BURN: &str = "--manifest-path burn/Cargo.toml";
 
-/// Of the training by MPI, which is one too.
+/// The option for the training by MPI, which is a workspace of its own too.
 pub const MPI: &str = "--manifest-path mpi/Cargo.toml";
 
 /// Runs `cargo test` over the workspace, with the library's optional features, and prints the table of

@@ -47,7 +47,7 @@ const FILES: &str = "Files; `-` is standard output, in place of the tables";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What is measured, comma separated
+    /// Operations to measure, comma separated
     #[arg(
         long,
         value_enum,

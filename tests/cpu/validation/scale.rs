@@ -1,4 +1,4 @@
-//! What a rank's share costs where there are ever more ranks: nothing more. `cargo test --test cpu --
+//! The cost of a rank's share does not grow with the number of ranks. `cargo test --test cpu --
 //! scale --nocapture` prints the table of docs/parallel-training.md.
 
 use std::time::Instant;
@@ -9,7 +9,7 @@ use wgpu_dropout::{Direction, DropoutCall, DropoutRate, ElementType, MaskKey, Ma
 
 use super::device::Noop;
 
-/// Of a rank's shard, which has 2^28 elements.
+/// Side of a rank's shard, which has 2^28 elements.
 const SIDE: u64 = 1 << 14;
 const RANKS: [u64; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 
