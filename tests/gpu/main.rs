@@ -103,7 +103,9 @@ fn main() {
     let mut arguments = Arguments::from_args();
     let adapters = adapters::adapters();
     let backends = case::backends(&adapters);
-    if backends.len() > 1 && !arguments.list && arguments.test_threads.is_none() {
+    // nextest asks for one trial a process, by its exact name.
+    let is_whole = !arguments.list && !arguments.exact && arguments.test_threads.is_none();
+    if backends.len() > 1 && is_whole {
         process::exit(in_processes(&backends));
     }
     // One: wgpu's GL adapters panic where one thread keeps another waiting for a second, and what
