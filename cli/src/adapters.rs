@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use anyhow::{Result, anyhow};
-use comfy_table::{Table, presets};
+use serde::Serialize;
 use wgpu::{Adapter, AdapterInfo, Backend, Backends, DeviceType, DownlevelFlags, Features};
 use wgpu_dropout::ParameterPath;
 
@@ -103,17 +103,82 @@ pub fn find_all(wish: &Wish) -> Result<Vec<Adapter>> {
     Ok(adapters)
 }
 
-/// `adapters`: the table and the choice.
-pub fn run(args: &AdapterArgs) -> Result<()> {
-    let wish = args.wish();
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    /// Print JSON in place of the list
+    #[arg(long)]
+    json: bool,
+}
+
+/// An adapter as JSON.
+#[derive(Debug, Serialize)]
+struct Record {
+    backend: &'static str,
+    name: String,
+    device_type: &'static str,
+    driver: String,
+    driver_info: String,
+    /// Features that the library or the benchmark uses.
+    features: Vec<&'static str>,
+    max_storage_buffer_binding_bytes: u64,
+    max_workgroups: u32,
+    storage_offset_alignment_bytes: u32,
+    max_immediate_bytes: u32,
+    parameters: String,
+    /// True for the adapter that would be taken.
+    taken: bool,
+}
+
+impl Record {
+    fn new(adapter: &Adapter, taken: bool) -> Self {
+        let (info, limits) = (adapter.get_info(), adapter.limits());
+        Self {
+            backend: info.backend.to_str(),
+            name: info.name,
+            device_type: type_name(info.device_type),
+            driver: info.driver,
+            driver_info: info.driver_info,
+            features: feature_names(adapter.features()),
+            max_storage_buffer_binding_bytes: limits.max_storage_buffer_binding_size,
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            storage_offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
+            max_immediate_bytes: limits.max_immediate_size,
+            parameters: ParameterPath::of(adapter.features(), &limits).to_string(),
+            taken,
+        }
+    }
+}
+
+/// `adapters`: the list and the choice, or both as JSON.
+pub fn run(args: &Args) -> Result<()> {
+    let wish = args.adapter.wish();
     let adapters = enumerate(Backends::all());
     let infos: Vec<_> = adapters.iter().map(Adapter::get_info).collect();
     if adapters.is_empty() {
         return Err(anyhow!(NO_ADAPTER));
     }
+    let choice = choose(&infos, &wish);
+    let taken = choice.as_ref().map(|choice| choice.index);
+    let records: Vec<_> = adapters
+        .iter()
+        .enumerate()
+        .map(|(index, adapter)| Record::new(adapter, taken == Some(index)))
+        .collect();
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}\n", table(&adapters).trim_fmt())?;
-    let choice = choose(&infos, &wish).ok_or_else(|| no_match(&wish))?;
+    if args.json {
+        serde_json::to_writer_pretty(&mut stdout, &records)?;
+        writeln!(stdout)?;
+    } else {
+        for record in &records {
+            writeln!(stdout, "{}", listing(record))?;
+        }
+    }
+    let choice = choice.ok_or_else(|| no_match(&wish))?;
+    if args.json {
+        return Ok(());
+    }
     let taken = label(&infos[choice.index]);
     writeln!(stdout, "{taken} would be taken: {}", choice.reason)?;
     Ok(())
@@ -190,40 +255,25 @@ fn no_match(wish: &Wish) -> anyhow::Error {
     }
 }
 
-fn table(adapters: &[Adapter]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
-        "adapter",
-        "type",
-        "driver",
-        "features",
-        "largest binding",
-        "workgroups",
-        "alignment",
-        "immediates",
-        "parameters",
-    ]);
-    for adapter in adapters {
-        let info = adapter.get_info();
-        let limits = adapter.limits();
-        table.add_row([
-            label(&info),
-            type_name(info.device_type).to_owned(),
-            format!("{} {}", info.driver, info.driver_info)
-                .trim()
-                .to_owned(),
-            feature_names(adapter.features()).join(" "),
-            format!("{} B", limits.max_storage_buffer_binding_size),
-            limits.max_compute_workgroups_per_dimension.to_string(),
-            format!("{} B", limits.min_storage_buffer_offset_alignment),
-            format!("{} B", limits.max_immediate_size),
-            ParameterPath::of(adapter.features(), &limits).to_string(),
-        ]);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
+/// An adapter's label, and its facts in lines below it.
+fn listing(record: &Record) -> String {
+    let driver = format!("{} {}", record.driver, record.driver_info);
+    let limits = format!(
+        "{} B a binding, {} workgroups, offsets in steps of {} B, {} B of immediates",
+        record.max_storage_buffer_binding_bytes,
+        record.max_workgroups,
+        record.storage_offset_alignment_bytes,
+        record.max_immediate_bytes
+    );
+    format!(
+        "{}/{}\n  type        {}\n  driver      {}\n  features    {}\n  limits      {limits}\n  parameters  {}\n",
+        record.backend,
+        record.name,
+        record.device_type,
+        driver.trim(),
+        record.features.join(" "),
+        record.parameters
+    )
 }
 
 pub fn type_name(device_type: DeviceType) -> &'static str {

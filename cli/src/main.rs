@@ -26,7 +26,7 @@ use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use engine::{AdapterArgs, EngineArgs};
+use engine::EngineArgs;
 
 /// Over the options of a call.
 const CALL: &str = "Call: --p, --seed and --stream are required, or --call";
@@ -58,8 +58,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the adapters and say which one would be taken
-    Adapters(AdapterArgs),
+    #[command(
+        after_help = "Examples:\n  wgpu-dropout adapters\n  wgpu-dropout adapters --adapter gl --json"
+    )]
+    Adapters(adapters::Args),
     /// Apply dropout to the tensor of a .npy file
+    #[command(
+        after_help = "Examples:\n  wgpu-dropout apply --input x.npy --output y.npy --p 0.1 --seed 42 --stream 7\n  wgpu-dropout apply --input x.npy --output y.npy --call \"p=0.1 seed=42 stream=0x7 origin=0\" --engine cpu"
+    )]
     #[command(override_usage = usage!("apply --input <X.npy> --output <Y.npy>"))]
     Apply {
         #[command(flatten)]
@@ -68,6 +74,9 @@ enum Command {
         engine: EngineArgs,
     },
     /// Write a packed keep mask: little-endian words, element e in bit e & 31 of word e >> 5
+    #[command(
+        after_help = "Examples:\n  wgpu-dropout mask --len 1000 --p 0.5 --seed 42 --stream 7 --output mask.bin\n  wgpu-dropout mask --shape 32,1000 --pattern drop-path --p 0.1 --seed 42 --stream 7 --output mask.npy\n  wgpu-dropout mask --rule jax --key 0,42 --p 0.1 --shape 32,1000 --output mask.bin"
+    )]
     #[command(
         override_usage = concat!(
             usage!("mask <--len <N>|--shape <N,…>> --output <FILE>"),
@@ -88,6 +97,9 @@ enum Command {
         engine: EngineArgs,
     },
     /// Write Philox4x32 blocks of consecutive counters
+    #[command(
+        after_help = "Examples:\n  wgpu-dropout words --key 0,0 --counter 0,0,0,0 --blocks 2"
+    )]
     Words {
         #[command(flatten)]
         args: words::Args,
@@ -95,19 +107,37 @@ enum Command {
         engine: EngineArgs,
     },
     /// Check whether an adapter computes dropout right, to the bit
+    #[command(
+        after_help = "Examples:\n  wgpu-dropout verify --all\n  wgpu-dropout verify --adapter vulkan --json report.json"
+    )]
     Verify(verify::Args),
     /// Print the parameters of a kernel of your own that makes its mask by `wgsl --functions`, and of a
     /// shape the strides for dropout_index
+    #[command(
+        after_help = "Examples:\n  wgpu-dropout params --shape 32,1000 --p 0.1 --seed 42 --stream 7"
+    )]
     #[command(override_usage = usage!("params <--len <N>|--shape <N,…>>"))]
     Params(params::Args),
     /// Print the WGSL of a kernel, by default that of dropout, or of the functions for your own
+    #[command(
+        after_help = "Examples:\n  wgpu-dropout wgsl --dtype f16\n  wgpu-dropout wgsl --functions --prefix my_\n  wgpu-dropout wgsl --output-dir kernels"
+    )]
     Wgsl(Box<wgsl::Args>),
     /// Measure dropout on the GPU and the CPU, beside a copy
+    #[command(
+        after_help = "Examples:\n  wgpu-dropout bench --sizes 65536,16777216\n  wgpu-dropout bench --op add,act --dtype bf16 --seconds 5"
+    )]
     Bench {
         #[command(flatten)]
         args: bench::Args,
         #[command(flatten)]
         engine: EngineArgs,
+    },
+    /// Print the completions of a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
     },
 }
 
@@ -130,8 +160,17 @@ fn main() -> ExitCode {
         Command::Params(args) => params::run(args),
         Command::Wgsl(args) => wgsl::run(args),
         Command::Bench { args, engine } => bench::run(args, engine),
+        Command::Completions { shell } => completions(*shell),
     };
     exit_code(result)
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<()> {
+    let mut text = Vec::new();
+    let mut command = Cli::command();
+    let name = command.get_name().to_owned();
+    clap_complete::generate(shell, &mut command, name, &mut text);
+    Ok(io::stdout().write_all(&text)?)
 }
 
 /// Help, or why the options are wrong: clap repeats them as they are.
@@ -162,5 +201,42 @@ fn exit_code(result: Result<()>) -> ExitCode {
             let _ = writeln!(io::stderr(), "{text}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Splits at blanks outside quotation marks.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('"').enumerate();
+        parts
+            .flat_map(|(number, part)| match number % 2 {
+                0 => part.split_whitespace().map(str::to_owned).collect(),
+                _ => vec![part.to_owned()],
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_command_has_examples_that_it_takes() {
+        let command = Cli::command();
+        let shown = command.get_subcommands();
+        for command in shown.filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            let text = command.get_after_help().unwrap_or_else(|| panic!("{name}"));
+            let text = text.to_string();
+            let (_, examples) = text.split_once("Examples:\n").unwrap();
+            for line in examples.lines() {
+                let words = words(line);
+                assert_eq!(words[1], name);
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("{line}: {error}");
+                }
+            }
+        }
+        // Negative control.
+        assert!(Cli::try_parse_from(words("wgpu-dropout adapters --jsn")).is_err());
     }
 }

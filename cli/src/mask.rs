@@ -1,5 +1,6 @@
 //! `mask`: the packed keep mask, a piece at a time.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -9,7 +10,7 @@ use wgpu_dropout::{DropoutKind, KeepMask, KernelDescriptor, cpu};
 use crate::call::CallArgs;
 use crate::engine::{Engine, EngineArgs};
 use crate::layout::{ElementsArgs, LayoutArgs, Tensor};
-use crate::npy::count;
+use crate::npy::{self, count};
 use crate::output::{Output, write_numbers};
 use crate::rule::{Foreign, RuleArgs};
 
@@ -20,7 +21,8 @@ const PIECE_ELEMENTS: u64 = (4 << 20) * ELEMENTS_PER_MASK_WORD as u64;
 pub struct Args {
     #[command(flatten)]
     elements: ElementsArgs,
-    /// Where the words go; `-` is standard output
+    /// Where the words go; `-` is standard output. A name that ends in .npy gets an array of booleans in the tensor's
+    /// shape, true for a kept element
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten, next_help_heading = crate::CALL)]
@@ -51,34 +53,88 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
     let tensor = args.layout.tensor(args.elements.shape(), call)?;
     let engine = engine.open()?;
     let generate = generator(&engine)?;
-    let mut output = Output::create(&args.output)?;
-    let mut seam = Seam::default();
+    let mut mask = MaskFile::create(args)?;
     let mut start = 0;
     while start < tensor.len {
         let piece = tensor.piece(start, PIECE_ELEMENTS)?;
-        let mut words = generate(&piece)?;
-        seam.join(&mut words, piece.len);
-        write_numbers(&mut output, &mut words)?;
+        mask.write(generate(&piece)?, piece.len)?;
         start += piece.len;
     }
-    if seam.bits > 0 {
-        write_numbers(&mut output, &mut [seam.word])?;
-    }
-    output.finish()
+    mask.finish()
 }
 
 fn write_foreign(args: &Args, foreign: &Foreign) -> Result<()> {
     let shape = args.elements.shape();
     let len = count(shape)
         .with_context(|| format!("the shape {shape:?} passes 64 bits: make it smaller"))?;
-    let mut output = Output::create(&args.output)?;
+    let mut mask = MaskFile::create(args)?;
     let mut start = 0;
     while start < len {
         let end = len.min(start.saturating_add(PIECE_ELEMENTS));
-        write_numbers(&mut output, &mut foreign.mask(start..end)?)?;
+        mask.write(foreign.mask(start..end)?, end - start)?;
         start = end;
     }
-    output.finish()
+    mask.finish()
+}
+
+/// The file of a mask, which comes in pieces.
+struct MaskFile {
+    output: Output,
+    form: Form,
+}
+
+/// How a file has the mask.
+enum Form {
+    /// Packed words.
+    Words(Seam),
+    /// A byte an element, behind a header of NumPy.
+    Booleans,
+}
+
+impl MaskFile {
+    fn create(args: &Args) -> Result<Self> {
+        let is_array = args.output.extension().is_some_and(|name| name == "npy");
+        let dimensions = args.elements.shape().len();
+        ensure!(
+            !is_array || dimensions <= npy::MAX_DIMENSIONS,
+            "an .npy array has {} dimensions at most, the shape {dimensions}: give fewer, or a name without .npy",
+            npy::MAX_DIMENSIONS
+        );
+        let mut output = Output::create(&args.output)?;
+        let form = match is_array {
+            true => {
+                output.write_all(&npy::boolean_header(args.elements.shape()))?;
+                Form::Booleans
+            }
+            false => Form::Words(Seam::default()),
+        };
+        Ok(Self { output, form })
+    }
+
+    /// Adds the `len` bits of a piece's words.
+    fn write(&mut self, mut words: Vec<u32>, len: u64) -> Result<()> {
+        match &mut self.form {
+            Form::Words(seam) => {
+                seam.join(&mut words, len);
+                write_numbers(&mut self.output, &mut words)
+            }
+            Form::Booleans => {
+                let bit = |e: u64| (words[(e / 32) as usize] >> (e % 32) & 1) as u8;
+                let mut bytes: Vec<u8> = (0..len).map(bit).collect();
+                write_numbers(&mut self.output, &mut bytes)
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<()> {
+        match self.form {
+            Form::Words(Seam { word, bits }) if bits > 0 => {
+                write_numbers(&mut self.output, &mut [word])?;
+            }
+            _ => {}
+        }
+        self.output.finish()
+    }
 }
 
 type Generate<'a> = dyn Fn(&Tensor) -> Result<Vec<u32>> + 'a;

@@ -139,6 +139,22 @@ impl NpyFile {
     }
 }
 
+/// Dimensions that NumPy 2 reads.
+pub const MAX_DIMENSIONS: usize = 64;
+
+/// The header of an array of booleans, of format 1.0, for a shape of [`MAX_DIMENSIONS`] at most.
+pub fn boolean_header(shape: &[u64]) -> Vec<u8> {
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let text = format!("{{'descr': '|b1', 'fortran_order': False, 'shape': ({sizes})}}");
+    // NumPy aligns the elements to 64 bytes.
+    let text_bytes = (10 + text.len() + 1).next_multiple_of(64) - 10;
+    let mut header = [MAGIC, &[1, 0][..]].concat();
+    // Below 2^16: a size has at most 20 digits.
+    header.extend((text_bytes as u16).to_le_bytes());
+    header.extend(format!("{text:<width$}\n", width = text_bytes - 1).bytes());
+    header
+}
+
 /// Reads magic, version, length and text; returns them and where the text begins.
 fn read_header(data: &mut impl Read) -> Result<(Vec<u8>, usize)> {
     let foreign = "it is no .npy file, which begins with \\x93NUMPY: write it by numpy.save";

@@ -166,7 +166,7 @@ fn look(profile: Profile) -> Result<Vec<&'static str>> {
     Ok(backends_in(&listing))
 }
 
-/// The backends of the rows `backend/adapter name …`.
+/// The backends of the lines `backend/adapter name`.
 fn backends_in(listing: &str) -> Vec<&'static str> {
     let has_row = |backend: &&str| {
         listing.lines().any(|row| {
@@ -203,9 +203,13 @@ mod tests {
     use super::*;
 
     const LISTING: &str = "\
-adapter                                  type  driver
-vulkan/llvmpipe (LLVM 15.0.6, 256 bits)  cpu   Mesa 22.3.6
-gl/llvmpipe (LLVM 15.0.6, 256 bits)      cpu   OpenGL ES 3.2
+vulkan/llvmpipe (LLVM 15.0.6, 256 bits)
+  driver      llvmpipe Mesa 22.3.6 (LLVM 15.0.6)
+
+gl/llvmpipe (LLVM 15.0.6, 256 bits)
+  driver      4.5 (Core Profile) Mesa 22.3.6
+
+vulkan/llvmpipe (LLVM 15.0.6, 256 bits) would be taken: it is the first by type
 ";
 
     #[test]

@@ -10,17 +10,12 @@ use crate::compare::assert_same;
 
 /// The labels of the machine's adapters; none is a failure where REQUIRE_GPU is set.
 pub fn adapters() -> Vec<String> {
-    let output = run("adapters");
-    let listing = String::from_utf8(output.stdout.clone()).unwrap();
-    let labels: Vec<_> = listing
-        .lines()
-        .take_while(|line| !line.is_empty())
-        .filter(|line| {
-            ["vulkan/", "gl/", "metal/", "dx12/"]
-                .iter()
-                .any(|b| line.starts_with(b))
-        })
-        .map(|line| line.split("  ").next().unwrap().to_owned())
+    let output = run("adapters --json");
+    let records: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let text = |record: &Value, name: &str| record[name].as_str().unwrap().to_owned();
+    let labels: Vec<_> = records
+        .iter()
+        .map(|record| format!("{}/{}", text(record, "backend"), text(record, "name")))
         .collect();
     if labels.is_empty() {
         let required = env::var_os("REQUIRE_GPU").is_some_and(|value| !value.is_empty());
@@ -29,6 +24,25 @@ pub fn adapters() -> Vec<String> {
         eprintln!("skipped: there is no adapter");
     }
     labels
+}
+
+#[test]
+fn one_adapter_would_be_taken_and_lines_are_short() {
+    let labels = adapters();
+    if labels.is_empty() {
+        return;
+    }
+    let json = run("adapters --json").stdout;
+    let records: Vec<Value> = serde_json::from_slice(&json).unwrap();
+    let taken = records.iter().filter(|record| record["taken"] == true);
+    assert_eq!(taken.count(), 1);
+    let listing = String::from_utf8(run("adapters").stdout).unwrap();
+    for label in labels {
+        assert!(listing.lines().any(|line| line == label), "{listing}");
+    }
+    let facts = listing.lines().filter(|line| line.starts_with("  "));
+    assert!(facts.clone().count() >= 5);
+    facts.for_each(|line| assert!(line.len() <= 100, "{line}"));
 }
 
 /// Standard output of the same line on one adapter.
@@ -174,15 +188,15 @@ fn the_benchmark_verifies_and_measures() {
 
 #[test]
 fn the_listing_says_how_parameters_reach_the_kernels() {
-    let listing = String::from_utf8(run("adapters").stdout).unwrap();
-    for adapter in adapters() {
-        let line = listing.lines().find(|line| line.starts_with(&adapter));
-        let line = line.unwrap().trim_end();
-        let (_, parameters) = line.rsplit_once("  ").unwrap();
-        match line.contains(" IMMEDIATES ") {
-            true => assert_eq!(parameters, "immediates", "{line}"),
-            false => assert_eq!(parameters, "uniforms: no IMMEDIATES", "{line}"),
-        }
+    let json = run("adapters --json").stdout;
+    let records: Vec<Value> = serde_json::from_slice(&json).unwrap_or_default();
+    for record in records {
+        let features = record["features"].as_array().unwrap();
+        let expected = match features.iter().any(|name| name == "IMMEDIATES") {
+            true => "immediates",
+            false => "uniforms: no IMMEDIATES",
+        };
+        assert_eq!(record["parameters"], expected, "{record}");
     }
 }
 

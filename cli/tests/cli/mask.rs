@@ -35,6 +35,28 @@ fn a_file_is_what_standard_output_is() {
     assert_same("file", &written, &cpu(&format!("{line} -")));
 }
 
+/// NumPy's header, and a byte for each bit of the words.
+#[test]
+fn an_array_of_booleans_is_the_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mask.npy");
+    let line = "mask --shape 3,50 --p 0.5 --seed 1 --stream 2 --output";
+    assert!(cpu(&format!("{line} {}", word(&file))).is_empty());
+    let written = std::fs::read(&file).unwrap();
+    let words = cpu(&format!("{line} -"));
+    let bits = (0..150).map(|e| words[e / 8] >> (e % 8) & 1);
+    let text = "{'descr': '|b1', 'fortran_order': False, 'shape': (3, 50, )}";
+    let header = format!("{text:<117}\n");
+    let expected: Vec<u8> = b"\x93NUMPY\x01\0"
+        .iter()
+        .copied()
+        .chain([118, 0])
+        .chain(header.bytes())
+        .chain(bits)
+        .collect();
+    assert_same("array", &written, &expected);
+}
+
 #[test]
 fn a_call_is_the_options_in_one() {
     let options = cpu("mask --len 99 --p 0.3 --seed 5 --stream 0x10 --origin 7 --output -");
