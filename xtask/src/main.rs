@@ -5,6 +5,7 @@ mod ci;
 mod command;
 mod compilers;
 mod debian;
+mod dist;
 mod layers;
 mod matrix;
 mod mutants;
@@ -56,6 +57,8 @@ Commands:
   gpus [--record]                 Compile the main kernels with Mesa's drivers for seven GPUs that need not be
                                   there, and print instructions and registers; Debian only. --record writes
                                   docs/gpu-costs.md
+  dist                            Write a release's files to target/dist: the command line with its completions,
+                                  the kernels' texts, and their SHA-256
   web [--port N] [--build | --test] [--no-install]
                                   Build the page with the library in it and serve it at localhost:8080;
                                   --build stops there, --test tries the page in headless Chromium
@@ -108,6 +111,9 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     };
     if name == "mutants" {
         return mutants::run(args);
+    }
+    if name == "dist" {
+        return dist::run(args);
     }
     if name == "gpus" {
         return compilers::gpus::run(args);
