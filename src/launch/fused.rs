@@ -200,6 +200,9 @@ pub fn fused_launches(
 /// The launches of a call.
 pub type FusedLaunches = Box<dyn Iterator<Item = FusedLaunch>>;
 
+/// A layout, as a dispatch is told it.
+type Dimensions = [DimensionParams; MAX_DIMENSIONS];
+
 /// A tensor under a layout.
 struct Tensor {
     element: ElementType,
@@ -225,12 +228,24 @@ impl Buffers {
         }
     }
 
+    /// The launches of `segments`; `dispatch` gives each one's kernel, parameters, layout and workgroups.
+    fn launches<P: Pod>(
+        self,
+        segments: impl Iterator<Item = Segment> + 'static,
+        dispatch: impl Fn(Segment) -> (Kernel, P, Option<Dimensions>, u32) + 'static,
+    ) -> FusedLaunches {
+        Box::new(segments.map(move |segment| {
+            let (kernel, params, dimensions, workgroups) = dispatch(segment);
+            self.launch(segment, kernel, &params, dimensions, workgroups)
+        }))
+    }
+
     fn launch(
         &self,
         segment: Segment,
         kernel: Kernel,
         params: &impl Pod,
-        dimensions: Option<[DimensionParams; MAX_DIMENSIONS]>,
+        dimensions: Option<Dimensions>,
         workgroups: u32,
     ) -> FusedLaunch {
         let way = Way {
@@ -315,18 +330,12 @@ impl Tensor {
             map: map.clone(),
         };
         let plan = FusedPlan::new(Box::new(tensor), call)?;
-        Ok(Box::new(cut(&geometry, len).map(move |segment| {
+        Ok(buffers.launches(cut(&geometry, len), move |segment| {
             let kernel = plan.kernel(segment);
-            let params = plan.params(segment, 0);
             let workgroups = segment.len.div_ceil(kernel.per_workgroup());
-            buffers.launch(
-                segment,
-                kernel,
-                &params,
-                map.params(segment.start),
-                workgroups,
-            )
-        })))
+            let dimensions = map.params(segment.start);
+            (kernel, plan.params(segment, 0), dimensions, workgroups)
+        }))
     }
 
     fn act(
@@ -379,18 +388,12 @@ impl Tensor {
         };
         let geometry = tensor.geometry(&Geometry::new(limits.cut(), unit(element))?, len)?;
         let plan = ActivatedPlan::new(Box::new(tensor), call)?;
-        Ok(Box::new(cut(&geometry, len).map(move |segment| {
+        Ok(buffers.launches(cut(&geometry, len), move |segment| {
             let kernel = plan.kernel(segment);
-            let params = plan.params(segment, 0);
             let workgroups = segment.len.div_ceil(kernel.per_workgroup());
-            buffers.launch(
-                segment,
-                kernel,
-                &params,
-                Some(map.params_of_any(segment.start)),
-                workgroups,
-            )
-        })))
+            let dimensions = Some(map.params_of_any(segment.start));
+            (kernel, plan.params(segment, 0), dimensions, workgroups)
+        }))
     }
 
     fn add_norm(
@@ -430,17 +433,16 @@ impl Tensor {
             map: map.clone(),
         };
         let plan = NormPlan::new(Box::new(tensor), call, false)?;
-        Ok(Box::new(segments.map(move |segment| {
-            let params = plan.params(segment, 0);
+        Ok(buffers.launches(segments, move |segment| {
             let workgroups = rows.rows.workgroups(segment);
-            buffers.launch(
-                segment,
+            let dimensions = Some(map.params_of_any(segment.start));
+            (
                 plan.kernel(),
-                &params,
-                Some(map.params_of_any(segment.start)),
+                plan.params(segment, 0),
+                dimensions,
                 workgroups,
             )
-        })))
+        }))
     }
 
     fn softmax(
@@ -483,16 +485,15 @@ impl Tensor {
             map: map.clone(),
         };
         let plan = SoftmaxPlan::new(Box::new(tensor), call)?;
-        Ok(Box::new(segments.map(move |segment| {
-            let params = plan.params(segment, 0);
+        Ok(buffers.launches(segments, move |segment| {
             let workgroups = rows.workgroups(segment);
-            buffers.launch(
-                segment,
+            let dimensions = Some(map.params_of_any(segment.start));
+            (
                 plan.kernel(),
-                &params,
-                Some(map.params_of_any(segment.start)),
+                plan.params(segment, 0),
+                dimensions,
                 workgroups,
             )
-        })))
+        }))
     }
 }
