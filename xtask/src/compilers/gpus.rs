@@ -6,13 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::thread;
 use std::time::Instant;
 
 use serde_json::Value;
 
-use super::Row;
 use super::kernels::Kernel;
+use super::{Row, on_each_core};
 use crate::Result;
 use crate::command::{cargo, command_line, root, run as run_command};
 use crate::debian::{self, Apt};
@@ -398,13 +397,7 @@ pub(super) fn judge(root: &Path, folder: &Path, kernels: &[Kernel]) -> Result<Ve
         }
         Ok(())
     };
-    let threads = thread::available_parallelism()?.get();
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().map_err(|_| "a thread panicked")?)
-    })?;
+    on_each_core(work)?;
     let mut rows = rows.into_inner().map_err(|error| error.to_string())?;
     rows.sort_by(|a, b| a.compiler.cmp(&b.compiler));
     Ok(rows)

@@ -14,6 +14,7 @@ mod translations;
 
 use std::fs;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use crate::Result;
@@ -72,6 +73,18 @@ pub fn run(args: impl Iterator<Item = String>) -> Result {
     fs::remove_dir_all(&texts)?;
     println!("\n{}", summary(&rows));
     verdict(&rows)
+}
+
+/// Runs `work` on a thread for each core. The threads share what is left to do.
+fn on_each_core(work: impl Fn() -> std::result::Result<(), String> + Copy + Send) -> Result {
+    let threads = thread::available_parallelism()?.get();
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().map_err(|_| "a thread panicked")?)
+    })?;
+    Ok(())
 }
 
 fn summary(rows: &[Row]) -> String {

@@ -5,12 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Row;
 use super::kernels::Kernel;
 use super::tools::Tools;
+use super::{Row, on_each_core};
 use crate::Result;
 
 /// Texts that a thread takes at once.
@@ -168,13 +167,7 @@ pub fn judge(tools: &Tools, folder: &Path, kernels: &[Kernel]) -> Result<Vec<Row
         }
         Ok(())
     };
-    let threads = thread::available_parallelism()?.get();
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().map_err(|_| "a thread panicked")?)
-    })?;
+    on_each_core(work)?;
     Ok(rows)
 }
 
