@@ -13,7 +13,6 @@ mod options;
 mod programs;
 mod records;
 mod report;
-mod statistics;
 mod suite;
 mod table;
 mod web;
@@ -62,8 +61,6 @@ Commands:
   web [--port N] [--build | --test] [--no-install]
                                   Build the page with the library in it and serve it at localhost:8080;
                                   --build stops there, --test tries the page in headless Chromium
-  statistics [--no-install] [--record FILE]
-                                  Give the random streams to dieharder and ent, ten minutes
 
 `test` and `bench` need a wgpu adapter. Where there is none and apt is at hand
 they install Mesa's software Vulkan, as root or through sudo, printing each
@@ -132,9 +129,6 @@ fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
     }
     if name == "web" {
         return web::run(args);
-    }
-    if name == "statistics" {
-        return statistics::run(args);
     }
     if name == "records" {
         return records::run(args);
