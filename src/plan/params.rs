@@ -219,7 +219,7 @@ mod tests {
         );
         assert_eq!(bytes, size_of::<MaskParams>());
         // As the kernels take that the recording is compared with: tests/cpu/validation/recording.rs,
-        // benches/recording.rs, cli/src/bench/recording.rs. Browsers offer this many bytes.
+        // cli/src/bench/recording.rs. Browsers offer this many bytes.
         assert_eq!(bytes, 64);
         let (offsets, bytes) = wgsl_struct(&text, "DropoutMask");
         assert_eq!(

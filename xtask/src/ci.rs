@@ -60,7 +60,6 @@ fn check(steps: &mut Steps) -> Result<String> {
         steps.step("lint", || command::run(&mut clippy))?;
     }
     steps.step("oldest Rust", oldest_rust)?;
-    steps.step("layers", crate::layers::run)?;
     for selection in [SELECTIONS[2], "--workspace --all-features"] {
         let mut docs = cargo(&format!("doc --no-deps {selection}"));
         docs.env("RUSTDOCFLAGS", "-D warnings");

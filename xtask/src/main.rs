@@ -6,7 +6,6 @@ mod command;
 mod compilers;
 mod debian;
 mod dist;
-mod layers;
 mod matrix;
 mod mutants;
 mod suite;
@@ -34,7 +33,6 @@ Commands:
   ci                              Run all that CI checks
   faults [NAME]                   Plant every fault of src/audit/tests/ into the kernels and the host, or those
                                   whose name has NAME, one after the other; the auditor must find each. An hour
-  layers                          Check that no import of the library points from a lower layer to a higher one
   mutants [--list] [--file NAME]… Change each constant, operator, lane and statement of the shaders,
                                   or of some, and see whether a test fails
   matrix [--no-install] [--record]
@@ -74,12 +72,11 @@ Examples:
 /// dashes, and `--` allows arguments for another program behind it.
 type Command = (&'static str, &'static [&'static str], fn(&Args) -> Result);
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 10] = [
     ("test", &["--no-install", "--all", "--"], test),
     ("bench", &["--no-install", "--"], bench),
     ("ci", &[], |_| ci::run()),
     ("faults", &["NAME"], faults),
-    ("layers", &[], |_| layers::run()),
     ("mutants", &["--list", "--file="], |args| {
         mutants::run(args.has("--list"), &args.values("--file"))
     }),

@@ -38,7 +38,7 @@ pub fn print(files: &[&str]) -> Result {
     Ok(())
 }
 
-/// A device that compiles and need not execute.
+/// A device that compiles and need not execute. What it makes lives until the program ends.
 struct Compiler {
     name: String,
     device: ash::Device,
@@ -128,7 +128,7 @@ impl Compiler {
         };
         let words = naga::back::spv::write_vec(&module, &info, &options, Some(&entry_point))?;
         let layouts = self.set_layouts(&module)?;
-        let (pipeline, created) = self.pipeline(&words, &name, &layouts)?;
+        let pipeline = self.pipeline(&words, &name, &layouts)?;
         let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
         // SAFETY: the pipeline captured its statistics and is alive.
         let statistics = unsafe {
@@ -152,15 +152,6 @@ impl Compiler {
         let instructions = figure(INSTRUCTIONS).next().ok_or_else(missing)?;
         let registers = figure(REGISTERS).next().ok_or_else(missing)?;
         let spills = figure(SPILLS).sum();
-        // SAFETY: nothing uses them any more.
-        unsafe {
-            self.device.destroy_pipeline(pipeline, None);
-            self.device.destroy_pipeline_layout(created.0, None);
-            self.device.destroy_shader_module(created.1, None);
-            for layout in layouts {
-                self.device.destroy_descriptor_set_layout(layout, None);
-            }
-        }
         Ok([instructions, registers, spills])
     }
 
@@ -199,7 +190,7 @@ impl Compiler {
         words: &[u32],
         entry_point: &str,
         layouts: &[vk::DescriptorSetLayout],
-    ) -> Result<(vk::Pipeline, (vk::PipelineLayout, vk::ShaderModule))> {
+    ) -> Result<vk::Pipeline> {
         // Every device has 128 bytes of push constants.
         let immediates = [vk::PushConstantRange::default()
             .size(128)
@@ -225,7 +216,6 @@ impl Compiler {
         // SAFETY: layout and module are the device's.
         let pipelines = unsafe { self.device.create_compute_pipelines(cache, &create, None) };
         let pipelines = pipelines.map_err(|(_, error)| error)?;
-        let pipeline = pipelines.first().ok_or("no pipeline")?;
-        Ok((*pipeline, (layout, module)))
+        Ok(*pipelines.first().ok_or("no pipeline")?)
     }
 }

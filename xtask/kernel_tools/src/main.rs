@@ -21,10 +21,9 @@ fn main() -> ExitCode {
     let outcome = match args[..] {
         ["answers"] => answers::print(),
         ["compose", root] => functions::compose(root),
-        ["functions", folder, root] => functions::write(folder, root),
         ["translate", folder, spirv_val] => translate::judge(folder, spirv_val),
         ["costs", ref files @ ..] => costs::print(files),
-        _ => Err("usage: kernel-tools answers | compose | costs | functions | translate".into()),
+        _ => Err("usage: kernel-tools answers | compose | costs | translate".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,7 +23,9 @@ pub fn judge(folder: &str, spirv_val: &str) -> Result {
     let is_meant = |kernel: &&Value| no_features(kernel) || kernel["typical"] == true;
     let kernels: Vec<_> = list.iter().filter(is_meant).collect();
     let text = |kernel: &Value| -> Result<String> {
-        Ok(fs::read_to_string(folder.join(kernel["file"].as_str().ok_or("no file")?))?)
+        Ok(fs::read_to_string(
+            folder.join(kernel["file"].as_str().ok_or("no file")?),
+        )?)
     };
 
     // A judge is refused if it finds nothing wrong in these.
@@ -56,7 +58,11 @@ fn validate(module: &[u32], spirv_val: &str) -> Result {
         .stderr(Stdio::piped())
         .spawn()?;
     let bytes: Vec<u8> = module.iter().flat_map(|word| word.to_le_bytes()).collect();
-    child.stdin.take().ok_or("no standard input")?.write_all(&bytes)?;
+    child
+        .stdin
+        .take()
+        .ok_or("no standard input")?
+        .write_all(&bytes)?;
     let output = child.wait_with_output()?;
     match output.status.success() {
         true => Ok(()),

@@ -48,7 +48,6 @@ pub fn run(install: bool) -> Result {
             .arg(&texts),
     )?;
     let functions = output(Command::new(&command_line).args(["wgsl", "--functions"]))?;
-    run_command(Command::new(&tools).arg("functions").args([&texts, &root]))?;
     others::write(&texts.join("others"), &root, &functions)?;
 
     let mut rows = Vec::new();

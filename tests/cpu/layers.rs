@@ -1,12 +1,9 @@
-//! `layers`: does an import of the library point from a lower layer to a higher one, or in a circle?
-//! ARCHITECTURE.md says what the layers are.
+//! No import of the library points from a lower layer to a higher one, or in a circle. ARCHITECTURE.md says what the
+//! layers are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-
-use crate::Result;
-use crate::command::root;
 
 /// Each layer, and those that it may import.
 const LAYERS: &[(&str, &str)] = &[
@@ -34,39 +31,59 @@ const TOP: &str = "audit";
 /// Modules and what they import, as paths: `plan::cut` imports `kernel::axes`. The root's path is empty.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
-/// Prints how many imports there are.
-///
-/// # Errors
-///
-/// Each import that points up, and the modules of a circle.
-pub fn run() -> Result {
+#[test]
+fn the_library_keeps_its_layers() {
     let mut texts = BTreeMap::new();
-    read(&root()?.join("src"), "", &mut texts)?;
-    let imports = imports(&texts);
-    let count: usize = imports.values().map(BTreeSet::len).sum();
-    println!("{} modules, {count} imports between them", imports.len());
-    match wrong(&imports) {
-        wrong if wrong.is_empty() => Ok(()),
-        wrong => Err(wrong.join("\n").into()),
-    }
+    read(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        "",
+        &mut texts,
+    );
+    assert!(texts.len() > 20);
+    assert_eq!(wrong(&imports(&texts)), [""; 0]);
+}
+
+#[test]
+fn an_import_that_points_up_is_seen() {
+    let files = [
+        (
+            "contract::call",
+            "use crate::plan::cut::Segment;\nuse super::rate::Rate;\n// crate::host::device",
+        ),
+        (
+            "contract::rate",
+            "#[cfg(test)]\nmod tests {\n    use crate::host::device;\n}",
+        ),
+        ("plan::cut", "use crate::contract::call::DropoutCall;"),
+        ("host::device", "use crate::Dropout;"),
+        ("audit", "use crate::{Dropout, cpu};"),
+    ];
+    let texts = files.map(|(module, text)| (module.to_owned(), text.to_owned()));
+    assert_eq!(
+        wrong(&imports(&texts.into())),
+        [
+            "contract::call imports plan::cut, which contract must not know",
+            "host::device imports the root, which host must not know",
+            "a circle, and what imports it: [\"contract::call\", \"plan::cut\"]",
+        ]
+    );
 }
 
 /// The texts of a folder by their modules.
-fn read(folder: &Path, module: &str, texts: &mut BTreeMap<String, String>) -> Result {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+fn read(folder: &Path, module: &str, texts: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let inner = match &*name {
             "mod" | "lib" => module.to_owned(),
             name => join(module, name),
         };
         if path.is_dir() {
-            read(&path, &inner, texts)?;
+            read(&path, &inner, texts);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            texts.insert(inner, fs::read_to_string(path)?);
+            texts.insert(inner, fs::read_to_string(path).unwrap());
         }
     }
-    Ok(())
 }
 
 fn join(module: &str, name: &str) -> String {
@@ -113,7 +130,7 @@ fn wrong(imports: &Imports) -> Vec<String> {
         }
         let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == own) else {
             wrong.push(format!(
-                "{module} is in no layer: name it in xtask/src/layers.rs"
+                "{module} is in no layer: name it in tests/cpu/layers.rs"
             ));
             continue;
         };
@@ -141,51 +158,4 @@ fn wrong(imports: &Imports) -> Vec<String> {
     }
     wrong.push(format!("a circle, and what imports it: {left:?}"));
     wrong
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wrong_of(files: &[(&str, &str)]) -> Vec<String> {
-        let own = |&(module, text): &(&str, &str)| (module.to_owned(), text.to_owned());
-        wrong(&imports(&files.iter().map(own).collect()))
-    }
-
-    #[test]
-    fn the_library_keeps_its_layers() {
-        run().unwrap();
-    }
-
-    #[test]
-    fn an_import_that_points_up_is_seen() {
-        let wrong = wrong_of(&[
-            (
-                "contract::call",
-                "use crate::plan::cut::Segment;\nuse super::rate::Rate;",
-            ),
-            ("contract::rate", ""),
-            ("plan::cut", "use crate::contract::call::DropoutCall;"),
-            ("host::device", "use crate::Dropout;"),
-            ("audit", "use crate::{Dropout, cpu};"),
-        ]);
-        assert_eq!(
-            wrong,
-            [
-                "contract::call imports plan::cut, which contract must not know",
-                "host::device imports the root, which host must not know",
-                "a circle, and what imports it: [\"contract::call\", \"plan::cut\"]",
-            ]
-        );
-    }
-
-    #[test]
-    fn tests_and_comments_import_what_they_like() {
-        let text =
-            "// crate::host::device\n#[cfg(test)]\nmod tests {\n    use crate::host::device;\n}";
-        assert_eq!(
-            wrong_of(&[("contract::call", text), ("host::device", "")]),
-            [""; 0]
-        );
-    }
 }
