@@ -1,6 +1,5 @@
 //! Debian's packages without installing them: by lists of our own, unpacked where they do not touch the system.
 
-use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,156 +12,108 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Where drivers are unpacked, below the root.
 pub const FOLDER: &str = "target/matrix";
 
-/// A release's packages, by lists in a folder.
-pub struct Apt {
-    folder: PathBuf,
-    unstable: bool,
-    has_lists: Cell<bool>,
-}
-
-/// The packages that are unpacked.
+/// The packages that are unpacked beside the named ones.
 #[derive(Clone, Copy, PartialEq)]
 pub enum With {
-    /// The named ones, of backports where they have them.
+    /// None; the named ones are of backports where they have them.
     Nothing,
-    /// All that they depend on too and the system lacks.
+    /// All that they depend on and the system lacks.
     Dependencies,
+    /// All that they depend on, the C library too, of Debian unstable.
+    Unstable,
 }
 
-impl Apt {
-    /// The system's release and its backports. What is unpacked in `folder` already needs no lists, and no network.
-    pub fn new(folder: &Path) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            unstable: false,
-            has_lists: Cell::new(false),
-        }
+/// A folder of this name in `parent` with what the packages hold. What is there already needs no network.
+pub fn unpack(parent: &Path, name: &str, packages: &[&str], with: With) -> Result<PathBuf> {
+    let folder = parent.join(name);
+    if folder.exists() {
+        return Ok(folder);
     }
-
-    /// The packages of Debian unstable, as of a system on which nothing is installed: what is unpacked with
-    /// dependencies then has its own C library.
-    pub fn of_unstable(folder: &Path) -> Self {
-        let mut apt = Self::new(folder);
-        apt.unstable = true;
-        apt
-    }
-
-    /// A folder of this name with what the packages hold.
-    pub fn unpack(&self, name: &str, packages: &[&str], with: With) -> Result<PathBuf> {
-        let folder = self.folder.join(name);
-        if folder.exists() {
-            return Ok(folder);
-        }
-        self.fetch_lists()?;
-        let archives = self.archives(name);
-        fs::create_dir_all(archives.join("partial"))?;
-        let mut apt = self.command();
-        apt.arg(format!("-oDir::Cache::Archives={}", archives.display()));
-        match with {
-            With::Nothing => apt.args(["-oAPT::Default-Release=/-backports$/", "download"]),
-            // Nothing is installed, so nothing need be locked.
-            With::Dependencies => apt.args([
-                "-y",
-                "-oDebug::NoLocking=1",
-                "--no-install-recommends",
-                "--download-only",
-                "--reinstall",
-                "install",
-            ]),
-        };
-        run(apt.args(packages).current_dir(&archives))?;
-        let partial = folder.with_extension("partial");
-        for entry in fs::read_dir(&archives)? {
-            let package = entry?.path();
-            if package
-                .extension()
-                .is_some_and(|extension| extension == "deb")
-            {
-                run(Command::new("dpkg").arg("-x").arg(package).arg(&partial))?;
-            }
-        }
-        fs::rename(partial, &folder)?;
-        Ok(folder)
-    }
-
-    /// The version of a package that was unpacked in the folder of this name.
-    pub fn version(&self, name: &str, package: &str) -> Result<String> {
-        let version = |file: String| {
-            let rest = file.strip_prefix(package)?.strip_prefix('_')?;
-            Some(rest.split(['_', '-']).next()?.to_owned())
-        };
-        let mut files = fs::read_dir(self.archives(name))?.flatten();
-        let version = files.find_map(|file| version(file.file_name().into_string().ok()?));
-        Ok(version.ok_or_else(|| format!("there is no {package}"))?)
-    }
-
-    fn archives(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.debs"))
-    }
-
-    fn fetch_lists(&self) -> Result {
-        if self.has_lists.get() {
-            return Ok(());
-        }
-        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-        let codename = codename(&release).ok_or("only Debian has these packages")?;
-        let mut targets = Command::new("apt-get");
-        targets.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"]);
-        let targets = output(targets.arg("Created-By: Packages"))?;
-        let sources = sources(&targets, codename, self.unstable)
-            .ok_or("apt has no lists: `apt-get update` fetches them")?;
-        fs::create_dir_all(self.folder.join("lists/partial"))?;
-        fs::write(self.folder.join("sources.list"), sources)?;
-        fs::write(self.folder.join("status"), "")?;
-        run(self.command().arg("update"))?;
-        self.has_lists.set(true);
-        Ok(())
-    }
-
-    fn command(&self) -> Command {
+    let lists = parent.join(with_lists(with));
+    let archives = archives(&folder);
+    fs::create_dir_all(archives.join("partial"))?;
+    fs::create_dir_all(lists.join("lists/partial"))?;
+    let release = ". /etc/os-release; [ $ID = debian ] && echo $VERSION_CODENAME";
+    let codename = output(Command::new("sh").args(["-c", release]))
+        .map_err(|_| "only Debian has these packages")?;
+    let mut targets = Command::new("apt-get");
+    targets.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"]);
+    let targets = output(targets.arg("Created-By: Packages"))?;
+    let sources = sources(&targets, codename.trim(), with)
+        .ok_or("apt has no lists: `apt-get update` fetches them")?;
+    fs::write(lists.join("sources.list"), sources)?;
+    fs::write(lists.join("status"), "")?;
+    let apt = || {
         let mut apt = Command::new("apt-get");
         let mut set = |option: &str, path: &Path| {
             apt.arg(format!("-oDir::{option}={}", path.display()));
         };
         set("Etc::SourceParts", Path::new("/dev/null"));
-        set("Etc::SourceList", &self.folder.join("sources.list"));
-        set("State::Lists", &self.folder.join("lists"));
-        set("Cache", &self.folder);
-        if self.unstable {
-            set("State::status", &self.folder.join("status"));
+        set("Etc::SourceList", &lists.join("sources.list"));
+        set("State::Lists", &lists.join("lists"));
+        set("Cache", &lists);
+        set("Cache::Archives", &archives);
+        if with == With::Unstable {
+            // As of a system on which nothing is installed.
+            set("State::status", &lists.join("status"));
         }
         // Its own user may not be let into the folder; a package's hash is checked all the same.
-        apt.args([
-            "-qq",
-            "-oAPT::Sandbox::User=root",
-            "-oAcquire::Languages=none",
-        ]);
+        apt.args(["-qq", "-oAPT::Sandbox::User=root"]);
+        apt.arg("-oAcquire::Languages=none").current_dir(&archives);
         apt
+    };
+    run(apt().arg("update"))?;
+    // Nothing is installed, so nothing need be locked.
+    let options = match with {
+        With::Nothing => "-oAPT::Default-Release=/-backports$/ download",
+        _ => "-y -oDebug::NoLocking=1 --no-install-recommends --download-only --reinstall install",
+    };
+    run(apt().args(options.split(' ')).args(packages))?;
+    let partial = folder.with_extension("partial");
+    for entry in fs::read_dir(&archives)? {
+        let package = entry?.path();
+        if package.to_string_lossy().ends_with(".deb") {
+            run(Command::new("dpkg").arg("-x").arg(package).arg(&partial))?;
+        }
+    }
+    fs::rename(partial, &folder)?;
+    Ok(folder)
+}
+
+fn with_lists(with: With) -> &'static str {
+    match with {
+        With::Unstable => "unstable",
+        _ => "stable",
     }
 }
 
-/// Debian's name of the release in `/etc/os-release`.
-fn codename(release: &str) -> Option<&str> {
-    let value = |name: &str| {
-        let line = release.lines().find_map(|line| line.strip_prefix(name))?;
-        Some(line.trim_matches('"'))
+fn archives(folder: &Path) -> PathBuf {
+    folder.with_extension("debs")
+}
+
+/// The version of a package that was unpacked in `folder`.
+pub fn version(folder: &Path, package: &str) -> Result<String> {
+    let version = |file: String| {
+        let rest = file.strip_prefix(package)?.strip_prefix('_')?;
+        Some(rest.split(['_', '-']).next()?.to_owned())
     };
-    value("ID=").filter(|&id| id == "debian")?;
-    value("VERSION_CODENAME=")
+    let mut files = fs::read_dir(archives(folder))?.flatten();
+    let version = files.find_map(|file| version(file.file_name().into_string().ok()?));
+    Ok(version.ok_or_else(|| format!("there is no {package}"))?)
 }
 
 /// The lines of a list of sources: of unstable, or of the system's own with backports, both from where the release
 /// comes from. `targets` has lines of `URI SUITE`.
-fn sources(targets: &str, codename: &str, unstable: bool) -> Option<String> {
+fn sources(targets: &str, codename: &str, with: With) -> Option<String> {
     let targets = targets.lines().filter_map(|line| line.split_once(' '));
     let mut sources: Vec<_> = targets
         .filter(|(_, suite)| suite.starts_with(codename))
         .collect();
     let &(archive, _) = sources.iter().find(|(_, suite)| *suite == codename)?;
     let backports = format!("{codename}-backports");
-    match unstable {
-        true => sources = vec![(archive, "sid")],
-        false => sources.push((archive, &backports)),
+    match with {
+        With::Unstable => sources = vec![(archive, "sid")],
+        _ => sources.push((archive, &backports)),
     }
     let line = |(uri, suite)| format!("deb [signed-by={KEYRING}] {uri} {suite} main\n");
     Some(sources.into_iter().map(line).collect())
@@ -210,15 +161,13 @@ pub const STACKS: [Stack; 2] = [
     },
 ];
 
-/// How the loader finds a driver that Dawn takes.
-pub fn swiftshader(apt: &Apt) -> Result<[(&'static str, String); 2]> {
-    STACKS[1].unpack(apt)
-}
+/// The one that Dawn takes.
+pub const SWIFTSHADER: &Stack = &STACKS[1];
 
 impl Stack {
     /// Unpacks the driver and returns the variables by which the loader finds it and no other.
-    pub fn unpack(&self, apt: &Apt) -> Result<[(&'static str, String); 2]> {
-        let folder = apt.unpack(self.name, self.packages, With::Nothing)?;
+    pub fn unpack(&self, root: &Path) -> Result<[(&'static str, String); 2]> {
+        let folder = unpack(&root.join(FOLDER), self.name, self.packages, With::Nothing)?;
         let library = find(&folder, self.library)?;
         let libraries = library.parent().unwrap_or(&folder);
         let manifest = find(&folder, self.manifest)?;
@@ -240,21 +189,14 @@ http://mirror/debian/ bookworm
 http://mirror/security/ bookworm-security
 http://elsewhere/ nodistro
 ";
-        let sources = |unstable| {
-            let sources = sources(targets, "bookworm", unstable).unwrap();
+        let sources = |with| {
+            let sources = sources(targets, "bookworm", with).unwrap();
             sources.replace(&format!("deb [signed-by={KEYRING}] http://mirror/"), "")
         };
-        assert_eq!(sources(true), "debian/ sid main\n");
+        assert_eq!(sources(With::Unstable), "debian/ sid main\n");
         assert_eq!(
-            sources(false),
+            sources(With::Nothing),
             "debian/ bookworm main\nsecurity/ bookworm-security main\ndebian/ bookworm-backports main\n"
         );
-    }
-
-    #[test]
-    fn only_debian_has_a_codename() {
-        let release = "NAME=\"Debian GNU/Linux\"\nVERSION_CODENAME=bookworm\nID=debian\n";
-        assert_eq!(codename(release), Some("bookworm"));
-        assert_eq!(codename("ID=ubuntu\nVERSION_CODENAME=noble\n"), None);
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::Result;
 use crate::adapters::{self, Need, Profile};
 use crate::command::{command_line, root, run as run_command};
-use crate::debian::{Apt, FOLDER, STACKS};
+use crate::debian::{FOLDER, STACKS};
 use crate::suite;
 
 /// Fails where a trial, a check or a mask hash does. With `install` drivers may be fetched and installed; with `record`
@@ -32,7 +32,7 @@ pub fn run(install: bool, record: bool) -> Result {
     };
     try_on("own", &[])?;
     for stack in STACKS.iter().filter(|_| install) {
-        let mut variables = stack.unpack(&Apt::new(&folder))?.to_vec();
+        let mut variables = stack.unpack(&root)?.to_vec();
         variables.push(("WGPU_BACKEND", "vulkan".to_owned()));
         variables.push(("REQUIRE_GPU", "vulkan".to_owned()));
         let variables: Vec<_> = variables

@@ -13,77 +13,39 @@ use serde_json::Value;
 use super::{Rows, kernel_tools};
 use crate::Result;
 use crate::command::{command_line, root, run as run_command};
-use crate::debian::{Apt, FOLDER, With, find};
+use crate::debian::{FOLDER, With, find, unpack, version};
 
-/// A driver of Mesa, which takes itself for that of a GPU if a variable has this value.
+/// GPUs with their drivers and shims, and a variable by which the shim takes itself for the GPU's.
+const GPUS: &str = "\
+NVIDIA Turing, nouveau, nouveau, NOUVEAU_CHIPSET=0x162
+NVIDIA Ada, nouveau, nouveau, NOUVEAU_CHIPSET=0x192
+NVIDIA Blackwell, nouveau, nouveau, NOUVEAU_CHIPSET=0x1b2
+AMD RDNA3, radeon, amdgpu, AMDGPU_GPU_ID=navi31
+AMD RDNA4, radeon, amdgpu, AMDGPU_GPU_ID=gfx1201
+Apple M1, asahi, asahi
+Adreno 740, freedreno, freedreno, FD_GPU_ID=740
+";
+
+/// A line of the list.
 struct Gpu {
     name: &'static str,
     driver: &'static str,
     shim: &'static str,
-    variable: (&'static str, &'static str),
+    variable: Option<(&'static str, &'static str)>,
 }
 
-const fn gpu(
-    name: &'static str,
-    driver: &'static str,
-    shim: &'static str,
-    variable: &'static str,
-    value: &'static str,
-) -> Gpu {
-    Gpu {
-        name,
-        driver,
-        shim,
-        variable: (variable, value),
-    }
+fn gpus() -> impl Iterator<Item = Gpu> {
+    GPUS.lines().map(|line| {
+        let mut cells = line.split(", ");
+        let mut cell = || cells.next().unwrap_or_default();
+        Gpu {
+            name: cell(),
+            driver: cell(),
+            shim: cell(),
+            variable: cell().split_once('='),
+        }
+    })
 }
-
-const GPUS: [Gpu; 7] = [
-    gpu(
-        "NVIDIA Turing",
-        "nouveau",
-        "nouveau_noop",
-        "NOUVEAU_CHIPSET",
-        "0x162",
-    ),
-    gpu(
-        "NVIDIA Ada",
-        "nouveau",
-        "nouveau_noop",
-        "NOUVEAU_CHIPSET",
-        "0x192",
-    ),
-    gpu(
-        "NVIDIA Blackwell",
-        "nouveau",
-        "nouveau_noop",
-        "NOUVEAU_CHIPSET",
-        "0x1b2",
-    ),
-    gpu(
-        "AMD RDNA3",
-        "radeon",
-        "amdgpu_noop",
-        "AMDGPU_GPU_ID",
-        "navi31",
-    ),
-    gpu(
-        "AMD RDNA4",
-        "radeon",
-        "amdgpu_noop",
-        "AMDGPU_GPU_ID",
-        "gfx1201",
-    ),
-    // The shim knows one GPU alone.
-    gpu("Apple M1", "asahi", "asahi_noop", "", ""),
-    gpu(
-        "Adreno 740",
-        "freedreno",
-        "freedreno_noop",
-        "FD_GPU_ID",
-        "740",
-    ),
-];
 
 /// The names of the rows of the table, and the texts without `.wgsl`.
 const MAIN: &str = "\
@@ -100,9 +62,6 @@ residual + norm, f32: norm-f32-forward-apart-branch-linear-vectors-u64-immediate
 softmax, f32: softmax-f32-forward-linear-vectors-u64-immediates
 its gradient, f32: softmax-f32-gradient-linear-vectors-u64-immediates
 ";
-
-/// The folder of the drivers' packages.
-const TREE: &str = "tree";
 
 /// The page that `gpus --record` writes.
 const PAGE: &str = "docs/gpu-costs.md";
@@ -129,9 +88,8 @@ impl Drivers {
     /// Unpacks the drivers of Debian unstable with all that they depend on, the C library too, and builds the program.
     /// Fails where one takes a broken text, in `folder`.
     fn new(root: &Path, folder: &Path) -> Result<Self> {
-        let apt = Apt::of_unstable(&root.join(FOLDER).join("unstable"));
         let packages = ["mesa-vulkan-drivers", "mesa-drm-shim", "libvulkan1"];
-        let tree = apt.unpack(TREE, &packages, With::Dependencies)?;
+        let tree = unpack(&root.join(FOLDER), "gpus", &packages, With::Unstable)?;
         let library = find(&tree, "libvulkan_radeon.so")?;
         let libraries = library
             .parent()
@@ -139,7 +97,7 @@ impl Drivers {
             .to_owned();
         let manifests = tree.join("manifests");
         fs::create_dir_all(&manifests)?;
-        for Gpu { driver, .. } in &GPUS {
+        for Gpu { driver, .. } in gpus() {
             let name = format!("{driver}_icd.json");
             let manifest = fs::read_to_string(find(&tree.join("usr/share"), &name)?)?;
             let mut manifest: Value = serde_json::from_str(&manifest)?;
@@ -149,15 +107,16 @@ impl Drivers {
             fs::write(manifests.join(name), manifest.to_string())?;
         }
         let drivers = Self {
-            version: apt.version(TREE, "mesa-vulkan-drivers")?,
+            version: version(&tree, "mesa-vulkan-drivers")?,
             libraries,
             manifests,
             program: kernel_tools(root)?,
         };
+        let first = gpus().next().ok_or("no GPU")?;
         let text = "@compute @workgroup_size(1) fn main() { let a = undeclared; }";
         fs::write(folder.join("broken"), text)?;
         match drivers
-            .compile(&GPUS[0], folder, &["broken".to_owned()])?
+            .compile(&first, folder, &["broken".to_owned()])?
             .complaints
             .len()
         {
@@ -169,7 +128,7 @@ impl Drivers {
     /// Compiles the files of `folder` with the driver of `gpu` and nothing else of this system.
     fn compile(&self, gpu: &Gpu, folder: &Path, files: &[String]) -> Result<Found> {
         let mut command = Command::new(self.libraries.join("ld-linux-x86-64.so.2"));
-        let shim = format!("lib{}_drm_shim.so", gpu.shim);
+        let shim = format!("lib{}_noop_drm_shim.so", gpu.shim);
         command.arg("--library-path").arg(&self.libraries);
         command.arg("--preload").arg(self.libraries.join(shim));
         command
@@ -177,7 +136,7 @@ impl Drivers {
             .arg("costs")
             .args(files)
             .current_dir(folder);
-        command.envs(Some(gpu.variable).filter(|(name, _)| !name.is_empty()));
+        command.envs(gpu.variable);
         let manifest = self.manifests.join(format!("{}_icd.json", gpu.driver));
         command
             .env("VK_DRIVER_FILES", manifest)
@@ -195,12 +154,12 @@ impl Drivers {
 
     /// The same with each GPU's, side by side.
     fn compile_all(&self, folder: &Path, files: &[String]) -> Result<Vec<Found>> {
-        let one = |gpu| {
-            self.compile(gpu, folder, files)
-                .map_err(|error| error.to_string())
+        let one = |gpu: Gpu| {
+            let found = self.compile(&gpu, folder, files);
+            found.map_err(|error| error.to_string())
         };
         thread::scope(|scope| {
-            let workers = GPUS.each_ref().map(|gpu| scope.spawn(move || one(gpu)));
+            let workers: Vec<_> = gpus().map(|gpu| scope.spawn(move || one(gpu))).collect();
             let found = workers.into_iter().map(|worker| {
                 let found = worker.join().map_err(|_| "a thread panicked")?;
                 Ok(found?)
@@ -241,12 +200,12 @@ impl Found {
 
 /// Fails where a GPU has complaints.
 fn verdict(found: &[Found]) -> Result {
-    let complaints = GPUS.iter().zip(found);
+    let complaints = gpus().zip(found);
     let complaints = complaints.flat_map(|(gpu, found)| {
         found
             .complaints
             .iter()
-            .map(|text| format!("{}: {text}", gpu.name))
+            .map(move |text| format!("{}: {text}", gpu.name))
     });
     match complaints.collect::<Vec<_>>() {
         none if none.is_empty() => Ok(()),
@@ -271,7 +230,7 @@ pub fn run(record: bool) -> Result {
     let list: Vec<Value> = serde_json::from_str(&fs::read_to_string(texts.join("kernels.json"))?)?;
     fs::remove_dir_all(&texts)?;
 
-    let heads = GPUS.each_ref().map(|gpu| gpu.name).join(" | ");
+    let heads = gpus().map(|gpu| gpu.name).collect::<Vec<_>>();
     let mut page = format!(
         "# What kernels cost on GPUs that are not here\n\
          By `cargo xtask gpus --record`, Mesa {}. Mesa's drivers for these GPUs compile without the hardware \
@@ -279,9 +238,10 @@ pub fn run(record: bool) -> Result {
          element, or of a kernel of rows those of\nthe whole text, and registers. A second draw, which one decision in \
          65,536 takes, is counted in full. No kernel spills. `cargo xtask ci`\ncompiles these; `cargo xtask compilers` \
          each representative text.\n\n\
-         | instructions / registers | {heads} |\n| --- {}|\n",
+         | instructions / registers | {} |\n| --- {}|\n",
         drivers.version,
-        "| --: ".repeat(GPUS.len())
+        heads.join(" | "),
+        "| --: ".repeat(heads.len())
     );
     for (name, file) in rows {
         // An invocation of a kernel of rows takes any number: its figures are those of the whole text.
@@ -323,7 +283,7 @@ pub(super) fn judge(root: &Path, folder: &Path) -> Result<Rows> {
     let files: Vec<_> = files.map(str::to_owned).collect();
     let found = drivers.compile_all(folder, &files)?;
     verdict(&found)?;
-    let rows = GPUS.iter().zip(found).map(|(gpu, found)| {
+    let rows = gpus().zip(found).map(|(gpu, found)| {
         let compiler = format!("Mesa {}, {}, {}", drivers.version, gpu.name, found.driver);
         let seconds = format!("{:.0}", start.elapsed().as_secs_f64());
         vec![compiler, files.len().to_string(), seconds]

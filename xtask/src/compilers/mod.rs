@@ -17,7 +17,7 @@ use crate::command::{
     announce, cargo, command_line, fetch, npm_package, on_path, output, root, run as run_command,
     table,
 };
-use crate::debian::{Apt, FOLDER, With, swiftshader};
+use crate::debian::{FOLDER, SWIFTSHADER, With, unpack};
 
 /// The examples in other languages.
 const HOSTS: &str = "examples/hosts";
@@ -75,7 +75,7 @@ pub fn run(install: bool) -> Result {
     let path = env::join_paths(own.chain(env::split_paths(&path)))?;
     let mut mask_py = Command::new(python);
     run_command(mask_py.arg(hosts.join("mask.py")).env("PATH", &path))?;
-    match swiftshader(&Apt::new(&root.join(FOLDER))) {
+    match SWIFTSHADER.unpack(&root) {
         Err(reason) => println!("without Dawn's results: {reason}"),
         Ok(variables) => {
             let answers = folder.join("answers.json");
@@ -113,12 +113,11 @@ fn kernel_tools(root: &Path) -> Result<PathBuf> {
 /// spirv-val: the system's, or unpacked on Debian, or installed.
 fn spirv_val(root: &Path, install: bool) -> Result<PathBuf> {
     const PACKAGE: &str = "spirv-tools";
-    let found = on_path("spirv-val");
-    if let Some(path) = found {
+    if let Some(path) = on_path("spirv-val") {
         return Ok(path);
     }
-    let apt = Apt::new(&root.join(FOLDER));
-    if let Some(Ok(tree)) = install.then(|| apt.unpack(PACKAGE, &[PACKAGE], With::Nothing)) {
+    let tree = || unpack(&root.join(FOLDER), PACKAGE, &[PACKAGE], With::Nothing);
+    if let Some(Ok(tree)) = install.then(tree) {
         return Ok(tree.join("usr/bin/spirv-val"));
     }
     apt_install("there is no spirv-val", &[PACKAGE], install, PACKAGE)?;

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::command::output;
-use crate::debian::{Apt, With, find};
+use crate::debian::{With, find, unpack};
 
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -38,8 +38,8 @@ impl Toolchain {
             return Err(missing.into());
         }
         let debian = || -> Result<Debian> {
-            let apt = Apt::new(&folder.join("apt"));
-            let unpacked = apt.unpack("rustc-web", &PACKAGES, With::Dependencies)?;
+            let apt = folder.join("apt");
+            let unpacked = unpack(&apt, "rustc-web", &PACKAGES, With::Dependencies)?;
             Ok(Debian {
                 rustc: unpacked.join("usr/bin/rustc"),
                 libraries: unpacked.join(format!("usr/lib/{ARCH}-linux-gnu")),
