@@ -149,11 +149,8 @@ fn wrong_kinds() {
         let (s, t, d) = right;
         for wrong in [
             (s * 1.000_002, t, d),
-            (1.000_002 - s, t, d),
             (s, t * 1.000_01 + 0.001, d),
-            (s, -t - 0.001, d),
             (s, t, d.next_up()),
-            (s, t, -0.1 - d),
         ] {
             check(direction, &made(wrong)).unwrap_err();
         }

@@ -24,8 +24,8 @@ const LONG_EXAMPLES: [(&str, [&str; 2]); 2] = [
     ("transformer_block", ["--steps", "2"]),
 ];
 
-/// Selections of the library alone: the workspace's other members and the tests switch features on.
-const SELECTIONS: [&str; 7] = [
+/// The library first alone: the workspace's other members and the tests switch features on.
+const SELECTIONS: [&str; 8] = [
     "--package wgpu-dropout",
     "--package wgpu-dropout --no-default-features",
     "--package wgpu-dropout --no-default-features --features cpu",
@@ -33,6 +33,7 @@ const SELECTIONS: [&str; 7] = [
     "--package wgpu-dropout --no-default-features --all-targets",
     "--package wgpu-dropout --no-default-features --features cpu --all-targets",
     "--workspace --all-targets --all-features",
+    "--release --manifest-path xtask/kernel_tools/Cargo.toml --target-dir target/kernel-tools",
 ];
 
 /// Runs every step, stopping at the first that fails.
@@ -54,12 +55,14 @@ fn check(steps: &mut Steps) -> Result<String> {
         command::run(Command::new("rustc").args(["--version", "--verbose"]))?;
         command::run(&mut cargo("--version"))
     })?;
-    steps.step("format", || command::run(&mut cargo("fmt --all --check")))?;
+    for manifest in ["Cargo.toml", "xtask/kernel_tools/Cargo.toml"] {
+        let mut format = cargo("fmt --all --check --manifest-path");
+        steps.step("format", || command::run(format.arg(manifest)))?;
+    }
     for selection in SELECTIONS {
         let mut clippy = cargo(&format!("clippy {selection} -- -D warnings"));
         steps.step("lint", || command::run(&mut clippy))?;
     }
-    steps.step("oldest Rust", oldest_rust)?;
     for selection in [SELECTIONS[2], "--workspace --all-features"] {
         let mut docs = cargo(&format!("doc --no-deps {selection}"));
         docs.env("RUSTDOCFLAGS", "-D warnings");
@@ -92,27 +95,6 @@ fn check(steps: &mut Steps) -> Result<String> {
     steps.step("burn", burn)?;
     steps.step("mpi", mpi)?;
     Ok(counts)
-}
-
-/// Compiles the library with the Rust that its manifest promises. Where rustup can fetch none, the workflow in
-/// `.github` is left to do it.
-fn oldest_rust() -> Result {
-    let manifest = fs::read_to_string(root()?.join("Cargo.toml"))?;
-    let rust = manifest.split("rust-version = \"").nth(1);
-    let rust = rust.and_then(|rest| rest.split('"').next());
-    let rust = rust.ok_or("Cargo.toml has no rust-version")?;
-    let mut install = Command::new("rustup");
-    if let Err(error) =
-        command::run(install.args(["toolchain", "install", rust, "--profile", "minimal"]))
-    {
-        println!("{error}: the library was not compiled with Rust {rust}");
-        return Ok(());
-    }
-    let mut check = Command::new("rustup");
-    check.args(["run", rust, "cargo", "check", "--package", "wgpu-dropout"]);
-    // Another compiler's build would throw this one's away.
-    check.args(["--all-features", "--target-dir", "target/oldest-rust"]);
-    command::run(&mut check)
 }
 
 /// Builds the library's package, and looks for the examples' data in each.

@@ -4,18 +4,18 @@
 use std::fs;
 use std::process::Command;
 
-use crate::Result;
 use crate::adapters::{self, Need, Profile};
 use crate::command::{command_line, root, run as run_command};
 use crate::debian::{FOLDER, STACKS};
 use crate::suite;
+use crate::{Args, Result};
 
-/// Fails where a trial, a check or a mask hash does. With `install` drivers may be fetched and installed; with `record`
-/// the audits become files of adapters/.
-pub fn run(install: bool, record: bool) -> Result {
+/// Fails where a trial, a check or a mask hash does. With `--record` the audits become files of adapters/.
+pub fn run(args: &Args) -> Result {
+    let install = args.install();
     let root = root()?;
     let folder = root.join(FOLDER);
-    let records = if record {
+    let records = if args.has("--record") {
         root.join("adapters")
     } else {
         folder.clone()

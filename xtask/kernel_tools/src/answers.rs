@@ -42,9 +42,8 @@ fn case<T: Element>(name: &str, layout: &MaskLayout) -> Result<Value> {
     let value = |e: u64| {
         let random = (e as u32 + 1).wrapping_mul(0x9e37_79b9);
         let (sign, exponent) = (random & 0x8000_0000, 123 + random % 8);
-        T::from_f32(f32::from_bits(
-            sign | exponent << 23 | (random >> 8) % (1 << 23),
-        ))
+        let fraction = (random >> 8) % (1 << 23);
+        T::from_f32(f32::from_bits(sign | (exponent << 23) | fraction))
     };
     let input: Vec<T> = (0..layout.len()).map(value).collect();
     let mut output = input.clone();

@@ -7,9 +7,9 @@ mod costs;
 mod functions;
 mod translate;
 
+use std::env;
 use std::error::Error;
 use std::process::ExitCode;
-use std::{env, fs};
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
@@ -34,11 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A WGSL file with one entry point, and that entry point's name.
-fn module(file: &str) -> Result<(naga::Module, ModuleInfo, String)> {
-    parse(&fs::read_to_string(file)?)
-}
-
+/// A WGSL text with one entry point, and that entry point's name.
 fn parse(text: &str) -> Result<(naga::Module, ModuleInfo, String)> {
     let module = naga::front::wgsl::parse_str(text)?;
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());

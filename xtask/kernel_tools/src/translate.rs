@@ -6,9 +6,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use naga::Module;
 use naga::ShaderStage::Compute;
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
+use naga::valid::ModuleInfo;
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -72,13 +74,14 @@ fn validate(module: &[u32], spirv_val: &str) -> Result {
 
 /// Makes all translations of a text and returns the SPIR-V.
 fn translate(text: &str) -> Result<Vec<u32>> {
-    let (module, info, name) = parse(text)?;
+    let parsed = parse(text)?;
+    let (module, info, name) = &parsed;
+    // Where the device does not check indices itself.
     let policies = BoundsCheckPolicies {
         index: BoundsCheckPolicy::Restrict,
         buffer: BoundsCheckPolicy::Restrict,
         ..Default::default()
     };
-
     // MSL has 64-bit integers from 2.3 on.
     let options = msl::Options {
         lang_version: (2, 4),
@@ -89,7 +92,7 @@ fn translate(text: &str) -> Result<Vec<u32>> {
         entry_point: Some((Compute, name.clone())),
         ..Default::default()
     };
-    msl::write_string(&module, &info, &options, &pipeline)?;
+    msl::write_string(module, info, &options, &pipeline)?;
 
     let options = hlsl::Options {
         shader_model: hlsl::ShaderModel::V6_0,
@@ -99,7 +102,7 @@ fn translate(text: &str) -> Result<Vec<u32>> {
     let pipeline = hlsl::PipelineOptions {
         entry_point: Some((Compute, name.clone())),
     };
-    hlsl::Writer::new(&mut String::new(), &options, &pipeline).write(&module, &info, None)?;
+    hlsl::Writer::new(&mut String::new(), &options, &pipeline).write(module, info, None)?;
 
     // GLSL ES has no 64-bit integers.
     if !text.contains("u64") {
@@ -110,16 +113,24 @@ fn translate(text: &str) -> Result<Vec<u32>> {
             multiview: None,
         };
         let mut out = String::new();
-        glsl::Writer::new(&mut out, &module, &info, &options, &pipeline, policies)?.write()?;
+        glsl::Writer::new(&mut out, module, info, &options, &pipeline, policies)?.write()?;
     }
 
+    spirv(&parsed, policies)
+}
+
+pub fn spirv(
+    (module, info, name): &(Module, ModuleInfo, String),
+    bounds_check_policies: BoundsCheckPolicies,
+) -> Result<Vec<u32>> {
     let options = spv::Options {
-        bounds_check_policies: policies,
+        lang_version: (1, 3),
+        bounds_check_policies,
         ..Default::default()
     };
     let pipeline = spv::PipelineOptions {
         shader_stage: Compute,
-        entry_point: name,
+        entry_point: name.clone(),
     };
-    Ok(spv::write_vec(&module, &info, &options, Some(&pipeline))?)
+    Ok(spv::write_vec(module, info, &options, Some(&pipeline))?)
 }

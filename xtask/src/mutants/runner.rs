@@ -18,12 +18,6 @@ const READ: &str = r#"&*std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR
 /// The audit's tests: many times what the others take, and they seldom see more of the rest.
 const AUDIT: &str = "audit::";
 
-/// The first killers: they use every function of the mask contract, and take seconds.
-const FIRST: [&str; 2] = [
-    "functions::every_function_by_halves",
-    "functions::every_function_by_u64",
-];
-
 /// How many tests are tried before all are.
 const KILLERS: usize = 8;
 
@@ -86,7 +80,6 @@ impl Tests {
         tests.adapter = adapter(&listing)
             .ok_or("there is no adapter to run mutants on: see `cargo xtask test`")?;
         println!("on {}", tests.adapter);
-        tests.killers = FIRST.map(|test| format!("{test} {}", tests.adapter)).into();
         let start = Instant::now();
         if let Run::Failed(test, _) = tests.try_shaders()? {
             return Err(format!("without a mutant {test} fails").into());
