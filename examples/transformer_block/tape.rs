@@ -159,8 +159,8 @@ pub struct Tape<'a> {
     pub starts: Vec<(&'static str, Tensor, Start)>,
     /// By entry point and overrides.
     pub kernels: HashMap<String, Kernel>,
-    /// Dropouts so far.
-    pub dropouts: usize,
+    /// Elements of each dropout so far.
+    pub dropouts: Vec<u64>,
     pub forward: Vec<Op>,
     /// The last one first.
     pub backward: Vec<Op>,
@@ -185,10 +185,10 @@ impl Tape<'_> {
         Tensor { data, grad }
     }
 
-    /// The number of the next dropout.
-    pub fn next_dropout(&mut self) -> usize {
-        self.dropouts += 1;
-        self.dropouts - 1
+    /// The number of the next dropout, which is of `len` elements.
+    pub fn next_dropout(&mut self, len: u64) -> usize {
+        self.dropouts.push(len);
+        self.dropouts.len() - 1
     }
 
     /// Adds an operation that moves so many numbers.

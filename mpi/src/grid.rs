@@ -1,15 +1,22 @@
 //! The grid of processes: which one this is, and how numbers are added over its rows and columns.
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use mpi::collective::SystemOperation;
 use mpi::topology::{Color, SimpleCommunicator};
 use mpi::traits::*;
 
-use crate::options::{Options, Sum};
-
 /// Parts of every sum, whatever the grid: of the batch for gradients, of the hidden units for logits. A
 /// process owns whole ones.
 pub const LEAVES: u32 = 12;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sum {
+    /// Twelve parts, added in their order: the same bits on each grid, for twelve times the transfer
+    Ordered,
+    /// As MPI adds
+    Mpi,
+}
 
 /// Processes of a batch's parts are `data`, those of the hidden units' `tensor`; ranks count along `tensor`.
 pub struct Grid {
@@ -29,8 +36,9 @@ pub enum Axis {
 }
 
 impl Grid {
-    pub fn new(world: &SimpleCommunicator, options: &Options) -> Result<Self> {
-        let (rank, tensor) = (world.rank(), options.tensor as i32);
+    /// `data` x `tensor` processes.
+    pub fn new(world: &SimpleCommunicator, [data, tensor]: [u32; 2], sum: Sum) -> Result<Self> {
+        let (rank, tensor) = (world.rank(), tensor as i32);
         let split = |color| {
             world
                 .split_by_color(Color::with_value(color))
@@ -40,8 +48,8 @@ impl Grid {
             world: world.duplicate(),
             over_data: split(rank % tensor)?,
             over_tensor: split(rank / tensor)?,
-            data: options.data,
-            sum: options.sum,
+            data,
+            sum,
         })
     }
 
