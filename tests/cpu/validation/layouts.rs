@@ -251,7 +251,7 @@ fn dimensions_are_counted_in_31_bits() {
             };
             let error = || BindError::Layout(too_long.clone());
             let message = "a dimension, or neighbours that the mask treats alike, has 2147483648 \
-                 elements, at most 2147483647: bind it in shards";
+                 elements, and the kernels take 2147483647 at most: bind it in shards";
             refused(bind(&layout), error(), message);
             refused(mask(&layout), error(), message);
         }
