@@ -438,7 +438,8 @@ impl ActDropout {
         self.compile_all(&binding.0, call)
     }
 
-    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward), as
+    /// [`compile`](Self::compile) does for the forward.
     ///
     /// # Errors
     ///
@@ -465,7 +466,7 @@ impl ActDropout {
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

@@ -140,7 +140,7 @@ impl KeepMask {
     ///
     /// # Errors
     ///
-    /// As [`Dropout::run_blocking`], and [`RunError::Call`] for Gaussian noise.
+    /// See [`Dropout::run_blocking`]. [`RunError::Call`] for Gaussian noise too.
     pub fn run_blocking<'a>(
         &self,
         queue: &wgpu::Queue,

@@ -332,7 +332,8 @@ impl DropoutAdd {
         self.compile_all(&binding.0, call)
     }
 
-    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward), as
+    /// [`compile`](Self::compile) does for the forward.
     ///
     /// # Errors
     ///
@@ -345,7 +346,8 @@ impl DropoutAdd {
         self.compile_all(&gradient.0, call)
     }
 
-    /// Compiles the pipelines of [`encode_scale_gradient`](Self::encode_scale_gradient) likewise.
+    /// Compiles the pipelines of [`encode_scale_gradient`](Self::encode_scale_gradient), as
+    /// [`compile`](Self::compile) does for the forward.
     ///
     /// # Errors
     ///
@@ -454,7 +456,7 @@ impl DropoutAdd {
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_scale_gradient(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -470,7 +472,7 @@ impl DropoutAdd {
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

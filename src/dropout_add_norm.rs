@@ -481,7 +481,7 @@ impl DropoutAddNorm {
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -532,7 +532,8 @@ impl DropoutAddNorm {
         self.compile_all(&binding.0, call)
     }
 
-    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward), as
+    /// [`compile`](Self::compile) does for the forward.
     ///
     /// # Errors
     ///
@@ -545,7 +546,8 @@ impl DropoutAddNorm {
         self.compile_all(&gradient.0, call)
     }
 
-    /// Compiles the pipelines of [`encode_gamma_gradient`](Self::encode_gamma_gradient) likewise.
+    /// Compiles the pipelines of [`encode_gamma_gradient`](Self::encode_gamma_gradient), as
+    /// [`compile`](Self::compile) does for the forward.
     pub fn compile_gamma_gradient(&self, gradient: &GammaGradient) {
         self.host
             .compile(Kernel::NormMoments(gradient.rows.rows.element));

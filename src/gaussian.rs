@@ -18,9 +18,9 @@ use crate::plan::error::CreateError;
 ///
 /// The result is `y = x * (1 + sigma * z)`, where the normal number z is made from random words of
 /// the call's key \[M18\]. These words are the same on every adapter, but z is computed from them
-/// by `log`, `sin` and `cos`, in which adapters differ. So y is within `|x| * sigma * 2^-8 + |y| *
-/// 2^-23` of the exact value \[M20\], and for 16-bit types it is then rounded once to the type
-/// \[M22\].
+/// by `log`, `sin` and `cos`, in which adapters differ. y is therefore within `|x| * sigma * 2^-8 +
+/// |y| * 2^-23` of the exact value \[M20\], and for 16-bit types it is then rounded once to the
+/// type \[M22\].
 ///
 /// The same is done by [`Dropout`] for calls of [`DropoutKind::Gaussian`]. This type is for code
 /// that names no kind in its calls.

@@ -4,10 +4,10 @@
 //
 // An index is dropped iff its 32-bit uniform u is below the threshold D [M8]. A comparison of two
 // numbers is decided by their upper halves unless these are equal, and that happens for one index
-// in 65,536. So a block of four random words serves eight indices, with 16 bits for each [M4]: the
-// upper half of u. The lower half of u is in a second block, which is computed only if some upper
-// half equals that of D [M9]. The decisions are those of 32-bit numbers, for half of the random
-// words.
+// in 65,536. Therefore a block of four random words serves eight indices, with 16 bits for each
+// [M4]: the upper half of u. The lower half of u is in a second block, which is computed only if
+// some upper half equals that of D [M9]. The decisions are those of 32-bit numbers, for half of the
+// random words.
 
 // The block of a mask index [M4].
 fn dropout_block_of(index: vec2<u32>) -> vec2<u32> {

@@ -1,7 +1,7 @@
 // Parameters of a dispatch with an activation. ActivatedParams in src/plan/params.rs has this
 // layout.
 struct Params {
-    // As in params/mask.wgsl.
+    // These fields up to `first_block` are those of params/mask.wgsl.
     @align(16) mask: DropoutMask,
     len: u32,
     first_word: u32,

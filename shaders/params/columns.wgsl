@@ -1,6 +1,7 @@
 // Parameters of a dispatch of a sum of columns. ColumnParams in src/plan/params.rs has this layout.
 struct Params {
-    // As in params/mask.wgsl. Sums of stored elements do not use it.
+    // These fields up to `first_block` are those of params/mask.wgsl. Sums of stored elements do
+    // not use it.
     @align(16) mask: DropoutMask,
     len: u32,
     first_word: u32,

@@ -1,6 +1,6 @@
 // Parameters of a dispatch over rows with a norm. NormParams in src/plan/params.rs has this layout.
 struct Params {
-    // As in params/mask.wgsl. The dispatch has whole rows.
+    // These fields up to `first_block` are those of params/mask.wgsl. The dispatch has whole rows.
     @align(16) mask: DropoutMask,
     len: u32,
     first_word: u32,

@@ -117,7 +117,7 @@ impl DropoutCall {
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check).
+    /// See [`check`](Self::check).
     pub fn mask_params_of(&self, layout: &MaskLayout) -> Result<DropoutMask, CallError> {
         let first_index = self.base(layout.first_index(), layout.last_index())?;
         Ok(DropoutMask::new(self, first_index))

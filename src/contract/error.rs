@@ -107,7 +107,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What the error text advises to use instead.
+    /// The remedy that the error's text names.
     const fn remedy(self) -> &'static str {
         match self {
             Self::PackedMask => "a layout",
@@ -277,7 +277,7 @@ pub enum LayoutError {
         /// The tensor's size there.
         size: u64,
     },
-    /// A shard that lies outside of its whole.
+    /// A shard that reaches beyond the layout that it is cut from.
     #[error(
         "{len} elements from {start} on pass the {size} of dimension {dimension}: \
          move or shorten the shard"
@@ -289,7 +289,7 @@ pub enum LayoutError {
         start: u64,
         /// The shard's elements.
         len: u64,
-        /// The whole's elements.
+        /// The layout's elements in this dimension.
         size: u64,
     },
     /// A mesh that cuts a dimension which the layout does not have.

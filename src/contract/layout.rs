@@ -143,7 +143,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// As [`strided`](Self::strided).
+    /// See [`strided`](Self::strided).
     pub fn elementwise(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::noise_shape(shape, &vec![None; shape.len()])
     }
@@ -171,7 +171,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::NoiseShape`] names the dimension that does not broadcast; else as
+    /// [`LayoutError::NoiseShape`] names the dimension that does not broadcast. For others see
     /// [`strided`](Self::strided).
     pub fn noise_shape(shape: &[u64], noise_shape: &[Option<u64>]) -> Result<Self, LayoutError> {
         let Some(missing) = shape.len().checked_sub(noise_shape.len()) else {
@@ -226,7 +226,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] below 2 dimensions. For others see [`strided`](Self::strided).
     pub fn feature_channels_first(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::FeatureShape, shape, 2, |axis, _| axis < 2)
     }
@@ -237,7 +237,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] below 2 dimensions. For others see [`strided`](Self::strided).
     pub fn feature_channels_last(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::FeatureShape, shape, 2, |axis, rank| {
             axis == 0 || axis == rank - 1
@@ -249,7 +249,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] below 2 dimensions. For others see [`strided`](Self::strided).
     pub fn time_locked_batch_first(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::TimeLockedShape, shape, 2, |axis, _| {
             axis != 1
@@ -260,7 +260,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] below 2 dimensions. For others see [`strided`](Self::strided).
     pub fn time_locked_time_first(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::TimeLockedShape, shape, 2, |axis, _| {
             axis != 0
@@ -286,7 +286,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] without a dimension; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] without a dimension. For others see [`strided`](Self::strided).
     pub fn drop_path(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::DropPathShape, shape, 1, |axis, _| axis == 0)
     }

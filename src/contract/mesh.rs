@@ -76,7 +76,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// As [`mesh`](Self::mesh).
+    /// See [`mesh`](Self::mesh).
     pub fn zigzag(
         &self,
         dimension: usize,

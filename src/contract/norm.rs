@@ -48,7 +48,7 @@ impl Norm {
     ///
     /// # Errors
     ///
-    /// As [`layer`](Self::layer).
+    /// See [`layer`](Self::layer).
     pub fn rms(epsilon: f32) -> Result<Self, NormError> {
         Self::new(epsilon, true)
     }

@@ -322,7 +322,7 @@ pub struct Buffer {
     pub group: u32,
     /// `@binding` index.
     pub binding: u32,
-    /// How it is bound.
+    /// The way in which it is bound.
     pub access: BufferAccess,
 }
 

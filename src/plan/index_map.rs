@@ -230,7 +230,7 @@ impl StridedLayout {
         let mut rest = start;
         let mut slot = params.len();
         for (axis, &dimension) in self.dimensions.iter().enumerate().rev() {
-            // Sample ids have the first slot, whatever the number of dimensions.
+            // The samples' dimension has the first slot, for every number of dimensions.
             slot = if axis == 0 && self.sample_ids {
                 0
             } else {
