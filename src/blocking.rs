@@ -40,12 +40,12 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// [`RunError::Source`] if the slice does not have the source's length, a packed mask not the
-    /// words for it, or the ids are not one for each sample. [`RunError::Call`] as for
-    /// [`encode_forward`](Self::encode_forward). [`RunError::Bind`] if the kernels cannot take the
-    /// layout or the elements take more bytes than the device's `max_buffer_size`.
-    /// [`RunError::ForeignQueue`] if the queue is another device's. Other variants if memory is
-    /// short or the device fails.
+    /// [`RunError::Source`] if the slice does not have the source's length, if a packed mask does
+    /// not have the words for that length, or if there is not one id for each sample.
+    /// [`RunError::Call`] as for [`encode_forward`](Self::encode_forward). [`RunError::Bind`] if
+    /// the kernels cannot take the layout or the elements take more bytes than the device's
+    /// `max_buffer_size`. [`RunError::ForeignQueue`] if the queue is another device's. Other
+    /// variants if memory is short or the device fails.
     ///
     /// # Panics
     ///

@@ -14,14 +14,14 @@ use crate::plan::cut::{CutLimits, Segment};
 use crate::plan::error::CreateError;
 use crate::plan::params::{ColumnParams, DimensionParams, MAX_DIMENSIONS};
 
-/// Adds up the rows of a matrix. The sum of a layer's input gradient, which a backward pass has
-/// just written, is the gradient of the layer's bias.
+/// Adds up the rows of a matrix. From the gradient of a layer's input, which a backward pass has
+/// just written, this gives the gradient of the layer's bias.
 ///
 /// The sums are `f32` for every type of elements, and add the elements as they are stored. Their
 /// bits depend neither on the device, nor on its limits, nor on the run, since the order of
-/// additions is fixed and no operation is atomic. First each 64 consecutive rows are added in their
-/// order, then the sums of these in 16 chains, then the chains in a tree. The error is at most (64
-/// + rows / 1024 + 6) 2^-23 times the sum of magnitudes.
+/// additions is fixed and no operation is atomic. First every 64 consecutive rows are added in
+/// their order, then these partial sums in 16 chains, then the chains in a tree. The error is at
+/// most (64 + rows / 1024 + 6) 2^-23 times the sum of magnitudes.
 ///
 /// Each element is read once. The scratch memory of [`scratch_bytes`](Self::scratch_bytes) is a
 /// 64th of an `f32` matrix.
@@ -108,8 +108,8 @@ impl ColumnSums {
         &self.host.device
     }
 
-    /// Returns how each dispatch receives its parameters, and why not by immediates if it does not:
-    /// recording takes 7 to 21 times as long without them.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }

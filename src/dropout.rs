@@ -109,8 +109,8 @@ impl Dropout {
         &self.host.device
     }
 
-    /// Returns how each dispatch receives its parameters, and why not by immediates if it does not:
-    /// recording takes 7 to 21 times as long without them.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }
@@ -246,8 +246,8 @@ impl Dropout {
     /// Records `output = dropout(input)`.
     ///
     /// It sets the pass's pipeline, bind group 0, and either immediates or bind group 1: set your
-    /// own again before your next dispatch. A rate that drops nothing copies the bits, or in place
-    /// records nothing.
+    /// own again before your next dispatch. At a rate that drops nothing it copies the bits, or in
+    /// place records nothing.
     ///
     /// # Errors
     ///

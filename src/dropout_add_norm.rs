@@ -34,8 +34,8 @@ use crate::plan::rows::Rows;
 /// For each element of `f32` the forward reads 8 bytes and writes 8; a bias, a dropout, an addition
 /// and a norm in passes of their own move 36. The backward moves 16, or 20 if its result is added
 /// to a gradient. Types of 16 bits take half of that. These figures count each tensor once. A
-/// workgroup reads its rows more than once, and they are small enough for many caches: they take at
-/// most 32 KiB, or are a single row.
+/// workgroup reads its rows more than once. They take at most 32 KiB, or are a single row, so that
+/// a cache may still have them.
 ///
 /// The backward starts from the sum, so that nothing else has to be kept. It gives two gradients.
 /// The first is that of the sum, which is also the residual's. The second is the masked gradient:
@@ -191,8 +191,8 @@ impl DropoutAddNorm {
         self.place
     }
 
-    /// Returns how each dispatch receives its parameters, and why not by immediates if it does not:
-    /// recording takes 7 to 21 times as long without them.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }

@@ -63,8 +63,8 @@ impl GaussianDropout {
         self.0.device()
     }
 
-    /// Returns how each dispatch receives its parameters, and why not by immediates if it does not:
-    /// recording takes 7 to 21 times as long without them.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.0.parameter_path()
     }

@@ -72,8 +72,8 @@ impl KeepMask {
         &self.host.device
     }
 
-    /// Returns how each dispatch receives its parameters, and why not by immediates if it does not:
-    /// recording takes 7 to 21 times as long without them.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }

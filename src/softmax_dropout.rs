@@ -26,8 +26,8 @@ use crate::plan::softmaxed::{IN_OUTPUT, PROBABILITIES, SoftmaxPlan, SoftmaxTenso
 ///
 /// For each element of `f32` the forward reads 4 bytes and writes 4; a factor, a mask, a softmax
 /// and a dropout in passes of their own move 36. The backward moves 12. Types of 16 bits take half
-/// of that. These figures count each tensor once. A workgroup reads its rows more than once, and
-/// they are small enough for many caches: they take at most 32 KiB, or are a single row.
+/// of that. These figures count each tensor once. A workgroup reads its rows more than once. They
+/// take at most 32 KiB, or are a single row, so that a cache may still have them.
 ///
 /// Columns that a causal mask hides are left out: output and gradient are +0 there, whatever the
 /// scores. A row whose visible scores are all -inf is uniform over its visible columns, and a row
@@ -35,9 +35,9 @@ use crate::plan::softmaxed::{IN_OUTPUT, PROBABILITIES, SoftmaxPlan, SoftmaxTenso
 /// Magnitudes above 1.7e38 count as 1.7e38.
 ///
 /// The backward gives the gradient of the scores before the factor. The caller chooses what it
-/// starts from. From the scores, nothing else has to be kept. From the probabilities that the
-/// forward stored, the backward saves one reading of the row and the exponentials, but the
-/// probabilities take as much memory as the scores.
+/// starts from. If it starts from the scores, nothing else has to be kept. If it starts from
+/// probabilities that the forward stored, it saves one reading of the row and the exponentials, but
+/// the probabilities take as much memory as the scores.
 ///
 /// An additive mask may be trained, as a bias by relative position is. The gradient of one of its
 /// numbers is the sum of the scores' gradients over all rows that it was added to, divided by the
@@ -128,8 +128,8 @@ impl SoftmaxDropout {
         &self.host.device
     }
 
-    /// Returns how each dispatch receives its parameters, and why not by immediates if it does not:
-    /// recording takes 7 to 21 times as long without them.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }

@@ -465,7 +465,7 @@ impl MaskLayout {
     /// [`index`](Self::index), in which `sample` replaces the outermost coordinate.
     pub(crate) fn index_of(&self, mut element: u64, sample: impl Fn(u64) -> u64) -> u64 {
         if self.is_empty() {
-            // Strides of an empty layout are not checked, so that they could overflow.
+            // The strides of an empty layout are not checked, and a sum of them could overflow.
             return self.first_index;
         }
         let mut index = self.first_index;
