@@ -546,7 +546,7 @@ fn activated_buffers(kernel: Activated) -> Vec<(Role, BufferAccess)> {
         Form::Gradient | Form::GatedGradient => &[Role::Gradient, Role::Input, Role::Output],
         Form::Gated => &[Role::Input, Role::Up, Role::Output],
     };
-    told_buffers(ranges, kernel.decide)
+    buffers_by_mode(ranges, kernel.decide)
 }
 
 /// The buffers of a norm, bound as those of an activation.
@@ -557,7 +557,7 @@ fn normed_buffers(kernel: Normed) -> Vec<(Role, BufferAccess)> {
         NormForm::Gradient => &[Role::Gradient, Role::Sum, Role::Output],
         NormForm::GradientApart => &[Role::Gradient, Role::Sum, Role::Output, Role::Masked],
     };
-    told_buffers(ranges, kernel.decide)
+    buffers_by_mode(ranges, kernel.decide)
 }
 
 /// The buffers of a softmax, bound as those of an activation.
@@ -566,12 +566,12 @@ fn softmaxed_buffers(kernel: Softmaxed) -> Vec<(Role, BufferAccess)> {
         SoftmaxForm::Forward => [Role::Input, Role::Output, Role::Probabilities],
         SoftmaxForm::Gradient => [Role::Gradient, Role::Input, Role::Output],
     };
-    told_buffers(&ranges, kernel.decide)
+    buffers_by_mode(&ranges, kernel.decide)
 }
 
 /// The buffers of a kernel that takes its modes from parameters: its ranges, then the buffers that
 /// some mode uses.
-fn told_buffers(ranges: &[Role], decide: Decide) -> Vec<(Role, BufferAccess)> {
+fn buffers_by_mode(ranges: &[Role], decide: Decide) -> Vec<(Role, BufferAccess)> {
     let ranges = ranges.iter().map(|role| (*role, BufferAccess::ReadWrite));
     let side = (decide == Decide::BySide).then_some((Role::Side, BufferAccess::Read));
     ranges

@@ -175,11 +175,11 @@ fn prelude(kernel: Kernel, way: Way) -> String {
             // A copy has its mask's bindings, but reads no mask, so that the text does not declare
             // them.
             .filter(|buffer| {
-                let is_told = matches!(
+                let takes_mode = matches!(
                     kernel,
                     Kernel::Activated(_) | Kernel::Normed(_) | Kernel::Softmaxed(_)
                 );
-                let decides = kernel.mask().is_some() || is_told;
+                let decides = kernel.mask().is_some() || takes_mode;
                 decides || !buffer.role.is_of_mask()
             })
             .map(|buffer| declaration(kernel, buffer)),
@@ -530,7 +530,7 @@ fn vector_load(element: ElementType, narrow: bool) -> &'static str {
 /// The files of an activation before dropout, without the generator's.
 fn activated_files(kernel: Activated) -> Vec<&'static str> {
     let mut files = vec![shader!("mask/mask"), shader!("params/activated")];
-    files.extend(told_decisions(kernel.decide));
+    files.extend(decisions_by_mode(kernel.decide));
     files.extend(element_files(kernel.element, kernel.element));
     files.extend(activation(kernel.activation));
     files.push(shader!("activation/nan"));
@@ -565,7 +565,7 @@ fn activated_files(kernel: Activated) -> Vec<&'static str> {
 }
 
 /// The files of decisions that are made in the way which the parameters ask for.
-fn told_decisions(decide: Decide) -> Vec<&'static str> {
+fn decisions_by_mode(decide: Decide) -> Vec<&'static str> {
     let mut files = vec![shader!("decide/modes")];
     files.extend(mask_files());
     files.extend([
@@ -593,7 +593,7 @@ fn told_decisions(decide: Decide) -> Vec<&'static str> {
 /// The files of a norm after a residual and a branch, without the generator's.
 fn normed_files(kernel: Normed) -> Vec<&'static str> {
     let mut files = vec![shader!("mask/mask"), shader!("params/norm")];
-    files.extend(told_decisions(kernel.decide));
+    files.extend(decisions_by_mode(kernel.decide));
     files.extend(row_files(kernel.element, !kernel.by_vectors()));
     files.extend([
         shader!("norm/moments"),
@@ -622,7 +622,7 @@ fn normed_files(kernel: Normed) -> Vec<&'static str> {
 fn softmaxed_files(kernel: Softmaxed) -> Vec<&'static str> {
     let is_narrow = !kernel.by_vectors();
     let mut files = vec![shader!("mask/mask"), shader!("params/softmax")];
-    files.extend(told_decisions(kernel.decide));
+    files.extend(decisions_by_mode(kernel.decide));
     files.extend(row_files(kernel.element, is_narrow));
     files.extend([
         shader!("norm/decisions"),
