@@ -187,7 +187,7 @@ fn indices_past_the_last(gpu: &Gpu) -> Result<(), String> {
 
 fn slices_of_other_lengths(gpu: &Gpu) -> Result<(), String> {
     let layout = MaskLayout::elementwise(&[2, 3]).map_err(text)?;
-    let message = "the slices have 5 elements, the length or layout 6: make them equal";
+    let message = "the slices have 5 elements, the length or layout has 6: make them equal";
     for elements in [0, 5, 7] {
         let (x, call) = (values(elements as u64), call(0.5, 0));
         let error = RunError::Source(SourceError::Length {

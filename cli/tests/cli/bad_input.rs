@@ -327,7 +327,7 @@ fn noise_shapes_that_do_not_broadcast() {
     assert_layout_refused(
         "6,5",
         "--noise-shape 1,6,5",
-        &["3 numbers in the noise shape, 2 dimensions"],
+        &["3 numbers in the noise shape for 2 dimensions"],
     );
     for size in ["x", "-1", "non", "**"] {
         let line = format!("mask --shape 2,6 --noise-shape None,{size} {CALL} --output -");
@@ -341,7 +341,10 @@ fn strides_that_do_not_fit() {
     assert_layout_refused(
         "2,6",
         "--mask-strides 6,1,0",
-        &["--mask-strides", "3 numbers in the strides, 2 dimensions"],
+        &[
+            "--mask-strides",
+            "3 numbers in the strides for 2 dimensions",
+        ],
     );
     assert_layout_refused(
         "2,3",

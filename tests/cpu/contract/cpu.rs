@@ -226,7 +226,7 @@ fn slices_of_another_length_than_the_source_are_not_written() {
         assert_eq!(
             error.to_string(),
             format!(
-                "the slices have {elements} elements, the length or layout {required}: \
+                "the slices have {elements} elements, the length or layout has {required}: \
                  make them equal"
             )
         );

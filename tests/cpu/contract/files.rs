@@ -116,7 +116,7 @@ fn a_layout_that_is_none_is_refused() {
             "[2,3]",
             "[1]",
             0,
-            "1 number in the strides, 2 dimensions: give one for each dimension",
+            "1 number in the strides for 2 dimensions: give one for each dimension",
         ),
         (
             "[1,1,1,1,1,1,1,1,1]",

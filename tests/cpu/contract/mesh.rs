@@ -134,7 +134,7 @@ fn sizes_of_64_bits_have_parts() {
 #[test]
 fn a_cut_that_is_none_is_refused() {
     let dimension = "the mesh cuts dimension 2, the layout has 2: number them from 0 on";
-    let rank = "dimension 1 is cut into 4 parts, and none is for rank 4: \
+    let rank = "dimension 1 is cut into 4 parts, which gives no rank 4: \
                 cut it into one part or more, and number ranks from 0 to parts - 1";
     let expected = LayoutError::MeshDimension {
         dimension: 2,

@@ -324,7 +324,8 @@ fn what_does_not_fit_a_softmax_is_refused_and_writes_nothing() {
         assert_eq!(
             error.to_string(),
             format!(
-                "matrices of {rows_per_matrix} rows, 1 to 16777216, do not make 3: give the rows of one matrix"
+                "3 rows do not divide into matrices of {rows_per_matrix} rows \
+                 (1 to 16777216 are allowed): give the rows of one matrix"
             )
         );
     }

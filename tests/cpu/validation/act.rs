@@ -171,7 +171,8 @@ fn forms_of_four_buffers_need_no_limit_and_the_others_name_it() {
         assert_eq!(
             error.to_string(),
             "with sample ids or a packed mask this binding takes 5 storage buffers, the device allows 4 \
-             (max_storage_buffers_per_shader_stage): use a layout without, or request the device with a higher limit"
+             (max_storage_buffers_per_shader_stage): \
+             use a layout without them, or request the device with a higher limit"
         );
         let error = act.bind_backward(c.clone(), two(), a.clone(), bias(), 32).unwrap_err();
         assert_eq!(error, BindError::GradientsOfTwo);

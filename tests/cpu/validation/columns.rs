@@ -113,7 +113,7 @@ fn the_gradient_of_a_scale_needs_a_scale_and_dropout_that_scales() {
     assert_eq!(error, BindError::NoScale);
     assert_eq!(
         error.to_string(),
-        "the vectors have no scale, whose gradient is asked for: give the forward's vectors"
+        "the vectors have no scale, and so no gradient of one: give the forward's vectors"
     );
     let bound = bind(Vectors::scale(at(2), 8)).unwrap();
     for kind in DropoutKind::ALL {

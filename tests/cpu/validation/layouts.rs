@@ -218,9 +218,9 @@ fn the_largest_id_has_indices() {
         ] {
             let stride = strides[0];
             let message = format!(
-                "sample id 2^32 - 1 times {stride} mask indices a sample, and index {last_index} of \
-                 sample id 0, pass 2^64 - 1: give samples fewer elements, or the layout a lower first \
-                 index"
+                "mask indices of sample id 2^32 - 1 pass 2^64 - 1, with {stride} indices a sample \
+                 and {last_index} as the largest of sample id 0: \
+                 give samples fewer elements, or the layout a lower first index"
             );
             let overflow = PlanError::IndexOverflow(IndexOverflow::Samples { stride, last_index });
             let error = || BindError::Layout(overflow.clone());
@@ -251,7 +251,7 @@ fn dimensions_are_counted_in_31_bits() {
             };
             let error = || BindError::Layout(too_long.clone());
             let message = "a dimension, or neighbours that the mask treats alike, has 2147483648 \
-                 elements, at most 2147483647: bind it in shards";
+                 elements, and the kernels take 2147483647 at most: bind it in shards";
             refused(bind(&layout), error(), message);
             refused(mask(&layout), error(), message);
         }

@@ -48,7 +48,8 @@ fn rows_that_are_none_and_vectors_that_do_not_fit_are_refused() {
     }
     assert_eq!(
         bind(7, None, 0, 60).unwrap_err().to_string(),
-        "rows of 7 elements do not make 60, or are no rows of 1 to 16777216: give the columns of the last dimension"
+        "60 elements do not divide into rows of 7 (1 to 16777216 are allowed): \
+         give the columns of the last dimension"
     );
     let (elements, len) = (60, 7);
     let error = bind(12, Some(len), 0, elements).unwrap_err();
