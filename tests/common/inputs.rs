@@ -74,7 +74,7 @@ pub fn values(len: u64) -> Vec<f32> {
         .collect()
 }
 
-/// Numbers with rules of their own [M11]: NaNs, infinities, zeros, and the ends of the normal range.
+/// Numbers with rules of their own [M11]: NaNs, infinities, zeros, the ends of the normal range.
 pub const SPECIALS: [f32; 12] = [
     f32::NAN,
     f32::from_bits(0xFF80_0001),
