@@ -1,5 +1,5 @@
-//! The network of examples/mlp, trained over processes that MPI started, each with a device of its own:
-//! the masks of one process, and with ordered sums its losses and weights too, to the bit.
+//! Trains the network of examples/mlp over processes that MPI started, each with a device of its
+//! own. Masks are those of one process to the bit. With ordered sums, so are losses and weights.
 //!
 //! `mpirun -n 4 target/debug/train --data 2 --tensor 2`
 
@@ -37,13 +37,13 @@ use options::{BUNDLED, Options};
 fn main() -> ExitCode {
     let options = Options::parse();
     let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
-        eprintln!("error: MPI is at work already");
+        eprintln!("error: MPI is already initialised");
         return ExitCode::FAILURE;
     };
     let world = universe.world();
     match catch_unwind(AssertUnwindSafe(|| train(&options, &world))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        // The others wait for this one.
+        // The other processes would wait for this one forever, so all are ended.
         Ok(Err(error)) => {
             eprintln!("error: rank {}: {error:#}", world.rank());
             world.abort(1)
@@ -133,8 +133,8 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     Ok(())
 }
 
-/// A device of the processes' own adapter model, so that they compute alike; those of one machine take
-/// its adapters in turns.
+/// Opens an adapter. All processes use the same model, so that they compute alike. Processes of one
+/// machine take turns among its adapters.
 fn open_device(local_rank: usize) -> Result<(wgpu::Device, wgpu::Queue, String)> {
     let instance =
         wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
@@ -153,7 +153,7 @@ fn open_device(local_rank: usize) -> Result<(wgpu::Device, wgpu::Queue, String)>
     mlp::device::open_adapter(&adapter)
 }
 
-/// Returns on all processes the bytes that the first one reads.
+/// Reads bytes in the first process and returns them in all.
 fn broadcast(grid: &Grid, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let root = grid.world.process_at_rank(0);
     let mut bytes = if grid.is_root() { read()? } else { Vec::new() };
