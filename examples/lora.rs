@@ -82,7 +82,7 @@ pub fn run(
     let dropout = Dropout::new(device, &KernelDescriptor::default())?;
     let backward = dropout.bind_in_place(grad.as_entire_buffer_binding(), ROWS * FEATURES)?;
 
-    // Each step. If several projections read x, give each its own layer number, and so its own
+    // In each step. If several projections read x, give each its own layer number, and so its own
     // mask.
     let mask = call.mask_params(0, ROWS * FEATURES)?;
     let values = Params {

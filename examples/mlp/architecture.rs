@@ -17,17 +17,17 @@ pub struct Architecture {
     pub batch: u32,
 }
 
-/// Where the weights and the bias of a layer begin, in elements.
+/// The offsets of a layer's weights and bias, in elements.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct LayerOffsets {
     pub weights: u64,
     pub bias: u64,
 }
 
-/// Where all parameters lie: the weights of every layer, then the biases of every layer.
+/// The offsets of all parameters: the weights of every layer, then the biases of every layer.
 #[derive(Clone, Debug)]
-pub struct Places {
-    pub layers: Vec<Place>,
+pub struct ParameterOffsets {
+    pub layers: Vec<LayerOffsets>,
     /// Number of elements before the first bias.
     pub weights_len: u64,
     pub len: u64,
@@ -62,7 +62,7 @@ impl Architecture {
         self.logits().max(2)
     }
 
-    pub fn places(&self) -> Places {
+    pub fn offsets(&self) -> ParameterOffsets {
         let columns = |width| u64::from(self.columns(width));
         let mut len = 0;
         let mut begin = |elements: u64| {
@@ -78,12 +78,12 @@ impl Architecture {
         let weights_len = begin(0);
         let layers = layers
             .zip(weights)
-            .map(|(i, weights)| Place {
+            .map(|(i, weights)| LayerOffsets {
                 weights,
                 bias: begin(columns(i + 1)),
             })
             .collect();
-        Places {
+        ParameterOffsets {
             layers,
             weights_len,
             len,

@@ -6,7 +6,7 @@ use wgpu_dropout::{
     Dropout, DropoutBinding, DropoutCall, KernelDescriptor,
 };
 
-use super::architecture::{Architecture, Places, TILE};
+use super::architecture::{Architecture, ParameterOffsets, TILE};
 use super::kernels::{self, Compiler, Dispatch, F32, vectors};
 use super::steps::StepBinding;
 
@@ -83,7 +83,7 @@ pub struct Layer {
     input_dropout: Option<DropoutBinding>,
 }
 
-/// What follows the matrix product.
+/// The operations after the matrix product.
 #[derive(Debug)]
 enum Output {
     Hidden {
@@ -100,7 +100,7 @@ impl Layer {
         compiler: &Compiler,
         dropouts: &Dropouts,
         architecture: &Architecture,
-        places: &Places,
+        offsets: &ParameterOffsets,
         buffers: &Buffers,
         i: usize,
     ) -> Result<Self, BindError> {
@@ -114,8 +114,8 @@ impl Layer {
         };
         let weights_len = u64::from(inputs) * u64::from(outputs);
         let resource = wgpu::BindingResource::Buffer;
-        let weights = |buffer| resource(tensor(buffer, places.layers[i].weights, weights_len));
-        let bias = |buffer| tensor(buffer, places.layers[i].bias, outputs.into());
+        let weights = |buffer| resource(tensor(buffer, offsets.layers[i].weights, weights_len));
+        let bias = |buffer| tensor(buffer, offsets.layers[i].bias, outputs.into());
         let [parameters, ..] = &buffers.state;
         let [input, output] = [i, i + 1].map(|width| &buffers.activations[width]);
         let product = &buffers.products[i];

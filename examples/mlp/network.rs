@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use anyhow::{Result, ensure};
 use wgpu_dropout::{CallError, DropoutCall, DropoutRate, MaskKey};
 
-use super::architecture::{Architecture, Places};
+use super::architecture::{Architecture, ParameterOffsets};
 use super::examples::{DeviceExamples, Examples, SetBuffers};
 use super::kernels::{self, Compiler, Dispatch, F32, Kernel, WORKGROUP, vectors};
 use super::layer::{Buffers, Dropouts, Layer};
@@ -51,7 +51,7 @@ pub struct Mlp {
     queue: wgpu::Queue,
     architecture: Architecture,
     optimizer: Optimizer,
-    places: Places,
+    offsets: ParameterOffsets,
     buffers: Buffers,
     dropouts: Dropouts,
     layers: Vec<Layer>,
@@ -73,16 +73,16 @@ impl Mlp {
         architecture: Architecture,
         optimizer: Optimizer,
     ) -> Result<Self> {
-        let places = architecture.places();
+        let offsets = architecture.offsets();
         // Adam runs in one dispatch, and each invocation takes a vector of four.
         let workgroups = device.limits().max_compute_workgroups_per_dimension;
         let most = 4 * WORKGROUP * u64::from(workgroups);
         ensure!(
-            places.len <= most,
+            offsets.len <= most,
             "{} parameters are more than this device's {most}: take narrower layers",
-            places.len
+            offsets.len
         );
-        let buffers = Buffers::new(device, &architecture, places.len);
+        let buffers = Buffers::new(device, &architecture, offsets.len);
         let step_layout = Steps::group_layout(device);
         let compiler = Compiler {
             device,
@@ -90,7 +90,7 @@ impl Mlp {
         };
         let dropouts = Dropouts::new(device)?;
         let layers = (0..architecture.layers())
-            .map(|i| Layer::new(&compiler, &dropouts, &architecture, &places, &buffers, i))
+            .map(|i| Layer::new(&compiler, &dropouts, &architecture, &offsets, &buffers, i))
             .collect::<Result<_, _>>()?;
 
         let rows = f64::from(architecture.rows());
@@ -122,20 +122,20 @@ impl Mlp {
                 &[
                     ("L1", optimizer.l1),
                     ("L2", optimizer.l2),
-                    ("DECAYED", places.weights_len as f64),
+                    ("DECAYED", offsets.weights_len as f64),
                 ],
             )
             .on(
                 &[&buffers.gradients, parameters, first, second]
                     .map(wgpu::Buffer::as_entire_binding),
-                vectors(places.len),
+                vectors(offsets.len),
             );
         Ok(Self {
             device: device.clone(),
             queue: queue.clone(),
             architecture,
             optimizer,
-            places,
+            offsets,
             buffers,
             dropouts,
             layers,
@@ -152,13 +152,13 @@ impl Mlp {
 
     /// Draws new weights and clears Adam's moments.
     pub fn initialize(&self, seed: u64) -> Result<()> {
-        let mut parameters = vec![0.0; self.places.len as usize];
-        for (i, place) in self.places.layers.iter().enumerate() {
+        let mut parameters = vec![0.0; self.offsets.len as usize];
+        for (i, offsets) in self.offsets.layers.iter().enumerate() {
             let [inputs, outputs] = [i, i + 1].map(|width| self.architecture.widths[width]);
             let len = inputs as usize * outputs as usize;
             let weights = random::weights(seed, i as u32, inputs, len)?;
             let columns = self.architecture.columns(i + 1) as usize;
-            let rows = parameters[place.weights as usize..].chunks_mut(columns);
+            let rows = parameters[offsets.weights as usize..].chunks_mut(columns);
             for (row, weights) in rows.zip(weights.chunks(outputs as usize)) {
                 row[..weights.len()].copy_from_slice(weights);
             }

@@ -114,7 +114,7 @@ pub struct TrainOptions {
     pub save: Option<PathBuf>,
 }
 
-/// How a sweep searches for the best rate.
+/// The search of a sweep for the best rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Search {
     /// Train each rate for all epochs
@@ -128,7 +128,7 @@ pub enum Search {
 pub struct SweepOptions {
     #[command(flatten)]
     pub setup: Setup,
-    /// How to search for the best rate; the last fifth of the training images validates
+    /// Search for the best rate; the last fifth of the training images validates
     #[arg(long, value_enum, default_value = "grid")]
     pub search: Search,
     /// Probability of dropping a pixel

@@ -101,7 +101,7 @@ fn rungs(search: Search, rates: usize, epochs: u32) -> Vec<u32> {
     rungs
 }
 
-/// How many of `rates` rates go on after a comparison.
+/// The number of rates that go on after a comparison of `rates` rates.
 fn better_half(rates: usize) -> usize {
     rates.div_ceil(2)
 }

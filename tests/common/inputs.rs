@@ -44,7 +44,7 @@ pub fn origins(len: u64) -> Vec<u64> {
 /// A call with [`KEY`].
 ///
 /// # Panics
-/// If `p` is no probability.
+/// If `p` is not a probability.
 pub fn call(p: f64, origin: u64) -> DropoutCall {
     let rate = DropoutRate::new(p).expect("a probability");
     DropoutCall::new(rate, KEY).with_origin(origin)

@@ -19,7 +19,7 @@ pub struct Case {
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
     pub grad_output: Vec<u32>,
-    /// What the gradient of the sum is added to.
+    /// The numbers to which the gradient of the sum is added.
     pub before: Option<Vec<u32>>,
 }
 

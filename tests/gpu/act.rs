@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
     Case::new("faults_are_seen", faults_are_seen),
 ];
 
-/// How gate and up are bound: as two ranges, or as rows that hold this many columns of each.
+/// The bindings of gate and up: two ranges, or rows that hold this many columns of each.
 #[derive(Clone, Copy, Debug)]
 enum Gate {
     Two,

@@ -4,7 +4,7 @@ use wgpu_dropout::Elements;
 
 use crate::common::add::Source;
 
-/// How the ranges of a case lie in buffers.
+/// The layout of a case's ranges in buffers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layout {
     Separate,

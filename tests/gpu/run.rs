@@ -12,7 +12,7 @@ use crate::image::{CANARY, Image, binding};
 
 pub use crate::common::kinds::Direction;
 
-/// How input and output are bound: two buffers, two ranges of one buffer, or one range.
+/// The bindings of input and output: two buffers, two ranges of one buffer, or one range.
 #[derive(Clone, Copy, Debug)]
 pub enum Layout {
     Separate,

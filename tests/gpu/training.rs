@@ -59,7 +59,7 @@ fn rates(architecture: &Architecture) -> Vec<DropoutRate> {
 /// The same network in f64 on the host. Its matrices are padded to tiles of 8, as on the device.
 struct Host<'a> {
     architecture: &'a Architecture,
-    /// Where each layer's weights begin in the parameters, then where each layer's biases begin.
+    /// The offsets of each layer's weights in the parameters, then of each layer's biases.
     begins: Vec<usize>,
     len: usize,
 }

@@ -1,4 +1,4 @@
-//! How the tests run the binary.
+//! Runs the binary for the tests.
 
 use std::path::Path;
 use std::process::{Command, Output};

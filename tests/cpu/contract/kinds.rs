@@ -99,8 +99,8 @@ fn normals(pairs: u32) -> Vec<f32> {
         .collect()
 }
 
-/// By how many standard errors the mean of `y` misses 0 and its variance misses 1. `mu` is its
-/// fourth moment.
+/// The errors of the mean of `y` against 0 and of its variance against 1, in standard errors. `mu`
+/// is its fourth moment.
 fn misses(y: &[f32], mu: f64) -> [f64; 2] {
     let n = y.len() as f64;
     let moment = |power| y.iter().map(|&y| f64::from(y).powi(power)).sum::<f64>() / n;

@@ -11,8 +11,8 @@ fn whole() -> MaskLayout {
     MaskLayout::elementwise(&[ROWS, COLUMNS]).unwrap()
 }
 
-/// In how many shards each element of the whole is. The mask indices of the whole number its
-/// elements.
+/// Counts the shards that have each element of the whole. An element's number in the whole is its
+/// mask index.
 fn owners(shards: &[MaskLayout], elements: u64) -> Vec<u32> {
     let mut owners = vec![0; elements as usize];
     for shard in shards {

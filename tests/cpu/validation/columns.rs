@@ -96,7 +96,7 @@ fn rows_longer_than_a_dispatch_takes_are_refused() {
          or request the device with higher limits"
     );
     bind(100, 256).unwrap();
-    // One dispatch takes all 63 rows, so the length of a row is no limit.
+    // One dispatch takes all 63 rows, so the length of a row is not limited.
     bind(63, 257).unwrap();
 }
 

@@ -114,7 +114,7 @@ fn another_reference_differs(adapter: &TestAdapter) -> Result<(), String> {
     }
 }
 
-/// How much was run.
+/// Counts of what was run.
 #[derive(Default)]
 struct Counts {
     devices: u64,

@@ -210,7 +210,7 @@ impl Map {
         }
     }
 
-    /// One of those indices.
+    /// The mask index of a random element.
     fn index(&self, origin: u64, random: u64) -> u64 {
         let indices = self.indices(origin);
         indices
