@@ -1,4 +1,4 @@
-//! Scaled dot-product attention in one's own kernels, forward and backward, with dropout on the
+//! Scaled dot-product attention in your own kernels, forward and backward, with dropout on the
 //! probabilities. Neither the matrix of probabilities nor its mask is written. The results are
 //! checked against f64.
 //!

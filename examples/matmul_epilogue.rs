@@ -1,4 +1,4 @@
-//! One's own matrix product with bias, relu and dropout in its epilogue, so that dropout needs no
+//! Your own matrix product with bias, relu and dropout in its epilogue, so that dropout needs no
 //! pass over memory. The library's kernel computes backward, with the same mask.
 //!
 //! `cargo run --example matmul_epilogue`

@@ -1,4 +1,4 @@
-// Makes the mask of a dropout call in one's own kernel, from JavaScript, here with Dawn for Node.
+// Makes the mask of a dropout call in your own kernel, from JavaScript, here with Dawn for Node.
 // Exits with 1 if a bit differs from the output of `wgpu-dropout mask`. That program must be on the PATH.
 //
 //     npm ci --ignore-scripts

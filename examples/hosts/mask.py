@@ -1,4 +1,4 @@
-"""Makes the mask of a dropout call in one's own kernel, with Python's wgpu.
+"""Makes the mask of a dropout call in your own kernel, with Python's wgpu.
 
 Exits with 1 if a bit differs from the output of `wgpu-dropout mask`. That program must be on the PATH.
 

@@ -1,4 +1,4 @@
-//! The shared part of the examples of `wgsl::functions`: one's own kernels, and uploads and
+//! The shared part of the examples of `wgsl::functions`: your own kernels, and uploads and
 //! downloads of their buffers.
 
 #![allow(dead_code, reason = "each program uses a part")]

@@ -255,7 +255,7 @@ mod linux {
 
     use super::*;
 
-    /// The variable that tells a process that it is such a child.
+    /// The variable that marks a process as the child of a case.
     const CHILD: &str = "WGPU_DROPOUT_CHILD";
 
     /// Bytes that the process may still map. That is enough for everything except the buffers.

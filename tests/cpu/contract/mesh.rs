@@ -101,7 +101,7 @@ fn cuts_follow_one_another() {
     let whole = MaskLayout::linear(24);
     let pods = whole.mesh(&[(0, 2, 1), (0, 3, 2)]).unwrap();
     assert_eq!(pods, whole.shard(&[20], &[4]).unwrap());
-    // No cut gives the whole. A shard of a shard is a part of it.
+    // An empty list of cuts gives the whole. A shard of a shard is a part of the shard.
     assert_eq!(whole.mesh(&[]).unwrap(), whole);
     let rows = self::whole().mesh(&[(0, 2, 1)]).unwrap();
     let [early, late] = rows.zigzag(1, 2, 1).unwrap();
