@@ -15,11 +15,16 @@ mod text;
 /// The checkpoint module of `train_mlp`. Its epochs are steps here.
 #[path = "../train_mlp/checkpoint.rs"]
 mod checkpoint;
+#[allow(dead_code, reason = "the perceptron opens its device there")]
+#[path = "../mlp/device.rs"]
+mod device;
 #[allow(dead_code, reason = "the perceptron's kernels stand there too")]
 #[path = "../mlp/kernels.rs"]
 mod kernels;
 #[path = "../own_kernels/mod.rs"]
 mod own_kernels;
+#[cfg(test)]
+mod parts;
 #[allow(dead_code, reason = "the perceptron shuffles examples")]
 #[path = "../mlp/random.rs"]
 mod random;

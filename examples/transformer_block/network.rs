@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::slice;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey};
 
+use crate::device;
 use crate::gpt::{self, CONTEXT, PARAMETERS, VOCABULARY};
 use crate::kernels::{self, Compiler, F32};
 use crate::mlp::State;
@@ -28,16 +30,15 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens a device with the features and limits that the kernels need.
+    /// A device with what the kernels need, on the adapter that the environment chooses.
     pub fn open() -> Result<Self> {
         let instance =
             wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-        let adapter = wgpu::util::initialize_adapter_from_env_or_default(&instance, None);
-        let adapter = pollster::block_on(adapter).context(
-            "there is no adapter: on Debian and Ubuntu `apt-get install mesa-vulkan-drivers \
-             libvulkan1` gives a software one",
-        )?;
-        // Both features make dropout faster and change no result.
+        Self::on(&pollster::block_on(device::choose(&instance))?)
+    }
+
+    pub fn on(adapter: &wgpu::Adapter) -> Result<Self> {
+        // With both features dropout is faster, not different.
         let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
         let required_features = adapter.features() & fast;
         let immediates = required_features.contains(wgpu::Features::IMMEDIATES);
@@ -64,17 +65,19 @@ impl Device {
 }
 
 pub struct Network {
-    device: Device,
-    batch: u32,
+    pub device: Device,
+    pub batch: u32,
     learning_rate: f64,
-    forward: Vec<Op>,
-    backward: Vec<Op>,
-    dropouts: usize,
+    pub forward: Vec<Op>,
+    pub backward: Vec<Op>,
+    pub adam: Op,
+    /// Elements of each dropout.
+    pub dropouts: Vec<u64>,
     pub parameters: Vec<(&'static str, Tensor, Start)>,
     steps: Steps,
     pairs: wgpu::Buffer,
     log_probabilities: wgpu::Buffer,
-    #[cfg(test)]
+    #[allow(dead_code, reason = "only `parts` reads it")]
     pub gradients: wgpu::Buffer,
     /// The parameters, Adam's first moments and Adam's second moments.
     state: [wgpu::Buffer; 3],
@@ -109,7 +112,7 @@ impl Network {
             taken: 0,
             starts: Vec::new(),
             kernels: HashMap::new(),
-            dropouts: 0,
+            dropouts: Vec::new(),
             forward: Vec::new(),
             backward: Vec::new(),
         };
@@ -117,6 +120,7 @@ impl Network {
         let overrides = [("L1", 0.0), ("L2", 0.0), ("DECAYED", 0.0)];
         let ranges = [&all.grad, &all.data, &first, &second];
         tape.elementwise(Direction::Backward, &kernels::ADAM, &overrides, &ranges, 7);
+        let adam = tape.backward.remove(0);
         tape.gpt(
             &Range::of(pairs.clone()),
             &Range::of(log_probabilities.clone()),
@@ -130,11 +134,11 @@ impl Network {
             steps: Steps::new(gpu, &step_layout, CHUNK),
             forward: tape.forward,
             backward: tape.backward,
+            adam,
             dropouts: tape.dropouts,
             parameters: tape.starts,
             pairs,
             log_probabilities,
-            #[cfg(test)]
             gradients,
             state,
         })
@@ -142,7 +146,11 @@ impl Network {
 
     /// The number of dispatches of a step, and of the bytes that it must move.
     pub fn cost(&self, rate: DropoutRate) -> (u32, u64) {
-        let ops = self.forward.iter().chain(&self.backward);
+        let ops = self
+            .forward
+            .iter()
+            .chain(&self.backward)
+            .chain([&self.adam]);
         ops.filter(|op| rate != DropoutRate::ZERO || !op.is_dropout_in_place)
             .fold((0, 0), |(dispatches, bytes), op| {
                 (dispatches + op.dispatches, bytes + op.bytes)
@@ -159,12 +167,14 @@ impl Network {
         rate: DropoutRate,
         key: impl Fn(u32, u32) -> MaskKey,
     ) -> Result<Vec<f64>> {
-        self.run(
-            [&self.forward, &self.backward],
-            batches,
-            first,
-            |i, step| DropoutCall::new(rate, key(i, step)),
-        )
+        let ops = [
+            &self.forward[..],
+            &self.backward,
+            slice::from_ref(&self.adam),
+        ];
+        self.run(&ops, batches, first, |i, step| {
+            DropoutCall::new(rate, key(i, step))
+        })
     }
 
     /// The losses of the batches, from the forward pass alone.
@@ -174,19 +184,18 @@ impl Network {
         rate: DropoutRate,
         key: impl Fn(u32) -> MaskKey,
     ) -> Result<Vec<f64>> {
-        self.run([&self.forward, &[]], batches, 0, |i, _| {
+        self.run(&[&self.forward], batches, 0, |i, _| {
             DropoutCall::new(rate, key(i))
         })
     }
 
     fn run(
         &self,
-        ops: [&[Op]; 2],
+        ops: &[&[Op]],
         batches: &[Vec<Pair>],
         first: u32,
         call: impl Fn(u32, u32) -> DropoutCall,
     ) -> Result<Vec<f64>> {
-        let Device { device, queue, .. } = &self.device;
         let rows = self.batch * CONTEXT;
         let mut losses = Vec::new();
         for (first, batches) in (first..)
@@ -194,42 +203,63 @@ impl Network {
             .zip(batches.chunks(CHUNK as usize))
         {
             let pairs = batches.concat();
-            queue.write_buffer(&self.pairs, 0, bytemuck::cast_slice(&pairs));
-            let step = |i: u32| {
-                // The corrections for the betas of examples/shaders/adam.wgsl. t counts from 1.
-                let t = f64::from(first + i + 1);
-                Step {
-                    first: i * rows,
-                    rows,
-                    step_size: (self.learning_rate / (1.0 - 0.9_f64.powf(t))) as f32,
-                    second_correction: (1.0 / (1.0 - 0.999_f64.powf(t)).sqrt()) as f32,
-                }
-            };
-            self.steps.upload(queue, (0..CHUNK).map(step));
+            let steps = (0..CHUNK).map(|i| self.step(first + i, i * rows, rows));
+            self.upload(&pairs, steps);
             for i in 0..batches.len() as u32 {
-                let calls: Vec<_> = (0..self.dropouts as u32)
-                    .map(|dropout| call(dropout, first + i))
-                    .collect();
-                own_kernels::submit(device, queue, |pass| {
-                    for op in ops.into_iter().flatten() {
-                        (op.encode)(pass, &calls, self.steps.binding(i))?;
-                    }
-                    Ok(())
-                })?;
+                let dropouts = 0..self.dropouts.len() as u32;
+                let calls: Vec<_> = dropouts.map(|dropout| call(dropout, first + i)).collect();
+                self.submit(ops, i, &calls)?;
             }
-            let log_probabilities = own_kernels::download(device, queue, &self.log_probabilities)?;
-            let of_next: Vec<_> = log_probabilities
-                .chunks_exact(VOCABULARY as usize)
-                .zip(&pairs)
-                .map(|(row, [_, next])| f64::from(row[*next as usize]))
-                .collect();
             let mean = |batch: &[f64]| -batch.iter().sum::<f64>() / f64::from(rows);
-            losses.extend(of_next.chunks_exact(rows as usize).map(mean));
+            losses.extend(
+                self.log_probabilities(&pairs)?
+                    .chunks_exact(rows as usize)
+                    .map(mean),
+            );
         }
         Ok(losses)
     }
 
-    /// The initial state of a run with `seed`.
+    /// The numbers of training step `step` on pairs from `first` on, whose loss is the mean of `rows` of them.
+    pub fn step(&self, step: u32, first: u32, rows: u32) -> Step {
+        // Adam's corrections, for the betas of examples/shaders/adam.wgsl; t counts from 1.
+        let t = f64::from(step + 1);
+        Step {
+            first,
+            rows,
+            step_size: (self.learning_rate / (1.0 - 0.9_f64.powf(t))) as f32,
+            second_correction: (1.0 / (1.0 - 0.999_f64.powf(t)).sqrt()) as f32,
+        }
+    }
+
+    pub fn upload(&self, pairs: &[Pair], steps: impl Iterator<Item = Step>) {
+        let queue = &self.device.queue;
+        queue.write_buffer(&self.pairs, 0, bytemuck::cast_slice(pairs));
+        self.steps.upload(queue, steps);
+    }
+
+    /// Submits operations on entry `entry` of the uploaded steps; `calls` are those of the dropouts.
+    pub fn submit(&self, ops: &[&[Op]], entry: u32, calls: &[DropoutCall]) -> Result<()> {
+        let Device { device, queue, .. } = &self.device;
+        own_kernels::submit(device, queue, |pass| {
+            for op in ops.iter().copied().flatten() {
+                (op.encode)(pass, calls, self.steps.binding(entry))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The log-probability of each pair's second token.
+    pub fn log_probabilities(&self, pairs: &[Pair]) -> Result<Vec<f64>> {
+        let Device { device, queue, .. } = &self.device;
+        let all = own_kernels::download(device, queue, &self.log_probabilities)?;
+        let rows = all.chunks_exact(VOCABULARY as usize).zip(pairs);
+        Ok(rows
+            .map(|(row, [_, next])| f64::from(row[*next as usize]))
+            .collect())
+    }
+
+    /// The first state of a run with `seed`.
     pub fn start(&self, seed: u64) -> Result<State> {
         let mut parameters = vec![0.0; PARAMETERS as usize];
         for (i, (_, Tensor { data, .. }, start)) in (0..).zip(&self.parameters) {

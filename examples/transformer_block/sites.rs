@@ -41,7 +41,8 @@ impl Tape<'_> {
         is_last: bool,
         (name, bias_len, start): (&'static str, u64, Start),
     ) -> Result<[Tensor; 2]> {
-        let (i, len) = (self.next_dropout(), branch.data.len);
+        let len = branch.data.len;
+        let i = self.next_dropout(len);
         let width = (len / u64::from(self.rows)) as u32;
         let columns = u64::from(width);
         let bias = self.parameter(name, bias_len, start);
@@ -140,7 +141,8 @@ impl Tape<'_> {
 
     /// `dropout(gelu(product + bias))` for rows of `width` elements.
     pub fn activated(&mut self, product: &Tensor, width: u32) -> Result<Tensor> {
-        let (i, len) = (self.next_dropout(), product.data.len);
+        let len = product.data.len;
+        let i = self.next_dropout(len);
         let bias = self.parameter("up bias", width.into(), Start::All(0.0));
         let hidden = self.activation(width);
         self.column_sums(&product.grad, &bias.grad)?;
@@ -176,7 +178,8 @@ impl Tape<'_> {
         context: u32,
         factor: f32,
     ) -> Result<Tensor> {
-        let (i, len) = (self.next_dropout(), scores.data.len);
+        let len = scores.data.len;
+        let i = self.next_dropout(len);
         let weights = self.activation((len / u64::from(self.rows)) as u32);
         if self.is_fused {
             let handles = self.handles.clone();

@@ -160,8 +160,8 @@ pub struct Tape<'a> {
     pub starts: Vec<(&'static str, Tensor, Start)>,
     /// The kernels, by entry point and overrides.
     pub kernels: HashMap<String, Kernel>,
-    /// Number of dropouts so far.
-    pub dropouts: usize,
+    /// Elements of each dropout so far.
+    pub dropouts: Vec<u64>,
     pub forward: Vec<Op>,
     /// In the order of pushing: the last operation of the network comes first.
     pub backward: Vec<Op>,
@@ -186,10 +186,10 @@ impl Tape<'_> {
         Tensor { data, grad }
     }
 
-    /// Takes the number of the next dropout.
-    pub fn next_dropout(&mut self) -> usize {
-        self.dropouts += 1;
-        self.dropouts - 1
+    /// The number of the next dropout, which is of `len` elements.
+    pub fn next_dropout(&mut self, len: u64) -> usize {
+        self.dropouts.push(len);
+        self.dropouts.len() - 1
     }
 
     /// Adds an operation with this many dispatches, which moves this many numbers.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::env;
 
-use wgpu_dropout::{DropoutRate, MaskKey};
+use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
 
 use crate::mlp::State;
 use crate::network::{Device, Network, Pair};
@@ -131,6 +131,49 @@ fn gradients_are_the_same_apart_and_finite_differences() {
         "apart {:.1e}, finite differences {:.1e}",
         worst[0], worst[1]
     );
+}
+
+#[test]
+fn a_batch_in_parts_has_its_masks_and_gradients() {
+    const PARTS: u32 = 3;
+    let Some(device) = open() else { return };
+    let [whole, part] = [PARTS, 1].map(|samples| {
+        let network = Network::new(&device, samples, true, 1e-3).unwrap();
+        network.initialize(SEED).unwrap();
+        network
+    });
+    let pairs = Text::sonnets().batch(SEED, 0, PARTS).unwrap();
+    let rate = DropoutRate::new(0.2).unwrap();
+    let call = |i| DropoutCall::new(rate, MaskKey::layer_step(SEED, i, 0));
+    let (loss, gradients) = whole.part(&pairs, (0, 1), call).unwrap();
+    let apart = |number: fn(u32) -> u32| {
+        let mut sums = (0.0, vec![0.0; gradients.len()]);
+        let len = pairs.len() / PARTS as usize;
+        for (i, pairs) in (0..PARTS).zip(pairs.chunks_exact(len)) {
+            let (loss, gradients) = part.part(pairs, (number(i), PARTS), call).unwrap();
+            sums.0 += loss;
+            for (sum, gradient) in sums.1.iter_mut().zip(gradients) {
+                *sum += gradient;
+            }
+        }
+        let pairs = gradients.iter().zip(&sums.1);
+        let off = norm(pairs.map(|(a, b)| f64::from(a - b)));
+        let size = norm(gradients.iter().map(|&number| number.into()));
+        (f64::abs(sums.0 / loss - 1.0), off / size)
+    };
+    let same = apart(|i| i);
+    assert!(same.0 < 1e-6 && same.1 < 1e-5, "{same:?}");
+    // Negative control: each part with the masks of the first, as workers have that copy a generator's state.
+    let other = apart(|_| 0);
+    assert!(other.0 > 1e-4 && other.1 > 0.1, "{other:?}");
+    // One part is the whole batch: the step is that of `train`.
+    whole.apply(&gradients, 0).unwrap();
+    let stepped = whole.state().unwrap();
+    whole.initialize(SEED).unwrap();
+    let key = |i, step| MaskKey::layer_step(SEED, i, step);
+    assert_eq!(whole.train(&[pairs], 0, rate, key).unwrap(), [loss]);
+    assert_eq!(whole.state().unwrap(), stepped);
+    println!("in parts: {same:?}, with the first part's masks: {other:?}");
 }
 
 #[test]

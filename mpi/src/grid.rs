@@ -1,18 +1,24 @@
 //! The grid of processes: this process's position, and sums over rows and columns of the grid.
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use mpi::collective::SystemOperation;
 use mpi::topology::{Color, SimpleCommunicator};
 use mpi::traits::*;
 
-use crate::options::{Options, Sum};
-
-/// Number of parts (leaves) of every sum, whatever the grid: parts of the batch for gradients, of
-/// the hidden units for logits. A process owns whole leaves.
+/// Parts of every sum, whatever the grid: of the batch for gradients, of the hidden units for logits. A
+/// process owns whole ones.
 pub const LEAVES: u32 = 12;
 
-/// A grid of `data` x `tensor` processes. `data` splits the batch and `tensor` the hidden units.
-/// Consecutive ranks are neighbours along `tensor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sum {
+    /// Twelve parts, added in their order: the same bits on each grid, for twelve times the transfer
+    Ordered,
+    /// As MPI adds
+    Mpi,
+}
+
+/// Processes of a batch's parts are `data`, those of the hidden units' `tensor`; ranks count along `tensor`.
 pub struct Grid {
     pub world: SimpleCommunicator,
     /// Processes with the same hidden units.
@@ -31,8 +37,9 @@ pub enum Axis {
 }
 
 impl Grid {
-    pub fn new(world: &SimpleCommunicator, options: &Options) -> Result<Self> {
-        let (rank, tensor) = (world.rank(), options.tensor as i32);
+    /// `data` x `tensor` processes.
+    pub fn new(world: &SimpleCommunicator, [data, tensor]: [u32; 2], sum: Sum) -> Result<Self> {
+        let (rank, tensor) = (world.rank(), tensor as i32);
         let split = |color| {
             world
                 .split_by_color(Color::with_value(color))
@@ -42,8 +49,8 @@ impl Grid {
             world: world.duplicate(),
             over_data: split(rank % tensor)?,
             over_tensor: split(rank / tensor)?,
-            data: options.data,
-            sum: options.sum,
+            data,
+            sum,
         })
     }
 

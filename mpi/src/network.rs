@@ -8,11 +8,11 @@ use wgpu_dropout::{
     DropoutRate, KeepMask, KernelDescriptor, MaskKey, MaskLayout,
 };
 
-use crate::grid::{Axis, Grid, LEAVES};
+use crate::grid::{Axis, Grid, LEAVES, Sum};
 use crate::mlp::kernels::{self, Compiler, Dispatch, F32, Source, vectors};
 use crate::mlp::steps::{Step, Steps};
 use crate::mlp::{Examples, Optimizer, State, TILE, random};
-use crate::options::{Options, Sum};
+use crate::options::Options;
 use crate::parameters::{Parameter, Parameters, beside};
 use crate::staging::Staging;
 

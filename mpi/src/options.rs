@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
-use crate::grid::LEAVES;
+use crate::grid::{LEAVES, Sum};
 use crate::mlp::TILE;
 
 /// The folder of the repository's images.
@@ -44,14 +44,6 @@ pub struct Options {
     /// Continue from a file that --save wrote, on the same grid or another
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Sum {
-    /// Add twelve parts in their order: the same bits on each grid, for twelve times the transfer
-    Ordered,
-    /// Add as MPI does
-    Mpi,
 }
 
 impl Options {

@@ -44,8 +44,11 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `mpirun` with this many processes of each program, each with its options.
-fn mpirun(programs: &[(u32, String)]) -> Command {
+const TRAIN: &str = env!("CARGO_BIN_EXE_train");
+const GPT: &str = env!("CARGO_BIN_EXE_gpt");
+
+/// `mpirun` on a program, started as so many processes with these words.
+fn mpirun(binary: &str, programs: &[(u32, String)]) -> Command {
     let launcher = std::env::var("MPIRUN");
     let launcher = launcher
         .as_deref()
@@ -57,7 +60,7 @@ fn mpirun(programs: &[(u32, String)]) -> Command {
         if i > 0 {
             command.arg(":");
         }
-        command.args(["-n", &processes.to_string(), env!("CARGO_BIN_EXE_train")]);
+        command.args(["-n", &processes.to_string(), binary]);
         command.args(words.split_whitespace());
     }
     command
@@ -70,22 +73,28 @@ fn words((data, tensor): (u32, u32), more: &str) -> (u32, String) {
     )
 }
 
-fn output(programs: &[(u32, String)]) -> Output {
+fn output(binary: &str, programs: &[(u32, String)]) -> Output {
     let _alone = alone();
-    let mut command = mpirun(programs);
+    let mut command = mpirun(binary, programs);
     command
         .output()
         .unwrap_or_else(|error| panic!("mpirun: {error}; `cargo xtask test --all` installs it"))
 }
 
-fn run_all(programs: &[(u32, String)]) -> Run {
-    let output = output(programs);
+/// Standard output of programs that succeed.
+fn text(binary: &str, programs: &[(u32, String)]) -> String {
+    let output = output(binary, programs);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
         "{programs:?}\n{text}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    text.into_owned()
+}
+
+fn run_all(programs: &[(u32, String)]) -> Run {
+    let text = text(TRAIN, programs);
     let word = |name: &str| {
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.split(' ').next())
@@ -164,6 +173,23 @@ fn seeds_by_rank_have_other_masks() {
 }
 
 #[test]
+fn a_gpt_has_the_losses_and_weights_of_one_process() {
+    // Loss, curve and weights.
+    let numbers = |programs: &[(u32, String)]| {
+        let text = text(GPT, programs);
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let program = |processes, seed| (processes, format!("--steps 2 --seed {seed}"));
+    let one = numbers(&[program(1, SEED)]);
+    println!("1: {one:?}");
+    for processes in [2, 4] {
+        assert_eq!(numbers(&[program(processes, SEED)]), one, "{processes}");
+    }
+    // Negative control.
+    assert_ne!(numbers(&[program(1, SEED), program(1, SEED + 1)]), one);
+}
+
+#[test]
 fn a_run_goes_on_on_another_grid() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("run");
@@ -173,14 +199,17 @@ fn a_run_goes_on_on_another_grid() {
         .replace("--epochs 2", "--epochs 1");
     run_all(&[(4, stopped)]);
     assert_eq!(run((4, 1), &format!("--resume {file}")), *ONE);
-    // A file of another network is refused.
-    let other = output(&[(
-        2,
-        format!(
-            "{} --hidden 192 --resume {file}",
-            words((2, 1), "").1.replace("--hidden 96", "")
-        ),
-    )]);
+    // Another network's is refused.
+    let other = output(
+        TRAIN,
+        &[(
+            2,
+            format!(
+                "{} --hidden 192 --resume {file}",
+                words((2, 1), "").1.replace("--hidden 96", "")
+            ),
+        )],
+    );
     let text = String::from_utf8_lossy(&other.stderr);
     assert!(
         !other.status.success() && text.contains("saved with other settings"),
@@ -201,7 +230,7 @@ fn a_grid_that_is_none_is_refused() {
             "give 192",
         ),
     ] {
-        let output = output(&programs);
+        let output = output(TRAIN, &programs);
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && text.contains(part), "{text}");
     }
@@ -266,7 +295,7 @@ fn a_process_that_is_killed_while_it_saves_ends_all_and_spoils_nothing() {
                 .success()
         );
         let resumed = format!("{saving} --resume {}", file.display());
-        let mut command = mpirun(&[(4, resumed)]);
+        let mut command = mpirun(TRAIN, &[(4, resumed)]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut child = Killed(child.unwrap());
         // The pipe is opened without waiting for a writer, so that a missing writer is noticed.
