@@ -30,7 +30,8 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device with what the kernels need, on the adapter that the environment chooses.
+    /// Opens a device on the adapter that the environment chooses, with the features and limits
+    /// that the kernels need.
     pub fn open() -> Result<Self> {
         let instance =
             wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
@@ -38,7 +39,7 @@ impl Device {
     }
 
     pub fn on(adapter: &wgpu::Adapter) -> Result<Self> {
-        // With both features dropout is faster, not different.
+        // Both features make dropout faster and change no result.
         let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
         let required_features = adapter.features() & fast;
         let immediates = required_features.contains(wgpu::Features::IMMEDIATES);
@@ -71,7 +72,7 @@ pub struct Network {
     pub forward: Vec<Op>,
     pub backward: Vec<Op>,
     pub adam: Op,
-    /// Elements of each dropout.
+    /// Number of elements of each dropout.
     pub dropouts: Vec<u64>,
     pub parameters: Vec<(&'static str, Tensor, Start)>,
     steps: Steps,
@@ -220,9 +221,10 @@ impl Network {
         Ok(losses)
     }
 
-    /// The numbers of training step `step` on pairs from `first` on, whose loss is the mean of `rows` of them.
+    /// The numbers of training step `step`. Its pairs begin at `first`, and its loss is a mean over
+    /// `rows` pairs.
     pub fn step(&self, step: u32, first: u32, rows: u32) -> Step {
-        // Adam's corrections, for the betas of examples/shaders/adam.wgsl; t counts from 1.
+        // The corrections for the betas of examples/shaders/adam.wgsl. t counts from 1.
         let t = f64::from(step + 1);
         Step {
             first,
@@ -238,7 +240,8 @@ impl Network {
         self.steps.upload(queue, steps);
     }
 
-    /// Submits operations on entry `entry` of the uploaded steps; `calls` are those of the dropouts.
+    /// Submits operations that read entry `entry` of the uploaded steps. `calls` are the calls of
+    /// the dropouts.
     pub fn submit(&self, ops: &[&[Op]], entry: u32, calls: &[DropoutCall]) -> Result<()> {
         let Device { device, queue, .. } = &self.device;
         own_kernels::submit(device, queue, |pass| {
@@ -249,7 +252,7 @@ impl Network {
         })
     }
 
-    /// The log-probability of each pair's second token.
+    /// The log-probability of the second token of each pair.
     pub fn log_probabilities(&self, pairs: &[Pair]) -> Result<Vec<f64>> {
         let Device { device, queue, .. } = &self.device;
         let all = own_kernels::download(device, queue, &self.log_probabilities)?;
@@ -259,7 +262,7 @@ impl Network {
             .collect())
     }
 
-    /// The first state of a run with `seed`.
+    /// The initial state of a run with `seed`.
     pub fn start(&self, seed: u64) -> Result<State> {
         let mut parameters = vec![0.0; PARAMETERS as usize];
         for (i, (_, Tensor { data, .. }, start)) in (0..).zip(&self.parameters) {

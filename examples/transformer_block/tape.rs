@@ -160,7 +160,7 @@ pub struct Tape<'a> {
     pub starts: Vec<(&'static str, Tensor, Start)>,
     /// The kernels, by entry point and overrides.
     pub kernels: HashMap<String, Kernel>,
-    /// Elements of each dropout so far.
+    /// Number of elements of each dropout so far.
     pub dropouts: Vec<u64>,
     pub forward: Vec<Op>,
     /// In the order of pushing: the last operation of the network comes first.
@@ -186,7 +186,7 @@ impl Tape<'_> {
         Tensor { data, grad }
     }
 
-    /// The number of the next dropout, which is of `len` elements.
+    /// Adds a dropout of `len` elements. Returns its number.
     pub fn next_dropout(&mut self, len: u64) -> usize {
         self.dropouts.push(len);
         self.dropouts.len() - 1

@@ -163,10 +163,11 @@ fn a_batch_in_parts_has_its_masks_and_gradients() {
     };
     let same = apart(|i| i);
     assert!(same.0 < 1e-6 && same.1 < 1e-5, "{same:?}");
-    // Negative control: each part with the masks of the first, as workers have that copy a generator's state.
+    // Negative control: each part has the masks of the first part, as if workers copied a
+    // generator's state.
     let other = apart(|_| 0);
     assert!(other.0 > 1e-4 && other.1 > 0.1, "{other:?}");
-    // One part is the whole batch: the step is that of `train`.
+    // With one part, which is the whole batch, the step equals that of `train`.
     whole.apply(&gradients, 0).unwrap();
     let stepped = whole.state().unwrap();
     whole.initialize(SEED).unwrap();

@@ -6,19 +6,20 @@ use mpi::collective::SystemOperation;
 use mpi::topology::{Color, SimpleCommunicator};
 use mpi::traits::*;
 
-/// Parts of every sum, whatever the grid: of the batch for gradients, of the hidden units for logits. A
-/// process owns whole ones.
+/// Number of parts (leaves) of every sum, whatever the grid: parts of the batch for gradients, of
+/// the hidden units for logits. A process owns whole leaves.
 pub const LEAVES: u32 = 12;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Sum {
-    /// Twelve parts, added in their order: the same bits on each grid, for twelve times the transfer
+    /// Add twelve parts in their order: the same bits on each grid, for twelve times the transfer
     Ordered,
-    /// As MPI adds
+    /// Add as MPI does
     Mpi,
 }
 
-/// Processes of a batch's parts are `data`, those of the hidden units' `tensor`; ranks count along `tensor`.
+/// A grid of `data` x `tensor` processes. `data` splits the batch and `tensor` the hidden units.
+/// Consecutive ranks are neighbours along `tensor`.
 pub struct Grid {
     pub world: SimpleCommunicator,
     /// Processes with the same hidden units.
@@ -37,7 +38,7 @@ pub enum Axis {
 }
 
 impl Grid {
-    /// `data` x `tensor` processes.
+    /// Builds a grid of `data` x `tensor` processes.
     pub fn new(world: &SimpleCommunicator, [data, tensor]: [u32; 2], sum: Sum) -> Result<Self> {
         let (rank, tensor) = (world.rank(), tensor as i32);
         let split = |color| {

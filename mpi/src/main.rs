@@ -120,7 +120,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     Ok(())
 }
 
-/// Returns on all processes the bytes that the first one reads.
+/// Reads bytes in the first process and returns them in all.
 fn broadcast(grid: &Grid, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let root = grid.world.process_at_rank(0);
     let mut bytes = if grid.is_root() { read()? } else { Vec::new() };

@@ -47,7 +47,7 @@ fn alone() -> MutexGuard<'static, ()> {
 const TRAIN: &str = env!("CARGO_BIN_EXE_train");
 const GPT: &str = env!("CARGO_BIN_EXE_gpt");
 
-/// `mpirun` on a program, started as so many processes with these words.
+/// `mpirun` with this many processes of `binary` for each program, each with its options.
 fn mpirun(binary: &str, programs: &[(u32, String)]) -> Command {
     let launcher = std::env::var("MPIRUN");
     let launcher = launcher
@@ -81,7 +81,7 @@ fn output(binary: &str, programs: &[(u32, String)]) -> Output {
         .unwrap_or_else(|error| panic!("mpirun: {error}; `cargo xtask test --all` installs it"))
 }
 
-/// Standard output of programs that succeed.
+/// Standard output of the programs, which must succeed.
 fn text(binary: &str, programs: &[(u32, String)]) -> String {
     let output = output(binary, programs);
     let text = String::from_utf8_lossy(&output.stdout);
@@ -174,7 +174,7 @@ fn seeds_by_rank_have_other_masks() {
 
 #[test]
 fn a_gpt_has_the_losses_and_weights_of_one_process() {
-    // Loss, curve and weights.
+    // The loss, the curve and the weights.
     let numbers = |programs: &[(u32, String)]| {
         let text = text(GPT, programs);
         text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
@@ -185,7 +185,7 @@ fn a_gpt_has_the_losses_and_weights_of_one_process() {
     for processes in [2, 4] {
         assert_eq!(numbers(&[program(processes, SEED)]), one, "{processes}");
     }
-    // Negative control.
+    // Negative control: with another seed in one process, the numbers differ.
     assert_ne!(numbers(&[program(1, SEED), program(1, SEED + 1)]), one);
 }
 
@@ -199,7 +199,7 @@ fn a_run_goes_on_on_another_grid() {
         .replace("--epochs 2", "--epochs 1");
     run_all(&[(4, stopped)]);
     assert_eq!(run((4, 1), &format!("--resume {file}")), *ONE);
-    // Another network's is refused.
+    // A file of another network is refused.
     let other = output(
         TRAIN,
         &[(
