@@ -1,8 +1,8 @@
-//! Forward and in place on the GPU, and the families of strided layouts, beside the copy kernel: from
-//! submission to completion.
+//! Forward and in place on the GPU, and each family of strided layouts, compared with a copy
+//! kernel. Times run from submission to completion.
 //!
-//! For comparing a change with what was before it, at two sizes; what a user may expect of an
-//! adapter, beyond its caches, measures `wgpu-dropout bench`.
+//! Two sizes are enough to compare a change with the code before it. Use `wgpu-dropout bench` to
+//! learn what an adapter can do beyond its caches.
 
 mod common;
 
@@ -18,7 +18,7 @@ use common::{Gpu, call};
 
 const SIZES: [u64; 2] = [1 << 16, 1 << 22];
 
-/// Recorded in one pass at most.
+/// The most dispatches to record in one pass.
 const MAX_DISPATCHES: u64 = 1000;
 
 fn kernels(criterion: &mut Criterion) {
@@ -48,7 +48,8 @@ fn kernels(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The kernel families of strided layouts and a packed mask, beside the linear kernel and the copy.
+/// The kernel families of strided layouts and a packed mask, compared with the linear kernel and
+/// the copy.
 fn families(criterion: &mut Criterion) {
     const LEN: u64 = SIZES[1];
     let Some(gpu) = Gpu::open() else { return };

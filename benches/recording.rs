@@ -1,4 +1,4 @@
-//! CPU time to record a thousand dispatches, beside the same calls of wgpu by hand.
+//! CPU time to record a thousand dispatches, compared with the same wgpu calls by hand.
 
 mod common;
 
@@ -9,10 +9,10 @@ use wgpu_dropout::{Dropout, DropoutRate, KernelDescriptor, wgpu};
 use common::{Gpu, call};
 
 const DISPATCHES: u64 = 1000;
-/// The number does not matter: nothing is submitted.
+/// The length does not matter, since nothing is submitted.
 const ELEMENTS: u64 = 4096;
 
-/// As the library's kernels, it has two buffers and these parameters.
+/// A kernel with two buffers and the same parameters as the library's.
 const BY_HAND: &str = concat!(
     include_str!("../shaders/mask/mask.wgsl"),
     include_str!("../shaders/params/mask.wgsl"),

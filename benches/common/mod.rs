@@ -3,7 +3,7 @@
 use wgpu::Features;
 use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, wgpu};
 
-/// A device, and what its adapter is called.
+/// A device and the label of its adapter.
 pub struct Gpu {
     pub label: String,
     pub device: wgpu::Device,
@@ -12,13 +12,13 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// Opens the adapter that wgpu prefers among the backends of WGPU_BACKEND, or says that there
-    /// is none.
+    /// Opens the adapter that wgpu prefers among the backends of WGPU_BACKEND. Prints a message if
+    /// there is none.
     pub fn open() -> Option<Self> {
         let instance =
             wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
         let adapter = pollster::block_on(instance.request_adapter(&Default::default()))
-            .inspect_err(|error| eprintln!("nothing to measure on: {error}"))
+            .inspect_err(|error| eprintln!("no adapter to measure on: {error}"))
             .ok()?;
         let features = Features::SHADER_INT64 | Features::IMMEDIATES;
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
@@ -27,7 +27,7 @@ impl Gpu {
             ..Default::default()
         });
         let (device, queue) = pollster::block_on(request)
-            .inspect_err(|error| eprintln!("nothing to measure on: {error}"))
+            .inspect_err(|error| eprintln!("no device to measure on: {error}"))
             .ok()?;
         let info = adapter.get_info();
         let software = match info.device_type {
@@ -51,7 +51,7 @@ impl Gpu {
     }
 }
 
-/// Neither the time nor the share of kept elements depends on the key.
+/// The key is fixed, since neither the time nor the share of kept elements depends on it.
 pub fn call(rate: DropoutRate) -> DropoutCall {
     DropoutCall::new(rate, MaskKey::layer_step(42, 3, 7))
 }

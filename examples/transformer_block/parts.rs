@@ -1,5 +1,5 @@
-//! A batch in parts, each with the masks that its samples have in the whole batch: for processes that share a batch, and
-//! for batches that are too large for a device.
+//! A batch in parts. Each part has the masks that its samples have in the whole batch. This serves
+//! processes that share a batch, and batches that are too large for a device.
 
 use std::slice;
 
@@ -11,8 +11,9 @@ use crate::network::{Device, Network, Pair};
 use crate::own_kernels;
 
 impl Network {
-    /// The loss and the gradients of part `part` of `parts` of a batch. Added up over the parts they are the whole
-    /// batch's. `call` has the call of a dropout, the same for all parts.
+    /// The loss and the gradients of part `part` of `parts` of a batch. Their sums over the parts
+    /// are those of the whole batch. `call` gives the call of a dropout, which is the same for all
+    /// parts.
     pub fn part(
         &self,
         pairs: &[Pair],
@@ -21,7 +22,8 @@ impl Network {
     ) -> Result<(f64, Vec<f32>)> {
         let rows = parts * self.batch * CONTEXT;
         self.upload(pairs, [self.step(0, 0, rows)].into_iter());
-        // A part's elements are consecutive in each of the whole batch's tensors, whose first dimension is the sample.
+        // The sample is the first dimension of each tensor, so a part's elements are consecutive in
+        // the whole batch's tensor.
         let calls = (0..).zip(&self.dropouts);
         let calls = calls.map(|(i, len)| call(i).with_origin(u64::from(part) * len));
         let calls: Vec<_> = calls.collect();
@@ -33,7 +35,7 @@ impl Network {
         Ok((loss, gradients))
     }
 
-    /// Moves the parameters by the gradients of step `step`.
+    /// Updates the parameters with the gradients of step `step`.
     pub fn apply(&self, gradients: &[f32], step: u32) -> Result<()> {
         self.upload(&[], [self.step(step, 0, 1)].into_iter());
         let gradients = bytemuck::cast_slice(gradients);

@@ -1,4 +1,5 @@
-//! Fused and apart against each other and against finite differences; runs that repeat and go on to the bit.
+//! Compares fused operations with separate passes and with finite differences. Checks that runs
+//! repeat and resume bit for bit.
 
 use std::collections::HashSet;
 use std::env;
@@ -12,7 +13,8 @@ use crate::text::Text;
 
 const SEED: u64 = 7;
 
-/// None where there is no adapter, unless one is required: the tests pass there without a check.
+/// A device, or `None` without an adapter, so that the test passes unchecked. `REQUIRE_GPU` makes
+/// that a failure.
 fn open() -> Option<Device> {
     match Device::open() {
         Err(error) if env::var_os("REQUIRE_GPU").is_none() => {
@@ -30,7 +32,7 @@ struct Run {
 }
 
 impl Run {
-    /// A sample a step, since a debug build has seconds.
+    /// A run with one sample in a step, since debug builds are slow.
     fn new(device: &Device, is_fused: bool, steps: u32) -> Self {
         let network = Network::new(device, 1, is_fused, 1e-3).unwrap();
         network.initialize(SEED).unwrap();
@@ -43,7 +45,7 @@ impl Run {
         }
     }
 
-    /// The losses from step `first` to the last, with the masks of steps that many later.
+    /// The losses from step `first` to the last. `later` shifts the steps whose masks are used.
     fn losses(&self, first: u32, later: u32) -> Vec<f64> {
         let key = |i, step| MaskKey::layer_step(SEED, i, step + later);
         let batches = &self.batches[first as usize..];
@@ -51,7 +53,7 @@ impl Run {
     }
 }
 
-/// The largest relative difference.
+/// The largest relative difference of two losses.
 fn difference(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs() / a.abs());
@@ -86,7 +88,7 @@ fn gradients_are_the_same_apart_and_finite_differences() {
     });
     let start = fused.network.start(SEED).unwrap();
     let mut worst = [0.0_f64; 2];
-    // Every block is made alike, so that the last parameter of a name stands for all in the second comparison.
+    // All blocks are made alike, so finite differences check only the last parameter of each name.
     let mut seen = HashSet::new();
     for (name, tensor, _) in fused.network.parameters.iter().rev() {
         let begin = tensor.grad.begin as usize;
@@ -99,7 +101,8 @@ fn gradients_are_the_same_apart_and_finite_differences() {
         if !seen.insert(name) {
             continue;
         }
-        // Along the gradient the loss grows by its size. A hundredth is far above the rounding of f32, and nearly straight.
+        // Along the gradient, the loss grows at a rate of its size. Two half steps change it by a
+        // hundredth: far more than f32 rounds off, and nearly linear.
         let step = 5e-3 / size;
         let loss = |sign: f64| {
             let State([mut moved, first, second]) = start.clone();
@@ -160,10 +163,11 @@ fn a_batch_in_parts_has_its_masks_and_gradients() {
     };
     let same = apart(|i| i);
     assert!(same.0 < 1e-6 && same.1 < 1e-5, "{same:?}");
-    // Negative control: each part with the masks of the first, as workers have that copy a generator's state.
+    // Negative control: each part has the masks of the first part, as if workers copied a
+    // generator's state.
     let other = apart(|_| 0);
     assert!(other.0 > 1e-4 && other.1 > 0.1, "{other:?}");
-    // One part is the whole batch: the step is that of `train`.
+    // With one part, which is the whole batch, the step equals that of `train`.
     whole.apply(&gradients, 0).unwrap();
     let stepped = whole.state().unwrap();
     whole.initialize(SEED).unwrap();

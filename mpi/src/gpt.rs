@@ -1,9 +1,10 @@
-//! The small GPT of examples/transformer_block, trained over processes that MPI started, each with samples of every
-//! batch: the masks of one process, and with ordered sums its losses and weights too, to the bit.
+//! Trains the small GPT of examples/transformer_block over processes that MPI started. Each process
+//! takes some samples of every batch. Masks are those of one process to the bit. With ordered sums,
+//! so are losses and weights.
 //!
 //! `mpirun -n 4 target/debug/gpt`
 
-// The modules of examples/transformer_block have these names.
+// These modules of the examples refer to each other as `crate::device` and so on.
 #[path = "../../examples/mlp/device.rs"]
 #[allow(dead_code, reason = "the GPT opens a device of its own")]
 mod device;
@@ -38,9 +39,9 @@ mod grid;
 mod hash;
 mod process;
 
-/// Where `network` looks for its state.
+/// The module in which `network` looks for its state.
 mod mlp {
-    /// Parameters, Adam's first and its second moments.
+    /// The parameters, Adam's first moments and Adam's second moments.
     #[derive(Clone, Debug, PartialEq)]
     pub struct State(pub [Vec<f32>; 3]);
 }
@@ -61,19 +62,19 @@ use text::Text;
 
 const RATE: f64 = 0.1;
 const LEARNING_RATE: f64 = 2e-3;
-/// Samples of a part of a batch, which a device takes at once.
+/// Number of samples in a part of a batch. A device takes one part at a time.
 const SAMPLES: u32 = 1;
 
 /// Train a small GPT on processes that MPI started, data-parallel, with the masks of one process
 #[derive(Debug, Parser)]
 #[command(name = "gpt")]
 struct Options {
-    /// In which order gradients of several processes are added
+    /// Order in which gradients of several processes are added
     #[arg(long, value_enum, default_value_t = Sum::Ordered)]
     sum: Sum,
     #[arg(long, value_name = "N", default_value_t = 20)]
     steps: u32,
-    /// Decides weights, batches and masks; the same on each process
+    /// Seed of weights, batches and masks, the same in each process
     #[arg(long, value_name = "S", default_value_t = 42)]
     seed: u64,
 }
@@ -87,7 +88,8 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     let processes = world.size() as u32;
     ensure!(
         LEAVES.is_multiple_of(processes),
-        "{processes} processes do not divide {LEAVES}, the parts of a batch: give mpirun -n 1, 2, 3, 4, 6 or 12"
+        "{LEAVES} parts of a batch do not divide among {processes} processes: \
+         give mpirun -n 1, 2, 3, 4, 6 or 12"
     );
     let grid = Grid::new(world, [processes, 1], options.sum)?;
     let device = Device::on(&process::adapter(world)?)?;

@@ -1,5 +1,5 @@
-//! The network of examples/mlp, trained over processes that MPI started, each with a device of its own:
-//! the masks of one process, and with ordered sums its losses and weights too, to the bit.
+//! Trains the network of examples/mlp over processes that MPI started, each with a device of its
+//! own. Masks are those of one process to the bit. With ordered sums, so are losses and weights.
 //!
 //! `mpirun -n 4 target/debug/train --data 2 --tensor 2`
 
@@ -120,7 +120,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     Ok(())
 }
 
-/// Returns on all processes the bytes that the first one reads.
+/// Reads bytes in the first process and returns them in all.
 fn broadcast(grid: &Grid, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let root = grid.world.process_at_rank(0);
     let mut bytes = if grid.is_root() { read()? } else { Vec::new() };

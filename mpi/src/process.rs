@@ -1,4 +1,4 @@
-//! A process that MPI started: its world, its adapter, its end.
+//! What each process does besides training: it joins MPI's world, opens an adapter and ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -10,10 +10,11 @@ use mpi::traits::*;
 
 use crate::device;
 
-/// Runs `program` in the world. An error ends all its processes, since the others wait for this one.
+/// Runs `program` in the world. An error ends all processes, since the others would wait for this
+/// one forever.
 pub fn run(program: impl FnOnce(&SimpleCommunicator) -> Result<()>) -> ExitCode {
     let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
-        eprintln!("error: MPI is at work already");
+        eprintln!("error: MPI is already initialised");
         return ExitCode::FAILURE;
     };
     let world = universe.world();
@@ -27,8 +28,8 @@ pub fn run(program: impl FnOnce(&SimpleCommunicator) -> Result<()>) -> ExitCode 
     }
 }
 
-/// An adapter of the model that the environment chooses, so that all processes compute alike. The processes of one
-/// machine take its adapters in turns.
+/// An adapter of the model that the environment chooses, so that all processes compute alike.
+/// Processes of one machine take turns among its adapters.
 pub fn adapter(world: &SimpleCommunicator) -> Result<wgpu::Adapter> {
     let local_rank = world.split_shared(world.rank()).rank() as usize;
     let instance =

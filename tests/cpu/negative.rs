@@ -1,4 +1,5 @@
-//! Every comparison and every known answer, seen failing: for each mistake it is there to find.
+//! Negative controls: each comparison and each known answer fails on the mistakes that it must
+//! find.
 
 use wgpu_dropout::DropoutKind;
 
@@ -70,10 +71,10 @@ mod comparisons {
         for got in [product, 0.0, -0.0] {
             assert_eq!(check(SUBNORMAL, product, got), Ok(()));
         }
-        // The largest subnormal doubled is a normal number, yet its factor may have been flushed.
+        // The largest subnormal times 2 is normal, but a device may flush it before the product.
         let largest = f32::MIN_POSITIVE.next_down();
         assert_eq!(check(largest, 2.0 * largest, 0.0), Ok(()));
-        // Alpha dropout's factor may be less than 1.
+        // Alpha dropout's factor may be below 1, so a normal number can have a subnormal product.
         assert_eq!(
             check(f32::MIN_POSITIVE, 0.9 * f32::MIN_POSITIVE, 0.0),
             Ok(())
@@ -84,7 +85,7 @@ mod comparisons {
         for (x, expected, got) in [
             (SUBNORMAL, product, SUBNORMAL),
             (SUBNORMAL, product, NAN),
-            // Dropped is +0, whatever x was.
+            // A dropped element is +0, whatever x is.
             (SUBNORMAL, 0.0, -0.0),
             (SUBNORMAL, 0.0, product),
             (1.0, 2.0, 0.0),
@@ -202,13 +203,13 @@ fn wrong_dropouts() {
     let x: Vec<f32> = (0..1000).map(|element| element as f32 - 500.5).collect();
     let expected = dropout(0.3, 42, 1, 0..1000, &x);
     for wrong in [
-        // Drop and keep swapped.
+        // Kept and dropped elements swapped.
         expected
             .iter()
             .zip(&x)
             .map(|(&y, &x)| if y == 0.0 { x / 0.7 } else { 0.0 })
             .collect(),
-        // Dropped to -0, or by a product.
+        // Dropped elements that are -0, or products with 0.
         expected
             .iter()
             .map(|&y| if y == 0.0 { -0.0 } else { y })
@@ -218,13 +219,13 @@ fn wrong_dropouts() {
             .zip(&x)
             .map(|(&y, &x)| if y == 0.0 { 0.0 * x } else { y })
             .collect(),
-        // Not scaled.
+        // Kept elements that are not scaled.
         expected
             .iter()
             .zip(&x)
             .map(|(&y, &x)| if y == 0.0 { y } else { x })
             .collect(),
-        // The neighbours' decisions, keys and rates.
+        // The decisions of neighbouring indices, streams, seeds and rates.
         dropout(0.3, 42, 1, 1..1001, &x),
         dropout(0.3, 42, 2, 0..1000, &x),
         dropout(0.3, 43, 1, 0..1000, &x),
@@ -235,7 +236,8 @@ fn wrong_dropouts() {
     }
 }
 
-/// The results of each kind for ones and other numbers, and mistakes in them.
+/// The right results of each kind pass. A mistake in the scale, the shift or the dropped value
+/// fails.
 #[test]
 fn wrong_kinds() {
     let x: Vec<f32> = (0..1000).map(|element| element as f32 - 500.5).collect();
@@ -286,14 +288,14 @@ fn wrong_kinds() {
         y.pop();
         check(direction, &(call, kept, y)).unwrap_err();
     }
-    // Nothing and everything.
+    // Rates 0 and 1.
     check(Forward, &make(0.0, Alpha, 1.0, 0.0, 0.0)).unwrap();
     check(Forward, &make(0.0, Alpha, 1.0, 0.001, 0.0)).unwrap_err();
     check(Forward, &make(1.0, Alpha, 1.0, 0.0, 0.0)).unwrap();
     check(Forward, &make(1.0, Alpha, 1.0, 0.0, -0.0)).unwrap_err();
 }
 
-/// Mistakes in what becomes of 16-bit elements, all of them kept, each found at 0.4.
+/// Mistakes in kept 16-bit elements. At a rate of 0.4 each one shows.
 #[test]
 fn wrong_pairs() {
     use reference::{BF16, F16};
@@ -332,7 +334,8 @@ fn wrong_pairs() {
     }
 }
 
-/// Each layer's definition against all others of its shape, and against its own from the next index.
+/// A layer's decisions differ from those of other layers with its shape, and from its own at the
+/// next origin.
 #[test]
 fn wrong_layers() {
     let right = call(0.3, 0);
@@ -357,14 +360,14 @@ fn wrong_layers() {
     assert_eq!(others, 6);
 }
 
-/// Inverted dropout at 0.3.
+/// Inverted dropout at rate 0.3.
 fn dropout_of(kept: &[bool], x: &[f32]) -> Vec<f32> {
     let scale = call(0.3, 0).keep_scale();
     let one = |(&kept, &x): (&bool, &f32)| if kept { x * scale } else { 0.0 };
     kept.iter().zip(x).map(one).collect()
 }
 
-/// Only a rate near 1 tells the two scales apart: at 0.3 they are the same f32.
+/// Only a rate near 1 tells the two scales apart. At 0.3 they are the same f32.
 #[test]
 fn a_scale_from_p_in_place_of_the_realised_probability() {
     const P: f64 = 0.9999;
@@ -386,7 +389,7 @@ fn a_scale_from_p_in_place_of_the_realised_probability() {
 mod philox_vectors {
     use super::*;
 
-    /// A second Philox, open to mistakes.
+    /// A second Philox, into which the tests build mistakes.
     #[derive(Clone, Copy)]
     struct Philox {
         multipliers: [u32; 2],
@@ -481,7 +484,8 @@ mod philox_vectors {
 mod mask_vectors {
     use super::*;
 
-    /// Puts a decision through the vectors: whether the element of this mask index is kept.
+    /// Compares a decision with the vectors. `keeps` is true if the element with this mask index is
+    /// kept.
     fn check(keeps: impl Fn(&MaskVector, u64) -> bool) -> Result<(), String> {
         vectors::check_masks(|vector| {
             let indices = indices(&vector.shape, &vector.strides, vector.origin);
@@ -500,7 +504,8 @@ mod mask_vectors {
             .collect()
     }
 
-    /// Puts a uniform of (seed, stream, index) through the vectors.
+    /// Compares decisions with the vectors. They come from `uniform`, a function of (seed, stream,
+    /// index).
     fn check_uniform(uniform: impl Fn(u64, u64, u64) -> u32) -> Result<(), String> {
         check(|vector, index| {
             u64::from(uniform(vector.seed, vector.stream, index)) >= vector.drop_threshold
@@ -540,14 +545,15 @@ mod mask_vectors {
         check_uniform(|seed, stream, index| uniform(seed, stream, index + 1)).unwrap_err();
         check_uniform(|seed, stream, index| uniform(seed, stream, index ^ 1)).unwrap_err();
         check_uniform(|seed, stream, index| uniform(seed, stream, index ^ 7)).unwrap_err();
-        // Truncated, or a block number without its high word.
+        // The index without its upper 32 bits, then a block number without them.
         check_uniform(|seed, stream, index| uniform(seed, stream, index as u32 as u64))
             .unwrap_err();
         check_uniform(|seed, stream, index| uniform(seed, stream, index & 0x7_FFFF_FFFF))
             .unwrap_err();
     }
 
-    /// Puts counters of (block, domain, stream) through the vectors.
+    /// Compares decisions with the vectors. They come from `counter`, a function of (block, domain,
+    /// stream).
     fn check_counter(counter: impl Fn(u64, u32, u64) -> [u32; 4]) -> Result<(), String> {
         check_uniform(|seed, stream, index| {
             let half = |domain| {
@@ -605,7 +611,7 @@ mod mask_vectors {
             })
         };
         check_map(|vector| indices(&vector.shape, &vector.strides, vector.origin)).unwrap();
-        // No origin, the next one, no strides, column major.
+        // Without the origin, at the next origin, without the strides, and in column-major order.
         check_map(|vector| indices(&vector.shape, &vector.strides, 0)).unwrap_err();
         check_map(|vector| indices(&vector.shape, &vector.strides, vector.origin + 1)).unwrap_err();
         check_map(|vector| indices(&[vector.shape.iter().product()], &[1], vector.origin))

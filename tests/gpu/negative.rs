@@ -1,4 +1,4 @@
-//! The comparisons of this tier, seen failing on what a GPU computed.
+//! Negative controls: each comparison of this tier fails on wrong results of a GPU.
 
 use wgpu_dropout::{DropoutCall, MaskKey};
 
@@ -9,7 +9,7 @@ use crate::common::reference::keeps;
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
 use crate::philox;
-use crate::run::{self, Item, WAYS};
+use crate::run::{self, Item, MODES};
 
 pub const CASES: &[Case] = &[
     Case::new("another_call_differs", another_call),
@@ -29,7 +29,7 @@ fn must_differ(what: &str, result: Result<(), String>) -> Result<(), String> {
     }
 }
 
-/// Calls that are one step away from this call, by name.
+/// Calls that differ from this call in one thing, with a name for the difference.
 fn neighbours(call: &DropoutCall) -> [(&'static str, DropoutCall); 8] {
     let key = |seed, stream| DropoutCall {
         key: MaskKey::new(seed, stream),
@@ -59,9 +59,9 @@ fn neighbours(call: &DropoutCall) -> [(&'static str, DropoutCall); 8] {
 
 fn another_call(gpu: &Gpu) -> Result<(), String> {
     let right = call(0.1, 40);
-    for way in WAYS {
+    for mode in MODES {
         let item = Item::new(right, LEN);
-        let got = &run::dropout(gpu, way, std::slice::from_ref(&item))?[0];
+        let got = &run::dropout(gpu, mode, std::slice::from_ref(&item))?[0];
         check_dropout(&right, &item.x, got)?;
         for (what, wrong) in neighbours(&right) {
             must_differ(what, check_dropout(&wrong, &item.x, got))?;
@@ -84,7 +84,7 @@ fn another_mask(gpu: &Gpu) -> Result<(), String> {
 fn flipped_bit(gpu: &Gpu) -> Result<(), String> {
     let call = call(0.5, 3);
     let item = Item::new(call, 65);
-    let got = run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?.remove(0);
+    let got = run::dropout(gpu, MODES[0], std::slice::from_ref(&item))?.remove(0);
     let mask = run::masks(gpu, &[(call, 65)])?.remove(0);
     for bit in 0..32 {
         for element in 0..got.len() {
@@ -101,7 +101,7 @@ fn flipped_bit(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// At 0.99999 the scale of the p that was asked for is another f32 than the contract's [M10].
+/// At p = 0.99999, the scale of the requested p differs in f32 from that of the realised p [M10].
 fn requested_scale(gpu: &Gpu) -> Result<(), String> {
     let p = 0.99999;
     let call = call(p, 0);
@@ -114,12 +114,12 @@ fn requested_scale(gpu: &Gpu) -> Result<(), String> {
             false => 0.0,
         })
         .collect();
-    let got = &run::dropout(gpu, WAYS[0], &[Item::of(call, x.clone())])?[0];
+    let got = &run::dropout(gpu, MODES[0], &[Item::of(call, x.clone())])?[0];
     compare::f32_bits(&dropout(&call, &x), got)?;
     must_differ("the requested scale", compare::f32_bits(&wrong, got))
 }
 
-/// A kernel that writes one element too many is one that was told so.
+/// A kernel that is told one element too many writes past the tensor.
 fn bytes_outside(gpu: &Gpu) -> Result<(), String> {
     for len in [1, 8, 100] {
         let mut image = Image::new(gpu);

@@ -1,4 +1,4 @@
-//! `bench` on the CPU alone.
+//! `bench` with the CPU engine alone.
 
 use crate::command::{assert_fails, cpu, run};
 
@@ -40,7 +40,8 @@ fn a_part_of_a_second_is_told_what_is_wrong() {
 #[test]
 fn a_file_that_cannot_be_written_is_refused_before_measuring() {
     for option in ["--json", "--csv", "--plot"] {
-        // No test waits for these.
+        // The files are checked before the measurement, so this test does not take the million
+        // seconds.
         let output = run(&format!(
             "bench --engine cpu --seconds 1000000 {option} no/such/folder/file"
         ));

@@ -12,7 +12,7 @@ fn input() -> Vec<f32> {
     (0..LEN).map(|e| 0.001 * e as f32 - 3.0).collect()
 }
 
-/// Standard output of `apply` of the input, with these options, in each place.
+/// Standard output of `apply` with these options, on the CPU and on each adapter.
 fn apply(options: &str) -> Vec<(String, Vec<u8>)> {
     let (_folder, x, _) = folder_with(&vector(&input()));
     everywhere(&format!(
@@ -21,7 +21,7 @@ fn apply(options: &str) -> Vec<(String, Vec<u8>)> {
     ))
 }
 
-/// The elements of a file that `vector` could have made.
+/// The elements of a file that `apply` wrote.
 fn elements(file: &[u8]) -> Vec<f32> {
     let data = &file[file.len() - 4 * LEN..];
     data.chunks_exact(4)
@@ -35,7 +35,7 @@ fn kept() -> Vec<bool> {
     (0..LEN).map(|e| mask[e / 8] >> (e % 8) & 1 == 1).collect()
 }
 
-/// The input's kept elements by `keep`, the others by `dropped`.
+/// `keep` of the kept inputs, and `dropped` for the others.
 fn expected(keep: impl Fn(f32) -> f32, dropped: f32) -> Vec<f32> {
     kept()
         .into_iter()
@@ -44,7 +44,7 @@ fn expected(keep: impl Fn(f32) -> f32, dropped: f32) -> Vec<f32> {
         .collect()
 }
 
-/// Checks that each element is as near as `bound` allows it at this input.
+/// Checks that each element is within `bound` of the expected one. The bound depends on the input.
 fn check_near(actual: &[f32], expected: &[f64], bound: impl Fn(f64) -> f64) -> Result<(), String> {
     for (e, x) in input().into_iter().enumerate() {
         let (actual, expected) = (f64::from(actual[e]), expected[e]);
@@ -73,7 +73,7 @@ fn classic_keeps_bits() {
     }
 }
 
-/// Negative control: the default scales.
+/// Negative control: inverted dropout, the default, scales.
 #[test]
 #[should_panic(expected = "byte ")]
 fn scaled_elements_are_not_classic() {
@@ -82,7 +82,7 @@ fn scaled_elements_are_not_classic() {
     assert_same("scaled", &output, &expected);
 }
 
-/// The f32 constants of alpha dropout: factor and shift of kept elements, value of dropped ones.
+/// Alpha dropout's f32 constants: factor and shift for kept elements, value of dropped ones.
 fn alpha() -> (f32, f32, f32) {
     let p = (0.3f64 * 4_294_967_296.0).round() / 4_294_967_296.0;
     let prime = -1.758_099_340_847_376_6_f64;
@@ -104,13 +104,13 @@ fn check_alpha(output: &[f32]) -> Result<(), String> {
             }
         })
         .collect();
-    // A rounding of the product and one of the sum.
+    // One rounding of the product, and one of the sum.
     let bound = |x: f64| {
         let product = (x * f64::from(a)).abs();
         (product + product + f64::from(b)) / f64::from(1 << 24)
     };
     check_near(output, &exact, bound)?;
-    // Dropped elements are exact: the mask is read off them.
+    // Dropped elements must be exact, since users read the mask off them.
     for (e, kept) in kept().into_iter().enumerate() {
         if !kept && output[e].to_bits() != dropped.to_bits() {
             return Err(format!("dropped element {e} is {}", output[e]));
@@ -126,7 +126,7 @@ fn alpha_is_affine() {
     }
 }
 
-/// Negative control: each kind of fault is found.
+/// Negative control: each kind of fault is noticed.
 #[test]
 fn alpha_is_judged() {
     let (_, good) = apply("--kind alpha").swap_remove(0);
@@ -172,7 +172,7 @@ fn gaussian_is_that_of_the_cpu() {
     }
 }
 
-/// A layout's noise is shared as its decisions are, and a gradient of f16 has it too.
+/// Elements that share a decision share their noise. Gradients of f16 files have noise too.
 #[test]
 fn gaussian_takes_layouts_and_halves() {
     let (_folder, x, _) = folder_with(&vector(&[2.0; 8]));
@@ -195,7 +195,7 @@ fn gaussian_takes_layouts_and_halves() {
     }
 }
 
-/// Negative control: other noise and no noise are found.
+/// Negative control: other noise, and input without noise, are noticed.
 #[test]
 fn gaussian_is_judged() {
     let (_, good) = apply("--kind gaussian").swap_remove(0);
@@ -218,7 +218,7 @@ fn gaussian_noise_has_its_mean_and_variance() {
     let count = ratios.len() as f64;
     let mean = ratios.iter().sum::<f64>() / count;
     let variance = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / count;
-    // Five standard errors.
+    // Within five standard errors.
     assert!((mean - 1.0).abs() < 5.0 * sigma() / count.sqrt(), "{mean}");
     let expected = sigma().powi(2);
     let error = 5.0 * expected * (2.0 / count).sqrt();

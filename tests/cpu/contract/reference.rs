@@ -1,4 +1,4 @@
-//! The reference against the known answers, before it judges anything.
+//! The reference itself, compared with the known answers before other tests rely on it.
 
 use crate::common::reference::{
     drop_threshold, dropout, fold_in, indices, keep_scale, keeps, packed_mask, philox_blocks,
@@ -73,7 +73,8 @@ fn mask_vectors_numbers() {
     }
 }
 
-/// From Random123's `philox4x32_R` (commit 9545ff6), put together from M3 to M7 in C.
+/// These numbers come from Random123's `philox4x32_R` (commit 9545ff6), called as M3 to M7 say, in
+/// C.
 #[test]
 fn uniforms_at_the_edges_of_the_index() {
     let uniforms = [
@@ -82,7 +83,7 @@ fn uniforms_at_the_edges_of_the_index() {
         (7, [0x9B00_B095, 0x5C54_2A35, 0x36C3_8C92]),
         (8, [0xCCA4_97AE, 0xB1DE_0897, 0x84C8_C433]),
         (u64::from(u32::MAX), [0x42E9_52A9, 0x175D_77EF, 0xE33B_CD91]),
-        // The last index whose block number has 32 bits, and the next.
+        // The last index whose block number fits into 32 bits, and the next index.
         (0x7_FFFF_FFFF, [0x2A1E_5160, 0x1486_CCBB, 0xCD81_D4A8]),
         (0x8_0000_0000, [0xC5EC_4EA4, 0x02A8_5197, 0x9C0B_0DDF]),
         (1 << 63, [0x281E_E838, 0x7E12_B662, 0x9AC4_DFBE]),
@@ -121,7 +122,7 @@ fn counters_carry_through_every_word_and_wrap() {
     assert!(philox_blocks(10, [0; 4], key, 0).is_empty());
 }
 
-/// Worked out by hand from M8 and M10.
+/// The expected numbers are worked out by hand from M8 and M10.
 #[test]
 fn rates_at_the_edges() {
     let ulp = 1.0 / TWO_POW_32;
@@ -129,7 +130,7 @@ fn rates_at_the_edges() {
         (0.0, 0, 1.0),
         (f64::from_bits(1), 0, 1.0),
         (0.25 * ulp, 0, 1.0),
-        // Ties go to the even neighbour: half to 0, three halves to 2, five halves to 2.
+        // Ties go to even thresholds: 0.5 to 0, 1.5 to 2, 2.5 to 2.
         (0.5 * ulp, 0, 1.0),
         ((0.5 * ulp).next_up(), 1, 1.0),
         (ulp, 1, 1.0),
@@ -152,7 +153,7 @@ fn rates_at_the_edges() {
     }
 }
 
-/// M8 to the last bit of u(i), on which no vector with a fixed p depends.
+/// The decision changes exactly at u(i) [M8]. No vector with a fixed p tests that.
 #[test]
 fn a_uniform_is_dropped_below_the_threshold_and_kept_at_it() {
     for index in (0..1000).chain(u64::MAX - 999..=u64::MAX) {
