@@ -299,7 +299,7 @@ mod unix {
         ] {
             let start = Instant::now();
             let output = piped(&line, b"");
-            assert_fails(&output, 1, &[word(&fifo), "nobody opens"]);
+            assert_fails(&output, 1, &[word(&fifo), "no program opens"]);
             // A second, and what a loaded machine adds.
             assert!(start.elapsed() < Duration::from_secs(5), "{line}");
         }
