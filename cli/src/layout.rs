@@ -39,8 +39,8 @@ impl ElementsArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct LayoutArgs {
-    /// Which elements share a decision: elementwise, feature-channels-first, feature-channels-last,
-    /// time-locked-batch-first, time-locked-time-first or drop-path
+    /// The elements that share a decision: elementwise, feature-channels-first,
+    /// feature-channels-last, time-locked-batch-first, time-locked-time-first or drop-path
     #[arg(long, value_name = "NAME", conflicts_with_all = ["noise_shape", "mask_strides"])]
     pattern: Option<MaskPattern>,
     /// Make a decision for each element of this shape and broadcast it to the tensor's shape, as

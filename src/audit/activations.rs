@@ -312,7 +312,7 @@ impl Case {
             }
         }
         if untouched.each_ref().map(Vec::as_slice) != after {
-            let expected = format!("all beside the results as it was ({self})");
+            let expected = format!("every word but the results unchanged ({self})");
             return Err(Failure::new(expected, "other words"));
         }
         Ok(self.source.len())

@@ -327,7 +327,7 @@ impl Case {
         for (before, after) in margins {
             let margin = before.len() - MARGIN_WORDS..;
             if before[margin.clone()] != after[margin] {
-                let expected = format!("the words behind the sums as they were ({self})");
+                let expected = format!("the words after the sums unchanged ({self})");
                 return Err(Failure::new(expected, "others"));
             }
         }
@@ -372,7 +372,7 @@ impl core::fmt::Display for Case {
             let bias = bias.len();
             write!(
                 f,
-                ", gradient of a scale from one of {stream}, behind a bias of {bias}{source}; {call}"
+                ", gradient of a scale from one of {stream}, after a bias of {bias}{source}; {call}"
             )?;
         }
         if self.accumulate {

@@ -251,7 +251,7 @@ fn check(cases: &[Case], input: &[u32], output: &[u32]) -> Result<usize, (String
     {
         None => Ok(results),
         Some((word, got)) => Err((
-            format!("{:#010x} in word {word}, behind the results", canary(word)),
+            format!("{:#010x} in word {word}, after the results", canary(word)),
             format!("{got:#010x}"),
         )),
     }

@@ -55,7 +55,7 @@ use checks::Audit;
 use gpu::Gpu;
 use kernels::Group;
 
-/// One of [`CHECKS`].
+/// A check in [`CHECKS`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CheckInfo {
@@ -231,7 +231,7 @@ pub struct Check {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct AuditReport {
-    /// One for each of [`CHECKS`].
+    /// A check for each of [`CHECKS`].
     pub checks: Vec<Check>,
     /// FNV-1a over a fixed set of masks that the device made: [`MASK_HASH`] on every right device.
     /// `None` if it could not make them.
@@ -287,7 +287,7 @@ impl fmt::Display for AuditReport {
     }
 }
 
-/// How much [`audit_with`] does.
+/// The scope and the seed of [`audit_with`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

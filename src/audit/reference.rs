@@ -108,7 +108,7 @@ impl Indices<'_> {
     }
 }
 
-/// What becomes of kept and of dropped elements.
+/// The rule for the values of kept and of dropped elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Effect {
     /// Every element is copied.

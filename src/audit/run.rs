@@ -248,12 +248,12 @@ impl<'a> Ran<'a> {
         if before == after {
             return Ok(());
         }
-        let place = before
+        let offset = before
             .iter()
             .zip(after)
             .position(|(before, after)| before != after);
-        let place = place.unwrap_or_default();
-        let word = words.start + place;
+        let offset = offset.unwrap_or_default();
+        let word = words.start + offset;
         let nearest = self
             .placed
             .iter()
@@ -263,8 +263,11 @@ impl<'a> Ran<'a> {
             format!(", outputs are {start} to {end} ({})", placed.run)
         });
         Err(Failure::new(
-            format!("{:#010x} in word {word} of the buffer{near}", before[place]),
-            format!("{:#010x}", after[place]),
+            format!(
+                "{:#010x} in word {word} of the buffer{near}",
+                before[offset]
+            ),
+            format!("{:#010x}", after[offset]),
         ))
     }
 }

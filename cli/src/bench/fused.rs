@@ -34,7 +34,7 @@ const MAX_SOFTWARE_PAIRS: usize = 4;
 /// The operations that `bench` measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Op {
-    /// Dropout alone, its layouts and kinds, many tensors in a pass, recording
+    /// Dropout without other operations: layouts and kinds, many tensors in a pass, recording
     Dropout,
     /// A bias, dropout and a residual in one pass, and the gradient through a scale, against
     /// separate passes

@@ -198,7 +198,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     Ok(record)
 }
 
-/// Dropout alone.
+/// Measures dropout without other operations.
 fn measure_dropout(
     args: &Args,
     gpu: Option<&Gpu>,
