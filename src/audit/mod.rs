@@ -9,11 +9,10 @@
 //! with the kernels. Canaries around each result show stray stores. Each kernel runs with origins
 //! of all remainders modulo 8, with carries out of each word, at rates where one element's decision
 //! depends on D's last bit, with NaNs, infinities, zeros and subnormals, and on tensors that are
-//! cut into several dispatches. Dispatches of more than 4096 workgroups are compared too; of
-//! Gaussian noise one part in
-//! 16. Two checks test masks for their keep rate and for correlations. Keys and cases come from a
-//!     fixed seed, so a right device always passes, with the same figures and the same [mask
-//!     hash](AuditReport::mask_hash).
+//! cut into several dispatches. Dispatches of more than 4096 workgroups are compared too, one
+//! part in 16 of those of Gaussian noise. Two checks test masks for their keep rate and for
+//! correlations. Keys and cases come from a fixed seed, so a right device always passes, with the
+//! same figures and the same [mask hash](AuditReport::mask_hash).
 //!
 //! The driver takes most of the time, to compile the kernels. On two cores Mesa's software adapter
 //! for Vulkan takes 83 s without a shader cache and 23 s with one, that for OpenGL 286 s and 12 s.

@@ -180,8 +180,8 @@ pub fn activate_gated<'a, T: Element>(
     Ok(())
 }
 
-/// The gradients of gate and up \[M24\], with d = dropout'(`grad_output`): `d * (up + bias_up) *
-/// activation'(gate + bias_gate)` and `d * activation(gate + bias_gate)`.
+/// The gradients of gate and up \[M24\]. With d = dropout'(`grad_output`) they are
+/// `d * (up + bias_up) * activation'(gate + bias_gate)` and `d * activation(gate + bias_gate)`.
 ///
 /// # Errors
 ///

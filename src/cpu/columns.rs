@@ -46,8 +46,8 @@ pub fn column_sums<T: Element>(
     Ok(())
 }
 
-/// The gradient of a scale \[M23\]: for each number of the scale, the sum of `dropout'(grad_output)
-/// * (input + bias)` over the elements that it multiplies.
+/// The gradient of a scale \[M23\]: for each number of the scale, the sum of
+/// `dropout'(grad_output) * (input + bias)` over the elements that it multiplies.
 /// [`DropoutAdd::encode_scale_gradient`](crate::DropoutAdd::encode_scale_gradient) does the same
 /// with buffers. Input and gradient may differ in type. `grad_scale` has as many numbers as the
 /// scale. The sums replace its contents, or with `accumulate` are added to them.

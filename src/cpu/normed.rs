@@ -32,8 +32,8 @@ pub struct AddNorm<'a> {
     pub beta: &'a [f32],
 }
 
-/// `sum = residual + dropout(input + bias)` and `output = norm(sum)`, or `sum = residual + input +
-/// bias` and `output = dropout(norm(sum))` \[M25\]: what
+/// `sum = residual + dropout(input + bias)` and `output = norm(sum)`, or
+/// `sum = residual + input + bias` and `output = dropout(norm(sum))` \[M25\]: what
 /// [`DropoutAddNorm::encode_forward`](crate::DropoutAddNorm::encode_forward) does with buffers.
 /// `sums` are the residual and the sum, or one slice that the sum overwrites. Without a residual
 /// give zeros.
