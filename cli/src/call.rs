@@ -51,7 +51,7 @@ pub struct CallArgs {
         default_value = "0"
     )]
     origin: u64,
-    /// The four options above in one: "p=0.1 seed=42 stream=0x300000007 origin=0"
+    /// --p, --seed, --stream and --origin in one: "p=0.1 seed=42 stream=0x300000007 origin=0"
     #[arg(long, value_name = "CALL", conflicts_with_all = ["p", "seed", "stream", "origin"])]
     call: Option<DropoutCall>,
     /// The kind of dropout; it replaces the kind in --call
