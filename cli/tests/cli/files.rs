@@ -300,7 +300,7 @@ mod unix {
         ] {
             let start = Instant::now();
             let output = piped(&line, b"");
-            assert_fails(&output, 1, &[word(&fifo), "nobody opens"]);
+            assert_fails(&output, 1, &[word(&fifo), "no program opens"]);
             // The timeout of a second, and time for a slow machine.
             assert!(start.elapsed() < Duration::from_secs(5), "{line}");
         }

@@ -65,14 +65,14 @@ fn options_of_other_masks_are_refused() {
         ("--rule jax", "--key"),
         ("--rule tensorflow", "--seeds"),
         ("--rule triton", "--seed"),
-        ("--rule jax --key 1,2 --seed 3", "takes --key alone"),
+        ("--rule jax --key 1,2 --seed 3", "takes only --key"),
         (
             "--rule tensorflow --seeds 1,2 --offset 3",
-            "takes --seeds alone",
+            "takes only --seeds",
         ),
         (
             "--rule triton --seed 1 --key 1,2",
-            "takes --seed and --offset alone",
+            "takes only --seed and --offset",
         ),
         ("--rule triton --seed 1 --stream 2", "--stream"),
         ("--rule triton --seed 1 --origin 2", "--origin"),

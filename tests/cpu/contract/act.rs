@@ -345,7 +345,7 @@ fn what_does_not_fit_an_activation_is_refused_and_writes_nothing() {
                 elements: 12
             }
         ),
-        "rows of two halves have 23 elements for 12 of each: give twice as many"
+        "rows of two halves have 23 elements in all, the gate 12: give twice as many as the gate has"
     );
     let error = CpuError::VectorLength {
         elements: 12,

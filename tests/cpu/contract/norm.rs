@@ -310,7 +310,7 @@ fn what_does_not_fit_a_norm_is_refused_and_writes_nothing() {
     let error = refused(false, 4, 3, 0, 12, good);
     assert_eq!(
         error.to_string(),
-        "β has 3 numbers, it takes 4: give as many as γ, and none for an RMS norm"
+        "β has 3 numbers instead of 4: give as many as γ has, or none for an RMS norm"
     );
     assert!(matches!(
         refused(true, 4, 4, 0, 12, good),
@@ -319,7 +319,7 @@ fn what_does_not_fit_a_norm_is_refused_and_writes_nothing() {
     let error = refused(false, 0, 0, 0, 12, good);
     assert_eq!(
         error.to_string(),
-        "rows of 0 elements have no norm: give 1 to 16777216 columns"
+        "a norm does not take rows of 0 elements: give 1 to 16777216 columns"
     );
     let lengths = CpuError::LengthMismatch {
         input: 12,
