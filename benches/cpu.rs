@@ -1,4 +1,4 @@
-//! The CPU path on one thread, beside memcpy and what a user would write.
+//! The CPU path on one thread, compared with memcpy and with loops that users write.
 
 use std::hint::black_box;
 
@@ -14,7 +14,7 @@ use wgpu_dropout::{
     MaskSource, cpu,
 };
 
-/// Two tensors that most second-level caches hold: what is computed counts, not the memory.
+/// Both tensors fit into most second-level caches, so computing takes the time, not the memory.
 const LEN: usize = 1 << 16;
 
 fn call() -> DropoutCall {
@@ -35,7 +35,7 @@ fn one_thread(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Numbers whose products are no subnormals.
+/// Input and output tensors. Products of the inputs are never subnormal.
 fn tensors<T: Element>() -> (Vec<T>, Vec<T>) {
     let input = (0..LEN).map(|i| T::from_f32((i % 1000) as f32 - 499.5));
     (input.collect(), vec![T::from_f32(1.0); LEN])
@@ -119,7 +119,7 @@ fn rivals(group: &mut BenchmarkGroup<'_, WallTime>) {
             }
         });
     });
-    // As `(rng.random(n, dtype=float32) >= p) * x * scale` does it, without its allocations.
+    // The work of `(rng.random(n, dtype=float32) >= p) * x * scale`, without its allocations.
     let mut uniforms = vec![0.0_f32; LEN];
     let mut keep = vec![false; LEN];
     group.bench_function("numpy style", |bencher| {

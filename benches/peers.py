@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Dropout by PyTorch and Triton beside a copy, on an NVIDIA GPU: what `wgpu-dropout bench` has no row for.
+"""Measures dropout by PyTorch and Triton, and a copy, on an NVIDIA GPU. `wgpu-dropout bench` cannot measure those.
 
     python3 benches/peers.py --json benches/records/DATE-cuda-GPU.json
-    TRITON_INTERPRET=1 python3 benches/peers.py --check    # without a GPU: the results alone
+    TRITON_INTERPRET=1 python3 benches/peers.py --check    # without a GPU: checks the results only
 
-Run it in one go with `wgpu-dropout bench --sizes …` of the same sizes and compare the ratios to the copy:
-each has its own copy of the same bytes. Quote the largest size alone: here each call comes from Python,
-which costs more than small tensors do and, forward and backward, than middling ones on a fast GPU; there
-one submission has them all. Results are checked before anything is timed. Needs torch and triton.
+Run it right before or after `wgpu-dropout bench --sizes …` with the same sizes, and compare the ratios to the copy:
+each program copies the same bytes. Quote the largest size only. Here each call comes from Python. That costs more
+than the work on a small tensor, and for forward and backward on a fast GPU more than on a medium one. `bench` puts
+all calls into one submission. Results are checked before anything is timed. Needs torch and triton.
 """
 
 import argparse
@@ -25,9 +25,10 @@ import triton.language as tl
 P = 0.1
 SIZES = [4096, 65_536, 1_048_576, 16_777_216, 67_108_864]
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
-# In turns; each time is of as many calls as take a millisecond or more.
+# Operations take turns. Each time is that of enough calls to take a millisecond or more.
 ROUNDS = 20
-# More than a GPU's caches hold, in so many pairs at most: as cli/src/bench/buffers.rs has.
+# Tensors rotate over more bytes than a GPU's caches hold, in at most PAIRS pairs, as in
+# cli/src/bench/buffers.rs.
 ROTATED_BYTES = 512 << 20
 PAIRS = 1024
 
@@ -42,7 +43,7 @@ def seeded_dropout_kernel(x, y, elements, p, seed, BLOCK: tl.constexpr):
 
 
 def seeded_dropout(x, y):
-    """As in Triton's tutorial on low-memory dropout; its backward is the same kernel."""
+    """The kernel of Triton's tutorial on low-memory dropout. Its backward is the same kernel."""
     seeded_dropout_kernel[(triton.cdiv(x.numel(), 1024),)](x, y, x.numel(), P, 42, BLOCK=1024)
 
 
@@ -62,7 +63,7 @@ OPERATIONS = {
 
 
 def check(x, y):
-    """Refuses what is not dropout of `x`, whose values are no zeros."""
+    """Raises an error if `y` is not dropout of `x`. No value of `x` may be 0."""
     kept = y != 0
     scaled = x.float() / (1 - P)
     if not torch.allclose(y.float()[kept], scaled[kept], rtol=0.01):
@@ -94,17 +95,18 @@ def check_all(device):
 
 def seconds_a_call(operation, pairs, calls):
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    # Else PyTorch would write each output where the last one was, in a cache. Its mask it does.
+    # Outputs are kept. Else PyTorch would write each one over the last, which is in a cache.
+    # Masks are not kept, so PyTorch does that with them.
     outputs = [None] * len(pairs)
     start.record()
     for call in range(calls):
         x, y = pairs[call % len(pairs)]
-        # Else backward would add to the last call's gradient.
+        # Else backward would add to the gradient of the last call.
         x.grad = None
         outputs[call % len(pairs)] = operation(x, y)
     end.record()
     end.synchronize()
-    # Not in the time of the next operation.
+    # Free the gradients here, so that this is not part of the next operation's time.
     for x, _ in pairs:
         x.grad = None
     return start.elapsed_time(end) / 1e3 / calls
@@ -158,7 +160,8 @@ def main():
             copy = statistics.median(times["copy"])
             for operation, seconds in times.items():
                 median = statistics.median(seconds)
-                # An element is read and written once; what more an operation moves is its own.
+                # Counts one read and one write of each element, for each direction. More bytes
+                # than that are the operation's own.
                 moved = 2 * elements * dtype.itemsize * (2 if "backward" in operation else 1)
                 print(
                     f"{operation:<27} {name:<5} {elements:>9} {median * 1e6:>10.2f}"

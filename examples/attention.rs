@@ -1,5 +1,6 @@
-//! Scaled dot-product attention with dropout on the probabilities, forward and backward, in kernels of
-//! one's own: the matrix of probabilities is never written, and nor is its mask. Checked against f64.
+//! Scaled dot-product attention in your own kernels, forward and backward, with dropout on the
+//! probabilities. Neither the matrix of probabilities nor its mask is written. The results are
+//! checked against f64.
 //!
 //! `cargo run --example attention`
 
@@ -15,31 +16,32 @@ mod own_kernels;
 
 use own_kernels::Dispatch;
 
-/// Rows and columns of a tile in attention.wgsl.
+/// Rows and columns of a tile, as in attention.wgsl.
 const TILE: u32 = 32;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// Heads of all samples together.
+    /// Number of heads in all samples.
     pub heads: u32,
-    /// Queries of a head, and keys.
+    /// Number of queries of a head, and of keys.
     pub length: u32,
-    /// Features of a query: a multiple of 4.
+    /// Number of features of a query; a multiple of 4.
     pub head_size: u32,
 }
 
 impl Shape {
-    /// Elements of the output: `(heads, length, head_size)`.
+    /// Number of elements of the output, `(heads, length, head_size)`.
     pub fn elements(&self) -> u64 {
         u64::from(self.heads) * u64::from(self.length) * u64::from(self.head_size)
     }
 
-    /// Which mask index a probability has: rows of the mask are as long as the length rounded up to 32, so
-    /// that a tile's row is one aligned mask word. `KeepMask` and the CPU take it too.
+    /// The mask index of each probability. A row of the mask is the length rounded up to 32, so
+    /// that each row of a tile is one aligned mask word. `KeepMask` and the CPU take the same
+    /// layout.
     fn mask_layout(&self) -> Result<MaskLayout> {
         let [heads, length] = [self.heads, self.length].map(u64::from);
         let rows = MaskLayout::elementwise(&[heads, length, length.next_multiple_of(32)])?;
-        // The kernels count the mask's elements in a u32.
+        // The kernels number the mask's elements with a u32.
         ensure!(
             rows.len() <= 1 << 32,
             "{heads} heads of length {length}: give fewer heads at once"
@@ -48,7 +50,7 @@ impl Shape {
     }
 }
 
-/// `Params` of attention.wgsl.
+/// The uniform `Params` of attention.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 struct Params {
@@ -59,7 +61,7 @@ struct Params {
     causal: u32,
 }
 
-/// The kernels, on storage buffers of f32.
+/// The kernels and their storage buffers of f32.
 pub struct Attention {
     pub shape: Shape,
     pub layout: MaskLayout,
@@ -69,7 +71,7 @@ pub struct Attention {
     pub inputs: wgpu::Buffer,
     pub output: wgpu::Buffer,
     pub grad_output: wgpu::Buffer,
-    /// As `inputs`.
+    /// The gradients of Q, K and V, laid out as `inputs`.
     pub gradients: wgpu::Buffer,
     params: wgpu::Buffer,
     forward: Dispatch,
@@ -85,13 +87,13 @@ impl Attention {
         } = shape;
         ensure!(
             head_size.is_multiple_of(4),
-            "a head size of {head_size} is no multiple of 4"
+            "the head size {head_size} is not a multiple of 4"
         );
         let layout = shape.mask_layout()?;
         let elements = shape.elements();
         let [inputs, gradients] = [(); 2].map(|()| own_kernels::tensor(device, 3 * elements));
         let [output, grad_output] = [(); 2].map(|()| own_kernels::tensor(device, elements));
-        // Kept for backward: two numbers a query.
+        // Forward keeps two numbers for each query, which backward reads.
         let rows = own_kernels::tensor(device, 2 * u64::from(heads * length));
         let params = own_kernels::uniform::<Params>(device);
 
@@ -138,7 +140,7 @@ impl Attention {
         Ok(())
     }
 
-    /// Takes the call of the forward pass, and so its mask.
+    /// `call` is the call of the forward pass, so that the mask is the same.
     pub fn encode_backward(
         &self,
         queue: &wgpu::Queue,
@@ -152,7 +154,7 @@ impl Attention {
         Ok(())
     }
 
-    /// For the next submission, which can have one call.
+    /// Writes the parameters of the next submission. A submission can have one call only.
     fn write_params(&self, queue: &wgpu::Queue, call: &DropoutCall) -> Result<()> {
         let Shape {
             heads,
@@ -170,7 +172,7 @@ impl Attention {
         Ok(())
     }
 
-    /// The output, and the gradients of Q, K and V.
+    /// Runs forward and backward. Returns the output and the gradients of Q, K and V.
     pub fn run(
         &self,
         device: &wgpu::Device,
@@ -192,8 +194,8 @@ impl Attention {
         Ok([output, grad_q, grad_k, grad_v])
     }
 
-    /// The errors of the output and of each gradient that [`run`](Self::run) gave: the largest one against f64
-    /// with the CPU's mask, and its largest share of a bound.
+    /// The errors of [`run`](Self::run)'s four results against f64 with the CPU's mask. For each:
+    /// the largest error, and the largest fraction of a bound.
     pub fn errors(
         &self,
         inputs: &[f32],
@@ -201,7 +203,7 @@ impl Attention {
         call: &DropoutCall,
         got: &[Vec<f32>; 4],
     ) -> Result<[(f64, f64); 4]> {
-        // Dropout of ones is the mask's factors.
+        // Dropout of ones gives the factor of each element: 0, or the scale.
         let mut factors = vec![1.0; self.layout.len() as usize];
         cpu::apply(Direction::Forward, &self.layout, &mut factors[..], call)?;
         let Shape {
@@ -217,18 +219,18 @@ impl Attention {
 
 fn main() -> Result<()> {
     let (device, queue, adapter) = device::open()?;
-    // Two samples of three heads.
+    // Two samples with three heads each.
     let shape = Shape {
         heads: 6,
         length: 77,
         head_size: 32,
     };
-    // Larger numbers than 1, so that the softmax has peaks.
+    // Factor 3: scores are large enough for a softmax with peaks.
     let inputs = own_kernels::numbers(3 * shape.elements());
     let inputs: Vec<_> = inputs.into_iter().map(|x| 3.0 * x).collect();
     let grad_output = own_kernels::numbers(shape.elements());
     let mut attention = Attention::new(&device, shape)?;
-    println!("{adapter}: largest error against f64, and its share of the bound");
+    println!("{adapter}: largest error against f64, and its fraction of the bound");
     println!(
         "   p  causal            output                dQ                dK                dV"
     );
@@ -240,7 +242,7 @@ fn main() -> Result<()> {
             print!("{p:4}  {causal:6}");
             for (error, share) in attention.errors(&inputs, &grad_output, &call, &got)? {
                 print!("  {error:8.1e} {:5.1} %", 100.0 * share);
-                ensure!(share <= 1.0, "an error passes its bound");
+                ensure!(share <= 1.0, "an error is above its bound");
             }
             println!();
         }

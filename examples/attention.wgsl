@@ -1,28 +1,30 @@
 // Scaled dot-product attention of each head, with dropout on the probabilities:
 //   S = scale Q K^T,  P = softmax(S),  O = dropout(P) V
-// S, P and the mask are never written. Backward makes P again from the logarithm of each row's sum, and the
-// mask from the same parameters. With M = the mask and its factor, and G = the gradient of O:
+// S, P and the mask are never written to memory. Backward recomputes P from the logarithm of each
+// row's sum, and the mask from the same parameters. M is the mask times its factor, and G the
+// gradient of O:
 //   dV = (M P)^T G,  dP = M (G V^T),  dS = P (dP - delta),  delta = the sum over a row of P dP = G O
 //   dQ = scale dS K,  dK = scale dS^T Q
 //
-// Follows the mask functions and `const VECTORS: u32`, the head size divided by 4, in one module.
-// Tested, not tuned: Q, K, V and G are read from storage, where a fast kernel keeps tiles of them too.
+// The host puts the mask functions and `const VECTORS: u32`, the head size divided by 4, before
+// this text. It is tested, not tuned: a fast kernel would keep tiles of Q, K, V and G in workgroup
+// memory too.
 
 struct Params {
     @align(16) mask: DropoutMask,
-    heads: u32, // of all samples
-    length: u32, // queries of a head, and keys
+    heads: u32, // in all samples
+    length: u32, // number of queries of a head, and of keys
     scale: f32,
     causal: u32, // 1: query i sees keys 0 to i
 }
 
-// (3, heads, length, head size): Q, K and V, and in `gradients` theirs.
+// Shape (3, heads, length, head size): Q, K and V, and in `gradients` their gradients.
 @group(0) @binding(0) var<storage, read> inputs: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> gradients: array<vec4<f32>>;
-// (heads, length, head size).
+// Shape (heads, length, head size).
 @group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> grad_output: array<vec4<f32>>;
-// The logarithm of each query's sum of exponentials, and its delta.
+// For each query: the logarithm of its sum of exponentials, and its delta.
 @group(0) @binding(4) var<storage, read_write> rows: array<vec2<f32>>;
 @group(0) @binding(5) var<uniform> params: Params;
 
@@ -32,19 +34,22 @@ const V: u32 = 2u;
 
 // A tile is 32 queries by 32 keys: a mask word for each query.
 const TILE: u32 = 32u;
-// Invocations of a row (of a column in `key_gradients`), which share its keys and its features.
+// The invocations that share a row (in `key_gradients`, a column). They divide its keys and its
+// features among them.
 const LANES: u32 = 8u;
 const SHARE: u32 = (VECTORS + LANES - 1u) / LANES;
-// Below every score, and exp(LOWEST - score) is 0.
+// Lower than every score, so that exp(LOWEST - score) is 0.
 const LOWEST: f32 = -1.0e30;
 
 var<workgroup> keep_words: array<u32, TILE>;
-// The pairs of the tile, query by query: scores and weights; backward dS and M P.
+// Two numbers for each pair of query and key in the tile: scores and weights in forward, dS and M P
+// in backward.
 var<workgroup> pairs: array<array<f32, TILE>, TILE>;
 var<workgroup> more_pairs: array<array<f32, TILE>, TILE>;
 
-// Draws the tile's mask words, each once. Rows of the mask are as long as `length` rounded up to 32, so that
-// words begin where Philox blocks do. With an origin that is no multiple of 8 a word takes a fifth block.
+// Draws each mask word of the tile once. A row of the mask is `length` rounded up to 32, so a word
+// begins where a Philox block begins and needs four blocks. If the origin is not a multiple of 8,
+// it needs five.
 fn draw_tile(head: u32, first_query: u32, first_key: u32, invocation: u32) {
     if invocation < TILE {
         let row_stride = (params.length + 31u) & ~31u;
@@ -53,7 +58,7 @@ fn draw_tile(head: u32, first_query: u32, first_key: u32, invocation: u32) {
     }
 }
 
-// dropout(x) of a pair of the tile.
+// Dropout of x, which belongs to a pair of query and key in the tile.
 fn dropped(x: f32, query: u32, key: u32) -> f32 {
     return dropout_value(params.mask, x, ((keep_words[query] >> key) & 1u) != 0u);
 }
@@ -62,7 +67,7 @@ fn visible(query: u32, key: u32) -> bool {
     return query < params.length && key < params.length && (params.causal == 0u || key <= query);
 }
 
-// Where a row of Q, K or V begins in `inputs` and in `gradients`.
+// The index where a row of Q, K or V begins in `inputs`, or that of its gradient in `gradients`.
 fn begin_of(matrix: u32, head: u32, row: u32) -> u32 {
     return ((matrix * params.heads + head) * params.length + row) * VECTORS;
 }
@@ -86,7 +91,8 @@ fn forward(
     let head = group.y;
     let first_query = TILE * group.x;
     let query = first_query + local.y;
-    // The largest score so far; the sum of exp(score - largest), and the same with the values.
+    // The largest score so far, the sum of exp(score - largest), and the sum of exp(score -
+    // largest) times the values.
     var largest = LOWEST;
     var sum = 0.0;
     var values: array<vec4<f32>, SHARE>;
@@ -116,7 +122,7 @@ fn forward(
         }
         for (var key = 0u; key < min(TILE, end - first_key); key++) {
             let weight = more_pairs[local.y][key];
-            // All weights: dropout comes behind the softmax.
+            // The sum takes every weight, also those of dropped pairs: dropout follows the softmax.
             sum += weight;
             let kept = dropped(weight, local.y, key);
             let v = begin_of(V, head, first_key + key) + local.x;
@@ -150,7 +156,7 @@ fn deltas(@builtin(global_invocation_id) id: vec3<u32>) {
     rows[id.x].y = delta;
 }
 
-// M P and dS of the pair (query, key), which is (tile_query, tile_key) in its tile.
+// M P and dS of the pair (query, key). In its tile, the pair is (tile_query, tile_key).
 fn backward_pair(head: u32, query: u32, key: u32, tile_query: u32, tile_key: u32) -> vec2<f32> {
     if !visible(query, key) {
         return vec2(0.0);
@@ -205,7 +211,7 @@ fn query_gradient(
     }
 }
 
-// The same tiles, those of a column: each query's word is the one that `forward` drew.
+// The tiles are those of `forward`, column by column, so each query's mask word is the same.
 @compute @workgroup_size(LANES, TILE)
 fn key_gradients(
     @builtin(workgroup_id) group: vec3<u32>,

@@ -1,5 +1,6 @@
-//! Low-rank adaptation (Hu et al. 2021): `y = x w + scale (dropout(x) a) b`, with dropout as the prologue of
-//! the product with a. The dropped x is never written. Backward is the library's kernel.
+//! Low-rank adaptation (Hu et al. 2021): `y = x w + scale (dropout(x) a) b`. The kernel of the
+//! product with a applies dropout to x as it reads it, so the dropped x is never written. The
+//! library's kernel computes backward.
 //!
 //! `cargo run --example lora`
 
@@ -15,8 +16,8 @@ mod own_kernels;
 
 use own_kernels::{Bounded, Dispatch};
 
-/// `down = dropout(x) a`, for a of rank 4. A workgroup makes a row, an invocation takes 32 neighbours of x at
-/// a time: a mask word, drawn once.
+/// `down = dropout(x) a`, where a has rank 4. A workgroup makes one row of `down`. An invocation
+/// takes 32 consecutive elements of x at a time, since one mask word decides those.
 const PROLOGUE: &str = "
 struct Params {
     @align(16) mask: DropoutMask,
@@ -64,8 +65,8 @@ struct Params {
     padding: [u32; 3],
 }
 
-/// `dropout(x) a`, and the gradient of x from that of dropout(x). The gradient of a, `dropout(x)^T grad_down`, is a
-/// product with this prologue too.
+/// Returns `dropout(x) a`, and the gradient of x for a given gradient of dropout(x). The gradient
+/// of a, `dropout(x)^T grad_down`, would be another product with this prologue.
 pub fn run(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
@@ -81,7 +82,8 @@ pub fn run(
     let dropout = Dropout::new(device, &KernelDescriptor::default())?;
     let backward = dropout.bind_in_place(grad.as_entire_buffer_binding(), ROWS * FEATURES)?;
 
-    // Each step. Projections that read one x have masks of their own by layer numbers of their own.
+    // In each step. If several projections read x, give each its own layer number, and so its own
+    // mask.
     let mask = call.mask_params(0, ROWS * FEATURES)?;
     let values = Params {
         mask,
@@ -101,7 +103,7 @@ pub fn run(
     ])
 }
 
-/// Checks what [`run`] gives against the CPU.
+/// Checks the results of [`run`] against the CPU.
 pub fn check(
     [x, a, grad_dropped]: &[Vec<f32>; 3],
     call: &DropoutCall,
@@ -150,6 +152,6 @@ fn main() -> Result<()> {
     let inputs = [ROWS * FEATURES, FEATURES * RANK, ROWS * FEATURES].map(own_kernels::numbers);
     let results = run(&device, &queue, &inputs, &call)?;
     check(&inputs, &call, &results)?;
-    println!("{adapter}: the prologue's mask is the CPU's, and so is the gradient's");
+    println!("{adapter}: the masks of the prologue and of the gradient equal the CPU's");
     Ok(())
 }

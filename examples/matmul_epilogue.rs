@@ -1,5 +1,5 @@
-//! A matrix product of one's own with bias, relu and dropout in its epilogue: dropout costs it no pass over
-//! memory. Backward is the library's kernel, and has the same mask.
+//! Your own matrix product with bias, relu and dropout in its epilogue, so that dropout needs no
+//! pass over memory. The library's kernel computes backward, with the same mask.
 //!
 //! `cargo run --example matmul_epilogue`
 
@@ -19,13 +19,13 @@ use own_kernels::{Bounded, Dispatch};
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     pub rows: u32,
-    /// Columns of x.
+    /// Number of columns of x.
     pub inner: u32,
-    /// Columns of y: a multiple of 8.
+    /// Number of columns of y; a multiple of 8.
     pub columns: u32,
 }
 
-/// `Params` of matmul_epilogue.wgsl.
+/// The uniform `Params` of matmul_epilogue.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 struct Params {
@@ -36,7 +36,7 @@ struct Params {
     padding: u32,
 }
 
-/// `y = dropout(relu(x w + bias))`, on storage buffers of f32.
+/// `y = dropout(relu(x w + bias))` in storage buffers of f32.
 pub struct Dense {
     size: Size,
     pub x: wgpu::Buffer,
@@ -62,7 +62,7 @@ impl Dense {
         } = size;
         ensure!(
             columns.is_multiple_of(8),
-            "{columns} columns are no multiple of 8"
+            "{columns} columns are not a multiple of 8"
         );
         let tensor = |rows: u32, columns: u32| {
             own_kernels::tensor(device, u64::from(rows) * u64::from(columns))
@@ -87,7 +87,8 @@ impl Dense {
             grad_sum.as_entire_buffer_binding(),
             len,
         )?;
-        // Relu's gradient passes where y is positive. Where dropout made y zero, it is zero already.
+        // Relu passes a gradient where y is positive. If y is 0 because of dropout, the gradient is
+        // 0 too.
         let module = own_kernels::module(device, include_str!("shaders/relu_gradient.wgsl"))?;
         let buffers = [(0, &y), (1, &grad_sum)];
         let vectors = [(len / 4).div_ceil(64) as u32, 1];
@@ -108,7 +109,7 @@ impl Dense {
         })
     }
 
-    /// Parameters are written for the next submission, which can have one call.
+    /// Writes the parameters of the next submission. A submission can have one call only.
     pub fn encode_forward(
         &self,
         queue: &wgpu::Queue,
@@ -117,7 +118,7 @@ impl Dense {
     ) -> Result<()> {
         ensure!(
             call.origin.is_multiple_of(8),
-            "the origin {} is no block's first index",
+            "the origin {} is not a multiple of 8, where a block begins",
             call.origin
         );
         let Size {
@@ -137,7 +138,8 @@ impl Dense {
         Ok(())
     }
 
-    /// The gradient of x w + bias. What follows has no dropout: grad_x = grad_sum w^T, grad_w = x^T grad_sum.
+    /// Makes the gradient of x w + bias. The rest of backward has no dropout: grad_x = grad_sum
+    /// w^T, grad_w = x^T grad_sum.
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -148,7 +150,8 @@ impl Dense {
         Ok(())
     }
 
-    /// y and the gradient of x w + bias, of x, w, bias and grad_y.
+    /// Runs forward and backward on x, w, bias and grad_y. Returns y and the gradient of x w +
+    /// bias.
     pub fn run(
         &self,
         device: &wgpu::Device,
@@ -171,7 +174,8 @@ impl Dense {
     }
 }
 
-/// Checks what [`Dense::run`] gives: y against f64, and the gradient against the CPU, to the bit.
+/// Checks the results of [`Dense::run`]: y against f64 within a bound, and the gradient against the
+/// CPU to the bit.
 pub fn check(
     size: Size,
     [x, w, bias, grad_y]: &[Vec<f32>; 4],
@@ -183,7 +187,7 @@ pub fn check(
         cpu::apply(direction, x.len() as u64, &mut x[..], call)?;
         Ok(x)
     };
-    // Dropout of ones is the mask's factors.
+    // Dropout of ones gives the factor of each element: 0, or the scale.
     let factors = on_cpu(Direction::Forward, vec![1.0; y.len()])?;
     let exact = |(at, factor): (usize, &f32)| {
         let (row, column) = (at / columns, at % columns);
@@ -194,7 +198,7 @@ pub fn check(
         let factor = f64::from(*factor);
         Bounded {
             exact: (bias + terms.sum::<f64>()).max(0.0) * factor,
-            // A rounding of each product and sum.
+            // One rounding for each product and each sum.
             bound: (inner + 2) as f64 * f64::from(f32::EPSILON) * magnitude * factor,
         }
     };
@@ -213,7 +217,7 @@ pub fn check(
     }
     ensure!(
         bytemuck::cast_slice::<_, u32>(&expected) == bytemuck::cast_slice::<_, u32>(grad_sum),
-        "the gradient has other bits than the CPU's; {call}"
+        "the gradient's bits differ from the CPU's; {call}"
     );
     Ok(())
 }
@@ -230,6 +234,6 @@ fn main() -> Result<()> {
     let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 0, 7));
     let results = Dense::new(&device, size)?.run(&device, &queue, &inputs, &call)?;
     check(size, &inputs, &call, &results)?;
-    println!("{adapter}: the product's mask is the library's, forward and backward");
+    println!("{adapter}: the product's mask equals the library's, forward and backward");
     Ok(())
 }

@@ -1,4 +1,5 @@
-// y = dropout(relu(x w + bias)), all in row-major order. Follows the mask functions in one module.
+// y = dropout(relu(x w + bias)) with row-major matrices. The host puts the mask functions before
+// this text.
 
 struct Params {
     @align(16) mask: DropoutMask,
@@ -13,8 +14,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-// A workgroup makes 32 rows of 64 columns, an invocation 4 rows of 8: a Philox block decides about eight
-// neighbours, so each block is drawn once.
+// A workgroup computes 32 x 64 elements, an invocation 4 x 8. Eight elements of a row share one
+// Philox block, so each block is drawn once.
 const DEPTH: u32 = 16u;
 var<workgroup> x_tile: array<array<f32, DEPTH>, 32>;
 var<workgroup> w_tile: array<array<vec4<f32>, 16>, DEPTH>;
@@ -63,8 +64,8 @@ fn product(
     }
 }
 
-// The decisions of eight elements of a row, the first in bit 0. `column` is a multiple of 8, and so is the
-// mask index of element (0, 0): the eight are one block.
+// The decisions of eight elements of a row, the first in bit 0. `column` and the mask index of
+// element (0, 0) are multiples of 8, so the eight share one block.
 fn keep_8(row: u32, column: u32) -> u32 {
     let index = dropout_index(params.mask, vec4(row, column, 0u, 0u), vec4(params.columns, 1u, 0u, 0u));
     return dropout_keep_8(params.mask, vec2((index.x >> 3u) | (index.y << 29u), index.y >> 3u));

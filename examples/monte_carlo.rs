@@ -1,5 +1,5 @@
-//! Monte-Carlo dropout (Gal and Ghahramani 2016): many masks of one input in one recording, and the
-//! mean and spread of what a model makes of them.
+//! Monte-Carlo dropout (Gal and Ghahramani 2016): one recording applies many masks to one input.
+//! The program prints the mean and the spread of a model's results.
 //!
 //! `cargo run --example monte_carlo`
 
@@ -7,7 +7,8 @@ use wgpu_dropout::{Dropout, DropoutCall, DropoutRate, KernelDescriptor, MaskKey}
 
 const MEMBERS: u64 = 200;
 const FEATURES: u64 = 256;
-/// Folded in before a member, so that training may fold small numbers, a layer's uses, into the same key.
+/// Folded into the key before a member's number. Training may then fold small numbers, such as the
+/// uses of a layer, into the same key.
 const ENSEMBLE: u64 = 1 << 32;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,15 +36,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let read = buffer("read", outputs.size(), Usage::MAP_READ | Usage::COPY_DST);
 
-    // The model: a weighted sum of the features.
+    // The model is a weighted sum of the features.
     let features: Vec<f32> = (0..FEATURES).map(|i| (i as f32 * 0.1).sin()).collect();
     let weights: Vec<f32> = (0..FEATURES)
         .map(|i| (i as f32 * 0.07).cos() / 16.0)
         .collect();
     queue.write_buffer(&input, 0, bytemuck::cast_slice(&features));
 
-    // One mask a member: member k is the same network for any input. No step of training has its mask,
-    // as MaskKey::new(42, member) would: that is layer 0's key at step `member`.
+    // A member has one mask, so member k is the same network for every input. The folded key is no
+    // key of training. MaskKey::new(42, member) would be one: layer 0's at step `member`.
     let ensemble = MaskKey::layer_step(42, 0, 0).fold_in(ENSEMBLE)?;
     let dropout = Dropout::new(&device, &KernelDescriptor::default())?;
     let rate = DropoutRate::new(0.2)?;
@@ -79,7 +80,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let n = MEMBERS as f64;
     let mean = predictions.iter().sum::<f64>() / n;
     let variance = predictions.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    // Independent masks: each feature adds (w x)^2 p / (1 - p).
+    // The masks of features are independent: each feature adds (w x)^2 p / (1 - p) to the variance.
     let p = rate.realized();
     let terms = features
         .iter()

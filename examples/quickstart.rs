@@ -21,7 +21,8 @@ fn loss_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
 ";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The caller's device. Both features are optional; with them dropout is faster, not different.
+    // The caller's device. Both features are optional: they make dropout faster and change no
+    // result.
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = pollster::block_on(instance.request_adapter(&Default::default()))?;
     let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
@@ -96,7 +97,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         LEN,
     )?;
 
-    // Each step: one call, given to forward and to backward.
+    // Each step: make one call, and give it to forward and to backward.
     let (seed, layer, step) = (42, 0, 7);
     let call = DropoutCall::new(
         DropoutRate::new(0.5)?,

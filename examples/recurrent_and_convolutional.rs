@@ -1,5 +1,5 @@
-//! The calls for a recurrent layer, whose mask is locked over time, and for a convolutional one, which
-//! drops whole feature maps; both checked against the CPU.
+//! Calls for a recurrent layer, whose mask is locked over time, and for a convolutional layer,
+//! which drops whole feature maps. Both are checked against the CPU.
 //!
 //! `cargo run --example recurrent_and_convolutional`
 
@@ -20,19 +20,19 @@ fn main() -> Result<()> {
     let dropout = Dropout::new(&device, &KernelDescriptor::default())?;
     recurrent(&dropout, &queue)?;
     convolutional(&dropout, &queue)?;
-    println!("{adapter}: the bits of the CPU");
+    println!("{adapter}: the same bits as on the CPU");
     Ok(())
 }
 
-/// Variational dropout (Gal and Ghahramani 2016) of activations `(time, samples, features)`: every time
-/// step has the same mask, forward and back through time.
+/// Variational dropout (Gal and Ghahramani 2016) of activations `(time, samples, features)`: all
+/// time steps share one mask, forward and backward through time.
 fn recurrent(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
     let [time, samples, features] = [5, 8, 32];
     let slice = samples * features;
     let x: Vec<f32> = (0..time * slice).map(|i| (i as f32).sin()).collect();
     let call = DropoutCall::new(DropoutRate::new(0.3)?, MaskKey::layer_step(SEED, 0, STEP));
 
-    // In a loop over time: each step binds its slice, and all give the same call.
+    // A loop over time: each step binds its slice, and all steps use the same call.
     let device = dropout.device();
     let states = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("hidden states"),
@@ -47,7 +47,7 @@ fn recurrent(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
         .map(|t| {
             let state = wgpu::BufferBinding {
                 buffer: &states,
-                // A multiple of the largest alignment, 256.
+                // The offset is a multiple of 256, the largest storage offset alignment.
                 offset: F32 * t * slice,
                 size: wgpu::BufferSize::new(F32 * slice),
             };
@@ -75,7 +75,7 @@ fn recurrent(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
     device.poll(wgpu::PollType::wait_indefinitely())?;
     let looped: Vec<f32> = bytemuck::pod_collect_to_vec(&read.get_mapped_range(..)?);
 
-    // The whole sequence at once: a layout, and one dispatch.
+    // The same for the whole sequence at once: one layout, one dispatch.
     let layout = MaskLayout::time_locked_time_first(&[time, samples, features])?;
     let whole = dropout.run_blocking(queue, Direction::Forward, &layout, &x, &call)?;
     ensure!(looped == whole, "the loop and the layout differ");
@@ -83,8 +83,8 @@ fn recurrent(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
     Ok(())
 }
 
-/// Feature dropout (Tompson et al. 2015) of activations `(samples, channels, height, width)`: an image
-/// loses whole channels, and so does its gradient.
+/// Feature dropout (Tompson et al. 2015) of activations `(samples, channels, height, width)`: it
+/// drops whole channels of a sample, and the same channels of its gradient.
 fn convolutional(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
     let shape = [4, 16, 6, 6];
     let layout = MaskLayout::feature_channels_first(&shape)?;
@@ -93,13 +93,13 @@ fn convolutional(dropout: &Dropout, queue: &wgpu::Queue) -> Result<()> {
     let y = dropout.run_blocking(queue, Direction::Forward, &layout, &x, &call)?;
     let grad_x = dropout.run_blocking(queue, Direction::Backward, &layout, &x, &call)?;
     ensure!(y == on_cpu(&x, &layout, &call)?, "the CPU differs");
-    // The gradient of the output is x here, and dropout is linear.
+    // The gradient of the output is x here. Dropout is linear, so the results must be equal.
     ensure!(grad_x == y, "backward has another mask");
     let maps = y.chunks_exact(36);
     ensure!(
         maps.clone()
             .all(|map| map.iter().all(|&x| x == 0.0) || map.iter().all(|&x| x != 0.0)),
-        "a map was dropped in part"
+        "only a part of a map was dropped"
     );
     let dropped = maps.clone().filter(|map| map[0] == 0.0).count();
     println!("{dropped} of {} feature maps dropped", maps.len());

@@ -1,5 +1,6 @@
-//! A recurrent cell with variational dropout (Gal and Ghahramani 2016) inside its kernel:
-//! `h_t = tanh(x_t + u dropout(h_(t-1)))`, with one mask for all time steps. It is drawn once a sequence.
+//! A recurrent cell with variational dropout (Gal and Ghahramani 2016) inside its kernel: `h_t =
+//! tanh(x_t + u dropout(h_(t-1)))`. All time steps share one mask, which the kernel draws once for
+//! a sequence.
 //!
 //! `cargo run --example rnn_cell`
 
@@ -13,21 +14,21 @@ mod own_kernels;
 
 use own_kernels::Dispatch;
 
-/// A workgroup runs a sample's sequence, an invocation one unit of it.
+/// A workgroup runs the sequence of one sample. An invocation computes one unit.
 const CELL: &str = "
 const UNITS: u32 = 48u;
 
 struct Params {
     @align(16) mask: DropoutMask,
-    // Strides of the mask of (time, samples, units).
+    // Strides of the mask's layout for (time, samples, units).
     strides: vec4<u32>,
     time: u32,
 }
 
-// (time, samples, units).
+// x and h have the shape (time, samples, units).
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> h: array<f32>;
-// (units, units).
+// u has the shape (units, units).
 @group(0) @binding(2) var<storage, read> u: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -39,7 +40,7 @@ fn cell(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) unit: u32,
 ) {
-    // Any time step has the same index: time has stride 0.
+    // The time coordinate does not matter, since time has stride 0.
     let index = dropout_index(params.mask, vec4(0u, group.x, unit, 0u), params.strides);
     let keep = dropout_keep_at(params.mask, index);
     var state = 0.0;
@@ -71,7 +72,8 @@ struct Params {
     padding: [u32; 3],
 }
 
-/// The states of all steps. Backward through time, `Dropout` bound with the same layout has the same mask.
+/// Returns the states of all steps. For backward through time, bind `Dropout` with the same layout:
+/// the mask is the same.
 pub fn run(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
@@ -101,10 +103,10 @@ pub fn run(
     own_kernels::download(device, queue, &h)
 }
 
-/// Checks what [`run`] gives against f64 with the CPU's mask.
+/// Checks the results of [`run`] against f64 with the CPU's mask.
 pub fn check([x, u]: &[Vec<f32>; 2], call: &DropoutCall, h: &[f32]) -> Result<()> {
     let layout = MaskLayout::time_locked_time_first(&[TIME, SAMPLES, UNITS])?;
-    // Dropout of ones is the mask's factors.
+    // Dropout of ones gives the factor of each element: 0, or the scale.
     let mut factors = vec![1.0; h.len()];
     cpu::apply(Direction::Forward, &layout, &mut factors[..], call)?;
     let units = UNITS as usize;
@@ -126,7 +128,7 @@ pub fn check([x, u]: &[Vec<f32>; 2], call: &DropoutCall, h: &[f32]) -> Result<()
                 .zip(&u[unit * units..][..units]);
             *state = (f64::from(x[at]) + row.map(|(h, &u)| h * f64::from(u)).sum::<f64>()).tanh();
             let error = (f64::from(h[at]) - *state).abs();
-            // WGSL's tanh may be off by 1e-5, and each step adds to that.
+            // WGSL allows tanh an error of 1e-5, and the errors of the steps add up.
             ensure!(
                 error <= 1e-3,
                 "h is off by {error:e} at step {t}, sample {sample}, unit {unit}; {call}"
@@ -142,6 +144,6 @@ fn main() -> Result<()> {
     let inputs = [TIME * SAMPLES * UNITS, UNITS * UNITS].map(own_kernels::numbers);
     let h = run(&device, &queue, &inputs, &call)?;
     check(&inputs, &call, &h)?;
-    println!("{adapter}: the cell's mask is the CPU's at all {TIME} time steps");
+    println!("{adapter}: the cell's mask equals the CPU's at all {TIME} time steps");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Two small networks that textbooks show, trained on a made-up task.
+//! Two small networks of the kind that textbooks show, trained on a made-up task.
 //!
 //! `cargo run --example textbook`
 
@@ -18,14 +18,14 @@ fn main() -> Result<()> {
     let (device, queue, adapter) = device::open()?;
     println!("{adapter}");
 
-    // Dense 128 - dropout 0.5 - Dense 64 - dropout 0.3 - Dense 1, for two classes.
+    // Two classes: Dense 128 - dropout 0.5 - Dense 64 - dropout 0.3 - Dense 1.
     let binary = Architecture {
         widths: vec![FEATURES, 128, 64, 1],
         batch: 32,
     };
     train(&device, &queue, binary, [0.0, 0.5, 0.3], 2)?;
 
-    // Two hidden layers with dropout 0.2 and 0.3 behind them, for three classes.
+    // Three classes: two hidden layers, followed by dropout 0.2 and 0.3.
     let ternary = Architecture {
         widths: vec![FEATURES, 64, 32, 3],
         batch: 32,
@@ -33,7 +33,7 @@ fn main() -> Result<()> {
     train(&device, &queue, ternary, [0.0, 0.2, 0.3], 3)
 }
 
-/// `rates[i]` is before dense layer i.
+/// Trains a network. `rates[i]` is the rate of dropout before dense layer i.
 fn train(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
@@ -57,7 +57,7 @@ fn train(
         DropoutRate::new(third)?,
     ];
     let mlp = Mlp::new(device, queue, architecture, optimizer)?;
-    // Not the keys of training, MaskKey::layer_step(SEED, …).
+    // The data has a key of its own. Training uses MaskKey::layer_step(SEED, …).
     let key = MaskKey::new(SEED, 0);
     let train = mlp.upload(&task(classes, key.fold_in(0)?)?)?;
     let test = mlp.upload(&task(classes, key.fold_in(1)?)?)?;
@@ -81,7 +81,8 @@ fn train(
     Ok(())
 }
 
-/// 500 examples of random bytes; the class is which of the first features is the greatest.
+/// 500 examples of random bytes. The label is the number of the greatest among the first `classes`
+/// features.
 fn task(classes: u64, key: MaskKey) -> Result<Examples> {
     let words = random::words(key, 500 * FEATURES as usize)?;
     let bytes: Vec<_> = words.into_iter().map(|word| word as u8).collect();

@@ -18,19 +18,21 @@ use crate::plan::dispatch::{cut, unit};
 use crate::plan::error::CreateError;
 use crate::plan::params::ActivatedParams;
 
-/// `output = dropout(activation(input + bias))` in one pass over memory, and its gradient: what stands between the
-/// two linear layers of a feed-forward network. With a gate `dropout(activation(gate + bias_gate) * (up + bias_up))`,
-/// as GEGLU and SwiGLU.
+/// `output = dropout(activation(input + bias))` in one pass over memory, and its gradient. This is
+/// the part between the two linear layers of a feed-forward network. With a gate it computes
+/// `dropout(activation(gate + bias_gate) * (up + bias_up))`, as in GEGLU and SwiGLU.
 ///
-/// Values have the roundings and bounds of \[M24\], in f32, and are rounded once to the type. Masks are those of
-/// [`Dropout`](crate::Dropout) for the same call and elements; a dropped element is +0. A NaN stays a NaN under
-/// every [`Activation`], and relu makes +0 of -0.
+/// Values are computed in f32 with the roundings and bounds of \[M24\], and are rounded once to the
+/// type. Masks are those of [`Dropout`](crate::Dropout) for the same call and elements; a dropped
+/// element is +0. A kept NaN stays a NaN under every [`Activation`], and relu turns -0 into +0.
 ///
-/// It reads 4 bytes an element of `f32` and writes 4, where a bias, an activation and a dropout apart move 24; the
-/// backward moves 12, with a gate 20. Types of 16 bits half of that.
+/// For each element of `f32` the forward reads 4 bytes and writes 4; a bias, an activation and a
+/// dropout in passes of their own move 24. The backward moves 12, or 20 with a gate. Types of 16
+/// bits take half of that.
 ///
-/// Backward computes from the input, or gate and up, so that nothing else is kept. The gradient of a bias is the
-/// sum of the input's gradient over the rows.
+/// The backward starts from the input, or from gate and up, so that nothing else has to be kept.
+/// The gradient of a bias is the sum of the input's gradient over the rows:
+/// [`ColumnSums`](crate::ColumnSums) computes it.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, [x, b, y, g, dx]: &[wgpu_dropout::wgpu::Buffer; 5]) -> Result<(), Box<dyn std::error::Error>> {
@@ -61,17 +63,18 @@ pub struct ActDropout {
 pub enum ActInput<'a> {
     /// The elements.
     One(wgpu::BufferBinding<'a>),
-    /// A gate, which goes through the activation, and its other factor (up), in two ranges.
+    /// A gate, which goes through the activation, and its other factor (up), each in a range of its
+    /// own.
     Gated {
         /// The gate's elements.
         gate: wgpu::BufferBinding<'a>,
         /// The other factor's elements.
         up: wgpu::BufferBinding<'a>,
     },
-    /// Rows of `columns` elements of the gate, and as many of the other factor behind them: what one linear layer
-    /// gives for both. Columns of types of 16 bits are an even number.
+    /// Rows that hold `columns` elements of the gate and behind them as many of the other factor,
+    /// as one linear layer for both writes them. For types of 16 bits `columns` is even.
     Halves {
-        /// Twice the elements.
+        /// All rows: twice as many elements as the output has.
         rows: wgpu::BufferBinding<'a>,
         /// Elements of half a row.
         columns: u32,
@@ -84,12 +87,14 @@ impl<'a> From<wgpu::BufferBinding<'a>> for ActInput<'a> {
     }
 }
 
-/// A bias of `f32`, repeated over the elements: as many numbers as the last dimension has are the same for each
-/// row. With a gate the buffer has two of them, the gate's first.
+/// A bias of `f32`, repeated over the elements. A bias with as many numbers as the last dimension
+/// has elements is added to every row. For a gated input the buffer has two biases, the gate's
+/// first.
 ///
 /// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
-/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. It is none that is written. Multiples of 4
-/// numbers, or of 8 for types of 16 bits, are loaded 16 bytes at a time from 32 on.
+/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. The operation must not write to it.
+/// The kernel loads it 16 bytes at a time if it has 32 numbers or more, and a multiple of 4, or of
+/// 8 for types of 16 bits.
 #[derive(Clone, Debug)]
 pub struct Bias<'a> {
     buffer: wgpu::BufferBinding<'a>,
@@ -97,20 +102,21 @@ pub struct Bias<'a> {
 }
 
 impl<'a> Bias<'a> {
-    /// A bias of `len` numbers, or with a gate two.
+    /// A bias of `len` numbers, or for a gated input two of `len` numbers each.
     pub const fn new(buffer: wgpu::BufferBinding<'a>, len: u32) -> Self {
         Self { buffer, len }
     }
 }
 
 /// Checked buffers of one output, ready for any number of calls; made by [`ActDropout::bind`] and
-/// [`ActDropout::bind_in_place`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+/// [`ActDropout::bind_in_place`]. Its lifetime and its device are as for a
+/// [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct ActBinding(Bound);
 
 /// Checked buffers of the gradient of one input, ready for any number of calls; made by
-/// [`ActDropout::bind_backward`] and [`ActDropout::bind_backward_in_place`]. It is kept and used as a
-/// [`DropoutBinding`](crate::DropoutBinding).
+/// [`ActDropout::bind_backward`] and [`ActDropout::bind_backward_in_place`]. Its lifetime and its
+/// device are as for a [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct ActGradient(Bound);
 
@@ -127,7 +133,7 @@ struct Ranges<'a> {
     columns: Option<u32>,
     /// Each range with its role and the elements that it has for each element of the gate.
     ranges: Vec<(Role, wgpu::BufferBinding<'a>, u64)>,
-    /// A role that has no range.
+    /// A role of the kernel for which this form has no range.
     unused: Option<Role>,
 }
 
@@ -143,7 +149,8 @@ impl ActDropout {
         descriptor: &KernelDescriptor<'_>,
         activation: Activation,
     ) -> Result<Self, CreateError> {
-        // Three ranges and a bias; besides a layout and a mask or sample ids.
+        // Four storage buffers: three ranges and a bias. Two bindings more: a layout, and a mask or
+        // sample ids.
         let host = KernelHost::new(device, descriptor, 4, 6, size_of::<ActivatedParams>())?;
         Ok(Self {
             geometry: [
@@ -165,13 +172,14 @@ impl ActDropout {
         self.activation
     }
 
-    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
-    /// immediates.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }
 
-    /// With lowered limits and with room behind bindings, and the same pipelines.
+    /// For an audit: the same pipelines as on a device whose dispatches take at most `granules`,
+    /// with bindings that show `room_bytes` behind their elements.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
@@ -182,8 +190,8 @@ impl ActDropout {
     }
 
     /// Binds `elements` of `input` and of `output`. Requirements and panics as for
-    /// [`Dropout::bind`](crate::Dropout::bind). The kernel takes four storage buffers at most, and one more for
-    /// sample ids or a packed mask; WebGPU allows 8, wgpu's downlevel limits 4.
+    /// [`Dropout::bind`](crate::Dropout::bind). The kernel takes four storage buffers at most, and
+    /// one more for sample ids or a packed mask; WebGPU allows 8, wgpu's downlevel limits 4.
     ///
     /// # Errors
     ///
@@ -223,8 +231,9 @@ impl ActDropout {
         Ok(ActBinding(self.bind_all(ranges, bias, elements.into())?))
     }
 
-    /// Binds `elements` of `data`, which are overwritten by the output: for inference, since the gradient needs
-    /// the input. Requirements, errors and panics as for [`bind`](Self::bind).
+    /// Binds `elements` of `data`, which are overwritten by the output. This is for inference,
+    /// since the gradient needs the input. Requirements, errors and panics as for
+    /// [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -245,13 +254,13 @@ impl ActDropout {
         Ok(ActBinding(self.bind_all(ranges, bias, elements.into())?))
     }
 
-    /// Binds `elements` of `grad_output`, the forward's `input` and `bias`, and `grad_input`, which has the
-    /// input's form. Requirements, errors and panics as for [`bind`](Self::bind).
+    /// Binds `elements` of `grad_output`, the forward's `input` and `bias`, and `grad_input`, which
+    /// has the input's form. Requirements, errors and panics as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
-    /// [`BindError::GradientsOfTwo`] for a gate and up in two ranges, which would take six storage buffers; see
-    /// [`BindError`]. Nothing was created then.
+    /// [`BindError::GradientsOfTwo`] if gate and up are two ranges, which would take six storage
+    /// buffers. For others see [`BindError`]. Nothing was created then.
     pub fn bind_backward<'a>(
         &self,
         grad_output: wgpu::BufferBinding<'a>,
@@ -279,8 +288,9 @@ impl ActDropout {
         Ok(ActGradient(self.bind_all(ranges, bias, elements.into())?))
     }
 
-    /// Binds `elements` of `grad_output`, and of the forward's `input` and `bias`; the input is overwritten by its
-    /// gradient, a gate and up by theirs. Requirements, errors and panics as for [`bind`](Self::bind).
+    /// Binds `elements` of `grad_output`, and the forward's `input` and `bias`. The input is
+    /// overwritten by its gradient, and a gate and up by theirs. Requirements, errors and panics as
+    /// for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -367,7 +377,8 @@ impl ActDropout {
         };
         let geometry = &self.geometry[usize::from(element.bytes() == 2)];
         let geometry = tensor.geometry(geometry, len)?;
-        // Bindings that the kernel has and this form does not use.
+        // A kernel has the same bindings for every form: those that this form does not use get
+        // buffers of zeros.
         let no_bias = (bias_len == 0).then_some(Role::Vectors);
         let unused: Vec<_> = unused
             .into_iter()
@@ -386,7 +397,7 @@ impl ActDropout {
             |segment| Some(tensor.map.params_of_any(segment.start)),
         );
         let segments = segments.map_err(|error| match error {
-            // Nothing else takes more than every device has.
+            // Only a mask or sample ids can exceed the four storage buffers that every device has.
             BindError::TooManyBuffers {
                 required,
                 available,
@@ -399,14 +410,15 @@ impl ActDropout {
         Ok(Bound { tensor, segments })
     }
 
-    /// Records `output = dropout(activation(input + bias))`, or that of a gate. Sets the same state of the pass as
-    /// [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of 0 draws nothing: the inference of an
-    /// inverted call is this with [`DropoutRate::ZERO`](crate::DropoutRate::ZERO).
+    /// Records `output = dropout(activation(input + bias))`, or the gated form. It sets the same
+    /// state of the pass as [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of
+    /// 0 makes no mask: call this with [`DropoutRate::ZERO`](crate::DropoutRate::ZERO) for the
+    /// inference of an inverted call.
     ///
     /// # Errors
     ///
-    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask index passes
-    /// 2^64 - 1. Nothing was recorded then.
+    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask
+    /// index passes 2^64 - 1. Nothing was recorded then.
     pub fn encode_forward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -416,8 +428,8 @@ impl ActDropout {
         self.encode(pass, &binding.0, call)
     }
 
-    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and `call`, as
-    /// [`Dropout::compile`](crate::Dropout::compile) does.
+    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and
+    /// `call`, as [`Dropout::compile`](crate::Dropout::compile) does.
     ///
     /// # Errors
     ///
@@ -426,7 +438,8 @@ impl ActDropout {
         self.compile_all(&binding.0, call)
     }
 
-    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward), as
+    /// [`compile`](Self::compile) does for the forward.
     ///
     /// # Errors
     ///
@@ -447,12 +460,13 @@ impl ActDropout {
         Ok(())
     }
 
-    /// Records `grad_input = dropout'(grad_output) * activation'(input + bias)`, or the gradients of gate and up
-    /// \[M24\]. Effects as for [`encode_forward`](Self::encode_forward).
+    /// Records `grad_input = dropout'(grad_output) * activation'(input + bias)`, or the gradients
+    /// of the gate and of up \[M24\]. It affects the pass as
+    /// [`encode_forward`](Self::encode_forward) does.
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

@@ -22,7 +22,7 @@ const PIECE_ELEMENTS: u64 = 1 << 24;
 const PIECE_MASK_ELEMENTS: u64 = 1 << 29;
 const PIECE_BLOCKS: u64 = 1 << 22;
 
-/// First unit and length of each piece of `len` units, at most `most` long.
+/// Start and length of each piece of `len` units. A piece has at most `most` units.
 fn pieces(len: u64, most: u64) -> impl Iterator<Item = (u64, u64)> {
     (0..len)
         .step_by(most as usize)
@@ -30,26 +30,26 @@ fn pieces(len: u64, most: u64) -> impl Iterator<Item = (u64, u64)> {
 }
 
 impl Dropout {
-    /// Dropout of a slice of `f32`, [`half::f16`] or [`half::bf16`], upload and download included. A
-    /// `source` is a length, a [`MaskLayout`] or one of [`MaskSource`].
+    /// Dropout of a slice of `f32`, [`half::f16`] or [`half::bf16`], upload and download included.
+    /// A `source` is a length, a [`MaskLayout`] or one of [`MaskSource`].
     ///
-    /// Blocks until the device has finished: it makes buffers, moves the data to the device and
-    /// back and waits, which costs many times what dropout does. A training loop keeps its
-    /// tensors on the device and uses [`bind`](Self::bind). A layout is on the device at once: cut a
-    /// longer tensor by [`MaskLayout::shard`].
+    /// It blocks until the device has finished: it makes buffers, moves the data to the device and
+    /// back, and waits. This costs many times what dropout does. A training loop keeps its tensors
+    /// on the device and uses [`bind`](Self::bind). The whole tensor of a layout must fit the
+    /// device's memory: cut a longer one by [`MaskLayout::shard`].
     ///
     /// # Errors
     ///
-    /// [`RunError::Source`] unless the slice has the source's length, a packed mask its words, and there is
-    /// an id for each sample, [`RunError::Call`] as for [`encode_forward`](Self::encode_forward),
-    /// [`RunError::Bind`] if the kernels cannot take the layout or the elements take more bytes than the
-    /// device's `max_buffer_size`,
-    /// [`RunError::ForeignQueue`] if the queue is another device's, other variants if memory is short or the
-    /// device fails.
+    /// [`RunError::Source`] if the slice does not have the source's length, if a packed mask does
+    /// not have the words for that length, or if there is not one id for each sample.
+    /// [`RunError::Call`] as for [`encode_forward`](Self::encode_forward). [`RunError::Bind`] if
+    /// the kernels cannot take the layout or the elements take more bytes than the device's
+    /// `max_buffer_size`. [`RunError::ForeignQueue`] if the queue is another device's. Other
+    /// variants if memory is short or the device fails.
     ///
     /// # Panics
     ///
-    /// [`wgpu::Device::poll`] panics if the driver gives the device up while the call waits.
+    /// [`wgpu::Device::poll`] panics if the device is lost while the call waits.
     ///
     /// ```no_run
     /// # fn run(dropout: &wgpu_dropout::Dropout, queue: &wgpu_dropout::wgpu::Queue) -> Result<(), Box<dyn std::error::Error>> {
@@ -72,7 +72,8 @@ impl Dropout {
         let source = source.into();
         source.check_slices(input.len())?;
         source.check_call(call)?;
-        // Not reserved: where memory is short the device says so first, and an allocation would abort.
+        // No capacity is reserved: if memory is short, the device returns an error first, where a
+        // failed allocation here would abort the process.
         let mut output = Vec::new();
         match source {
             MaskSource::Len(len) => {
@@ -133,12 +134,13 @@ impl Dropout {
 }
 
 impl KeepMask {
-    /// The packed mask \[M15\] of a length, a [`MaskLayout`] or one of [`MaskSource`]; that of a packed mask
-    /// is itself, with 0 in its spare bits. Costs and panics as for [`Dropout::run_blocking`].
+    /// Returns the packed mask \[M15\] of a length, a [`MaskLayout`] or one of [`MaskSource`]. A
+    /// packed mask is returned as it is, but with 0 in its spare bits. Costs and panics are those
+    /// of [`Dropout::run_blocking`].
     ///
     /// # Errors
     ///
-    /// As [`Dropout::run_blocking`], and [`RunError::Call`] for Gaussian noise.
+    /// See [`Dropout::run_blocking`]. [`RunError::Call`] for Gaussian noise too.
     pub fn run_blocking<'a>(
         &self,
         queue: &wgpu::Queue,
@@ -174,8 +176,8 @@ impl KeepMask {
 }
 
 impl PhiloxBlocks {
-    /// The `len` blocks of `key` whose counters begin at `counter`. Costs and panics as for
-    /// [`Dropout::run_blocking`].
+    /// Returns the `len` blocks of `key` whose counters begin at `counter`. Costs and panics are
+    /// those of [`Dropout::run_blocking`].
     ///
     /// # Errors
     ///

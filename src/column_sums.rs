@@ -1,4 +1,4 @@
-//! Sums of a matrix's columns: the gradients of what was repeated over its rows.
+//! Sums of a matrix's columns: the gradient of a vector that was repeated over its rows.
 
 use crate::contract::call::DropoutCall;
 use crate::contract::element::ElementType;
@@ -14,15 +14,17 @@ use crate::plan::cut::{CutLimits, Segment};
 use crate::plan::error::CreateError;
 use crate::plan::params::{ColumnParams, DimensionParams, MAX_DIMENSIONS};
 
-/// Adds the rows of a matrix: from the gradient of a layer's input, which a backward pass has just written, the
-/// gradient of its bias.
+/// Adds up the rows of a matrix. From the gradient of a layer's input, which a backward pass has
+/// just written, this gives the gradient of the layer's bias.
 ///
-/// The sums are f32, those of f16 and bf16 too: of the elements as they are stored. They do not depend on the
-/// device, on its limits or on the run: 64 rows at a time are added in their order, then the sums of those in 16
-/// chains, then the chains in a tree. The error is (64 + rows / 1024 + 6) 2^-23 times the sum of magnitudes at
-/// most. There are no atomic operations.
+/// The sums are `f32` for every type of elements, and add the elements as they are stored. Their
+/// bits depend neither on the device, nor on its limits, nor on the run, since the order of
+/// additions is fixed and no operation is atomic. First every 64 consecutive rows are added in
+/// their order, then these partial sums in 16 chains, then the chains in a tree. The error is at
+/// most (64 + rows / 1024 + 6) 2^-23 times the sum of magnitudes.
 ///
-/// It reads an element once. The memory of [`scratch_bytes`](Self::scratch_bytes) is a 64th of an `f32` matrix.
+/// Each element is read once. The scratch memory of [`scratch_bytes`](Self::scratch_bytes) is a
+/// 64th of an `f32` matrix.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, grad_input: &wgpu_dropout::wgpu::Buffer, scratch: &wgpu_dropout::wgpu::Buffer, grad_bias: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
@@ -50,8 +52,8 @@ pub struct ColumnSums {
     limits: CutLimits,
 }
 
-/// Checked buffers of one sum, ready for any number of calls; made by [`ColumnSums::bind`]. It is kept and used as a
-/// [`DropoutBinding`](crate::DropoutBinding).
+/// Checked buffers of one sum, ready for any number of calls; made by [`ColumnSums::bind`]. Its
+/// lifetime and its device are as for a [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct ColumnSumsBinding(BoundSum);
 
@@ -65,7 +67,7 @@ pub(crate) struct BoundSum {
 
 /// The caller's buffers for a sum.
 pub(crate) struct SumBuffers<'a> {
-    /// The elements; of a scale's gradient the forward's input and the gradient of the output.
+    /// The matrix. For a scale's gradient: the forward's input and the gradient of the output.
     pub inputs: Vec<CheckedRange<'a>>,
     /// Sample ids or a packed mask, and vectors.
     pub sides: Vec<CheckedRange<'a>>,
@@ -74,7 +76,7 @@ pub(crate) struct SumBuffers<'a> {
 }
 
 impl ColumnSums {
-    /// Prepares the kernels for `device`, which needs no feature and no limit above
+    /// Prepares the kernels for `device`. The device needs no feature, and no limit above
     /// [`wgpu::Limits::downlevel_defaults`].
     ///
     /// # Errors
@@ -84,13 +86,15 @@ impl ColumnSums {
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
     ) -> Result<Self, CreateError> {
-        // Two inputs, a mask or sample ids, vectors, scratch; a strided layout.
+        // At least two storage buffers. At most six bindings: two inputs, a mask or sample ids,
+        // vectors, scratch and a strided layout.
         let host = KernelHost::new(device, descriptor, 2, 6, size_of::<ColumnParams>())?;
         let limits = cut_limits(device);
         Ok(Self { host, limits })
     }
 
-    /// With lowered limits and with room behind bindings, and the same pipelines.
+    /// For an audit: the same pipelines as on a device whose dispatches take at most `granules`,
+    /// with bindings that show `room_bytes` behind their elements.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
@@ -104,21 +108,22 @@ impl ColumnSums {
         &self.host.device
     }
 
-    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
-    /// immediates.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }
 
-    /// Bytes of the scratch buffer for a matrix, the same for each type; `u64::MAX` where it passes that. What a
-    /// sum leaves in it has no further use.
+    /// Bytes of the scratch buffer for a matrix, the same for each type, or `u64::MAX` if they pass
+    /// that. After the sum its content is of no further use.
     pub const fn scratch_bytes(rows: u64, columns: u32) -> u64 {
         Matrix { rows, columns }.partial_sums().saturating_mul(4)
     }
 
-    /// Binds a `matrix` of `shape` (rows, columns) in row-major order, the memory of
-    /// [`scratch_bytes`](Self::scratch_bytes), and a sum of 4 bytes for each column. Requirements and panics as for
-    /// [`Dropout::bind`](crate::Dropout::bind). Scratch and sums lie in buffers of their own.
+    /// Binds a `matrix` of (rows, columns) in row-major order, a `scratch` buffer of
+    /// [`scratch_bytes`](Self::scratch_bytes), and `sums`, which has 4 bytes for each column.
+    /// Requirements and panics as for [`Dropout::bind`](crate::Dropout::bind). Scratch and sums
+    /// each lie in a buffer of their own.
     ///
     /// # Errors
     ///
@@ -150,7 +155,7 @@ impl ColumnSums {
         Ok(ColumnSumsBinding(bound))
     }
 
-    /// Binds the terms of a sum, with the layout that `dimensions` gives for a dispatch.
+    /// Binds the terms of a sum. `dimensions` gives the layout for a dispatch.
     pub(crate) fn bind_terms(
         &self,
         tensor: ColumnTensor,
@@ -198,13 +203,13 @@ impl ColumnSums {
         })
     }
 
-    /// Compiles the pipelines of [`encode`](Self::encode) with this `binding`, so that a first step does not wait
-    /// for them.
+    /// Compiles the pipelines of [`encode`](Self::encode) with this `binding`, so that the first
+    /// step does not wait for them.
     pub fn compile(&self, binding: &ColumnSumsBinding) {
         self.compile_sum(&binding.0);
     }
 
-    /// Compiles the pipelines of a sum without a call.
+    /// Compiles the pipelines of a sum that needs no call.
     pub(crate) fn compile_sum(&self, bound: &BoundSum) {
         self.compile_plan(&ColumnPlan::stored(&bound.tensor, false));
     }
@@ -225,8 +230,9 @@ impl ColumnSums {
         self.host.compile(Kernel::ColumnTotals);
     }
 
-    /// Records the sums: each replaces what stands in its place, or with `accumulate` is added to it. Sets the same
-    /// state of the pass as [`Dropout::encode_forward`](crate::Dropout::encode_forward).
+    /// Records the sums. Each replaces the number in `sums`, or with `accumulate` is added to it.
+    /// It sets the same state of the pass as
+    /// [`Dropout::encode_forward`](crate::Dropout::encode_forward).
     pub fn encode(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -236,7 +242,7 @@ impl ColumnSums {
         self.encode_sum(pass, &binding.0, accumulate);
     }
 
-    /// Records a sum without a call.
+    /// Records a sum that needs no call.
     pub(crate) fn encode_sum(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

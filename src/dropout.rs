@@ -18,10 +18,10 @@ use crate::plan::params::MaskParams;
 
 /// Dropout kernels on one device.
 ///
-/// Holds a handle of the device and its pipelines; never a queue. It submits, polls and maps
-/// nothing outside the [blocking](crate#blocking) calls. Pipelines are compiled at their first
-/// use, or before it by [`compile`](Self::compile). All methods take `&self`, so that one value
-/// serves all layers and threads.
+/// It holds a handle of the device, and the pipelines, but no queue. It submits, polls and maps
+/// nothing outside the [blocking](crate#blocking) calls. Pipelines are compiled at their first use,
+/// or before it by [`compile`](Self::compile). All methods take `&self`: one value serves all
+/// layers and all threads.
 ///
 /// # Determinism
 ///
@@ -52,10 +52,10 @@ pub struct Dropout {
 /// Checked buffers of one tensor, ready for any number of calls; made by [`Dropout::bind`] and
 /// [`Dropout::bind_in_place`].
 ///
-/// It keeps the buffers alive and belongs to the device of the [`Dropout`] that made it. wgpu
-/// alone finds two mistakes that can follow, and reports them to the device, by default with a panic: a
-/// pass of another device, when its encoder finishes, and a buffer that was destroyed since, when the
-/// commands are submitted.
+/// It keeps the buffers alive, and belongs to the device of the [`Dropout`] that made it. Two later
+/// mistakes are found only by wgpu, which reports them to the device's error handler, by default a
+/// panic. If the pass belongs to another device, wgpu reports it when the encoder finishes. If a
+/// buffer has been destroyed, wgpu reports it when the commands are submitted.
 #[derive(Debug)]
 pub struct DropoutBinding {
     tensor: Tensor,
@@ -73,16 +73,16 @@ impl DropoutBinding {
         self.tensor.len == 0
     }
 
-    /// How many dispatches one call records at most: more than one where the tensor is longer than a
-    /// binding or a dispatch of the device, and one for the last elements of a long tensor whose
-    /// length is no multiple of 8.
+    /// Returns the most dispatches that a call records. A tensor that is longer than a binding or a
+    /// dispatch of the device takes several. A long tensor whose length is not a multiple of 8
+    /// takes one more, for its last elements.
     pub fn dispatches(&self) -> usize {
         self.bound.len()
     }
 }
 
 impl Dropout {
-    /// Prepares the kernels for `device`, which needs no feature and no limit above
+    /// Prepares the kernels for `device`. The device needs no feature, and no limit above
     /// [`wgpu::Limits::downlevel_defaults`].
     ///
     /// # Errors
@@ -92,7 +92,8 @@ impl Dropout {
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
     ) -> Result<Self, CreateError> {
-        // Input, output, and a mask or sample ids; a strided layout.
+        // Three storage buffers: input, output, and a mask or sample ids. The fourth binding is a
+        // uniform with a strided layout.
         let host = KernelHost::new(device, descriptor, 3, 4, size_of::<MaskParams>())?;
         Ok(Self {
             geometry: [
@@ -108,14 +109,14 @@ impl Dropout {
         &self.host.device
     }
 
-    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
-    /// immediates.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }
 
-    /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
-    /// the elements of a window.
+    /// For an audit: the same pipelines as on a device whose dispatches take at most `granules`,
+    /// with bindings that show `room_bytes` behind their elements.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
@@ -125,25 +126,28 @@ impl Dropout {
     }
 
     /// Binds `elements` of `input` and of `output`: for forward the layer's input and output, for
-    /// backward `grad_output` and `grad_input`. `elements` is a length, a [`MaskLayout`](crate::MaskLayout) or one of
-    /// [`Elements`], of `f32` or [of another type](Elements::of_type).
+    /// backward `grad_output` and `grad_input`. `elements` is a length, a
+    /// [`MaskLayout`](crate::MaskLayout) or one of [`Elements`], of `f32` or [of another
+    /// type](Elements::of_type).
     ///
     /// Both need [`wgpu::BufferUsages::STORAGE`], an offset aligned to the device's
-    /// `min_storage_buffer_offset_alignment` and the bytes of the elements: 4 each of `f32`; 2 each of
-    /// a type of 16 bits, and behind an odd number of them 2 more, which stay as they are. They may
-    /// be ranges of one buffer, if these bytes do not overlap. Bytes behind them are neither read nor
-    /// written. Any length will do: longer tensors than the device binds or dispatches at once
-    /// are cut, with the same bits. A length of 0 records nothing.
+    /// `min_storage_buffer_offset_alignment`, and room for the elements. An element of `f32` takes
+    /// 4 bytes, one of a 16-bit type takes 2. An odd number of 16-bit elements takes 2 bytes more,
+    /// which keep their content. Input and output may be ranges of one buffer if these bytes do not
+    /// overlap. Bytes behind them are neither read nor written. Any length is allowed: a tensor
+    /// that is longer than the device binds or dispatches at once is cut into several dispatches,
+    /// with the same result. A length of 0 records nothing.
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. In a browser buffers that were destroyed or are
-    /// another device's are no error here: the device reports them.
+    /// See [`BindError`]; nothing was created then. In a browser, a destroyed buffer or one of
+    /// another device gives no error here; the device reports it later.
     ///
     /// # Panics
     ///
-    /// wgpu tells nobody a buffer's [`wgpu::Instance`]: it panics for a buffer of another one, or takes
-    /// the buffer of this one that has its number.
+    /// wgpu does not tell which [`wgpu::Instance`] a buffer belongs to. For a buffer of another
+    /// instance it panics, or silently uses the buffer of this instance that has the same internal
+    /// number.
     pub fn bind<'a>(
         &self,
         input: wgpu::BufferBinding<'_>,
@@ -162,8 +166,8 @@ impl Dropout {
         self.bind_ranges(BufferLayout::of(&ranges)?, &ranges, described)
     }
 
-    /// Binds `elements` of `data`, which are overwritten by the result. Requirements, errors and panics
-    /// as for [`bind`](Self::bind).
+    /// Binds `elements` of `data`, which are overwritten by the result. Requirements, errors and
+    /// panics as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -192,7 +196,8 @@ impl Dropout {
             side,
         } = described;
         let is_written = |range: &CheckedRange<'_>, other: &CheckedRange<'_>| {
-            // wgpu tracks usage by buffer: in `Pooled` input and output share one, so both count.
+            // wgpu tracks usage by buffer. With `Pooled`, input and output share one, so both count
+            // as written.
             let read = range.role == Role::Input && buffers == BufferLayout::Separate;
             !read && range.same_buffer(other)
         };
@@ -218,11 +223,11 @@ impl Dropout {
         Ok(DropoutBinding { tensor, bound })
     }
 
-    /// Compiles the pipelines of [`encode_forward`](Self::encode_forward) and
-    /// [`encode_backward`](Self::encode_backward) with this `binding` and `call`, so that a first
-    /// step does not wait for them. Calls share them, whatever their keys, if they are of
-    /// one [kind](DropoutCall::kind) and their rates both drop something or nothing, and if their origins
-    /// have the same remainder by 8.
+    /// Compiles the pipelines that [`encode_forward`](Self::encode_forward) and
+    /// [`encode_backward`](Self::encode_backward) use for this `binding` and `call`, so that the
+    /// first step does not wait for them. Two calls share pipelines if they have the same
+    /// [kind](DropoutCall::kind), if both rates drop something or both drop nothing, and if their
+    /// origins have the same remainder modulo 8. Their keys do not matter.
     ///
     /// # Errors
     ///
@@ -240,15 +245,16 @@ impl Dropout {
 
     /// Records `output = dropout(input)`.
     ///
-    /// Sets the pass's pipeline, bind group 0 and either immediates or bind group 1; set your own
-    /// again for a dispatch that follows. A rate that drops nothing is a bit copy, and in place
-    /// records nothing.
+    /// It sets the pass's pipeline, bind group 0, and either immediates or bind group 1: set your
+    /// own again before your next dispatch. At a rate that drops nothing it copies the bits, or in
+    /// place records nothing.
     ///
     /// # Errors
     ///
-    /// [`CallError::IndexOverflow`] if a mask index passes 2^64 - 1; for
-    /// [`Gaussian`](crate::DropoutKind::Gaussian) if it passes 2^63 - 1, [`CallError::Rate`] if the rate drops
-    /// everything, and [`CallError::Kind`] if a packed mask is bound. Nothing was recorded then.
+    /// [`CallError::IndexOverflow`] if a mask index passes 2^64 - 1. For
+    /// [`Gaussian`](crate::DropoutKind::Gaussian), [`CallError::IndexOverflow`] if a mask index
+    /// passes 2^63 - 1, [`CallError::Rate`] if the rate drops everything, and [`CallError::Kind`]
+    /// if a packed mask is bound. Nothing was recorded then.
     pub fn encode_forward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -258,13 +264,14 @@ impl Dropout {
         self.encode(pass, binding, call, Direction::Forward)
     }
 
-    /// Records `grad_input = dropout'(grad_output)`: the forward's call gives the forward's mask
-    /// \[M14\], kept gradients are multiplied by [`keep_scale`](DropoutCall::keep_scale), the
-    /// others are +0. Effects as for [`encode_forward`](Self::encode_forward).
+    /// Records `grad_input = dropout'(grad_output)`: the call of the forward gives the mask of the
+    /// forward \[M14\]. Gradients of kept elements are multiplied by
+    /// [`keep_scale`](DropoutCall::keep_scale), the others are +0. It affects the pass as
+    /// [`encode_forward`](Self::encode_forward) does.
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -279,7 +286,7 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

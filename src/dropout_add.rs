@@ -1,4 +1,4 @@
-//! A residual and a branch that is dropped, in one pass.
+//! A residual plus a branch with dropout, in one pass.
 
 use crate::column_sums::{BoundSum, ColumnSums, SumBuffers};
 use crate::contract::call::DropoutCall;
@@ -19,20 +19,22 @@ use crate::plan::error::CreateError;
 use crate::plan::fused::{FusedPlan, FusedTensor, geometry};
 use crate::plan::params::VectorParams;
 
-/// `output = residual + dropout((input + bias) * scale)` in one pass over memory, and its gradient: what stands
-/// behind attention and behind the feed-forward network of a transformer's block. [Drop path](crate::MaskLayout::drop_path)
-/// takes it too.
+/// `output = residual + dropout((input + bias) * scale)` in one pass over memory, and its gradient.
+/// A transformer's block ends its attention and its feed-forward network with it. With the layout
+/// of [drop path](crate::MaskLayout::drop_path) it drops whole branches.
 ///
-/// Bias and scale are [`Vectors`], each optional. The sum has the roundings of \[M23\] in f32, and is rounded once
-/// to the type; a dropped element is the residual's bits. Masks are those of [`Dropout`](crate::Dropout) for the
-/// same call and elements.
+/// Bias and scale are [`Vectors`], each optional. The sum is computed in f32 with the roundings of
+/// \[M23\], and is rounded once to the type. Where the branch is dropped, the output has the
+/// residual's bits. Masks are those of [`Dropout`](crate::Dropout) for the same call and elements.
 ///
-/// It reads 8 bytes an element of `f32` and writes 4, where a bias, a dropout and an addition apart move 28; types
-/// of 16 bits half of that.
+/// For each element of `f32` it reads 8 bytes and writes 4; a bias, a dropout and an addition in
+/// passes of their own move 28. Types of 16 bits take half of that.
 ///
-/// The gradient of the residual is `grad_output` itself. The gradient of the input without a scale is that of
-/// [`Dropout`](crate::Dropout); with one, [`bind_backward`](Self::bind_backward) is for it. The gradient of the bias
-/// is the [sum of its columns](ColumnSums); that of the scale has a [binding](Self::bind_scale_gradient) of its own.
+/// The gradient of the residual is `grad_output` itself. The gradient of the input comes from the
+/// backward of [`Dropout`](crate::Dropout) if there is no scale, else from
+/// [`bind_backward`](Self::bind_backward). The gradient of the bias is the [sum of the
+/// columns](ColumnSums) of the input's gradient. The gradient of the scale comes from
+/// [`bind_scale_gradient`](Self::bind_scale_gradient).
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, branch: &wgpu_dropout::wgpu::Buffer, bias: &wgpu_dropout::wgpu::Buffer, stream: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
@@ -57,18 +59,20 @@ pub struct DropoutAdd {
 }
 
 /// Checked buffers of one sum, ready for any number of calls; made by [`DropoutAdd::bind`] and
-/// [`DropoutAdd::bind_in_place`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+/// [`DropoutAdd::bind_in_place`]. Its lifetime and its device are as for a
+/// [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct DropoutAddBinding(Bound);
 
 /// Checked buffers of the gradient of one sum, ready for any number of calls; made by
-/// [`DropoutAdd::bind_backward`] and [`DropoutAdd::bind_backward_in_place`]. It is kept and used as a
-/// [`DropoutBinding`](crate::DropoutBinding).
+/// [`DropoutAdd::bind_backward`] and [`DropoutAdd::bind_backward_in_place`]. Its lifetime and its
+/// device are as for a [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct DropoutAddGradient(Bound);
 
 /// Checked buffers of the gradient of a scale, ready for any number of calls; made by
-/// [`DropoutAdd::bind_scale_gradient`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+/// [`DropoutAdd::bind_scale_gradient`]. Its lifetime and its device are as for a
+/// [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct ScaleGradient(BoundSum);
 
@@ -79,7 +83,7 @@ struct Bound {
 }
 
 impl DropoutAdd {
-    /// Prepares the kernels for `device`, which needs no feature and no limit above
+    /// Prepares the kernels for `device`. The device needs no feature, and no limit above
     /// [`wgpu::Limits::downlevel_defaults`].
     ///
     /// # Errors
@@ -89,7 +93,8 @@ impl DropoutAdd {
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
     ) -> Result<Self, CreateError> {
-        // Input, residual, output and vectors; besides a strided layout and a mask or sample ids.
+        // Four storage buffers: input, residual, output and vectors. Two bindings more: a strided
+        // layout, and a mask or sample ids.
         let host = KernelHost::new(device, descriptor, 4, 6, size_of::<VectorParams>())?;
         let limits = cut_limits(device);
         let (long, short) = (ElementType::F32, ElementType::F16);
@@ -109,14 +114,14 @@ impl DropoutAdd {
         &self.host.device
     }
 
-    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
-    /// immediates.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }
 
-    /// Takes the residual, the sum and the sum's gradient as `f32`, also where the branch and its gradient have
-    /// 16 bits: for networks that keep their residual stream in `f32`.
+    /// Takes the residual, the sum and the sum's gradient as `f32` even if the branch and its
+    /// gradient have 16 bits. This is for networks that keep their residual stream in `f32`.
     ///
     /// # Errors
     ///
@@ -137,7 +142,8 @@ impl DropoutAdd {
         self.residual_is_f32 && element.bytes() == 2
     }
 
-    /// With lowered limits and with room behind bindings, and the same pipelines.
+    /// For an audit: the same pipelines as on a device whose dispatches take at most `granules`,
+    /// with bindings that show `room_bytes` behind their elements.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
@@ -149,8 +155,9 @@ impl DropoutAdd {
     }
 
     /// Binds `elements` of `input`, of `residual` and of `output`. Requirements and panics as for
-    /// [`Dropout::bind`](crate::Dropout::bind). The kernel takes a storage buffer for each of the three, one for
-    /// `vectors`, and one for sample ids or a packed mask; WebGPU allows 8, wgpu's downlevel limits 4.
+    /// [`Dropout::bind`](crate::Dropout::bind). The kernel takes a storage buffer for each of the
+    /// three, one for `vectors`, and one for sample ids or a packed mask; WebGPU allows 8, wgpu's
+    /// downlevel limits 4.
     ///
     /// # Errors
     ///
@@ -172,8 +179,8 @@ impl DropoutAdd {
         Ok(DropoutAddBinding(bound))
     }
 
-    /// Binds `elements` of `input` and of `residual`, which is overwritten by the sum. Requirements, errors and
-    /// panics as for [`bind`](Self::bind).
+    /// Binds `elements` of `input` and of `residual`, which is overwritten by the sum.
+    /// Requirements, errors and panics as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -190,8 +197,8 @@ impl DropoutAdd {
         Ok(DropoutAddBinding(bound))
     }
 
-    /// Binds `elements` of `grad_output` and of `grad_input`. `vectors` are those of the forward, whose scale is
-    /// used. Requirements, errors and panics as for [`bind`](Self::bind).
+    /// Binds `elements` of `grad_output` and of `grad_input`. `vectors` are the forward's; the
+    /// backward reads their scale. Requirements, errors and panics as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -209,13 +216,13 @@ impl DropoutAdd {
         Ok(DropoutAddGradient(bound))
     }
 
-    /// Binds `elements` of `grad`, which is overwritten by the input's gradient. Requirements, errors and panics
-    /// as for [`bind_backward`](Self::bind_backward).
+    /// Binds `elements` of `grad`, which is overwritten by the input's gradient. Requirements,
+    /// errors and panics as for [`bind_backward`](Self::bind_backward).
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. [`BindError::TwoTypes`] for a branch of 16 bits beside
-    /// residuals [of `f32`](Self::with_f32_residual).
+    /// See [`BindError`]; nothing was created then. [`BindError::TwoTypes`] if the branch has 16
+    /// bits and its residuals are [`f32`](Self::with_f32_residual).
     pub fn bind_backward_in_place<'a>(
         &self,
         grad: wgpu::BufferBinding<'_>,
@@ -311,8 +318,8 @@ impl DropoutAdd {
         Ok(Bound { tensor, segments })
     }
 
-    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and `call`, as
-    /// [`Dropout::compile`](crate::Dropout::compile) does.
+    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and
+    /// `call`, as [`Dropout::compile`](crate::Dropout::compile) does.
     ///
     /// # Errors
     ///
@@ -325,7 +332,8 @@ impl DropoutAdd {
         self.compile_all(&binding.0, call)
     }
 
-    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward), as
+    /// [`compile`](Self::compile) does for the forward.
     ///
     /// # Errors
     ///
@@ -338,7 +346,8 @@ impl DropoutAdd {
         self.compile_all(&gradient.0, call)
     }
 
-    /// Compiles the pipelines of [`encode_scale_gradient`](Self::encode_scale_gradient) likewise.
+    /// Compiles the pipelines of [`encode_scale_gradient`](Self::encode_scale_gradient), as
+    /// [`compile`](Self::compile) does for the forward.
     ///
     /// # Errors
     ///
@@ -359,13 +368,14 @@ impl DropoutAdd {
         Ok(())
     }
 
-    /// Records `output = residual + dropout((input + bias) * scale)`. Sets the same state of the pass as
-    /// [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of 0 draws nothing.
+    /// Records `output = residual + dropout((input + bias) * scale)`. It sets the same state of the
+    /// pass as [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of 0 makes no
+    /// mask.
     ///
     /// # Errors
     ///
-    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask index passes
-    /// 2^64 - 1. Nothing was recorded then.
+    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask
+    /// index passes 2^64 - 1. Nothing was recorded then.
     pub fn encode_forward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -375,15 +385,17 @@ impl DropoutAdd {
         self.encode(pass, &binding.0, call)
     }
 
-    /// Binds what the gradient of a scale is summed from: `elements` of the forward's `input` and of
-    /// `grad_output`, which the backward must not have overwritten. `vectors` are the forward's, of which the bias
-    /// is read. `scratch` is the memory of [`ColumnSums::scratch_bytes`], with as many columns as the scale has
-    /// numbers and as many rows as it is repeated; `grad_scale` has 4 bytes a number. Both lie in buffers of their
-    /// own. Requirements and panics as for [`bind`](Self::bind).
+    /// Binds the buffers of a scale's gradient: `elements` of the forward's `input` and of
+    /// `grad_output`, which the backward must not have overwritten. `vectors` are the forward's;
+    /// their bias is read. `scratch` has the size of [`ColumnSums::scratch_bytes`] for as many
+    /// columns as the scale has numbers and as many rows as it is repeated. `grad_scale` has 4
+    /// bytes a number. Both lie in buffers of their own. Requirements and panics as for
+    /// [`bind`](Self::bind).
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. [`BindError::NoScale`] for vectors without one.
+    /// See [`BindError`]; nothing was created then. [`BindError::NoScale`] if `vectors` has no
+    /// scale.
     pub fn bind_scale_gradient<'a>(
         &self,
         input: wgpu::BufferBinding<'_>,
@@ -436,14 +448,15 @@ impl DropoutAdd {
         Ok(ScaleGradient(bound))
     }
 
-    /// Records the scale's gradient, the sum of `dropout'(grad_output) * (input + bias)` over the elements that have
-    /// a number \[M23\], in f32 and in the order of [`ColumnSums`]. It replaces what stands in `grad_scale`, or with
-    /// `accumulate` is added to it. The mask is drawn again. Effects as for
-    /// [`encode_forward`](Self::encode_forward).
+    /// Records the scale's gradient. The gradient of a scale's number is the sum of
+    /// `dropout'(grad_output) * (input + bias)` over the elements that were multiplied by it
+    /// \[M23\], in f32 and in the order of [`ColumnSums`]. It replaces the content of `grad_scale`,
+    /// or with `accumulate` is added to it. The mask is computed again. It affects the pass as
+    /// [`encode_forward`](Self::encode_forward) does.
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_scale_gradient(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -454,12 +467,12 @@ impl DropoutAdd {
         self.sums.encode_call(pass, &gradient.0, call, accumulate)
     }
 
-    /// Records `grad_input = dropout'(grad_output) * scale` \[M23\]. Effects as for
-    /// [`encode_forward`](Self::encode_forward).
+    /// Records `grad_input = dropout'(grad_output) * scale` \[M23\]. It affects the pass as
+    /// [`encode_forward`](Self::encode_forward) does.
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

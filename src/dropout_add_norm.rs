@@ -1,4 +1,4 @@
-//! A residual, a branch that is dropped, and the norm of their sum, in one pass.
+//! A residual plus a branch with dropout, and the norm of the sum, in one pass.
 
 use crate::column_sums::{BoundSum, ColumnSums, SumBuffers};
 use crate::contract::call::DropoutCall;
@@ -20,24 +20,29 @@ use crate::plan::normed::{HAS_RESIDUAL, NormPlan, NormRows, NormTensor, SUM_IN_O
 use crate::plan::params::NormParams;
 use crate::plan::rows::Rows;
 
-/// `sum = residual + dropout(input + bias)` and `output = norm(sum)` in one dispatch, and their gradients: what stands
-/// behind attention and behind the feed-forward network of a transformer's block, with the norm that comes next. By
-/// [`MaskPlace::Output`] the dropout is on the norm, `output = dropout(norm(residual + input + bias))`, as over BERT's
-/// embeddings.
+/// `sum = residual + dropout(input + bias)` and `output = norm(sum)` in one dispatch, and their
+/// gradients. A transformer's block ends its attention and its feed-forward network with such a
+/// sum, and a norm comes next. With [`MaskPlace::Output`] the dropout is applied to the norm,
+/// `output = dropout(norm(residual + input + bias))`, as for BERT's embeddings.
 ///
-/// A sum has the bits of \[M23\], an output the bound of \[M25\]. Mean and deviation are those of the sum as it is
-/// stored, found in two passes, so that a row whose mean is 1e5 deviations keeps its digits. Masks are those of
-/// [`Dropout`](crate::Dropout) for the same call and elements. A row's result has the same bits in each batch and on
-/// each run of a device.
+/// A sum has the bits of \[M23\], and an output is within the bound of \[M25\]. Mean and deviation
+/// are taken from the sum as it is stored, the deviation in a second pass over the row, so that a
+/// row whose mean is 1e5 deviations keeps its digits. Masks are those of
+/// [`Dropout`](crate::Dropout) for the same call and elements. On one device, a row's result has
+/// the same bits in every batch and in every run.
 ///
-/// It reads 8 bytes an element of `f32` and writes 8, where a bias, a dropout, an addition and a norm apart move 36; the
-/// backward moves 16, or with a gradient that is added 20. Types of 16 bits half of that. Rows are read again by
-/// the workgroup that has them, up to 32 KiB at once or one row.
+/// For each element of `f32` the forward reads 8 bytes and writes 8; a bias, a dropout, an addition
+/// and a norm in passes of their own move 36. The backward moves 16, or 20 if its result is added
+/// to a gradient. Types of 16 bits take half of that. These figures count each tensor once. A
+/// workgroup reads its rows more than once. They take at most 32 KiB, or are a single row, so that
+/// a cache may still have them.
 ///
-/// Backward computes from the sum, so that nothing else is kept. It gives the gradient of the sum, which is the
-/// residual's, and what dropout leaves: on the branch the gradient of the input, on the output that of the norm. The
-/// gradient of γ has a [binding](Self::bind_gamma_gradient) of its own. That of β is the
-/// [sum of the columns](ColumnSums) of the norm's gradient, that of a bias the sum of the input's.
+/// The backward starts from the sum, so that nothing else has to be kept. It gives two gradients.
+/// The first is that of the sum, which is also the residual's. The second is the masked gradient:
+/// with [`MaskPlace::Branch`] that of the input, with [`MaskPlace::Output`] that of the norm's
+/// output. The gradient of γ comes from [`bind_gamma_gradient`](Self::bind_gamma_gradient). The
+/// gradient of β is the [sum of the columns](ColumnSums) of the gradient of the norm's output, and
+/// the gradient of a bias that of the input's gradient.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, [x, stream, y, numbers, dy, dstream]: &[wgpu_dropout::wgpu::Buffer; 6]) -> Result<(), Box<dyn std::error::Error>> {
@@ -66,14 +71,15 @@ pub struct DropoutAddNorm {
     place: MaskPlace,
 }
 
-/// The numbers of a norm, of `f32`, in one buffer: a bias, if there is one, γ behind it, and behind that β, which an
-/// RMS norm has not. γ and β have a number for each column, a bias is repeated over the elements: embeddings of
-/// positions are one of as many rows as there are positions.
+/// The `f32` numbers beside a norm in one buffer: a bias if there is one, then γ, then β, which an
+/// RMS norm does not have. γ and β have a number for each column. A bias is repeated over the
+/// elements, so that a table of position embeddings is a bias of as many rows as there are
+/// positions.
 ///
 /// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
-/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. It is none that is written. Rows of multiples of 4
-/// columns, or of 8 for types of 16 bits, with such a bias, are loaded 16 bytes at a time where mask indices are
-/// consecutive.
+/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. The operation must not write to it.
+/// The kernel loads 16 bytes at a time if mask indices are consecutive and the numbers of columns
+/// and of the bias are multiples of 4, or of 8 for types of 16 bits.
 #[derive(Clone, Debug)]
 pub struct NormVectors<'a> {
     buffer: wgpu::BufferBinding<'a>,
@@ -82,7 +88,7 @@ pub struct NormVectors<'a> {
 }
 
 impl<'a> NormVectors<'a> {
-    /// γ and β of rows of `columns` elements.
+    /// γ and β for rows of `columns` elements.
     pub const fn new(buffer: wgpu::BufferBinding<'a>, columns: u32) -> Self {
         Self {
             buffer,
@@ -101,18 +107,20 @@ impl<'a> NormVectors<'a> {
     }
 }
 
-/// Checked buffers of one sum and its norm, ready for any number of calls; made by [`DropoutAddNorm::bind`] and
-/// [`DropoutAddNorm::bind_in_place`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+/// Checked buffers of one sum and its norm, ready for any number of calls; made by
+/// [`DropoutAddNorm::bind`] and [`DropoutAddNorm::bind_in_place`]. Its lifetime and its device are
+/// as for a [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct DropoutAddNormBinding(Bound);
 
-/// Checked buffers of their gradients, ready for any number of calls; made by [`DropoutAddNorm::bind_backward`] and
-/// [`DropoutAddNorm::bind_backward_in_place`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+/// Checked buffers of the gradients of one sum and its norm, ready for any number of calls; made by
+/// [`DropoutAddNorm::bind_backward`] and [`DropoutAddNorm::bind_backward_in_place`]. Its lifetime
+/// and its device are as for a [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct DropoutAddNormGradient(Bound);
 
-/// Checked buffers of the gradient of γ, made by [`DropoutAddNorm::bind_gamma_gradient`]. It is kept and used as a
-/// [`DropoutBinding`](crate::DropoutBinding).
+/// Checked buffers of the gradient of γ, made by [`DropoutAddNorm::bind_gamma_gradient`]. Its
+/// lifetime and its device are as for a [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct GammaGradient {
     rows: NormRows,
@@ -120,20 +128,20 @@ pub struct GammaGradient {
     sum: BoundSum,
 }
 
-/// The buffers from which the gradient of γ is computed, and the one that it goes to.
+/// The buffers that the gradient of γ is computed from, and the one that it is written to.
 #[derive(Clone, Debug)]
 pub struct GammaBuffers<'a> {
-    /// The gradient of the norm's output. It is the gradient of the forward's output, which the
-    /// backward must not have overwritten, or with [`MaskPlace::Output`] that gradient after
-    /// dropout.
+    /// The gradient of the norm's output. With [`MaskPlace::Branch`] this is the gradient of the
+    /// forward's output, which the backward must not have overwritten. With [`MaskPlace::Output`]
+    /// it is the masked gradient that the backward wrote.
     pub grad_normed: wgpu::BufferBinding<'a>,
     /// The forward's sum.
     pub sum: wgpu::BufferBinding<'a>,
-    /// Memory of [`DropoutAddNorm::moments_bytes`].
+    /// Scratch memory of [`DropoutAddNorm::moments_bytes`].
     pub moments: wgpu::BufferBinding<'a>,
-    /// Memory of [`ColumnSums::scratch_bytes`].
+    /// Scratch memory of [`ColumnSums::scratch_bytes`].
     pub scratch: wgpu::BufferBinding<'a>,
-    /// 4 bytes for each column.
+    /// The result: 4 bytes for each column.
     pub grad_gamma: wgpu::BufferBinding<'a>,
 }
 
@@ -144,7 +152,7 @@ struct Bound {
 }
 
 impl DropoutAddNorm {
-    /// Prepares the kernels for `device`, which needs no feature and no limit above
+    /// Prepares the kernels for `device`. The device needs no feature, and no limit above
     /// [`wgpu::Limits::downlevel_defaults`].
     ///
     /// # Errors
@@ -156,7 +164,8 @@ impl DropoutAddNorm {
         norm: Norm,
         place: MaskPlace,
     ) -> Result<Self, CreateError> {
-        // Three ranges and vectors; besides one more range, a layout and a mask or sample ids.
+        // Four storage buffers: three ranges and vectors. Three bindings more: a fourth range, a
+        // layout, and a mask or sample ids.
         let host = KernelHost::new(device, descriptor, 4, 7, size_of::<NormParams>())?;
         Ok(Self {
             sums: ColumnSums::new(device, descriptor)?,
@@ -177,24 +186,25 @@ impl DropoutAddNorm {
         self.norm
     }
 
-    /// Where dropout stands.
+    /// The tensor to which dropout is applied.
     pub fn place(&self) -> MaskPlace {
         self.place
     }
 
-    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
-    /// immediates.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }
 
-    /// Bytes of the memory for the moments of rows; `u64::MAX` where it passes that. What a gradient leaves in it has
-    /// no further use.
+    /// Bytes of the scratch memory for the moments of `rows`, or `u64::MAX` if they pass that.
+    /// After the gradient of γ its content is of no further use.
     pub const fn moments_bytes(rows: u64) -> u64 {
         rows.saturating_mul(12)
     }
 
-    /// With lowered limits and with room behind bindings, and the same pipelines.
+    /// For an audit: the same pipelines as on a device whose dispatches take at most `granules`,
+    /// with bindings that show `room_bytes` behind their elements.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
@@ -205,10 +215,11 @@ impl DropoutAddNorm {
         }
     }
 
-    /// Binds `elements` of `input`, of `residual`, of `sum` and of `output`. Without a residual the sum is that with
-    /// +0; without a sum none is stored, and there is no backward. Requirements and panics as for
-    /// [`Dropout::bind`](crate::Dropout::bind). The kernel takes four storage buffers, one more for both a residual
-    /// and a sum, and one more for sample ids or a packed mask; WebGPU allows 8, wgpu's downlevel limits 4.
+    /// Binds `elements` of `input`, of `residual`, of `sum` and of `output`. Without `residual`, +0
+    /// is added. Without `sum`, the sum is not stored, and no backward is possible. Requirements
+    /// and panics as for [`Dropout::bind`](crate::Dropout::bind). The kernel takes four storage
+    /// buffers, a fifth if there are both a residual and a sum, and one more for sample ids or a
+    /// packed mask. WebGPU allows 8, wgpu's downlevel limits 4.
     ///
     /// # Errors
     ///
@@ -242,9 +253,9 @@ impl DropoutAddNorm {
         Ok(DropoutAddNormBinding(bound))
     }
 
-    /// Binds `elements` of `input`, of `residual`, which is overwritten by the sum, and of `output`. The kernel takes
-    /// four storage buffers, and one more for sample ids or a packed mask. Requirements, errors and panics as for
-    /// [`bind`](Self::bind).
+    /// Binds `elements` of `input`, of `residual`, which is overwritten by the sum, and of
+    /// `output`. The kernel takes four storage buffers, and one more for sample ids or a packed
+    /// mask. Requirements, errors and panics as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -267,10 +278,11 @@ impl DropoutAddNorm {
         Ok(DropoutAddNormBinding(bound))
     }
 
-    /// Binds `elements` of `grad_output`, of the forward's `sum`, of `grad_sum` and of `masked`, what dropout leaves: on
-    /// the branch the gradient of the input, on the output that of the norm. `vectors` are the forward's. The kernel
-    /// takes five storage buffers, and one more for sample ids or a packed mask. Requirements, errors and panics as for
-    /// [`bind`](Self::bind).
+    /// Binds `elements` of `grad_output`, of the forward's `sum`, of `grad_sum` and of `masked`,
+    /// which receives the masked gradient: with [`MaskPlace::Branch`] that of the input, with
+    /// [`MaskPlace::Output`] that of the norm's output. `vectors` are the forward's. The kernel
+    /// takes five storage buffers, and one more for sample ids or a packed mask. Requirements,
+    /// errors and panics as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -295,10 +307,11 @@ impl DropoutAddNorm {
         Ok(DropoutAddNormGradient(bound))
     }
 
-    /// Binds `elements` of `grad`, which is the gradient of the output and is overwritten by what dropout leaves, of the
-    /// forward's `sum` and of `grad_sum`. The kernel takes four storage buffers, and one more for sample ids or a packed
-    /// mask. On the branch, the gradient of γ is recorded before. Requirements, errors and panics as for
-    /// [`bind_backward`](Self::bind_backward).
+    /// Binds `elements` of `grad`, of the forward's `sum` and of `grad_sum`. `grad` is the gradient
+    /// of the output and is overwritten by the masked gradient. The kernel takes four storage
+    /// buffers, and one more for sample ids or a packed mask. With [`MaskPlace::Branch`], record
+    /// the gradient of γ before this backward, since it reads `grad` too. Requirements, errors and
+    /// panics as for [`bind_backward`](Self::bind_backward).
     ///
     /// # Errors
     ///
@@ -349,7 +362,8 @@ impl DropoutAddNorm {
             .checked_numbers(&vectors.buffer, count, vectors.bias, len)?;
         let mut sides: Vec<_> = side.into_iter().chain([numbers]).collect();
         CheckedRange::check_unwritten(&sides, &ranges)?;
-        // One range of both is bound as the sum.
+        // This kernel has one binding for residual and sum. If there is only a residual, it is
+        // bound as the sum.
         let ranges: Vec<_> = ranges
             .into_iter()
             .map(|range| match (form, range.role) {
@@ -379,7 +393,7 @@ impl DropoutAddNorm {
         Ok(Bound { tensor, segments })
     }
 
-    /// The rows of `columns` that `elements` are.
+    /// The rows of `columns` numbers that make up `elements`.
     fn rows(
         &self,
         elements: u64,
@@ -392,9 +406,9 @@ impl DropoutAddNorm {
         })
     }
 
-    /// Binds what the gradient of γ is computed from, of `shape` (rows, columns). Each buffer of
-    /// [`GammaBuffers`] that is written is one of its own. Requirements and panics as for [`bind`](Self::bind); the
-    /// kernels take four storage buffers.
+    /// Binds the buffers of the gradient of γ for tensors of (rows, columns). Moments, scratch and
+    /// the result each lie in a buffer of their own. Requirements and panics as for
+    /// [`bind`](Self::bind). The kernels take four storage buffers.
     ///
     /// # Errors
     ///
@@ -443,14 +457,14 @@ impl DropoutAddNorm {
         })
     }
 
-    /// Records sum and output. Sets the same state of the pass as
-    /// [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of 0 draws nothing: inference is this with
-    /// [`DropoutRate::ZERO`](crate::DropoutRate::ZERO).
+    /// Records the sum and the output. It sets the same state of the pass as
+    /// [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of 0 makes no mask: call
+    /// this with [`DropoutRate::ZERO`](crate::DropoutRate::ZERO) for inference.
     ///
     /// # Errors
     ///
-    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask index passes
-    /// 2^64 - 1. Nothing was recorded then.
+    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask
+    /// index passes 2^64 - 1. Nothing was recorded then.
     pub fn encode_forward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -460,13 +474,14 @@ impl DropoutAddNorm {
         self.encode(pass, &binding.0, call, false)
     }
 
-    /// Records the gradient of the sum and what dropout leaves \[M25\]. With `accumulate` the former is added to what
-    /// stands there: in a block whose norm comes first, the gradient that the residual brings. Effects as for
-    /// [`encode_forward`](Self::encode_forward).
+    /// Records the gradient of the sum and the masked gradient \[M25\]. With `accumulate` the
+    /// gradient of the sum is added to the content of its buffer. A block that begins with its norm
+    /// needs this: the buffer then has the gradient that came along the residual. It affects the
+    /// pass as [`encode_forward`](Self::encode_forward) does.
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -477,10 +492,12 @@ impl DropoutAddNorm {
         self.encode(pass, &gradient.0, call, accumulate)
     }
 
-    /// Records the gradient of γ, the sum over the rows of the norm's gradient by the normed numbers \[M25\], in f32 and
-    /// in the order of [`ColumnSums`]. It replaces what stands in `grad_gamma`, or with `accumulate` is added to it.
-    /// The sum is read twice, for its moments and for the terms: moments from the backward would take it a buffer
-    /// more. Effects as for [`encode_forward`](Self::encode_forward).
+    /// Records the gradient of γ: for each column, the sum over the rows of the gradient of the
+    /// norm's output times the normalised number \[M25\], in f32 and in the order of
+    /// [`ColumnSums`]. It replaces the content of `grad_gamma`, or with `accumulate` is added to
+    /// it. The forward's sum is read twice, for its moments and for these products. The backward
+    /// does not store the moments for it, since that would take one more buffer there. It affects
+    /// the pass as [`encode_forward`](Self::encode_forward) does.
     pub fn encode_gamma_gradient(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -501,8 +518,8 @@ impl DropoutAddNorm {
         self.sums.encode_sum(pass, &gradient.sum, accumulate);
     }
 
-    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and `call`, as
-    /// [`Dropout::compile`](crate::Dropout::compile) does.
+    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and
+    /// `call`, as [`Dropout::compile`](crate::Dropout::compile) does.
     ///
     /// # Errors
     ///
@@ -515,7 +532,8 @@ impl DropoutAddNorm {
         self.compile_all(&binding.0, call)
     }
 
-    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward), as
+    /// [`compile`](Self::compile) does for the forward.
     ///
     /// # Errors
     ///
@@ -528,7 +546,8 @@ impl DropoutAddNorm {
         self.compile_all(&gradient.0, call)
     }
 
-    /// Compiles the pipelines of [`encode_gamma_gradient`](Self::encode_gamma_gradient) likewise.
+    /// Compiles the pipelines of [`encode_gamma_gradient`](Self::encode_gamma_gradient), as
+    /// [`compile`](Self::compile) does for the forward.
     pub fn compile_gamma_gradient(&self, gradient: &GammaGradient) {
         self.host
             .compile(Kernel::NormMoments(gradient.rows.rows.element));

@@ -1,4 +1,4 @@
-//! Gaussian dropout: multiplicative noise in the place of a mask.
+//! Gaussian dropout: multiplicative noise instead of a mask.
 
 use crate::contract::call::DropoutCall;
 use crate::contract::effect::Direction;
@@ -11,17 +11,19 @@ use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
 use crate::plan::error::CreateError;
 
-/// Gaussian dropout on one device (Srivastava et al. 2014, section 10; Keras's
-/// `GaussianDropout`): each element times a normal number of mean 1 and variance p / (1 - p), by
-/// the realised p. Forward and backward are the same map of the same call, and inference does
-/// nothing.
+/// Gaussian dropout on one device (Srivastava et al. 2014, section 10; Keras's `GaussianDropout`):
+/// each element is multiplied by a normal number of mean 1 and variance p / (1 - p), where p is the
+/// [realised](crate::DropoutRate::realized) rate. Under the same call, forward and backward
+/// multiply by the same numbers. Inference leaves a tensor as it is.
 ///
-/// The noise is `y = x * (1 + sigma * z)` with z from domain 2 of the call's key \[M18\]. Its words
-/// are the same everywhere; z goes through `log`, `sin` and `cos`, which adapters compute
-/// differently, so y is within `|x| * sigma * 2^-8 + |y| * 2^-23` of the exact value \[M20\], and for
-/// 16-bit types rounded once to the type \[M22\].
+/// The result is `y = x * (1 + sigma * z)`, where the normal number z is made from random words of
+/// the call's key \[M18\]. These words are the same on every adapter, but z is computed from them
+/// by `log`, `sin` and `cos`, in which adapters differ. y is therefore within `|x| * sigma * 2^-8 +
+/// |y| * 2^-23` of the exact value \[M20\], and for 16-bit types it is then rounded once to the
+/// type \[M22\].
 ///
-/// This is [`Dropout`] with calls of [`DropoutKind::Gaussian`], for code that knows no kinds.
+/// The same is done by [`Dropout`] for calls of [`DropoutKind::Gaussian`]. This type is for code
+/// that names no kind in its calls.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, x: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +52,7 @@ impl GaussianDropout {
         Dropout::new(device, descriptor).map(Self)
     }
 
-    /// For an audit: the same by kernels that there are.
+    /// For an audit: uses the kernels of `dropout`.
     #[cfg(feature = "cpu")]
     pub(crate) const fn of(dropout: Dropout) -> Self {
         Self(dropout)
@@ -61,14 +63,14 @@ impl GaussianDropout {
         self.0.device()
     }
 
-    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
-    /// immediates.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.0.parameter_path()
     }
 
-    /// Binds `elements` of `input` and of `output`, as [`Dropout::bind`] does. Packed masks bind, but no
-    /// call goes with them.
+    /// Binds `elements` of `input` and of `output`, as [`Dropout::bind`] does. A packed mask can be
+    /// bound, but every call with it is a [`CallError::Kind`].
     ///
     /// # Errors
     ///
@@ -95,8 +97,8 @@ impl GaussianDropout {
         self.0.bind_in_place(data, elements)
     }
 
-    /// Records `output = input * noise`, forward or backward. A rate of 0 is a bit copy. Sets the
-    /// same state of the pass as [`Dropout::encode_forward`].
+    /// Records `output = input * noise`, forward or backward. A rate of 0 is a bit copy. It sets
+    /// the same state of the pass as [`Dropout::encode_forward`].
     ///
     /// # Errors
     ///
@@ -113,7 +115,8 @@ impl GaussianDropout {
     }
 }
 
-/// The call with Gaussian noise; `Inverted` is what a call has that names no kind.
+/// The call with Gaussian noise. `Inverted` is accepted, since it is the kind of a call that names
+/// none.
 fn gaussian_call(call: &DropoutCall) -> Result<DropoutCall, CallError> {
     match call.kind {
         DropoutKind::Inverted | DropoutKind::Gaussian => Ok(call.with_kind(DropoutKind::Gaussian)),

@@ -1,4 +1,4 @@
-//! The keep mask itself, packed: for looking at it, checking it or keeping it after all.
+//! The packed keep mask as an output, to inspect, to check or to store.
 
 use crate::contract::call::DropoutCall;
 use crate::contract::error::CallError;
@@ -18,8 +18,9 @@ use crate::plan::index_map::IndexMap;
 use crate::plan::keep_mask::{MASK_WORD, MaskPlan, first_element};
 use crate::plan::params::MaskParams;
 
-/// Writes packed keep masks \[M15\]: element e in bit `e & 31` of word `e >> 5`, 1 = kept, spare
-/// bits 0. The bits are those of [`Dropout`](crate::Dropout) for the same call and elements.
+/// Writes packed keep masks \[M15\]: element e is bit `e & 31` of word `e >> 5`, 1 means kept, and
+/// the spare bits of the last word are 0. The bits are those of [`Dropout`](crate::Dropout) for the
+/// same call and elements.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, mask: &wgpu_dropout::wgpu::Buffer) -> Result<(), Box<dyn std::error::Error>> {
@@ -57,7 +58,8 @@ impl KeepMask {
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
     ) -> Result<Self, CreateError> {
-        // The mask, and sample ids; a strided layout.
+        // Two storage buffers: the mask and sample ids. The third binding is a uniform with a
+        // strided layout.
         let host = KernelHost::new(device, descriptor, 2, 3, size_of::<MaskParams>())?;
         Ok(Self {
             geometry: Geometry::new(cut_limits(device), MASK_WORD)?,
@@ -70,14 +72,14 @@ impl KeepMask {
         &self.host.device
     }
 
-    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
-    /// immediates.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }
 
-    /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
-    /// the elements of a window.
+    /// For an audit: the same pipelines as on a device whose dispatches take at most `granules`,
+    /// with bindings that show `room_bytes` behind their elements.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
@@ -88,8 +90,8 @@ impl KeepMask {
 
     /// Binds a buffer for the mask of `len` elements: [`mask_words`]`(len)` words of 4 bytes, with
     /// [`wgpu::BufferUsages::STORAGE`] and an offset aligned to the device's
-    /// `min_storage_buffer_offset_alignment`. It panics as
-    /// [`Dropout::bind`](crate::Dropout::bind) does.
+    /// `min_storage_buffer_offset_alignment`. Panics are those of
+    /// [`Dropout::bind`](crate::Dropout::bind).
     ///
     /// # Errors
     ///
@@ -115,9 +117,9 @@ impl KeepMask {
         self.bind_ranges(mask, layout, IndexMap::of_layout(layout, false)?, None)
     }
 
-    /// Binds a buffer for the mask of samples, the first dimension of `layout`, each with an id of
-    /// its own \[M16\]: `ids` has a `u32` for each, in a buffer of its own that
-    /// [`Elements::samples`](crate::Elements::samples) could use.
+    /// Binds a buffer for the mask of samples that have ids \[M16\]. The samples are the first
+    /// dimension of `layout`, and `ids` has a `u32` for each of them. Its buffer is not the mask's,
+    /// and has the requirements of [`Elements::samples`](crate::Elements::samples).
     ///
     /// # Errors
     ///
@@ -158,13 +160,13 @@ impl KeepMask {
         Ok(KeepMaskBinding { map, len, bound })
     }
 
-    /// Records the writing of the mask of `call`. Sets the same state of the pass as
+    /// Records the writing of the mask of `call`. It sets the same state of the pass as
     /// [`Dropout::encode_forward`](crate::Dropout::encode_forward).
     ///
     /// # Errors
     ///
-    /// [`CallError::IndexOverflow`] if a mask index passes 2^64 - 1, [`CallError::Kind`] for Gaussian
-    /// noise; nothing was recorded then.
+    /// [`CallError::IndexOverflow`] if a mask index passes 2^64 - 1, [`CallError::Kind`] for
+    /// Gaussian noise; nothing was recorded then.
     pub fn encode(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -189,7 +191,7 @@ impl KeepMask {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl KeepMask {
-    /// Appends the mask of a layout to `mask`, that of samples with `ids`, where there are some.
+    /// Appends the mask of a layout to `mask`. With `ids`, it is the mask of samples.
     pub(crate) async fn generate(
         &self,
         queue: &wgpu::Queue,

@@ -1,51 +1,56 @@
-//! Fused GPU dropout for [wgpu]: the mask is made by the counter-based Philox generator and
-//! applied in one pass over memory, forward and backward, and none is kept. A mask is a function
-//! of a small [`DropoutCall`] and the element's index alone, so it has the same bits on every
-//! adapter and on the CPU, in forward, backward and recomputation, whole or in pieces. What a
-//! mask is, to the bit, says the [mask contract](mask).
+//! Fused GPU dropout for [wgpu]. A kernel makes the mask by the counter-based Philox generator and
+//! applies it in the same pass over memory, forward and backward, so that no mask is ever stored. A
+//! mask is a function of a small [`DropoutCall`] and the element's index alone. It therefore has
+//! the same bits on every adapter and on the CPU, in forward, backward and recomputation, whether a
+//! tensor is computed whole or in pieces. The [mask contract](mask) defines it to the bit.
 //!
 //! # Three steps
 //!
 //! 1. [`Dropout::new`] prepares the kernels for the caller's [`wgpu::Device`].
-//! 2. [`Dropout::bind`] and [`Dropout::bind_in_place`] check the caller's buffers, once for a set
-//!    of them, and own the bind groups.
+//! 2. [`Dropout::bind`] and [`Dropout::bind_in_place`] check the caller's buffers once and make the
+//!    bind groups.
 //! 3. [`Dropout::encode_forward`] and [`Dropout::encode_backward`] record into the caller's
 //!    compute pass, in microseconds.
 //!
 //! The caller keeps device, queue, buffers, encoder and submission. `examples/quickstart.rs` is a
 //! whole program.
 //!
-//! Dropout costs least inside a kernel that reads the values anyway: [`wgsl::functions`] gives the masks as
-//! WGSL to include in your own kernels, and [`DropoutCall::mask_params`] what to tell them.
+//! Dropout costs least inside a kernel that reads the values anyway. [`wgsl::functions`] gives the
+//! mask as WGSL functions to include in your own kernels, and [`DropoutCall::mask_params`] gives
+//! the parameters that these functions read.
 //!
 //! [`DropoutAdd`] adds a residual in the same pass: `residual + dropout((input + bias) * scale)`.
-//! [`DropoutAddNorm`] norms the sum too: `norm(residual + dropout(input + bias))`.
-//! [`ActDropout`] applies an activation before: `dropout(gelu(input + bias))`, with a gate too.
-//! [`SoftmaxDropout`] takes a softmax before: `dropout(softmax(factor * scores + mask))`.
-//! [`GaussianDropout`] multiplies by noise instead. [`KeepMask`] writes the packed mask itself, [`PhiloxBlocks`] the generator's raw blocks.
+//! [`DropoutAddNorm`] norms the sum too: `norm(residual + dropout(input + bias))`. [`ActDropout`]
+//! applies an activation first: `dropout(gelu(input + bias))`, optionally with a gate.
+//! [`SoftmaxDropout`] takes a softmax first: `dropout(softmax(factor * scores + mask))`.
+//! [`GaussianDropout`] multiplies by Gaussian noise instead of a mask. [`KeepMask`] writes the
+//! packed mask itself, [`PhiloxBlocks`] writes the generator's raw blocks.
 //!
 //! # Blocking
 //!
 //! For scripts and tests, [`Dropout::run_blocking`], [`KeepMask::run_blocking`] and
-//! [`PhiloxBlocks::run_blocking`] take and give slices, on native targets. Their queue is the device's own;
-//! another's is [`RunError::ForeignQueue`].
+//! [`PhiloxBlocks::run_blocking`] take and return slices, on native targets. They need the device's
+//! own queue and refuse another with [`RunError::ForeignQueue`].
 //!
-//! # Without a GPU, and with a doubtful one
+//! # The CPU, checking a device, and other runtimes
 //!
-//! The [`cpu`] module does the same on slices. [`audit`](mod@audit) checks a device. [`wgsl`] gives the
-//! kernels' texts to other tools, [`launch`] gives them to other runtimes.
+//! The [`cpu`] module computes the same results on slices. [`audit`](mod@audit) checks that a
+//! device computes them. [`wgsl`] gives the kernels' texts to other tools, and [`launch`] tells
+//! other runtimes which kernels to launch.
 //!
 //! # Cargo features
 //!
-//! - `wgpu` (default): the handles on a [`wgpu::Device`]. Without it the crate has the contract, the
-//!   kernels' texts, [`launch`] and [`cpu`].
-//! - `cpu` (default): the module [`cpu`], and rayon with it; with `wgpu` also [`audit`](mod@audit).
+//! - `wgpu` (default): the handles on a [`wgpu::Device`]. Without it the crate has the contract,
+//!   the kernels' texts, [`launch`] and [`cpu`].
+//! - `cpu` (default): the module [`cpu`], which uses rayon; together with `wgpu` also
+//!   [`audit`](mod@audit).
 //! - `ndarray`: `cpu::apply_to_arrays`, for arrays of any memory order.
-//! - `serde`: rates, keys, calls, layouts, patterns and audit reports in files.
+//! - `serde`: rates, keys, calls, layouts, patterns and audit reports can be serialized.
 //!
-//! wgpu's backends are not chosen here: enable them in your own dependency on wgpu, of the
-//! version that this crate re-exports as [`wgpu`]. Name its types by that dependency: another major
-//! version is then an error of the compiler, where by the re-export it is a missing adapter.
+//! This crate enables no backend of wgpu. Enable one in your own dependency on wgpu, in the version
+//! that this crate re-exports as [`wgpu`]. Name wgpu's types through that dependency: if its major
+//! version differs, the compiler reports it. Types named through the re-export would compile, and
+//! the program would find no adapter, since your backends belong to the other version.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -150,7 +155,8 @@ pub use softmax_dropout::{
 #[cfg(feature = "wgpu")]
 pub use wgpu;
 
-/// Handles and bindings are shared by threads. In a browser wgpu's objects belong to one.
+/// Threads may share handles and bindings, except in a browser, where each of wgpu's objects
+/// belongs to one thread.
 #[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
 const _: () = {
     const fn shared<T: Send + Sync>() {}
@@ -165,7 +171,7 @@ const _: () = {
     shared::<PhiloxBlocksBinding>();
 };
 
-/// The code of the README and of the pages is compiled with the tests; what needs no device runs.
+/// The tests compile the code of the README and of these pages, and run what needs no device.
 #[cfg(all(doctest, feature = "cpu", feature = "wgpu"))]
 mod pages {
     #[doc = include_str!("../README.md")]

@@ -1,4 +1,4 @@
-//! The generator alone: raw blocks for known answers and statistical suites.
+//! The generator alone: raw blocks for known-answer tests and for statistical test suites.
 
 use crate::contract::counter::advance_counter;
 use crate::host::bound::BoundSegment;
@@ -70,14 +70,14 @@ impl PhiloxBlocks {
         &self.host.device
     }
 
-    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
-    /// immediates.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }
 
-    /// For an audit: as on a device whose dispatches take `granules` at most, with `room_bytes` behind
-    /// the elements of a window.
+    /// For an audit: the same pipelines as on a device whose dispatches take at most `granules`,
+    /// with bindings that show `room_bytes` behind their elements.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         Self {
@@ -88,12 +88,12 @@ impl PhiloxBlocks {
     }
 
     /// Binds a buffer for `len` blocks of 16 bytes, with [`wgpu::BufferUsages::STORAGE`] and an
-    /// offset aligned to the device's `min_storage_buffer_offset_alignment`. It panics as
-    /// [`Dropout::bind`](crate::Dropout::bind) does.
+    /// offset aligned to the device's `min_storage_buffer_offset_alignment`. Panics are those of
+    /// [`Dropout::bind`](crate::Dropout::bind).
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; nothing was created then. Its lengths count blocks.
+    /// See [`BindError`], whose lengths count blocks here; nothing was created then.
     pub fn bind(
         &self,
         blocks: wgpu::BufferBinding<'_>,
@@ -110,9 +110,9 @@ impl PhiloxBlocks {
         Ok(PhiloxBlocksBinding { bound })
     }
 
-    /// Records the writing of the blocks of `key` whose counters begin at `counter`, word 0 the
-    /// lowest; the carry goes through all four words and wraps. Sets the same state of the pass
-    /// as [`Dropout::encode_forward`](crate::Dropout::encode_forward).
+    /// Records the writing of the blocks of `key` whose counters begin at `counter`. A counter is
+    /// one 128-bit number that wraps, and its word 0 is the lowest. It sets the same state of the
+    /// pass as [`Dropout::encode_forward`](crate::Dropout::encode_forward).
     pub fn encode(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

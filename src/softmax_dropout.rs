@@ -17,26 +17,32 @@ use crate::plan::params::SoftmaxParams;
 use crate::plan::rows::Rows;
 use crate::plan::softmaxed::{IN_OUTPUT, PROBABILITIES, SoftmaxPlan, SoftmaxTensor};
 
-/// `output = dropout(softmax(factor * scores + mask))` over the last dimension in one dispatch, and its gradient: what
-/// stands between the two products of an attention.
+/// `output = dropout(softmax(factor * scores + mask))` over the last dimension in one dispatch, and
+/// its gradient. This is the part of attention between its two matrix products.
 ///
-/// An output has the bound of \[M26\]; arithmetic is of `f32` for each type. Masks are those of
-/// [`Dropout`](crate::Dropout) for the same call and elements. A row's result has the same bits in each batch and on
-/// each run of a device.
+/// An output is within the bound of \[M26\]. Arithmetic is in `f32` for every type. Masks are those
+/// of [`Dropout`](crate::Dropout) for the same call and elements. On one device, a row's result has
+/// the same bits in every batch and in every run.
 ///
-/// It reads 4 bytes an element of `f32` and writes 4, where a factor, a mask, a softmax and a dropout apart move 36;
-/// the backward moves 12. Types of 16 bits half of that. Rows are read again by the workgroup that has them, up to 32 KiB
-/// at once or one row.
+/// For each element of `f32` the forward reads 4 bytes and writes 4; a factor, a mask, a softmax
+/// and a dropout in passes of their own move 36. The backward moves 12. Types of 16 bits take half
+/// of that. These figures count each tensor once. A workgroup reads its rows more than once. They
+/// take at most 32 KiB, or are a single row, so that a cache may still have them.
 ///
-/// Columns that a causal mask hides are left out: output and gradient are +0 there, and scores may be anything. A row
-/// whose scores are all -inf is uniform over those that it sees; a row that sees no column is +0. A NaN makes its row NaN where
-/// it is seen and kept. Magnitudes above 1.7e38 count as that.
+/// Columns that a causal mask hides are left out: output and gradient are +0 there, whatever the
+/// scores. A row whose visible scores are all -inf is uniform over its visible columns, and a row
+/// without a visible column is +0. A visible NaN makes the visible, kept elements of its row NaN.
+/// Magnitudes above 1.7e38 count as 1.7e38.
 ///
-/// Backward computes from the scores, so that nothing else is kept, or from probabilities that the forward stored, by the
-/// caller's choice: these take memory of the scores' size, and save the backward one reading and the exponentials. It is the
-/// gradient of the scores before the factor. The gradient of an additive mask that is trained, as a bias of relative positions,
-/// is the sum of the scores' gradients over all rows that a number was added to, divided by the factor, which is not 0
-/// then: [`ColumnSums`](crate::ColumnSums) of the gradient taken as rows of as many columns as the mask has numbers.
+/// The backward gives the gradient of the scores before the factor. The caller chooses what it
+/// starts from. If it starts from the scores, nothing else has to be kept. If it starts from
+/// probabilities that the forward stored, it saves one reading of the row and the exponentials, but
+/// the probabilities take as much memory as the scores.
+///
+/// An additive mask may be trained, as a bias by relative position is. The gradient of one of its
+/// numbers is the sum of the scores' gradients over all rows that it was added to, divided by the
+/// factor, which must not be 0 then. [`ColumnSums`](crate::ColumnSums) computes the sum: give it
+/// the scores' gradient as a matrix with as many columns as the mask has numbers.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, [scores, weights, grad]: &[wgpu_dropout::wgpu::Buffer; 3]) -> Result<(), Box<dyn std::error::Error>> {
@@ -66,7 +72,8 @@ pub struct SoftmaxDropout {
 /// The numbers of an additive mask on the device, of `f32`: see [`AttentionMask::Additive`].
 ///
 /// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
-/// `min_storage_buffer_offset_alignment`, and 4 bytes a number, all in one binding. It is none that is bound as a tensor.
+/// `min_storage_buffer_offset_alignment`, and 4 bytes a number, all in one binding. No tensor of
+/// the operation may lie in it.
 #[derive(Clone, Debug)]
 pub struct AdditiveMask<'a> {
     buffer: wgpu::BufferBinding<'a>,
@@ -74,19 +81,21 @@ pub struct AdditiveMask<'a> {
 }
 
 impl<'a> AdditiveMask<'a> {
-    /// So many numbers.
+    /// An additive mask of `len` numbers.
     pub const fn new(buffer: wgpu::BufferBinding<'a>, len: u32) -> Self {
         Self { buffer, len }
     }
 }
 
-/// Checked buffers of one softmax, ready for any number of calls; made by [`SoftmaxDropout::bind`] and
-/// [`SoftmaxDropout::bind_in_place`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+/// Checked buffers of one softmax, ready for any number of calls; made by [`SoftmaxDropout::bind`]
+/// and [`SoftmaxDropout::bind_in_place`]. Its lifetime and its device are as for a
+/// [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct SoftmaxDropoutBinding(Bound);
 
-/// Checked buffers of its gradient, ready for any number of calls; made by [`SoftmaxDropout::bind_backward`] and
-/// [`SoftmaxDropout::bind_backward_in_place`]. It is kept and used as a [`DropoutBinding`](crate::DropoutBinding).
+/// Checked buffers of the gradient of one softmax, ready for any number of calls; made by
+/// [`SoftmaxDropout::bind_backward`] and [`SoftmaxDropout::bind_backward_in_place`]. Its lifetime
+/// and its device are as for a [`DropoutBinding`](crate::DropoutBinding).
 #[derive(Debug)]
 pub struct SoftmaxDropoutGradient(Bound);
 
@@ -97,7 +106,7 @@ struct Bound {
 }
 
 impl SoftmaxDropout {
-    /// Prepares the kernels for `device`, which needs no feature and no limit above
+    /// Prepares the kernels for `device`. The device needs no feature, and no limit above
     /// [`wgpu::Limits::downlevel_defaults`].
     ///
     /// # Errors
@@ -107,7 +116,8 @@ impl SoftmaxDropout {
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
     ) -> Result<Self, CreateError> {
-        // Three ranges and an additive mask; besides a layout and a packed mask or sample ids.
+        // Four storage buffers: three ranges and an additive mask. Two bindings more: a layout, and
+        // a packed mask or sample ids.
         let host = KernelHost::new(device, descriptor, 4, 6, size_of::<SoftmaxParams>())?;
         let limits = cut_limits(device);
         Ok(Self { host, limits })
@@ -118,13 +128,14 @@ impl SoftmaxDropout {
         &self.host.device
     }
 
-    /// How each dispatch is told its parameters, and why: recording takes 7 to 21 times as long without
-    /// immediates.
+    /// Returns the way in which dispatches receive their parameters, with the reason if it is not
+    /// by immediates. Recording takes 7 to 21 times as long without them.
     pub fn parameter_path(&self) -> ParameterPath {
         self.host.parameter_path
     }
 
-    /// With lowered limits and with room behind bindings, and the same pipelines.
+    /// For an audit: the same pipelines as on a device whose dispatches take at most `granules`,
+    /// with bindings that show `room_bytes` behind their elements.
     #[cfg(feature = "cpu")]
     pub(crate) fn lowered(&self, granules: u64, room_bytes: u64) -> Self {
         let alignment_bytes = u64::from(self.limits.offset_alignment_bytes);
@@ -135,9 +146,10 @@ impl SoftmaxDropout {
         Self { host, limits }
     }
 
-    /// Binds `elements` of `scores`, of `output` and, where the softmax before dropout is kept, of `probabilities`.
-    /// Requirements and panics as for [`Dropout::bind`](crate::Dropout::bind). The kernel takes four storage buffers, and
-    /// one more for sample ids or a packed mask; WebGPU allows 8, wgpu's downlevel limits 4.
+    /// Binds `elements` of `scores`, of `output` and, to store the softmax before dropout, of
+    /// `probabilities`. Requirements and panics as for [`Dropout::bind`](crate::Dropout::bind). The
+    /// kernel takes four storage buffers, and one more for sample ids or a packed mask; WebGPU
+    /// allows 8, wgpu's downlevel limits 4.
     ///
     /// # Errors
     ///
@@ -158,8 +170,9 @@ impl SoftmaxDropout {
             .map(SoftmaxDropoutBinding)
     }
 
-    /// Binds `elements` of `data`, scores that the output overwrites, and of `probabilities` as [`bind`](Self::bind).
-    /// Storage buffers, requirements and panics as there.
+    /// Binds `elements` of `data`, whose scores the output overwrites, and of `probabilities` as in
+    /// [`bind`](Self::bind). Storage buffers, requirements and panics are those of
+    /// [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -178,8 +191,9 @@ impl SoftmaxDropout {
             .map(SoftmaxDropoutBinding)
     }
 
-    /// Binds `elements` of what the forward left, of `grad_output` and of `grad_scores`. `softmax` and `mask` are the
-    /// forward's. Storage buffers, requirements and panics as for [`bind`](Self::bind).
+    /// Binds `elements` of `saved`, which the forward left, of `grad_output` and of `grad_scores`.
+    /// `softmax` and `mask` are the forward's. Storage buffers, requirements and panics as for
+    /// [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -208,8 +222,9 @@ impl SoftmaxDropout {
         .map(SoftmaxDropoutGradient)
     }
 
-    /// Binds `elements` of what the forward left and of `grad`, the gradient of the output, which that of the scores
-    /// overwrites. The rest as for [`bind_backward`](Self::bind_backward).
+    /// Binds `elements` of `saved`, which the forward left, and of `grad`. `grad` is the gradient
+    /// of the output and is overwritten by the gradient of the scores. All else is as in
+    /// [`bind_backward`](Self::bind_backward).
     ///
     /// # Errors
     ///
@@ -282,7 +297,7 @@ impl SoftmaxDropout {
         if let Some(side) = sides.iter().find(written) {
             return Err(BindError::WrittenBuffer { role: side.role });
         }
-        // The backward reads either as its input.
+        // The backward's kernel has one input, which is either the scores or the probabilities.
         let ranges: Vec<_> = ranges
             .into_iter()
             .map(|range| match (form, range.role) {
@@ -307,7 +322,7 @@ impl SoftmaxDropout {
         let unused: Vec<_> = roles
             .into_iter()
             .filter(|role| !is_bound(*role))
-            // One each, since some are bound as written.
+            // Each role gets a buffer of its own, since some are bound as written.
             .map(|role| (role, self.host.unused_buffer()))
             .collect();
         let unused: Vec<_> = unused
@@ -326,14 +341,15 @@ impl SoftmaxDropout {
         Ok(Bound { tensor, segments })
     }
 
-    /// Records outputs, and probabilities if they are bound. Sets the same state of the pass as
-    /// [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of 0 draws nothing: inference is this with
-    /// [`DropoutRate::ZERO`](crate::DropoutRate::ZERO).
+    /// Records the outputs, and the probabilities if a range for them is bound. It sets the same
+    /// state of the pass as [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of
+    /// 0 makes no mask: call this with [`DropoutRate::ZERO`](crate::DropoutRate::ZERO) for
+    /// inference.
     ///
     /// # Errors
     ///
-    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask index passes
-    /// 2^64 - 1. Nothing was recorded then.
+    /// [`CallError::Kind`] for alpha and Gaussian dropout, [`CallError::IndexOverflow`] if a mask
+    /// index passes 2^64 - 1. Nothing was recorded then.
     pub fn encode_forward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -343,11 +359,12 @@ impl SoftmaxDropout {
         self.encode(pass, &binding.0, call)
     }
 
-    /// Records the gradient of the scores \[M26\]. Effects as for [`encode_forward`](Self::encode_forward).
+    /// Records the gradient of the scores \[M26\]. It affects the pass as
+    /// [`encode_forward`](Self::encode_forward) does.
     ///
     /// # Errors
     ///
-    /// As [`encode_forward`](Self::encode_forward).
+    /// See [`encode_forward`](Self::encode_forward).
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -357,8 +374,8 @@ impl SoftmaxDropout {
         self.encode(pass, &gradient.0, call)
     }
 
-    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and `call`, as
-    /// [`Dropout::compile`](crate::Dropout::compile) does.
+    /// Compiles the pipeline of [`encode_forward`](Self::encode_forward) with this `binding` and
+    /// `call`, as [`Dropout::compile`](crate::Dropout::compile) does.
     ///
     /// # Errors
     ///
@@ -371,7 +388,8 @@ impl SoftmaxDropout {
         self.compile_all(&binding.0, call)
     }
 
-    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward) likewise.
+    /// Compiles the pipeline of [`encode_backward`](Self::encode_backward), as
+    /// [`compile`](Self::compile) does for the forward.
     ///
     /// # Errors
     ///

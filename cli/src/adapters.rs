@@ -1,4 +1,4 @@
-//! Which adapters there are, and which one is taken.
+//! The list of adapters, and the choice of one.
 
 use std::env;
 use std::fmt;
@@ -25,17 +25,18 @@ const FEATURES: [(Features, &str); 5] = [
     (Features::PIPELINE_CACHE, "PIPELINE_CACHE"),
 ];
 
-/// Which adapter a user asks for.
+/// The user's wish for an adapter.
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
-    /// Part of a label, and where it was said.
+    /// A part of the label, and the option or variable that gave it.
     label: Option<(&'static str, String)>,
-    /// WGPU_BACKEND as it is set.
+    /// The value of WGPU_BACKEND.
     backends: Option<String>,
 }
 
 impl Wish {
-    /// The option's substring or else WGPU_ADAPTER_NAME's, among the backends of WGPU_BACKEND.
+    /// Takes the substring from the option, or else from WGPU_ADAPTER_NAME, and the backends from
+    /// WGPU_BACKEND.
     pub fn new(option: Option<&str>) -> Self {
         let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let option = option.map(|part| ("--adapter", part.to_owned()));
@@ -63,7 +64,7 @@ impl Wish {
     }
 }
 
-/// As its user would say it: `--adapter gl, WGPU_BACKEND=vulkan`.
+/// Shows the wish as the user gave it: `--adapter gl, WGPU_BACKEND=vulkan`.
 impl fmt::Display for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let label = self.label.iter().map(|(source, part)| match *source {
@@ -78,12 +79,12 @@ impl fmt::Display for Wish {
     }
 }
 
-/// `backend/name`.
+/// An adapter's label, `backend/name`.
 pub fn label(info: &AdapterInfo) -> String {
     format!("{}/{}", info.backend, info.name)
 }
 
-/// The adapter that is taken.
+/// The adapter that is chosen.
 pub fn find(wish: &Wish) -> Result<Adapter> {
     let mut adapters = enumerate(wish.backends());
     let infos: Vec<_> = adapters.iter().map(Adapter::get_info).collect();
@@ -93,7 +94,7 @@ pub fn find(wish: &Wish) -> Result<Adapter> {
     }
 }
 
-/// Every adapter that may be taken.
+/// Every adapter that matches `wish`.
 pub fn find_all(wish: &Wish) -> Result<Vec<Adapter>> {
     let mut adapters = enumerate(wish.backends());
     adapters.retain(|adapter| wish.admits(&adapter.get_info()));
@@ -107,7 +108,7 @@ pub fn find_all(wish: &Wish) -> Result<Vec<Adapter>> {
 pub struct Args {
     #[command(flatten)]
     adapter: AdapterArgs,
-    /// Print JSON in place of the list
+    /// Print JSON instead of the list
     #[arg(long)]
     json: bool,
 }
@@ -127,7 +128,7 @@ struct Record {
     storage_offset_alignment_bytes: u32,
     max_immediate_bytes: u32,
     parameters: String,
-    /// True for the adapter that would be taken.
+    /// True for the adapter that other commands would take.
     taken: bool,
 }
 
@@ -151,7 +152,7 @@ impl Record {
     }
 }
 
-/// `adapters`: the list and the choice, or both as JSON.
+/// Runs `adapters`: prints the list and the choice, or both as JSON.
 pub fn run(args: &Args) -> Result<()> {
     let wish = args.adapter.wish();
     let adapters = enumerate(Backends::all());
@@ -205,7 +206,7 @@ struct Choice {
     reason: String,
 }
 
-/// The first of the admitted adapters by type, then by backend, then as wgpu lists them.
+/// Chooses the first matching adapter by type, then by backend, then in wgpu's order.
 fn choose(infos: &[AdapterInfo], wish: &Wish) -> Option<Choice> {
     let admitted: Vec<_> = (0..infos.len())
         .filter(|&index| wish.admits(&infos[index]))
@@ -255,7 +256,7 @@ fn no_match(wish: &Wish) -> anyhow::Error {
     }
 }
 
-/// An adapter's label, and its facts in lines below it.
+/// The text for an adapter: its label, and a line for each fact.
 fn listing(record: &Record) -> String {
     let driver = format!("{} {}", record.driver, record.driver_info);
     let limits = format!(

@@ -1,4 +1,4 @@
-//! `apply`: the tensor of a file through dropout, a piece at a time.
+//! `apply`: applies dropout to the tensor of a file, one piece at a time.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::layout::{LayoutArgs, Tensor};
 use crate::npy::NpyFile;
 use crate::output::{Output, write_numbers};
 
-/// Memory does not grow with the tensor.
+/// Elements that are read at a time, so that memory does not grow with the tensor.
 const PIECE_ELEMENTS: u64 = 4 << 20;
 
 #[derive(Debug, clap::Args)]
@@ -21,10 +21,11 @@ pub struct Args {
     /// A .npy file of little-endian f32 or f16 in C order. `-` is standard input
     #[arg(long, value_name = "X.npy")]
     input: PathBuf,
-    /// The result, of the same shape and type; may be the input. `-` is standard output
+    /// The file for the result, which has the same shape and type. It may be the input. `-` is
+    /// standard output
     #[arg(long, value_name = "Y.npy")]
     output: PathBuf,
-    /// The input is the gradient of the output: give the gradient of the input
+    /// Compute the gradient of the input; --input is the gradient of the output
     #[arg(long)]
     backward: bool,
     #[command(flatten, next_help_heading = crate::CALL)]

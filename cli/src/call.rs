@@ -1,4 +1,4 @@
-//! The options that say which mask: one by one, or a whole call as a bug report has it.
+//! The options of a call: one by one, or a whole call as an error message or a report prints it.
 
 use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey};
 
@@ -15,7 +15,7 @@ pub struct CallArgs {
         required_unless_present = "call"
     )]
     p: Option<DropoutRate>,
-    /// Which run
+    /// The seed of the run
     #[arg(
         long,
         value_name = "S",
@@ -24,7 +24,7 @@ pub struct CallArgs {
         required_unless_present = "call"
     )]
     seed: Option<Seed>,
-    /// Which layer at which step: the usual packing is layer in the high, step in the low 32 bits
+    /// The layer and the step, usually packed as layer in the high and step in the low 32 bits
     #[arg(
         long,
         value_name = "T",
@@ -33,8 +33,8 @@ pub struct CallArgs {
         required_unless_present = "call"
     )]
     stream: Option<u64>,
-    /// Fold a number into the key, for each use of a layer in a step or each member of an ensemble;
-    /// several from left to right
+    /// Fold a number into the key, such as the use of a layer in a step or the member of an
+    /// ensemble; several are folded in from left to right
     #[arg(
         long,
         value_name = "N",
@@ -51,13 +51,14 @@ pub struct CallArgs {
         default_value = "0"
     )]
     origin: u64,
-    /// All four in one: "p=0.1 seed=42 stream=0x300000007 origin=0"
+    /// --p, --seed, --stream and --origin in one: "p=0.1 seed=42 stream=0x300000007 origin=0"
     #[arg(long, value_name = "CALL", conflicts_with_all = ["p", "seed", "stream", "origin"])]
     call: Option<DropoutCall>,
-    /// The kind of dropout, in the place of the one that --call has
+    /// The kind of dropout; it replaces the kind in --call
     ///
-    /// Adapters and the CPU give the same bytes, but for alpha, where an adapter may fuse a
-    /// product and a sum and be off by a rounding of each, and for gaussian, which is within
+    /// Adapters and the CPU give the same bytes for inverted and classic. For alpha an adapter may
+    /// fuse a product and a sum, and differ by a rounding of each. For gaussian they differ by at
+    /// most
     /// |x| * sqrt(p / (1 - p)) * 2^-8
     #[arg(long, value_enum)]
     kind: Option<Kind>,
@@ -65,24 +66,24 @@ pub struct CallArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
-    /// Kept elements times 1 / (1 - p)
+    /// Kept elements are multiplied by 1 / (1 - p)
     Inverted,
-    /// Kept elements unchanged
+    /// Kept elements are unchanged
     Classic,
     /// Alpha dropout, for SELU
     Alpha,
-    /// Each element times normal noise of mean 1 and variance p / (1 - p)
+    /// Each element is multiplied by normal noise of mean 1 and variance p / (1 - p)
     Gaussian,
 }
 
-/// A number that any key folds in.
+/// Parses a number that any key can fold in.
 fn foldable(text: &str) -> Result<u64, String> {
     let n = number::integer(text)?;
     let folded = MaskKey::new(0, 0).fold_in(n);
     folded.map(|_| n).map_err(|error| error.to_string())
 }
 
-/// A number of which the command says whether it may be below 0.
+/// A seed. The command decides whether it may be negative.
 #[derive(Clone, Copy, Debug)]
 pub struct Seed(i128);
 
@@ -90,7 +91,7 @@ fn seed_from_0(text: &str) -> Result<Seed, String> {
     number::integer::<u64>(text).map(|seed| Seed(seed.into()))
 }
 
-/// A seed of ours or of another framework's.
+/// Parses a seed of this library or of another framework.
 pub fn any_seed(text: &str) -> Result<Seed, String> {
     match text.starts_with('-') {
         true => number::signed(text).map(|seed| Seed(seed.into())),
@@ -99,12 +100,12 @@ pub fn any_seed(text: &str) -> Result<Seed, String> {
 }
 
 impl CallArgs {
-    /// The parts of a call that another framework's mask takes.
+    /// The rate and the seed, which another framework's mask takes from the call's options.
     pub fn rate_and_seed(&self) -> (Option<DropoutRate>, Option<i128>) {
         (self.p, self.seed.map(|Seed(seed)| seed))
     }
 
-    /// The call; its indices are not checked.
+    /// The call. Its mask indices have not been checked.
     pub fn call(&self) -> DropoutCall {
         let mut call = match *self {
             Self {

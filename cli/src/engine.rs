@@ -15,7 +15,7 @@ pub struct AdapterArgs {
 pub struct EngineArgs {
     #[command(flatten)]
     adapter: AdapterArgs,
-    /// The processor that computes; the CPU needs no adapter
+    /// Compute on a GPU or on the CPU; the CPU needs no adapter
     #[arg(long, value_enum, default_value_t = EngineKind::Gpu, help_heading = "Engine")]
     engine: EngineKind,
 }
@@ -37,19 +37,19 @@ pub enum Engine {
 /// A device of the chosen adapter.
 #[derive(Debug)]
 pub struct Gpu {
-    /// Which adapter it is.
+    /// The adapter's description.
     pub info: wgpu::AdapterInfo,
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
 }
 
 impl AdapterArgs {
-    /// The adapter that is asked for, by the options and by wgpu's variables.
+    /// The wish for an adapter, from the options and wgpu's environment variables.
     pub fn wish(&self) -> Wish {
         Wish::new(self.adapter.as_deref())
     }
 
-    /// The adapter that is asked for, or all that could be.
+    /// The chosen adapter, or with `all` every one that matches.
     pub fn adapters(&self, all: bool) -> Result<Vec<wgpu::Adapter>> {
         if all {
             adapters::find_all(&self.wish())
@@ -60,7 +60,7 @@ impl AdapterArgs {
 }
 
 impl EngineArgs {
-    /// Opens what was chosen.
+    /// Opens the chosen engine.
     pub fn open(&self) -> Result<Engine> {
         match self.engine {
             EngineKind::Gpu => {
@@ -70,7 +70,7 @@ impl EngineArgs {
             EngineKind::Cpu => {
                 ensure!(
                     self.adapter.adapter.is_none(),
-                    "--adapter chooses a GPU, --engine cpu uses none: leave one of them out"
+                    "--adapter chooses a GPU, but --engine cpu uses none: leave one of them out"
                 );
                 Ok(Engine::Cpu)
             }
@@ -84,7 +84,7 @@ impl Gpu {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
-    /// A device with all that the library uses of what the adapter has.
+    /// Opens a device with every feature of the adapter that the library or the benchmark uses.
     pub fn open(adapter: &wgpu::Adapter) -> Result<Self> {
         let info = adapter.get_info();
         // The library uses the first two, the benchmark the third.
@@ -94,7 +94,7 @@ impl Gpu {
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("wgpu-dropout"),
             required_features: adapter.features() & features,
-            // All that there is, so that long tensors bind at once.
+            // The adapter's own limits, so that long tensors need few bindings.
             required_limits: adapter.limits(),
             ..Default::default()
         });

@@ -1,4 +1,4 @@
-//! FIFOs: opening one waits for its other end, for ever where nobody opens that.
+//! Opening of FIFOs. It waits for another process to open the other end, which may never happen.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,20 +7,21 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// The other end of a FIFO has this long to be opened.
+/// The time that another process has to open the other end of a FIFO.
 const WAIT: Duration = Duration::from_millis(800);
 
-/// Opens what `path` names, FIFO or not.
+/// Opens the file at `path`, which may be a FIFO.
 pub fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
     if !is_fifo(path) {
         return options.open(path);
     }
     let (sender, receiver) = mpsc::channel();
     let (path, options) = (path.to_owned(), options.clone());
-    // It may wait for ever: it ends with the process.
+    // The thread may wait for ever; it ends with the process.
     thread::Builder::new().spawn(move || sender.send(options.open(path)))?;
     receiver.recv_timeout(WAIT).unwrap_or_else(|_| {
-        let message = "it is a FIFO whose other end nobody opens: start the other program first";
+        let message =
+            "it is a FIFO whose other end no program opens: start the other program first";
         Err(io::Error::new(io::ErrorKind::TimedOut, message))
     })
 }

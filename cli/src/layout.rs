@@ -1,4 +1,4 @@
-//! The options that say which mask index each element has, and a tensor's pieces.
+//! The options of a mask layout, and a tensor that is processed in pieces.
 
 use anyhow::{Context, Result};
 use wgpu_dropout::{DropoutCall, MaskLayout, MaskPattern, MaskSource};
@@ -6,7 +6,7 @@ use wgpu_dropout::{DropoutCall, MaskLayout, MaskPattern, MaskSource};
 use crate::npy::count;
 use crate::number;
 
-/// How many elements a tensor has that is in no file.
+/// The size of a tensor that is not in a file.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct ElementsArgs {
@@ -30,22 +30,22 @@ pub struct ElementsArgs {
 }
 
 impl ElementsArgs {
-    /// The shape; a number of elements is one dimension.
+    /// The shape. With --len it has one dimension.
     pub fn shape(&self) -> &[u64] {
-        // clap lets exactly one of them pass.
+        // clap takes exactly one of the two options.
         self.shape.as_deref().unwrap_or(self.len.as_slice())
     }
 }
 
 #[derive(Debug, clap::Args)]
 pub struct LayoutArgs {
-    /// Which elements share a decision: elementwise, feature-channels-first, feature-channels-last,
-    /// time-locked-batch-first, time-locked-time-first or drop-path
+    /// The elements that share a decision: elementwise, feature-channels-first,
+    /// feature-channels-last, time-locked-batch-first, time-locked-time-first or drop-path
     #[arg(long, value_name = "NAME", conflicts_with_all = ["noise_shape", "mask_strides"])]
     pattern: Option<MaskPattern>,
-    /// Make a decision for each element of this shape and broadcast it to the tensor's, as Keras
-    /// does: each dimension, from the last one on, is 1 to share decisions along it, or the
-    /// tensor's size, for which None and * stand
+    /// Make a decision for each element of this shape and broadcast it to the tensor's shape, as
+    /// Keras does. Dimensions are aligned at the last one: 1 shares decisions along a dimension,
+    /// None or * stands for the tensor's size
     #[arg(
         long,
         value_name = "N,…",
@@ -55,8 +55,9 @@ pub struct LayoutArgs {
         conflicts_with = "mask_strides"
     )]
     noise_shape: Option<Vec<Option<u64>>>,
-    /// Mask indices from one coordinate to the next in each dimension, not strides of memory; 0
-    /// shares a decision along it. With --origin the part of a larger tensor
+    /// The step in mask indices from one coordinate to the next, for each dimension; not a stride
+    /// of memory. 0 shares a decision along the dimension. With --origin the tensor is a part of a
+    /// larger one
     #[arg(
         long,
         value_name = "N,…",
@@ -67,7 +68,7 @@ pub struct LayoutArgs {
     mask_strides: Option<Vec<u64>>,
 }
 
-/// A size of a noise shape; `None` is the tensor's.
+/// Parses a size of a noise shape. `None` is the tensor's size.
 fn noise_size(text: &str) -> Result<Option<u64>, String> {
     if text == "*" || text.eq_ignore_ascii_case("none") {
         return Ok(None);
@@ -81,8 +82,8 @@ impl LayoutArgs {
     ///
     /// # Errors
     ///
-    /// If the options do not fit the shape, or a mask index would pass 2^64 - 1: said before the
-    /// first byte is written.
+    /// If the options do not fit the shape, or a mask index would pass 2^64 - 1. Nothing has been
+    /// written then.
     pub fn tensor(&self, shape: &[u64], call: DropoutCall) -> Result<Tensor> {
         let len = count(shape)
             .with_context(|| format!("the shape {shape:?} passes 64 bits: make it smaller"))?;
@@ -116,12 +117,12 @@ pub struct Tensor {
     /// Number of elements.
     pub len: u64,
     pub call: DropoutCall,
-    /// `None` where mask indices are consecutive.
+    /// The layout, or `None` if mask indices are consecutive.
     pub layout: Option<MaskLayout>,
 }
 
 impl Tensor {
-    /// Its elements, as the library takes them.
+    /// The tensor as a source for the library.
     pub fn source(&self) -> MaskSource<'_> {
         match &self.layout {
             Some(layout) => layout.into(),
@@ -129,8 +130,8 @@ impl Tensor {
         }
     }
 
-    /// The piece that begins with element `start`, where the last one ended; at most `max`
-    /// elements. A layout is cut along the outermost dimension that need be.
+    /// The piece of at most `max` elements that begins with element `start`, where the last piece
+    /// ended. A layout is cut along one dimension, the outermost that has to be cut.
     pub fn piece(&self, start: u64, max: u64) -> Result<Self> {
         let Some(layout) = &self.layout else {
             return Ok(Self {
@@ -146,7 +147,8 @@ impl Tensor {
             row /= *size;
             let coordinate = rest / row;
             rest %= row;
-            // Whole where all that is left fits, a single coordinate where not even a row does.
+            // The piece takes as many coordinates as fit, all that are left at most; at least one,
+            // which a later dimension then cuts.
             *size = (max / row).clamp(1, *size - coordinate);
             first.push(coordinate);
         }
@@ -164,7 +166,7 @@ mod tests {
     use super::*;
     use wgpu_dropout::{DropoutRate, MaskKey};
 
-    /// The mask indices of all pieces, and how many pieces there are.
+    /// The mask indices of all pieces, and the number of pieces.
     fn indices(tensor: &Tensor, max: u64) -> (Vec<u64>, usize) {
         let (mut indices, mut pieces) = (Vec::new(), 0);
         while (indices.len() as u64) < tensor.len {

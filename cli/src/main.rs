@@ -1,5 +1,5 @@
-//! The command line of wgpu-dropout: dropout of real tensors, its masks, its generator and its
-//! speed, through the library's public API.
+//! The command line of wgpu-dropout. It applies dropout to files, writes masks and random words,
+//! checks adapters and measures speed, all through the library's public API.
 
 mod adapters;
 mod apply;
@@ -28,10 +28,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use engine::EngineArgs;
 
-/// Over the options of a call.
+/// The heading of the options of a call.
 const CALL: &str = "Call: --p, --seed and --stream are required, or --call";
 
-/// Clap's own takes what another option can stand for as optional.
+/// The usage of a command that takes a call. Clap's own usage would show --p, --seed and --stream
+/// as optional, because --call can replace them.
 macro_rules! usage {
     ($start:literal) => {
         concat!(
@@ -47,7 +48,7 @@ macro_rules! usage {
 /// Dropout on any GPU by one mask contract: the same bits on every adapter and on the CPU.
 ///
 /// Integers are decimal or 0x hexadecimal. WGPU_BACKEND (vulkan, gl, metal, dx12) and
-/// WGPU_ADAPTER_NAME choose an adapter where --adapter does not.
+/// WGPU_ADAPTER_NAME choose an adapter if --adapter is not given.
 #[derive(Debug, Parser)]
 #[command(name = "wgpu-dropout", version)]
 struct Cli {
@@ -111,19 +112,19 @@ enum Command {
         after_help = "Examples:\n  wgpu-dropout verify --all\n  wgpu-dropout verify --adapter vulkan --json report.json"
     )]
     Verify(verify::Args),
-    /// Print the parameters of a kernel of your own that makes its mask by `wgsl --functions`, and of a
-    /// shape the strides for dropout_index
+    /// Print the parameters of the functions of `wgsl --functions` for your own kernel; with
+    /// --shape also the strides for dropout_index
     #[command(
         after_help = "Examples:\n  wgpu-dropout params --shape 32,1000 --p 0.1 --seed 42 --stream 7"
     )]
     #[command(override_usage = usage!("params <--len <N>|--shape <N,…>>"))]
     Params(params::Args),
-    /// Print the WGSL of a kernel, by default that of dropout, or of the functions for your own
+    /// Print the WGSL of a kernel, by default dropout's, or of the functions for your own kernels
     #[command(
         after_help = "Examples:\n  wgpu-dropout wgsl --dtype f16\n  wgpu-dropout wgsl --functions --prefix my_\n  wgpu-dropout wgsl --output-dir kernels"
     )]
     Wgsl(Box<wgsl::Args>),
-    /// Measure dropout on the GPU and the CPU, beside a copy
+    /// Measure dropout on the GPU and the CPU, and compare it with a copy
     #[command(
         after_help = "Examples:\n  wgpu-dropout bench --sizes 65536,16777216\n  wgpu-dropout bench --op add,act --dtype bf16 --seconds 5"
     )]
@@ -173,7 +174,8 @@ fn completions(shell: clap_complete::Shell) -> Result<()> {
     Ok(io::stdout().write_all(&text)?)
 }
 
-/// Help, or why the options are wrong: clap repeats them as they are.
+/// Prints help, or clap's message about wrong options. Options are quoted, since clap repeats them
+/// as they are.
 fn usage_error(mut error: clap::Error) -> ExitCode {
     if !error.use_stderr() {
         error.exit();
@@ -193,11 +195,11 @@ fn usage_error(mut error: clap::Error) -> ExitCode {
 fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader has seen enough: `words … | head`.
+        // The reader closed the pipe, as in `words … | head`.
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let text = quote::message(&format!("error: {error:#}"));
-            // Nobody is left to tell where this fails.
+            // If standard error fails too, nothing can be reported.
             let _ = writeln!(io::stderr(), "{text}");
             ExitCode::FAILURE
         }
@@ -208,7 +210,7 @@ fn exit_code(result: Result<()>) -> ExitCode {
 mod tests {
     use super::*;
 
-    /// Splits at blanks outside quotation marks.
+    /// Splits a line at blanks that are not in quotation marks.
     fn words(line: &str) -> Vec<String> {
         let parts = line.split('"').enumerate();
         parts
@@ -236,7 +238,7 @@ mod tests {
                 }
             }
         }
-        // Negative control.
+        // Negative control: an unknown option is refused.
         assert!(Cli::try_parse_from(words("wgpu-dropout adapters --jsn")).is_err());
     }
 }

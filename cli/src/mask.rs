@@ -1,4 +1,4 @@
-//! `mask`: the packed keep mask, a piece at a time.
+//! `mask`: writes a packed keep mask, one piece at a time.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,15 +14,15 @@ use crate::npy::{self, count};
 use crate::output::{Output, write_numbers};
 use crate::rule::{Foreign, RuleArgs};
 
-/// Memory does not grow with the mask.
+/// Elements that are decided at a time, so that memory does not grow with the mask.
 const PIECE_ELEMENTS: u64 = (4 << 20) * ELEMENTS_PER_MASK_WORD as u64;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     elements: ElementsArgs,
-    /// Where the words go; `-` is standard output. A name that ends in .npy gets an array of booleans in the tensor's
-    /// shape, true for a kept element
+    /// The file for the words; `-` is standard output. If its name ends in .npy, it gets an array
+    /// of booleans in the tensor's shape, true for a kept element
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten, next_help_heading = crate::CALL)]
@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Another framework's mask, if one is asked for. The error is one of usage.
+    /// Another framework's mask, if --rule asks for one. An error is about wrong options.
     pub fn foreign(&self) -> Result<Option<Foreign>, String> {
         let (rate, seed) = self.call.rate_and_seed();
         self.rule.foreign(rate, seed)
@@ -48,7 +48,7 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
     let call = args.call.call();
     ensure!(
         call.kind != DropoutKind::Gaussian,
-        "--kind gaussian has noise and no mask: see what it does by `apply`"
+        "--kind gaussian makes noise and no mask: `apply` shows its result"
     );
     let tensor = args.layout.tensor(args.elements.shape(), call)?;
     let engine = engine.open()?;
@@ -77,17 +77,17 @@ fn write_foreign(args: &Args, foreign: &Foreign) -> Result<()> {
     mask.finish()
 }
 
-/// The file of a mask, which comes in pieces.
+/// The output file of a mask, which is written in pieces.
 struct MaskFile {
     output: Output,
     form: Form,
 }
 
-/// How a file has the mask.
+/// The format of a mask file.
 enum Form {
-    /// Packed words.
-    Words(Seam),
-    /// A byte an element, behind a header of NumPy.
+    /// Packed words, and the bits that do not fill one yet.
+    Words(PartialWord),
+    /// A NumPy array of one byte per element.
     Booleans,
 }
 
@@ -97,7 +97,8 @@ impl MaskFile {
         let dimensions = args.elements.shape().len();
         ensure!(
             !is_array || dimensions <= npy::MAX_DIMENSIONS,
-            "an .npy array has {} dimensions at most, the shape {dimensions}: give fewer, or a name without .npy",
+            "an .npy array has at most {} dimensions, the shape has {dimensions}: give fewer, or a \
+             name without .npy",
             npy::MAX_DIMENSIONS
         );
         let mut output = Output::create(&args.output)?;
@@ -106,16 +107,16 @@ impl MaskFile {
                 output.write_all(&npy::boolean_header(args.elements.shape()))?;
                 Form::Booleans
             }
-            false => Form::Words(Seam::default()),
+            false => Form::Words(PartialWord::default()),
         };
         Ok(Self { output, form })
     }
 
-    /// Adds the `len` bits of a piece's words.
+    /// Writes the `len` bits of a piece, which are packed in `words`.
     fn write(&mut self, mut words: Vec<u32>, len: u64) -> Result<()> {
         match &mut self.form {
-            Form::Words(seam) => {
-                seam.join(&mut words, len);
+            Form::Words(partial) => {
+                partial.join(&mut words, len);
                 write_numbers(&mut self.output, &mut words)
             }
             Form::Booleans => {
@@ -128,7 +129,7 @@ impl MaskFile {
 
     fn finish(mut self) -> Result<()> {
         match self.form {
-            Form::Words(Seam { word, bits }) if bits > 0 => {
+            Form::Words(PartialWord { word, bits }) if bits > 0 => {
                 write_numbers(&mut self.output, &mut [word])?;
             }
             _ => {}
@@ -154,16 +155,16 @@ fn generator(engine: &Engine) -> Result<Box<Generate<'_>>> {
     })
 }
 
-/// The bits behind the last whole word of a piece, whose length need not be whole words.
+/// The bits after the last whole word of a piece, since a piece need not end with a whole word.
 #[derive(Debug, Default)]
-struct Seam {
+struct PartialWord {
     word: u32,
     bits: u32,
 }
 
-impl Seam {
-    /// Puts the last piece's bits before the `len` bits of `words`, and keeps those that fill no
-    /// word.
+impl PartialWord {
+    /// Puts the bits of the last piece before the `len` bits of `words`, and keeps the bits after
+    /// the last whole word for the next piece.
     fn join(&mut self, words: &mut Vec<u32>, len: u64) {
         words.push(0);
         let mut carry = self.word;
@@ -187,19 +188,19 @@ mod tests {
     use super::*;
 
     fn join(lengths: &[u64], bit: impl Fn(u64) -> u32) -> Vec<u32> {
-        let mut seam = Seam::default();
+        let mut partial = PartialWord::default();
         let (mut all, mut start) = (Vec::new(), 0);
         for &len in lengths {
             let mut words = vec![0; mask_words(len) as usize];
             for e in 0..len {
                 words[e as usize / 32] |= bit(start + e) << (e % 32);
             }
-            seam.join(&mut words, len);
+            partial.join(&mut words, len);
             all.extend(words);
             start += len;
         }
-        if seam.bits > 0 {
-            all.push(seam.word);
+        if partial.bits > 0 {
+            all.push(partial.word);
         }
         all
     }
@@ -217,7 +218,7 @@ mod tests {
         ] {
             assert_eq!(join(lengths, bit), whole, "{lengths:?}");
         }
-        // Negative control: the bits tell places apart.
+        // Negative control: shifted bits give another mask.
         assert_ne!(join(&[101], |e| bit(e + 1)), whole);
     }
 }

@@ -1,7 +1,7 @@
-//! .npy files, judged by their header before anything is read or allocated for the tensor.
+//! Reads .npy files. The header is checked before anything is read or allocated for the tensor.
 //!
-//! A reader of our own: those on crates.io bring a parser generator and a C build script for one
-//! Python dictionary of three entries, and trust the lengths in the file.
+//! This is a reader of our own, because those on crates.io bring a parser generator and a C build
+//! script for a Python dictionary of three entries, and trust the lengths in the file.
 
 #[cfg(test)]
 mod fuzz;
@@ -18,27 +18,27 @@ use crate::{fifo, number, quote};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// `_MAX_HEADER_SIZE` of NumPy, whose `load` refuses longer ones in every version of the format.
+/// NumPy's `_MAX_HEADER_SIZE`: `numpy.load` refuses longer headers in every version of the format.
 const MAX_TEXT_BYTES: u64 = 10_000;
 
-/// Little-endian `f32` or `f16` in row-major order, exactly as long as the header tells.
+/// A file of little-endian `f32` or `f16` in row-major order, exactly as long as its header says.
 pub struct NpyFile {
-    /// All that comes before the first element; that of any tensor of this shape and type.
+    /// All bytes before the first element. They suit any tensor of this shape and type.
     pub header: Vec<u8>,
     pub element_type: ElementType,
     /// Elements in each dimension.
     pub shape: Vec<u64>,
-    /// For messages.
+    /// The file's name in messages.
     name: String,
-    /// Stands at the first element that is not read yet.
+    /// The file, positioned at the first element that has not been read.
     data: Box<dyn Read>,
     promised_bytes: u128,
     read_bytes: u128,
 }
 
 impl NpyFile {
-    /// Opens and checks the file at `path`, standard input for `-`. A pipe's length shows at its
-    /// end alone.
+    /// Opens and checks the file at `path`, or standard input for `-`. The length of a pipe is
+    /// known only at its end.
     pub fn open(path: &Path) -> Result<Self> {
         let is_stdin = path == Path::new("-");
         let name = match is_stdin {
@@ -59,7 +59,8 @@ impl NpyFile {
         file.with_context(|| format!("cannot use {name}"))
     }
 
-    /// Reads the header. Where `file_bytes` are known, the file is as long as it promises.
+    /// Reads the header. If `file_bytes` is known, checks that the file is as long as the header
+    /// promises.
     fn read(name: &str, mut data: Box<dyn Read>, file_bytes: Option<u64>) -> Result<Self> {
         let (header, text_start) = read_header(&mut data)?;
         let (element_type, shape) = parse_header(&header[text_start..])?;
@@ -77,13 +78,13 @@ impl NpyFile {
             data,
         };
         if let Some(file_bytes) = file_bytes {
-            // It may have become shorter since.
+            // The file may have become shorter than its header since it was measured.
             file.check(u128::from(file_bytes).saturating_sub(file.header.len() as u128))?;
         }
         Ok(file)
     }
 
-    /// The next `len` elements.
+    /// Reads the next `len` elements.
     pub fn elements<T: Element>(&mut self, len: usize) -> Result<Vec<T>> {
         let mut elements = vec![T::zeroed(); len];
         self.fill(bytemuck::cast_slice_mut(&mut elements))
@@ -115,7 +116,8 @@ impl NpyFile {
             .with_context(|| format!("cannot use {}", self.name))
     }
 
-    /// `held` bytes of elements are there, or more.
+    /// Checks that the file has the promised bytes of elements. `held` is their number, or a lower
+    /// bound.
     fn check(&self, held: u128) -> Result<()> {
         ensure!(held == self.promised_bytes, self.wrong_length(held));
         Ok(())
@@ -127,7 +129,7 @@ impl NpyFile {
             true => (
                 "too long",
                 " or more",
-                "keep one array a file, as numpy.save writes it",
+                "keep one array per file, as numpy.save writes it",
             ),
             false => ("cut off", "", "copy the file again"),
         };
@@ -139,25 +141,26 @@ impl NpyFile {
     }
 }
 
-/// Dimensions that NumPy 2 reads.
+/// The most dimensions that NumPy 2 reads.
 pub const MAX_DIMENSIONS: usize = 64;
 
-/// The header of an array of booleans, of format 1.0, for a shape of [`MAX_DIMENSIONS`] at most.
+/// The header of an array of booleans in format 1.0. The shape has at most [`MAX_DIMENSIONS`].
 pub fn boolean_header(shape: &[u64]) -> Vec<u8> {
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
     let text = format!("{{'descr': '|b1', 'fortran_order': False, 'shape': ({sizes})}}");
     // NumPy aligns the elements to 64 bytes.
     let text_bytes = (10 + text.len() + 1).next_multiple_of(64) - 10;
     let mut header = [MAGIC, &[1, 0][..]].concat();
-    // Below 2^16: a size has at most 20 digits.
+    // The length is below 2^16, since a size has at most 20 digits.
     header.extend((text_bytes as u16).to_le_bytes());
     header.extend(format!("{text:<width$}\n", width = text_bytes - 1).bytes());
     header
 }
 
-/// Reads magic, version, length and text; returns them and where the text begins.
+/// Reads magic, version, length and text. Returns all of them, and the offset of the text.
 fn read_header(data: &mut impl Read) -> Result<(Vec<u8>, usize)> {
-    let foreign = "it is no .npy file, which begins with \\x93NUMPY: write it by numpy.save";
+    let foreign =
+        "it is no .npy file, since it does not begin with \\x93NUMPY: write it by numpy.save";
     let mut header = Vec::new();
     extend(&mut header, data, 8).context(foreign)?;
     let [magic @ .., major, minor] = &header[..] else {
@@ -176,8 +179,8 @@ fn read_header(data: &mut impl Read) -> Result<(Vec<u8>, usize)> {
         .fold(0, |length, &byte| length << 8 | u64::from(byte));
     ensure!(
         text_bytes <= MAX_TEXT_BYTES,
-        "its header has a text of {text_bytes} bytes, at most {MAX_TEXT_BYTES} are read, as by \
-         numpy.load: write it by numpy.save"
+        "its header has a text of {text_bytes} bytes, and numpy.load reads at most \
+         {MAX_TEXT_BYTES}: write the file by numpy.save"
     );
     let text_start = header.len();
     extend(&mut header, data, text_bytes)?;
@@ -196,7 +199,8 @@ fn extend(header: &mut Vec<u8>, data: &mut impl Read, bytes: u64) -> Result<()> 
     Ok(())
 }
 
-/// Type and shape, of a header that tells of little-endian `f32` or `f16` in row-major order.
+/// Type and shape from a header, which must describe little-endian `f32` or `f16` in row-major
+/// order.
 fn parse_header(text: &[u8]) -> Result<(ElementType, Vec<u64>)> {
     let damaged = || {
         let text = String::from_utf8_lossy(text);
@@ -211,22 +215,22 @@ fn parse_header(text: &[u8]) -> Result<(ElementType, Vec<u64>)> {
         Some("<f4") => ElementType::F32,
         Some("<f2") => ElementType::F16,
         _ => bail!(
-            "its elements are {}, and only little-endian f32 and f16, '<f4' and '<f2', can be \
-             used: save array.astype('<f4')",
+            "its elements are {}; only little-endian f32 and f16, '<f4' and '<f2', can be used: \
+             save array.astype('<f4')",
             quote::quote(descr)
         ),
     };
-    // With one dimension or none both orders are the same.
+    // Both orders are the same for a scalar and for one dimension.
     ensure!(
         !fortran_order || shape.len() < 2,
-        "its elements are in Fortran order, in which they would get each other's masks: \
+        "its elements are in Fortran order, and masks here follow C order: \
          save numpy.ascontiguousarray(array)"
     );
     Ok((element_type, shape))
 }
 
-/// `descr`, `fortran_order` and `shape`. NumPy takes neither more keys nor fewer, and of one that
-/// stands there twice the last value; here the first has to be one of its kind too.
+/// Reads `descr`, `fortran_order` and `shape`. NumPy takes exactly these keys, and the last value
+/// of a key that occurs twice. Here the other values of a key must be valid too.
 fn entries(text: &str) -> Option<(&str, bool, Vec<u64>)> {
     let (mut descr, mut fortran_order, mut shape) = (None, None, None);
     for (key, value) in dictionary(text)? {
@@ -246,7 +250,7 @@ fn is_descr(value: &str) -> bool {
     value.starts_with('[') || unquote(value).is_some_and(|name| !name.contains(['\'', '"', '\\']))
 }
 
-/// The entries of a Python dictionary with keys of type string; values as they are written.
+/// The entries of a Python dictionary whose keys are strings. Values are left as text.
 fn dictionary(text: &str) -> Option<Vec<(&str, &str)>> {
     let items = text.trim_ascii().strip_prefix('{')?.strip_suffix('}')?;
     split(items)
@@ -257,18 +261,18 @@ fn dictionary(text: &str) -> Option<Vec<(&str, &str)>> {
         .collect()
 }
 
-/// A tuple of integers: `()`, `(3,)`, `(6, 48, 40)`.
+/// Parses a tuple of integers: `()`, `(3,)`, `(6, 48, 40)`.
 fn tuple(text: &str) -> Option<Vec<u64>> {
     let items = text.strip_prefix('(')?.strip_suffix(')')?.trim_ascii();
     if items.is_empty() {
         return Some(Vec::new());
     }
-    // `(3)` is an integer.
+    // Without a comma, `(3)` is an integer.
     let _comma = items.find(',')?;
     split(items)
         // Python 2 wrote long integers as `3L`.
         .map(|item| item.strip_suffix('L').unwrap_or(item))
-        // Python takes no `03`.
+        // Python does not take `03`.
         .map(|item| match item.starts_with('0') && item != "0" {
             true => None,
             false => number::integer(item).ok(),
@@ -276,8 +280,8 @@ fn tuple(text: &str) -> Option<Vec<u64>> {
         .collect()
 }
 
-/// The trimmed items between commas that are in no brackets and no quotes; one comma may follow
-/// the last item.
+/// Splits at commas outside of brackets and quotes, and trims the items. One comma may follow the
+/// last item.
 fn split(items: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0u32;
     let mut quote = None;
@@ -305,7 +309,7 @@ fn unquote(text: &str) -> Option<&str> {
         .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
 }
 
-/// Elements of a tensor of this shape; `None` where they pass 64 bits.
+/// The number of elements of a tensor of this shape; `None` if it passes 64 bits.
 pub fn count(shape: &[u64]) -> Option<u64> {
     if shape.contains(&0) {
         return Some(0);

@@ -1,15 +1,16 @@
-//! Numbers on the command line: integers in decimal or 0x hexadecimal, probabilities. Their options
-//! allow hyphens, so that a negative number is a wrong value and not an unknown option.
+//! Parsers of numbers on the command line: integers, decimal or 0x hexadecimal, and probabilities.
+//! Their options allow hyphens, so that a negative number is reported as a wrong value and not as
+//! an unknown option.
 
 use wgpu_dropout::DropoutRate;
 
-/// An unsigned integer: digits alone, decimal or behind 0x.
+/// An unsigned integer: only digits, decimal or after 0x.
 pub fn integer<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let (digits, radix) = match text.strip_prefix("0x") {
         Some(hex) => (hex, 16),
         None => (text, 10),
     };
-    // `from_str_radix` would take a sign too.
+    // `from_str_radix` would also take a sign.
     if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
         return Err("give an integer from 0 on, decimal or 0x hexadecimal".to_owned());
     }
@@ -19,10 +20,10 @@ pub fn integer<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
         .ok_or_else(|| format!("the largest value is 2^{} - 1", 8 * size_of::<T>()))
 }
 
-/// Which signed integers there are.
+/// The remedy for a wrong signed integer.
 pub const SIGNED: &str = "give an integer from -2^63 to 2^63 - 1";
 
-/// A signed integer: as an unsigned one, or a minus and decimal digits.
+/// A signed integer: like an unsigned one, or a minus and decimal digits.
 pub fn signed(text: &str) -> Result<i64, String> {
     let (minus, digits) = match text.strip_prefix('-') {
         Some(digits) if !digits.starts_with("0x") => (-1, digits),
@@ -38,13 +39,13 @@ pub fn signed(text: &str) -> Result<i64, String> {
 pub fn seconds(text: &str) -> Result<u64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds.fract() != 0.0 => {
-            Err("give whole seconds: 0 makes five rounds and no more".to_owned())
+            Err("give whole seconds; 0 makes only five rounds".to_owned())
         }
         _ => integer(text),
     }
 }
 
-/// `N` words of 32 bits, comma separated.
+/// `N` words of 32 bits, separated by commas.
 pub fn words<const N: usize>(text: &str) -> Result<[u32; N], String> {
     let words = text
         .split(',')
@@ -53,7 +54,7 @@ pub fn words<const N: usize>(text: &str) -> Result<[u32; N], String> {
     let given = words.len();
     words
         .try_into()
-        .map_err(|_| format!("give {N} numbers with commas between, not {given}"))
+        .map_err(|_| format!("give {N} numbers separated by commas, not {given}"))
 }
 
 /// A probability of dropping.

@@ -1,4 +1,4 @@
-//! Where results go: standard output, or files that are there whole or not at all.
+//! Outputs of commands: standard output, or files that are written as a whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Seek, StdoutLock, Write};
@@ -10,37 +10,38 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 
 use crate::{fifo, quote};
 
-/// As many as Linux follows; behind more of them opening fails.
+/// The number of symbolic links that Linux follows before opening fails.
 const MAX_LINKS: usize = 40;
 
 /// The path that is standard output.
 const STDOUT: &str = "-";
 
-/// Unix's modes, before the umask.
+/// Unix modes, before the umask is applied.
 const NEW_FILE: u32 = 0o666;
 const NEW_FOLDER: u32 = 0o777;
 const PRIVATE: u32 = 0o600;
 
-/// A destination under construction; [`finish`](Self::finish) makes it real.
+/// An output that is being written. A file gets its name in [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct Output(BufWriter<Destination>);
 
 #[derive(Debug)]
 enum Destination {
     Stdout(StdoutLock<'static>),
-    /// Named by a path, but no regular file: a pipe, a terminal, a device.
+    /// A path that is no regular file: a pipe, a terminal, a device.
     Special(File),
     Regular(Replacement),
 }
 
-/// Written aside; gone if [`finish`](Self::finish) never comes.
+/// A temporary file beside the one that it replaces. It is deleted unless [`finish`](Self::finish)
+/// is called.
 #[derive(Debug)]
 struct Replacement {
     file: NamedTempFile,
-    /// The file that comes into being.
+    /// The file that is made or replaced.
     path: PathBuf,
-    /// The contents alone are replaced: the old file has more names, or an owner that a new one
-    /// cannot have.
+    /// True if only the contents of the old file are replaced, because it has several names, or an
+    /// owner that a new file cannot have.
     in_place: bool,
 }
 
@@ -70,12 +71,12 @@ impl Output {
         Ok(Self::new(destination))
     }
 
-    /// Buffered anew, since standard output's own buffer ends at each line feed.
+    /// Adds a buffer, since standard output's own buffer is flushed at each line feed.
     fn new(destination: Destination) -> Self {
         Self(BufWriter::new(destination))
     }
 
-    /// Ends the output; a file appears under its name now.
+    /// Ends the output. A file now gets its name.
     pub fn finish(self) -> Result<()> {
         let written = self.0.into_inner().map_err(|error| error.into_error());
         let written = written.and_then(|mut destination| {
@@ -113,12 +114,16 @@ impl Destination {
             }
             _ => {}
         }
-        // Opened although it may be replaced: a file that may not be written stays as it is.
+        // Opening the old file fails if it may not be written. It must not be replaced then.
         let old = match fifo::open(&path, File::options().write(true)) {
             Ok(file) if !file.metadata()?.is_file() => return Ok(Self::Special(file)),
-            // Opened anew, it would be written from its begin and not from where the descriptor is.
+            // Opened by this path, the file would be written from its beginning and not from the
+            // descriptor's position.
             Ok(_) if descriptor.is_some() => {
-                bail!("it is a descriptor of a file: give `-` and redirect that, `--output - >&3`")
+                bail!(
+                    "it is an open file's descriptor: give `-` and redirect standard output, \
+                     `--output - >&3`"
+                )
             }
             Ok(file) => Some(file),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -147,7 +152,7 @@ impl Write for Destination {
 }
 
 impl Replacement {
-    /// Takes the place of `old`, the file at `path`, if there is one.
+    /// Makes the temporary file that will replace `old`, the file at `path`, if there is one.
     fn new(old: Option<&File>, path: PathBuf) -> io::Result<Self> {
         let folder = folder(&path);
         let (file, in_place) = match old {
@@ -157,7 +162,7 @@ impl Replacement {
                     let in_place = !can_stand_for(file.as_file(), old)?;
                     (file, in_place)
                 }
-                // A file can be written in a folder that cannot.
+                // The old file may be writable in a folder that is not.
                 Err(_) => (partial(PRIVATE).tempfile()?, true),
             },
         };
@@ -180,13 +185,13 @@ impl Replacement {
             path,
             in_place,
         } = self;
-        // The file it replaces may be the input: that goes when this one is on the disk.
+        // The old file may be the input, so it is replaced only once the new one is on the disk.
         file.as_file().sync_all()?;
         if !in_place {
             let Err(refused) = file.persist(&path) else {
                 return Ok(());
             };
-            // A mount point, or another's file in a sticky folder, keeps its name.
+            // A mount point, or another user's file in a sticky folder, cannot be renamed over.
             if !path.is_file() {
                 return Err(refused.error.into());
             }
@@ -196,8 +201,8 @@ impl Replacement {
     }
 }
 
-/// Puts the contents of `file` into that at `path`. No other step can end halfway, on a full disk: the
-/// whole is kept then.
+/// Copies the contents of `file` into the file at `path`. This is the only step that a full disk
+/// can stop halfway. `file` is kept then.
 fn overwrite(mut file: NamedTempFile, path: &Path) -> Result<()> {
     let copy = |from: &mut File| {
         from.rewind()?;
@@ -211,22 +216,22 @@ fn overwrite(mut file: NamedTempFile, path: &Path) -> Result<()> {
     };
     let (_, kept) = file.keep()?;
     let kept = quote::path(&kept);
-    Err(error).with_context(|| format!("it may be incomplete; {kept} is whole"))
+    Err(error).with_context(|| format!("it may be incomplete; {kept} is complete"))
 }
 
-/// A folder of files that are there together or not at all.
+/// A folder of files, of which all appear or none.
 #[derive(Debug)]
 pub struct OutputFolder {
-    /// Has the files until all are there.
+    /// A temporary folder that holds the files until all are written.
     staged: TempDir,
     names: Vec<String>,
     path: PathBuf,
-    /// There is such a folder already, without a file.
+    /// True if the folder exists. It is empty then.
     exists: bool,
 }
 
 impl OutputFolder {
-    /// A new folder, or one that is empty.
+    /// Makes an output to a new folder or to an empty one.
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self::stage(path);
         folder.with_context(|| format!("cannot write to the folder {}", quote::path(path)))
@@ -238,14 +243,14 @@ impl OutputFolder {
             Ok(mut entries) => {
                 if let Some(entry) = entries.next() {
                     let name = quote::path(Path::new(&entry?.file_name()));
-                    bail!("it has {name}: give a new folder, or empty this one");
+                    bail!("it contains {name}: give a new folder, or empty this one");
                 }
                 true
             }
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => return Err(error.into()),
         };
-        // On the file system that the folder will be on.
+        // The temporary folder must be on the same file system.
         let above = path.ancestors().find(|folder| folder.is_dir());
         let staged = partial(NEW_FOLDER).tempdir_in(above.unwrap_or(&path))?;
         Ok(Self {
@@ -256,7 +261,7 @@ impl OutputFolder {
         })
     }
 
-    /// Writes a file of the folder.
+    /// Writes a file of the folder, which appears in [`finish`](Self::finish).
     pub fn write(&mut self, name: String, text: &str) -> Result<()> {
         fs::write(self.staged.path().join(&name), text)
             .with_context(|| format!("cannot write {name}"))?;
@@ -264,8 +269,8 @@ impl OutputFolder {
         Ok(())
     }
 
-    /// Makes all files appear, where there is no folder yet in one step; the last one that was
-    /// written comes last.
+    /// Makes all files appear, in one step if the folder is new. Otherwise the file that was
+    /// written last appears last.
     pub fn finish(self) -> Result<()> {
         let appear = || match self.exists {
             true => self.move_files(),
@@ -291,7 +296,8 @@ impl OutputFolder {
     }
 }
 
-/// A process that is ended from outside leaves it: the name says whose it is.
+/// Temporary files. A process that is killed leaves them, so their names say which program made
+/// them.
 #[cfg_attr(not(unix), allow(unused_variables))]
 fn partial(mode: u32) -> Builder<'static, 'static> {
     let mut builder = Builder::new();
@@ -309,11 +315,11 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-/// Where the links at `path` lead, to a file that need not be there.
+/// Follows symbolic links from `path`. The file at their end need not exist.
 fn resolve(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
-        // A descriptor looks like a link to its file.
+        // The path of a descriptor looks like a link to its file, which must not be followed.
         if Descriptor::of(&path).is_some() {
             break;
         }
@@ -325,12 +331,12 @@ fn resolve(path: &Path) -> PathBuf {
     path
 }
 
-/// An open file that has a name of its own: `/dev/fd/1`, `/proc/self/fd/1`.
+/// An open file that has a path: `/dev/fd/1`, `/proc/self/fd/1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Descriptor {
     Stdout,
     Stderr,
-    /// Another one, of this process or not.
+    /// Another descriptor, of this process or of another.
     Other,
 }
 
@@ -350,13 +356,13 @@ impl Descriptor {
     }
 }
 
-/// Tells whether `path` leads to standard output.
+/// Returns true if `path` leads to standard output.
 pub fn is_stdout(path: &Path) -> bool {
     path == Path::new(STDOUT) || Descriptor::of(&resolve(path)) == Some(Descriptor::Stdout)
 }
 
-/// Gives `new` the owner and the mode of `old`. `false` where it cannot have them, and where `old`
-/// has names that would not be those of `new`.
+/// Gives `new` the owner and the mode of `old`. Returns false if that fails, or if `old` has
+/// several names (hard links), which a new file would not get.
 #[cfg(unix)]
 fn can_stand_for(new: &File, old: &File) -> io::Result<bool> {
     use std::os::unix::fs::{MetadataExt, fchown};
@@ -374,13 +380,13 @@ fn can_stand_for(_: &File, _: &File) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Writes a record, for people to read too.
+/// Writes a record as indented JSON.
 pub fn write_json(output: &mut Output, record: &impl Serialize) -> Result<()> {
     serde_json::to_writer_pretty(&mut *output, record)?;
     Ok(writeln!(output)?)
 }
 
-/// Writes numbers, little-endian.
+/// Writes numbers in little-endian order.
 pub fn write_numbers<T: bytemuck::Pod>(output: &mut impl Write, numbers: &mut [T]) -> Result<()> {
     little_endian(numbers);
     output
@@ -424,7 +430,7 @@ mod tests {
         let mut file = partial(PRIVATE).tempfile_in(folder.path()).unwrap();
         file.write_all(b"whole").unwrap();
         let name = file.path().to_owned();
-        // A folder has no contents of this kind.
+        // A folder cannot be overwritten as a file.
         let error = overwrite(file, folder.path()).unwrap_err().to_string();
         assert!(error.contains(name.to_str().unwrap()), "{error}");
         assert_eq!(fs::read(name).unwrap(), b"whole");

@@ -1,4 +1,4 @@
-//! `params`: what a kernel of one's own is told, for hosts in any language.
+//! `params`: the parameters of users' own kernels, for hosts in any language.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,7 +15,8 @@ use crate::output::{Output, write_numbers};
 pub struct Args {
     #[command(flatten)]
     elements: ElementsArgs,
-    /// Write the 48 bytes of the struct DropoutMask here, and print nothing; `-` is standard output
+    /// Write the 48 bytes of the struct DropoutMask to a file instead of JSON; `-` is standard
+    /// output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten, next_help_heading = crate::CALL)]
@@ -46,12 +47,12 @@ pub fn run(args: &Args) -> Result<()> {
     output.finish()
 }
 
-/// The struct's scalars in order.
+/// The struct's members in order, as words.
 fn words(mask: &DropoutMask) -> [u32; 12] {
     bytemuck::cast(*mask)
 }
 
-/// The members by name, the same as words, and the strides of a shape.
+/// The struct's members by name, its words, and the strides of a shape, as JSON.
 fn description(mask: &DropoutMask, strides: Option<[u32; 4]>) -> Result<Value> {
     let mut all = json!({ "mask": serde_json::to_value(mask)?, "words": words(mask) });
     if let Some(strides) = strides {

@@ -1,24 +1,25 @@
-//! Texts from outside in messages: short, on one line, and with nothing that a terminal obeys.
+//! Texts from outside in messages: made short, put on one line, and freed of terminal control
+//! sequences.
 
 use std::path::Path;
 
-/// A quotation is a header, a name, a value.
+/// The longest quotation, such as a header, a name or a value.
 const MAX_CHARS: usize = 200;
 
-/// A message has many lines where an audit fails.
+/// The longest line of a message. A failed audit has many lines.
 const MAX_LINE_CHARS: usize = 1000;
 
-/// A text that a file or a user brought.
+/// Quotes a text from a file or a user.
 pub fn quote(text: &str) -> String {
     shorten(&escape(text), MAX_CHARS)
 }
 
-/// The name of a file.
+/// Quotes the name of a file.
 pub fn path(path: &Path) -> String {
     quote(&path.to_string_lossy())
 }
 
-/// A message that may quote without care: its lines stay.
+/// Makes a message harmless that may contain raw quotations. Its line breaks stay.
 pub fn message(text: &str) -> String {
     let lines = text
         .lines()
@@ -38,8 +39,8 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Neither a control character nor one of Unicode's format characters, which hide or reorder what
-/// stands beside them.
+/// Returns true unless `c` is a control character, or a format character of Unicode, which hides or
+/// reorders its neighbours.
 fn is_harmless(c: char) -> bool {
     let formats = matches!(
         c,
@@ -56,7 +57,7 @@ fn is_harmless(c: char) -> bool {
     !c.is_control() && !formats
 }
 
-/// Begin and end of what is longer than `max` characters.
+/// Shortens a text of more than `max` characters to its beginning and its end.
 fn shorten(text: &str, max: usize) -> String {
     let chars = text.chars().count();
     if chars <= max {
@@ -99,7 +100,7 @@ mod tests {
         assert!(quoted.starts_with("beginä") && quoted.ends_with("äend"));
         assert!(quoted.contains("…(999808 more)…"), "{quoted}");
         assert!(quoted.chars().count() < 2 * MAX_CHARS);
-        // Escapes count as they are shown.
+        // The bound counts escapes by the characters that are shown.
         assert!(quote(&"\0".repeat(MAX_CHARS)).chars().count() < 2 * MAX_CHARS);
     }
 

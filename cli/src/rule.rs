@@ -9,7 +9,7 @@ use crate::number;
 
 #[derive(Debug, clap::Args)]
 pub struct RuleArgs {
-    /// Make another framework's mask, on the CPU, in the place of this library's
+    /// Make another framework's mask instead of this library's, on the CPU
     #[arg(
         long,
         value_enum,
@@ -19,7 +19,7 @@ pub struct RuleArgs {
         ]
     )]
     rule: Option<Rule>,
-    /// The words of jax.random.key_data, of Keras its seed and counter
+    /// The two words of jax.random.key_data; for Keras its seed and counter
     #[arg(
         long,
         value_name = "K0,K1",
@@ -28,7 +28,7 @@ pub struct RuleArgs {
         required_if_eq("rule", "jax")
     )]
     key: Option<[u32; 2]>,
-    /// The two seeds of TensorFlow, of Keras its seed and counter
+    /// The two seeds of TensorFlow; for Keras its seed and counter
     #[arg(
         long,
         value_name = "A,B",
@@ -37,7 +37,7 @@ pub struct RuleArgs {
         required_if_eq("rule", "tensorflow")
     )]
     seeds: Option<[i64; 2]>,
-    /// Triton's offset of the first element; its seed is --seed S
+    /// The offset of the first element in Triton; --seed is Triton's seed
     #[arg(
         long,
         value_name = "O",
@@ -78,11 +78,12 @@ fn seeds(text: &str) -> Result<[i64; 2], String> {
         .collect::<Result<Vec<_>, _>>()?;
     let given = seeds.len();
     let seeds = seeds.try_into();
-    seeds.map_err(|_| format!("give 2 numbers with a comma between, not {given}"))
+    seeds.map_err(|_| format!("give 2 numbers separated by a comma, not {given}"))
 }
 
 impl RuleArgs {
-    /// Returns the mask that the options ask for, with the call's rate and seed. The error is one of usage.
+    /// Returns the mask that the options ask for, with the call's rate and seed. An error is about
+    /// wrong options.
     pub fn foreign(
         &self,
         rate: Option<DropoutRate>,
@@ -93,13 +94,13 @@ impl RuleArgs {
         } = *self;
         let Some(rule) = self.rule else {
             return match seed {
-                // clap drops `requires` where what is required conflicts with what is there.
+                // clap ignores `requires` if the required option conflicts with one that is given.
                 _ if key.is_some() || seeds.is_some() || offset.is_some() => Err(
-                    "--key, --seeds and --offset are of --rule: give one, or leave them out".into(),
+                    "--key, --seeds and --offset need --rule: give it, or leave them out".into(),
                 ),
                 Some(seed) if seed < 0 => Err(format!(
                     "invalid value '{seed}' for '--seed <S>': give an integer from 0 on, decimal \
-                     or 0x hexadecimal, or --rule triton, whose seeds have a sign"
+                     or 0x hexadecimal; only seeds of --rule triton may be negative"
                 )),
                 _ => Ok(None),
             };
@@ -123,11 +124,11 @@ impl RuleArgs {
             },
             _ => {
                 return Err(format!(
-                    "of --key, --seeds, --seed and --offset this --rule takes {own} alone"
+                    "of --key, --seeds, --seed and --offset, this --rule takes only {own}"
                 ));
             }
         };
-        // clap has it required.
+        // clap requires --p, so it is there.
         let rate = rate.ok_or("--rule needs --p")?;
         Ok(Some(Foreign { rate, generator }))
     }

@@ -1,4 +1,4 @@
-//! `verify`: the library's audit of adapters, as tables and as JSON for a bug report.
+//! `verify`: runs the library's audit on adapters, and prints tables, or JSON for a bug report.
 
 mod markdown;
 
@@ -22,17 +22,17 @@ use crate::engine::{AdapterArgs, Gpu};
 use crate::number;
 use crate::output::{self, Output};
 
-/// Columns of a terminal that tables are made for.
+/// The width of tables, in columns of a terminal.
 const WIDTH: u16 = 100;
-/// Version of the JSON. It changes where a reader of this version would go wrong.
+/// Version of the JSON. It changes if a reader of the old version would misunderstand the new one.
 const JSON_VERSION: u32 = 1;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Verify every adapter that could be taken, one after the other
+    /// Verify every adapter that matches, one after the other
     #[arg(long)]
     all: bool,
-    /// Write the results as JSON, for a bug report; `-` is standard output, in place of the tables
+    /// Write the results as JSON, for a bug report; `-` is standard output, instead of the tables
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Write rows for a table of adapters in Markdown; `-` is standard output, in place of the tables
@@ -42,7 +42,8 @@ pub struct Args {
     /// software adapter more than 25
     #[arg(long)]
     long: bool,
-    /// The seed of keys, lengths, layouts and values; by default a fixed one, with --long a random one
+    /// The seed of keys, lengths, layouts and values; by default a fixed one, with --long a random
+    /// one
     #[arg(long, value_name = "SEED", value_parser = number::integer::<u64>, allow_hyphen_values = true)]
     seed: Option<u64>,
     #[command(flatten)]
@@ -52,7 +53,7 @@ pub struct Args {
 impl Args {
     fn options(&self) -> AuditOptions {
         match (self.long, self.seed) {
-            // The source of std's map seeds.
+            // This hasher's keys are the random numbers with which std seeds its maps.
             (true, seed) => {
                 AuditOptions::long(seed.unwrap_or_else(|| RandomState::new().hash_one(())))
             }
@@ -62,7 +63,7 @@ impl Args {
     }
 }
 
-/// An adapter and what its audit found.
+/// An adapter and the result of its audit.
 struct Audited {
     info: AdapterInfo,
     /// The report, or the reason why there was no device to audit.
@@ -71,7 +72,7 @@ struct Audited {
 
 pub fn run(args: &Args) -> Result<()> {
     let adapters = args.adapter.adapters(args.all)?;
-    // Opened first: a file that cannot be written is an error before the work, not after it.
+    // The file is opened first, so that an error comes before the work and not after it.
     let json = args.json.as_deref().map(Output::create).transpose()?;
     let markdown = args.markdown.as_deref().map(Output::create).transpose()?;
     let style = ProgressStyle::with_template("{bar:40} {pos:>3} of {len} checks  {msg}")?;
@@ -99,7 +100,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let results = output::both(written, printed.map_err(Into::into));
     match (verdict(&audits), results) {
-        // The records of a failure are lost too: report both errors.
+        // The audit failed, and its record could not be written: report both errors.
         (Err(failed), Err(lost)) if !output::is_closed_pipe(&lost) => {
             Err(anyhow!("{failed:#}\n{lost:#}"))
         }
@@ -126,7 +127,7 @@ impl Audited {
         self.report.as_ref().is_ok_and(AuditReport::passed)
     }
 
-    /// One for each of [`CHECKS`]; none without a device.
+    /// A check for each of [`CHECKS`]. Empty without a device.
     fn checks(&self) -> &[audit::Check] {
         self.report.as_ref().map_or(&[], |report| &report.checks)
     }
@@ -143,7 +144,7 @@ fn hex(hash: u64) -> String {
     format!("{hash:016x}")
 }
 
-/// A word and what stands behind it.
+/// A word for the outcome, and its details.
 fn describe(outcome: &Outcome) -> (&'static str, String) {
     match outcome {
         Outcome::Passed { figure } => ("ok", figure.clone()),
@@ -157,7 +158,7 @@ fn difference(expected: &str, got: &str) -> String {
     format!("expected {expected}\ngot {got}")
 }
 
-/// An error that has everything that is wrong.
+/// Fails if any adapter failed, with an error that lists every failure.
 fn verdict(audits: &[Audited]) -> Result<()> {
     let mut wrong = String::new();
     for audited in audits {
@@ -185,7 +186,7 @@ fn verdict(audits: &[Audited]) -> Result<()> {
     Ok(())
 }
 
-/// Everything for standard output: a row an adapter, then the figures of each.
+/// The text for standard output: a row for each adapter, then the figures of each.
 fn text(audits: &[Audited]) -> String {
     let mut text = format!("{}\n", overview(audits).trim_fmt());
     for audited in audits {
@@ -210,7 +211,8 @@ fn new_table() -> Table {
     table
 }
 
-/// An adapter a row: its verdict, how many checks passed, and the numbers of those that failed.
+/// A table with a row for each adapter: its verdict, the number of checks that passed, and the
+/// numbers of those that failed.
 fn overview(audits: &[Audited]) -> Table {
     let mut table = new_table();
     table.set_header(["adapter", "verdict", "passed", "n/a", "failed"]);
@@ -274,7 +276,7 @@ fn pad(table: &mut Table) {
     }
 }
 
-/// The results as data.
+/// The results as JSON.
 #[derive(Debug, Serialize)]
 struct Record<'a> {
     version: u32,
@@ -296,15 +298,15 @@ struct RecordedAdapter<'a> {
     device_type: &'static str,
     driver: &'a str,
     driver_info: &'a str,
-    /// PCI numbers, 0 where the backend has none.
+    /// PCI numbers, 0 if the backend does not tell them.
     vendor_id: u32,
     device_id: u32,
     passed: bool,
     mask_hash: Option<String>,
-    /// The options of another run than the default one.
+    /// The options, if they are not the default.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     options: Option<AuditOptions>,
-    /// Why no check could run.
+    /// The reason why no check could run.
     error: Option<&'a str>,
     checks: &'a [audit::Check],
 }
@@ -315,7 +317,7 @@ impl<'a> Record<'a> {
             version: JSON_VERSION,
             command: "verify",
             date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-            // All packages of the workspace have one version.
+            // All packages of the workspace have the same version.
             library: env!("CARGO_PKG_VERSION"),
             contract: MASK_VERSION,
             os: OS,
@@ -357,7 +359,7 @@ mod tests {
 
     use super::*;
 
-    /// All checks passed but the first, which ended so.
+    /// An audit whose first check has this outcome, and whose other checks passed.
     fn audited(name: &str, first: Outcome) -> Audited {
         let mut info = AdapterInfo::new(DeviceType::DiscreteGpu, Backend::Vulkan);
         info.name = name.to_owned();

@@ -1,4 +1,5 @@
-//! `wgsl`: the text of a kernel, for other tools and for who wants to see what runs.
+//! `wgsl`: prints the text of a kernel, for other tools and for readers who want to see the code
+//! that runs.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,109 +11,115 @@ use wgpu_dropout::wgsl::{BufferAccess, FunctionsOptions, Multiply, Variant, Way,
 
 use crate::output::{Output, OutputFolder};
 
-/// Each option narrows the choice; the first kernel that is left is printed.
+/// Each option narrows the choice. The first kernel that is left is printed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// `copy` is dropout at a rate of 0
+    /// The kind of kernel; `copy` is dropout at a rate of 0
     #[arg(long, value_parser = [
         "dropout", "copy", "activated", "keep-mask", "column-tiles", "column-totals", "norm",
         "norm-moments", "softmax", "philox-blocks",
     ])]
     kernel: Option<String>,
-    /// Type of the elements
+    /// The type of the elements
     #[arg(long, value_parser = ["f32", "f16", "bf16"])]
     dtype: Option<String>,
-    /// Two buffers, two ranges of one, or one range
+    /// Input and output in two buffers, in two ranges of one, or in one range
     #[arg(long, value_parser = ["separate", "pooled", "in-place"])]
     layout: Option<String>,
-    /// Where the mask comes from; a layout's innermost stride is 1 in rows and 0 in runs. With an activation drawn
-    /// by any layout, or by sample ids or a packed mask beside it
+    /// The source of the mask. A layout's innermost stride is 1 in rows and 0 in runs. Activations
+    /// have `drawn` for any layout, and `by-side` for sample ids or a packed mask
     #[arg(long, value_parser = ["linear", "packed", "rows", "runs", "scattered", "drawn", "by-side"])]
     mask: Option<String>,
-    /// The most dimensions of the mask's layout, neighbours merged
+    /// The most dimensions of the mask's layout that the kernel takes, after adjacent ones are
+    /// merged
     #[arg(long, value_parser = ["2", "3", "4", "8"])]
     dimensions: Option<String>,
-    /// Rows or runs are multiples of 32 elements
+    /// Yes if rows or runs are multiples of 32 elements
     #[arg(long, value_parser = ["yes", "no"])]
     whole_words: Option<String>,
-    /// Samples have ids
+    /// Yes if samples have ids
     #[arg(long, value_parser = ["yes", "no"])]
     sample_ids: Option<String>,
-    /// Kept elements are scaled, keep their bits or go through an affine map; all are multiplied by noise
+    /// Kept elements are scaled (`scale`), unchanged (`keep`) or scaled and shifted (`affine`);
+    /// with `noise` every element is multiplied by noise
     #[arg(long, value_parser = ["scale", "keep", "affine", "noise"])]
     value: Option<String>,
-    /// Neighbours of dropout: a residual, with a bias or scale, or a scale behind it
+    /// Operands that are fused with dropout: a residual, with or without a bias and a scale; or, in
+    /// the gradient, a scale
     #[arg(long, value_parser = ["residual", "residual-and-vectors", "scale"])]
     beside: Option<String>,
-    /// Type of the residual, the sum and its gradient
+    /// The type of the residual, the sum and its gradient
     #[arg(long, value_parser = ["f32", "f16", "bf16"])]
     stream: Option<String>,
-    /// Terms of column-tiles: stored elements, or those of the gradient of a scale or of γ
+    /// The terms that column-tiles adds: stored elements, or those of the gradient of a scale or of
+    /// γ
     #[arg(long, value_parser = [
         "stored", "scale", "biased-scale", "wide-scale", "biased-wide-scale", "norm",
     ])]
     terms: Option<String>,
-    /// Output or gradient of an activation, a norm or a softmax; a norm's in place, or apart
+    /// The output or the gradient of an activation, a norm or a softmax; for a norm also in place
+    /// or apart
     #[arg(long, value_parser = [
         "forward", "gradient", "gated", "gated-gradient", "forward-apart", "gradient-apart",
     ])]
     form: Option<String>,
-    /// Place of dropout beside a norm: the branch before it, or its output
+    /// The operand of dropout in a norm: the branch before it, or its output
     #[arg(long, value_parser = ["branch", "output"])]
     place: Option<String>,
-    /// The function before a dropout
+    /// The activation function
     #[arg(long, value_parser = [
         "identity", "relu", "squared-relu", "gelu", "gelu-tanh", "silu", "quick-gelu",
     ])]
     activation: Option<String>,
-    /// Blocks and vectors are accessed 16 bytes at once, words 4
+    /// The unit of loads and stores: blocks and vectors take 16 bytes, words 4
     #[arg(long, value_parser = ["blocks", "vectors", "words"])]
     access: Option<String>,
-    /// Rounds of philox-blocks
+    /// The rounds of philox-blocks
     #[arg(long, value_parser = ["10", "7"])]
     rounds: Option<String>,
-    /// The wide product, by SHADER_INT64 or without
+    /// The 64-bit product of two words: `u64` needs SHADER_INT64, `halves` does not
     #[arg(long, value_parser = ["u64", "halves"])]
     multiply: Option<String>,
-    /// How parameters come, by IMMEDIATES or without; `bound` with the buffers, for another runtime
+    /// The source of parameters: `immediates` needs IMMEDIATES; `bound` is a storage buffer, for
+    /// other runtimes
     #[arg(long, value_parser = ["immediates", "uniform", "bound"])]
     params: Option<String>,
-    /// Leave out what needs a feature of wgpu: the rest is WGSL for every implementation of WebGPU
+    /// Only kernels that need no feature of wgpu, whose WGSL every implementation of WebGPU takes
     #[arg(long)]
     portable: bool,
-    /// Print no kernel but the mask contract as functions to include in one of your own; --multiply is
-    /// halves where it is not given
+    /// Print no kernel, but the mask contract as functions for your own kernel. --multiply is
+    /// halves by default
     #[arg(long, conflicts_with_all = [
         "kernel", "dtype", "layout", "mask", "dimensions", "whole_words", "sample_ids", "value",
         "beside", "stream", "terms", "form", "place", "activation", "access", "rounds", "params", "portable", "list", "output_dir",
     ])]
     functions: bool,
-    /// Beginning of the functions' names, `dropout_` by default
+    /// The prefix of the functions' names, `dropout_` by default
     #[arg(long, value_name = "PREFIX", value_parser = prefix, requires = "functions")]
     prefix: Option<String>,
-    /// Begin the functions with naga_oil's #define_import_path
+    /// Begin the text with #define_import_path, for naga_oil
     #[arg(long, value_name = "PATH", value_parser = import_path, requires = "functions")]
     import_path: Option<String>,
-    /// Print the options of each kernel that is left, one a line, and no text
+    /// Print the options of each kernel that is left, one per line, and no text
     #[arg(long, conflicts_with = "output_dir")]
     list: bool,
-    /// Write each kernel that is left to a file of this new or empty folder, and what a host must
-    /// know of it to kernels.json there: all files or none
+    /// Write each kernel that is left to a file in this new or empty folder, with kernels.json,
+    /// which has what a host must know of each. All files are written, or none
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
 }
 
-/// A prefix of the functions' names.
+/// Parses a prefix of the functions' names.
 fn prefix(text: &str) -> Result<String, String> {
     checked(FunctionsOptions::default().with_prefix(text), text)
 }
 
-/// A path of naga_oil's.
+/// Parses an import path of naga_oil.
 fn import_path(text: &str) -> Result<String, String> {
     checked(FunctionsOptions::default().with_import_path(text), text)
 }
 
-/// `text`, if the functions can be written so.
+/// Returns `text` if the functions can be written with these options.
 fn checked(options: FunctionsOptions, text: &str) -> Result<String, String> {
     let written = functions(&options);
     written
@@ -120,14 +127,14 @@ fn checked(options: FunctionsOptions, text: &str) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-/// A kernel, and how a device runs it.
+/// A kernel, and the way in which a device runs it.
 type Text = (Variant, Way);
 
 fn texts() -> impl Iterator<Item = Text> {
     Variant::all().flat_map(|variant| variant.ways().map(move |way| (variant, way)))
 }
 
-/// Field and value.
+/// A field of a kernel and the wanted value.
 type Wish<'a> = (&'static str, &'a str);
 
 pub fn run(args: &Args) -> Result<()> {
@@ -146,7 +153,8 @@ pub fn run(args: &Args) -> Result<()> {
     let Some(first) = variants.next() else {
         let portable = if args.portable { "--portable " } else { "" };
         bail!(
-            "no kernel is all of {portable}{}: leave one out; `wgsl --list` prints what goes together",
+            "no kernel has all of {portable}{}: leave one out; `wgsl --list` prints which options \
+             go together",
             options(wishes)
         );
     };
@@ -176,7 +184,7 @@ fn write_all(texts: impl Iterator<Item = Text>, folder: &Path) -> Result<()> {
         kernels.push(description(&text).to_string());
     }
     let list = format!("[\n{}\n]\n", kernels.join(",\n"));
-    // Last: a folder that has it has every text.
+    // kernels.json comes last, so a folder that has it has every text.
     folder.write("kernels.json".to_owned(), &list)?;
     folder.finish()?;
     let mut output = Output::stdout();
@@ -184,7 +192,8 @@ fn write_all(texts: impl Iterator<Item = Text>, folder: &Path) -> Result<()> {
     output.finish()
 }
 
-/// The values of its fields, with the field's name where a value alone says nothing:
+/// The file name of a kernel: the values of its fields, each with the field's name if the value
+/// alone is unclear:
 /// `keep-mask-rows-2-dimensions-no-whole-words-yes-sample-ids-halves-uniform.wgsl`.
 fn file_name((variant, way): &Text) -> String {
     let word = |(name, value): (&str, String)| match name {
@@ -195,7 +204,7 @@ fn file_name((variant, way): &Text) -> String {
     words.join("-") + ".wgsl"
 }
 
-/// The data of a kernel that a host needs, in the words of WebGPU.
+/// The JSON that a host needs for a kernel, in WebGPU's terms.
 fn description(text: &Text) -> Value {
     let (variant, way) = text;
     let buffers: Vec<_> = variant

@@ -1,4 +1,4 @@
-//! `words`: the generator alone, for known answers and statistical suites.
+//! `words`: the output of the generator, for known answers and statistical test suites.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::engine::{Engine, EngineArgs};
 use crate::number;
 use crate::output::{Output, write_numbers};
 
-/// Memory does not grow with the number of blocks.
+/// Blocks that are made at a time, so that memory does not grow with their number.
 const PIECE_BLOCKS: u64 = 1 << 20;
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub struct Args {
         allow_hyphen_values = true
     )]
     key: [u32; 2],
-    /// The first counter's four words, the lowest first
+    /// The four words of the first counter, the lowest first
     #[arg(
         long,
         value_name = "C0,C1,C2,C3",
@@ -30,7 +30,7 @@ pub struct Args {
         allow_hyphen_values = true
     )]
     counter: [u32; 4],
-    /// How many blocks, each of the counter after the last one's; 2^128 - 1 is followed by 0
+    /// The number of blocks; each has the next counter, and 0 follows 2^128 - 1
     #[arg(
         long,
         value_name = "N",
@@ -38,7 +38,7 @@ pub struct Args {
         allow_hyphen_values = true
     )]
     blocks: u64,
-    /// 10 as in masks, or 7
+    /// Rounds of Philox: 10, as in masks, or 7
     #[arg(
         long,
         value_name = "R",
@@ -47,7 +47,7 @@ pub struct Args {
         default_value = "10"
     )]
     rounds: u32,
-    /// Little-endian words in place of text: `… --raw | dieharder -g 200 -a`
+    /// Write little-endian words instead of text: `… --raw | dieharder -g 200 -a`
     #[arg(long)]
     raw: bool,
 }
@@ -93,7 +93,7 @@ fn generator<'a>(engine: &'a Engine, args: &Args) -> Result<Box<Generate<'a>>> {
                 cpu::philox_blocks(&mut blocks, counter, key, rounds)?;
                 Ok(blocks)
             };
-            // As on a GPU, rounds are refused before any block.
+            // Refuses wrong rounds before it makes a block, as a GPU does.
             generate([0; 4], 0)?;
             Box::new(generate)
         }

@@ -1,5 +1,5 @@
-// The mask of a dropout call, made by a kernel of one's own in JavaScript, here under Dawn for Node.
-// Exits with 1 where a bit differs from `wgpu-dropout mask`, which has to be on the PATH.
+// Makes the mask of a dropout call in your own kernel, from JavaScript, here with Dawn for Node.
+// Exits with 1 if a bit differs from the output of `wgpu-dropout mask`. That program must be on the PATH.
 //
 //     npm ci --ignore-scripts
 //     node mask.mjs
@@ -25,7 +25,7 @@ fn write_mask(@builtin(global_invocation_id) id: vec3<u32>) {
 
 const wgpuDropout = (options) => execFileSync('wgpu-dropout', options.split(' '));
 
-// In a browser: navigator.gpu.
+// In a browser, use navigator.gpu instead.
 const gpu = create([]);
 const adapter = await gpu.requestAdapter();
 const device = await adapter.requestDevice();
@@ -62,7 +62,7 @@ const { description } = adapter.info;
 if (!(await maskOf(CALL)).equals(expected)) {
   throw new Error(`on ${description} the mask differs: ${CALL}`);
 }
-// A comparison that passes every mask compares nothing.
+// Negative control: the comparison must notice another mask.
 if ((await maskOf(OTHER_STREAM)).equals(expected)) {
   throw new Error('the mask of another stream is the same');
 }

@@ -1,6 +1,6 @@
-"""The mask of a dropout call, made by a kernel of one's own under Python's wgpu.
+"""Makes the mask of a dropout call in your own kernel, with Python's wgpu.
 
-Exits with 1 where a bit differs from `wgpu-dropout mask`, which has to be on the PATH.
+Exits with 1 if a bit differs from the output of `wgpu-dropout mask`. That program must be on the PATH.
 
     python3 -m venv .venv
     .venv/bin/pip install --require-hashes -r requirements.txt
@@ -64,7 +64,7 @@ def main() -> None:
     expected = wgpu_dropout(f"mask {CALL} --engine cpu --output -")
     if mask_of(CALL) != expected:
         sys.exit(f"on {adapter.summary} the mask differs: {CALL}")
-    # A comparison that passes every mask compares nothing.
+    # Negative control: the comparison must notice another mask.
     if mask_of(OTHER_STREAM) == expected:
         sys.exit("the mask of another stream is the same")
     print(f"{ELEMENTS} bits are equal on {adapter.summary}")

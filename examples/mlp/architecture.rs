@@ -1,53 +1,55 @@
-//! The sizes of a network, and where its parameters stand.
+//! The sizes of a network, and where its parameters lie in the buffers.
 
-/// Rows and columns of every matrix are multiples of this; what is added are zeros, and stays so.
+/// Rows and columns of every matrix are padded with zeros to a multiple of this. The padding stays
+/// zero.
 pub const TILE: u32 = 8;
 
-/// Parameters of a tensor begin at a multiple of this: 256 bytes, the largest alignment of a binding.
+/// The parameters of a tensor begin at a multiple of 64 elements: 256 bytes, the largest offset
+/// alignment of a binding.
 const GRANULE: u64 = 64;
 
-/// The layers' sizes.
+/// The sizes of the layers and of the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Architecture {
-    /// Features, hidden widths, logits. One logit is for two classes.
+    /// Features, then hidden widths, then logits. A single logit means two classes.
     pub widths: Vec<u32>,
-    /// Examples of a step.
+    /// Number of examples in a step.
     pub batch: u32,
 }
 
-/// Where the parameters of a layer begin, in elements.
+/// The offsets of a layer's weights and bias, in elements.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct LayerOffsets {
     pub weights: u64,
     pub bias: u64,
 }
 
-/// Where all parameters are: every layer's weights, then every layer's biases.
+/// The offsets of all parameters: the weights of every layer, then the biases of every layer.
 #[derive(Clone, Debug)]
-pub struct Places {
-    pub layers: Vec<Place>,
-    /// Elements up to the first bias.
+pub struct ParameterOffsets {
+    pub layers: Vec<LayerOffsets>,
+    /// Number of elements before the first bias.
     pub weights_len: u64,
     pub len: u64,
 }
 
 impl Architecture {
-    /// Dense layers.
+    /// Number of dense layers.
     pub fn layers(&self) -> usize {
         self.widths.len() - 1
     }
 
-    /// Rows of the batch's matrices.
+    /// Rows of the batch's padded matrices.
     pub fn rows(&self) -> u32 {
         self.batch.next_multiple_of(TILE)
     }
 
-    /// Columns of a width's matrices.
+    /// Columns of the padded matrices of a width.
     pub fn columns(&self, width: usize) -> u32 {
         self.widths[width].next_multiple_of(TILE)
     }
 
-    /// Elements of the activations of a width.
+    /// Number of elements in the padded activations of a width.
     pub fn activations(&self, width: usize) -> u64 {
         u64::from(self.rows()) * u64::from(self.columns(width))
     }
@@ -60,7 +62,7 @@ impl Architecture {
         self.logits().max(2)
     }
 
-    pub fn places(&self) -> Places {
+    pub fn offsets(&self) -> ParameterOffsets {
         let columns = |width| u64::from(self.columns(width));
         let mut len = 0;
         let mut begin = |elements: u64| {
@@ -76,12 +78,12 @@ impl Architecture {
         let weights_len = begin(0);
         let layers = layers
             .zip(weights)
-            .map(|(i, weights)| Place {
+            .map(|(i, weights)| LayerOffsets {
                 weights,
                 bias: begin(columns(i + 1)),
             })
             .collect();
-        Places {
+        ParameterOffsets {
             layers,
             weights_len,
             len,

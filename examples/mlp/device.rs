@@ -4,17 +4,17 @@ use std::env;
 
 use anyhow::{Context, Result};
 
-/// A device, its queue and the adapter's name. `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` choose, the
-/// latter by a part of the name.
+/// A device, its queue and the adapter's name. `WGPU_BACKEND` chooses the backend.
+/// `WGPU_ADAPTER_NAME` chooses the adapter by a part of its name.
 pub fn open() -> Result<(wgpu::Device, wgpu::Queue, String)> {
     let instance =
         wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     open_adapter(&pollster::block_on(choose(&instance))?)
 }
 
-/// The same of an adapter that was chosen.
+/// Opens a device on a given adapter, like [`open`].
 pub fn open_adapter(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue, String)> {
-    // With both features dropout is faster, not different.
+    // Both features make dropout faster and change no result.
     let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
     let required_features = adapter.features() & fast;
     let immediates = required_features.contains(wgpu::Features::IMMEDIATES);
@@ -35,7 +35,7 @@ pub fn open_adapter(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queu
     Ok((device, queue, name))
 }
 
-/// As the variables say.
+/// Chooses an adapter by the environment variables.
 pub async fn choose(instance: &wgpu::Instance) -> Result<wgpu::Adapter> {
     if let Ok(part) = env::var("WGPU_ADAPTER_NAME") {
         let named = |adapter: &wgpu::Adapter| {

@@ -5,14 +5,14 @@ use wgpu::util::DeviceExt;
 use super::kernels::{Dispatch, F32};
 use super::steps::{Step, StepBinding, Steps};
 
-/// Labelled examples of bytes, which the network sees as numbers from 0 to 1.
+/// Labelled examples. The network reads the bytes as numbers from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examples {
-    /// Bytes of an example; a multiple of 4.
+    /// Number of bytes of an example; a multiple of 4.
     pub features: u32,
-    /// Example after example.
+    /// The bytes of all examples, one example after the other.
     pub bytes: Vec<u8>,
-    /// A class an example.
+    /// The class of each example.
     pub labels: Vec<u8>,
 }
 
@@ -21,7 +21,7 @@ impl Examples {
         self.labels.len() as u32
     }
 
-    /// The examples of `range`.
+    /// The examples whose numbers are in `range`.
     pub fn slice(&self, range: core::ops::Range<u32>) -> Self {
         let rows = range.start as usize..range.end as usize;
         let features = self.features as usize;
@@ -33,7 +33,7 @@ impl Examples {
     }
 }
 
-/// A set on the device, bound to a network's batch.
+/// A set on the device, bound with the sizes of a network's batch.
 #[derive(Debug)]
 pub struct DeviceExamples {
     pub labels: Vec<u8>,
@@ -45,7 +45,7 @@ pub struct DeviceExamples {
     order: wgpu::Buffer,
 }
 
-/// The buffers of a set, before a network's kernels are bound to them.
+/// The buffers of a set. The network's kernels are bound to them later.
 pub(super) struct SetBuffers {
     pub features: wgpu::Buffer,
     pub order: wgpu::Buffer,
@@ -53,7 +53,7 @@ pub(super) struct SetBuffers {
 }
 
 impl SetBuffers {
-    /// For rows of `columns` log-probabilities.
+    /// Buffers for these examples, with `columns` log-probabilities in a row.
     pub fn new(device: &wgpu::Device, examples: &Examples, columns: u32) -> Self {
         let buffer = |label, bytes, usage| {
             device.create_buffer(&wgpu::BufferDescriptor {
@@ -108,13 +108,13 @@ impl DeviceExamples {
         self.len().div_ceil(self.batch)
     }
 
-    /// The step of a batch.
+    /// The step binding of a batch.
     pub(super) fn step(&self, batch: u32) -> StepBinding<'_> {
         self.steps.binding(batch)
     }
 
-    /// Uploads all that the steps of a pass over the set read: the order of its examples, and for each batch
-    /// what Adam needs, of `adam`.
+    /// Uploads what the steps of one pass over the set read: the order of the examples, and for
+    /// each batch the corrections of Adam from `adam`.
     pub(super) fn schedule(
         &self,
         queue: &wgpu::Queue,

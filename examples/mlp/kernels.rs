@@ -1,19 +1,19 @@
-//! The example's own kernels: pipelines, and dispatches of them on bound buffers.
+//! The example's own kernels: pipelines, and dispatches on bound buffers.
 
 use super::steps::StepBinding;
 
-/// Bytes of an element.
+/// Bytes of an f32.
 pub const F32: u64 = 4;
 
-/// Invocations of a workgroup of the elementwise kernels.
+/// Number of invocations in a workgroup of the elementwise kernels.
 pub const WORKGROUP: u64 = 64;
 
-/// Workgroups of an elementwise kernel, which takes four elements an invocation.
+/// Number of workgroups of an elementwise kernel, whose invocations take four elements each.
 pub fn vectors(elements: u64) -> [u32; 3] {
     [(elements / 4).div_ceil(WORKGROUP) as u32, 1, 1]
 }
 
-/// A kernel's text: its storage buffers are bindings 0, 1, … of group 0, the read-only ones first.
+/// A kernel's text. Its storage buffers are bindings 0, 1, … of group 0, the read-only ones first.
 pub struct Source {
     pub entry_point: &'static str,
     pub text: &'static str,
@@ -43,15 +43,15 @@ pub const CROSS_ENTROPY: Source = source!("cross_entropy", "cross_entropy", 1, 2
 pub const BINARY_CROSS_ENTROPY: Source = source!("cross_entropy", "binary_cross_entropy", 1, 2);
 pub const ADAM: Source = source!("adam", "adam", 1, 3);
 
-/// Makes kernels.
+/// Makes the kernels of a device.
 pub struct Compiler<'a> {
     pub device: &'a wgpu::Device,
-    /// Group 1 of every kernel.
+    /// The layout of group 1 in every kernel.
     pub step_layout: &'a wgpu::BindGroupLayout,
 }
 
 impl Compiler<'_> {
-    /// Compiles `source` with its overrides.
+    /// Compiles `source` with these values for its overrides.
     pub fn kernel(&self, source: &Source, overrides: &[(&str, f64)]) -> Kernel {
         let label = Some(source.entry_point);
         let storage = |binding: usize| wgpu::BindGroupLayoutEntry {
@@ -107,7 +107,7 @@ impl Compiler<'_> {
     }
 }
 
-/// A pipeline for given sizes.
+/// A pipeline for fixed sizes.
 #[derive(Debug)]
 pub struct Kernel {
     pipeline: wgpu::ComputePipeline,
@@ -116,7 +116,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// This kernel on `buffers`, in the order of its bindings, in so many workgroups.
+    /// This kernel on `buffers`, in the order of its bindings, with this many workgroups.
     pub fn on(&self, buffers: &[wgpu::BindingResource<'_>], workgroups: [u32; 3]) -> Dispatch {
         let entries: Vec<_> = (0..)
             .zip(buffers)
@@ -137,7 +137,7 @@ impl Kernel {
     }
 }
 
-/// A kernel with its buffers, ready to be recorded.
+/// A kernel and its buffers, ready to be recorded.
 #[derive(Debug)]
 pub struct Dispatch {
     pipeline: wgpu::ComputePipeline,
@@ -146,7 +146,7 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// Records it for a step.
+    /// Records the dispatch for a step.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, step: StepBinding<'_>) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);

@@ -1,16 +1,16 @@
-//! The commands of a dense layer, forward and backward. A hidden layer's bias, ReLU and dropout are
-//! one kernel.
+//! The commands of a dense layer, forward and backward. One kernel does a hidden layer's bias, ReLU
+//! and dropout.
 
 use wgpu_dropout::{
     ActBinding, ActDropout, ActGradient, Activation, Bias, BindError, CallError, CreateError,
     Dropout, DropoutBinding, DropoutCall, KernelDescriptor,
 };
 
-use super::architecture::{Architecture, Places, TILE};
+use super::architecture::{Architecture, ParameterOffsets, TILE};
 use super::kernels::{self, Compiler, Dispatch, F32, vectors};
 use super::steps::StepBinding;
 
-/// The library's kernels.
+/// The library's handles.
 #[derive(Debug)]
 pub struct Dropouts {
     input: Dropout,
@@ -30,11 +30,12 @@ impl Dropouts {
 /// The buffers of all layers.
 #[derive(Debug)]
 pub struct Buffers {
-    /// The batch, each hidden layer's output behind its dropout, the logits: `activations[i]` is the input of
-    /// layer i, and behind the backward of layer i the gradient of it.
+    /// The batch, the output of each hidden layer after its dropout, and the logits.
+    /// `activations[i]` is the input of layer i. The backward of layer i overwrites it with its
+    /// gradient.
     pub activations: Vec<wgpu::Buffer>,
-    /// For each layer the matrix product without its bias, then the gradient of that product; the
-    /// logits have both in their own place.
+    /// For each layer, the matrix product without its bias, which the gradient of that product
+    /// overwrites. The last layer's product is the buffer of the logits.
     products: Vec<wgpu::Buffer>,
     pub gradients: wgpu::Buffer,
     /// Parameters, Adam's first and its second moments.
@@ -70,27 +71,27 @@ impl Buffers {
     }
 }
 
-/// A matrix product and a bias, behind a hidden layer ReLU and dropout; and the way back.
+/// A matrix product with a bias, and its backward. In a hidden layer, ReLU and dropout follow.
 #[derive(Debug)]
 pub struct Layer {
     matmul: Dispatch,
     output: Output,
     parameter_gradients: [Dispatch; 2],
-    /// Through the matrix, but for the first layer.
+    /// Makes the gradient of the layer's input. The first layer needs none.
     input_gradient: Option<Dispatch>,
-    /// On the batch, before the first layer.
+    /// Dropout of the batch. Only the first layer has it.
     input_dropout: Option<DropoutBinding>,
 }
 
-/// The operation on a matrix product.
+/// The operations after the matrix product.
 #[derive(Debug)]
 enum Output {
     Hidden {
         forward: ActBinding,
-        /// From the gradient of the activation to that of the product.
+        /// Makes the gradient of the product from the gradient of the activation.
         backward: ActGradient,
     },
-    /// A bias alone.
+    /// Adds the bias.
     Logits(Dispatch),
 }
 
@@ -99,7 +100,7 @@ impl Layer {
         compiler: &Compiler,
         dropouts: &Dropouts,
         architecture: &Architecture,
-        places: &Places,
+        offsets: &ParameterOffsets,
         buffers: &Buffers,
         i: usize,
     ) -> Result<Self, BindError> {
@@ -113,8 +114,8 @@ impl Layer {
         };
         let weights_len = u64::from(inputs) * u64::from(outputs);
         let resource = wgpu::BindingResource::Buffer;
-        let weights = |buffer| resource(tensor(buffer, places.layers[i].weights, weights_len));
-        let bias = |buffer| tensor(buffer, places.layers[i].bias, outputs.into());
+        let weights = |buffer| resource(tensor(buffer, offsets.layers[i].weights, weights_len));
+        let bias = |buffer| tensor(buffer, offsets.layers[i].bias, outputs.into());
         let [parameters, ..] = &buffers.state;
         let [input, output] = [i, i + 1].map(|width| &buffers.activations[width]);
         let product = &buffers.products[i];
@@ -126,7 +127,7 @@ impl Layer {
                 ("A_TRANSPOSED", a.into()),
                 ("B_TRANSPOSED", b.into()),
             ];
-            // A workgroup makes 8 by 8 tiles.
+            // A workgroup makes 8 x 8 tiles.
             let [x, y] = [columns, rows].map(|size| size.div_ceil(8 * TILE));
             compiler
                 .kernel(&kernels::MATMUL, &overrides)
@@ -190,7 +191,7 @@ impl Layer {
         })
     }
 
-    /// Records the layer; `calls` are those of the dropouts before it and behind it.
+    /// Records the forward pass. `calls` are the calls of the dropouts before and after this layer.
     pub fn encode_forward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -207,13 +208,14 @@ impl Layer {
                 dropouts.relu.encode_forward(pass, forward, call)?;
             }
             (Output::Logits(bias), _) => bias.encode(pass, step),
-            // A hidden layer has another one behind it.
+            // Cannot happen: a hidden layer always has a dropout after it.
             (Output::Hidden { .. }, _) => {}
         }
         Ok(())
     }
 
-    /// Records its gradients; `calls` are the forward's, and all that was kept of its masks.
+    /// Records the backward pass. `calls` are those of the forward pass: nothing else of its masks
+    /// was kept.
     pub fn encode_backward(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

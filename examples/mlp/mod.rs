@@ -1,7 +1,9 @@
 //! A multi-layer perceptron trained with wgpu alone: dense layers, ReLU, dropout before each dense
-//! layer, softmax cross-entropy, Adam. Shared by `train_mlp`, `textbook` and the tests.
+//! layer, softmax cross-entropy, Adam. The programs `train_mlp` and `textbook` and the tests share
+//! it.
 //!
-//! A step is one compute pass. The host uploads an epoch's order before it and reads results after it.
+//! A step is one compute pass. The host uploads the order of the examples before an epoch, and
+//! reads results after it.
 
 #![allow(dead_code, unused_imports, reason = "each program uses a part")]
 

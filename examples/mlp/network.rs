@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use anyhow::{Result, ensure};
 use wgpu_dropout::{CallError, DropoutCall, DropoutRate, MaskKey};
 
-use super::architecture::{Architecture, Places};
+use super::architecture::{Architecture, ParameterOffsets};
 use super::examples::{DeviceExamples, Examples, SetBuffers};
 use super::kernels::{self, Compiler, Dispatch, F32, Kernel, WORKGROUP, vectors};
 use super::layer::{Buffers, Dropouts, Layer};
@@ -17,18 +17,19 @@ use super::steps::Steps;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Optimizer {
     pub learning_rate: f64,
-    /// The loss has this times the sum of the weights' magnitudes added.
+    /// L1: the loss includes this times the sum of the weights' magnitudes.
     pub l1: f64,
-    /// The loss has this / 2 times the sum of the squared weights added: coupled L2, not AdamW.
+    /// L2: the loss includes this / 2 times the sum of the squared weights. It is coupled, unlike
+    /// AdamW's.
     pub l2: f64,
 }
 
 impl Optimizer {
-    // As in adam.wgsl: tests/gpu/training.rs compares.
+    // The values of adam.wgsl. tests/gpu/training.rs notices a difference.
     const BETA_1: f64 = 0.9;
     const BETA_2: f64 = 0.999;
 
-    /// `step_size` and `second_correction` of step t, which counts from 1.
+    /// `step_size` and `second_correction` of step t, where t counts from 1.
     pub fn corrections(self, t: u32) -> [f32; 2] {
         let correction = |beta: f64| 1.0 - beta.powf(f64::from(t));
         [
@@ -38,8 +39,8 @@ impl Optimizer {
     }
 }
 
-/// Everything that training changes: parameters, Adam's first and its second moments, each with all
-/// weights before all biases.
+/// Everything that training changes: the parameters, Adam's first moments and Adam's second
+/// moments. In each, all weights come before all biases.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State(pub [Vec<f32>; 3]);
 
@@ -50,7 +51,7 @@ pub struct Mlp {
     queue: wgpu::Queue,
     architecture: Architecture,
     optimizer: Optimizer,
-    places: Places,
+    offsets: ParameterOffsets,
     buffers: Buffers,
     dropouts: Dropouts,
     layers: Vec<Layer>,
@@ -61,27 +62,27 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// A network of zeros.
+    /// A network whose parameters are all 0.
     ///
     /// # Errors
     ///
-    /// If it has more parameters than the device updates at once.
+    /// If it has more parameters than one dispatch on this device updates.
     pub fn new(
         device: &wgpu::Device,
         queue: &wgpu::Queue,
         architecture: Architecture,
         optimizer: Optimizer,
     ) -> Result<Self> {
-        let places = architecture.places();
-        // Adam takes a vector an invocation, all in one dispatch.
+        let offsets = architecture.offsets();
+        // Adam runs in one dispatch, and each invocation takes a vector of four.
         let workgroups = device.limits().max_compute_workgroups_per_dimension;
         let most = 4 * WORKGROUP * u64::from(workgroups);
         ensure!(
-            places.len <= most,
-            "{} parameters, {most} at most on this device: take narrower layers",
-            places.len
+            offsets.len <= most,
+            "{} parameters are more than this device's {most}: take narrower layers",
+            offsets.len
         );
-        let buffers = Buffers::new(device, &architecture, places.len);
+        let buffers = Buffers::new(device, &architecture, offsets.len);
         let step_layout = Steps::group_layout(device);
         let compiler = Compiler {
             device,
@@ -89,7 +90,7 @@ impl Mlp {
         };
         let dropouts = Dropouts::new(device)?;
         let layers = (0..architecture.layers())
-            .map(|i| Layer::new(&compiler, &dropouts, &architecture, &places, &buffers, i))
+            .map(|i| Layer::new(&compiler, &dropouts, &architecture, &offsets, &buffers, i))
             .collect::<Result<_, _>>()?;
 
         let rows = f64::from(architecture.rows());
@@ -121,20 +122,20 @@ impl Mlp {
                 &[
                     ("L1", optimizer.l1),
                     ("L2", optimizer.l2),
-                    ("DECAYED", places.weights_len as f64),
+                    ("DECAYED", offsets.weights_len as f64),
                 ],
             )
             .on(
                 &[&buffers.gradients, parameters, first, second]
                     .map(wgpu::Buffer::as_entire_binding),
-                vectors(places.len),
+                vectors(offsets.len),
             );
         Ok(Self {
             device: device.clone(),
             queue: queue.clone(),
             architecture,
             optimizer,
-            places,
+            offsets,
             buffers,
             dropouts,
             layers,
@@ -149,15 +150,15 @@ impl Mlp {
         &self.architecture
     }
 
-    /// Draws the weights and forgets Adam's moments.
+    /// Draws new weights and clears Adam's moments.
     pub fn initialize(&self, seed: u64) -> Result<()> {
-        let mut parameters = vec![0.0; self.places.len as usize];
-        for (i, place) in self.places.layers.iter().enumerate() {
+        let mut parameters = vec![0.0; self.offsets.len as usize];
+        for (i, offsets) in self.offsets.layers.iter().enumerate() {
             let [inputs, outputs] = [i, i + 1].map(|width| self.architecture.widths[width]);
             let len = inputs as usize * outputs as usize;
             let weights = random::weights(seed, i as u32, inputs, len)?;
             let columns = self.architecture.columns(i + 1) as usize;
-            let rows = parameters[place.weights as usize..].chunks_mut(columns);
+            let rows = parameters[offsets.weights as usize..].chunks_mut(columns);
             for (row, weights) in rows.zip(weights.chunks(outputs as usize)) {
                 row[..weights.len()].copy_from_slice(weights);
             }
@@ -177,7 +178,7 @@ impl Mlp {
 
     /// # Errors
     ///
-    /// If `state` is another network's.
+    /// If `state` belongs to a network of another size.
     pub fn restore(&self, state: &State) -> Result<()> {
         for (buffer, values) in self.buffers.state.iter().zip(&state.0) {
             let expected = (buffer.size() / F32) as usize;
@@ -192,16 +193,16 @@ impl Mlp {
         Ok(())
     }
 
-    /// The gradients of the last step, in the parameters' order.
+    /// The gradients of the last step, in the order of the parameters.
     pub fn gradients(&self) -> Result<Vec<f32>> {
         self.download(&self.buffers.gradients)
     }
 
-    /// Puts `examples` on the device.
+    /// Uploads `examples` to the device.
     ///
     /// # Errors
     ///
-    /// If they are more than the device binds at once.
+    /// If they do not fit into one binding of the device.
     pub fn upload(&self, examples: &Examples) -> Result<DeviceExamples> {
         let (bytes, most) = (
             examples.bytes.len() as u64,
@@ -209,7 +210,7 @@ impl Mlp {
         );
         ensure!(
             bytes <= most,
-            "{bytes} bytes of examples, {most} at most on this device: take fewer"
+            "{bytes} bytes of examples are more than this device's {most}: take fewer"
         );
         let columns = self.columns_of_logits();
         let buffers = SetBuffers::new(&self.device, examples, columns);
@@ -239,8 +240,9 @@ impl Mlp {
         ))
     }
 
-    /// One pass over `set` in the order of `seed` and `epoch`, with `rates[i]` on the input of dense
-    /// layer i. Everything that the steps read is uploaded first; the host waits for the last one only.
+    /// Trains one pass over `set`, in an order that `seed` and `epoch` decide. `rates[i]` is the
+    /// dropout rate on the input of dense layer i. The host uploads everything that the steps read,
+    /// and waits only for the last step.
     pub fn train_epoch(
         &self,
         set: &DeviceExamples,
@@ -255,7 +257,7 @@ impl Mlp {
             |batch| self.optimizer.corrections(first_step + batch + 1),
         );
         for batch in 0..set.batches() {
-            // The call is all that is kept between forward and backward.
+            // The calls are all that is kept between forward and backward.
             let calls = calls(rates, |layer| {
                 MaskKey::layer_step(seed, layer, first_step + batch)
             });
@@ -270,15 +272,15 @@ impl Mlp {
         Ok(())
     }
 
-    /// The network's predictions for `set` without dropout.
+    /// Predictions for `set` without dropout.
     pub fn evaluate(&self, set: &DeviceExamples) -> Result<Predictions> {
         self.predict(set, &vec![DropoutRate::ZERO; self.layers.len()], |_| {
             MaskKey::new(0, 0)
         })
     }
 
-    /// The network's predictions for `set` with dropout: each layer has one mask for the whole set,
-    /// of which a batch is a slice.
+    /// Predictions for `set` with dropout. Each layer has one mask for the whole set, and each
+    /// batch uses its slice.
     pub fn predict(
         &self,
         set: &DeviceExamples,
@@ -356,7 +358,7 @@ impl Mlp {
         self.queue.submit([encoder.finish()]);
         let (sender, receiver) = mpsc::channel();
         read.map_async(wgpu::MapMode::Read, .., move |mapped| {
-            // The receiver waits below.
+            // Cannot fail: the receiver waits below.
             sender.send(mapped).ok();
         });
         self.device.poll(wgpu::PollType::wait_indefinitely())?;

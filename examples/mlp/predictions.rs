@@ -1,13 +1,14 @@
-//! A network's predictions for a set, judged on the host in f64.
+//! A network's predictions for a set, scored on the host in f64.
 
-/// A row of log-probabilities an example, in the set's order.
+/// A row of log-probabilities for each example, in the set's order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {
     pub classes: usize,
     pub log_probabilities: Vec<f32>,
 }
 
-/// Mean cross-entropy in nats and share of examples whose likeliest class is their label.
+/// The mean cross-entropy in nats, and the share of examples whose most probable class is their
+/// label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
     pub loss: f64,

@@ -1,9 +1,9 @@
-//! The host's random numbers: weights and orders, from the library's Philox, as functions of the
+//! The host's random numbers, weights and orders, from the library's Philox. They depend on the
 //! seed alone.
 
 use wgpu_dropout::{CpuError, MaskKey, cpu};
 
-/// Streams of their own, beside those of the dropout layers, whose numbers count from 0.
+/// The layer numbers of these streams. Dropout layers count from 0, so the streams never meet.
 const WEIGHTS: u32 = u32::MAX;
 const ORDER: u32 = u32::MAX - 1;
 

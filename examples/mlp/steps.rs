@@ -1,8 +1,8 @@
-//! Numbers that change from step to step, uploaded once an epoch.
+//! Numbers that change from step to step. The host uploads those of an epoch at once.
 
 use bytemuck::{Pod, Zeroable};
 
-/// The numbers of one step. Has the layout of `Step` in examples/shaders/step.wgsl.
+/// The numbers of one step, laid out as `Step` in examples/shaders/step.wgsl.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub struct Step {
@@ -12,7 +12,8 @@ pub struct Step {
     pub second_correction: f32,
 }
 
-/// An epoch's steps in a buffer, an entry at each multiple of the device's alignment.
+/// The steps of an epoch in one buffer. Each entry begins at a multiple of the device's offset
+/// alignment.
 #[derive(Debug)]
 pub struct Steps {
     buffer: wgpu::Buffer,
@@ -21,7 +22,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Group 1 of every kernel.
+    /// The layout of group 1 in every kernel.
     pub fn group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
         device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("step"),
@@ -65,7 +66,7 @@ impl Steps {
         }
     }
 
-    /// Replaces the entries.
+    /// Overwrites the entries.
     pub fn upload(&self, queue: &wgpu::Queue, steps: impl Iterator<Item = Step>) {
         let mut bytes = vec![0; self.buffer.size() as usize];
         for (entry, step) in bytes.chunks_exact_mut(self.stride as usize).zip(steps) {
@@ -83,10 +84,10 @@ impl Steps {
     }
 }
 
-/// An entry of an epoch's table of steps.
+/// One entry of an epoch's steps.
 #[derive(Clone, Copy, Debug)]
 pub struct StepBinding<'a> {
     pub group: &'a wgpu::BindGroup,
-    /// Bytes.
+    /// In bytes.
     pub offset: u32,
 }

@@ -1,13 +1,14 @@
-//! Attention in f64, as the textbooks write it, and how far a kernel of f32 may be from it.
+//! Attention in f64, as textbooks define it, and the largest error that an f32 kernel may have.
 
 use super::own_kernels::Bounded;
 
-/// The largest relative error of a rounding to f32. A unit in the last place is up to two.
+/// The largest relative error of a rounding to f32. One unit in the last place is at most twice
+/// this.
 const ROUNDING: f64 = f32::EPSILON as f64 / 2.0;
-/// The error of weights below the smallest normal f32, which may be flushed.
+/// The error of weights below the smallest normal f32, which a device may flush to 0.
 const UNDERFLOW: f64 = 1e-30;
 
-/// A sum, and the sum of its terms' possible errors.
+/// A sum, and the sum of the errors that its terms may have.
 #[derive(Clone, Copy, Default)]
 struct Sum {
     exact: f64,
@@ -21,8 +22,8 @@ impl Sum {
     }
 }
 
-/// The output and the gradients of Q, K and V, with their bounds. `factors` are those of the mask, `(heads,
-/// length, length)`.
+/// The output and the gradients of Q, K and V, each with its bound. `factors` has the mask's factor
+/// of each probability, `(heads, length, length)`.
 pub fn attention(
     [heads, length, size]: [usize; 3],
     causal: bool,
@@ -43,7 +44,8 @@ pub fn attention(
             products.map(f64::abs).sum::<f64>(),
         )
     };
-    // Relative errors of a sum over features, and of one over a row or a column of P with a division.
+    // Relative errors: of a sum over features, and of a sum over a row or a column of P with a
+    // division.
     let of_dot = (size + 2) as f64 * ROUNDING;
     let of_row = (length + 8) as f64 * ROUNDING;
     for query in 0..heads * length {
@@ -62,15 +64,17 @@ pub fn attention(
         let smallest = scores.iter().map(|s| s.0).fold(f64::MAX, f64::min);
         let magnitude = scores.iter().map(|s| s.1).fold(0.0, f64::max);
         let sum: f64 = scores.iter().map(|s| (s.0 - largest).exp()).sum();
-        // P's relative error: that of two scores, and in roundings of two exp (3 + 2 |x| units each, and x is
-        // rounded), the logarithm (3 units, or 2^-21 near 1), the row's sum, and a rescaling in each tile.
+        // The relative error of P. It includes the error of two scores. The rest is counted in
+        // roundings: two calls of exp (3 + 2 |x| units each, and x is rounded), the logarithm (3
+        // units, or 2^-21 near 1), the row's sum, and a rescaling in each tile.
         let of_exp = 6.0 + 5.0 * (largest - smallest);
         let of_logarithm = 8.0 + 12.0 * sum.ln() + largest.abs();
         let of_tiles = 8.0 * (length / 32 + 1) as f64;
         let of_p =
             2.0 * of_dot * magnitude + of_row + (2.0 * of_exp + of_logarithm + of_tiles) * ROUNDING;
 
-        // P, its factor, its gradient, and the magnitude of that one's terms; delta and its error.
+        // For each pair: P, its factor, its gradient, and the magnitude of the gradient's terms.
+        // Besides, delta and its error.
         let mut delta = Sum::default();
         let pairs: Vec<_> = scores
             .iter()
@@ -87,7 +91,7 @@ pub fn attention(
         for (key, p, factor, grad_p, magnitude) in pairs {
             let masked = p * factor;
             let grad_score = p * (grad_p - delta.exact);
-            // Its factors', and of each sum that it is in.
+            // The errors of its factors, and of each sum in which it is a term.
             let grad_score_error =
                 (of_p + of_row) * grad_score.abs() + p * (of_dot * magnitude + delta.error);
             let masked_error = (of_p + of_row) * masked;

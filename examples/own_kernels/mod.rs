@@ -1,15 +1,15 @@
-//! The shared part of the examples of `wgsl::functions`: kernels of one's own, and the way there and back for
-//! their buffers.
+//! The shared part of the examples of `wgsl::functions`: your own kernels, and uploads and
+//! downloads of their buffers.
 
 #![allow(dead_code, reason = "each program uses a part")]
 
 use anyhow::Result;
 use wgpu_dropout::wgsl::{self, FunctionsOptions};
 
-/// Bytes of an element.
+/// Bytes of an f32.
 pub const F32: u64 = 4;
 
-/// A module of the caller's, behind the mask functions.
+/// A module of the mask functions, followed by the caller's text.
 pub fn module(device: &wgpu::Device, text: &str) -> Result<wgpu::ShaderModule> {
     let functions = wgsl::functions(&FunctionsOptions::default())?;
     Ok(device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -18,7 +18,7 @@ pub fn module(device: &wgpu::Device, text: &str) -> Result<wgpu::ShaderModule> {
     }))
 }
 
-/// An entry point with its buffers, ready to be recorded.
+/// An entry point and its buffers, ready to be recorded.
 pub struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
@@ -26,7 +26,8 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// `buffers` are those that the entry point uses, with the numbers of their bindings in group 0.
+    /// `buffers` are the buffers that the entry point uses, each with its binding number in group
+    /// 0.
     pub fn new(
         device: &wgpu::Device,
         module: &wgpu::ShaderModule,
@@ -41,8 +42,9 @@ impl Dispatch {
             module,
             entry_point: label,
             compilation_options: wgpu::PipelineCompilationOptions {
-                // Each kernel here writes its workgroup memory before it reads it; and OpenGL would get a
-                // store an element, which takes Mesa a minute to compile.
+                // Not needed: each kernel here writes its workgroup memory before it reads it. On
+                // OpenGL the zeroing would be one store for each element, which takes Mesa a minute
+                // to compile.
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },
@@ -87,7 +89,7 @@ pub fn tensor(device: &wgpu::Device, len: u64) -> wgpu::Buffer {
     })
 }
 
-/// A storage buffer of `elements`.
+/// A storage buffer with these elements.
 pub fn upload(device: &wgpu::Device, queue: &wgpu::Queue, elements: &[f32]) -> wgpu::Buffer {
     let buffer = tensor(device, elements.len() as u64);
     queue.write_buffer(&buffer, 0, bytemuck::cast_slice(elements));
@@ -116,7 +118,7 @@ pub fn submit(
     Ok(())
 }
 
-/// The buffer's elements after all that was submitted.
+/// Reads the elements of a buffer after all submitted work.
 pub fn download(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
@@ -138,7 +140,7 @@ pub fn download(
     Ok(bytemuck::pod_collect_to_vec(&read.get_mapped_range(..)?))
 }
 
-/// Numbers of no pattern between -1 and 1.
+/// Numbers between -1 and 1 without a pattern.
 pub fn numbers(len: u64) -> Vec<f32> {
     let number = |i: u64| {
         let bits = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -148,15 +150,15 @@ pub fn numbers(len: u64) -> Vec<f32> {
     (0..len).map(number).collect()
 }
 
-/// A number, and how far from it a result may be.
+/// A number, and the largest error that a result may have.
 #[derive(Clone, Copy)]
 pub struct Bounded {
     pub exact: f64,
     pub bound: f64,
 }
 
-/// The largest error of `got`, and the largest quotient of an error by its bound, which passes 1 where one
-/// is too large or a NaN.
+/// The largest error of `got`, and the largest quotient of an error and its bound. The quotient is
+/// above 1 if an error is too large or a result is NaN.
 pub fn errors(got: &[f32], expected: &[Bounded]) -> (f64, f64) {
     assert_eq!(got.len(), expected.len(), "elements");
     let (mut error, mut quotient) = (0.0_f64, 0.0_f64);

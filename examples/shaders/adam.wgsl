@@ -1,8 +1,8 @@
-// Adam (Kingma and Ba 2015) over all parameters at once. Follows step.wgsl.
+// Adam (Kingma and Ba 2015) for all parameters at once. The host puts step.wgsl before this text.
 
-override L1: f32; // the loss has L1 times the sum of the weights' magnitudes added
-override L2: f32; // the loss has L2 / 2 times the sum of the squared weights added
-override DECAYED: u32; // so many parameters are weights; biases behind them are not decayed
+override L1: f32; // the loss includes L1 times the sum of the weights' magnitudes
+override L2: f32; // the loss includes L2 / 2 times the sum of the squared weights
+override DECAYED: u32; // number of weights; the biases after them are not decayed
 
 const BETA_1 = 0.9;
 const BETA_2 = 0.999;

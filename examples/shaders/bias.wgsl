@@ -2,7 +2,7 @@
 
 override ROWS: u32;
 override COLUMNS: u32;
-override LEAVES: u32 = 1; // the rows are cut into so many; each is a workgroup's z and a gradient of its own
+override LEAVES: u32 = 1; // number of parts of the rows; workgroup z makes the gradient of part z
 
 @group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> destination: array<vec4<f32>>;
@@ -15,7 +15,7 @@ fn add_bias(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 }
 
-// destination[j] = sum over i of source[i, j], in the rows' order
+// destination[j] = sum over i of source[i, j], in the order of the rows
 @compute @workgroup_size(64)
 fn bias_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x >= COLUMNS / 4u {

@@ -1,14 +1,14 @@
-// Log-probabilities of the classes, and the gradient of the mean cross-entropy in the place of the
-// logits. An invocation makes a row; the buffers' rows behind the batch get a gradient of 0, the
-// columns behind the classes have a logit of 0, which stays. Follows step.wgsl.
+// Log-probabilities of the classes, and the gradient of the mean cross-entropy, which overwrites
+// the logits. An invocation takes a row. Padding rows after the batch get a gradient of 0. Padding
+// columns after the classes hold 0 and keep it. The host puts step.wgsl before this text.
 
 override ROWS: u32; // of the logits' buffer
 override COLUMNS: u32; // of the logits' buffer
-override CLASSES: u32; // logits that count
+override CLASSES: u32; // number of logits that are not padding
 
 @group(0) @binding(0) var<storage, read> order: array<vec2<u32>>; // example, label
-@group(0) @binding(1) var<storage, read_write> logits: array<f32>; // becomes their gradient
-// In the epoch's order, COLUMNS each.
+@group(0) @binding(1) var<storage, read_write> logits: array<f32>; // overwritten by their gradient
+// Rows in the epoch's order, with COLUMNS numbers each.
 @group(0) @binding(2) var<storage, read_write> log_probabilities: array<f32>;
 
 @compute @workgroup_size(8)
@@ -24,7 +24,7 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3<u32>) {
         }
         return;
     }
-    // Subtracted, so that no exponential overflows.
+    // The largest logit is subtracted, so that no exponential overflows.
     var greatest = logits[begin];
     for (var c = 1u; c < CLASSES; c++) {
         greatest = max(greatest, logits[begin + c]);
@@ -45,7 +45,7 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 }
 
-// One logit for two classes, as a softmax over 0 and the logit; CLASSES is not used.
+// A single logit for two classes: the softmax over 0 and the logit. CLASSES is not used.
 @compute @workgroup_size(8)
 fn binary_cross_entropy(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.x;

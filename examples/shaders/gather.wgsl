@@ -1,8 +1,9 @@
-// The batch: examples in the epoch's order, their bytes as numbers from 0 to 1. Follows step.wgsl.
+// Gathers the batch: examples in the epoch's order, with their bytes as numbers from 0 to 1. The
+// host puts step.wgsl before this text.
 
 override ROWS: u32; // of the batch's buffer
 override COLUMNS: u32; // of the batch's buffer
-override FEATURES: u32; // bytes of an example, a multiple of 4; columns behind them are zeros
+override FEATURES: u32; // bytes of an example, a multiple of 4; further columns are 0
 
 @group(0) @binding(0) var<storage, read> features: array<u32>; // four bytes each
 @group(0) @binding(1) var<storage, read> order: array<vec2<u32>>; // example, label

@@ -1,12 +1,13 @@
-// C = A B, row by row in memory; A and B may be stored transposed.
-// Every dimension is a multiple of 8. An invocation makes 8 x 8 elements of C: four tiles of 4 x 4 in
-// registers, no workgroup memory, no barrier, one order of addition.
-// A tile holds its rows as the columns of a WGSL matrix, which is its transpose: A B becomes b * a.
+// C = A B in row-major order. A and B may be stored transposed. Every dimension is a multiple of 8.
+// An invocation makes 8 x 8 elements of C, as four tiles of 4 x 4 in registers. It needs no
+// workgroup memory and no barrier, and always adds in the same order.
+// A WGSL matrix is a list of columns, and a tile puts its rows there. The WGSL matrix is thus the
+// tile's transpose, and A B becomes b * a.
 
 override ROWS: u32; // of A and C
 override COLUMNS: u32; // of B and C
 override INNER: u32; // columns of A, rows of B
-override LEAVES: u32 = 1; // INNER is cut into so many; each is a workgroup's z and a C of its own
+override LEAVES: u32 = 1; // number of parts of INNER; workgroup z makes the C of part z
 override A_TRANSPOSED: bool = false; // A is stored as INNER x ROWS
 override B_TRANSPOSED: bool = false; // B is stored as COLUMNS x INNER
 
@@ -14,7 +15,7 @@ override B_TRANSPOSED: bool = false; // B is stored as COLUMNS x INNER
 @group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> c: array<vec4<f32>>;
 
-// Tile (row, column) of A, in tiles.
+// Tile (row, column) of A; both count tiles.
 fn tile_a(row: u32, column: u32) -> mat4x4<f32> {
     if A_TRANSPOSED {
         let i = column * ROWS + row;

@@ -1,5 +1,5 @@
-// The gradient passes where the activation is positive. One that dropout has zeroed may count as not
-// positive: its gradient is zero already.
+// The gradient passes where the activation is positive. Where dropout made the activation 0, the
+// gradient is 0 already, so it does not matter.
 
 @group(0) @binding(0) var<storage, read> activation: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> gradient: array<vec4<f32>>;

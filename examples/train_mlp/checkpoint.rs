@@ -1,4 +1,4 @@
-//! A run on disk: two lines of text, then the state's numbers, little-endian f32.
+//! A saved run: two lines of text, then the numbers of the state as little-endian f32.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::mlp::State;
 const MAGIC: &str = "train_mlp checkpoint 1";
 const F32_BYTES: usize = 4;
 
-/// Keeps the state after `epoch` epochs of a run with `settings`.
+/// Saves the state after `epoch` epochs of a run with `settings`.
 pub fn save(path: &Path, settings: &str, epoch: u32, state: &State) -> Result<()> {
     let mut bytes = format!("{MAGIC} epoch={epoch}\n{settings}\n").into_bytes();
     let numbers = state.0.iter().flatten();
@@ -18,7 +18,7 @@ pub fn save(path: &Path, settings: &str, epoch: u32, state: &State) -> Result<()
     fs::write(path, bytes).with_context(|| path.display().to_string())
 }
 
-/// The epoch and the state, if it is of a run with the same `settings`.
+/// Loads the epoch and the state. They must come from a run with the same `settings`.
 pub fn load(path: &Path, settings: &str) -> Result<(u32, State)> {
     let read = || {
         let bytes = fs::read(path)?;

@@ -1,4 +1,4 @@
-//! With and without dropout, side by side.
+//! Trains with and without dropout and shows both side by side.
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
@@ -10,16 +10,16 @@ use crate::plot;
 use crate::session::{Session, progress};
 use crate::statistics::Summary;
 
-/// Epochs in the table, about.
+/// About how many epochs the table shows.
 const ROWS: usize = 8;
 
 /// One run of training.
 pub struct Curve {
     /// Scores of the training and the test set after each epoch.
     pub epochs: Vec<[Score; 2]>,
-    /// Scores of the weights that the run left.
+    /// Scores of the weights that the run ended with.
     end: [Score; 2],
-    /// How many epochs made them.
+    /// Number of epochs behind these weights.
     kept: u32,
 }
 
@@ -64,7 +64,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     Ok(())
 }
 
-/// Means over the seeds that came so far.
+/// The means by epoch, over those seeds whose runs reached the epoch.
 fn by_epoch(curves: &[Vec<Curve>; 2]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header([
@@ -110,7 +110,7 @@ fn by_epoch(curves: &[Vec<Curve>; 2]) -> Table {
     table
 }
 
-/// The scores that the runs left: mean and standard deviation over the seeds.
+/// Scores at the end of the runs: mean and standard deviation over the seeds.
 fn at_the_end(curves: &[Vec<Curve>; 2]) -> Table {
     let mut table = Table::new();
     table

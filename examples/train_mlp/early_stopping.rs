@@ -1,8 +1,8 @@
-//! When the validation loss no longer improves.
+//! Stops the training when the validation loss no longer improves.
 
 use anyhow::Result;
 
-/// The best epoch so far, and what it left.
+/// The best epoch so far, with its state.
 pub struct EarlyStopping<T> {
     patience: u32,
     best: Option<Best<T>>,
@@ -23,8 +23,8 @@ impl<T> EarlyStopping<T> {
         }
     }
 
-    /// Returns true if training stops after an epoch with this `loss`. It takes `state` if the loss
-    /// is the least so far.
+    /// Returns true if training should stop after an epoch with this `loss`. Calls `state` and
+    /// keeps its result if the loss is the smallest so far.
     pub fn stops(
         &mut self,
         epoch: u32,
@@ -48,7 +48,7 @@ impl<T> EarlyStopping<T> {
 mod tests {
     use super::*;
 
-    /// Epochs until it stops, and the best one.
+    /// The number of epochs until it stops, and the best epoch.
     fn run(patience: u32, losses: &[f64]) -> (usize, u32) {
         let mut stopping = EarlyStopping::new(patience);
         let stops = |(epoch, &loss): (usize, &f64)| {

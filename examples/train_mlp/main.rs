@@ -1,5 +1,5 @@
-//! Trains a multi-layer perceptron on MNIST with wgpu alone: kernels of its own in
-//! `examples/shaders`, dropout from this library, everything of a step in one compute pass.
+//! Trains a multi-layer perceptron on MNIST with wgpu alone. Its own kernels are in
+//! `examples/shaders`, dropout is this library's, and a step is one compute pass.
 //!
 //! `cargo run --release --example train_mlp -- --help`
 

@@ -1,5 +1,5 @@
 //! Monte-Carlo dropout (Gal and Ghahramani 2016): dropout stays on at inference, and an ensemble of
-//! masks tells how sure the network is. Rotated digits are unlike those it was trained on.
+//! masks shows how certain the network is. Rotated digits are unlike those it was trained on.
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
@@ -12,7 +12,7 @@ use crate::session::{Run, Session};
 
 const DEGREES: [u32; 7] = [0, 15, 30, 45, 60, 75, 90];
 
-/// Streams of members, beside those of training, whose layers count from 0.
+/// Layer numbers of the members' streams begin here. Those of training count from 0.
 const FIRST_LAYER: u32 = 1 << 16;
 
 pub fn run(options: &MonteCarloOptions) -> Result<()> {
@@ -66,11 +66,12 @@ struct Ensemble {
     accuracy: f64,
     /// The entropy of the members' mean probabilities.
     predictive_entropy: f64,
-    /// The predictive entropy less the mean of the members' own entropies: how far they disagree.
+    /// The predictive entropy minus the mean entropy of the single members: how much they disagree.
     mutual_information: f64,
 }
 
-/// One stream a member: member k has the same masks on every set of this size.
+/// Runs an ensemble. A member has its own streams, so member k has the same masks on every set of
+/// this size.
 fn ensemble(
     session: &Session<'_>,
     run: &Run<'_>,
@@ -103,7 +104,7 @@ fn ensemble(
     })
 }
 
-/// The entropy of probabilities that are given by natural logarithms, in nats.
+/// The entropy, in nats, of probabilities that are given as natural logarithms.
 fn entropy_of_logarithms(logarithms: &[f32]) -> f64 {
     let probabilities: Vec<_> = logarithms.iter().map(|&log| f64::from(log).exp()).collect();
     entropy(&probabilities)
@@ -118,7 +119,7 @@ fn mean(values: impl Iterator<Item = f64>, len: u32) -> f64 {
     values.sum::<f64>() / f64::from(len)
 }
 
-/// Each image turned about its middle, anticlockwise, between pixels by bilinear interpolation.
+/// Rotates each image anticlockwise about its centre, with bilinear interpolation between pixels.
 fn rotated(images: &Examples, [rows, columns]: [u32; 2], degrees: f64) -> Examples {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let middle = [rows, columns].map(|size| f64::from(size - 1) / 2.0);

@@ -9,7 +9,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use wgpu_dropout::DropoutRate;
 
-/// The images that are in the repository.
+/// The folder of images in the repository.
 pub const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/mnist-1000");
 
 /// Trains a multi-layer perceptron on MNIST with wgpu, with and without dropout side by side.
@@ -24,53 +24,54 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train with and without dropout (what no command does)
+    /// Train with and without dropout (the default)
     Compare(CompareOptions),
-    /// Train one network; save it, or go on from a saved one
+    /// Train one network; save it, or continue from a saved one
     Train(TrainOptions),
-    /// Choose the hidden rate on images for validation, then test it once
+    /// Choose the hidden rate by validation images, then test it once
     Sweep(SweepOptions),
-    /// Monte-Carlo dropout: how sure the network is of rotated digits
+    /// Monte-Carlo dropout: how certain the network is of rotated digits
     MonteCarlo(MonteCarloOptions),
 }
 
 /// Options of every run.
 #[derive(Clone, Debug, Args)]
 pub struct Setup {
-    /// Folder of the four IDX files, plain or .gz [default: 1,000 and 1,000 images of the repository]
+    /// Folder of the four IDX files, plain or .gz [default: the repository's 1,000 training and
+    /// 1,000 test images]
     #[arg(long, value_name = "DIR", default_value = BUNDLED, hide_default_value = true)]
     pub data: PathBuf,
-    /// Training images, the first ones of the file
+    /// Number of training images, the first ones of the file
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..))]
     pub train_images: u32,
     /// Widths of the hidden layers
     #[arg(long, value_name = "WIDTHS", value_delimiter = ',', default_value = "512,512",
         value_parser = clap::value_parser!(u32).range(1..=2048))]
     pub hidden: Vec<u32>,
-    /// Examples of a step
+    /// Examples in a step
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch: u32,
-    /// Passes over the training images
+    /// Number of passes over the training images
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub epochs: u32,
-    /// Adam's
+    /// Learning rate of Adam
     #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = number,
         allow_negative_numbers = true)]
     pub learning_rate: f64,
-    /// Adds LAMBDA times the weights' magnitudes to the loss (biases stay free)
+    /// Add LAMBDA times the sum of the weights' magnitudes to the loss (not of the biases)
     #[arg(long, value_name = "LAMBDA", default_value_t = 0.0, value_parser = number,
         allow_negative_numbers = true)]
     pub l1: f64,
-    /// Adds LAMBDA / 2 times the squared weights to the loss (not decoupled as in AdamW; biases stay
-    /// free)
+    /// Add LAMBDA / 2 times the sum of the squared weights to the loss (not of the biases; coupled,
+    /// unlike AdamW)
     #[arg(long, value_name = "LAMBDA", default_value_t = 0.0, value_parser = number,
         allow_negative_numbers = true)]
     pub l2: f64,
-    /// Stop when the validation loss has not improved for so many epochs, and take the best epoch's
-    /// weights; the last fifth of the training images validates and is not trained on
+    /// Stop when the validation loss has not improved for this many epochs, and keep the weights of
+    /// the best epoch; the last fifth of the training images validates and is not trained on
     #[arg(long, value_name = "PATIENCE", value_parser = clap::value_parser!(u32).range(1..))]
     pub early_stopping: Option<u32>,
-    /// Decides weights, orders and masks
+    /// Seed of weights, orders and masks
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
 }
@@ -91,10 +92,10 @@ pub struct CompareOptions {
     pub setup: Setup,
     #[command(flatten)]
     pub rates: Rates,
-    /// Trains with so many seeds, from --seed on; the table has their means
+    /// Number of seeds to train with, from --seed on; the table has their means
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
-    /// Draws the losses and accuracies by epoch
+    /// Draw the losses and accuracies by epoch into this file
     #[arg(long, value_name = "FILE.svg", value_parser = OsStringValueParser::new().try_map(writable))]
     pub plot: Option<PathBuf>,
 }
@@ -105,20 +106,21 @@ pub struct TrainOptions {
     pub setup: Setup,
     #[command(flatten)]
     pub rates: Rates,
-    /// Go on from here, up to --epochs in all
+    /// Continue from this file, up to --epochs in all
     #[arg(long, value_name = "FILE", conflicts_with = "early_stopping")]
     pub resume: Option<PathBuf>,
-    /// Keep weights, moments and the epoch here
+    /// Save weights, moments and the epoch to this file
     #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(writable), conflicts_with = "early_stopping")]
     pub save: Option<PathBuf>,
 }
 
-/// How a sweep looks for the best rate.
+/// The search of a sweep for the best rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Search {
-    /// Trains each rate for all epochs
+    /// Train each rate for all epochs
     Grid,
-    /// Successive halving: trains each rate for a few epochs, then the better half for twice as many, and so on
+    /// Successive halving: train each rate for a few epochs, then the better half for twice as
+    /// many, and so on
     Halving,
 }
 
@@ -126,20 +128,20 @@ pub enum Search {
 pub struct SweepOptions {
     #[command(flatten)]
     pub setup: Setup,
-    /// How the best rate is looked for; the last fifth of the training images validates
+    /// Search for the best rate; the last fifth of the training images validates
     #[arg(long, value_enum, default_value = "grid")]
     pub search: Search,
     /// Probability of dropping a pixel
     #[arg(long, value_name = "P", default_value = "0.2", value_parser = rate, allow_negative_numbers = true)]
     pub input_rate: DropoutRate,
-    /// Hidden rates
+    /// Hidden rates to compare
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = rate,
         default_value = "0.0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8")]
     pub rates: Vec<DropoutRate>,
-    /// Runs of a rate, with seeds from --seed on
+    /// Number of runs for each rate, with seeds from --seed on
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
-    /// Draws validation loss and accuracy by rate
+    /// Draw validation loss and accuracy by rate into this file
     #[arg(long, value_name = "FILE.svg", value_parser = OsStringValueParser::new().try_map(writable))]
     pub plot: Option<PathBuf>,
 }
@@ -150,10 +152,10 @@ pub struct MonteCarloOptions {
     pub setup: Setup,
     #[command(flatten)]
     pub rates: Rates,
-    /// Networks of the ensemble: masks of a test set
+    /// Number of networks in the ensemble; each has its own masks for the test set
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub members: u32,
-    /// Take this saved network instead of training one
+    /// Use this saved network instead of training one
     #[arg(long, value_name = "FILE", conflicts_with = "early_stopping")]
     pub resume: Option<PathBuf>,
 }
@@ -171,7 +173,7 @@ fn number(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "give a number from 0 on".to_owned())
 }
 
-/// Tried, since to learn of a wrong path after the training is too late.
+/// Opens the file before the training, since an error after it would be too late.
 fn writable(path: OsString) -> io::Result<PathBuf> {
     let path = PathBuf::from(path);
     let is_new = !path.exists();

@@ -13,7 +13,7 @@ use crate::mlp::predictions::Score;
 use crate::statistics::Summary;
 use crate::sweep::Point;
 
-/// Pixels, as all lengths here.
+/// In pixels, like all lengths here.
 const SIZE: (u32, u32) = (1080, 460);
 const MARGIN: u32 = 14;
 const X_LABELS: u32 = 46;
@@ -21,7 +21,8 @@ const Y_LABELS: u32 = 64;
 const FONT: (&str, u32) = ("sans-serif", 14);
 const TITLE_FONT: (&str, u32) = ("sans-serif", 17);
 
-/// Okabe and Ito's, for any kind of sight: without dropout, and with it.
+/// Okabe and Ito's colours, which colour-blind readers can tell apart: without dropout, with
+/// dropout.
 const COLORS: [RGBColor; 2] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0)];
 const NAMES: [&str; 2] = ["without dropout", "with dropout"];
 
@@ -29,12 +30,12 @@ const GREY: RGBColor = RGBColor(117, 117, 117);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A quantity of a score, and how it is drawn by epoch.
+/// A quantity of a score, and how to draw it by epoch.
 struct Quantity {
     title: &'static str,
     value: fn(&Score) -> f64,
-    /// From the least and the greatest of the last test values, which are to be told apart; the first
-    /// epochs' may lie outside.
+    /// The range to draw, from the least and the greatest of the last test values. These must be
+    /// told apart; values of the first epochs may lie outside.
     range: fn(f64, f64) -> Range<f64>,
     legend: SeriesLabelPosition,
 }
@@ -54,7 +55,8 @@ const QUANTITIES: [Quantity; 2] = [
     },
 ];
 
-/// Loss and accuracy by epoch, means over seeds; test lines are thick, train lines dashed.
+/// Draws loss and accuracy by epoch, as means over seeds. Test lines are thick, training lines
+/// dashed.
 pub fn compare(path: &Path, curves: &[Vec<Curve>; 2]) -> Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
@@ -66,7 +68,7 @@ pub fn compare(path: &Path, curves: &[Vec<Curve>; 2]) -> Result<()> {
 }
 
 fn draw_curves(area: &Area<'_>, curves: &[Vec<Curve>; 2], quantity: &Quantity) -> Result<()> {
-    // [without, with][train, test][epoch]
+    // Indexed [without, with][train, test][epoch].
     let lines = curves.each_ref().map(|curves| {
         [0, 1].map(|set: usize| {
             let epochs = curves.iter().map(|curve| curve.epochs.len()).max();
@@ -127,7 +129,8 @@ fn draw_curves(area: &Area<'_>, curves: &[Vec<Curve>; 2], quantity: &Quantity) -
     Ok(())
 }
 
-/// Validation loss and accuracy by hidden rate: every seed, and mean with standard deviation.
+/// Draws validation loss and accuracy by hidden rate: each seed, and the mean with its standard
+/// deviation.
 pub fn sweep(path: &Path, points: &[Point]) -> Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
@@ -146,7 +149,7 @@ fn draw_sweep(area: &Area<'_>, points: &[Point], quantity: &Quantity) -> Result<
         })
     };
     let (least, greatest) = extremes(samples().map(|(_, value)| value))?;
-    // A single value has room too.
+    // A single value still gets some room.
     let room = 0.1 * (greatest - least).max(0.01 * greatest);
     let (first, last) = extremes(points.iter().map(|point| point.rate.p()))?;
     let x = first - 0.05..last + 0.05;

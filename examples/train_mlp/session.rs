@@ -15,7 +15,7 @@ use crate::mlp::predictions::Score;
 use crate::mlp::{Architecture, DeviceExamples, Mlp, Optimizer, device};
 use crate::options::Setup;
 
-/// One in so many training images is for validation, if training may stop early.
+/// With early stopping, one in this many training images validates.
 const VALIDATION_SHARE: u32 = 5;
 
 pub struct Session<'a> {
@@ -24,18 +24,18 @@ pub struct Session<'a> {
     pub data: Data,
     pub mlp: Mlp,
     train: DeviceExamples,
-    /// With early stopping, and where a rate is chosen.
+    /// The validation images, with early stopping or for the choice of a rate.
     validation: Option<DeviceExamples>,
     test: DeviceExamples,
 }
 
 impl<'a> Session<'a> {
-    /// A session that validates where training may stop early.
+    /// Opens a session. It has validation images if training may stop early.
     pub fn open(setup: &'a Setup) -> Result<Self> {
         Self::open_for(setup, setup.early_stopping.is_some())
     }
 
-    /// A session that keeps some of the training images apart, if it `validates`.
+    /// Opens a session. If it `validates`, some of the training images are not trained on.
     pub fn open_for(setup: &'a Setup, validates: bool) -> Result<Self> {
         let data = Data::load(&setup.data, setup.train_images)?;
         let (device, queue, adapter) = device::open()?;
@@ -82,13 +82,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Scores of the training and of the test set, without dropout.
+    /// Scores of the training set and of the test set, without dropout.
     pub fn scores(&self) -> Result<[Score; 2]> {
         Ok([self.score(&self.train)?, self.score(&self.test)?])
     }
 
-    /// The score of the images for validation, or of the training images if there are none for
-    /// validation.
+    /// The score of the validation images, or of the training images if there are none.
     pub fn validation_score(&self) -> Result<Score> {
         self.score(self.validation.as_ref().unwrap_or(&self.train))
     }
@@ -121,35 +120,35 @@ impl fmt::Display for Session<'_> {
     }
 }
 
-/// Rates and a seed: with the session's settings they decide every bit.
+/// Rates and a seed. With the session's settings, they determine every bit.
 pub struct Run<'a> {
     session: &'a Session<'a>,
-    /// On the input of each dense layer.
+    /// The rate on the input of each dense layer.
     pub rates: Vec<DropoutRate>,
     pub seed: u64,
 }
 
 impl Run<'_> {
-    /// Draws the weights; the first epoch is 0.
+    /// Draws the weights. Returns the first epoch, 0.
     pub fn start(&self) -> Result<u32> {
         self.session.mlp.initialize(self.seed)?;
         Ok(0)
     }
 
-    /// Takes what was saved, and tells the next epoch.
+    /// Loads a saved run. Returns the next epoch.
     pub fn resume(&self, path: &Path) -> Result<u32> {
         let (epoch, state) = checkpoint::load(path, &self.settings())?;
         self.session.mlp.restore(&state)?;
         Ok(epoch)
     }
 
-    /// Trains from `first_epoch` to the last, with `after` behind each epoch, and tells how many epochs
-    /// made the weights that it leaves.
+    /// Trains from `first_epoch` to the last, and calls `after` after each epoch. Returns how many
+    /// epochs made the final weights.
     pub fn train(&self, first_epoch: u32, after: impl FnMut(u32) -> Result<()>) -> Result<u32> {
         self.train_epochs(first_epoch..self.session.setup.epochs, after)
     }
 
-    /// [`train`](Self::train) for these epochs.
+    /// Like [`train`](Self::train), for these epochs.
     pub fn train_epochs(
         &self,
         epochs: Range<u32>,
@@ -183,7 +182,7 @@ impl Run<'_> {
         }
     }
 
-    /// [`train`](Self::train) behind a bar of its own.
+    /// Like [`train`](Self::train), with a progress bar.
     pub fn train_alone(&self, first_epoch: u32) -> Result<u32> {
         let epochs = self.session.setup.epochs.saturating_sub(first_epoch);
         let bar = progress(epochs.into())?;
@@ -195,7 +194,8 @@ impl Run<'_> {
         Ok(end)
     }
 
-    /// The settings that must be the same for a run to go on as if it had not stopped.
+    /// The settings that a resumed run must share with the saved one, to continue as if it had not
+    /// stopped.
     pub fn settings(&self) -> String {
         let Session { setup, mlp, .. } = self.session;
         let Architecture { widths, batch } = mlp.architecture();
@@ -207,7 +207,7 @@ impl Run<'_> {
     }
 }
 
-/// A bar on the terminal. indicatif hides it where standard error is no terminal.
+/// A progress bar on the terminal. indicatif hides it if standard error is not a terminal.
 pub fn progress(epochs: u64) -> Result<ProgressBar> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} epochs, {eta} left  {msg}")?;
     Ok(ProgressBar::new(epochs).with_style(style))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A mean and the sample's standard deviation, if there are two samples or more.
+/// A mean, and the standard deviation of the sample if it has two values or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     pub mean: f64,
@@ -20,7 +20,7 @@ impl Summary {
         }
     }
 
-    /// With `decimals` digits behind the point, in units of `unit`.
+    /// The summary in units of `unit`, with `decimals` digits after the point.
     pub fn text(self, unit: f64, decimals: usize) -> String {
         let mean = self.mean / unit;
         match self.deviation {

@@ -1,4 +1,5 @@
-//! The hidden rate, chosen as one chooses it in practice: on images that are not trained on and not tested.
+//! Chooses the hidden rate as one does in practice: by images that are neither trained on nor
+//! tested.
 
 use anyhow::{Result, ensure};
 use comfy_table::{Table, presets};
@@ -12,14 +13,14 @@ use crate::plot;
 use crate::session::{Session, progress};
 use crate::statistics::Summary;
 
-/// A rate, and how it did so far.
+/// A rate and its results so far.
 pub struct Point {
     pub rate: DropoutRate,
-    /// Scores of the images for validation, one a seed.
+    /// The validation score of each seed.
     pub scores: Vec<Score>,
-    /// Epochs that the runs have behind them.
+    /// Number of epochs that the runs have trained.
     epochs: u32,
-    /// The states from which the runs go on, one a seed.
+    /// The state of each seed's run, from which it continues.
     states: Vec<State>,
 }
 
@@ -37,7 +38,7 @@ pub fn run(options: &SweepOptions) -> Result<()> {
     let setup = &options.setup;
     ensure!(
         options.search == Search::Grid || setup.early_stopping.is_none(),
-        "--search halving says itself when a run stops: leave --early-stopping out"
+        "--search halving decides when a run stops: leave --early-stopping out"
     );
     let rungs = rungs(options.search, options.rates.len(), setup.epochs);
     let search = Session::open_for(setup, true)?;
@@ -59,7 +60,7 @@ pub fn run(options: &SweepOptions) -> Result<()> {
     let Some(best) = best(&points) else {
         return Ok(());
     };
-    // The images for validation are trained on too, now that they have no further use.
+    // Trains on the validation images too, since they are no longer needed for validation.
     let session = Session::open(setup)?;
     let mut scores = Vec::new();
     for seed in seeds(options) {
@@ -84,8 +85,8 @@ fn seeds(options: &SweepOptions) -> impl Iterator<Item = u64> {
     (0..options.seeds).map(move |i| first.wrapping_add(i.into()))
 }
 
-/// The epochs at which rates are compared. Halving begins with so few that the last two rates have all of them
-/// (Jamieson and Talwalkar, AISTATS 2016).
+/// The epochs after which rates are compared. Halving begins with so few epochs that the last two
+/// rates train for all of them (Jamieson and Talwalkar, AISTATS 2016).
 fn rungs(search: Search, rates: usize, epochs: u32) -> Vec<u32> {
     let halvings = match search {
         Search::Grid => 0,
@@ -100,12 +101,12 @@ fn rungs(search: Search, rates: usize, epochs: u32) -> Vec<u32> {
     rungs
 }
 
-/// The rates that are left behind a comparison of so many.
+/// The number of rates that go on after a comparison of `rates` rates.
 fn better_half(rates: usize) -> usize {
     rates.div_ceil(2)
 }
 
-/// Epochs of one seed.
+/// The total number of epochs for one seed.
 fn epochs(rungs: &[u32], mut rates: usize) -> u64 {
     let mut before = 0;
     let mut sum = 0;
@@ -116,7 +117,7 @@ fn epochs(rungs: &[u32], mut rates: usize) -> u64 {
     sum
 }
 
-/// Trains and compares; the rates in the order in which they were given.
+/// Trains and compares. Returns the rates in the order in which they were given.
 fn choose(
     options: &SweepOptions,
     session: &Session<'_>,
@@ -168,7 +169,7 @@ fn choose(
     Ok(running)
 }
 
-/// The least loss among those that were trained longest.
+/// The rate with the smallest loss among those that trained longest.
 fn best(points: &[Point]) -> Option<&Point> {
     let longest = points.iter().map(|point| point.epochs).max()?;
     let finalists = points.iter().filter(|point| point.epochs == longest);
@@ -206,7 +207,7 @@ mod tests {
         assert_eq!(rungs(Search::Halving, 1, 40), [40]);
         assert_eq!(rungs(Search::Halving, 9, 2), [1, 2]);
         assert_eq!(rungs(Search::Grid, 9, 40), [40]);
-        // 9, 5, 3 and 2 rates.
+        // The rounds have 9, 5, 3 and 2 rates.
         assert_eq!(epochs(&[5, 10, 20, 40], 9), 45 + 25 + 30 + 40);
         assert_eq!(epochs(&[40], 9), 360);
     }

@@ -1,9 +1,10 @@
-// The passes that the library's operations fuse, each apart, for `--unfused`. Those over rows take a workgroup a row.
+// The passes that the library's operations fuse, as separate kernels for `--unfused`. Kernels over
+// rows use a workgroup for each row.
 
 override COLUMNS: u32 = 0; // of a row
 override CONTEXT: u32 = 1; // rows of a causal matrix
 override FACTOR: f32 = 1.0; // of scores
-override ACCUMULATES: bool = false; // adds to what stands there
+override ACCUMULATES: bool = false; // add to the content of the destination
 
 const EPSILON = 1e-5;
 const LANES = 32u;
@@ -11,7 +12,7 @@ const LANES = 32u;
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> numbers: array<vec4<f32>>; // gamma, then beta
-// Behind one, two or three that are read.
+// The destinations: `of_one` after one source, `of_two` after two, `of_three` after three.
 @group(0) @binding(1) var<storage, read_write> of_one: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> of_two: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> of_three: array<vec4<f32>>;
@@ -24,7 +25,7 @@ fn add(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 }
 
-// Gelu by tanh is x times this.
+// The factor by which gelu (with tanh) multiplies x.
 fn gate(x: vec4<f32>) -> vec4<f32> {
     return 1.0 / (1.0 + exp(-1.5957691216 * x * (1.0 + 0.044715 * x * x)));
 }
@@ -36,7 +37,7 @@ fn gelu(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 }
 
-// From the gradient and the input.
+// Takes the gradient of the output, and the input.
 @compute @workgroup_size(64)
 fn gelu_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x < arrayLength(&of_two) {
@@ -63,7 +64,7 @@ fn sum4(x: vec4<f32>) -> f32 {
     return dot(x, vec4(1.0));
 }
 
-// The exponentials of a row's scores are at most 1, and 0 where causality hides a score.
+// The largest score is subtracted, so exponentials are at most 1. Hidden scores give 0.
 @compute @workgroup_size(LANES)
 fn causal_softmax(@builtin(workgroup_id) row: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let words = COLUMNS / 4u;
@@ -86,7 +87,7 @@ fn causal_softmax(@builtin(workgroup_id) row: vec3<u32>, @builtin(local_invocati
     }
 }
 
-// From the probabilities and their gradient.
+// Takes the probabilities and their gradient.
 @compute @workgroup_size(LANES)
 fn softmax_gradient(@builtin(workgroup_id) row: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let end = (row.x + 1u) * (COLUMNS / 4u);
@@ -101,7 +102,7 @@ fn softmax_gradient(@builtin(workgroup_id) row: vec3<u32>, @builtin(local_invoca
     }
 }
 
-// Mean and reciprocal deviation of a row of `a`.
+// Mean and 1 / deviation of a row of `a`.
 fn moments(first: u32, end: u32, lane: u32) -> vec2<f32> {
     var own = vec2<f32>();
     for (var i = first; i < end; i += LANES) {
@@ -124,7 +125,8 @@ fn layer_norm(@builtin(workgroup_id) row: vec3<u32>, @builtin(local_invocation_i
     }
 }
 
-// From the input and the gradient; the sum of the terms' columns is the gradient of gamma.
+// Takes the input and the gradient of the output. The column sums of `terms` are the gradient of
+// gamma.
 @compute @workgroup_size(LANES)
 fn norm_gradient(@builtin(workgroup_id) row: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let words = COLUMNS / 4u;

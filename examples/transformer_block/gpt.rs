@@ -1,4 +1,4 @@
-//! The network's blocks, from the embedding to the loss.
+//! The blocks of the network, from the embedding to the loss.
 
 use anyhow::Result;
 use wgpu_dropout::ColumnSums;
@@ -10,17 +10,19 @@ use crate::tape::{Matrices, Range, Start, Tape, Tensor};
 pub const LAYERS: u32 = 4;
 pub const WIDTH: u32 = 128;
 pub const HEADS: u32 = 4;
-/// Tokens of a sample.
+/// Number of tokens in a sample.
 pub const CONTEXT: u32 = 64;
-/// Room for the text's 62 characters, as a multiple of 8.
+/// The text has 62 characters. This is the next multiple of 8.
 pub const VOCABULARY: u32 = 64;
 
-/// Weights of a layer, its bias of what is hidden; embedding and head; positions and each site's numbers.
+/// Number of parameters. Each layer has its weights and the bias of its hidden units; then come
+/// embedding and head, then the positions and the vectors of each site.
 pub const PARAMETERS: u64 = (LAYERS * (12 * WIDTH + 4) * WIDTH
     + 2 * VOCABULARY * WIDTH
     + (CONTEXT + 2 + 6 * LAYERS) * WIDTH) as u64;
 
-/// Branches that the stream is the sum of, each with a variance of 1 by their number.
+/// Number of branches that are added to the residual stream. Their weights are scaled so that the
+/// sum keeps a variance of 1.
 const BRANCHES: u32 = 2 * LAYERS;
 
 const fn embedding(entry_point: &'static str) -> Source {
@@ -35,7 +37,7 @@ const fn embedding(entry_point: &'static str) -> Source {
     }
 }
 
-/// Bytes of the memory for sums of columns of so many rows.
+/// Bytes of scratch memory for column sums over this many rows.
 pub fn scratch_bytes(rows: u32) -> u64 {
     let samples = u64::from(rows / CONTEXT);
     ColumnSums::scratch_bytes(rows.into(), 4 * WIDTH)
@@ -43,7 +45,8 @@ pub fn scratch_bytes(rows: u32) -> u64 {
 }
 
 impl Tape<'_> {
-    /// From pairs of a token and the next one to the log-probabilities of the latter.
+    /// The network: from pairs of a token and its successor to the log-probabilities of the
+    /// successor.
     pub fn gpt(&mut self, pairs: &Range, log_probabilities: &Range) -> Result<()> {
         let random = Start::Random(2 * WIDTH);
         let table = self.parameter("embedding", (VOCABULARY * WIDTH).into(), random);
@@ -85,7 +88,7 @@ impl Tape<'_> {
             [stream, normed] = self.site(&branch, Some(&stream), layer + 1 == LAYERS, bias)?;
         }
         let logits = self.activation(VOCABULARY);
-        // Logits become their gradient.
+        // The gradient overwrites the logits.
         let logits = Tensor {
             data: logits.grad.clone(),
             ..logits
@@ -99,7 +102,7 @@ impl Tape<'_> {
         Ok(())
     }
 
-    /// Returns the sums of values that the heads make, before the last product.
+    /// Returns the weighted sums of values of all heads, before the last matrix product.
     fn attention(&mut self, normed: &Tensor) -> Result<Tensor> {
         let own = WIDTH / HEADS;
         let heads = |tensor: &Tensor, begin, stride| Matrices {

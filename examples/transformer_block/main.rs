@@ -1,5 +1,5 @@
-//! Trains a small GPT on Shakespeare's sonnets with wgpu alone: the library's operations at every site where it
-//! drops, kernels of its own for the rest, one command buffer a step.
+//! Trains a small GPT on Shakespeare's sonnets with wgpu alone. The library's operations run at
+//! each site with dropout, the example's own kernels do the rest, and a step is one command buffer.
 //!
 //! `cargo run --release --example transformer_block -- --help`
 
@@ -12,23 +12,28 @@ mod tape;
 mod tests;
 mod text;
 
-/// The checkpoint of `train_mlp`. Its epochs are steps here.
+/// The checkpoint module of `train_mlp`. Its epochs are steps here.
 #[path = "../train_mlp/checkpoint.rs"]
 mod checkpoint;
+#[allow(dead_code, reason = "the perceptron opens its device there")]
+#[path = "../mlp/device.rs"]
+mod device;
 #[allow(dead_code, reason = "the perceptron's kernels stand there too")]
 #[path = "../mlp/kernels.rs"]
 mod kernels;
 #[path = "../own_kernels/mod.rs"]
 mod own_kernels;
+#[cfg(test)]
+mod parts;
 #[allow(dead_code, reason = "the perceptron shuffles examples")]
 #[path = "../mlp/random.rs"]
 mod random;
 #[path = "../mlp/steps.rs"]
 mod steps;
 
-/// Where `checkpoint` looks for a run's state.
+/// The module in which `checkpoint` looks for a run's state.
 mod mlp {
-    /// Parameters, Adam's first and its second moments.
+    /// The parameters, Adam's first moments and Adam's second moments.
     #[derive(Clone, Debug, PartialEq)]
     pub struct State(pub [Vec<f32>; 3]);
 }
@@ -46,9 +51,9 @@ use wgpu_dropout::{DropoutRate, MaskKey};
 use network::{CHUNK, Device, Network};
 use text::Text;
 
-/// Samples of a step.
+/// Number of samples in a step.
 const BATCH: u32 = 8;
-/// Batches of the losses that are shown.
+/// Number of batches for each loss in the table.
 const EVALUATED: u32 = 8;
 const LEARNING_RATE: f64 = 2e-3;
 
@@ -58,30 +63,30 @@ struct Options {
     /// Probability of dropping; 0 trains without dropout
     #[arg(long, value_name = "P", default_value = "0.1", value_parser = rate, allow_negative_numbers = true)]
     rate: DropoutRate,
-    /// Run bias, activation, softmax, norm, addition and dropout each in a pass of its own
+    /// Run bias, activation, softmax, norm, addition and dropout as separate passes
     #[arg(long)]
     unfused: bool,
-    /// Steps in all
+    /// Total number of steps
     #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     steps: u32,
-    /// Steps between two rows of the table
+    /// Number of steps between two rows of the table
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
-    /// Decides weights, batches and masks
+    /// Seed of weights, batches and masks
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
-    /// Go on from here, up to --steps in all
+    /// Continue from this file, up to --steps in all
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
-    /// Keep weights, moments and the step here
+    /// Save weights, moments and the step to this file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Draw both losses
+    /// Draw both losses into this file
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
 }
 
-/// Losses without dropout after so many steps.
+/// The losses, without dropout, after `step` steps.
 struct Row {
     step: u32,
     train: f64,
@@ -119,7 +124,7 @@ fn main() -> Result<()> {
     }
     ensure!(
         step < options.steps,
-        "{step} steps are done and --steps is {}: give more",
+        "the saved run has {step} steps already and --steps is {}: give more",
         options.steps
     );
     let (dispatches, bytes) = network.cost(options.rate);
@@ -147,7 +152,7 @@ fn main() -> Result<()> {
         })
     };
     let mut rows = Vec::new();
-    // Without the first chunk, which compiles the pipelines.
+    // The first chunk is not timed, since it compiles the pipelines.
     let (mut timed, mut trained) = (0, Duration::ZERO);
     let first = step;
     while step < options.steps {
@@ -195,7 +200,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Tried, since to learn of a wrong path after the training is too late.
+/// Opens the file before the training, since an error after it would be too late.
 fn writable(path: &Path) -> Result<()> {
     let file = OpenOptions::new().append(true).create(true).open(path);
     file.map(drop).with_context(|| path.display().to_string())

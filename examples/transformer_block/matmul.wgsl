@@ -1,19 +1,20 @@
-// C = A B for MATRICES matrices, each with rows of a stride of their own, so that the heads of an attention are
-// multiplied where they lie. A and B may be stored transposed. Rows are a multiple of 16, the other sizes of 8; strides
-// and places count vectors of four. An invocation makes 16 x 8 elements, tiles of 4 x 4 in registers, since a load
-// costs llvmpipe more than the products that use it.
-// A tile holds its rows as the columns of a WGSL matrix, which is its transpose: A B becomes b * a.
+// C = A B for many matrices, the heads of an attention, where they lie in memory: each has its own
+// row stride. A and B may be stored transposed. ROWS is a multiple of 16, the other sizes of 8.
+// Strides and offsets count vectors of four. An invocation makes 16 x 8 elements, as tiles of 4 x 4
+// in registers, since on llvmpipe a load costs more than the products that use it.
+// A WGSL matrix is a list of columns, and a tile puts its rows there. The WGSL matrix is thus the
+// tile's transpose, and A B becomes b * a.
 
 override ROWS: u32; // of A and C
 override COLUMNS: u32; // of B and C
 override INNER: u32; // columns of A, rows of B
-override HEADS: u32 = 1; // matrices of a sample
+override HEADS: u32 = 1; // number of matrices in a sample
 override A_TRANSPOSED: bool = false; // A is stored as INNER x ROWS
 override B_TRANSPOSED: bool = false; // B is stored as COLUMNS x INNER
-override A_BEGIN: u32 = 0; // of the first matrix
-override A_STRIDE: u32; // from row to row
-override A_SAMPLE: u32 = 0; // from sample to sample
-override A_HEAD: u32 = 0; // from head to head
+override A_BEGIN: u32 = 0; // offset of the first matrix
+override A_STRIDE: u32; // distance between rows
+override A_SAMPLE: u32 = 0; // distance between samples
+override A_HEAD: u32 = 0; // distance between heads
 override B_BEGIN: u32 = 0;
 override B_STRIDE: u32;
 override B_SAMPLE: u32 = 0;
@@ -27,7 +28,7 @@ override C_HEAD: u32 = 0;
 @group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> c: array<vec4<f32>>;
 
-// Tile (row, column) of the A that begins there, in tiles.
+// Tile (row, column) of the matrix A at offset `begin`. Row and column count tiles.
 fn tile_a(begin: u32, row: u32, column: u32) -> mat4x4<f32> {
     let i = begin + select(4u * row * A_STRIDE + column, 4u * column * A_STRIDE + row, A_TRANSPOSED);
     let tile = mat4x4(a[i], a[i + A_STRIDE], a[i + 2u * A_STRIDE], a[i + 3u * A_STRIDE]);

@@ -1,11 +1,13 @@
-//! The network on a device: steps of training, losses without dropout, its state.
+//! The network on a device: training steps, losses without dropout, and the state.
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::slice;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey};
 
+use crate::device;
 use crate::gpt::{self, CONTEXT, PARAMETERS, VOCABULARY};
 use crate::kernels::{self, Compiler, F32};
 use crate::mlp::State;
@@ -14,10 +16,10 @@ use crate::random;
 use crate::steps::{Step, Steps};
 use crate::tape::{Handles, Op, Range, Start, Tape, Tensor};
 
-/// Steps that are uploaded and read back at once.
+/// Number of steps that are uploaded, and read back, at once.
 pub const CHUNK: u32 = 10;
 
-/// A token and the next one.
+/// A token and its successor.
 pub type Pair = [u32; 2];
 
 #[derive(Clone)]
@@ -28,16 +30,16 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device with what the kernels need.
+    /// Opens a device on the adapter that the environment chooses, with the features and limits
+    /// that the kernels need.
     pub fn open() -> Result<Self> {
         let instance =
             wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-        let adapter = wgpu::util::initialize_adapter_from_env_or_default(&instance, None);
-        let adapter = pollster::block_on(adapter).context(
-            "there is no adapter: on Debian and Ubuntu `apt-get install mesa-vulkan-drivers \
-             libvulkan1` gives a software one",
-        )?;
-        // With both features dropout is faster, not different.
+        Self::on(&pollster::block_on(device::choose(&instance))?)
+    }
+
+    pub fn on(adapter: &wgpu::Adapter) -> Result<Self> {
+        // Both features make dropout faster and change no result.
         let fast = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
         let required_features = adapter.features() & fast;
         let immediates = required_features.contains(wgpu::Features::IMMEDIATES);
@@ -45,7 +47,8 @@ impl Device {
             required_features,
             required_limits: wgpu::Limits {
                 max_immediate_size: if immediates { 64 } else { 0 },
-                // A branch, a residual, their sum, its norm and the norm's numbers.
+                // The most that a kernel binds: branch, residual, sum, normed output, and the
+                // norm's vectors.
                 max_storage_buffers_per_shader_stage: 5,
                 ..wgpu::Limits::downlevel_defaults()
             },
@@ -63,24 +66,27 @@ impl Device {
 }
 
 pub struct Network {
-    device: Device,
-    batch: u32,
+    pub device: Device,
+    pub batch: u32,
     learning_rate: f64,
-    forward: Vec<Op>,
-    backward: Vec<Op>,
-    dropouts: usize,
+    pub forward: Vec<Op>,
+    pub backward: Vec<Op>,
+    pub adam: Op,
+    /// Number of elements of each dropout.
+    pub dropouts: Vec<u64>,
     pub parameters: Vec<(&'static str, Tensor, Start)>,
     steps: Steps,
     pairs: wgpu::Buffer,
     log_probabilities: wgpu::Buffer,
-    #[cfg(test)]
+    #[allow(dead_code, reason = "only `parts` reads it")]
     pub gradients: wgpu::Buffer,
-    /// Parameters, Adam's first and its second moments.
+    /// The parameters, Adam's first moments and Adam's second moments.
     state: [wgpu::Buffer; 3],
 }
 
 impl Network {
-    /// A network of zeros for `batch` samples a step, by the library's fused operations or by the same passes apart.
+    /// A network whose parameters are all 0, for steps of `batch` samples. `is_fused` chooses the
+    /// library's fused operations, or separate passes for the same work.
     pub fn new(device: &Device, batch: u32, is_fused: bool, learning_rate: f64) -> Result<Self> {
         let gpu = &device.device;
         let rows = batch * CONTEXT;
@@ -107,7 +113,7 @@ impl Network {
             taken: 0,
             starts: Vec::new(),
             kernels: HashMap::new(),
-            dropouts: 0,
+            dropouts: Vec::new(),
             forward: Vec::new(),
             backward: Vec::new(),
         };
@@ -115,6 +121,7 @@ impl Network {
         let overrides = [("L1", 0.0), ("L2", 0.0), ("DECAYED", 0.0)];
         let ranges = [&all.grad, &all.data, &first, &second];
         tape.elementwise(Direction::Backward, &kernels::ADAM, &overrides, &ranges, 7);
+        let adam = tape.backward.remove(0);
         tape.gpt(
             &Range::of(pairs.clone()),
             &Range::of(log_probabilities.clone()),
@@ -128,27 +135,32 @@ impl Network {
             steps: Steps::new(gpu, &step_layout, CHUNK),
             forward: tape.forward,
             backward: tape.backward,
+            adam,
             dropouts: tape.dropouts,
             parameters: tape.starts,
             pairs,
             log_probabilities,
-            #[cfg(test)]
             gradients,
             state,
         })
     }
 
-    /// Dispatches and bytes of a step.
+    /// The number of dispatches of a step, and of the bytes that it must move.
     pub fn cost(&self, rate: DropoutRate) -> (u32, u64) {
-        let ops = self.forward.iter().chain(&self.backward);
+        let ops = self
+            .forward
+            .iter()
+            .chain(&self.backward)
+            .chain([&self.adam]);
         ops.filter(|op| rate != DropoutRate::ZERO || !op.is_dropout_in_place)
             .fold((0, 0), |(dispatches, bytes), op| {
                 (dispatches + op.dispatches, bytes + op.bytes)
             })
     }
 
-    /// Trains on the batches from step `first` on and tells the loss of each; `key` has the mask of a dropout in a step.
-    /// A step is one command buffer; the host waits for the last one of a chunk.
+    /// Trains on `batches`, of which the first is step `first`, and returns their losses. `key`
+    /// gives the mask key of a dropout in a step. A step is one command buffer. The host waits once
+    /// for each chunk of steps.
     pub fn train(
         &self,
         batches: &[Vec<Pair>],
@@ -156,34 +168,35 @@ impl Network {
         rate: DropoutRate,
         key: impl Fn(u32, u32) -> MaskKey,
     ) -> Result<Vec<f64>> {
-        self.run(
-            [&self.forward, &self.backward],
-            batches,
-            first,
-            |i, step| DropoutCall::new(rate, key(i, step)),
-        )
+        let ops = [
+            &self.forward[..],
+            &self.backward,
+            slice::from_ref(&self.adam),
+        ];
+        self.run(&ops, batches, first, |i, step| {
+            DropoutCall::new(rate, key(i, step))
+        })
     }
 
-    /// The loss of each batch by the forward alone.
+    /// The losses of the batches, from the forward pass alone.
     pub fn evaluate(
         &self,
         batches: &[Vec<Pair>],
         rate: DropoutRate,
         key: impl Fn(u32) -> MaskKey,
     ) -> Result<Vec<f64>> {
-        self.run([&self.forward, &[]], batches, 0, |i, _| {
+        self.run(&[&self.forward], batches, 0, |i, _| {
             DropoutCall::new(rate, key(i))
         })
     }
 
     fn run(
         &self,
-        ops: [&[Op]; 2],
+        ops: &[&[Op]],
         batches: &[Vec<Pair>],
         first: u32,
         call: impl Fn(u32, u32) -> DropoutCall,
     ) -> Result<Vec<f64>> {
-        let Device { device, queue, .. } = &self.device;
         let rows = self.batch * CONTEXT;
         let mut losses = Vec::new();
         for (first, batches) in (first..)
@@ -191,42 +204,65 @@ impl Network {
             .zip(batches.chunks(CHUNK as usize))
         {
             let pairs = batches.concat();
-            queue.write_buffer(&self.pairs, 0, bytemuck::cast_slice(&pairs));
-            let step = |i: u32| {
-                // Adam's corrections, for the betas of examples/shaders/adam.wgsl; t counts from 1.
-                let t = f64::from(first + i + 1);
-                Step {
-                    first: i * rows,
-                    rows,
-                    step_size: (self.learning_rate / (1.0 - 0.9_f64.powf(t))) as f32,
-                    second_correction: (1.0 / (1.0 - 0.999_f64.powf(t)).sqrt()) as f32,
-                }
-            };
-            self.steps.upload(queue, (0..CHUNK).map(step));
+            let steps = (0..CHUNK).map(|i| self.step(first + i, i * rows, rows));
+            self.upload(&pairs, steps);
             for i in 0..batches.len() as u32 {
-                let calls: Vec<_> = (0..self.dropouts as u32)
-                    .map(|dropout| call(dropout, first + i))
-                    .collect();
-                own_kernels::submit(device, queue, |pass| {
-                    for op in ops.into_iter().flatten() {
-                        (op.encode)(pass, &calls, self.steps.binding(i))?;
-                    }
-                    Ok(())
-                })?;
+                let dropouts = 0..self.dropouts.len() as u32;
+                let calls: Vec<_> = dropouts.map(|dropout| call(dropout, first + i)).collect();
+                self.submit(ops, i, &calls)?;
             }
-            let log_probabilities = own_kernels::download(device, queue, &self.log_probabilities)?;
-            let of_next: Vec<_> = log_probabilities
-                .chunks_exact(VOCABULARY as usize)
-                .zip(&pairs)
-                .map(|(row, [_, next])| f64::from(row[*next as usize]))
-                .collect();
             let mean = |batch: &[f64]| -batch.iter().sum::<f64>() / f64::from(rows);
-            losses.extend(of_next.chunks_exact(rows as usize).map(mean));
+            losses.extend(
+                self.log_probabilities(&pairs)?
+                    .chunks_exact(rows as usize)
+                    .map(mean),
+            );
         }
         Ok(losses)
     }
 
-    /// The first state of a run with `seed`.
+    /// The numbers of training step `step`. Its pairs begin at `first`, and its loss is a mean over
+    /// `rows` pairs.
+    pub fn step(&self, step: u32, first: u32, rows: u32) -> Step {
+        // The corrections for the betas of examples/shaders/adam.wgsl. t counts from 1.
+        let t = f64::from(step + 1);
+        Step {
+            first,
+            rows,
+            step_size: (self.learning_rate / (1.0 - 0.9_f64.powf(t))) as f32,
+            second_correction: (1.0 / (1.0 - 0.999_f64.powf(t)).sqrt()) as f32,
+        }
+    }
+
+    pub fn upload(&self, pairs: &[Pair], steps: impl Iterator<Item = Step>) {
+        let queue = &self.device.queue;
+        queue.write_buffer(&self.pairs, 0, bytemuck::cast_slice(pairs));
+        self.steps.upload(queue, steps);
+    }
+
+    /// Submits operations that read entry `entry` of the uploaded steps. `calls` are the calls of
+    /// the dropouts.
+    pub fn submit(&self, ops: &[&[Op]], entry: u32, calls: &[DropoutCall]) -> Result<()> {
+        let Device { device, queue, .. } = &self.device;
+        own_kernels::submit(device, queue, |pass| {
+            for op in ops.iter().copied().flatten() {
+                (op.encode)(pass, calls, self.steps.binding(entry))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The log-probability of the second token of each pair.
+    pub fn log_probabilities(&self, pairs: &[Pair]) -> Result<Vec<f64>> {
+        let Device { device, queue, .. } = &self.device;
+        let all = own_kernels::download(device, queue, &self.log_probabilities)?;
+        let rows = all.chunks_exact(VOCABULARY as usize).zip(pairs);
+        Ok(rows
+            .map(|(row, [_, next])| f64::from(row[*next as usize]))
+            .collect())
+    }
+
+    /// The initial state of a run with `seed`.
     pub fn start(&self, seed: u64) -> Result<State> {
         let mut parameters = vec![0.0; PARAMETERS as usize];
         for (i, (_, Tensor { data, .. }, start)) in (0..).zip(&self.parameters) {
@@ -255,7 +291,7 @@ impl Network {
 
     /// # Errors
     ///
-    /// If `state` is another network's.
+    /// If `state` belongs to a network of another size.
     pub fn restore(&self, state: &State) -> Result<()> {
         for (buffer, numbers) in self.state.iter().zip(&state.0) {
             let len = numbers.len();

@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use crate::Row;
 
 const FONT: (&str, u32) = ("sans-serif", 14);
-/// Okabe and Ito's, for any kind of sight.
+/// Okabe and Ito's colours, which colour-blind readers can tell apart.
 const COLORS: [RGBColor; 2] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0)];
 
 pub fn losses(path: &Path, rows: &[Row]) -> Result<()> {

@@ -1,5 +1,6 @@
-//! The three kinds of site where this network drops: fused with their neighbours by the library, or apart by its
-//! `Dropout` alone and passes of the example's own. A backward is pushed from its last operation to its first.
+//! The three kinds of site with dropout in this network. Each runs as one fused operation of the
+//! library, or as `Dropout` and separate passes of the example. Backward operations are pushed from
+//! the last to the first.
 
 use anyhow::Result;
 use wgpu_dropout::Direction::{Backward, Forward};
@@ -30,8 +31,9 @@ const LAYER_NORM: Source = apart("layer_norm", 2, 1);
 const NORM_GRADIENT: Source = apart("norm_gradient", 3, 2);
 
 impl Tape<'_> {
-    /// `sum = residual + dropout(branch + bias)` and its norm. The gradients of all sums lie in one place. The first
-    /// site, the embedding's, has positions as its bias and no residual.
+    /// `sum = residual + dropout(branch + bias)` and its norm. The gradients of all sums share one
+    /// buffer. The first site follows the embedding: its bias is the positions, and it has no
+    /// residual.
     pub fn site(
         &mut self,
         branch: &Tensor,
@@ -39,7 +41,8 @@ impl Tape<'_> {
         is_last: bool,
         (name, bias_len, start): (&'static str, u64, Start),
     ) -> Result<[Tensor; 2]> {
-        let (i, len) = (self.next_dropout(), branch.data.len);
+        let len = branch.data.len;
+        let i = self.next_dropout(len);
         let width = (len / u64::from(self.rows)) as u32;
         let columns = u64::from(width);
         let bias = self.parameter(name, bias_len, start);
@@ -136,9 +139,10 @@ impl Tape<'_> {
         Ok([sum, normed])
     }
 
-    /// `dropout(gelu(product + bias))` of rows of `width`.
+    /// `dropout(gelu(product + bias))` for rows of `width` elements.
     pub fn activated(&mut self, product: &Tensor, width: u32) -> Result<Tensor> {
-        let (i, len) = (self.next_dropout(), product.data.len);
+        let len = product.data.len;
+        let i = self.next_dropout(len);
         let bias = self.parameter("up bias", width.into(), Start::All(0.0));
         let hidden = self.activation(width);
         self.column_sums(&product.grad, &bias.grad)?;
@@ -167,14 +171,15 @@ impl Tape<'_> {
         Ok(hidden)
     }
 
-    /// `dropout(softmax(factor * scores))` of causal matrices of `context` rows and columns.
+    /// `dropout(softmax(factor * scores))` for causal matrices with `context` rows and columns.
     pub fn attention_weights(
         &mut self,
         scores: &Tensor,
         context: u32,
         factor: f32,
     ) -> Result<Tensor> {
-        let (i, len) = (self.next_dropout(), scores.data.len);
+        let len = scores.data.len;
+        let i = self.next_dropout(len);
         let weights = self.activation((len / u64::from(self.rows)) as u32);
         if self.is_fused {
             let handles = self.handles.clone();
@@ -225,7 +230,7 @@ impl Tape<'_> {
         Ok(weights)
     }
 
-    /// In place.
+    /// Adds the bias in place.
     fn add_bias(&mut self, bias: &Range, data: &Range) {
         let rows = (data.len / bias.len) as f64;
         let overrides = [("ROWS", rows), ("COLUMNS", bias.len as f64)];

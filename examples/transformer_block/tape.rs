@@ -1,5 +1,5 @@
-//! The record of a step: operations forward and, as each brings its own, backward, with their dispatches and the bytes
-//! that they must move.
+//! The record of a step: the forward operations, and the backward operations that they add. Each
+//! has its dispatches and the bytes that it must move.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::kernels::{Compiler, F32, Kernel, Source, vectors};
 use crate::own_kernels;
 use crate::steps::StepBinding;
 
-/// Numbers of a buffer.
+/// A range of numbers in a buffer.
 #[derive(Clone)]
 pub struct Range {
     pub buffer: wgpu::Buffer,
@@ -47,18 +47,18 @@ impl Range {
     }
 }
 
-/// An activation or a parameter, and the gradient of the loss by it.
+/// An activation or a parameter, and the gradient of the loss with respect to it.
 #[derive(Clone)]
 pub struct Tensor {
     pub data: Range,
     pub grad: Range,
 }
 
-/// How a parameter begins.
+/// The initial value of a parameter.
 #[derive(Clone, Copy)]
 pub enum Start {
     All(f32),
-    /// Uniform with a variance of 2 by this.
+    /// Uniform with a variance of 2 divided by this.
     Random(u32),
 }
 
@@ -67,14 +67,14 @@ type Encode =
 
 pub struct Op {
     pub dispatches: u32,
-    /// Each range once for each time that it must be read or written.
+    /// Bytes that it must move. A range counts once for each read and each write.
     pub bytes: u64,
-    /// Records nothing at a rate of 0.
+    /// True for dropout in place, which records nothing at rate 0.
     pub is_dropout_in_place: bool,
     pub encode: Box<Encode>,
 }
 
-/// The library's kernels.
+/// The library's handles.
 pub struct Handles {
     pub dropout: Dropout,
     pub add_norm: DropoutAddNorm,
@@ -97,7 +97,8 @@ impl Handles {
     }
 }
 
-/// A matrix of a tensor, or one for each head of each sample, and the numbers from one to the next.
+/// One matrix in a tensor, or one for each head of each sample, with the distances between them in
+/// numbers.
 #[derive(Clone)]
 pub struct Matrices {
     pub tensor: Tensor,
@@ -120,7 +121,7 @@ impl Matrices {
         }
     }
 
-    /// The transpose of what is stored.
+    /// The transpose of the stored matrix.
     pub fn transposed(self) -> Self {
         Self {
             is_transposed: !self.is_transposed,
@@ -149,25 +150,25 @@ pub struct Tape<'a> {
     pub compiler: Compiler<'a>,
     pub is_fused: bool,
     pub handles: Rc<Handles>,
-    /// Tokens of a batch.
+    /// Number of tokens in a batch.
     pub rows: u32,
-    /// The memory of all sums of columns.
+    /// Scratch memory that all column sums share.
     pub scratch: wgpu::Buffer,
-    /// All parameters, of which so many are taken.
+    /// All parameters. The first `taken` of them are in use.
     pub parameters: Tensor,
     pub taken: u64,
     pub starts: Vec<(&'static str, Tensor, Start)>,
-    /// By entry point and overrides.
+    /// The kernels, by entry point and overrides.
     pub kernels: HashMap<String, Kernel>,
-    /// Dropouts so far.
-    pub dropouts: usize,
+    /// Number of elements of each dropout so far.
+    pub dropouts: Vec<u64>,
     pub forward: Vec<Op>,
-    /// The last one first.
+    /// In the order of pushing: the last operation of the network comes first.
     pub backward: Vec<Op>,
 }
 
 impl Tape<'_> {
-    /// The next parameters.
+    /// Takes the next `len` parameters.
     pub fn parameter(&mut self, name: &'static str, len: u64, start: Start) -> Tensor {
         let all = &self.parameters;
         let [data, grad] = [&all.data, &all.grad].map(|all| all.part(self.taken, len));
@@ -177,7 +178,7 @@ impl Tape<'_> {
         tensor
     }
 
-    /// An activation of `columns` for each token.
+    /// An activation with `columns` numbers for each token.
     pub fn activation(&self, columns: u32) -> Tensor {
         let len = u64::from(self.rows) * u64::from(columns);
         let range = || Range::of(own_kernels::tensor(self.compiler.device, len));
@@ -185,13 +186,13 @@ impl Tape<'_> {
         Tensor { data, grad }
     }
 
-    /// The number of the next dropout.
-    pub fn next_dropout(&mut self) -> usize {
-        self.dropouts += 1;
-        self.dropouts - 1
+    /// Adds a dropout of `len` elements. Returns its number.
+    pub fn next_dropout(&mut self, len: u64) -> usize {
+        self.dropouts.push(len);
+        self.dropouts.len() - 1
     }
 
-    /// Adds an operation that moves so many numbers.
+    /// Adds an operation with this many dispatches, which moves this many numbers.
     pub fn push(
         &mut self,
         direction: Direction,
@@ -217,7 +218,7 @@ impl Tape<'_> {
         &mut ops[last]
     }
 
-    /// A kernel of the example's own, which moves so many numbers.
+    /// Adds a dispatch of one of the example's own kernels, which moves this many numbers.
     pub fn own(
         &mut self,
         direction: Direction,
@@ -239,7 +240,7 @@ impl Tape<'_> {
         });
     }
 
-    /// The same for a kernel that takes four of the last range's numbers an invocation.
+    /// Like [`Self::own`], for a kernel whose invocations each take four numbers of the last range.
     pub fn elementwise(
         &mut self,
         direction: Direction,
@@ -253,7 +254,8 @@ impl Tape<'_> {
         self.own(direction, source, overrides, ranges, work);
     }
 
-    /// c = a b for `matrices`, and the gradients of both factors; a is stored as it is.
+    /// Adds c = a b for all `matrices`, and the gradients of both factors. `a` must not be
+    /// transposed.
     pub fn product(
         &mut self,
         sizes: [u32; 3],
@@ -307,14 +309,14 @@ impl Tape<'_> {
         }
         let count = samples * heads;
         let numbers = u64::from(rows * inner + inner * columns + rows * columns);
-        // A workgroup makes 64 x 64 numbers.
+        // A workgroup makes 64 x 64 numbers of c.
         let workgroups = [columns.div_ceil(64), count * rows.div_ceil(64), 1];
         let ranges = [a, b, c].map(|matrices| &matrices.tensor.data);
         let moved = u64::from(count) * numbers;
         self.own(direction, &MATMUL, &overrides, &ranges, (workgroups, moved));
     }
 
-    /// Dropout `i` alone, in place where input and output are the same.
+    /// Adds dropout `i` alone. It is in place if input and output are the same buffer.
     pub fn dropout(
         &mut self,
         direction: Direction,
@@ -336,7 +338,7 @@ impl Tape<'_> {
         Ok(())
     }
 
-    /// In the backward, the sums of the columns of `matrix`.
+    /// Adds column sums of `matrix` to the backward.
     pub fn column_sums(&mut self, matrix: &Range, sums: &Range) -> Result<()> {
         let handles = self.handles.clone();
         let shape = (matrix.len / sums.len, sums.len as u32);

@@ -1,9 +1,10 @@
-//! Fused and apart against each other and against finite differences; runs that repeat and go on to the bit.
+//! Compares fused operations with separate passes and with finite differences. Checks that runs
+//! repeat and resume bit for bit.
 
 use std::collections::HashSet;
 use std::env;
 
-use wgpu_dropout::{DropoutRate, MaskKey};
+use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
 
 use crate::mlp::State;
 use crate::network::{Device, Network, Pair};
@@ -12,7 +13,8 @@ use crate::text::Text;
 
 const SEED: u64 = 7;
 
-/// None where there is no adapter, unless one is required: the tests pass there without a check.
+/// A device, or `None` without an adapter, so that the test passes unchecked. `REQUIRE_GPU` makes
+/// that a failure.
 fn open() -> Option<Device> {
     match Device::open() {
         Err(error) if env::var_os("REQUIRE_GPU").is_none() => {
@@ -30,7 +32,7 @@ struct Run {
 }
 
 impl Run {
-    /// A sample a step, since a debug build has seconds.
+    /// A run with one sample in a step, since debug builds are slow.
     fn new(device: &Device, is_fused: bool, steps: u32) -> Self {
         let network = Network::new(device, 1, is_fused, 1e-3).unwrap();
         network.initialize(SEED).unwrap();
@@ -43,7 +45,7 @@ impl Run {
         }
     }
 
-    /// The losses from step `first` to the last, with the masks of steps that many later.
+    /// The losses from step `first` to the last. `later` shifts the steps whose masks are used.
     fn losses(&self, first: u32, later: u32) -> Vec<f64> {
         let key = |i, step| MaskKey::layer_step(SEED, i, step + later);
         let batches = &self.batches[first as usize..];
@@ -51,7 +53,7 @@ impl Run {
     }
 }
 
-/// The largest relative difference.
+/// The largest relative difference of two losses.
 fn difference(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs() / a.abs());
@@ -86,7 +88,7 @@ fn gradients_are_the_same_apart_and_finite_differences() {
     });
     let start = fused.network.start(SEED).unwrap();
     let mut worst = [0.0_f64; 2];
-    // Every block is made alike, so that the last parameter of a name stands for all in the second comparison.
+    // All blocks are made alike, so finite differences check only the last parameter of each name.
     let mut seen = HashSet::new();
     for (name, tensor, _) in fused.network.parameters.iter().rev() {
         let begin = tensor.grad.begin as usize;
@@ -99,7 +101,8 @@ fn gradients_are_the_same_apart_and_finite_differences() {
         if !seen.insert(name) {
             continue;
         }
-        // Along the gradient the loss grows by its size. A hundredth is far above the rounding of f32, and nearly straight.
+        // Along the gradient, the loss grows at a rate of its size. Two half steps change it by a
+        // hundredth: far more than f32 rounds off, and nearly linear.
         let step = 5e-3 / size;
         let loss = |sign: f64| {
             let State([mut moved, first, second]) = start.clone();
@@ -128,6 +131,50 @@ fn gradients_are_the_same_apart_and_finite_differences() {
         "apart {:.1e}, finite differences {:.1e}",
         worst[0], worst[1]
     );
+}
+
+#[test]
+fn a_batch_in_parts_has_its_masks_and_gradients() {
+    const PARTS: u32 = 3;
+    let Some(device) = open() else { return };
+    let [whole, part] = [PARTS, 1].map(|samples| {
+        let network = Network::new(&device, samples, true, 1e-3).unwrap();
+        network.initialize(SEED).unwrap();
+        network
+    });
+    let pairs = Text::sonnets().batch(SEED, 0, PARTS).unwrap();
+    let rate = DropoutRate::new(0.2).unwrap();
+    let call = |i| DropoutCall::new(rate, MaskKey::layer_step(SEED, i, 0));
+    let (loss, gradients) = whole.part(&pairs, (0, 1), call).unwrap();
+    let apart = |number: fn(u32) -> u32| {
+        let mut sums = (0.0, vec![0.0; gradients.len()]);
+        let len = pairs.len() / PARTS as usize;
+        for (i, pairs) in (0..PARTS).zip(pairs.chunks_exact(len)) {
+            let (loss, gradients) = part.part(pairs, (number(i), PARTS), call).unwrap();
+            sums.0 += loss;
+            for (sum, gradient) in sums.1.iter_mut().zip(gradients) {
+                *sum += gradient;
+            }
+        }
+        let pairs = gradients.iter().zip(&sums.1);
+        let off = norm(pairs.map(|(a, b)| f64::from(a - b)));
+        let size = norm(gradients.iter().map(|&number| number.into()));
+        (f64::abs(sums.0 / loss - 1.0), off / size)
+    };
+    let same = apart(|i| i);
+    assert!(same.0 < 1e-6 && same.1 < 1e-5, "{same:?}");
+    // Negative control: each part has the masks of the first part, as if workers copied a
+    // generator's state.
+    let other = apart(|_| 0);
+    assert!(other.0 > 1e-4 && other.1 > 0.1, "{other:?}");
+    // With one part, which is the whole batch, the step equals that of `train`.
+    whole.apply(&gradients, 0).unwrap();
+    let stepped = whole.state().unwrap();
+    whole.initialize(SEED).unwrap();
+    let key = |i, step| MaskKey::layer_step(SEED, i, step);
+    assert_eq!(whole.train(&[pairs], 0, rate, key).unwrap(), [loss]);
+    assert_eq!(whole.state().unwrap(), stepped);
+    println!("in parts: {same:?}, with the first part's masks: {other:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The text as tokens, and the batches that are drawn from it.
+//! The text as tokens, and batches of it.
 
 use anyhow::Result;
 use wgpu_dropout::MaskKey;
@@ -9,17 +9,19 @@ use crate::random;
 
 const SONNETS: &[u8] = include_bytes!("sonnets.txt");
 
-/// A stream beside those of the dropouts, whose numbers count from 0, and of `random`.
+/// The layer number of the batches' stream. Those of dropout count from 0, and those of `random`
+/// are above.
 const BATCHES: u32 = u32::MAX - 2;
 
-/// The first nine tenths are trained on, the rest validates.
+/// The first nine tenths of the text for training, the rest for validation.
 pub struct Text {
     pub train: Vec<u32>,
     pub validation: Vec<u32>,
 }
 
 impl Text {
-    /// A token is the place of a character among those that occur.
+    /// Reads the sonnets. A token is the index of a character in the sorted list of those that
+    /// occur.
     pub fn sonnets() -> Self {
         let mut characters = SONNETS.to_vec();
         characters.sort_unstable();
@@ -30,7 +32,7 @@ impl Text {
         Self { train, validation }
     }
 
-    /// A step's batch: samples that begin anywhere in the text for training.
+    /// The batch of a step: samples that begin at random positions of the training text.
     pub fn batch(&self, seed: u64, step: u32, samples: u32) -> Result<Vec<Pair>> {
         let words = random::words(MaskKey::layer_step(seed, BATCHES, step), samples as usize)?;
         let begins = self.train.len() as u64 - u64::from(CONTEXT);
@@ -42,7 +44,7 @@ impl Text {
     }
 }
 
-/// Batches of samples at even distances from the beginning of `tokens` to their end.
+/// Batches of samples that begin at equal distances, from the start of `tokens` to the end.
 pub fn spread(tokens: &[u32], batches: u32, samples: u32) -> Vec<Vec<Pair>> {
     let last = tokens.len() - CONTEXT as usize - 1;
     let count = (batches * samples) as usize;

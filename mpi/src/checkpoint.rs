@@ -1,5 +1,5 @@
-//! A run on disk: two lines of text, then the whole network's numbers, little-endian f32, as if one
-//! process had trained it. A file is there as a whole or not at all.
+//! A saved run: two lines of text, then the numbers of the whole network as little-endian f32, as
+//! if one process had trained it. A file is complete or not there.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,15 +15,16 @@ const F32_BYTES: usize = 4;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// Epochs that made it.
+    /// Number of epochs behind the saved state.
     pub epoch: u32,
-    /// The losses' up to there.
+    /// The hash of all losses so far.
     pub curve: Hash,
     pub state: State,
 }
 
 impl Checkpoint {
-    /// Writes beside `path` and renames: whoever is killed in between leaves the file that was there.
+    /// Writes a partial file beside `path` and renames it. A process that is killed in between
+    /// leaves the old file.
     pub fn save(&self, path: &Path, settings: &str) -> Result<()> {
         let Self {
             epoch,
@@ -40,7 +41,7 @@ impl Checkpoint {
             file.write_all(&bytes)?;
             file.sync_all()?;
             fs::rename(&partial, path)?;
-            // The folder has the name.
+            // The rename is safe on disk once the folder is.
             #[cfg(unix)]
             File::open(folder(path))?.sync_all()?;
             Ok::<_, std::io::Error>(())

@@ -1,27 +1,36 @@
-//! The grid of processes: which one this is, and how numbers are added over its rows and columns.
+//! The grid of processes: this process's position, and sums over rows and columns of the grid.
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use mpi::collective::SystemOperation;
 use mpi::topology::{Color, SimpleCommunicator};
 use mpi::traits::*;
 
-use crate::options::{Options, Sum};
-
-/// Parts of every sum, whatever the grid: of the batch for gradients, of the hidden units for logits. A
-/// process owns whole ones.
+/// Number of parts (leaves) of every sum, whatever the grid: parts of the batch for gradients, of
+/// the hidden units for logits. A process owns whole leaves.
 pub const LEAVES: u32 = 12;
 
-/// Processes of a batch's parts are `data`, those of the hidden units' `tensor`; ranks count along `tensor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sum {
+    /// Add twelve parts in their order: the same bits on each grid, for twelve times the transfer
+    Ordered,
+    /// Add as MPI does
+    Mpi,
+}
+
+/// A grid of `data` x `tensor` processes. `data` splits the batch and `tensor` the hidden units.
+/// Consecutive ranks are neighbours along `tensor`.
 pub struct Grid {
     pub world: SimpleCommunicator,
-    /// Processes with the same hidden units, and with the same part of the batch.
+    /// Processes with the same hidden units.
     over_data: SimpleCommunicator,
+    /// Processes with the same part of the batch.
     over_tensor: SimpleCommunicator,
     pub data: u32,
     pub sum: Sum,
 }
 
-/// Over which processes.
+/// The axis of the grid to sum over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
     Data,
@@ -29,8 +38,9 @@ pub enum Axis {
 }
 
 impl Grid {
-    pub fn new(world: &SimpleCommunicator, options: &Options) -> Result<Self> {
-        let (rank, tensor) = (world.rank(), options.tensor as i32);
+    /// Builds a grid of `data` x `tensor` processes.
+    pub fn new(world: &SimpleCommunicator, [data, tensor]: [u32; 2], sum: Sum) -> Result<Self> {
+        let (rank, tensor) = (world.rank(), tensor as i32);
         let split = |color| {
             world
                 .split_by_color(Color::with_value(color))
@@ -40,8 +50,8 @@ impl Grid {
             world: world.duplicate(),
             over_data: split(rank % tensor)?,
             over_tensor: split(rank / tensor)?,
-            data: options.data,
-            sum: options.sum,
+            data,
+            sum,
         })
     }
 
@@ -49,12 +59,12 @@ impl Grid {
         self.world.rank() == 0
     }
 
-    /// Which of the parts this process has.
+    /// Number of this process along `axis`, and so of its part.
     pub fn part(&self, axis: Axis) -> u32 {
         self.along(axis).rank() as u32
     }
 
-    /// Leaves of this process.
+    /// Number of leaves that this process owns.
     pub fn leaves(&self, axis: Axis) -> u32 {
         LEAVES / self.along(axis).size() as u32
     }
@@ -66,7 +76,7 @@ impl Grid {
         }
     }
 
-    /// Everyone's numbers, one process's behind the other's.
+    /// The numbers of all processes along `axis`, concatenated in the order of their ranks.
     pub fn gather<N: Equivalence + Clone + Default>(&self, axis: Axis, own: &[N]) -> Vec<N> {
         let along = self.along(axis);
         let mut all = vec![N::default(); own.len() * along.size() as usize];
@@ -74,7 +84,7 @@ impl Grid {
         all
     }
 
-    /// Adds up the leaves of all processes; `leaves` are this one's, one behind the other.
+    /// Sums the leaves of all processes along `axis`. `leaves` are this process's, concatenated.
     pub fn sum(&self, axis: Axis, leaves: &[f32]) -> Vec<f32> {
         match self.sum {
             Sum::Ordered => in_order(&self.gather(axis, leaves), LEAVES),
@@ -88,7 +98,7 @@ impl Grid {
         }
     }
 
-    /// How far MPI's sum is from the one in order: the greatest [`roundings`] of all processes.
+    /// The error of MPI's sum against the sum in order: the largest [`roundings`] of all processes.
     pub fn roundings(&self, axis: Axis, leaves: &[f32], sum: &[f32]) -> f32 {
         let own = roundings(&self.gather(axis, leaves), sum);
         let mut greatest = 0f32;
@@ -98,8 +108,8 @@ impl Grid {
     }
 }
 
-/// How far a sum of all leaves is from the one in order, in roundings of the leaves' magnitudes: the
-/// greatest of its numbers. Two sums in any order are fewer than [`LEAVES`] apart.
+/// The largest error of a sum's numbers against the sum in order, in units of `f32::EPSILON` times
+/// the sum of magnitudes. Sums in any two orders differ by fewer than [`LEAVES`] units.
 fn roundings(leaves: &[f32], sum: &[f32]) -> f32 {
     let magnitudes: Vec<f32> = leaves.iter().map(|number| number.abs()).collect();
     let (ordered, magnitudes) = (in_order(leaves, LEAVES), in_order(&magnitudes, LEAVES));
@@ -111,7 +121,7 @@ fn roundings(leaves: &[f32], sum: &[f32]) -> f32 {
     sums.map(roundings).fold(0.0, f32::max)
 }
 
-/// The sum of `count` leaves, which lie one behind the other, from the first to the last.
+/// Sums `count` concatenated leaves, from the first to the last.
 fn in_order(leaves: &[f32], count: u32) -> Vec<f32> {
     let len = leaves.len() / count as usize;
     let (first, others) = leaves.split_at(len);
@@ -137,7 +147,7 @@ mod tests {
         let reversed: Vec<f32> = leaves.chunks(LEN).rev().flatten().copied().collect();
         let apart = roundings(&leaves, &in_order(&reversed, LEAVES));
         assert!(apart > 0.0 && apart < LEAVES as f32, "{apart}");
-        // Negative control.
+        // Negative control: a changed leaf is further away than any order.
         let sum = in_order(&leaves, LEAVES);
         leaves[3 * LEN + 5] += 0.001;
         assert!(roundings(&leaves, &sum) > LEAVES as f32);

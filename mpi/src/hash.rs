@@ -1,4 +1,4 @@
-//! FNV-1a of 64 bits: tells bits apart, and goes on where a run stopped.
+//! 64-bit FNV-1a. Equal bits have equal hashes, and a resumed run can continue the hash.
 
 use std::fmt;
 

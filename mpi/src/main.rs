@@ -1,5 +1,5 @@
-//! The network of examples/mlp, trained over processes that MPI started, each with a device of its own:
-//! the masks of one process, and with ordered sums its losses and weights too, to the bit.
+//! Trains the network of examples/mlp over processes that MPI started, each with a device of its
+//! own. Masks are those of one process to the bit. With ordered sums, so are losses and weights.
 //!
 //! `mpirun -n 4 target/debug/train --data 2 --tensor 2`
 
@@ -14,49 +14,36 @@ mod mlp;
 mod network;
 mod options;
 mod parameters;
+mod process;
 mod staging;
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use mpi::Threading;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
 
 use checkpoint::Checkpoint;
 use grid::Grid;
 use hash::Hash;
+use mlp::device;
 use network::Network;
 use options::{BUNDLED, Options};
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
-        eprintln!("error: MPI is at work already");
-        return ExitCode::FAILURE;
-    };
-    let world = universe.world();
-    match catch_unwind(AssertUnwindSafe(|| train(&options, &world))) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        // The others wait for this one.
-        Ok(Err(error)) => {
-            eprintln!("error: rank {}: {error:#}", world.rank());
-            world.abort(1)
-        }
-        Err(_) => world.abort(101),
-    }
+    process::run(|world| train(&options, world))
 }
 
 fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     options.check(world.size() as u32)?;
-    let grid = Grid::new(world, options)?;
+    let grid = Grid::new(world, [options.data, options.tensor], options.sum)?;
     let examples = idx::Data::load(Path::new(BUNDLED), options.images)?.train;
-    let (device, queue, adapter) = open_device(world.split_shared(world.rank()).rank() as usize)?;
+    let (device, queue, adapter) = device::open_adapter(&process::adapter(world)?)?;
     let network = Network::new(&grid, (device, queue), options, examples)?;
     if grid.is_root() {
         let Options { data, tensor, .. } = options;
@@ -133,27 +120,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     Ok(())
 }
 
-/// A device of the processes' own adapter model, so that they compute alike; those of one machine take
-/// its adapters in turns.
-fn open_device(local_rank: usize) -> Result<(wgpu::Device, wgpu::Queue, String)> {
-    let instance =
-        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let chosen = pollster::block_on(mlp::device::choose(&instance))?.get_info();
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let mut alike: Vec<_> = adapters
-        .into_iter()
-        .filter(|adapter| {
-            let info = adapter.get_info();
-            (info.backend, info.name) == (chosen.backend, chosen.name.clone())
-        })
-        .collect();
-    let turn = local_rank % alike.len().max(1);
-    alike.truncate(turn + 1);
-    let adapter = alike.pop().context("the adapter is gone: start again")?;
-    mlp::device::open_adapter(&adapter)
-}
-
-/// Returns on all processes the bytes that the first one reads.
+/// Reads bytes in the first process and returns them in all.
 fn broadcast(grid: &Grid, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let root = grid.world.process_at_rank(0);
     let mut bytes = if grid.is_root() { read()? } else { Vec::new() };

@@ -1,6 +1,6 @@
-//! A process's part of the network: rows of the batch over `--data`, hidden units over `--tensor`. The
-//! first layer is cut by columns, the second by rows, so that a step adds over processes twice: logits
-//! over hidden units, gradients over the batch. Masks need no word from another process.
+//! A process's part of the network: `--data` splits the rows of the batch, `--tensor` the hidden
+//! units. The first layer is split by columns and the second by rows, so a step has two sums over
+//! processes: logits over hidden units, gradients over the batch. Masks need no communication.
 
 use anyhow::Result;
 use wgpu_dropout::{
@@ -8,16 +8,16 @@ use wgpu_dropout::{
     DropoutRate, KeepMask, KernelDescriptor, MaskKey, MaskLayout,
 };
 
-use crate::grid::{Axis, Grid, LEAVES};
+use crate::grid::{Axis, Grid, LEAVES, Sum};
 use crate::mlp::kernels::{self, Compiler, Dispatch, F32, Source, vectors};
 use crate::mlp::steps::{Step, Steps};
 use crate::mlp::{Examples, Optimizer, State, TILE, random};
-use crate::options::{Options, Sum};
+use crate::options::Options;
 use crate::parameters::{Parameter, Parameters, beside};
 use crate::staging::Staging;
 
 pub const CLASSES: u32 = 10;
-/// Columns of the logits.
+/// Columns of the padded logits.
 const LOGITS: u32 = CLASSES.next_multiple_of(TILE);
 const INPUT_RATE: f64 = 0.2;
 const HIDDEN_RATE: f64 = 0.5;
@@ -35,7 +35,7 @@ pub struct Network<'a> {
     batch: u32,
     examples: Examples,
     parameters: Parameters,
-    /// Layouts of the inputs and of the hidden units.
+    /// Mask layouts of this process's inputs and hidden units.
     masks: [MaskLayout; 2],
     state: [wgpu::Buffer; 3],
     gradients: wgpu::Buffer,
@@ -60,7 +60,7 @@ pub struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    /// A network of zeros on a device.
+    /// Builds the network on a device. All parameters are 0.
     pub fn new(
         grid: &'a Grid,
         (device, queue): (wgpu::Device, wgpu::Queue),
@@ -76,7 +76,7 @@ impl<'a> Network<'a> {
         let inputs = examples.features.next_multiple_of(TILE);
         let [rows, units] = [batch / data, options.hidden / tensor];
         let [d, t] = [Axis::Data, Axis::Tensor].map(|axis| u64::from(grid.part(axis)));
-        // All that a process must know of its masks.
+        // These layouts are all that a process must know to make its slices of the masks.
         let mask = |width, cuts: &[_]| {
             MaskLayout::elementwise(&[u64::from(batch), u64::from(width)])?.mesh(cuts)
         };
@@ -223,7 +223,7 @@ impl<'a> Network<'a> {
                     [all(&h), all(&logits), all(w2_leaves)],
                 ),
                 bias_gradient(LOGITS, [all(&logits), all(b2_leaves)]),
-                // In the place of the activations, which no later kernel reads.
+                // This overwrites the activations, which no later kernel reads.
                 matmul(
                     [rows, units, LOGITS, 1],
                     [false, true],
@@ -268,17 +268,17 @@ impl<'a> Network<'a> {
         })
     }
 
-    /// Steps of an epoch.
+    /// Number of steps in an epoch.
     pub fn epoch_steps(&self) -> u32 {
         self.examples.len() / self.batch
     }
 
-    /// The whole network's first state, by the seed alone.
+    /// The first state of the whole network. It depends on the seed alone.
     pub fn first_state(&self) -> Result<State> {
         self.parameters.draw(self.seed, self.examples.features)
     }
 
-    /// Takes this process's part of the whole network.
+    /// Loads this process's part of the whole network's state.
     pub fn restore(&self, state: &State) -> Result<()> {
         for (buffer, part) in self.state.iter().zip(self.parameters.cut(state)?) {
             self.queue
@@ -287,7 +287,7 @@ impl<'a> Network<'a> {
         Ok(())
     }
 
-    /// The whole network, of all processes.
+    /// The state of the whole network, gathered from all processes.
     pub fn state(&self) -> Result<State> {
         let staging = Staging::new(&self.device, &self.state);
         let mut encoder = self.device.create_command_encoder(&Default::default());
@@ -296,7 +296,7 @@ impl<'a> Network<'a> {
         staging.read(&self.device, |parts| self.parameters.join(self.grid, parts))
     }
 
-    /// The calls of the inputs' and of the hidden units' dropout: the same on each process.
+    /// The calls of dropout on the inputs and on the hidden units. They are equal in all processes.
     pub fn calls(seed: u64, step: u32) -> Result<[DropoutCall; 2]> {
         let call = |layer, p| {
             let key = MaskKey::layer_step(seed, layer, step);
@@ -305,7 +305,7 @@ impl<'a> Network<'a> {
         Ok([call(0, INPUT_RATE)?, call(1, HIDDEN_RATE)?])
     }
 
-    /// One pass over the images, and each step's loss. `after` is called behind each step.
+    /// Trains one epoch and returns the loss of each step. Calls `after` after each step.
     pub fn train_epoch(&self, epoch: u32, mut after: impl FnMut()) -> Result<Vec<f64>> {
         let order = random::order(self.seed, epoch, self.examples.len())?;
         let labels: Vec<u8> = order
@@ -324,7 +324,7 @@ impl<'a> Network<'a> {
         let first_row = |step| step * self.batch + self.grid.part(Axis::Data) * rows;
         let steps = (0..self.epoch_steps()).map(|step| {
             let [step_size, second_correction] = OPTIMIZER.corrections(first_step + step + 1);
-            // `rows` is what the loss is the mean of: the whole batch's.
+            // The loss is a mean over the rows of the whole batch.
             let (first, rows) = (first_row(step), self.batch);
             Step {
                 first,
@@ -383,7 +383,7 @@ impl<'a> Network<'a> {
             self.products[1].encode(pass, step);
             Ok(())
         })?;
-        // How far the first step's sums are from those in order, the greatest of all.
+        // With MPI's sums, the largest error of the first step's sums is printed.
         let checks = is_first && self.grid.sum == Sum::Mpi;
         let mut roundings = 0f32;
         let mut add = |axis, leaves: &[f32]| {
@@ -424,7 +424,7 @@ impl<'a> Network<'a> {
         })
     }
 
-    /// The whole batch's packed masks of a step, of all processes, as their kernels make them.
+    /// The packed masks of a step for the whole batch, gathered from the kernels of all processes.
     pub fn masks(&self, step: u32) -> Result<[Vec<u32>; 2]> {
         let calls = Self::calls(self.seed, step)?;
         let own = |i: usize| {

@@ -1,61 +1,54 @@
-//! The command line, and what a run is told by it.
+//! The command line of a run.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
-use crate::grid::LEAVES;
+use crate::grid::{LEAVES, Sum};
 use crate::mlp::TILE;
 
-/// The repository's images.
+/// The folder of the repository's images.
 pub const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/mnist-1000");
 
 /// Train the example network on processes that MPI started, with the masks of one process
 #[derive(Debug, Parser)]
 #[command(name = "train")]
 pub struct Options {
-    /// Parts of the batch; times --tensor it is the number of processes
+    /// Number of parts of the batch; --data times --tensor is the number of processes
     #[arg(long, value_name = "D", default_value_t = 1)]
     pub data: u32,
-    /// Parts of the hidden units
+    /// Number of parts of the hidden units
     #[arg(long, value_name = "T", default_value_t = 1)]
     pub tensor: u32,
-    /// In which order numbers of several processes are added
+    /// Order in which numbers of several processes are added
     #[arg(long, value_enum, default_value_t = Sum::Ordered)]
     pub sum: Sum,
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub epochs: u32,
-    /// Hidden units
+    /// Number of hidden units
     #[arg(long, value_name = "N", default_value_t = 192)]
     pub hidden: u32,
-    /// Images of a step, over all processes
+    /// Images in a step, over all processes
     #[arg(long, value_name = "N", default_value_t = 96)]
     pub batch: u32,
-    /// Training images; those behind the last whole batch of an epoch's order wait for the next one
+    /// Training images; those after an epoch's last whole batch wait for the next epoch
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub images: u32,
-    /// The same on each process
+    /// Seed of the run, the same in each process
     #[arg(long, value_name = "S", default_value_t = 42)]
     pub seed: u64,
-    /// Keep the network here behind each epoch
+    /// Save the network to this file after each epoch
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
-    /// Go on from what --save kept, on this grid or on another
+    /// Continue from a file that --save wrote, on the same grid or another
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Sum {
-    /// Twelve parts, added in their order: the same bits on each grid, for twelve times the transfer
-    Ordered,
-    /// As MPI adds
-    Mpi,
-}
-
 impl Options {
-    /// Says what does not fit before anything is opened.
+    /// Checks that the options fit each other and the number of processes, before anything is
+    /// opened.
     pub fn check(&self, processes: u32) -> Result<()> {
         let Self { data, tensor, .. } = *self;
         for (name, parts, of, size) in [
@@ -70,7 +63,7 @@ impl Options {
             let least = LEAVES * TILE;
             ensure!(
                 size > 0 && size.is_multiple_of(least),
-                "{of} {size} is no multiple of {least}, {LEAVES} parts of {TILE}: give {}",
+                "{of} {size} is not a multiple of {least}, {LEAVES} parts of {TILE}: give {}",
                 size.next_multiple_of(least).max(least)
             );
         }
@@ -82,14 +75,14 @@ impl Options {
         );
         ensure!(
             self.images >= self.batch,
-            "--images {} make no batch of {}: give as many or more",
+            "--images {} are fewer than a batch of {}: give at least as many",
             self.images,
             self.batch
         );
         Ok(())
     }
 
-    /// The settings that a resumed run must have in common with the stopped one. The grid may be another.
+    /// The settings that a resumed run must share with the saved one. The grid may differ.
     pub fn settings(&self) -> String {
         let Self {
             seed,

@@ -1,4 +1,4 @@
-//! The network's parameters as a whole and as a process has them.
+//! The network's parameters: the whole tensors, and this process's parts of them.
 
 use anyhow::{Result, ensure};
 use wgpu_dropout::MaskLayout;
@@ -7,18 +7,19 @@ use crate::grid::{Axis, Grid};
 use crate::mlp::{State, random};
 use crate::network::CLASSES;
 
-/// Parameters of a tensor begin at a multiple of this: 256 bytes, the largest alignment of a binding.
+/// The parameters of a tensor begin at a multiple of 64 elements: 256 bytes, the largest offset
+/// alignment of a binding.
 const GRANULE: u64 = 64;
 
-/// Both layers' weights, then both biases, in a process's buffers.
+/// The weights of both layers, then the biases of both, as they lie in a process's buffers.
 pub struct Parameters {
     pub list: [Parameter; 4],
-    /// Elements of a buffer.
+    /// Number of elements in a buffer.
     pub len: u64,
 }
 
-/// A tensor as a whole, a process's part of it, and where that begins. A part of a tensor is told as
-/// a part of a mask is.
+/// A whole tensor, this process's part of it, and where the part begins in a buffer. A mask layout
+/// describes the part, as it does a part of a mask.
 pub struct Parameter {
     whole: MaskLayout,
     pub part: MaskLayout,
@@ -26,7 +27,8 @@ pub struct Parameter {
 }
 
 impl Parameters {
-    /// The first layer is cut by columns, the second by rows; its bias is not.
+    /// The first layer is split by columns, the second by rows. The bias of the second layer is not
+    /// split.
     pub fn new([inputs, hidden, logits]: [u32; 3], parts: u64, part: u64) -> Result<Self> {
         let mut len = 0;
         let mut parameter = |rows: u32, columns: u32, cut: Option<usize>| {
@@ -48,7 +50,7 @@ impl Parameters {
         })
     }
 
-    /// The whole network's first weights.
+    /// The first weights of the whole network.
     pub fn draw(&self, seed: u64, features: u32) -> Result<State> {
         let [first, second, biases @ ..] = &self.list;
         let mut values = Vec::new();
@@ -74,7 +76,7 @@ impl Parameters {
         Ok(State([values, zeros.clone(), zeros]))
     }
 
-    /// This process's part of the whole network.
+    /// This process's parts of the whole network's state.
     pub fn cut(&self, state: &State) -> Result<[Vec<f32>; 3]> {
         let expected: u64 = self.list.iter().map(|of| of.whole.len()).sum();
         let [values, ..] = &state.0;
@@ -97,7 +99,7 @@ impl Parameters {
         }))
     }
 
-    /// The whole network of every process's part.
+    /// The whole network's state, gathered from the parts of all processes.
     pub fn join(&self, grid: &Grid, parts: &[&[f32]]) -> State {
         let join = |own: &[f32]| {
             let tensor = |Parameter { whole, part, begin }: &Parameter| {
@@ -118,7 +120,7 @@ impl Parameters {
     }
 }
 
-/// Matrices of `rows` times `columns`, one behind the other, set side by side.
+/// Puts concatenated matrices of `rows` x `columns` side by side.
 pub fn beside<N: Copy>(matrices: &[N], rows: usize, columns: usize) -> Vec<N> {
     let row = |row| {
         let matrices = matrices.chunks_exact(rows * columns);

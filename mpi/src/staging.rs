@@ -1,4 +1,4 @@
-//! Where the host, and MPI, read what kernels wrote.
+//! Buffers from which the host and MPI read the results of kernels.
 
 use std::sync::mpsc;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::mlp::kernels::F32;
 
-/// Copies of buffers, which the host can map.
+/// Copies of buffers that the host can map.
 pub struct Staging {
     buffer: wgpu::Buffer,
     sources: Vec<wgpu::Buffer>,
@@ -33,12 +33,12 @@ impl Staging {
         }
     }
 
-    /// Waits for the copies, and shows what each source had.
+    /// Waits for the copies and passes their contents to `show`, one slice for each source.
     pub fn read<T>(&self, device: &wgpu::Device, show: impl FnOnce(&[&[f32]]) -> T) -> Result<T> {
         let (sender, receiver) = mpsc::channel();
         self.buffer
             .map_async(wgpu::MapMode::Read, .., move |mapped| {
-                // The receiver waits below.
+                // Cannot fail: the receiver waits below.
                 sender.send(mapped).ok();
             });
         device.poll(wgpu::PollType::wait_indefinitely())?;

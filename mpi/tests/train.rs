@@ -1,5 +1,6 @@
-//! The training on grids of processes, by `mpirun`: what is the same bits on each, what comes of a
-//! killed process. `MPIRUN` and its words take another MPI's. On Linux, whose /proc tells the processes.
+//! Trains on grids of processes with `mpirun`: which bits are the same on each grid, and what a
+//! killed process leaves. `MPIRUN` names another launcher and its options. Linux only, since the
+//! tests find processes in /proc.
 
 #![cfg(target_os = "linux")]
 
@@ -18,16 +19,17 @@ use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, cpu};
 mod hash;
 use hash::Hash;
 
-/// Beside one process.
+/// The grids to compare with a single process.
 const GRIDS: [(u32, u32); 6] = [(2, 1), (1, 2), (4, 1), (1, 4), (2, 2), (3, 1)];
 const SEED: u64 = 42;
 const BATCH: u64 = 96;
 const HIDDEN: u64 = 96;
-/// Two steps an epoch, two epochs.
+/// Sizes for two steps in an epoch, and two epochs.
 const SIZES: &str = "--hidden 96 --batch 96 --images 200 --epochs 2";
 const STEPS: u32 = 4;
 
-/// The numbers that a run prints at its end, and with MPI's sums after its first step.
+/// The numbers that a run prints at its end. With MPI's sums it also prints their error in the
+/// first step.
 #[derive(Clone, Debug, PartialEq)]
 struct Run {
     masks: String,
@@ -36,14 +38,17 @@ struct Run {
     roundings: Option<f32>,
 }
 
-/// One run at a time has the cores, so that a time limit means something.
+/// Lets one run at a time have the cores, so that time limits mean something.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `mpirun` on programs of so many processes with these words.
-fn mpirun(programs: &[(u32, String)]) -> Command {
+const TRAIN: &str = env!("CARGO_BIN_EXE_train");
+const GPT: &str = env!("CARGO_BIN_EXE_gpt");
+
+/// `mpirun` with this many processes of `binary` for each program, each with its options.
+fn mpirun(binary: &str, programs: &[(u32, String)]) -> Command {
     let launcher = std::env::var("MPIRUN");
     let launcher = launcher
         .as_deref()
@@ -55,7 +60,7 @@ fn mpirun(programs: &[(u32, String)]) -> Command {
         if i > 0 {
             command.arg(":");
         }
-        command.args(["-n", &processes.to_string(), env!("CARGO_BIN_EXE_train")]);
+        command.args(["-n", &processes.to_string(), binary]);
         command.args(words.split_whitespace());
     }
     command
@@ -68,22 +73,28 @@ fn words((data, tensor): (u32, u32), more: &str) -> (u32, String) {
     )
 }
 
-fn output(programs: &[(u32, String)]) -> Output {
+fn output(binary: &str, programs: &[(u32, String)]) -> Output {
     let _alone = alone();
-    let mut command = mpirun(programs);
+    let mut command = mpirun(binary, programs);
     command
         .output()
         .unwrap_or_else(|error| panic!("mpirun: {error}; `cargo xtask test --all` installs it"))
 }
 
-fn run_all(programs: &[(u32, String)]) -> Run {
-    let output = output(programs);
+/// Standard output of the programs, which must succeed.
+fn text(binary: &str, programs: &[(u32, String)]) -> String {
+    let output = output(binary, programs);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
         "{programs:?}\n{text}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    text.into_owned()
+}
+
+fn run_all(programs: &[(u32, String)]) -> Run {
+    let text = text(TRAIN, programs);
     let word = |name: &str| {
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.split(' ').next())
@@ -105,10 +116,10 @@ fn run(grid: (u32, u32), more: &str) -> Run {
     run_all(&[words(grid, more)])
 }
 
-/// One process, all in order.
+/// The run of one process, with ordered sums.
 static ONE: LazyLock<Run> = LazyLock::new(|| run((1, 1), ""));
 
-/// The masks of all steps by the CPU, as whole tensors of consecutive indices.
+/// The hash of all steps' masks from the CPU path, made as whole tensors with consecutive indices.
 fn masks_on_the_cpu(seed: u64) -> String {
     let mut hash = Hash::EMPTY;
     for step in 0..STEPS {
@@ -145,7 +156,7 @@ fn mpis_sums_are_within_roundings() {
         let run = run(grid, "--sum mpi");
         println!("{grid:?} mpi: {run:?}");
         assert_eq!(run.masks, ONE.masks, "{grid:?}");
-        // Two sums of n numbers are fewer than n roundings of the sum of magnitudes apart.
+        // Two sums of n numbers differ by fewer than n roundings of the sum of magnitudes.
         let roundings = run.roundings.unwrap();
         assert!((0.0..12.0).contains(&roundings), "{grid:?}: {roundings}");
     }
@@ -153,12 +164,29 @@ fn mpis_sums_are_within_roundings() {
 
 #[test]
 fn seeds_by_rank_have_other_masks() {
-    // Negative control: what a seed for each rank does, as data-parallel frameworks have it.
+    // Negative control: a seed for each rank, as data-parallel frameworks often use.
     let program = |seed| (1, words((2, 1), &format!("--seed {seed}")).1);
     let run = run_all(&[program(SEED), program(SEED + 1)]);
     assert_ne!(run.masks, ONE.masks);
     assert_ne!(run.curve, ONE.curve);
     assert_ne!(masks_on_the_cpu(SEED + 1), ONE.masks);
+}
+
+#[test]
+fn a_gpt_has_the_losses_and_weights_of_one_process() {
+    // The loss, the curve and the weights.
+    let numbers = |programs: &[(u32, String)]| {
+        let text = text(GPT, programs);
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let program = |processes, seed| (processes, format!("--steps 2 --seed {seed}"));
+    let one = numbers(&[program(1, SEED)]);
+    println!("1: {one:?}");
+    for processes in [2, 4] {
+        assert_eq!(numbers(&[program(processes, SEED)]), one, "{processes}");
+    }
+    // Negative control: with another seed in one process, the numbers differ.
+    assert_ne!(numbers(&[program(1, SEED), program(1, SEED + 1)]), one);
 }
 
 #[test]
@@ -171,14 +199,17 @@ fn a_run_goes_on_on_another_grid() {
         .replace("--epochs 2", "--epochs 1");
     run_all(&[(4, stopped)]);
     assert_eq!(run((4, 1), &format!("--resume {file}")), *ONE);
-    // Another network's is refused.
-    let other = output(&[(
-        2,
-        format!(
-            "{} --hidden 192 --resume {file}",
-            words((2, 1), "").1.replace("--hidden 96", "")
-        ),
-    )]);
+    // A file of another network is refused.
+    let other = output(
+        TRAIN,
+        &[(
+            2,
+            format!(
+                "{} --hidden 192 --resume {file}",
+                words((2, 1), "").1.replace("--hidden 96", "")
+            ),
+        )],
+    );
     let text = String::from_utf8_lossy(&other.stderr);
     assert!(
         !other.status.success() && text.contains("saved with other settings"),
@@ -199,16 +230,16 @@ fn a_grid_that_is_none_is_refused() {
             "give 192",
         ),
     ] {
-        let output = output(&programs);
+        let output = output(TRAIN, &programs);
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && text.contains(part), "{text}");
     }
 }
 
-/// Linux's, of a file that is opened.
+/// Linux's flag to open a file without waiting.
 const O_NONBLOCK: i32 = 0o4000;
 
-/// Kills its process if a test ends before it does.
+/// Kills the child process if the test ends first.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -218,7 +249,7 @@ impl Drop for Killed {
     }
 }
 
-/// The processes of a program that save to `file`, by their rank.
+/// Rank and process id of each process that saves to `file`.
 fn processes(file: &Path) -> Vec<(u32, u32)> {
     let file = file.display().to_string();
     let rank = |pid: u32| {
@@ -252,7 +283,8 @@ fn a_process_that_is_killed_while_it_saves_ends_all_and_spoils_nothing() {
     run_all(&[(4, saving.replace("--epochs 2", "--epochs 1"))]);
     let kept = fs::read(&file).unwrap();
     for victim in [0, 3] {
-        // A pipe in the place of the partial file holds its writer in the middle of the second save.
+        // A named pipe in place of the partial file stops its writer in the middle of the second
+        // save.
         let _alone = alone();
         let partial = folder.path().join("run.partial");
         assert!(
@@ -263,10 +295,10 @@ fn a_process_that_is_killed_while_it_saves_ends_all_and_spoils_nothing() {
                 .success()
         );
         let resumed = format!("{saving} --resume {}", file.display());
-        let mut command = mpirun(&[(4, resumed)]);
+        let mut command = mpirun(TRAIN, &[(4, resumed)]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut child = Killed(child.unwrap());
-        // Its reader waits for no writer, so that one who never comes is seen.
+        // The pipe is opened without waiting for a writer, so that a missing writer is noticed.
         let mut options = fs::File::options();
         let mut pipe = options
             .read(true)

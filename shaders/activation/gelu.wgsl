@@ -1,8 +1,10 @@
-// x times the normal distribution's function of x. Beyond 13 it is x, or as good as 0.
+// GELU: x times the normal distribution function of x. Beyond 13 in magnitude the result is x
+// itself, or too small to matter.
 const MAX_ERF: f32 = 13.0;
 
-// Half of erfc(|x| / sqrt(2)), by its e^(-x^2/2): a fit of fractional error 1.2e-7 (Press et al., Numerical
-// Recipes, erfcc). The usual polynomial without an e^P is wrong by 3.5 % where x is -5.
+// Half of erfc(|x| / sqrt(2)), where `density` is e^(-x^2/2). The fit has a relative error of
+// 1.2e-7 (Press et al., Numerical Recipes, erfcc). The usual polynomial, which is not in an
+// exponent, is wrong by 3.5 % at x = -5.
 fn upper_tail(magnitude: Float, density: Float) -> Float {
     let t = 1.0 / (1.0 + magnitude * 0.35355339);
     var p = t * 0.17087277 - 0.82215223;

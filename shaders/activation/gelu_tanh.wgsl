@@ -1,5 +1,7 @@
-// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) as x s(z), s the logistic function: the same function with
-// one e^z, no cancellation and no tanh, which some drivers make a NaN. Beyond 10 it is x, or as good as 0.
+// GELU by tanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). It is computed as x s(z) with the
+// logistic function s. This is the same function, but has one e^z, no cancellation and no tanh, for
+// which some drivers return a NaN. Beyond 10 in magnitude the result is x itself, or too small to
+// matter.
 const MAX_TANH: f32 = 10.0;
 // 2 sqrt(2/pi).
 const TANH_FACTOR: f32 = 1.5957691216;

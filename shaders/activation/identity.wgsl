@@ -1,4 +1,4 @@
-// Nothing but a bias.
+// No activation: only the bias is added.
 fn activate(x: Float) -> Float {
     return x;
 }

@@ -1,4 +1,5 @@
-// A NaN goes through, by its bits: clamps lose it, and WGSL lets an implementation assume that there is none.
+// Returns x if it is a NaN. The clamps of an activation would lose it. The test is on bits, since
+// WGSL lets an implementation assume that no NaN exists.
 fn unless_nan(x: Float, y: Float) -> Float {
     let bits = bitcast<Word>(x);
     let nan = (bits & Word(0x7fffffffu)) > Word(0x7f800000u);

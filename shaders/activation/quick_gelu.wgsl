@@ -1,4 +1,4 @@
-// x s(1.702 x), s the logistic function.
+// x s(1.702 x) with the logistic function s.
 fn activate(x: Float) -> Float {
     return max(x, Float(-MAX_EXPONENT)) / (1.0 + exp(-clamped(1.702 * x)));
 }

@@ -7,8 +7,9 @@ fn slope(x: Float) -> Float {
     return select(Float(0.0), Float(1.0), is_positive(x));
 }
 
-// Compares bits less 1, so that +0 and all bits above those of infinity fail, as negative numbers and NaNs have: an
-// implementation may take a subnormal number for 0 where it compares numbers.
+// The test is on bits, since an implementation may take a subnormal number for 0 when it compares
+// numbers. It compares the bits minus 1. Then +0 fails, and so do all bits above infinity's, which
+// are those of negative numbers and NaNs.
 fn is_positive(x: Float) -> Keep {
     return bitcast<Word>(x) - Word(1u) < Word(0x7f800000u);
 }

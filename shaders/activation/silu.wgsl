@@ -1,4 +1,5 @@
-// x s(x), s the logistic function. The factor is clamped too: from -86 on x s(x) is as good as 0.
+// x s(x) with the logistic function s. The factor x is clamped too, since below -86 the result is
+// too small to matter.
 fn activate(x: Float) -> Float {
     return max(x, Float(-MAX_EXPONENT)) / (1.0 + exp(-clamped(x)));
 }

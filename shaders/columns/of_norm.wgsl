@@ -1,4 +1,5 @@
-// The terms of the gradient of a norm's gamma [M25]: gradients of the output by normed numbers.
+// The terms of the gradient of a norm's gamma [M25]: the gradient of the output times the
+// normalised number.
 fn draw(first_row: u32, rows: u32, first_column: u32, local: u32) {
 }
 

@@ -1,12 +1,13 @@
-// The terms of a scale's gradient [M23]: the kept gradient, times the factor, times the branch before its scale.
+// The terms of a scale's gradient [M23]: the gradient of a kept element, times the factor, times
+// the branch before its scale.
 
-// Mask words that 256 elements lie in at most.
+// The most mask words that 256 elements in a row can span.
 const ROW_WORDS: u32 = 9u;
 
-// The decisions of the tile's part of each row.
+// The decisions of each row's part of the tile.
 var<workgroup> keep_words: array<u32, ROW_WORDS * TILE_ROWS>;
 
-// The mask word in which a row of this dispatch has its first element of a strip.
+// The mask word that has the first element of a workgroup's columns in a row of this dispatch.
 fn first_word_of(row: u32, first_column: u32) -> u32 {
     return (row * params.columns + first_column) / 32u;
 }

@@ -1,4 +1,4 @@
-// The sum is of the elements.
+// The terms of the sum are the stored elements.
 fn draw(first_row: u32, rows: u32, first_column: u32, local: u32) {
 }
 

@@ -1,4 +1,4 @@
-// Nothing is dropped: the bit copy that a rate of 0 is [M11], and Gaussian noise [M20].
+// Nothing is dropped: for the bit copy of a rate of 0 [M11], and for Gaussian noise [M20].
 fn mask_word(word: u32) -> u32 {
     return 0xffffffffu;
 }

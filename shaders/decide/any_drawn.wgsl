@@ -1,4 +1,4 @@
-// Decisions of any layout: a branch that all invocations take alike.
+// Decisions for any layout. All invocations of a dispatch take the same branch.
 fn mask_word(word: u32) -> u32 {
     let mode = params.mode & 7u;
     if mode == DECIDE_ALL_KEPT {

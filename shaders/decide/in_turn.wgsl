@@ -1,6 +1,7 @@
-// Decisions of any layout, by as many elements at a time as one block and one position decide: eight in a row, a
-// whole run, one of any other stride. Each family has straight code of its own in rows.wgsl, runs.wgsl and
-// scattered.wgsl; all three in one kernel would take drivers five times as long to compile.
+// Decisions for any layout by a loop. Each turn makes as many decisions as one block and one
+// position of the layout allow: up to eight in a row, a whole run, or one for any other stride.
+// rows.wgsl, runs.wgsl and scattered.wgsl do the same in straight code. All three in one kernel
+// would take drivers five times as long to compile.
 fn drawn_word(word: u32, mode: u32) -> u32 {
     let innermost = dimension_at(DIMENSIONS - 1u);
     var bits = 0u;
@@ -12,7 +13,7 @@ fn drawn_word(word: u32, mode: u32) -> u32 {
         let index = element_index(element);
         let lane = index.x & 7u;
         let lanes = dropout_keep_8(params.mask, dropout_block_of(index)) >> lane;
-        // All of a run have the decision of one.
+        // All elements of a run have the decision of one.
         let part = select(0u - (lanes & 1u), lanes, mode == DECIDE_ROWS);
         var count = 1u;
         if mode == DECIDE_ROWS {

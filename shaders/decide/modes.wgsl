@@ -1,4 +1,5 @@
-// How decisions are made, where parameters tell: the lower three bits of their `mode`.
+// The way in which decisions are made, for kernels that take it from parameters. It is in the lower
+// three bits of `mode`.
 const DECIDE_ALL_KEPT: u32 = 0u;
 const DECIDE_ROWS: u32 = 1u;
 const DECIDE_RUNS: u32 = 2u;

@@ -1,4 +1,4 @@
-// A packed mask from outside [M15] in place of a drawn one.
+// Decisions are read from a packed mask [M15].
 fn packed_word(word: u32) -> u32 {
     return mask[params.first_word + word];
 }

@@ -1,14 +1,15 @@
-// Consecutive mask indices along the innermost dimension, a row of 32 elements and more; any
+// Rows: consecutive mask indices along an innermost dimension of 32 elements or more, and any
 // strides along the others.
 
-// 32 bits of (low, high) from bit `shift` on, below 64.
+// 32 bits of (low, high), from bit `shift` on. `shift` is below 64.
 fn bits_from(low: u32, high: u32, shift: u32) -> u32 {
-    // Two steps, since a shift by 32 is one by 0.
+    // Two shifts, since WGSL takes a shift modulo 32, so that one by 32 would shift nothing.
     let across = (low >> shift) | ((high << 1u) << (31u - (shift & 31u)));
     return select(across, high >> (shift & 31u), shift >= 32u);
 }
 
-// Block k of a mask word: of one row, and from `blocks` on of the next.
+// Block k of a mask word, the first `blocks` of which are in one row and the others in the next
+// row.
 fn block_of_two(row: vec2<u32>, next: vec2<u32>, blocks: u32, k: u32) -> vec2<u32> {
     return dropout_advance(select(next, row, k < blocks), select(k - blocks, k, k < blocks));
 }

@@ -1,4 +1,4 @@
-// One decision along the innermost dimension, a run of 32 elements and more; any strides along the
+// Runs: one decision along an innermost dimension of 32 elements or more, and any strides along the
 // others.
 fn run_bits(run: u32) -> u32 {
     let index = index_after(run, DIMENSIONS - 1u);
@@ -7,7 +7,7 @@ fn run_bits(run: u32) -> u32 {
 
 fn run_word(word: u32) -> u32 {
     let innermost = dimension_at(DIMENSIONS - 1u);
-    // The dispatch may begin within a run, and a word have parts of two.
+    // The dispatch may begin within a run, and a word may have parts of two runs.
     let element = innermost.start + 32u * word;
     let runs = divide(element, innermost);
     let bits = run_bits(runs);

@@ -1,11 +1,12 @@
-// Any strides: each element draws for itself.
+// Any strides: the decision of each element is computed by itself.
 fn keep_bit(element: u32) -> u32 {
     return u32(dropout_keep_at(params.mask, element_index(element)));
 }
 
 fn scattered_word(word: u32) -> u32 {
     var bits = 0u;
-    // Tested at the end: llvmpipe executes a loop that is tested at the top once more (measured).
+    // The test is at the end, since llvmpipe executes a loop with its test at the top once more
+    // (measured).
     var i = 0u;
     loop {
         let first = 32u * word + i;

@@ -3,7 +3,7 @@ fn decode(bits: Word) -> Float {
     return bitcast<Float>(bits << Word(16u));
 }
 
-// To nearest even [M11]; overflow carries into infinity.
+// Rounds to nearest even [M11]. An overflow carries into the exponent, which gives infinity.
 fn encode(number: Float) -> Word {
     let bits = bitcast<Word>(number);
     let rounded = bits + Word(0x7fffu) + ((bits >> Word(16u)) & Word(1u));

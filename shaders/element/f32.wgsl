@@ -1,4 +1,4 @@
-// f32: its own bits.
+// f32: an element's bits are the number's.
 fn decode(bits: Word) -> Float {
     return bitcast<Float>(bits);
 }

@@ -1,4 +1,4 @@
-// Elements of 16 bits, two a `u32`, the first in its lower half.
+// Elements of 16 bits: each `u32` has two, the first in its lower half.
 
 // Bit l of `keep` is for element `element` + l.
 fn dropped_out(word: Word, keep: u32, element: u32) -> Word {

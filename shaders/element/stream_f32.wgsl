@@ -1,4 +1,4 @@
-// Residual, sum and its gradient are f32 beside a branch of 16 bits.
+// Residual, sum and its gradient are f32, while the branch has 16 bits.
 fn decode_stream(bits: Word) -> Float {
     return bitcast<Float>(bits);
 }

@@ -1,4 +1,4 @@
-// Elements of 32 bits, one a lane.
+// Elements of 32 bits: each lane has one.
 
 // Bit l of `keep` is for lane l, which is element `element` + l.
 fn dropped_out(word: Word, keep: u32, element: u32) -> Word {

@@ -1,6 +1,7 @@
-// The first stage of a sum of columns: a workgroup adds the rows of a tile in 256 columns, one after the other.
-// Tiles are counted from the matrix's first row on, so that neither the device's limits nor a cut change the
-// order of additions. There is no atomic operation. On the CPU: src/cpu/columns.rs.
+// The first stage of a sum of columns: a workgroup adds the rows of a tile one after the other, in
+// 256 columns. Tiles are counted from the first row of the matrix, so that neither the device's
+// limits nor a cut into dispatches change the order of additions. No operation is atomic. On the
+// CPU: src/cpu/columns.rs.
 
 fn input_bits(element: u32) -> u32 {
     return (input[element / LANES] >> (16u * (element % LANES))) & ELEMENT_BITS;

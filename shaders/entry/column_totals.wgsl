@@ -1,5 +1,5 @@
-// The second stage of a sum of columns: 16 invocations a column add every 16th tile's sum, and a tree adds their sums.
-// On the CPU: src/cpu/columns.rs.
+// The second stage of a sum of columns. 16 invocations share a column: each adds the sums of every
+// 16th tile, and a tree adds these 16 sums. On the CPU: src/cpu/columns.rs.
 const CHAINS: u32 = WORKGROUP_SIZE / COLUMNS;
 
 var<workgroup> chains: array<f32, WORKGROUP_SIZE>;
@@ -9,7 +9,7 @@ fn column_totals(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    // Neighbours read neighbours.
+    // Neighbouring invocations read neighbouring columns.
     let column = COLUMNS * workgroup.x + local % COLUMNS;
     let chain = local / COLUMNS;
     var sum = 0.0;

@@ -1,6 +1,7 @@
-// Dropout where each eight elements in a row have one block's decisions: an invocation takes four
-// blocks, WORKGROUP_SIZE apart, so that neighbours load neighbouring memory. `len` is a multiple of
-// 8. Forward and backward are this one map [M14]. On the CPU: src/cpu/dropout.rs.
+// Dropout by whole mask blocks: each eight elements in a row have the decisions of one block. An
+// invocation processes four blocks that are WORKGROUP_SIZE apart, so that neighbouring invocations
+// load neighbouring memory. `len` is a multiple of 8. Forward and backward use the same kernel
+// [M14]. On the CPU: src/cpu/dropout.rs.
 
 fn write_block(n: u32, keep: u32) {
     if n >= params.len / 8u {

@@ -1,8 +1,8 @@
-// Dropout by mask words [M15], drawn or given: an invocation takes the 32 elements of one, for any
-// layout, origin and length. The map is the one of dropout_blocks.wgsl. On the CPU:
-// src/cpu/dropout.rs.
+// Dropout by mask words [M15], for any layout, origin and length. An invocation processes the 32
+// elements of one word, which is computed or read. The map of values is that of
+// dropout_blocks.wgsl. On the CPU: src/cpu/dropout.rs.
 
-// No loop: software adapters run straight code in half the time.
+// There is no loop, since software adapters run straight code in half the time.
 fn write_four(i: u32, keep: u32) {
     write_word(i, keep);
     write_word(i + 1u, keep);

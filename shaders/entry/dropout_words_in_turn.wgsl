@@ -1,6 +1,6 @@
-// dropout_words.wgsl by a loop, for noise whose index is summed up for each element: as straight code of 32
-// such elements a driver compiles it for seconds. The number of turns is one that no compiler knows, since
-// Mesa would make straight code of it.
+// dropout_words.wgsl by a loop, for noise of a strided layout, where each element computes its own
+// index. A driver takes seconds to compile straight code of 32 such elements. The number of turns
+// is not known when it compiles, since Mesa would otherwise unroll the loop.
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn dropout_words(@builtin(global_invocation_id) id: vec3<u32>) {
     if 32u * id.x >= params.len {

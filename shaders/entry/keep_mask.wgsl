@@ -1,4 +1,4 @@
-// The packed keep mask [M15]: an invocation makes one word. On the CPU: src/cpu/mask.rs.
+// Writes the packed keep mask [M15]: an invocation computes one word. On the CPU: src/cpu/mask.rs.
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn keep_mask(@builtin(global_invocation_id) id: vec3<u32>) {

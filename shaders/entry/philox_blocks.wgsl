@@ -1,6 +1,6 @@
-// Raw Philox blocks of consecutive 128-bit counters: for known answers and statistics.
+// Raw Philox blocks of consecutive 128-bit counters, for known-answer tests and statistical tests.
 
-// The carry goes through all four words and wraps.
+// The counter is one 128-bit number, and wraps.
 fn counter_at(offset: u32) -> vec4<u32> {
     let c0 = params.counter.x + offset;
     let c1 = params.counter.y + u32(c0 < offset);

@@ -1,5 +1,5 @@
-// Places of the Words of the gate and of its other factor (up): in ranges of their own, or in the halves of rows, of
-// which a Word has one row's.
+// The positions of the gate's Words and of its other factor's (up) in their ranges. Each has a
+// range of its own, or both are halves of rows. A Word lies in one row.
 
 // Row and column of the invocation's first element.
 var<private> first_row: u32;
@@ -14,7 +14,7 @@ fn begin(element: u32) {
     }
 }
 
-// Place of the gate's Word i.
+// The position of the gate's Word i.
 fn gate_place(i: u32) -> u32 {
     if params.columns == 0u {
         return i;

@@ -1,4 +1,5 @@
-// A sample's part of the index space is its id's [M16], wherever ids and packed masks share a binding.
+// A sample's mask indices depend on its id [M16], for kernels that bind ids and packed masks at the
+// same binding.
 const OUTERMOST: u32 = 0u;
 
 fn sample_coordinate(coordinate: u32) -> u32 {

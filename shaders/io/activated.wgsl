@@ -1,4 +1,4 @@
-// Input and output of an activation, or the output over the input.
+// The input and the output of an activation in two ranges, or an output that overwrites the input.
 fn load(index: u32) -> Word {
     if (params.mode & IN_PLACE) != 0u {
         return output[index];

@@ -1,4 +1,5 @@
-// The gradient of the output, the input and its gradient, or the last over the input.
+// The gradient of the output, the input, and the input's gradient in a range of its own or over the
+// input.
 fn load(index: u32) -> Word {
     return gradient[index];
 }

@@ -1,6 +1,7 @@
-// The gradient of the output, and three ways for gate and up: in two ranges, `input` and `output`, whose
-// gradients overwrite them; in rows of two halves in `input`, whose gradients go to `output`; or in such rows
-// in `output`, whose gradients overwrite them (IN_PLACE).
+// The gradient of the output, and gate and up in one of three forms. They are two ranges, `input`
+// and `output`, which their gradients overwrite. Or they are rows of two halves in `input`, and
+// their gradients go to `output`. Or they are such rows in `output`, which their gradients
+// overwrite (IN_PLACE).
 fn load(index: u32) -> Word {
     return gradient[index];
 }
@@ -26,7 +27,7 @@ fn store(index: u32, value: Word) {
         return;
     }
     input[index] = value;
-    // As the gate's: the spare half behind an odd length stays as it was.
+    // As for the gate's gradient, the spare half after an odd length keeps its content.
     var word = grad_up;
     if LANES == 2u && 2u * index + 1u == params.len {
         word = (word & Word(0xffffu)) | (output[index] & Word(0xffff0000u));
@@ -34,8 +35,8 @@ fn store(index: u32, value: Word) {
     output[index] = word;
 }
 
-// The content that the gate's gradient overwrites, for the spare half behind an odd length. Rows have no such half, so
-// this always reads `input`.
+// The content that the gate's gradient overwrites, for the spare half after an odd length. Rows of
+// halves have an even length, so this always reads `input`.
 fn stored(index: u32) -> Word {
     return input[index];
 }

@@ -1,4 +1,4 @@
-// One range, read and overwritten.
+// One range that is read and overwritten.
 fn load(index: u32) -> Word {
     return data[index];
 }

@@ -1,4 +1,4 @@
-// The gradient after dropout, over that of the output.
+// The gradient after dropout, which overwrites the gradient of the output.
 fn masked_word(index: u32) -> Word {
     return gradient[index];
 }

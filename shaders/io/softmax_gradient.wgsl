@@ -1,4 +1,5 @@
-// Scores or probabilities, the gradient of the output in a range of its own or in that of the scores', and this.
+// Scores or probabilities, the gradient of the scores, and the gradient of the output, in a range
+// of its own or in that of the scores' gradient.
 fn input_word(index: u32) -> Word {
     return input[index];
 }

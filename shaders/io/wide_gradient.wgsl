@@ -1,4 +1,4 @@
-// A sum's gradient of f32 and a branch's of 16 bits, four elements of either.
+// The sum's gradient is f32, and the branch's has 16 bits. A Word has four elements of either.
 fn load(index: u32) -> Word {
     return input[index];
 }

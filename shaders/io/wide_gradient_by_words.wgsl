@@ -1,4 +1,5 @@
-// wide_gradient.wgsl by one element. An invocation has both halves of a `u32`, and leaves a spare one as it was.
+// wide_gradient.wgsl for Words of one element. One invocation has both halves of a `u32`, and a
+// spare half keeps its content.
 fn load(index: u32) -> Word {
     return input[index];
 }

@@ -1,4 +1,4 @@
-// A branch of 16 bits and a sum of f32, four elements of either. Each lane of the branch's `Word` has one.
+// The branch has 16 bits, and the sum is f32. A Word has four elements of either, one in each lane.
 fn load(index: u32) -> Word {
     let pairs = input[index];
     return vec4(pairs & vec2(0xffffu), pairs >> vec2(16u)).xzyw;

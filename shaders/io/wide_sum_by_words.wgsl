@@ -1,4 +1,4 @@
-// wide_sum.wgsl by one element.
+// wide_sum.wgsl for Words of one element.
 fn load(index: u32) -> Word {
     return (input[index / 2u] >> (16u * (index % 2u))) & 0xffffu;
 }

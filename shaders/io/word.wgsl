@@ -1,4 +1,5 @@
-// One `Word` of elements: bit l of `keep` is for element l of the mask word that it lies in.
+// Writes one `Word` of elements. `keep` is the mask word of 32 elements that include it, with bit l
+// for element l.
 fn write_word(i: u32, keep: u32) {
     if LANES * i >= params.len {
         return;
@@ -9,7 +10,7 @@ fn write_word(i: u32, keep: u32) {
     }
     word = dropped_out(word, keep >> ((LANES * i) & 31u), LANES * i);
     if LANES == 2u && 2u * i + 1u == params.len {
-        // The spare half behind an odd length stays as it was.
+        // The spare half after an odd length keeps its content.
         word = (word & Word(0xffffu)) | (stored(i) & Word(0xffff0000u));
     }
     store(i, word);

@@ -1,10 +1,13 @@
-// Which mask indices are kept [M3]-[M9]. 64-bit numbers are (low, high). Needs DropoutMask (mask.wgsl),
-// dropout_index_of and dropout_advance (index.wgsl), and dropout_philox (philox.wgsl). On the CPU: src/cpu/mask.rs; the
-// tests' reference: tests/common/reference/mask.rs.
+// The decision of a mask index: kept or dropped [M3]-[M9]. 64-bit numbers are (low, high). Needs
+// DropoutMask (mask.wgsl), dropout_index_of and dropout_advance (index.wgsl), and dropout_philox
+// (philox.wgsl). On the CPU: src/cpu/mask.rs; the tests' reference: tests/common/reference/mask.rs.
 //
-// Eight mask indices share a block of four words, 16 bits each [M4]. An index is dropped iff its 32-bit
-// uniform u is below D [M8]. The upper half of u decides against the upper half of D, unless they are
-// equal, one time in 65,536. Only then is the lower half of u drawn, from a second block [M9].
+// An index is dropped iff its 32-bit uniform u is below the threshold D [M8]. A comparison of two
+// numbers is decided by their upper halves unless these are equal, and that happens for one index
+// in 65,536. Therefore a block of four random words serves eight indices, with 16 bits for each
+// [M4]: the upper half of u. The lower half of u is in a second block, which is computed only if
+// some upper half equals that of D [M9]. The decisions are those of 32-bit numbers, for half of the
+// random words.
 
 // The block of a mask index [M4].
 fn dropout_block_of(index: vec2<u32>) -> vec2<u32> {
@@ -19,9 +22,10 @@ fn dropout_block_words(mask: DropoutMask, block: vec2<u32>, domain: u32) -> vec4
     );
 }
 
-// Bit l = lane l of a block: `even` are lanes 0, 2, 4, 6 and `odd` lanes 1, 3, 5, 7, which are the
-// low and the high halves of its words [M6]. No `vec4<u32>()`: naga 30 would write the function
-// ZeroValueuint4 for it and again for the alias Word, which HLSL refuses.
+// Packs the decisions of a block, lane l into bit l. `even` are lanes 0, 2, 4, 6, which are the low
+// halves of its words, and `odd` are lanes 1, 3, 5, 7, the high halves [M6]. This avoids
+// `vec4<u32>()`, for which naga 30 would write a function ZeroValueuint4, and a second one for the
+// alias Word, which HLSL refuses.
 fn dropout_lane_bits(even: vec4<bool>, odd: vec4<bool>) -> u32 {
     let bits = select(vec4<u32>(0u), vec4<u32>(1u, 4u, 16u, 64u), even)
         | select(vec4<u32>(0u), vec4<u32>(2u, 8u, 32u, 128u), odd);
@@ -40,9 +44,11 @@ fn dropout_compare_lanes(mask: DropoutMask, block: vec2<u32>, domain: u32, bound
     );
 }
 
-// The decisions of four blocks, a byte each, lane l in bit l. A loop, since software adapters execute
-// both sides of every branch: a second draw behind an `if` would cost all invocations. Equal blocks are
-// drawn once: compilers see that they are.
+// The decisions of four blocks, one byte for each, lane l in bit l. The first turn compares upper
+// halves, and the second one lower halves, for lanes that were tied. This is a loop that ends early
+// and not an `if`, since software adapters execute both sides of every `if`, so that all
+// invocations would compute the second blocks. If two of the blocks are the same, compilers see it
+// and compute one.
 fn dropout_keep_blocks(
     mask: DropoutMask,
     a: vec2<u32>,
@@ -69,14 +75,14 @@ fn dropout_keep_blocks(
     return keep;
 }
 
-// The decisions of a block's eight lanes, lane l in bit l. `block` is absolute: the first index of `mask`
-// does not count. Draws one block, and a second one where a half ties.
+// The decisions of a block's eight lanes, lane l in bit l. `block` is `index >> 3`, and the first
+// index of `mask` is not added to it. Computes one block, and a second one if a half ties.
 fn dropout_keep_8(mask: DropoutMask, block: vec2<u32>) -> u32 {
     return dropout_keep_blocks(mask, block, block, block, block) & 0xffu;
 }
 
-// The decisions of 32 consecutive mask indices, the first in lane `lane` of `block`. Draws four
-// blocks, and a fifth one where `lane` is not 0.
+// The decisions of 32 consecutive mask indices, the first in lane `lane` of `block`. Computes four
+// blocks, and a fifth one if `lane` is not 0.
 fn dropout_keep_row(mask: DropoutMask, block: vec2<u32>, lane: u32) -> u32 {
     let four = dropout_keep_blocks(
         mask,
@@ -92,13 +98,14 @@ fn dropout_keep_row(mask: DropoutMask, block: vec2<u32>, lane: u32) -> u32 {
     return (four >> lane) | (fifth << (32u - lane));
 }
 
-// The decisions of the elements `element` to `element` + 31 behind the first index, the first in bit 0.
+// The decisions of the elements `element` to `element` + 31, counted from the first index. The
+// first is in bit 0.
 fn dropout_keep_32(mask: DropoutMask, element: u32) -> u32 {
     let index = dropout_index_of(mask, element);
     return dropout_keep_row(mask, dropout_block_of(index), index.x & 7u);
 }
 
-// The decision of one mask index. Draws one block, and a second one where its half ties.
+// The decision of one mask index. Computes one block, and a second one if its half ties.
 fn dropout_keep_at(mask: DropoutMask, index: vec2<u32>) -> bool {
     let block = dropout_block_of(index);
     let lane = index.x & 7u;
@@ -116,7 +123,7 @@ fn dropout_keep_at(mask: DropoutMask, index: vec2<u32>) -> bool {
     return keep;
 }
 
-// The decision of the element `element` behind the first index.
+// The decision of the element `element`, counted from the first index.
 fn dropout_keep(mask: DropoutMask, element: u32) -> bool {
     return dropout_keep_at(mask, dropout_index_of(mask, element));
 }

@@ -1,5 +1,5 @@
-// One mask and its factors: twelve scalars of 4 bytes, 48 in all. DropoutMask in
-// src/contract/dropout_mask.rs has this layout and says what each is.
+// One mask and its factors: twelve scalars of 4 bytes, 48 bytes in all. DropoutMask in
+// src/contract/dropout_mask.rs has this layout and explains each field.
 struct DropoutMask {
     // Philox key [M3].
     seed_low: u32,
@@ -13,11 +13,11 @@ struct DropoutMask {
     // D >> 16, at most 2^16, and D & 0xffff [M9].
     threshold_high: u32,
     threshold_low: u32,
-    // Kept: x * keep_scale + keep_shift. Dropped: dropped_value. The last two are 0 but for alpha
-    // dropout [M10], [M17].
+    // Kept: x * keep_scale + keep_shift. Dropped: dropped_value. The last two are 0, except for
+    // alpha dropout [M10], [M17].
     keep_scale: f32,
     keep_shift: f32,
     dropped_value: f32,
-    // Standard deviation of Gaussian noise [M20]; 0 where everything is dropped.
+    // Standard deviation of Gaussian noise [M20]; 0 if everything is dropped.
     sigma: f32,
 }

@@ -1,10 +1,10 @@
-// Gaussian noise [M18], [M19]: normal numbers of mean 0 and variance 1. The functions depend on their arguments alone.
-// Needs dropout_block_words (keep.wgsl). On the CPU: src/cpu/gaussian.rs.
+// Gaussian noise [M18], [M19]: normal numbers of mean 0 and variance 1. The functions depend on
+// their arguments alone. Needs dropout_block_words (keep.wgsl). On the CPU: src/cpu/gaussian.rs.
 
-// Two normal numbers out of two words: Box and Muller 1958 [M19]. The angle lies in [-pi, pi),
-// where WGSL bounds the error of sin and cos.
+// Two normal numbers from two words, by the method of Box and Muller (1958) [M19]. The angle lies
+// in [-pi, pi), where WGSL bounds the error of sin and cos.
 fn dropout_normal_pair(words: vec2<u32>) -> vec2<f32> {
-    // Both are exact: 23 bits, and a half.
+    // Both numbers are exact: they have 23 bits, and the first one a half more.
     let uniform_a = (f32(words.x >> 9u) + 0.5) * 0x1p-23;
     let uniform_b = f32(words.y >> 9u) * 0x1p-23;
     // An adapter's log of a number just below 1 may be above 0.
@@ -13,7 +13,7 @@ fn dropout_normal_pair(words: vec2<u32>) -> vec2<f32> {
     return radius * vec2<f32>(cos(angle), sin(angle));
 }
 
-// The block of four mask indices of domain 2 [M18].
+// The block of a mask index in domain 2, where four indices share a block [M18].
 fn dropout_normal_block_of(index: vec2<u32>) -> vec2<u32> {
     return vec2<u32>((index.x >> 2u) | (index.y << 30u), index.y >> 2u);
 }

@@ -15,8 +15,8 @@ fn dropout_philox_round(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     return vec4<u32>(b.y ^ counter.y ^ key.x, b.x, a.y ^ counter.w ^ key.y, a.x);
 }
 
-// Unrolled: a loop would count against the 65,535 turns after which Mesa 22's llvmpipe ends an
-// invocation, and naga would guard each turn.
+// The rounds are unrolled. A loop would count against the 65,535 turns after which Mesa 22's
+// llvmpipe ends an invocation, and naga would add a guard to each turn.
 fn dropout_philox(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     var c = counter;
     var k = key;

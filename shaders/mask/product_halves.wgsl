@@ -1,7 +1,7 @@
-// The 64-bit product of two words as (low, high), from 16-bit halves: WGSL has no wide multiply.
-// Needs DROPOUT_PHILOX_M4X32_A (philox.wgsl).
-// No partial sum exceeds 32 bits: (2^16-1)^2 + (2^16-1) < 2^32. A whole product of 32 bits would
-// cost a GPU four of these.
+// The 64-bit product of two words as (low, high). It is computed from 16-bit halves, since WGSL has
+// no wide multiplication. Needs DROPOUT_PHILOX_M4X32_A (philox.wgsl). No partial sum exceeds 32
+// bits: (2^16-1)^2 + (2^16-1) < 2^32. A GPU needs as long for one product of whole words as for
+// four of these.
 fn dropout_mul_wide(a: u32, b: u32) -> vec2<u32> {
     let a_low = a & 0xffffu;
     let a_high = a >> 16u;

@@ -1,4 +1,4 @@
-// The 64-bit product of two words as (low, high), where the device has SHADER_INT64. Needs
+// The 64-bit product of two words as (low, high), for devices with SHADER_INT64. Needs
 // DROPOUT_PHILOX_M4X32_A (philox.wgsl).
 fn dropout_mul_wide(a: u32, b: u32) -> vec2<u32> {
     let product = u64(a) * u64(b);

@@ -1,5 +1,5 @@
-// The noise of elements that a mask block has: 8 n to 8 n + 7 are two blocks of domain 2 [M18].
-// Lanes are those of value/chain.wgsl.
+// The noise of elements in whole mask blocks: elements 8 n to 8 n + 7 are two blocks of domain 2
+// [M18]. Lanes are those of value/chain.wgsl.
 fn noise(element: u32, half: u32) -> Float {
     let block = block_number(element >> 3u);
     let first = vec2<u32>(block.x << 1u, (block.y << 1u) | (block.x >> 31u));

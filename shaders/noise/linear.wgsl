@@ -1,7 +1,8 @@
-// The noise of consecutive mask indices that begin in any lane. Lanes are those of value/chain.wgsl.
+// The noise of consecutive mask indices that begin in any lane. Lanes are those of
+// value/chain.wgsl.
 
-// Four numbers in a row, from lane `lane` of block `n` of the dispatch on. Blocks that neighbours share
-// are drawn once: compilers see that they are equal.
+// Four numbers in a row, from lane `lane` of the dispatch's block `n` on. If two rows share a
+// block, compilers see it and compute it once.
 fn noise_row(n: u32, lane: u32) -> vec4<f32> {
     let first = dropout_normal_block_of(dropout_first_index(params.mask));
     let a = dropout_normals(params.mask, dropout_advance(first, n));

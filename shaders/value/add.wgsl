@@ -1,5 +1,5 @@
-// A residual, and what dropout leaves of a branch with a bias and a scale [M23]. A dropped element is
-// the residual's bits: a sum with 0 would change -0 and NaN.
+// A residual plus the dropout of a branch with a bias and a scale [M23]. If the branch is dropped,
+// the result has the residual's bits: a sum with 0 would change -0 and NaN.
 fn value(bits: Word, keep: Keep, element: u32, half: u32) -> Word {
     let residual_bits = (residual_word(element / LANES) >> Word(16u * half)) & Word(ELEMENT_BITS);
     let branch = scaled(biased(decode(bits), element, half), element, half);

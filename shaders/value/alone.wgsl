@@ -1,4 +1,4 @@
-// Nothing stands before and after the drop.
+// Dropout alone: nothing is applied before or after it.
 fn before(x: Float, element: u32, half: u32) -> Float {
     return x;
 }

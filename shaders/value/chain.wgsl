@@ -1,5 +1,6 @@
-// A value's way through f32: one decode, what comes before, the drop, what comes after, one encode.
-// Lane l of a step is element `element` + l, or where a `u32` has two elements `element` + 2 l + `half`.
+// Computes a value in f32: `decode`, `before` dropout, `drop`, `after` dropout, `encode`. Lane l of
+// each function is element `element` + l, or `element` + 2 l + `half` for a type with two elements
+// in a `u32`.
 fn value(bits: Word, keep: Keep, element: u32, half: u32) -> Word {
     let x = before(decode(bits), element, half);
     return encode(after(drop(x, keep, element, half), element, half));

@@ -1,5 +1,5 @@
-// The gradients of a gate and of its other factor (up) [M24], from the gradient of the output. The gate's gradient is
-// the value; the other one is kept for `store`.
+// The gradients of a gate and of its other factor (up) [M24], from the gradient of the output. The
+// gate's gradient is the result; the other factor's gradient is left in `grad_up` for `store`.
 var<private> grad_up: Word;
 
 fn value(bits: Word, keep: Keep, element: u32, half: u32) -> Word {

@@ -1,3 +1,3 @@
-// An invocation without vectors has nothing to find before its first element.
+// Kernels without vectors need no preparation before an invocation's first element.
 fn begin(element: u32) {
 }

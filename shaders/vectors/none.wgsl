@@ -1,4 +1,4 @@
-// Neither bias nor scale.
+// There is neither a bias nor a scale.
 fn biased(x: Float, element: u32, half: u32) -> Float {
     return x;
 }

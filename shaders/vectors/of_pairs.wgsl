@@ -1,8 +1,9 @@
-// The numbers of the upper halves, which were loaded with those of the lower halves: of the bias and of the scale.
+// The numbers of the upper halves, for the bias and for the scale. They were loaded with those of
+// the lower halves.
 var<private> upper_numbers: array<vec4<f32>, 2>;
 
-// The numbers of the lower or upper halves of a `Word` of pairs, which begins at `number`, a multiple of 8. The
-// lower ones are asked for first.
+// The numbers for the lower or upper halves of a `Word` of pairs. The Word's first number is
+// `number`, a multiple of 8. The lower halves must be asked for first.
 fn vector_at(number: u32, half: u32, vector: u32) -> Float {
     if half == 1u {
         return upper_numbers[vector];

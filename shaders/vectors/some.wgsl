@@ -1,6 +1,6 @@
-// A bias, a scale or both, each repeated over the elements. A length of 0 says that there is none.
+// A bias, a scale or both, each repeated over the elements. A length of 0 means that there is none.
 
-// Numbers of an invocation's first element.
+// The numbers that an invocation's first element gets of the bias and of the scale.
 var<private> first_bias: u32;
 var<private> first_scale: u32;
 

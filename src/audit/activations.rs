@@ -1,4 +1,5 @@
-//! Activations before a dropout and their gradients, each compared with its definition in f64 \[M24\].
+//! The check of dropout of an activation, and of its gradients. Each result is compared with its
+//! definition in f64 \[M24\].
 
 use super::checks::Audit;
 use super::columns::{one, sources};
@@ -16,20 +17,20 @@ use crate::{
     KernelDescriptor, MaskKey,
 };
 
-/// Where the elements are.
+/// The ranges of the operands and results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ranges {
-    /// In a range each.
+    /// Each operand and each result has a range of its own.
     Apart,
-    /// The result is over the input.
+    /// The result overwrites the input.
     InPlace,
-    /// Gate and up are the halves of rows.
+    /// The gate and the other factor (up) are halves of rows.
     Halves,
-    /// Their gradients are over them.
+    /// They are halves of rows, and their gradients overwrite them.
     HalvesInPlace,
 }
 
-/// One tensor, and the kernel that has its whole dispatches.
+/// One tensor, and the kernel that takes its full dispatches.
 struct Case {
     kernel: Activated,
     ranges: Ranges,
@@ -37,19 +38,19 @@ struct Case {
     call: DropoutCall,
     /// Elements of half a row.
     columns: u32,
-    /// With a gate two, the gate's first.
+    /// The bias. With a gate there are two, the gate's first.
     bias: Vec<f32>,
-    /// True if limits are lowered, so that a dispatch has a part of the elements.
+    /// True if limits are lowered, so that each dispatch takes a part of the elements.
     is_cut: bool,
     avoid: wgpu::Features,
-    /// Content of the ranges, with margins behind it: the input, the gate or the rows; up; the
-    /// gradient of the output; the output.
+    /// The contents of the buffers, each with a margin after it: the input, the gate or the rows;
+    /// up; the output's gradient; the output.
     before: [Vec<u32>; 4],
 }
 
 impl Audit<'_> {
-    /// Each activation's output and gradient, by each type, each form and each source of decisions. A long audit
-    /// has all of their combinations.
+    /// Checks each activation's output and gradient. Each type, form and source of decisions
+    /// occurs; a long audit has all combinations.
     pub async fn activations(&self) -> Result<Outcome, Failure> {
         let random = &mut Random::new(self.seed(), 12);
         let cases = self.cases_of_activations(random)?;
@@ -62,11 +63,11 @@ impl Audit<'_> {
         })
     }
 
-    /// One for each kernel, and for each feature that may be avoided.
+    /// One case for each kernel, and one for each feature that can be left unused.
     fn cases_of_activations(&self, random: &mut Random) -> Result<Vec<Case>, Failure> {
         let kernels = |number: usize| {
             use Form::{Forward, Gated, GatedGradient, Gradient};
-            // Each type comes with each source of decisions.
+            // `number / 3` pairs each type with each source of decisions.
             Activated {
                 activation: Activation::ALL[number / 2],
                 element: ElementType::ALL[number % 3],
@@ -78,7 +79,7 @@ impl Audit<'_> {
             true => Activated::all().collect(),
             false => (0..2 * Activation::ALL.len()).map(kernels).collect(),
         };
-        // A gradient of f32, with decisions that are drawn.
+        // Kernel 3 is a gradient of f32 whose decisions are drawn.
         let ways = [wgpu::Features::SHADER_INT64, wgpu::Features::IMMEDIATES]
             .map(|avoid| (kernels(3), self.gpu.device.features() & avoid));
         let ways = ways.into_iter().filter(|(_, avoid)| !avoid.is_empty());
@@ -98,7 +99,8 @@ fn case(
     random: &mut Random,
 ) -> Result<Case, Failure> {
     let element = kernel.element;
-    // Also where number / 4 has one remainder by 3 for a form.
+    // The second term varies the ranges of a form whose number / 4 always has the same remainder
+    // modulo 3.
     let variant = number / 4 + number / 36;
     let ranges = match kernel.form {
         Form::Forward | Form::Gradient => [Ranges::Apart, Ranges::InPlace][variant % 2],
@@ -106,7 +108,8 @@ fn case(
         Form::GatedGradient => [Ranges::Apart, Ranges::Halves, Ranges::HalvesInPlace][variant % 3],
     };
     let is_halves = matches!(ranges, Ranges::Halves | Ranges::HalvesInPlace);
-    // Vectors take whole ones; halves of rows of 16 bits are even, and other tensors odd.
+    // Kernels of consecutive elements need whole vectors. Of 16-bit rows the halves must have an
+    // even length. Other tensors have odd lengths.
     let (source, columns, bias_len) = match kernel.decide {
         Decide::Linear => {
             let columns = random.pick(&[40, 80]);
@@ -129,7 +132,7 @@ fn case(
     let is_gradient = matches!(kernel.form, Form::Gradient | Form::GatedGradient);
     let biases = if is_gated { 2 } else { 1 } * u32::from(number % 5 != 3);
     let bias = (0..bias_len * biases).map(|_| one(random)).collect();
-    // Where nothing is dropped, vectors are.
+    // At a rate of 0 only kernels of consecutive elements run.
     let copies = kernel.decide == Decide::Linear && random.chance(3);
     let drop_threshold = random.between(1 << 29, 7 << 29) * u64::from(!copies);
     let key = MaskKey::new(random.next(), random.next());
@@ -162,7 +165,7 @@ fn case(
     })
 }
 
-/// Bits of an element: mostly a number where activations bend.
+/// The bits of an element. Three of four are numbers from -8 to 8, where activations are curved.
 fn argument(element: ElementType, random: &mut Random) -> u32 {
     match random.below(4) {
         0 => value(element, random),
@@ -175,7 +178,7 @@ fn is_gated(form: Form) -> bool {
 }
 
 impl Case {
-    /// Numbers of one bias.
+    /// The length of one bias.
     fn bias_len(&self) -> u32 {
         self.bias.len() as u32 >> u32::from(is_gated(self.kernel.form))
     }
@@ -189,7 +192,7 @@ impl Case {
         }
     }
 
-    /// Buffer and place of an element of the input or the gate (0), or of up (1).
+    /// The buffer and the offset of an element of the input or the gate (`half` 0), or of up (1).
     fn place(&self, half: u64, element: u64) -> (usize, u64) {
         match u64::from(self.columns) {
             0 => (half as usize, element),
@@ -197,7 +200,7 @@ impl Case {
         }
     }
 
-    /// Buffer and place of a result's element.
+    /// The buffer and the offset of a result's element.
     fn result(&self, half: u64, element: u64) -> (usize, u64) {
         match self.kernel.form {
             _ if self.is_over() => self.place(half, element),
@@ -234,7 +237,7 @@ impl Case {
         }
     }
 
-    /// Counts elements.
+    /// Runs the case and compares it. Returns the number of elements.
     async fn check(&self, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<u64, Failure> {
         let descriptor = KernelDescriptor {
             avoid: self.avoid,
@@ -247,7 +250,7 @@ impl Case {
         let data = self.before.iter();
         let data = data.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
         let contents: Vec<_> = data.chain(constants.map(Content::Constant)).collect();
-        // As many granules as a row of halves has elements are whole rows.
+        // A dispatch of as many granules as a row has elements takes whole rows.
         let granules = u64::from(2 * self.columns).max(5);
         let granules = if self.is_cut { granules } else { u64::MAX };
         let kernels = kernels.lowered(granules, 4 * MARGIN_WORDS as u64);
@@ -289,7 +292,7 @@ impl Case {
         let mut rest = words;
         let mut next = |len| rest.split_off(..len).unwrap_or_default();
         let after = self.before.each_ref().map(|before| next(before.len()));
-        // All but the results is as it was.
+        // Every word but the results must be unchanged.
         let mut untouched = self.before.clone();
         let (ty, lanes) = (self.kernel.element, 4 / self.kernel.element.bytes());
         let mut uniforms = Uniforms::new(self.call.key);
@@ -309,7 +312,7 @@ impl Case {
             }
         }
         if untouched.each_ref().map(Vec::as_slice) != after {
-            let expected = format!("all beside the results as it was ({self})");
+            let expected = format!("every word but the results unchanged ({self})");
             return Err(Failure::new(expected, "other words"));
         }
         Ok(self.source.len())

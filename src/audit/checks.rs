@@ -1,4 +1,4 @@
-//! Each check: its runs, and what it compares them with.
+//! The checks: each makes its runs and the values that it compares them with.
 
 use super::gpu::Gpu;
 use super::kernels::{Candidate, Group, Load, cover, in_one_way};
@@ -18,7 +18,8 @@ use crate::{
 
 type Checked = Result<Outcome, Failure>;
 
-/// Kernels that are compiled at a time: drivers keep all that is not let go of.
+/// Kernels that are compiled before all are dropped: drivers keep the memory of every live
+/// pipeline.
 pub(super) const KERNELS_AT_ONCE: usize = 256;
 
 fn passed(figure: String) -> Checked {
@@ -48,7 +49,7 @@ pub(super) fn mask(layout: &MaskLayout, call: DropoutCall) -> Run {
     of(Work::KeepMask(source), call)
 }
 
-/// With the device's own features and limits.
+/// A run with the device's own features and limits.
 fn of(work: Work, call: DropoutCall) -> Run {
     Run {
         avoid: wgpu::Features::empty(),
@@ -61,11 +62,11 @@ fn of(work: Work, call: DropoutCall) -> Run {
     }
 }
 
-/// Where a long tensor finds its decisions.
+/// The source of a long tensor's decisions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Map {
     Linear,
-    /// From within a block on.
+    /// Consecutive indices that begin inside a block.
     Shifted,
     Rows,
     Runs,
@@ -86,7 +87,8 @@ impl Map {
     ];
 }
 
-/// A source of `len` elements or a few less, by whole vectors. Rows end within a word, a vector within a row.
+/// A source of `len` elements or a few less, in whole vectors. Rows end inside a mask word, and
+/// inside a vector.
 fn map_of(map: Map, len: u64, random: &mut Random) -> Result<Source, Failure> {
     let layout = |shape: &[u64], strides: &[u64]| MaskLayout::strided(shape, strides);
     let high = 1 << 33;
@@ -109,13 +111,13 @@ fn map_of(map: Map, len: u64, random: &mut Random) -> Result<Source, Failure> {
     })
 }
 
-/// Units of the longest dispatch.
+/// Length of the longest dispatch, in units.
 fn longest(limits: CutLimits, unit: Unit) -> Result<u64, Failure> {
     let longest = Geometry::new(limits, unit)?.segments(u64::MAX).next();
     Ok(longest.map_or(0, |segment| segment.len.into()))
 }
 
-/// The first difference of two masks is the failure.
+/// Compares two masks. The first difference is the failure.
 pub(super) fn same(call: &DropoutCall, expected: &[u32], got: &[u32]) -> Result<(), Failure> {
     let words = expected.iter().zip(got);
     match (0..)
@@ -130,12 +132,13 @@ pub(super) fn same(call: &DropoutCall, expected: &[u32], got: &[u32]) -> Result<
     }
 }
 
-/// The calls whose masks of `len` elements the mask hash is of.
+/// The calls whose masks of `len` elements are hashed.
 fn hashed_calls(len: u64) -> impl Iterator<Item = DropoutCall> {
     // Rates: the smallest threshold; one that needs the second draw; one whose low half is 0; one
     // where 1 / (1 - p) and 1 / (1 - D / 2^32) round apart.
     const PROBABILITIES: [f64; 4] = [1.0 / 4_294_967_296.0, 0.1, 0.5, 0.99999];
-    // Aligned or not, across each carry, and up to the last mask index.
+    // Origins: aligned and not, some whose masks cross a carry, and one that reaches the last mask
+    // index.
     let last = u64::MAX - (len - 1);
     let origins = [0, 3, 8, (1 << 32) - 5, (1 << 35) - 5, (1 << 61) + 3, last];
     let rates = PROBABILITIES
@@ -230,7 +233,7 @@ impl<'a> Audit<'a> {
         run::check(&self.gpu, runs).await
     }
 
-    /// The kernels of a group: those that cover its pairs, or all.
+    /// Checks the kernels of a group: those that cover its pairs of values, or in a long audit all.
     pub async fn kernels(&self, group: Group) -> Checked {
         let (mut kernels, mut count, mut elements) = (0, 0, 0);
         let covering = self.covering.iter();
@@ -265,8 +268,8 @@ impl<'a> Audit<'a> {
         ))
     }
 
-    /// Results that the next dispatch takes, in every kind of buffers, and ranges that are overwritten
-    /// after they were read.
+    /// Checks dispatches in one pass that read what earlier ones wrote, in every buffer layout, and
+    /// that overwrite what earlier ones read.
     pub async fn one_pass(&self) -> Checked {
         use BufferLayout::{InPlace, Pooled, Separate};
         const LEN: u64 = 3000;
@@ -277,7 +280,7 @@ impl<'a> Audit<'a> {
         let given = place(&mut images, Arena::Sides, mask_words(LEN));
         for place in places.iter().flatten() {
             for word in &mut images[place.arena as usize][place.words.clone()] {
-                // From 1 to 2: no order of factors leaves the normal numbers.
+                // Values from 1 to 2: in any order of factors the products stay normal numbers.
                 *word = 0x3f80_0000 | random.word() >> 9;
             }
         }
@@ -286,7 +289,8 @@ impl<'a> Audit<'a> {
             let p = random.below(1 << 31) as f64 / f64::from(2).powi(32);
             let key = MaskKey::new(random.next(), random.next());
             let call = DropoutCall::new(DropoutRate::new(p)?, key);
-            // Not by blocks: one kernel for all.
+            // The origin is no multiple of 8, so no kernel takes whole blocks and one kernel serves
+            // all runs.
             Ok::<_, Failure>(of(work, call.with_origin(8 * random.below(1 << 40) + 3)))
         };
         let mut dropout = |buffers, source| {
@@ -338,7 +342,7 @@ impl<'a> Audit<'a> {
         passed(format!("{elements} elements in {} dispatches", steps.len()))
     }
 
-    /// Dispatches as large as the device's limits make them.
+    /// Checks dispatches as large as the device's limits allow.
     pub async fn full_size(&self) -> Checked {
         let mut elements = self.full_masks().await?;
         for run in self.full_runs()? {
@@ -357,8 +361,8 @@ impl<'a> Audit<'a> {
         passed(format!("{elements} elements"))
     }
 
-    /// Masks of one dispatch: one of a decision for each element, which takes long to make, and one of
-    /// all workgroups, whose elements share them.
+    /// Checks masks of one dispatch each: a mask with a decision for each element, which takes long
+    /// to make, and a mask of all workgroups, in which 96 elements share a decision.
     async fn full_masks(&self) -> Result<u64, Failure> {
         let words = longest(self.limits, MASK_WORD)?;
         let part = if self.options.long {
@@ -371,7 +375,8 @@ impl<'a> Audit<'a> {
         let call = DropoutCall::new(DropoutRate::new(0.3)?, self.key(4));
         let call = call.with_origin((1 << 35) - 3);
         let mut masks = vec![mask(&runs, call)];
-        // Products enough for a carry that is wrong once in 2^24, by halves and by u64.
+        // This mask needs enough products to find a carry that is wrong once in 2^24, by halves and
+        // by u64.
         let own = mask(&linear, call);
         if self.options.long || !self.gpu.multiplies_by_u64() {
             masks.push(own.clone());
@@ -403,8 +408,9 @@ impl<'a> Audit<'a> {
         MaskKey::new(random.next(), random.next())
     }
 
-    /// Dispatches of more than 4096 workgroups, by each entry point, of up to the largest range
-    /// that most devices bind; in a long audit of the largest that this one does, with every map.
+    /// Runs with dispatches of more than 4096 workgroups, for each entry point, on ranges up to the
+    /// largest that most devices bind. A long audit adds runs with every map on the largest range
+    /// that this device binds.
     fn full_runs(&self) -> Result<Vec<Run>, Failure> {
         use BufferLayout::{InPlace, Pooled, Separate};
         use DropoutKind::{Gaussian, Inverted};
@@ -452,21 +458,21 @@ impl<'a> Audit<'a> {
         Ok(runs)
     }
 
-    /// Runs that no kernel asks for: a long tensor whose last elements are dispatched apart, and what becomes
-    /// of a rate of 0 where it has no kernel of its own.
+    /// Runs that belong to no single kernel: a long tensor whose last elements have a dispatch of
+    /// their own, and rates of 0 where no kernel is made for them.
     fn others(&self, group: Group) -> Result<Vec<Run>, Failure> {
         use BufferLayout::{InPlace, Pooled, Separate};
         const LEN: u64 = 12 * 41;
         let layout = MaskLayout::strided(&[12, 41], &[64, 1])?;
         let samples = || Source::Samples(layout.clone(), (0..12).collect());
         let dropouts = match group {
-            // Copies have the bindings of the masks that they do not read; in place nothing is done.
+            // A copy binds the mask that it does not read. In place nothing is recorded.
             Group::Copies => vec![
                 (ElementType::F32, Separate, Source::Layout(layout.clone())),
                 (ElementType::F16, Pooled, samples()),
                 (ElementType::Bf16, InPlace, Source::Linear(LEN)),
             ],
-            // The mask alone decides.
+            // A packed mask decides even if the rate is 0.
             Group::Packed => {
                 let mask = (0..mask_words(LEN) as u32).map(|word| word.wrapping_mul(0x9E37_79B9));
                 vec![(
@@ -500,7 +506,7 @@ impl<'a> Audit<'a> {
             runs.push(of(work, call.with_origin(3)));
         }
         if let Group::Masks = group {
-            // A threshold that lacks one in its upper half keeps an element in 65,536.
+            // A kernel whose upper half of D is too small by 1 would keep one element in 65,536.
             let call = DropoutCall::new(DropoutRate::new(1.0)?, self.key(10));
             runs.push(of(Work::KeepMask(Source::Linear(1 << 20)), call));
         }

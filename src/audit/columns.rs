@@ -16,22 +16,22 @@ use crate::{
 /// A sum of the columns of a matrix.
 struct Case {
     element: ElementType,
-    /// The type of the output's gradient, of a scale's.
+    /// The type of the output's gradient, for the gradient of a scale.
     stream: ElementType,
     rows: u64,
     columns: u32,
-    /// Only for the gradient of a scale: the source of decisions, the call, and the bias before the
-    /// scale.
+    /// For the gradient of a scale: the source of decisions, the call, and the bias that is added
+    /// before the scale.
     scale: Option<(Source, DropoutCall, Vec<f32>)>,
     accumulate: bool,
-    /// True if limits are lowered, so that a dispatch has some of the rows.
+    /// True if limits are lowered, so that each dispatch takes a part of the rows.
     is_cut: bool,
-    /// The matrix, or the forward's input and the gradient of the output.
+    /// The matrix; or, for the gradient of a scale, the input and the output's gradient.
     inputs: [Vec<u32>; 2],
     avoid: wgpu::Features,
 }
 
-/// Kernels of a device, with the features that they avoid.
+/// The kernels of a device that leave some features unused.
 struct Made {
     avoid: wgpu::Features,
     sums: ColumnSums,
@@ -41,7 +41,8 @@ struct Made {
 }
 
 impl Audit<'_> {
-    /// Each type, each source of decisions, with a bias and without. A long audit has all of their combinations.
+    /// Checks each type and each source of decisions, with a bias and without. A long audit has all
+    /// combinations.
     pub async fn columns(&self) -> Result<Outcome, Failure> {
         let random = &mut Random::new(self.seed(), 11);
         let (mut sums, mut calls) = (0, 0);
@@ -96,7 +97,7 @@ impl Audit<'_> {
                     let columns = random.pick(&[36, 43]);
                     (source.len() / columns, columns as u32)
                 }
-                // Some with more tiles than there are chains.
+                // Some matrices have more tiles than there are chains.
                 None => (
                     random.pick(&[60, 1030]) + random.between(0, 300),
                     random.between(1, 600) as u32,
@@ -113,14 +114,14 @@ impl Audit<'_> {
             }
             call = call.with_origin(random.below(1 << 60));
             let is_cut = number % 3 == 0;
-            // A later dispatch begins within a bias of several rows.
+            // In a cut run, the bias has several rows, so that a later dispatch begins within it.
             let bias_rows = random.pick(&[3, 9, 1][..if is_cut { 2 } else { 3 }]);
             let bias_len = columns * bias_rows;
             let bias = (0..bias_len * u32::from(bias))
                 .map(|_| one(random))
                 .collect();
             let stream = match source {
-                // Half of those of 16 bits.
+                // Half of the 16-bit cases have a gradient of f32.
                 Some(_) if number / 2 % 2 == 0 => ElementType::F32,
                 _ => element,
             };
@@ -168,8 +169,8 @@ impl Audit<'_> {
     }
 }
 
-/// One of each kernel's: of consecutive elements, of a packed mask, and of rows, runs and any strides, each with
-/// sample ids and without. A sample has 9 rows of 43 elements.
+/// One source for each kernel: consecutive elements, a packed mask, and rows, runs and any strides,
+/// each with sample ids and without. A sample has 9 rows of 43 elements.
 pub(super) fn sources(samples: u64) -> Result<[Source; 8], Failure> {
     let rest = 43 * 9;
     let len = samples * rest;
@@ -192,12 +193,12 @@ pub(super) fn sources(samples: u64) -> Result<[Source; 8], Failure> {
     ])
 }
 
-/// A number of either sign from 1/2 to 2: a term that is left out shows.
+/// A number from 1/2 to 2, of either sign. It is large enough that a missing term shows.
 pub(super) fn one(random: &mut Random) -> f32 {
     f32::from_bits(random.word() & 0x80ff_ffff | 0x3f00_0000)
 }
 
-/// A word of elements.
+/// A word that holds one element, or two of 16 bits.
 fn pair(element: ElementType, random: &mut Random) -> u32 {
     let mut bits = || reference::encode(element, one(random));
     match element {
@@ -207,7 +208,7 @@ fn pair(element: ElementType, random: &mut Random) -> u32 {
 }
 
 impl Case {
-    /// The storage buffers of the first stage.
+    /// The number of storage buffers that the first kernel binds.
     fn storage_buffers(&self) -> u32 {
         match &self.scale {
             None => 2,
@@ -223,7 +224,7 @@ impl Case {
         reference::decode(of_type, bits)
     }
 
-    /// The sums of terms and of their magnitudes.
+    /// For each column, the sum of its terms and the sum of their magnitudes.
     fn expected(&self) -> Vec<[f64; 2]> {
         let mut sums = vec![[0.0; 2]; self.columns as usize];
         let call = self.scale.as_ref().map(|(_, call, _)| call);
@@ -254,7 +255,7 @@ impl Case {
         let device = kernels.sums.device();
         let bytes = ColumnSums::scratch_bytes(self.rows, self.columns);
         let scratch: Vec<_> = (0..bytes as usize / 4 + MARGIN_WORDS).map(canary).collect();
-        // The sums' range holds a number before the run: accumulation adds to it.
+        // The sums' range holds 3.5 before the run, to which accumulation adds.
         let columns = self.columns as usize;
         let sums = (0..columns + MARGIN_WORDS).map(|word| match word < columns {
             true => 3.5f32.to_bits(),
@@ -269,7 +270,7 @@ impl Case {
             Some((_, _, bias)) => bias.as_slice(),
             None => &[],
         };
-        // The scale itself is not read.
+        // The kernel does not read the scale itself.
         let vectors: Vec<_> = bias
             .iter()
             .copied()
@@ -285,7 +286,7 @@ impl Case {
         ];
         let mut words: Vec<u32> = Vec::new();
         let room_bytes = 4 * MARGIN_WORDS as u64;
-        // Two tiles of 16-bit elements begin where any device binds.
+        // Parts of two tiles: in bytes such a part is a multiple of any device's alignment.
         let part_bytes = 2 * 128 * u64::from(self.columns) * self.element.bytes();
         let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
         let granules = match self.is_cut {
@@ -326,11 +327,12 @@ impl Case {
         for (before, after) in margins {
             let margin = before.len() - MARGIN_WORDS..;
             if before[margin.clone()] != after[margin] {
-                let expected = format!("the words behind the sums as they were ({self})");
+                let expected = format!("the words after the sums unchanged ({self})");
                 return Err(Failure::new(expected, "others"));
             }
         }
-        // Terms have three roundings, and a sum one a row of a tile, one a tile of a chain, and six.
+        // A term has three roundings. A sum has one per row of a tile, one per tile of a chain, and
+        // six for the chains.
         let tiles = self.rows.div_ceil(64);
         let roundings = (3 + 64 + tiles.div_ceil(16) + 6) as f64;
         let before = if self.accumulate { 3.5 } else { 0.0 };
@@ -370,7 +372,7 @@ impl core::fmt::Display for Case {
             let bias = bias.len();
             write!(
                 f,
-                ", gradient of a scale from one of {stream}, behind a bias of {bias}{source}; {call}"
+                ", gradient of a scale from one of {stream}, after a bias of {bias}{source}; {call}"
             )?;
         }
         if self.accumulate {

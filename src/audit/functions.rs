@@ -1,5 +1,5 @@
-//! The [functions](crate::wgsl::functions) for kernels of others: each is called once an element, and
-//! what it gives is compared with the contract.
+//! The check of the [functions](crate::wgsl::functions) for users' own kernels. A driver kernel
+//! calls each function once per element, and the results are compared with the contract.
 
 use std::borrow::Cow;
 
@@ -20,10 +20,10 @@ use crate::{Direction, DropoutCall, DropoutKind, DropoutMask, ElementType, MaskK
 
 const DRIVER: &str = include_str!("functions.wgsl");
 
-/// Elements of a call: workgroups of the driver.
+/// Elements of a call, a multiple of the driver's workgroup.
 const ELEMENTS: u64 = 128;
 
-/// Words that the driver writes an element, and what they are.
+/// The words that the driver writes for an element.
 const RESULTS: [&str; 12] = [
     "dropout_keep",
     "dropout_index",
@@ -48,7 +48,7 @@ struct Params {
     strides: [u32; 4],
 }
 
-/// A call and the mask indices that the driver asks about.
+/// A call, and the strides of the mask indices for which the driver calls the functions.
 struct Case {
     call: DropoutCall,
     stride: u64,
@@ -58,19 +58,19 @@ struct Case {
 impl Case {
     fn params(&self) -> Result<Params, Failure> {
         Ok(Params {
-            // dropout_keep_32 of the last element reads 31 indices more.
+            // dropout_keep_32 for the last element also decides the 31 indices after it.
             mask: self.call.mask_params(0, ELEMENTS + 31)?,
             stride: [self.stride as u32, (self.stride >> 32) as u32],
             strides: self.strides,
         })
     }
 
-    /// The mask index that dropout_index_after gives.
+    /// The mask index that dropout_index_after must return.
     fn far(&self, element: u64) -> u64 {
         self.call.origin + element * self.stride
     }
 
-    /// The mask index that dropout_index gives.
+    /// The mask index that dropout_index must return.
     fn shared(&self, element: u64) -> u64 {
         let coordinates = [element / 30, element / 15 % 2, element / 5 % 3, element % 5];
         let terms = coordinates.into_iter().zip(self.strides);
@@ -78,7 +78,8 @@ impl Case {
         self.call.origin + offset.sum::<u64>()
     }
 
-    /// The results that the driver must write for an element `x`; `None` for a function of another kind.
+    /// The results that the driver must write for an element `x`. `None` for a function that does
+    /// not belong to the call's kind.
     fn expected(&self, element: u64, x: u32) -> [Option<Expected>; RESULTS.len()] {
         let call = &self.call;
         let threshold = drop_threshold(call);
@@ -113,7 +114,7 @@ impl Case {
             bits(far_kept),
             bits(eight),
             bits(row),
-            // The gradient of alpha dropout.
+            // For alpha dropout, `dropout_value` computes the gradient.
             (!is_noise).then(|| effect(Direction::Backward)).flatten(),
             is_alpha.then(|| effect(Direction::Forward)).flatten(),
             noise(own),
@@ -122,7 +123,8 @@ impl Case {
     }
 }
 
-/// As a value of type f32: a device may give any NaN for one, and a zero for a subnormal number.
+/// The results that are allowed once bits have passed through an f32: a device may return any NaN
+/// for a NaN, and a zero for a subnormal number.
 fn passed(expected: Expected) -> Expected {
     match expected {
         Expected::Bits(bits) if f32::from_bits(bits).is_nan() => Expected::Nan,
@@ -132,7 +134,7 @@ fn passed(expected: Expected) -> Expected {
 }
 
 impl Audit<'_> {
-    /// Every function, by each product that the device has.
+    /// Checks every function, with each way to multiply that the device supports.
     pub async fn functions(&self) -> Result<Outcome, Failure> {
         let random = &mut Random::new(self.seed(), 10);
         let cases = cases(random);
@@ -154,7 +156,7 @@ impl Audit<'_> {
         })
     }
 
-    /// The results that the driver writes, and a margin behind them.
+    /// Runs the driver. Returns its results and the margin after them.
     async fn call_each(
         &self,
         multiply: Multiply,
@@ -221,7 +223,8 @@ fn canaries(elements: usize) -> Vec<u32> {
     (0..words).map(canary).collect()
 }
 
-/// Counts results, or says of the first wrong one what was expected and what came.
+/// Returns the number of results, or what was expected of the first wrong one and what the device
+/// wrote.
 fn check(cases: &[Case], input: &[u32], output: &[u32]) -> Result<usize, (String, String)> {
     let mut results = 0;
     let mut rows = output.chunks_exact(RESULTS.len());
@@ -248,21 +251,21 @@ fn check(cases: &[Case], input: &[u32], output: &[u32]) -> Result<usize, (String
     {
         None => Ok(results),
         Some((word, got)) => Err((
-            format!("{:#010x} in word {word}, behind the results", canary(word)),
+            format!("{:#010x} in word {word}, after the results", canary(word)),
             format!("{got:#010x}"),
         )),
     }
 }
 
-/// Each kind with all eight remainders of the origin, carries of each word, and rates at which one
-/// element's decision depends on D's last bit or on its upper half.
+/// Cases of each kind. They have all eight remainders of the origin, carries out of each word, and
+/// rates at which one element's decision depends on D's last bit or on its upper half.
 fn cases(random: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in DropoutKind::ALL {
         for i in 0..24 {
             let base = match i % 3 {
                 0 => random.below(1 << 61),
-                // A lower word of the index ends, or one of a block.
+                // The lower word of the index overflows, or that of the block number.
                 1 => (random.below(1 << 28) << 32) + (1 << 32) - 64,
                 _ => (random.below(1 << 25) << 35) + (1 << 35) - 64,
             };
@@ -279,7 +282,7 @@ fn cases(random: &mut Random) -> Vec<Case> {
                 5 => (uniform | 0xffff) + 1,
                 _ => random.word().into(),
             };
-            // Noise has no factor where everything is dropped.
+            // Noise has no finite factor if everything is dropped.
             let most = (1 << 32) - u64::from(*kind == DropoutKind::Gaussian);
             let drop_threshold = drop_threshold.min(most);
             cases.push(Case {

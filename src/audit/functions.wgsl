@@ -1,4 +1,4 @@
-// Calls each function of `wgsl::functions` for an element of a call, and writes what it gives.
+// Calls each function of `wgsl::functions` for an element of a call, and writes the result.
 struct Case {
     mask: DropoutMask,
     // Mask indices between elements of dropout_index_after (low, high).

@@ -20,11 +20,11 @@ use crate::{
     KernelDescriptor, ParameterPath, PhiloxBlocks,
 };
 
-/// A device.
+/// The device, with its limits and the kernels made so far.
 pub(super) struct Gpu<'a> {
     pub device: &'a wgpu::Device,
     pub queue: &'a wgpu::Queue,
-    /// By what they are for and the features that they avoid.
+    /// Kernels, by their purpose and by the features that they leave unused.
     made: Mutex<Vec<(Kind, wgpu::Features, Made)>>,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Target {
     Blocks(PhiloxBlocks),
 }
 
-/// The kernels for many.
+/// The handle of kernels that many runs share.
 enum Made {
     Dropout(Dropout),
     Fused(DropoutAdd),
@@ -48,7 +48,7 @@ enum Made {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Dropout,
-    /// `wide`: residuals are of `f32` beside branches of 16 bits.
+    /// `wide`: the residual is of `f32`, the branch of a 16-bit type.
     Fused {
         wide: bool,
     },
@@ -84,7 +84,8 @@ impl<'a> Gpu<'a> {
             .contains(wgpu::Features::SHADER_INT64)
     }
 
-    /// The ways in which it can run kernels, if features are left unused; its own way first.
+    /// The ways in which the device can run kernels if some features are left unused. Its own way
+    /// is first.
     pub fn ways(&self) -> Vec<Way> {
         let path = ParameterPath::of(self.device.features(), &self.device.limits());
         let multiplies = [Multiply::U64, Multiply::Halves];
@@ -97,23 +98,24 @@ impl<'a> Gpu<'a> {
         ways.collect()
     }
 
-    /// Every kernel that the device can dispatch, by every kind and direction that chooses it.
+    /// Every kernel that the device can dispatch, once for each kind and direction that chooses it.
     pub fn candidates(&self) -> Vec<Candidate> {
         let ways = self.ways();
         let all = candidates(&ways).filter(|candidate| self.binds(candidate.kernel));
         all.collect()
     }
 
-    /// Returns true if the device has bindings for a kernel's buffers.
+    /// Returns true if the device has enough bindings for a kernel's buffers.
     pub fn binds(&self, kernel: Kernel) -> bool {
         let available = self.device.limits().max_storage_buffers_per_shader_stage;
         kernel.storage_buffers() <= available as usize
     }
 
-    /// Compiles what `runs` dispatch, on all threads: nearly all of an audit's time is the driver's.
+    /// Compiles the kernels that `runs` dispatch, on all threads, since compiling takes nearly all
+    /// of an audit's time.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn compile(&self, runs: &[Run]) -> Result<(), Failure> {
-        // A context of OpenGL is one thread's at a time, and the others give up after a second.
+        // One thread at a time holds OpenGL's context; others give up after a second of waiting.
         if self.device.adapter_info().backend == wgpu::Backend::Gl {
             return Ok(());
         }
@@ -150,7 +152,7 @@ impl<'a> Gpu<'a> {
         error.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Where the kernels for a run stand in `made`.
+    /// The index in `made` of the kernels for a run.
     fn place(
         &self,
         made: &mut Vec<(Kind, wgpu::Features, Made)>,
@@ -195,7 +197,7 @@ impl<'a> Gpu<'a> {
         })
     }
 
-    /// Lets go of all pipelines.
+    /// Drops all pipelines.
     pub fn forget(&self) {
         self.made
             .lock()
@@ -205,7 +207,7 @@ impl<'a> Gpu<'a> {
 }
 
 impl Made {
-    /// With the limits and the room of `run`, and the same pipelines.
+    /// Lowers the limits as `run` asks, and makes room for stray stores, with the same pipelines.
     fn lowered(&self, run: &Run) -> Target {
         let granules = run.granules.unwrap_or(u64::MAX);
         let room_bytes = if run.has_room {

@@ -1,5 +1,5 @@
-//! The kernels that an audit dispatches, and the runs that dispatch each: the one file here that
-//! knows what selects a kernel.
+//! The kernels that an audit dispatches, and the runs that dispatch each. Only this file of the
+//! audit knows what selects a kernel.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -18,7 +18,7 @@ use crate::plan::keep_mask::{MASK_WORD, MaskPlan};
 use crate::wgsl::Variant;
 use crate::{Direction, DropoutCall, DropoutKind, DropoutRate, ElementType, MaskKey, MaskLayout};
 
-/// A kernel and its way, and a kind and a direction that choose it.
+/// A kernel, the way in which it runs, and a kind and a direction that choose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Candidate {
     pub kernel: Kernel,
@@ -27,16 +27,18 @@ pub(super) struct Candidate {
     direction: Direction,
 }
 
-/// How much is run by each kernel.
+/// The amount of work for each kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Load {
-    /// All eight remainders of the origin twice, cut tensors, nine workgroups, ends of the rates.
+    /// All eight remainders of the origin twice, cut tensors, nine workgroups, the smallest and
+    /// largest rates.
     Full,
-    /// A part of that.
+    /// A part of those runs.
     Light,
 }
 
-/// Every kernel that a device with these ways can dispatch, by every kind and direction that chooses it.
+/// Every kernel that a device with these ways can dispatch, once for each kind and direction that
+/// chooses it.
 pub(super) fn candidates(ways: &[Way]) -> impl Iterator<Item = Candidate> {
     let kernels = Variant::all().map(|variant| variant.kernel);
     let reachable = kernels.filter(|kernel| is_reachable(*kernel));
@@ -74,7 +76,7 @@ fn choosing(kernel: Kernel) -> impl Iterator<Item = (DropoutKind, Direction)> {
     })
 }
 
-/// Returns true if the kernel has a check of its own, and so no run.
+/// Returns true if another check of the audit has the kernel. This file then makes no runs for it.
 fn has_own_check(kernel: Kernel) -> bool {
     matches!(
         kernel,
@@ -87,7 +89,7 @@ fn has_own_check(kernel: Kernel) -> bool {
     )
 }
 
-/// True if the tensor of some run has the kernel.
+/// Returns true if some run dispatches the kernel.
 fn is_reachable(kernel: Kernel) -> bool {
     if has_own_check(kernel) {
         return false;
@@ -100,7 +102,7 @@ fn is_reachable(kernel: Kernel) -> bool {
         ),
         _ => false,
     };
-    // Whole mask words are whole vectors.
+    // Rows of whole mask words are whole vectors, so no kernel takes them by words.
     !(whole_words && by_words)
 }
 
@@ -205,7 +207,7 @@ pub(super) fn dispatched(run: &Run, limits: CutLimits) -> impl Iterator<Item = C
 }
 
 impl Source {
-    /// As the plan sees it, if it takes it.
+    /// The index map that the plan makes of the source, or `None` if the plan refuses it.
     fn map(&self) -> Option<IndexMap> {
         match self {
             Self::Linear(len) => Some(IndexMap::linear(*len)),
@@ -216,27 +218,29 @@ impl Source {
     }
 }
 
-/// The tensor that is wanted.
+/// The tensor that a run should have.
 #[derive(Clone, Copy)]
 struct Wish {
-    /// About so many elements, if the kernel has so few or so many.
+    /// The approximate number of elements, if the kernel can have so few or so many.
     len: u64,
-    /// The first mask index's remainder by 8, where the kernel leaves it open.
+    /// The first mask index modulo 8, if the kernel takes any.
     remainder: u64,
     base: Base,
 }
 
-/// The first mask index.
+/// The position of the first mask index.
 #[derive(Clone, Copy)]
 enum Base {
     Any,
-    /// Some elements before a multiple of 2^35, where a block's lower word ends.
+    /// Some elements before a multiple of 2^35, so that the lower word of the block number
+    /// overflows.
     BeforeCarry,
-    /// So that the largest index is the last there is.
+    /// The largest mask index of the tensor is the last that there is.
     Last,
 }
 
-/// How often a layout is drawn until one has the kernel: most that can, do in a few.
+/// The number of layouts that are drawn in search of one that selects the kernel. A few are enough
+/// for most kernels that a layout can select.
 const TRIES: usize = 40;
 
 impl Candidate {
@@ -275,7 +279,7 @@ impl Candidate {
         fields
     }
 
-    /// Parts of the text that several fields choose together.
+    /// Branches of the text that several fields choose together.
     fn branches(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let vectors = self
             .kernel
@@ -327,7 +331,7 @@ impl Candidate {
         [Some(("map", map)), factor, vectors].into_iter().flatten()
     }
 
-    /// The features that are left unused.
+    /// The features of the device that this way leaves unused.
     pub fn avoid(&self) -> wgpu::Features {
         let mut avoid = wgpu::Features::empty();
         avoid.set(
@@ -341,7 +345,7 @@ impl Candidate {
         avoid
     }
 
-    /// About how long a driver compiles it, in tenths of a small one's time.
+    /// The approximate time in which a driver compiles the kernel, in tenths of a small kernel's.
     fn cost(&self) -> usize {
         let mut cost = 10;
         if self.way.multiply == Multiply::Halves && self.kernel.draws() {
@@ -368,14 +372,14 @@ impl Candidate {
                 _ => 2,
             };
             cost *= match (effect, access, mask) {
-                // As straight code.
+                // This kernel has no loop, so its text is long.
                 (Effect::Noise, Access::Vectors, IndexKind::Linear) => {
                     if element == ElementType::F32 { 4 } else { 8 }
                 }
                 (Effect::Noise, Access::Blocks, _) => 2,
                 _ => 1,
             };
-            // The rest of a cut tensor is by vectors.
+            // The other dispatches of a cut tensor take another kernel, by vectors.
             cost *= if access == Access::Words { 2 } else { 1 };
         }
         cost
@@ -399,7 +403,8 @@ impl Candidate {
         }
     }
 
-    /// The kernel, or the one that takes the most of a tensor which is cut for it.
+    /// The kernel itself. For a kernel by words: the kernel by vectors, which takes most of a
+    /// tensor that is cut.
     fn by_vectors(&self) -> Kernel {
         let mut kernel = self.kernel;
         if let Kernel::Dropout { access, .. } = &mut kernel {
@@ -422,7 +427,7 @@ impl Candidate {
         self.has_effect(Effect::Noise)
     }
 
-    /// The largest mask index \[M18\].
+    /// The largest mask index of the kind \[M18\].
     fn last_index(&self) -> u64 {
         match self.kind {
             DropoutKind::Gaussian => u64::MAX >> 1,
@@ -459,12 +464,12 @@ impl Candidate {
                 key: [0; 2],
                 len: source.len(),
             },
-            // Kernels with checks of their own.
+            // Other checks have these kernels.
             _ => return None,
         })
     }
 
-    /// Vectors that repeat over `len` elements and that the kernel takes.
+    /// The shape of a bias and a scale that the kernel takes and that repeat over `len` elements.
     fn vectors(&self, len: u64, random: &mut Random) -> Option<VectorShape> {
         if !self.kernel.has_vectors() {
             return Some(VectorShape::default());
@@ -500,7 +505,7 @@ impl Candidate {
         })
     }
 
-    /// The runs that dispatch it; none if no tensor does.
+    /// The runs that dispatch the kernel. Empty if no tensor selects it.
     pub fn runs(&self, load: Load, limits: CutLimits, seed: u64) -> Vec<Run> {
         let random = &mut Random::new(seed, 0);
         let short = match load {
@@ -520,12 +525,12 @@ impl Candidate {
                 } else {
                     random.between(1, 700)
                 },
-                // Each with both kinds of base.
+                // Both halves of the loop have each remainder, each with another base.
                 remainder: (i + i / 8) % 8,
                 base,
             };
             let Some(mut run) = self.run(wish, limits, random) else {
-                // No remainder by 8 has every kernel, but two of three have.
+                // No remainder modulo 8 suits every kernel, but of three remainders two do.
                 if runs.is_empty() && i == 2 {
                     return runs;
                 }
@@ -536,7 +541,8 @@ impl Candidate {
             runs.push(run);
         }
         let (cuts, wide) = match load {
-            // Noise by vectors takes a driver long to compile.
+            // A cut tensor would also dispatch noise by vectors, which takes a driver long to
+            // compile.
             Load::Full if self.is_noise() && self.access() == Some(Access::Words) => (0, 2),
             Load::Full => (3, 2),
             Load::Light => (1, 1),
@@ -546,9 +552,9 @@ impl Candidate {
             let wish = Wish {
                 len: match i {
                     _ if i < cuts => random.between(2000, 5000),
-                    // By words a dispatch has no more.
+                    // A dispatch by words has no more elements.
                     _ if self.access() == Some(Access::Words) => 65_000,
-                    // More than 64 workgroups.
+                    // This length takes more than 64 workgroups.
                     _ if i > cuts => 545_000,
                     _ => 75_000,
                 },
@@ -570,14 +576,16 @@ impl Candidate {
             runs.push(run);
         }
         if load == Load::Full && !self.is_copy() {
-            // The factor of the last one is 1.5: half of its products of 16-bit types are ties.
+            // The last rate has the factor 1.5, for which half of the products of 16-bit types are
+            // ties.
             for drop_threshold in [1, u32::MAX.into(), 1 << 32, 1 << 31, 0x5555_5555] {
                 let wish = Wish {
                     len: random.between(200, 700),
                     remainder: random.below(8),
                     base: Base::Any,
                 };
-                // A product that passes f32 and one with 0 may be taken in any order.
+                // Factors may be multiplied in any order. Where one product overflows f32 and the
+                // factor is 0, the result depends on that order.
                 let may_pass = self.kernel.has_vectors();
                 if drop_threshold == 1 << 32 && (self.is_noise() || may_pass) {
                     continue;
@@ -591,7 +599,7 @@ impl Candidate {
         runs
     }
 
-    /// A run of this kernel alone, if some tensor has one.
+    /// A run that dispatches only this kernel, if a tensor is found that selects it.
     fn run(&self, wish: Wish, limits: CutLimits, random: &mut Random) -> Option<Run> {
         for _ in 0..TRIES {
             let Some((source, origin)) = self.tensor(wish, random) else {
@@ -616,7 +624,7 @@ impl Candidate {
                 if let Work::Blocks { counter, key, .. } = &mut run.work {
                     *key = [random.word(), random.word()];
                     *counter = core::array::from_fn(|_| random.word());
-                    // The carry goes through as many words as are full.
+                    // The carry passes as many words as are all ones.
                     let full = random.below(5) as usize;
                     for word in counter.iter_mut().take(full) {
                         *word = u32::MAX;
@@ -629,8 +637,8 @@ impl Candidate {
         None
     }
 
-    /// Sets D such that one element's decision depends on it: kept or dropped by one, or by its
-    /// upper half alone.
+    /// Sets D so close to one element's uniform that a D off by one, or only its upper half, would
+    /// decide otherwise.
     fn aim(&self, run: &mut Run, lane: u64, side: u64, random: &mut Random) {
         let Some(source) = run.work.source() else {
             return;
@@ -656,16 +664,16 @@ impl Candidate {
             2 => uniform & !0xffff,
             _ => (uniform | 0xffff) + 1,
         };
-        // The ends have other kernels.
+        // D = 0 and D = 2^32 select other kernels.
         run.call.rate = rate(drop_threshold.clamp(1, (1 << 32) - 1));
         debug_assert!(drop_threshold_is(run));
     }
 
-    /// Where decisions come from, and the origin, for a kernel like this one.
+    /// A source of decisions and an origin that may select the kernel.
     fn tensor(&self, wish: Wish, random: &mut Random) -> Option<(Source, u64)> {
         let whole_blocks = self.access() == Some(Access::Blocks);
         let remainder = if whole_blocks { 0 } else { wish.remainder };
-        // A copy has the bindings of a mask that it does not read.
+        // A copy binds a mask that it does not read.
         let mask = match self.kernel {
             Kernel::Dropout { mask, .. } | Kernel::KeepMask(mask) => mask,
             Kernel::PhiloxBlocks { .. } => return Some((Source::Linear(wish.len), 0)),
@@ -710,8 +718,8 @@ impl Candidate {
         }
     }
 
-    /// A length near `len` that is loaded as this kernel loads; `by_blocks` if one of whole blocks
-    /// would be taken by them.
+    /// A length near `len` that this kernel loads by its own access. With `by_blocks`, a length of
+    /// whole blocks would select the kernel by blocks.
     fn fitting(&self, len: u64, by_blocks: bool, random: &mut Random) -> u64 {
         let per_vector = 16 / self.bytes();
         let fits = |len: &u64| match self.access() {
@@ -726,14 +734,15 @@ impl Candidate {
         (first..first + 16).find(fits).unwrap_or(first)
     }
 
-    /// A layout that may have this kernel.
+    /// A layout that may select this kernel.
     fn layout(&self, strided: Strided, wish: Wish, random: &mut Random) -> Option<MaskLayout> {
         let Strided {
             family,
             dimensions,
             sample_ids,
         } = strided;
-        // The fewest that ids or a run need, one for a share, and of the largest number five to eight.
+        // A kernel of 2 dimensions also takes layouts of 1, and one of 8 takes those of 5 and more;
+        // noise has only the latter kernel.
         let dimensions = match dimensions {
             8 if self.is_noise() => random.between(1, 8),
             8 => random.between(5, 8),
@@ -742,7 +751,7 @@ impl Candidate {
         } as usize;
         let by_words = self.access() == Some(Access::Words);
         let by_blocks = self.access() == Some(Access::Blocks);
-        // A row is consecutive, a run shares one index.
+        // The innermost indices of a row are consecutive; those of a run are equal.
         let few = random.chance(2);
         let whole_words = matches!(
             family,
@@ -788,7 +797,8 @@ impl Candidate {
                 false => self.fitting(wish.len.max(33), false, random),
             };
         }
-        // Products of ids, which reach to 2^32, may take half of the indices.
+        // Otherwise strides are random. Ids reach 2^32, so their products may take half of all
+        // indices.
         let natural = random.chance(4);
         let mut next = 1;
         let mut strides = vec![0; dimensions];
@@ -800,7 +810,7 @@ impl Candidate {
             let any = (random.next() >> random.between(4, 30)) / reach;
             strides[dimension] = match inner_stride {
                 Some(stride) if is_inner => stride,
-                // As a tensor with gaps or shared dimensions has them.
+                // These strides are those of a tensor, with gaps and shared dimensions.
                 _ if natural => next + random.pick(&[0, 8, 40]) * random.below(2),
                 _ if by_blocks => any / 8 * 8,
                 _ => any,
@@ -816,7 +826,7 @@ impl Candidate {
             }
         }
         if sample_ids && !natural && random.chance(4) {
-            // An id's stride of more than 32 bits leaves little to the others.
+            // A stride of ids above 32 bits leaves few mask indices to the other dimensions.
             for stride in &mut strides[1..] {
                 *stride %= 1 << 20;
                 if by_blocks && *stride != 1 {
@@ -830,12 +840,12 @@ impl Candidate {
 }
 
 pub(super) fn rate(drop_threshold: u64) -> DropoutRate {
-    // At most 1.
+    // `p` is at most 1.
     let p = drop_threshold as f64 / f64::from(2).powi(32);
     DropoutRate::new(p).unwrap_or(DropoutRate::ZERO)
 }
 
-/// A first mask index, `end` at most, of `len` neighbours at first.
+/// A first mask index, at most `end`. `len` elements are consecutive from it.
 fn base(wish: Wish, remainder: u64, len: u64, end: u64, random: &mut Random) -> u64 {
     let aligned = match wish.base {
         Base::Any => random.below(1 << 61) & (end >> 1),
@@ -850,7 +860,7 @@ fn base(wish: Wish, remainder: u64, len: u64, end: u64, random: &mut Random) -> 
     if base <= end { base } else { end / 8 * 8 }
 }
 
-/// So many that a run has about `dispatches`.
+/// The granules of a dispatch with which a run has about `dispatches`.
 fn granules(run: &Run, limits: CutLimits, dispatches: u64) -> u64 {
     let (units, geometry) = match &run.work {
         Work::Dropout {
@@ -870,8 +880,9 @@ fn drop_threshold_is(run: &Run) -> bool {
     drop_threshold(&run.call) == run.call.rate.drop_threshold()
 }
 
-/// Each kernel in one of its ways, by one of the kinds and directions that choose it. Of a tensor that is cut
-/// for a kernel by words, another takes most: it has the same way and lies beside it, so that it is compiled once.
+/// Each kernel in one of its ways, with one of the kinds and directions that choose it. A tensor
+/// that is cut for a kernel by words also dispatches the kernel by vectors. Both have the same way
+/// and follow each other, so that each is compiled once.
 pub(super) fn in_one_way(mut all: Vec<Candidate>, random: &mut Random) -> Vec<Candidate> {
     random.shuffle(&mut all);
     let mut seen = HashSet::new();
@@ -887,8 +898,8 @@ pub(super) fn in_one_way(mut all: Vec<Candidate>, random: &mut Random) -> Vec<Ca
     all
 }
 
-/// Candidates whose fields have every pair of values that any of `all` has together, and the runs
-/// of each. They are drawn from `seed`.
+/// Chooses candidates that have every pair of field values that occurs in `all`, and makes their
+/// runs. `seed` decides the choice.
 pub(super) fn cover(
     all: Vec<Candidate>,
     limits: CutLimits,
@@ -910,17 +921,17 @@ pub(super) fn cover(
         rows.push((candidate, fields));
     }
     let random = &mut Random::new(seed, 1);
-    // Any of equal candidates comes first.
+    // Shuffle, so that equal candidates have equal chances.
     random.shuffle(&mut rows);
-    // How many of the chosen ones have a pair.
+    // The number of chosen candidates that have each pair.
     let mut covered = vec![0usize; names.len() * names.len()];
     let new = |covered: &[usize], fields: &[usize]| {
         pairs(fields, &names)
             .filter(|&pair| covered[pair] == 0)
             .count()
     };
-    // The candidate with the most new pairs for its cost is next. What others had makes a score smaller alone, so
-    // that one which is still the largest is right.
+    // The candidate with the most new pairs for its cost comes next. Covered pairs only lower
+    // scores, so a candidate whose recomputed score is still the largest is the right one.
     let score = |new: usize, candidate: &Candidate| 1000 * new / candidate.cost();
     let scored = rows
         .iter()
@@ -943,7 +954,7 @@ pub(super) fn cover(
         if runs.is_empty() {
             continue;
         }
-        // Where tensors are cut, other kernels take a part.
+        // Runs with cut tensors dispatch other kernels too.
         let others = runs.iter().flat_map(|run| dispatched(run, limits));
         let mut had: Vec<usize> = others
             .flat_map(|other| {
@@ -963,7 +974,7 @@ pub(super) fn cover(
         }
         chosen.push((*candidate, runs, had));
     }
-    // Candidates that later ones have made superfluous go, the costliest first.
+    // Drop candidates whose pairs all occur in others by now, the costliest first.
     chosen.sort_by_key(|(candidate, ..)| core::cmp::Reverse(candidate.cost()));
     chosen.retain(|(_, _, had)| {
         let needed = had.iter().any(|&pair| covered[pair] == 1);
@@ -980,19 +991,20 @@ pub(super) fn cover(
     runs.collect()
 }
 
-/// True if values of two fields may make a difference together, where those of each alone make none.
+/// Returns true if a pair of values of two fields may be wrong although each value is right in
+/// other pairs.
 pub(super) fn is_pair(one: &str, other: &str) -> bool {
     match (one, other) {
-        // How many dimensions there are is nothing to a map: they are summed up by another file.
+        // The map does not depend on the number of dimensions, which another file adds up.
         ("dimensions", "map") => false,
-        // The stream's type decides what is read and stored beside the branch, and nothing else.
+        // The stream's type decides only how the residual and the sum are read and stored.
         (field, "stream") | ("stream", field) => {
             ["stream", "dtype", "beside", "access"].contains(&field)
         }
-        // Kind and direction choose what becomes of a value, and nothing else of a kernel.
+        // Kind and direction only choose what becomes of a value.
         (field, "kind" | "direction") => ["kernel", "value", "kind"].contains(&field),
         ("kind" | "direction", _) => false,
-        // Three fields in one, which no fourth one changes.
+        // These fields combine three others, and depend on no fourth.
         (field, single @ ("values" | "vectors")) | (single @ ("values" | "vectors"), field) => {
             field == single
         }
@@ -1000,7 +1012,7 @@ pub(super) fn is_pair(one: &str, other: &str) -> bool {
     }
 }
 
-/// The pairs of `fields`, each as a number.
+/// The pairs of `fields`, each encoded as a number.
 fn pairs(fields: &[usize], names: &[&str]) -> impl Iterator<Item = usize> {
     let firsts = fields.iter().enumerate();
     firsts.flat_map(move |(i, &a)| {
@@ -1010,7 +1022,7 @@ fn pairs(fields: &[usize], names: &[&str]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The check that a kernel belongs to.
+/// The check to which a kernel belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Group {
     Blocks,

@@ -1,23 +1,26 @@
-//! Does this device compute dropout right? The question of a person with a new GPU or driver, and
-//! of a training program before it starts.
+//! An auditor that finds out whether a device computes dropout right. Run it on a new GPU or
+//! driver, or at the start of a training program.
 //!
-//! [`audit`] runs every check of [`CHECKS`] on a device. It dispatches about 110 kernels, which
-//! have every pair of values of what selects a kernel, and calls each of the
-//! [functions](crate::wgsl::functions). It compares every element with the [contract](crate::mask),
-//! by a reference that shares no code with the kernels; canaries lie around each result. Each
-//! kernel meets origins of all remainders by 8, carries of each number, rates at which one
-//! element's decision depends on D's last bit, NaNs, infinities, zeros, subnormals, and tensors
-//! that are cut. Dispatches of more than 4096 workgroups are compared too, those of Gaussian noise
-//! in one part of 16. Masks must be what a fair mask is. Keys and cases come from a fixed seed, so
-//! a right device passes always, with the same figures and the same
-//! [mask hash](AuditReport::mask_hash).
+//! [`audit`] runs every check of [`CHECKS`] on a device. It dispatches about 110 kernels. For any
+//! two options that select a kernel, such as the element type and the layout, they have every pair
+//! of values. It also calls each of the [functions](crate::wgsl::functions).
 //!
-//! Most of its time is the driver's, which compiles the kernels. On two cores Mesa's software adapter of
-//! Vulkan takes 83 s without a shader cache and 23 s with one, that of OpenGL 286 s and 12 s. On a GPU it
-//! should be 2 to 10 s, an estimate by 20 to 100 ms a kernel.
+//! Every element is compared with the [contract](crate::mask) by a reference that shares no code
+//! with the kernels. Canaries around each result show stray stores. Each kernel runs with origins
+//! of all remainders modulo 8, with carries out of each word, at rates where one element's decision
+//! depends on D's last bit, with NaNs, infinities, zeros and subnormals, and on tensors that are
+//! cut into several dispatches. Dispatches of more than 4096 workgroups are compared too, one
+//! part in 16 of those of Gaussian noise. Two checks test masks for their keep rate and for
+//! correlations. Keys and cases come from a fixed seed, so a right device always passes, with the
+//! same figures and the same [mask hash](AuditReport::mask_hash).
 //!
-//! [`AuditOptions::long`] is for a new kind of hardware: every kernel that this library dispatches on the
-//! device, each in one of its [ways](crate::wgsl::Way), and ranges as large as the device binds.
+//! The driver takes most of the time, to compile the kernels. On two cores Mesa's software adapter
+//! for Vulkan takes 83 s without a shader cache and 23 s with one, that for OpenGL 286 s and 12 s.
+//! A GPU should take 2 to 10 s, estimated from 20 to 100 ms per kernel.
+//!
+//! [`AuditOptions::long`] is for a new kind of hardware. It runs every kernel that this library
+//! dispatches on the device, each in one of its [ways](crate::wgsl::Way), on ranges as large as the
+//! device binds.
 //!
 //! ```no_run
 //! # async fn start(device: &wgpu::Device, queue: &wgpu::Queue) {
@@ -51,11 +54,11 @@ use checks::Audit;
 use gpu::Gpu;
 use kernels::Group;
 
-/// One of [`CHECKS`].
+/// A check in [`CHECKS`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CheckInfo {
-    /// Tells it from the others.
+    /// The check's name, which no other check has.
     pub name: &'static str,
     /// The property of a device that passes.
     pub proves: &'static str,
@@ -82,12 +85,12 @@ enum What {
 pub const CHECKS: &[CheckInfo] = &[
     CheckInfo {
         name: "known answers",
-        proves: "raw Philox blocks of 7 and 10 rounds are Random123's",
+        proves: "raw Philox blocks of 7 and 10 rounds equal Random123's",
         what: What::KnownAnswers,
     },
     CheckInfo {
         name: "contract vectors",
-        proves: "masks are the contract's golden ones",
+        proves: "masks equal the contract's golden masks",
         what: What::ContractVectors,
     },
     CheckInfo {
@@ -97,27 +100,27 @@ pub const CHECKS: &[CheckInfo] = &[
     },
     CheckInfo {
         name: "exported masks",
-        proves: "packed masks of all layouts are the contract's",
+        proves: "packed masks of all layouts follow the contract",
         what: What::Kernels(Group::Masks),
     },
     CheckInfo {
         name: "dropout",
-        proves: "forward and backward of every kind and type are the contract's",
+        proves: "forward and backward of every kind and type follow the contract",
         what: What::Kernels(Group::Linear),
     },
     CheckInfo {
         name: "layouts",
-        proves: "rows, runs and any strides of one to eight dimensions are",
+        proves: "rows, runs and any strides, in one to eight dimensions, follow the contract",
         what: What::Kernels(Group::Layouts),
     },
     CheckInfo {
         name: "sample ids",
-        proves: "samples have the masks of their ids",
+        proves: "each sample has the mask of its id",
         what: What::Kernels(Group::Samples),
     },
     CheckInfo {
         name: "packed masks",
-        proves: "masks from outside decide alone",
+        proves: "a packed mask decides, whatever the key",
         what: What::Kernels(Group::Packed),
     },
     CheckInfo {
@@ -127,12 +130,12 @@ pub const CHECKS: &[CheckInfo] = &[
     },
     CheckInfo {
         name: "gaussian",
-        proves: "noise is within its bound of the exact one",
+        proves: "noise is within its bound of the exact value",
         what: What::Kernels(Group::Gaussian),
     },
     CheckInfo {
         name: "neighbours",
-        proves: "residuals, biases and scales in dropout's pass are the contract's",
+        proves: "dropout with residuals, biases and scales in one pass follows the contract",
         what: What::Kernels(Group::Neighbours),
     },
     CheckInfo {
@@ -142,27 +145,27 @@ pub const CHECKS: &[CheckInfo] = &[
     },
     CheckInfo {
         name: "activations",
-        proves: "activations and gates before a dropout, and their gradients, are within their bounds",
+        proves: "dropout of activations and gates, and its gradients, are within their bounds",
         what: What::Activations,
     },
     CheckInfo {
         name: "norms",
-        proves: "norms behind a residual and a branch, and their gradients, are within their bounds",
+        proves: "norms of a residual and a branch, and their gradients, are within their bounds",
         what: What::Norms,
     },
     CheckInfo {
         name: "softmax",
-        proves: "softmaxes before a dropout, under each mask, and their gradients are within their bounds",
+        proves: "dropout of a softmax under each mask, and its gradients, are within their bounds",
         what: What::Softmaxes,
     },
     CheckInfo {
         name: "functions",
-        proves: "the functions for kernels of others are the contract's",
+        proves: "the functions for your own kernels follow the contract",
         what: What::Functions,
     },
     CheckInfo {
         name: "one pass",
-        proves: "dispatches of one pass see their own parameters and what those before them wrote",
+        proves: "each dispatch of a pass sees its own parameters and the results of earlier ones",
         what: What::OnePass,
     },
     CheckInfo {
@@ -172,7 +175,7 @@ pub const CHECKS: &[CheckInfo] = &[
     },
     CheckInfo {
         name: "keep rate",
-        proves: "kept elements are as many as p says",
+        proves: "the number of kept elements agrees with p",
         what: What::KeepRate,
     },
     CheckInfo {
@@ -191,21 +194,21 @@ pub const MASK_HASH: u64 = 0xa086_d68c_9cf1_f04c;
 #[cfg_attr(feature = "serde", serde(tag = "outcome", rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Nothing wrong; the figure says how much was looked at.
+    /// Nothing is wrong. The figure says how much was compared.
     Passed {
         /// A count or a statistic with its bound.
         figure: String,
     },
-    /// The device is wrong.
+    /// The device computed something wrong.
     Failed {
-        /// The result that the contract asks for, and where.
+        /// The result that the contract requires, and its element.
         expected: String,
         /// The device's result.
         got: String,
     },
     /// The device lacks the feature that would have been compared.
     NotApplicable {
-        /// Which.
+        /// The missing feature.
         reason: String,
     },
 }
@@ -215,19 +218,19 @@ pub enum Outcome {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Check {
-    /// A name out of [`CHECKS`], of the release that made the report.
+    /// A name in [`CHECKS`], as in the release that made the report.
     pub name: Cow<'static, str>,
     /// Its outcome.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub outcome: Outcome,
 }
 
-/// The findings of [`audit`].
+/// The result of [`audit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct AuditReport {
-    /// One for each of [`CHECKS`].
+    /// A check for each of [`CHECKS`].
     pub checks: Vec<Check>,
     /// FNV-1a over a fixed set of masks that the device made: [`MASK_HASH`] on every right device.
     /// `None` if it could not make them.
@@ -237,7 +240,7 @@ pub struct AuditReport {
 }
 
 impl Check {
-    /// The outcome of the check of this name.
+    /// Makes a check of this name and outcome.
     pub fn new(name: impl Into<Cow<'static, str>>, outcome: Outcome) -> Self {
         let name = name.into();
         Self { name, outcome }
@@ -245,7 +248,7 @@ impl Check {
 }
 
 impl AuditReport {
-    /// A report of these checks, as [`audit`] makes it.
+    /// Makes a report of these checks, as [`audit`] does.
     pub fn new(checks: Vec<Check>, mask_hash: Option<u64>) -> Self {
         Self {
             checks,
@@ -254,7 +257,7 @@ impl AuditReport {
         }
     }
 
-    /// True if no check failed and the mask hash is right.
+    /// Returns true if no check failed and the mask hash is right.
     pub fn passed(&self) -> bool {
         let failed = |check: &Check| matches!(check.outcome, Outcome::Failed { .. });
         self.mask_hash == Some(MASK_HASH) && !self.checks.iter().any(failed)
@@ -283,15 +286,16 @@ impl fmt::Display for AuditReport {
     }
 }
 
-/// How much [`audit_with`] does.
+/// The scope and the seed of [`audit_with`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct AuditOptions {
-    /// True to dispatch every kernel that the device can, and to bind the largest range that the
-    /// device binds: minutes in place of seconds, on a software adapter more than 25.
+    /// True to dispatch every kernel that the device can dispatch, and to bind the largest range
+    /// that it can bind. The audit then takes minutes instead of seconds, on a software adapter
+    /// more than 25.
     pub long: bool,
-    /// Decides keys, lengths, layouts and values. The same one gives the same audit.
+    /// The seed of keys, lengths, layouts and values. The same seed gives the same audit.
     pub seed: u64,
 }
 
@@ -306,12 +310,12 @@ impl Default for AuditOptions {
 }
 
 impl AuditOptions {
-    /// A long audit by a seed of the caller's, a random one at best.
+    /// A long audit. Choose `seed` at random, so that audits differ.
     pub fn long(seed: u64) -> Self {
         Self { long: true, seed }
     }
 
-    /// The same with another seed.
+    /// The same options with another seed.
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
@@ -319,8 +323,8 @@ impl AuditOptions {
 
 /// Runs every check on `device` and calls `progress` after each.
 ///
-/// On native targets it waits for the device. Buffers take up to 400 MB, as much on the host again.
-/// Errors of the device are failures of the check that met them.
+/// On native targets it blocks until the device is done. Buffers take up to 400 MB on the device,
+/// and as much on the host. If the device reports an error, the current check fails with it.
 pub async fn audit(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
@@ -329,7 +333,7 @@ pub async fn audit(
     audit_with(device, queue, &AuditOptions::default(), progress).await
 }
 
-/// [`audit`] as `options` say.
+/// Runs [`audit`] with `options`.
 pub async fn audit_with(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
@@ -343,7 +347,7 @@ pub async fn audit_with(
     .await
 }
 
-/// As far as `progress` lets it.
+/// Runs the checks until `progress` breaks.
 async fn run(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
@@ -381,7 +385,7 @@ async fn run(
     }
 }
 
-/// How a check ends early.
+/// The outcome of a check that ends early.
 #[derive(Debug)]
 struct Failure(Outcome);
 

@@ -1,11 +1,11 @@
-//! Numbers that a seed decides: the cases of an audit and what they compute on.
+//! Pseudorandom numbers from a seed, for the cases of an audit and their data.
 
 /// SplitMix64 (Steele et al., OOPSLA 2014).
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
 impl Random {
-    /// A sequence of its own for each `seed` and `place`.
+    /// Starts a sequence, a different one for each `seed` and `place`.
     pub fn new(seed: u64, place: u64) -> Self {
         let mut random = Self(seed);
         random.0 = random.next().wrapping_add(place);
@@ -24,12 +24,12 @@ impl Random {
         (self.next() >> 32) as u32
     }
 
-    /// Below `end`, which is not 0.
+    /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// From `first` to `last`.
+    /// A number from `first` to `last`, both included.
     pub fn between(&mut self, first: u64, last: u64) -> u64 {
         first + self.below(last - first + 1)
     }

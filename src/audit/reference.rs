@@ -1,12 +1,12 @@
-//! The mask contract, element by element and in the fewest words: what kernels are compared with.
-//! It shares no code with the library's paths to them, so that no fault of those hides in it. Numbers
-//! in brackets are the contract's.
+//! The mask contract, element by element and as simple as possible: the reference for kernels. It
+//! shares no code with the kernels or the CPU path, so that it does not repeat their faults.
+//! Numbers in brackets are clauses of the contract.
 
 use half::{bf16, f16};
 
 use crate::{Activation, Direction, DropoutKind, ElementType, MaskKey};
 
-/// A block of a counter under a key \[M2\].
+/// The Philox block of a counter under a key \[M2\].
 pub(super) fn philox(counter: [u32; 4], key: [u32; 2], rounds: u32) -> [u32; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;
     let [mut k0, mut k1] = key;
@@ -37,7 +37,7 @@ fn block(key: MaskKey, block: u64, domain: u32) -> [u32; 4] {
 /// The uniforms of a key.
 pub(super) struct Uniforms {
     key: MaskKey,
-    /// The block that was drawn last: neighbours share it.
+    /// The block that was drawn last, since neighbouring indices share it.
     drawn: Option<(u64, [u32; 4])>,
 }
 
@@ -65,8 +65,8 @@ impl Uniforms {
         self.half(0, index) << 16 | self.half(1, index)
     }
 
-    /// True where u(i) is `drop_threshold` or more \[M8\], by its lower half only where that decides
-    /// \[M9\].
+    /// Returns true if u(i) is at least `drop_threshold` \[M8\]. Draws the lower half only if it
+    /// decides \[M9\].
     pub fn keeps(&mut self, index: u64, drop_threshold: u64) -> bool {
         let (upper, bound) = (u64::from(self.half(0, index)), drop_threshold >> 16);
         if upper == bound {
@@ -77,14 +77,14 @@ impl Uniforms {
     }
 }
 
-/// Where elements find their mask indices \[M13\].
+/// The map from elements to mask indices \[M13\].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Indices<'a> {
-    /// The index of the coordinates 0.
+    /// The mask index of the element whose coordinates are all 0.
     pub first: u64,
     pub shape: &'a [u64],
     pub strides: &'a [u64],
-    /// In the place of the outermost coordinate \[M16\].
+    /// Sample ids: `ids[i]` replaces the outermost coordinate `i` \[M16\].
     pub ids: Option<&'a [u32]>,
 }
 
@@ -108,27 +108,28 @@ impl Indices<'_> {
     }
 }
 
-/// The map of kept elements and of dropped ones.
+/// The rule for the values of kept and of dropped elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Effect {
-    /// All are kept as they are.
+    /// Every element is copied.
     Copy,
-    /// Unchanged or +0.
+    /// A kept element stays; a dropped one becomes +0.
     Keep,
-    /// A product or +0.
+    /// A kept element is multiplied; a dropped one becomes +0.
     Scale(f32),
-    /// A product and a sum, or a constant.
+    /// A kept element is multiplied and shifted; a dropped one becomes a constant.
     Affine {
         scale: f32,
         shift: f32,
         dropped: f32,
     },
-    /// All are +0.
+    /// Every element becomes +0.
     Zero,
 }
 
 impl Effect {
-    /// \[M10\], \[M11\], \[M17\]; with a `given` mask, that alone decides. `None` for noise.
+    /// The effect of a call \[M10\], \[M11\], \[M17\]. A `given` mask decides even if the rate is 0
+    /// or 1. `None` for noise.
     pub fn new(
         kind: DropoutKind,
         direction: Direction,
@@ -164,7 +165,7 @@ impl Effect {
         })
     }
 
-    /// True where the mask makes a difference.
+    /// Returns true if the result depends on the mask.
     pub fn asks_the_mask(self) -> bool {
         !matches!(self, Self::Copy | Self::Zero)
     }
@@ -191,7 +192,7 @@ impl Effect {
         if twice != once {
             Expected::Either([twice, once])
         } else if may_flush || y[0].is_subnormal() {
-            // An adapter may flush what is subnormal as an f32.
+            // An adapter may flush a number that is subnormal as an f32.
             Expected::BitsOrZero(twice)
         } else {
             Expected::Bits(twice)
@@ -199,7 +200,7 @@ impl Effect {
     }
 }
 
-/// The factor of the kinds that only scale, with a mask that keeps something \[M10\].
+/// The factor of inverted and classic dropout, under a mask that keeps something \[M10\].
 pub(super) fn factor(kind: DropoutKind, drop_threshold: u64) -> f32 {
     let all = f64::from(2).powi(32);
     match kind {
@@ -209,7 +210,7 @@ pub(super) fn factor(kind: DropoutKind, drop_threshold: u64) -> f32 {
     }
 }
 
-/// The expected element of a branch with a bias and a scale, added to a residual or alone \[M23\].
+/// The expected element of a branch with a bias and a scale, with or without a residual \[M23\].
 pub(super) fn branch(
     [input, output]: [ElementType; 2],
     bits: u32,
@@ -224,12 +225,12 @@ pub(super) fn branch(
     let x = decode(input, bits) + bias.unwrap_or(0.0);
     let r = residual.map_or(0.0, |bits| decode(output, bits));
     let branch = f64::from(x) * f64::from(factor) * f64::from(scale.unwrap_or(1.0));
-    // A product beyond f32's range is infinite before the sum.
+    // A product beyond f32's range becomes infinite before the residual is added.
     let branch = match branch as f32 {
         wide if wide.is_infinite() => wide.into(),
         _ => branch,
     };
-    // Some operand or the product may be taken for a zero.
+    // An adapter may flush an operand or the product to a zero.
     let is_tiny = |number: f64| number != 0.0 && number.abs() < 1e-30;
     let flushes = is_tiny(x.into()) || is_tiny(branch) || is_tiny(r.into());
     if scale.is_none() && !flushes {
@@ -245,7 +246,7 @@ pub(super) fn branch(
         };
     }
     let epsilon = f64::from(f32::EPSILON);
-    // A flushed operand is multiplied by both.
+    // The error of a flushed operand is multiplied by both factors.
     let products = f64::from(factor) * (1.0 + f64::from(scale.unwrap_or(1.0)).abs());
     let tiny = f64::from(f32::MIN_POSITIVE) * (4.0 + products);
     Expected::Near {
@@ -261,7 +262,7 @@ pub(super) fn branch(
 
 const EPSILON: f64 = f32::EPSILON as f64;
 
-/// An activation and its derivative at a number, and how far those of an f32 may lie from them \[M24\].
+/// An activation and its derivative at a number, with the bounds of an f32 result's errors \[M24\].
 pub(super) struct Function {
     pub value: f64,
     pub bound: f64,
@@ -271,7 +272,8 @@ pub(super) struct Function {
 
 impl Function {
     pub fn new(activation: Activation, x: f64) -> Self {
-        // From its ends on nothing changes, and no product is one of an infinity by 0.
+        // Beyond these ends the results no longer change. The clamps avoid products of infinity and
+        // 0.
         let (c, from) = (x.clamp(-1e3, 1e3), x.max(-1e3));
         let or_nan = |y: f64| if x.is_nan() { x } else { y };
         let (positive, step) = (or_nan(x.max(0.0)), or_nan(f64::from(u8::from(x > 0.0))));
@@ -281,7 +283,7 @@ impl Function {
             slope,
             slope_bound: 0.0,
         };
-        // x times the logistic function of z.
+        // The function x * logistic(z).
         let weighted = |z: f64, z_slope: f64, [constant, factor]: [f64; 2], least: f64| {
             let [s, rest] = [-z, z].map(|z| 1.0 / (1.0 + z.exp()));
             let value = from * s;
@@ -322,14 +324,14 @@ impl Function {
     }
 }
 
-/// The normal distribution's function and its density, the former to 1e-11 of itself.
+/// The normal distribution's function, with a relative error of 1e-11, and its density.
 fn normal(x: f64) -> [f64; 2] {
     let (z, density) = (
         x.abs(),
         (-0.5 * x * x).exp() / core::f64::consts::TAU.sqrt(),
     );
     let upper = if z < 4.0 {
-        // The density times x + x^3/3 + x^5/15 + x^7/105 + … lie between 0 and x.
+        // The density times (x + x^3/3 + x^5/15 + x^7/105 + …) is the part between 0 and x.
         let (mut sum, mut term) = (0.0, z);
         for odd in (3..200).step_by(2) {
             sum += term;
@@ -343,17 +345,17 @@ fn normal(x: f64) -> [f64; 2] {
     [if x < 0.0 { upper } else { 1.0 - upper }, density]
 }
 
-/// A product whose steps WGSL may take in any order, and whose first factor lies within a bound \[M24\]; of a
-/// dropped element +0.
+/// A product whose factors WGSL may multiply in any order, and whose first factor has an error
+/// within a bound \[M24\]. For a dropped element the result is +0.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product {
     number: f64,
     bound: f64,
     is_nan: bool,
     kept: bool,
-    /// A step may be flushed to a zero, or has few digits.
+    /// The product of some factors is subnormal: it has few digits or is flushed to a zero.
     or_small: bool,
-    /// A step may pass f32.
+    /// The product of some factors may overflow f32.
     or_beyond: bool,
 }
 
@@ -361,7 +363,7 @@ impl Product {
     pub fn new(factors: &[f64], bound: f64, kept: bool) -> Self {
         let number: f64 = factors.iter().product();
         let others: f64 = factors[1..].iter().product();
-        // Each product is rounded; [`Expected::Near`] has the last one's place.
+        // Each product is rounded. [`Expected::Near`] accounts for the last rounding.
         let roundings = factors.len().saturating_sub(2) as f64;
         let bound = bound * others.abs() + roundings * EPSILON * number.abs();
         let (mut or_small, mut or_beyond) = (false, false);
@@ -433,7 +435,7 @@ pub(super) fn gaussian(
     let bound = match x.is_infinite() {
         false => f64::from(x.abs()) * error,
         true if factor.abs() > error => 0.0,
-        // An infinity of either sign.
+        // The factor may have either sign, and so may the infinity.
         true => f64::INFINITY,
     };
     Expected::Near {
@@ -447,17 +449,17 @@ pub(super) fn gaussian(
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Expected {
     Bits(u32),
-    /// Or a zero of either sign.
+    /// These bits, or a zero of either sign.
     BitsOrZero(u32),
-    /// Rounded twice or once.
+    /// The result rounded twice, or rounded once.
     Either([u32; 2]),
     /// A NaN of any payload.
     Nan,
-    /// Within the bound and a unit in an f32's last place, rounded to the type.
+    /// A number within the bound plus a unit in an f32's last place, rounded to the type.
     Near {
         number: f64,
         bound: f64,
-        /// The input may have been taken for a zero.
+        /// The input may have been flushed to a zero.
         flushed: bool,
     },
 }
@@ -493,7 +495,7 @@ impl Expected {
         }
     }
 
-    /// The only bits, where there are only these.
+    /// The bits, if only one result is allowed.
     pub fn bits(self) -> Option<u32> {
         match self {
             Self::Bits(bits) => Some(bits),
@@ -514,7 +516,7 @@ impl core::fmt::Display for Expected {
     }
 }
 
-/// The element of this place in words.
+/// Element number `place` of packed words.
 pub(super) fn bits(element: ElementType, words: &[u32], place: u64) -> u32 {
     match element {
         ElementType::F32 => words[place as usize],

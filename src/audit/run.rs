@@ -1,5 +1,5 @@
-//! Runs of an audit: pieces of work, many in one pass, each on ranges of its own in the middle of
-//! larger buffers, and what all of these buffers must hold afterwards.
+//! Executes the runs of an audit and checks their results. Many runs share a pass. Each has ranges
+//! of its own within larger buffers, whose every word is compared afterwards.
 
 use core::ops::Range;
 
@@ -15,23 +15,24 @@ use crate::kernel::axes::{BufferLayout, Neighbours};
 use crate::plan::fused::VectorShape;
 use crate::{CpuError, DropoutKind, Element, ElementType, Elements, MaskSource, Vectors, cpu};
 
-/// Words of a buffer that holds the ranges of several runs; a longer run has its own.
+/// Words of the buffers that several runs share. A longer run has buffers of its own.
 const BATCH_WORDS: usize = 1 << 21;
 
-/// Elements whose results one thread looks at.
+/// Elements that one task compares.
 const TASK_ELEMENTS: usize = 1 << 14;
 
-/// Noise longer than this is compared in one task of [`NOISE_STEP`]: its numbers take long to make.
+/// Of noise longer than this, only one task in [`NOISE_STEP`] is compared, since its numbers take
+/// long to compute.
 const LONG_NOISE: u64 = 1 << 22;
 const NOISE_STEP: usize = 16;
 
-/// Words of the whole image.
+/// One of the buffers that the runs of a batch share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arena {
-    /// Only read.
+    /// Inputs, which are only read.
     Inputs,
     Outputs,
-    /// Input and output, or both in one range.
+    /// Input and output in one buffer, in two ranges or in one.
     Pool,
     /// Sample ids and packed masks.
     Sides,
@@ -46,7 +47,7 @@ pub(super) struct Place {
     pub words: Range<usize>,
 }
 
-/// A run and where its ranges lie.
+/// A run and its ranges.
 pub(super) struct Placed<'a> {
     pub run: &'a Run,
     pub input: Option<Place>,
@@ -61,7 +62,7 @@ pub(super) struct Placed<'a> {
 /// The content of the buffers.
 pub(super) type Images = [Vec<u32>; ARENAS];
 
-/// The content of the buffers at the end, one behind the other; all but those of sides.
+/// The contents of all buffers but the sides after the pass, concatenated.
 struct Results {
     words: Vec<u32>,
     starts: [usize; ARENAS],
@@ -78,7 +79,7 @@ impl Results {
     }
 }
 
-/// The content of a word that nothing writes: no two are alike.
+/// The content of a word that no run writes. No two words are alike.
 pub(super) fn canary(word: usize) -> u32 {
     (word as u32).wrapping_mul(0x9E37_79B9) ^ 0xc0de_feed
 }
@@ -95,7 +96,7 @@ pub(super) fn place(images: &mut Images, arena: Arena, words: u64) -> Place {
     }
 }
 
-/// The margin behind the last range.
+/// Appends a margin after the last range of each buffer.
 pub(super) fn close(images: &mut Images) {
     for image in images {
         let end = image.len().next_multiple_of(MARGIN_WORDS) + MARGIN_WORDS;
@@ -103,7 +104,7 @@ pub(super) fn close(images: &mut Images) {
     }
 }
 
-/// Parts of `runs` that share buffers.
+/// Splits `runs` into batches that share buffers.
 fn batches(runs: &[Run]) -> impl Iterator<Item = &[Run]> {
     let words = |run: &Run| {
         let (len, bytes) = run.work.written();
@@ -137,21 +138,21 @@ fn batches(runs: &[Run]) -> impl Iterator<Item = &[Run]> {
     })
 }
 
-/// The first thing that `find` finds, in the order of places. Several threads look.
-fn first<T: Send>(places: usize, find: impl Fn(usize) -> Option<T> + Send + Sync) -> Option<T> {
-    let mut found: Vec<Option<T>> = (0..places).map(|_| None).collect();
-    for_each_task(&mut found, 1, |place, found| {
-        found.fill_with(|| find(place));
+/// The result of `find` for the lowest number for which it finds anything. Several threads search.
+fn first<T: Send>(count: usize, find: impl Fn(usize) -> Option<T> + Send + Sync) -> Option<T> {
+    let mut found: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    for_each_task(&mut found, 1, |number, found| {
+        found.fill_with(|| find(number));
     });
     found.into_iter().flatten().next()
 }
 
-/// Runs everything, many in a pass, and looks at every word. The number of elements is the figure.
+/// Executes `runs`, many in a pass, and compares every word. Returns the number of elements.
 pub(super) async fn check(gpu: &Gpu<'_>, runs: &[Run]) -> Result<u64, Failure> {
     let mut elements = 0;
     for batch in batches(runs) {
         let ran = Ran::of(gpu, batch).await?;
-        let find = |place: usize| ran.placed[place].wrong(&ran.before, &ran.after);
+        let find = |number: usize| ran.placed[number].wrong(&ran.before, &ran.after);
         if let Some(failure) = first(ran.placed.len(), find) {
             return Err(failure);
         }
@@ -161,7 +162,7 @@ pub(super) async fn check(gpu: &Gpu<'_>, runs: &[Run]) -> Result<u64, Failure> {
     Ok(elements)
 }
 
-/// Runs everything and gives the words of each output, around which nothing was written.
+/// Executes `runs` and returns the words of each output. Fails if anything else was written.
 pub(super) async fn outputs(gpu: &Gpu<'_>, runs: &[Run]) -> Result<Vec<Vec<u32>>, Failure> {
     let mut outputs = Vec::new();
     for batch in batches(runs) {
@@ -176,8 +177,8 @@ pub(super) async fn outputs(gpu: &Gpu<'_>, runs: &[Run]) -> Result<Vec<Vec<u32>>
     Ok(outputs)
 }
 
-/// Runs one after the other in a pass, the later on what the earlier wrote, and looks at every word.
-/// Each result has one right value.
+/// Executes runs in one pass, where later ones read what earlier ones wrote, and compares every
+/// word. Each result must have only one right value.
 pub(super) async fn check_chain(
     gpu: &Gpu<'_>,
     before: Images,
@@ -200,7 +201,7 @@ pub(super) async fn check_chain(
         .sum())
 }
 
-/// A batch that ran.
+/// A batch of runs after its pass.
 struct Ran<'a> {
     placed: Vec<Placed<'a>>,
     before: Images,
@@ -219,12 +220,12 @@ impl<'a> Ran<'a> {
         })
     }
 
-    /// All that is not an output is as it was.
+    /// Checks that no word outside of the outputs has changed.
     fn check_outside(&self) -> Result<(), Failure> {
         for arena in [Arena::Inputs, Arena::Outputs, Arena::Pool] {
             let of_arena = |placed: &&Placed<'_>| placed.output.arena == arena;
             let mut first = 0;
-            // Outputs lie in the order of the runs.
+            // Outputs have the order of the runs.
             for placed in self.placed.iter().filter(of_arena) {
                 self.check_range(arena, first..placed.output.words.start)?;
                 first = placed.output.words.end;
@@ -247,12 +248,12 @@ impl<'a> Ran<'a> {
         if before == after {
             return Ok(());
         }
-        let place = before
+        let offset = before
             .iter()
             .zip(after)
             .position(|(before, after)| before != after);
-        let place = place.unwrap_or_default();
-        let word = words.start + place;
+        let offset = offset.unwrap_or_default();
+        let word = words.start + offset;
         let nearest = self
             .placed
             .iter()
@@ -262,13 +263,16 @@ impl<'a> Ran<'a> {
             format!(", outputs are {start} to {end} ({})", placed.run)
         });
         Err(Failure::new(
-            format!("{:#010x} in word {word} of the buffer{near}", before[place]),
-            format!("{:#010x}", after[place]),
+            format!(
+                "{:#010x} in word {word} of the buffer{near}",
+                before[offset]
+            ),
+            format!("{:#010x}", after[offset]),
         ))
     }
 }
 
-/// The images after all runs, in one pass.
+/// Records all runs in one pass and returns the buffers' contents after it.
 async fn execute(
     gpu: &Gpu<'_>,
     before: &Images,
@@ -282,7 +286,7 @@ async fn execute(
         Content::Constant(sides),
     ];
     let mut words = Vec::new();
-    // Made first: a device too small for the kernels is a failure of the check.
+    // Make the kernels first: if the device is too small for them, the check fails.
     let targets: Result<Vec<_>, _> = placed.iter().map(|placed| gpu.target(placed.run)).collect();
     let targets = targets?;
     round_trip::run(
@@ -359,13 +363,15 @@ impl Run {
         }
     }
 
-    /// The values of the elements; the half behind an odd number of them stays.
+    /// Fills `words` with elements. The spare half after an odd number of 16-bit elements stays as
+    /// it is.
     fn fill(&self, words: &mut [u32], element: ElementType, seed: u64) {
-        // No power of two, so that an index that lost bits meets another value.
+        // The period is no power of two, so that an index that lost its upper bits reads another
+        // value.
         const PERIOD: usize = 99_991;
         let mut random = Random::new(seed, 0);
         let (aim, len) = (self.aim as usize, self.work.written().0 as usize);
-        // A tensor of few elements would seldom have a NaN that is dropped.
+        // Without this special value, a tensor of few elements would seldom drop a NaN.
         let next_to_aim = special(element, 4, &mut random);
         if element == ElementType::F32 {
             let next = |_| value(element, &mut random);
@@ -374,7 +380,7 @@ impl Run {
             words[aim] = reference::encode(element, 1.5);
         } else {
             let halves: &mut [u16] = bytemuck::cast_slice_mut(words);
-            // By an odd step: a long run has all of them.
+            // The step is odd, so a long run has all 2^16 values.
             let (first, step) = (random.word() as u16, random.word() as u16 | 1);
             periodic(&mut halves[..len], PERIOD, |i| match i % 4 {
                 0 => value(element, &mut random) as u16,
@@ -386,7 +392,7 @@ impl Run {
     }
 }
 
-/// Fills `data` with what `next` makes of the first places, again and again.
+/// Fills `data` with the values that `next` makes for the first `period` elements, repeated.
 fn periodic<T: Copy>(data: &mut [T], period: usize, next: impl FnMut(usize) -> T) {
     let (first, rest) = data.split_at_mut(period.min(data.len()));
     for (data, new) in first.iter_mut().zip((0..).map(next)) {
@@ -397,8 +403,9 @@ fn periodic<T: Copy>(data: &mut [T], period: usize, next: impl FnMut(usize) -> T
     }
 }
 
-/// One of the first `count` of NaNs, quiet and signalling, infinities, zeros, the largest, the smallest normal, and
-/// the largest, one and the smallest subnormal number, and 1.
+/// One of the first `count` special values, of either sign: a quiet and a signalling NaN, infinity,
+/// zero, the largest and the smallest normal number, the largest, some and the smallest subnormal
+/// number, and 1.
 fn special(element: ElementType, count: u64, random: &mut Random) -> u32 {
     let (sign, specials): (u32, [u32; 10]) = match element {
         ElementType::F32 => (
@@ -432,7 +439,7 @@ fn special(element: ElementType, count: u64, random: &mut Random) -> u32 {
     specials[random.below(count) as usize] | random.word() & sign
 }
 
-/// A number near 1, any bits, or one of those that are easily taken for another.
+/// A number near 1, random bits, or a special value.
 pub(super) fn value(element: ElementType, random: &mut Random) -> u32 {
     let word = random.word();
     match random.below(8) {
@@ -442,7 +449,7 @@ pub(super) fn value(element: ElementType, random: &mut Random) -> u32 {
             _ => word & 0xffff,
         },
         _ => {
-            // From 2^-8 to 2^8.
+            // The magnitude is from 2^-8 to 2^8.
             let exponent = 119 + word % 16;
             let number = f32::from_bits(random.word() & 0x807f_ffff | exponent << 23);
             reference::encode(element, number)
@@ -451,7 +458,7 @@ pub(super) fn value(element: ElementType, random: &mut Random) -> u32 {
 }
 
 impl Placed<'_> {
-    /// Words from a range of the run to `word`.
+    /// The distance in words from `word` to the nearest range of the run.
     fn distance(&self, arena: Arena, word: usize) -> usize {
         let places = [self.input.as_ref(), Some(&self.output)];
         let here = places
@@ -477,7 +484,7 @@ impl Placed<'_> {
             offset: 4 * place.words.start as u64,
             size: wgpu::BufferSize::new(4 * place.words.len() as u64),
         };
-        // A run without a side never reads this one.
+        // A run without a side never reads this binding.
         let side = bind(self.side.as_ref().unwrap_or(&self.output));
         let (input, output) = (
             bind(self.input.as_ref().unwrap_or(&self.output)),
@@ -532,7 +539,7 @@ impl Placed<'_> {
                         };
                         kernels.encode_forward(pass, &binding, &run.call)?;
                     }
-                    // A sum has a residual, and a gradient a scale.
+                    // There is no such run: a sum has a residual, and a gradient a scale.
                     (_, None, _) => {}
                 }
             }
@@ -558,7 +565,7 @@ impl Placed<'_> {
                         };
                         kernels.encode(pass, &binding, &run.call, *direction)?;
                     }
-                    // Not for dropout.
+                    // A run of dropout has none of these targets.
                     Target::Fused(_) | Target::KeepMask(_) | Target::Blocks(_) => {}
                 }
             }
@@ -581,13 +588,13 @@ impl Placed<'_> {
                 let binding = kernels.bind(output, *len)?;
                 kernels.encode(pass, &binding, *counter, *key);
             }
-            // A target is made for its run.
+            // There is no other pair, because a target is made for its run.
             _ => {}
         }
         Ok(())
     }
 
-    /// Does to `images` what the run must.
+    /// Writes the run's expected results into `images`.
     fn simulate(&self, images: &mut Images) -> Result<(), Failure> {
         let mut expectations = self.run.expectations();
         let input = self.input.as_ref().unwrap_or(&self.output);
@@ -602,8 +609,9 @@ impl Placed<'_> {
         Ok(())
     }
 
-    /// The output's words as the library's CPU path makes them, which is fast: words that are as is likely
-    /// are right. None of a short run.
+    /// The output's words by the library's CPU path, which is faster than the reference. A word
+    /// that equals them counts as right; only others are compared with the reference. Empty for a
+    /// short run.
     fn likely(&self, before: &Images) -> Result<Vec<u32>, CpuError> {
         fn typed<T: Element>(input: &[u32], run: &Run) -> Result<Vec<u32>, CpuError> {
             let mut output = input.to_vec();
@@ -628,7 +636,7 @@ impl Placed<'_> {
         let is_long = self.run.work.written().0 > 2 * TASK_ELEMENTS as u64;
         let is_fused = matches!(self.run.work, Work::Fused { .. });
         let input = match &self.input {
-            // Noise has no bits in common.
+            // Values of noise differ between the CPU and the device.
             Some(input) if is_long && !self.is_noise() && !is_fused => input,
             _ => return Ok(Vec::new()),
         };
@@ -644,7 +652,7 @@ impl Placed<'_> {
         self.run.call.kind == DropoutKind::Gaussian
     }
 
-    /// The first thing that is wrong in the output.
+    /// The first wrong element of the output.
     fn wrong(&self, before: &Images, after: &Results) -> Option<Failure> {
         let likely = match self.likely(before) {
             Ok(likely) => likely,
@@ -670,7 +678,7 @@ impl Placed<'_> {
             1
         };
         let found = first(tasks.div_ceil(step), |task| {
-            // The last task is one of them.
+            // The offset makes the last task one of those that are compared.
             let first = (task * step + (tasks - 1) % step) * TASK_ELEMENTS;
             let end = (first + TASK_ELEMENTS).min(len as usize);
             let words = first * bytes as usize / 4..(end * bytes as usize).div_ceil(4);
@@ -702,7 +710,7 @@ impl Placed<'_> {
                 format!("{got:#x}"),
             ));
         }
-        // The half behind an odd number of 16-bit elements.
+        // The spare half after an odd number of 16-bit elements must not change.
         if len * bytes % 4 != 0 {
             let [expected, got] =
                 [before(&self.output), output].map(|words| of(words, len as usize));

@@ -1,15 +1,16 @@
-//! Checks with a most probable answer. Keys are fixed, so a right device always gives the same
-//! figures; the false-alarm rates are over the choice of keys.
+//! Statistical checks of masks. Keys are fixed, so a right device always gives the same figures;
+//! the false-alarm rates below are over the choice of keys.
 
 use super::checks::{Audit, mask, same};
 use super::{Failure, Outcome, run};
 use crate::mask::mask_words;
 use crate::{DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu};
 
-/// Elements of a mask that is looked at.
+/// Elements of each mask.
 const LEN: u64 = 1 << 24;
-/// Standard deviations. A fair figure is further off with probability 2.0e-7 (two-sided normal):
-/// 6e-7 for the three keep rates, 1.4e-5 for the 70 correlations.
+/// The largest deviation that passes, in standard deviations. A fair mask exceeds it with
+/// probability 2.0e-7 (two-sided normal): 6e-7 for the three keep rates, 1.4e-5 for the 70
+/// correlations.
 const BOUND: f64 = 5.2;
 
 fn ones(words: impl Iterator<Item = u32>) -> u64 {
@@ -23,7 +24,7 @@ fn deviation(count: u64, n: u64, p: f64) -> f64 {
 }
 
 impl Audit<'_> {
-    /// The device's masks of consecutive indices, which are the CPU's too.
+    /// The device's masks of consecutive indices. They must equal the CPU's.
     async fn masks(&self, calls: &[DropoutCall]) -> Result<Vec<Vec<u32>>, Failure> {
         let layout = MaskLayout::linear(LEN);
         let runs: Vec<_> = calls.iter().map(|call| mask(&layout, *call)).collect();
@@ -87,7 +88,8 @@ impl Audit<'_> {
             let z = deviation(different, n, 0.5);
             if z.abs() > BOUND {
                 let expected = format!(
-                    "masks {what} to differ in half of {n} elements, within {BOUND} standard deviations"
+                    "masks {what} to differ in half of {n} elements, within {BOUND} standard \
+                     deviations"
                 );
                 return Err(Failure::new(expected, format!("{different}, {z:.1} away")));
             }
@@ -102,7 +104,7 @@ impl Audit<'_> {
                 let next = later.get(i + 1).copied().unwrap_or(0);
                 ((u64::from(next) << 32 | u64::from(later[i])) >> bits) as u32
             });
-            // The last words lack later bits: leave them out.
+            // The last word lacks the bits that would be shifted in, so it is left out.
             let words = later.len() - 1;
             let different = ones(base.iter().zip(shifted).take(words).map(|(a, b)| a ^ b));
             judge(

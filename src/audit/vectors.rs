@@ -1,4 +1,5 @@
-//! The contract's numbers, built in: tests/data, whose headers say how to read them.
+//! The contract's golden numbers, built in from tests/data. The headers of those files say how to
+//! read them.
 
 use crate::{DropoutCall, DropoutRate, MaskKey, MaskLayout};
 
@@ -19,7 +20,7 @@ pub(super) struct MaskVector {
     pub mask: Vec<u32>,
 }
 
-/// Columns of each line that is no comment.
+/// The columns of each line that is not a comment.
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines()
         .filter(|line| !line.starts_with('#'))

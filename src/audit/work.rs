@@ -1,4 +1,4 @@
-//! A piece of work of an audit, and what the contract makes of its elements.
+//! One run of an audit, and the results that the contract requires of it.
 
 use core::fmt;
 
@@ -9,17 +9,17 @@ use crate::mask::mask_words;
 use crate::plan::fused::VectorShape;
 use crate::{Direction, DropoutCall, ElementType, Elements, MaskLayout};
 
-/// Words before and at least so many behind each range: any device's alignment.
+/// Words before each range, and at least as many after it. Ranges then meet any device's alignment.
 pub(super) const MARGIN_WORDS: usize = 64;
 
-/// Where decisions come from.
+/// The source of decisions.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Linear(u64),
     Layout(MaskLayout),
     /// A layout and the ids of its samples.
     Samples(MaskLayout, Vec<u32>),
-    /// A packed mask from outside, of so many elements.
+    /// A packed mask from outside, and its number of elements.
     Packed(Vec<u32>, u64),
 }
 
@@ -31,7 +31,7 @@ impl Source {
         }
     }
 
-    /// The words that lie in a buffer of their own: sample ids or a mask.
+    /// The words that need a buffer of their own: sample ids or a packed mask. Otherwise empty.
     pub fn side(&self) -> &[u32] {
         match self {
             Self::Linear(_) | Self::Layout(_) => &[],
@@ -39,7 +39,7 @@ impl Source {
         }
     }
 
-    /// As a binding takes them, with the buffer of `side`.
+    /// The source as `bind` takes it, with `side` as the buffer of [`side`](Self::side).
     pub fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> Elements<'a> {
         match self {
             &Self::Linear(len) => Elements::from(len),
@@ -49,7 +49,7 @@ impl Source {
         }
     }
 
-    /// Returns true if an element is kept, by `uniforms` of the call's key.
+    /// Returns true if an element is kept. `uniforms` are those of the call's key.
     pub fn keeps(&self, element: u64, call: &DropoutCall, uniforms: &mut Uniforms) -> bool {
         match self {
             Self::Packed(mask, _) => mask[element as usize / 32] >> (element % 32) & 1 == 1,
@@ -57,7 +57,7 @@ impl Source {
         }
     }
 
-    /// The mask indices of a call from `origin` on; a packed mask has none.
+    /// The mask indices of a call whose origin is `origin`. A packed mask does not use them.
     pub fn indices(&self, origin: u64) -> Indices<'_> {
         let (layout, ids) = match self {
             Self::Linear(_) | Self::Packed(..) => {
@@ -80,7 +80,7 @@ impl Source {
     }
 }
 
-/// The work of a run.
+/// The operation of a run.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
     Dropout {
@@ -89,7 +89,7 @@ pub(super) enum Work {
         direction: Direction,
         source: Source,
     },
-    /// Dropout with neighbours.
+    /// Dropout with a bias, a scale or a residual.
     Fused {
         element: ElementType,
         buffers: BufferLayout,
@@ -107,7 +107,8 @@ pub(super) enum Work {
 }
 
 impl Work {
-    /// Elements, mask words or words of blocks that are written, and the bytes of one.
+    /// The number of units that are written, and the bytes of one: elements, mask words or the
+    /// words of blocks.
     pub fn written(&self) -> (u64, u64) {
         match self {
             Self::Dropout { source, .. } | Self::Fused { source, .. } => {
@@ -144,7 +145,7 @@ impl Work {
         }
     }
 
-    /// The type of what is read and dropped.
+    /// The type of the input.
     pub fn input_element(&self) -> ElementType {
         if self.adds() {
             self.element()
@@ -161,7 +162,7 @@ impl Work {
         }
     }
 
-    /// Where its decisions come from.
+    /// The source of its decisions.
     pub fn source(&self) -> Option<&Source> {
         match self {
             Self::Dropout { source, .. } | Self::Fused { source, .. } | Self::KeepMask(source) => {
@@ -193,16 +194,17 @@ impl Work {
 /// One piece of work.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
-    /// Features that it leaves unused.
+    /// Features of the device that the run leaves unused.
     pub avoid: wgpu::Features,
     pub work: Work,
     pub call: DropoutCall,
-    /// How many granules a dispatch takes, on a device whose limits were lowered.
+    /// Granules that a dispatch takes, if limits are lowered.
     pub granules: Option<u64>,
-    /// Stray stores behind the elements show.
+    /// True if the bindings go on after the elements, so that stray stores show.
     pub has_room: bool,
-    /// Decides the values. Element `aim` has a value that does not hide its decision.
+    /// The seed of the values.
     pub seed: u64,
+    /// An element whose value shows whether it was kept.
     pub aim: u64,
 }
 
@@ -271,7 +273,8 @@ impl fmt::Display for Run {
     }
 }
 
-/// The expected elements of a run, asked for in about their order.
+/// The expected elements of a run. Asking for them in order is fast, since neighbours share a
+/// block.
 pub(super) struct Expectations<'a> {
     run: &'a Run,
     uniforms: Uniforms,
@@ -289,7 +292,7 @@ pub(super) fn drop_threshold(call: &DropoutCall) -> u64 {
 }
 
 impl Run {
-    /// u(i) of an element that is drawn.
+    /// u(i) of an element. Its decision must not come from a packed mask.
     pub fn uniform(&self, element: u64) -> u32 {
         let index = match self.work.source() {
             Some(source) => source.indices(self.call.origin).of(element),
@@ -316,8 +319,8 @@ impl Run {
         }
     }
 
-    /// The bias's numbers, and the scale's behind them. Those of a scale are 1 and more, so that products that
-    /// pass f32 do so in each order.
+    /// The numbers of the bias, then those of the scale. A scale is at least 1, so that a product
+    /// that overflows f32 does so in any order of its factors.
     pub fn numbers(&self) -> Vec<f32> {
         let VectorShape {
             bias_len,
@@ -342,7 +345,7 @@ impl Expectations<'_> {
         self.uniforms.keeps(index, self.drop_threshold)
     }
 
-    /// The number of element `i` in each vector that there is.
+    /// The bias and the scale of element `i`, if there are any.
     fn vectors_at(&self, i: u64) -> [Option<f32>; 2] {
         let VectorShape {
             bias_len,
@@ -355,14 +358,14 @@ impl Expectations<'_> {
         [at(0, bias_len), at(bias_len, scale_len)]
     }
 
-    /// The expected element `i`, or word `i`, which was `x`, beside this element of the residual.
+    /// The expected element or word `i`. `x` is the input's element, `residual` the residual's.
     pub fn of(&mut self, i: u64, x: u32, residual: u32) -> Expected {
         let run = self.run;
         match &run.work {
             Work::Fused { source, .. } => {
                 let kept = self.keeps(source, i);
                 let [bias, scale] = self.vectors_at(i);
-                // A gradient passes the bias as it is.
+                // The gradient does not depend on the bias.
                 let (bias, residual) = match run.work.adds() {
                     true => (bias, Some(residual)),
                     false => (None, None),

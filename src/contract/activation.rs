@@ -1,11 +1,12 @@
-//! Functions that stand before a dropout.
+//! Activations, the functions that are applied to an element before dropout.
 
 use core::fmt;
 use core::str::FromStr;
 
 use super::name::{self, ParseNameError};
 
-/// A function of each element \[M24\]. σ is the logistic function and Φ the normal distribution's.
+/// A function that is applied to each element \[M24\]. σ is the logistic function and Φ the normal
+/// distribution's.
 ///
 /// | | value at x | infinities become |
 /// |---|---|---|
@@ -17,30 +18,31 @@ use super::name::{self, ParseNameError};
 /// | [`QuickGelu`](Self::QuickGelu) | x σ(1.702 x) | infinity, a number below 1e-35 |
 /// | [`SquaredRelu`](Self::SquaredRelu) | relu's value, squared | infinity, +0 |
 ///
-/// A NaN stays a NaN under each, relu too. A derivative at a kink is the left one: relu's at 0 is 0.
+/// A NaN stays a NaN under every activation, also under relu. At a kink the derivative is the left
+/// one: relu's at 0 is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Activation {
-    /// The element itself: a bias and a dropout in one pass.
+    /// The element itself. Only the bias and the dropout remain, in one pass.
     Identity,
     /// max(x, 0).
     Relu,
-    /// The error function's GELU, which PyTorch, Keras and JAX-based models name `gelu` without more.
+    /// GELU by the error function, which PyTorch, Keras and JAX-based models call plain `gelu`.
     Gelu,
     /// GELU by tanh: `gelu_new` of GPT-2, `gelu_pytorch_tanh`.
     GeluTanh,
-    /// Also called swish; gated, SwiGLU.
+    /// x σ(x), also called swish. With a gate it is SwiGLU.
     Silu,
-    /// CLIP's approximation of GELU.
+    /// x σ(1.702 x), CLIP's approximation of GELU.
     QuickGelu,
-    /// Primer's and Nemotron's.
+    /// max(x, 0)^2, the activation of Primer and of Nemotron.
     SquaredRelu,
 }
 
 impl Activation {
-    /// Every one.
+    /// Every activation.
     pub const ALL: &'static [Self] = &[
         Self::Identity,
         Self::Relu,

@@ -1,4 +1,4 @@
-//! The call as data: everything that decides a mask, small enough to keep in its place.
+//! The call as data: everything that decides a mask, and small enough to be kept instead of it.
 
 use core::fmt;
 use core::str::FromStr;
@@ -14,8 +14,8 @@ use crate::contract::error::ParseCallError;
 /// 2017), as in PyTorch's `nn.AlphaDropout`.
 const ALPHA_PRIME: f64 = -1.758_099_340_847_376_6;
 
-/// One application of dropout. Keep it instead of the mask: forward, backward, recomputation, the
-/// CPU path and a bug report all take the same value.
+/// One application of dropout. Keep this value instead of the mask: forward, backward,
+/// recomputation, the CPU path and a bug report all need nothing else.
 ///
 /// Its text form reads back to an equal value:
 ///
@@ -34,10 +34,10 @@ pub struct DropoutCall {
     pub rate: DropoutRate,
     /// The kind of dropout, which says how kept and dropped elements change.
     pub kind: DropoutKind,
-    /// The mask.
+    /// The key of the mask.
     pub key: MaskKey,
-    /// Mask index of the first element \[M13\]: 0, or where a shard, chunk or micro-batch begins
-    /// in the whole tensor.
+    /// Mask index of the first element \[M13\]: 0, or for a shard, chunk or micro-batch the index
+    /// at which it begins in the whole tensor.
     pub origin: u64,
 }
 
@@ -73,7 +73,7 @@ impl DropoutCall {
             .map(drop)
     }
 
-    /// Mask index of the first element of a layout whose first and largest index are these.
+    /// Mask index of the first element, given a layout's first and largest index.
     pub(crate) fn base(&self, first: u64, last: Option<u64>) -> Result<u64, CallError> {
         let origin = self.origin;
         let max = self.largest_index();
@@ -90,7 +90,7 @@ impl DropoutCall {
         Ok(origin + first)
     }
 
-    /// The largest mask index of its kind.
+    /// The largest mask index that the kind of dropout allows.
     pub(crate) fn largest_index(&self) -> u64 {
         match self.kind {
             // [M18]
@@ -107,7 +107,7 @@ impl DropoutCall {
         }
     }
 
-    /// Refuses kinds that do more to a kept value than to scale it.
+    /// Refuses kinds that change a kept value in another way than by a factor.
     pub(crate) fn refuse_but_scaling(&self, operation: Operation) -> Result<(), CallError> {
         match self.kind {
             DropoutKind::Inverted | DropoutKind::Classic => Ok(()),
@@ -117,9 +117,10 @@ impl DropoutCall {
 
     /// The factor on kept elements, and on their gradients, rounded once to f32: for
     /// [`Inverted`](DropoutKind::Inverted) 1 / (1 - D / 2^32) \[M10\], for
-    /// [`Classic`](DropoutKind::Classic) and [`Gaussian`](DropoutKind::Gaussian) 1, for [`Alpha`](DropoutKind::Alpha) the `a` of
-    /// [`keep_shift`](Self::keep_shift). 0 if the rate drops everything: only a packed mask keeps elements
-    /// then, which are multiplied by it, and left alone by `Classic`.
+    /// [`Classic`](DropoutKind::Classic) and [`Gaussian`](DropoutKind::Gaussian) 1, for
+    /// [`Alpha`](DropoutKind::Alpha) the `a` of [`keep_shift`](Self::keep_shift). If the rate drops
+    /// everything, it is 0. Only a packed mask keeps elements then: they are multiplied by this 0,
+    /// except by `Classic`, which leaves them as they are.
     pub fn keep_scale(&self) -> f32 {
         if self.rate.drops_all() {
             return 0.0;
@@ -131,8 +132,9 @@ impl DropoutCall {
         }
     }
 
-    /// The factor on kept elements of the kinds that only scale: [`Classic`](DropoutKind::Classic) leaves what a
-    /// packed mask keeps alone at a rate of 1 too.
+    /// The factor on kept elements for the kinds that only scale. It differs from
+    /// [`keep_scale`](Self::keep_scale) for [`Classic`](DropoutKind::Classic) at a rate of 1:
+    /// elements that a packed mask keeps stay as they are.
     pub(crate) fn scaling_factor(&self) -> f32 {
         match self.kind {
             DropoutKind::Classic => 1.0,
@@ -140,8 +142,9 @@ impl DropoutCall {
         }
     }
 
-    /// The summand on kept elements after scaling: 0, and for [`Alpha`](DropoutKind::Alpha)
-    /// b = -a p α' with a = ((1 - p) (1 + p α'^2))^(-1/2), α' = -1.7580993… and the realised p \[M17\].
+    /// The number that is added to kept elements after scaling: 0, and for
+    /// [`Alpha`](DropoutKind::Alpha) b = -a p α' with a = ((1 - p) (1 + p α'^2))^(-1/2), α' =
+    /// -1.7580993… and the realised p \[M17\].
     pub fn keep_shift(&self) -> f32 {
         if self.kind == DropoutKind::Alpha && !self.rate.drops_all() {
             (-self.alpha_scale() * self.rate.realized() * ALPHA_PRIME) as f32
@@ -170,7 +173,7 @@ impl DropoutCall {
         }
     }
 
-    /// `a` of alpha dropout; some element is kept.
+    /// `a` of alpha dropout, for a rate that keeps some elements.
     fn alpha_scale(&self) -> f64 {
         let p = self.rate.realized();
         ((1.0 - p) * (1.0 + p * ALPHA_PRIME * ALPHA_PRIME)).powf(-0.5)
@@ -244,7 +247,8 @@ impl FromStr for DropoutCall {
     }
 }
 
-/// Digits alone, decimal or behind 0x: `u64::from_str` would take a sign too.
+/// Accepts digits alone, decimal or after 0x. The sign is refused here, since `from_str_radix`
+/// accepts one.
 fn parse_u64(text: &str) -> Option<u64> {
     let (digits, radix) = match text.strip_prefix("0x") {
         Some(hex) => (hex, 16),

@@ -1,6 +1,7 @@
 //! Philox counters.
 
-/// The counter `blocks` after `counter`, as one 128-bit number that wraps; word 0 is the lowest.
+/// Returns `counter` plus `blocks`. The counter is one 128-bit number that wraps, and its word 0 is
+/// the lowest.
 pub fn advance_counter(counter: [u32; 4], blocks: u64) -> [u32; 4] {
     let words = counter
         .iter()

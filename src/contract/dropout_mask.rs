@@ -1,4 +1,4 @@
-//! A call as the kernels are told it: twelve scalars.
+//! A call in the form in which kernels receive it: twelve scalars.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -8,11 +8,12 @@ use super::layout::MaskLayout;
 use super::mask::split;
 
 /// One mask and its factors, byte for byte the struct `DropoutMask` of
-/// [`wgsl::functions`](crate::wgsl::functions): 48 bytes of twelve 4-byte scalars, alignment 4, numbers of
-/// 64 bits as their low and their high word. In a uniform struct it is a member with `@align(16)`.
+/// [`wgsl::functions`](crate::wgsl::functions): 48 bytes, which are twelve scalars of 4 bytes with
+/// alignment 4. A number of 64 bits takes two of them, the low word first. As a member of a uniform
+/// struct it needs `@align(16)`.
 ///
-/// Order and meaning of the fields are part of this crate's public interface. A host in another language
-/// gets the same bytes from `wgpu-dropout params`.
+/// Order and meaning of the fields are part of this crate's public interface. A host in another
+/// language gets the same bytes from `wgpu-dropout params`.
 ///
 /// ```
 /// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
@@ -44,14 +45,17 @@ pub struct DropoutMask {
     pub threshold_high: u32,
     /// D & 0xffff.
     pub threshold_low: u32,
-    /// Factor on kept elements \[M10\], [`DropoutCall::keep_scale`].
+    /// Factor on kept elements \[M10\]: [`DropoutCall::keep_scale`].
     pub keep_scale: f32,
-    /// Summand on kept elements of alpha dropout \[M17\], [`DropoutCall::keep_shift`]; else 0.
+    /// Number added to kept elements by alpha dropout \[M17\]: [`DropoutCall::keep_shift`]. 0 for
+    /// other kinds.
     pub keep_shift: f32,
-    /// Value of dropped elements of alpha dropout \[M17\], [`DropoutCall::dropped_value`]; else 0.
+    /// Value of elements that alpha dropout drops \[M17\]: [`DropoutCall::dropped_value`]. 0 for
+    /// other kinds.
     pub dropped_value: f32,
-    /// Standard deviation of Gaussian noise \[M20\], [`DropoutRate::sigma`](crate::DropoutRate::sigma); 0
-    /// where everything is dropped, which has no finite one.
+    /// Standard deviation of Gaussian noise \[M20\]:
+    /// [`DropoutRate::sigma`](crate::DropoutRate::sigma). 0 if the rate drops everything, since the
+    /// deviation is not finite then.
     pub sigma: f32,
 }
 
@@ -84,16 +88,16 @@ impl DropoutMask {
 }
 
 impl DropoutCall {
-    /// The parameters of a kernel of the caller's own, which makes its mask by
-    /// [`wgsl::functions`](crate::wgsl::functions): element 0 of the kernel has mask index
-    /// `origin + first_index` \[M13\].
+    /// The parameters for a kernel of your own that makes its mask by
+    /// [`wgsl::functions`](crate::wgsl::functions). Element 0 of that kernel has mask index `origin
+    /// + first_index` \[M13\].
     ///
-    /// `elements` is the number of mask indices that the kernel uses from there on.
+    /// `elements` is the number of mask indices that the kernel uses, counted from element 0.
     ///
     /// # Errors
     ///
-    /// [`CallError::IndexOverflow`] if the last of them passes 2^64 - 1, or 2^63 - 1 for Gaussian noise;
-    /// [`CallError::Rate`] if Gaussian noise would have no finite variance.
+    /// [`CallError::IndexOverflow`] if the last of them passes 2^64 - 1, or 2^63 - 1 for Gaussian
+    /// noise; [`CallError::Rate`] if Gaussian noise would have no finite variance.
     pub fn mask_params(&self, first_index: u64, elements: u64) -> Result<DropoutMask, CallError> {
         let last = match elements.checked_sub(1) {
             Some(steps) => Some(first_index.checked_add(steps).ok_or(IndexOverflow::Call {
@@ -107,12 +111,13 @@ impl DropoutCall {
         Ok(DropoutMask::new(self, first_index))
     }
 
-    /// [`mask_params`](Self::mask_params) for the tensor of a layout: the mask index of an element is what
-    /// `dropout_index` makes of its coordinates and of the [strides](MaskLayout::index_strides).
+    /// [`mask_params`](Self::mask_params) for the tensor of a layout. In the kernel,
+    /// `dropout_index` computes the mask index of an element from its coordinates and from the
+    /// layout's [strides](MaskLayout::index_strides).
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check).
+    /// See [`check`](Self::check).
     pub fn mask_params_of(&self, layout: &MaskLayout) -> Result<DropoutMask, CallError> {
         let first_index = self.base(layout.first_index(), layout.last_index())?;
         Ok(DropoutMask::new(self, first_index))

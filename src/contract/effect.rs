@@ -1,4 +1,4 @@
-//! The map of a value: one for GPU and CPU, chosen by kind and direction.
+//! The map that dropout applies to a value. GPU and CPU share it, and kind and direction choose it.
 
 use core::fmt;
 use core::str::FromStr;
@@ -6,7 +6,7 @@ use core::str::FromStr;
 use super::kind::DropoutKind;
 use super::name::{self, ParseNameError};
 
-/// Which way a tensor passes a layer.
+/// The direction in which a tensor passes a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
@@ -18,7 +18,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Both.
+    /// Both directions.
     pub const ALL: &'static [Self] = &[Self::Forward, Self::Backward];
 }
 

@@ -7,8 +7,8 @@ use half::{bf16, f16};
 
 use super::name::{self, ParseNameError};
 
-/// The type of a tensor's elements on the device. No adapter feature is needed for any: two
-/// elements of 16 bits lie in a `u32`, the first in its lower half.
+/// The type of a tensor's elements on the device. No type needs a feature of the adapter: kernels
+/// read two elements of 16 bits as one `u32`, the first in its lower half.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
@@ -19,7 +19,7 @@ pub enum ElementType {
     F32,
     /// IEEE 754 binary16.
     F16,
-    /// The upper half of binary32.
+    /// bfloat16: the upper half of a binary32.
     Bf16,
 }
 
@@ -27,7 +27,7 @@ impl ElementType {
     /// Every type.
     pub const ALL: &'static [Self] = &[Self::F32, Self::F16, Self::Bf16];
 
-    /// Size of an element.
+    /// Size of an element in bytes.
     pub const fn bytes(self) -> u64 {
         match self {
             Self::F32 => 4,
@@ -70,7 +70,7 @@ pub trait Element: sealed::Sealed + bytemuck::Pod + Send + Sync + fmt::Debug {
     /// The same number, exactly.
     fn to_f32(self) -> f32;
 
-    /// The nearest number, the even one of two \[M11\].
+    /// The nearest number of this type; of two that are equally near, the even one \[M11\].
     fn from_f32(number: f32) -> Self;
 }
 

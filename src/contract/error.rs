@@ -11,7 +11,7 @@ use super::rate::{DropoutRate, RateError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexOverflow {
-    /// A call's indices.
+    /// The indices of a call pass the largest one.
     #[error(
         "{len} mask indices from {origin} on pass the largest one, 2^{} - 1: \
          lower the origin, the number of elements, or a layout's strides and offset",
@@ -20,25 +20,26 @@ pub enum IndexOverflow {
     Call {
         /// The call's origin.
         origin: u64,
-        /// Indices needed from there on: elements, or what the layout spans.
+        /// Indices that are needed from the origin on: the number of elements, or the span of the
+        /// layout's indices.
         len: u64,
         /// The largest index: 2^64 - 1, and 2^63 - 1 for Gaussian noise \[M18\].
         max: u64,
     },
-    /// A layout's strides.
+    /// The strides of a layout lead past 2^64 - 1.
     #[error(
         "mask indices pass 2^64 - 1 in dimension {dimension}, of {size} elements {stride} apart: \
          lower its stride or size"
     )]
     Dimension {
-        /// The dimension, from 0 on, in which the sum passes it.
+        /// The dimension, from 0 on, in which the sum of indices passes 2^64 - 1.
         dimension: usize,
-        /// Its elements.
+        /// The size of the dimension.
         size: u64,
         /// Its stride.
         stride: u64,
     },
-    /// A layout's offset.
+    /// The offset of a layout leads past 2^64 - 1.
     #[error("an offset of {offset} moves mask index {last_index} past 2^64 - 1: lower it")]
     Offset {
         /// The offset that was given.
@@ -46,10 +47,11 @@ pub enum IndexOverflow {
         /// The layout's largest mask index.
         last_index: u64,
     },
-    /// Sample id 2^32 - 1 \[M16\].
+    /// The mask indices of sample id 2^32 - 1 would pass 2^64 - 1 \[M16\].
     #[error(
-        "sample id 2^32 - 1 times {stride} mask indices a sample, and index {last_index} of sample id 0, \
-         pass 2^64 - 1: give samples fewer elements, or the layout a lower first index"
+        "mask indices of sample id 2^32 - 1 pass 2^64 - 1, with {stride} indices a sample \
+         and {last_index} as the largest of sample id 0: \
+         give samples fewer elements, or the layout a lower first index"
     )]
     Samples {
         /// The layout's first stride.
@@ -69,7 +71,7 @@ pub enum CallError {
     /// The operation has no result for this kind of dropout.
     #[error("{kind} dropout does not go with {operation}: use {}", operation.remedy())]
     Kind {
-        /// The call's.
+        /// The value in the call.
         kind: DropoutKind,
         /// The operation that was asked for.
         operation: Operation,
@@ -79,7 +81,7 @@ pub enum CallError {
         "p = {rate} drops everything, and Gaussian noise has no finite variance: give a smaller p"
     )]
     Rate {
-        /// The call's.
+        /// The value in the call.
         rate: DropoutRate,
     },
 }
@@ -105,7 +107,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The thing to use with it, or in its place.
+    /// The remedy that the error's text names.
     const fn remedy(self) -> &'static str {
         match self {
             Self::PackedMask => "a layout",
@@ -136,9 +138,9 @@ impl fmt::Display for Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// Slices of another length than the source.
+    /// The slices and the source differ in length.
     #[error(
-        "the slices have {elements} elements, the length or layout {required}: make them equal"
+        "the slices have {elements} elements, the length or layout has {required}: make them equal"
     )]
     Length {
         /// Elements of the slices.
@@ -146,7 +148,7 @@ pub enum SourceError {
         /// Elements of the source.
         required: u64,
     },
-    /// Sample ids of another number than the layout's samples.
+    /// The number of sample ids differs from the layout's samples.
     #[error("there are {ids} sample ids for {samples} samples: give one for each")]
     SampleIds {
         /// Ids given.
@@ -179,7 +181,7 @@ pub enum ParseCallError {
         /// The word.
         field: String,
     },
-    /// A field that must be there is not.
+    /// A required field is missing.
     #[error("`{name}=…` is missing")]
     Missing {
         /// The field.
@@ -230,12 +232,12 @@ fn rank(list: DimensionList, expected: &RangeInclusive<usize>, got: usize) -> St
     let (numbers, dimensions) = (count(got, "number"), count(most, "dimension"));
     match least {
         _ if least == most => {
-            format!("{numbers} in {list}, {dimensions}: give one for each dimension")
+            format!("{numbers} in {list} for {dimensions}: give one for each dimension")
         }
-        0 => format!("{numbers} in {list}, {dimensions}: give at most one for each dimension"),
+        0 => format!("{numbers} in {list} for {dimensions}: give at most one for each dimension"),
         _ => format!(
-            "{list} takes a shape of {least} to {dimensions}, this one has {got}: give a 1 for each \
-             dimension that the tensor lacks"
+            "{list} takes a shape of {least} to {dimensions}, this one has {got}: \
+             give a 1 for each dimension that the tensor lacks"
         ),
     }
 }
@@ -252,7 +254,7 @@ pub enum LayoutError {
         /// [`MaskLayout::MAX_DIMENSIONS`](crate::MaskLayout::MAX_DIMENSIONS).
         max: usize,
     },
-    /// Another number of dimensions than needed.
+    /// The list has another number of dimensions than needed.
     #[error("{}", rank(*list, expected, *got))]
     Rank {
         /// The list that was given.
@@ -275,7 +277,7 @@ pub enum LayoutError {
         /// The tensor's size there.
         size: u64,
     },
-    /// A shard that lies outside of its whole.
+    /// A shard that reaches beyond the layout that it is cut from.
     #[error(
         "{len} elements from {start} on pass the {size} of dimension {dimension}: \
          move or shorten the shard"
@@ -287,7 +289,7 @@ pub enum LayoutError {
         start: u64,
         /// The shard's elements.
         len: u64,
-        /// The whole's elements.
+        /// The layout's elements in this dimension.
         size: u64,
     },
     /// A mesh that cuts a dimension which the layout does not have.
@@ -300,9 +302,9 @@ pub enum LayoutError {
         /// The layout's dimensions.
         dimensions: usize,
     },
-    /// A rank that no part of a mesh is for.
+    /// A rank that the mesh does not have.
     #[error(
-        "dimension {dimension} is cut into {parts} parts, and none is for rank {rank}: \
+        "dimension {dimension} is cut into {parts} parts, which gives no rank {rank}: \
          cut it into one part or more, and number ranks from 0 to parts - 1"
     )]
     MeshRank {
@@ -340,7 +342,7 @@ pub enum LayoutError {
     IndexOverflow(#[from] IndexOverflow),
 }
 
-/// A number that no key has a fold for \[M21\].
+/// A number that is too large for [`MaskKey::fold_in`](crate::MaskKey::fold_in) \[M21\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{n} passes 2^61 - 1, the largest number to fold in: lower it, or fold twice")]
 pub struct FoldOverflow {

@@ -1,20 +1,22 @@
-//! Which mask: the keys, and keys of keys.
+//! Keys, which name a mask, and the folding of a number into a key.
 
 use super::error::FoldOverflow;
 use super::philox::mask_block;
 
-/// Which mask: two 64-bit numbers of the caller's choice \[M1\].
+/// The name of a mask: two 64-bit numbers of the caller's choice \[M1\].
 ///
-/// Any numbers do: masks of neighbouring seeds and streams are independent. One `(seed, stream)`
-/// pair is one mask, so a training run gives each dropout layer at each step a stream of its own,
-/// by [`layer_step`](Self::layer_step). Other masks, such as an ensemble's, take keys that no step
-/// has, by [`fold_in`](Self::fold_in): `MaskKey::new(seed, member)` is layer 0's at step `member`.
+/// Any two numbers are allowed, and masks of neighbouring seeds and streams are independent. One
+/// `(seed, stream)` pair is one mask. A training run therefore gives each dropout layer at each
+/// step a stream of its own, by [`layer_step`](Self::layer_step). Other masks, such as those of an
+/// ensemble's members, need keys that no layer has at any step: make these by
+/// [`fold_in`](Self::fold_in). `MaskKey::new(seed, member)` would be the key of layer 0 at step
+/// `member`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MaskKey {
-    /// The run.
+    /// Names the run.
     pub seed: u64,
-    /// Which layer at which step.
+    /// Names the layer and the step.
     pub stream: u64,
 }
 
@@ -29,12 +31,12 @@ impl MaskKey {
         Self::new(seed, (layer as u64) << 32 | step as u64)
     }
 
-    /// A key of its own for each `n` below 2^61 \[M21\]: for each use of a layer in a step, or each
-    /// member of an ensemble. Two numbers never give one key. Any other key is met by chance alone,
-    /// 2^-128 a pair.
+    /// A key of its own for each `n` below 2^61 \[M21\], such as each use of a layer in a step or
+    /// each member of an ensemble. Two numbers never give the same key. A folded key equals some
+    /// other key only by chance, with a probability of 2^-128 for each pair of keys.
     ///
-    /// Let the folds of one key count one thing, and fold again for the next: use `n` of a layer in
-    /// member `m` has the key `key.fold_in(m)?.fold_in(n)?`.
+    /// Let the folds of one key count one thing only, and fold again to count another: use `n` of a
+    /// layer in member `m` has the key `key.fold_in(m)?.fold_in(n)?`.
     ///
     /// ```
     /// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
@@ -54,7 +56,7 @@ impl MaskKey {
     ///
     /// # Errors
     ///
-    /// [`FoldOverflow`] from 2^61 on.
+    /// [`FoldOverflow`] if `n` is 2^61 or more.
     pub fn fold_in(self, n: u64) -> Result<Self, FoldOverflow> {
         if n >> 61 != 0 {
             return Err(FoldOverflow { n });

@@ -11,17 +11,17 @@ use super::name::{self, ParseNameError};
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum DropoutKind {
-    /// Kept elements are scaled by 1 / (1 - p) in training, and inference does nothing: what every
-    /// framework means by dropout.
+    /// Kept elements are scaled by 1 / (1 - p) in training, and inference does nothing. Frameworks
+    /// call this simply dropout.
     #[default]
     Inverted,
     /// Kept elements stay as they are in training, and inference scales by
     /// [`inference_scale`](crate::DropoutCall::inference_scale) (Srivastava et al. 2014).
     Classic,
-    /// Dropped elements become the negative saturation of SELU, and an affine map keeps mean and
-    /// variance (Klambauer et al. 2017, `nn.AlphaDropout`; `nn.FeatureAlphaDropout` with a feature
-    /// layout). Values are `x * a + b` and may be off by one rounding, since an adapter may fuse
-    /// the two steps; masks are exact.
+    /// Dropped elements take the value that SELU has at minus infinity, and an affine map restores
+    /// mean and variance (Klambauer et al. 2017). This is PyTorch's `nn.AlphaDropout`, and with a
+    /// feature layout its `nn.FeatureAlphaDropout`. Values are `x * a + b` and may be off by one
+    /// rounding, since an adapter may fuse the two steps. Masks are exact.
     Alpha,
     /// Every element is multiplied by a normal number of mean 1 and variance p / (1 - p)
     /// (Srivastava et al. 2014, section 10; Keras's `GaussianDropout`) \[M18\]-\[M20\].

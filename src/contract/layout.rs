@@ -1,15 +1,16 @@
-//! Which mask index each element of a tensor has: one map for every kind of dropout \[M13\].
+//! The map from a tensor's elements to mask indices, one type for all patterns of dropout \[M13\].
 
 use crate::contract::error::{DimensionList, IndexOverflow, LayoutError};
 
 /// The map from the elements of a tensor, in row-major order, to mask indices:
 /// `origin + first_index + sum over dimensions of coordinate * stride` \[M13\].
 ///
-/// Each kind of dropout is a choice of strides. A stride of 0 shares one decision along its
-/// dimension; a shard keeps the strides of the whole tensor and begins at its own first index, so
-/// it gets exactly its slice of the whole mask.
+/// Each pattern of dropout is a choice of strides. A stride of 0 shares one decision along its
+/// dimension. A shard keeps the strides of the whole tensor and begins at its own first index, so
+/// that its mask is exactly its slice of the whole mask.
 ///
-/// The named layouts take a batch. A sample alone is a batch of one: a size of 1 comes first.
+/// The named layouts expect a batch. For a single sample give a batch of one: a first dimension of
+/// size 1.
 ///
 /// | layer | PyTorch | Keras | layout |
 /// |---|---|---|---|
@@ -37,7 +38,7 @@ pub struct MaskLayout {
     first_index: u64,
 }
 
-/// A layout as a file has it.
+/// The serialized form of a layout.
 #[cfg(feature = "serde")]
 #[derive(serde::Deserialize)]
 struct Unchecked {
@@ -66,10 +67,11 @@ impl MaskLayout {
     /// The most dimensions a layout may have.
     pub const MAX_DIMENSIONS: usize = 8;
 
-    /// Any strides of the mask: mask indices from one coordinate to the next.
+    /// A layout of any strides. A stride is the number of mask indices from one coordinate of its
+    /// dimension to the next.
     ///
-    /// They are not strides of memory, where elements lie in row-major order without gaps. A tensor
-    /// in another order is [`permuted`](Self::permuted).
+    /// These are not strides in memory: elements always lie in row-major order without gaps. For a
+    /// tensor in another order see [`permuted`](Self::permuted).
     ///
     /// ```
     /// use wgpu_dropout::MaskLayout;
@@ -115,7 +117,7 @@ impl MaskLayout {
         })
     }
 
-    /// Consecutive indices in one dimension: what a length alone stands for.
+    /// One dimension of consecutive indices. A length alone means this layout.
     pub fn linear(len: u64) -> Self {
         Self {
             shape: vec![len],
@@ -126,8 +128,9 @@ impl MaskLayout {
 
     /// A decision for each element.
     ///
-    /// The strides, and so the masks, depend on all sizes but the outermost: sequences that are padded
-    /// to another length have another mask. For one that they keep, take a shard of the longest.
+    /// The strides, and with them the masks, depend on all sizes but the outermost, so that padding
+    /// a sequence to another length changes its mask. To keep the mask, take a shard of the layout
+    /// with the longest length.
     ///
     /// ```
     /// use wgpu_dropout::MaskLayout;
@@ -140,18 +143,19 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// As [`strided`](Self::strided).
+    /// See [`strided`](Self::strided).
     pub fn elementwise(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::noise_shape(shape, &vec![None; shape.len()])
     }
 
-    /// Keras's `noise_shape`: a decision for each element of it, broadcast to `shape`. Dimensions
-    /// are aligned from the last one on; missing ones share their decisions.
+    /// Keras's `noise_shape`: one decision for each element of the noise shape, broadcast to
+    /// `shape`. Dimensions are aligned from the last one on. A dimension that the noise shape lacks
+    /// shares its decisions.
     ///
-    /// `None` is the tensor's size, and shares nothing. `Some(1)` shares decisions along its
-    /// dimension, also where the tensor's size is 1. Another size must be the tensor's, and is
-    /// `None`. Give `None` where the size may vary, as a batch's does: a size of 1 cannot tell a
-    /// batch of one from shared decisions.
+    /// `None` means the tensor's size, and shares nothing. `Some(1)` shares decisions along its
+    /// dimension, even if the tensor's size is 1. Any other size must be the tensor's, and means
+    /// the same as `None`. Give `None` if the size may vary, as that of a batch does, since 1 would
+    /// mean shared decisions for a batch of one.
     ///
     /// ```
     /// use wgpu_dropout::MaskLayout;
@@ -167,7 +171,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::NoiseShape`] names the dimension that does not broadcast; else as
+    /// [`LayoutError::NoiseShape`] names the dimension that does not broadcast. For others see
     /// [`strided`](Self::strided).
     pub fn noise_shape(shape: &[u64], noise_shape: &[Option<u64>]) -> Result<Self, LayoutError> {
         let Some(missing) = shape.len().checked_sub(noise_shape.len()) else {
@@ -190,10 +194,12 @@ impl MaskLayout {
                         size,
                     });
                 }
-                // A size of 1 has its stride too: a sample id reaches further than the size [M16].
+                // A size of 1 gets its stride too, since a sample id may be larger than the size
+                // [M16].
                 None | Some(_) => {
                     strides[dimension] = next;
-                    // Where this passes 2^64 - 1, so does an index, if there is any.
+                    // If this saturates, a mask index passes 2^64 - 1 too, unless there is no
+                    // element.
                     next = next.saturating_mul(size.max(1));
                 }
             }
@@ -204,9 +210,9 @@ impl MaskLayout {
     /// Feature dropout of `(samples, channels, …)`: whole channels are dropped. Replaces PyTorch's
     /// `nn.Dropout1d`, `2d` and `3d`, and Keras's `SpatialDropout` with `channels_first`.
     ///
-    /// An image alone, `(channels, height, width)`, needs a size of 1 in front. Without it its
-    /// channels are taken for samples and its rows are dropped, as by PyTorch's `nn.Dropout2d`
-    /// ([pytorch#69801](https://github.com/pytorch/pytorch/issues/69801)).
+    /// A single image, `(channels, height, width)`, needs a first dimension of size 1. Without it
+    /// the channels are taken for samples and rows of the image are dropped, as PyTorch's
+    /// `nn.Dropout2d` does ([pytorch#69801](https://github.com/pytorch/pytorch/issues/69801)).
     ///
     /// ```
     /// use wgpu_dropout::MaskLayout;
@@ -220,18 +226,18 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] below 2 dimensions. For others see [`strided`](Self::strided).
     pub fn feature_channels_first(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::FeatureShape, shape, 2, |axis, _| axis < 2)
     }
 
     /// Feature dropout of `(samples, …, channels)`: whole channels are dropped. Replaces Keras's
-    /// `SpatialDropout1D`, `2D` and `3D`. An image alone needs a size of 1 in front, as in
+    /// `SpatialDropout1D`, `2D` and `3D`. A single image needs a first dimension of size 1, as in
     /// [`feature_channels_first`](Self::feature_channels_first).
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] below 2 dimensions. For others see [`strided`](Self::strided).
     pub fn feature_channels_last(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::FeatureShape, shape, 2, |axis, rank| {
             axis == 0 || axis == rank - 1
@@ -243,7 +249,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] below 2 dimensions. For others see [`strided`](Self::strided).
     pub fn time_locked_batch_first(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::TimeLockedShape, shape, 2, |axis, _| {
             axis != 1
@@ -254,7 +260,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] below 2 dimensions; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] below 2 dimensions. For others see [`strided`](Self::strided).
     pub fn time_locked_time_first(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::TimeLockedShape, shape, 2, |axis, _| {
             axis != 0
@@ -264,9 +270,10 @@ impl MaskLayout {
     /// Drop path of `(samples, …)`: whole samples of a residual branch are dropped (stochastic
     /// depth, Huang et al. 2016). Replaces timm's `DropPath`.
     ///
-    /// Samples that are kept are divided by 1 - p, as all that dropout keeps. Without rescaling, timm's
-    /// `scale_by_keep=False`, it is [`Classic`](crate::DropoutKind::Classic). By tokens in the place of
-    /// samples it is token dropout, of [`Elements::samples`](crate::Elements::samples).
+    /// Kept samples are divided by 1 - p, as kept elements are in any inverted dropout. For timm's
+    /// `scale_by_keep=False`, which does not rescale, use [`Classic`](crate::DropoutKind::Classic).
+    /// With tokens instead of samples this is token dropout: see
+    /// [`Elements::samples`](crate::Elements::samples).
     ///
     /// ```
     /// use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey};
@@ -279,7 +286,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Rank`] without a dimension; else as [`strided`](Self::strided).
+    /// [`LayoutError::Rank`] without a dimension. For others see [`strided`](Self::strided).
     pub fn drop_path(shape: &[u64]) -> Result<Self, LayoutError> {
         Self::keep_axes(DimensionList::DropPathShape, shape, 1, |axis, _| axis == 0)
     }
@@ -304,8 +311,8 @@ impl MaskLayout {
     }
 
     /// The part of this layout that begins at the coordinates `start` and has `shape`: a shard of a
-    /// tensor that is cut over devices, a chunk, a micro-batch or a slice. Its mask is the whole
-    /// mask's slice.
+    /// tensor that is cut over devices, a chunk, a micro-batch or a slice. Its mask is the
+    /// corresponding slice of the whole mask.
     ///
     /// # Errors
     ///
@@ -325,7 +332,7 @@ impl MaskLayout {
                     size,
                 });
             }
-            // An empty shard has no first index; any will do.
+            // The first index of an empty shard is never used.
             if !shape.contains(&0) {
                 first_index += start * self.strides[dimension];
             }
@@ -337,11 +344,12 @@ impl MaskLayout {
         })
     }
 
-    /// The same elements in another order in memory, whose dimension `d` is this layout's dimension
-    /// `order[d]`: a transposed copy keeps the mask of what it is a copy of.
+    /// The same elements in another order in memory: dimension `d` of the result is dimension
+    /// `order[d]` of this layout. With it, a transposed copy of a tensor has the mask of the
+    /// original.
     ///
-    /// A view that is transposed by its strides alone moves nothing in memory: bind its buffer with
-    /// the layout of the original.
+    /// A view that is transposed only by its strides leaves the memory as it is: bind its buffer
+    /// with the original's layout.
     ///
     /// ```
     /// use wgpu_dropout::MaskLayout;
@@ -399,8 +407,9 @@ impl MaskLayout {
         &self.strides
     }
 
-    /// [`strides`](Self::strides) as `dropout_index` of [`wgsl::functions`](crate::wgsl::functions) takes
-    /// them: four of 32 bits, 0 behind the last dimension.
+    /// The [`strides`](Self::strides) in the form that `dropout_index` of
+    /// [`wgsl::functions`](crate::wgsl::functions) takes: four numbers of 32 bits, 0 after the last
+    /// dimension.
     ///
     /// ```
     /// use wgpu_dropout::MaskLayout;
@@ -412,8 +421,9 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::TooManyDimensions`] above four dimensions, [`LayoutError::WideStride`] if a stride
-    /// is 2^32 or more. `dropout_index_after` takes any number of dimensions and strides of 64 bits.
+    /// [`LayoutError::TooManyDimensions`] above four dimensions, [`LayoutError::WideStride`] if a
+    /// stride is 2^32 or more. `dropout_index_after` takes any number of dimensions and strides of
+    /// 64 bits.
     pub fn index_strides(&self) -> Result<[u32; 4], LayoutError> {
         let mut strides = [0; 4];
         let (dimensions, max) = (self.strides.len(), strides.len());
@@ -433,7 +443,7 @@ impl MaskLayout {
         self.first_index
     }
 
-    /// Number of elements; `u64::MAX` where it passes that.
+    /// Number of elements, or `u64::MAX` if it passes that.
     pub fn len(&self) -> u64 {
         self.shape
             .iter()
@@ -445,17 +455,17 @@ impl MaskLayout {
         self.shape.contains(&0)
     }
 
-    /// Mask index of element `element` in row-major order, before the call's origin is added; numbers
-    /// from [`len`](Self::len) on start again. Without an element it is
+    /// Mask index of element `element` in row-major order, before the call's origin is added;
+    /// `element` counts modulo [`len`](Self::len). In a layout without elements the result is
     /// [`first_index`](Self::first_index).
     pub fn index(&self, element: u64) -> u64 {
         self.index_of(element, |place| place)
     }
 
-    /// [`index`](Self::index) with `sample` of the outermost coordinate in its place.
+    /// [`index`](Self::index), in which `sample` replaces the outermost coordinate.
     pub(crate) fn index_of(&self, mut element: u64, sample: impl Fn(u64) -> u64) -> u64 {
         if self.is_empty() {
-            // Its strides may be any.
+            // The strides of an empty layout are not checked, and a sum of them could overflow.
             return self.first_index;
         }
         let mut index = self.first_index;
@@ -480,7 +490,8 @@ impl MaskLayout {
         (!self.is_empty()).then(|| self.first_index + dimensions().map(reach).sum::<u64>())
     }
 
-    /// Samples, and mask indices from one to the next. Without a dimension there is one.
+    /// The number of samples, and the mask indices from one to the next. A layout without
+    /// dimensions has one sample.
     pub(crate) fn samples(&self) -> (u64, u64) {
         let first = |numbers: &[u64]| numbers.first().copied();
         (
@@ -505,9 +516,9 @@ impl MaskLayout {
     }
 
     /// The same map of the same elements with the fewest dimensions. It leaves out dimensions of
-    /// size 1, and merges neighbours where `outer.stride == inner.size * inner.stride`. With
-    /// `apart` dimension 0 stays as it is, since sample ids replace its coordinate. The result
-    /// means nothing for a layout without an element.
+    /// size 1, and merges neighbours if `outer.stride == inner.size * inner.stride`. With `apart`,
+    /// dimension 0 stays as it is, since sample ids replace its coordinate. The result is
+    /// meaningless for a layout without elements.
     pub(crate) fn folded(&self, apart: bool) -> Vec<Dimension> {
         let first = usize::from(apart).min(self.shape.len());
         let mut folded: Vec<Dimension> = Vec::with_capacity(self.shape.len());

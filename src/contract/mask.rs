@@ -18,12 +18,12 @@ pub const fn mask_words(len: u64) -> u64 {
     len.div_ceil(ELEMENTS_PER_MASK_WORD as u64)
 }
 
-/// A mask index as the generator sees it \[M4\].
+/// The position of a mask index in the generator's output \[M4\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MaskPosition {
-    /// Below 2^61.
+    /// Number of the block, below 2^61.
     pub block: u64,
-    /// 0 to 7.
+    /// Lane of the block, 0 to 7.
     pub lane: u32,
 }
 

@@ -1,16 +1,17 @@
-//! Which part of a tensor a rank has, where a tensor is cut over a mesh of devices.
+//! The parts of a tensor that is cut over a mesh of devices.
 
 use super::error::LayoutError;
 use super::layout::MaskLayout;
 
 impl MaskLayout {
-    /// The shard of a rank in a mesh of devices: each of `cuts` is a dimension, into how many parts it
-    /// is cut, and which of them, from 0 on, is this rank's. Where a size does not divide, the first
-    /// `size % parts` ranks have one element more. Cuts are made one after the other: one of a dimension
-    /// that was cut before cuts its part.
+    /// The shard of a rank in a mesh of devices. Each of `cuts` is `(dimension, parts, rank)`: it
+    /// cuts the dimension into that many parts and takes part number `rank`, counted from 0. If the
+    /// size is not a multiple of the parts, the first `size % parts` parts have one element more.
+    /// Cuts are made one after the other, so that a second cut of the same dimension cuts the part
+    /// of the first.
     ///
-    /// Every rank takes the same call, so the same seed. Data parallelism cuts the batch, tensor
-    /// parallelism the features; sequence parallelism cuts the sequence.
+    /// Every rank uses the same call, and with it the same seed. Data parallelism cuts the batch,
+    /// tensor parallelism the features; sequence parallelism cuts the sequence.
     ///
     /// ```
     /// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu};
@@ -26,9 +27,9 @@ impl MaskLayout {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Gradients that are accumulated over micro-batches are cuts of the batch too: with the whole
-    /// batch's call, micro-batch after micro-batch has the masks that the batch has at once. Of
-    /// consecutive indices, an origin says the same.
+    /// A batch is also cut if its gradients are accumulated over micro-batches. Under the whole
+    /// batch's call, each micro-batch has its slice of the mask that the undivided batch has. If
+    /// its mask indices are consecutive, an origin in the call does the same as a cut.
     ///
     /// ```
     /// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, MaskLayout};
@@ -49,7 +50,7 @@ impl MaskLayout {
     /// # Errors
     ///
     /// [`LayoutError::MeshDimension`] for a dimension that the layout does not have,
-    /// [`LayoutError::MeshRank`] for a part that is none.
+    /// [`LayoutError::MeshRank`] for a rank that is not below the number of parts.
     pub fn mesh(&self, cuts: &[(usize, u64, u64)]) -> Result<Self, LayoutError> {
         cuts.iter()
             .try_fold(self.clone(), |layout, &(dimension, parts, rank)| {
@@ -58,8 +59,9 @@ impl MaskLayout {
             })
     }
 
-    /// The two shards of a rank where a sequence under a causal mask is cut so that each rank has as much
-    /// work: of 2 `parts` chunks, rank r has chunk r and chunk 2 `parts` - 1 - r. Bind both.
+    /// The two shards of a rank in a zig-zag cut, which gives each rank the same work under a
+    /// causal mask. The sequence is cut into 2 `parts` chunks, and rank r has chunk r and chunk 2
+    /// `parts` - 1 - r. Bind both.
     ///
     /// ```
     /// use wgpu_dropout::MaskLayout;
@@ -74,7 +76,7 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// As [`mesh`](Self::mesh).
+    /// See [`mesh`](Self::mesh).
     pub fn zigzag(
         &self,
         dimension: usize,
@@ -107,7 +109,7 @@ impl MaskLayout {
         Ok(())
     }
 
-    /// In 128 bits, since twice the parts of a zig-zag may pass 64.
+    /// The numbers have 128 bits, since twice the parts of a zig-zag may pass 64 bits.
     fn part(&self, dimension: usize, parts: u128, rank: u128) -> Result<Self, LayoutError> {
         let mut shape = self.shape().to_vec();
         let mut start = vec![0; shape.len()];

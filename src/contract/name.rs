@@ -2,7 +2,7 @@
 
 use core::fmt::Display;
 
-/// A text that is no name in the list.
+/// A text that is not one of the known names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}: give one of {names}")]
 #[non_exhaustive]
@@ -11,11 +11,11 @@ pub struct ParseNameError {
     pub text: String,
     /// The kind of name, as "activation" or "direction".
     pub what: &'static str,
-    /// The names that there are.
+    /// The known names.
     pub names: String,
 }
 
-/// The one of `all` that is displayed as `text`.
+/// Returns the value of `all` that is displayed as `text`.
 pub(crate) fn parse<T: Copy + Display>(
     text: &str,
     what: &'static str,

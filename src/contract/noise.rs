@@ -1,11 +1,11 @@
-//! Gaussian noise: where an index finds its words.
+//! Gaussian noise: the random words of a mask index.
 
 use super::mask::MaskPosition;
 
 /// Indices that share a block of four words \[M18\].
 const INDICES_PER_BLOCK: u64 = 4;
 
-/// Where an index below 2^63 lies in domain 2 \[M18\].
+/// The block and lane of an index below 2^63. Noise takes them from domain 2 of the key \[M18\].
 pub(crate) fn position(index: u64) -> MaskPosition {
     MaskPosition {
         block: index / INDICES_PER_BLOCK,

@@ -2,7 +2,8 @@
 
 use super::element::ElementType;
 
-/// A norm of rows, with its epsilon \[M25\]. Numbers are multiplied by γ, and by a layer norm added to β.
+/// A norm of rows, with its epsilon \[M25\]. Normalised numbers are multiplied by γ, and a layer
+/// norm then adds β.
 ///
 /// ```
 /// use wgpu_dropout::{Norm, NormError};
@@ -31,7 +32,7 @@ pub enum NormError {
 }
 
 impl Norm {
-    /// The most columns that a row may have: the largest count that f32 has with each smaller one.
+    /// The most columns that a row may have: every count up to it is exact in f32.
     pub const MAX_COLUMNS: u32 = 1 << 24;
 
     /// A layer norm: a row less its mean, divided by sqrt(variance + `epsilon`).
@@ -47,7 +48,7 @@ impl Norm {
     ///
     /// # Errors
     ///
-    /// As [`layer`](Self::layer).
+    /// See [`layer`](Self::layer).
     pub fn rms(epsilon: f32) -> Result<Self, NormError> {
         Self::new(epsilon, true)
     }
@@ -64,37 +65,40 @@ impl Norm {
         self.epsilon
     }
 
-    /// Returns true if it divides by the root of the mean square, without a mean and a β.
+    /// Returns true for a root-mean-square norm, which subtracts no mean and has no β.
     pub const fn is_rms(self) -> bool {
         self.is_rms
     }
 }
 
-/// Where dropout stands beside a norm.
+/// The tensor to which dropout is applied, beside a norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MaskPlace {
-    /// On the branch, before the sum: what stands between the blocks of a transformer.
+    /// The branch, before it is added to the residual, as in a transformer's blocks.
     Branch,
-    /// On the norm's output: embeddings of BERT.
+    /// The norm's output, as for the embeddings of BERT.
     Output,
 }
 
-/// The order of a row's sums \[M25\]. Invocations, `lanes` of them, take the row's words in turn; each adds the sum of
-/// a word's elements to its own. Every 16th of these is added to one of 16, and those one after the other. The order
-/// depends on the columns, the type and the width of words alone, so that neither the batch nor a device's limits change
-/// a bit.
+/// The order in which a row is summed \[M25\]. `lanes` invocations take the row's words in turn,
+/// and each adds up the sums of its words' elements. These `lanes` sums are then added in 16
+/// chains: chain j has sums j, j + 16, j + 32 and so on. The 16 results are added one after the
+/// other. The order depends only on the columns, the type and the width of words, so that neither
+/// the batch nor a device's limits change a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowOrder {
-    /// Invocations, a power of two up to 256.
+    /// Number of invocations: a power of two, at most 256.
     pub lanes: u32,
-    /// Rows that are taken together: two of an odd number of 16-bit elements, which share a word of 4 bytes.
+    /// Rows that are taken together. Two rows of an odd number of 16-bit elements share a word of 4
+    /// bytes, and so are taken together; other rows are taken alone.
     pub unit_rows: u32,
 }
 
 impl RowOrder {
     const MAX_LANES: u32 = 256;
-    /// Elements that an invocation takes before there is another one.
+    /// Elements of an invocation. A longer row gets more invocations, up to
+    /// [`MAX_LANES`](Self::MAX_LANES).
     const LANE_ELEMENTS: u32 = 32;
 
     pub const fn new(columns: u32, element: ElementType) -> Self {
@@ -104,7 +108,7 @@ impl RowOrder {
             1
         };
         let lanes = (columns * unit_rows).div_ceil(Self::LANE_ELEMENTS);
-        // Before a power of two is sought, so that none passes 32 bits.
+        // The number is capped before it is rounded up to a power of two, which could pass 32 bits.
         let lanes = if lanes > Self::MAX_LANES {
             Self::MAX_LANES
         } else {

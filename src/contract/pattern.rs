@@ -1,4 +1,4 @@
-//! Which elements of a tensor share a decision, by name.
+//! Named patterns, which tell the elements of a tensor that share a decision.
 
 use core::fmt;
 use core::str::FromStr;
@@ -7,8 +7,8 @@ use super::error::LayoutError;
 use super::layout::MaskLayout;
 use super::name::ParseNameError;
 
-/// The elements of a tensor that share a decision. Each pattern is the [`MaskLayout`] of its name, of a
-/// tensor whose shape is not known yet.
+/// A named pattern of elements that share a decision. It stands for the [`MaskLayout`] of the same
+/// name before the tensor's shape is known.
 ///
 /// ```
 /// use wgpu_dropout::{MaskLayout, MaskPattern};
@@ -22,7 +22,7 @@ use super::name::ParseNameError;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum MaskPattern {
-    /// Each element for itself.
+    /// A decision of its own for each element.
     #[default]
     Elementwise,
     /// Whole channels of `(samples, channels, …)`.
@@ -35,12 +35,12 @@ pub enum MaskPattern {
     TimeLockedTimeFirst,
     /// Whole samples of `(samples, …)`: stochastic depth.
     DropPath,
-    /// A decision for each element of a shape that broadcasts to the tensor's; `None` is the tensor's
-    /// size.
+    /// A decision for each element of a shape that broadcasts to the tensor's; `None` is the
+    /// tensor's size.
     NoiseShape(Vec<Option<u64>>),
 }
 
-/// The patterns that a name alone stands for.
+/// The patterns without numbers of their own.
 const NAMED: [(&str, MaskPattern); 6] = [
     ("elementwise", MaskPattern::Elementwise),
     ("feature-channels-first", MaskPattern::FeatureChannelsFirst),
@@ -92,7 +92,7 @@ impl FromStr for MaskPattern {
     fn from_str(text: &str) -> Result<Self, ParseNameError> {
         let size = |size: &str| match size {
             "*" => Some(None),
-            // `u64::from_str` would take a sign too.
+            // Signs are refused here, since `u64::from_str` accepts one.
             size if size.starts_with('+') => None,
             size => size.parse().ok().map(Some),
         };

@@ -1,4 +1,4 @@
-//! The generator \[M2\] and the blocks that keys draw from it \[M5\].
+//! The generator \[M2\], and the blocks that belong to a key \[M5\].
 
 use super::mask::split;
 
@@ -10,10 +10,10 @@ const PHILOX_W32_1: u32 = 0xBB67_AE85;
 /// Rounds of the masks' generator \[M2\].
 const MASK_ROUNDS: u32 = 10;
 
-/// The block of a counter. Each u32 word is the low half of a u64 lane, whose high half is
-/// arbitrary, so that products of 32 by 32 bits need no shuffle between rounds. A loop over
-/// counters becomes vector code if `rounds` is a constant: the compiler unrolls the rounds, and
-/// takes as many counters as a vector has lanes.
+/// The block of a counter. Each u32 word is the low half of a u64 whose high half is arbitrary, so
+/// that products of 32 by 32 bits need no shuffle between rounds. In a loop over counters the
+/// compiler makes vector code if `rounds` is a constant: it unrolls the rounds, and takes as many
+/// counters at once as a vector has lanes.
 #[inline(always)]
 pub(crate) fn philox4x32(counter: [u64; 4], key: [u32; 2], rounds: u32) -> [u64; 4] {
     let multiply = |factor: u32, word: u64| u64::from(factor) * u64::from(word as u32);
@@ -32,7 +32,7 @@ pub(crate) fn philox4x32(counter: [u64; 4], key: [u32; 2], rounds: u32) -> [u64;
     [c0, c1, c2, c3]
 }
 
-/// One block of a mask \[M5\]: two words in a number, the first in its lower half.
+/// One block of a mask \[M5\]. Each u64 holds two words, the first in its lower half.
 #[inline(always)]
 pub(crate) fn mask_block(seed: u64, stream: u64, block: u64, domain: u32) -> [u64; 2] {
     let high = block >> 32 | u64::from(domain) << 29;

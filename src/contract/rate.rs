@@ -1,4 +1,4 @@
-//! The probability of dropping an element, as the integer that decides.
+//! The probability of dropping an element, and the integer that decisions compare with.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -31,9 +31,9 @@ pub enum RateError {
 ///
 /// The kernels compare a 32-bit uniform with [`drop_threshold`](Self::drop_threshold), `p * 2^32`
 /// rounded to nearest \[M8\], so the realised probability differs from `p` by at most 2^-33;
-/// [`realized`](Self::realized) tells it. Behaviour follows the threshold: a `p` below 1 may drop
-/// everything and a `p` above 0 nothing. Under one key a larger `p` drops a superset of what a
-/// smaller one drops.
+/// [`realized`](Self::realized) returns it. The threshold decides, so that a `p` just below 1 may
+/// drop everything and a `p` just above 0 may drop nothing. Under one key a larger `p` drops all
+/// elements that a smaller one drops, and more.
 ///
 /// ```
 /// use wgpu_dropout::DropoutRate;
@@ -48,12 +48,12 @@ pub enum RateError {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "f64", into = "f64"))]
 pub struct DropoutRate {
-    /// From +0 to 1: no NaN, no -0.
+    /// From +0 to 1, never NaN or -0, so that equality and hash agree.
     p: f64,
 }
 
 impl DropoutRate {
-    /// Drops nothing: what inference uses.
+    /// The rate that drops nothing, for inference.
     pub const ZERO: Self = Self { p: 0.0 };
 
     /// A rate of `p`.
@@ -87,19 +87,19 @@ impl DropoutRate {
         self.drop_threshold() as f64 / UNIFORMS
     }
 
-    /// The standard deviation of Gaussian noise, sqrt(p / (1 - p)) by the realised p \[M20\];
-    /// infinite where everything is dropped.
+    /// The standard deviation of Gaussian noise, sqrt(p / (1 - p)) with the realised p \[M20\].
+    /// Infinite if the rate drops everything.
     pub fn sigma(self) -> f32 {
         let p = self.realized();
         (p / (1.0 - p)).sqrt() as f32
     }
 
-    /// D = 0: the result is the input, bit for bit \[M11\].
+    /// Returns true if D = 0: the result is the input, bit for bit \[M11\].
     pub fn drops_nothing(self) -> bool {
         self.drop_threshold() == 0
     }
 
-    /// D = 2^32: the result is +0 everywhere.
+    /// Returns true if D = 2^32: the result is +0 everywhere.
     pub fn drops_all(self) -> bool {
         self.drop_threshold() == 1 << 32
     }

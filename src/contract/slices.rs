@@ -1,4 +1,4 @@
-//! Slices on the host: whether they fit each other, and the bits behind their last element.
+//! Checks that slices on the host fit each other, and the spare bits of packed masks.
 
 use super::call::DropoutCall;
 use super::error::{CallError, Operation, SourceError};
@@ -6,7 +6,7 @@ use super::mask::ELEMENTS_PER_MASK_WORD;
 use super::source::MaskSource;
 
 impl MaskSource<'_> {
-    /// Checks slices of `elements`, and the ids or the packed mask.
+    /// Checks slices of `elements` elements, and the sample ids or the packed mask.
     pub(crate) fn check_slices(&self, elements: usize) -> Result<(), SourceError> {
         let required = self.len();
         if elements as u64 != required {

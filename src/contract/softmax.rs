@@ -1,6 +1,6 @@
-//! The softmax of rows, and which scores it sees.
+//! The softmax of rows, and the masks that hide scores from it.
 
-/// The softmax of rows of `columns` scores, each multiplied by a factor before \[M26\].
+/// The softmax of rows of `columns` scores, each of which is first multiplied by a factor \[M26\].
 ///
 /// ```
 /// use wgpu_dropout::{Softmax, SoftmaxError};
@@ -16,27 +16,31 @@ pub struct Softmax {
     factor: f32,
 }
 
-/// The mask of a softmax \[M26\]: columns that it leaves out, or numbers that it adds to scores.
-/// `M` is an additive mask: a slice, or on the device an [`AdditiveMask`](crate::AdditiveMask).
+/// The mask of a softmax \[M26\]: either columns that are left out, or numbers that are added to
+/// the scores. `M` is the type of an additive mask: a slice, or on the device an
+/// [`AdditiveMask`](crate::AdditiveMask).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AttentionMask<M> {
-    /// Every column counts.
+    /// No mask: a row sees every column.
     None,
-    /// Numbers of `f32`, for tensors of each type, which are added to the scores behind their factor. They are whole rows
-    /// and repeat over the tensor's: one row for all, a matrix for each head of each sample. -inf takes an
-    /// element out.
+    /// `f32` numbers, for tensors of every type, which are added to the scores after these were
+    /// multiplied by their factor. They are whole rows, and repeat over the tensor's rows: one row
+    /// for all of them, or one matrix for all heads and samples, or a matrix for each. A number of
+    /// -inf takes its element out.
     Additive(M),
-    /// Row r of a matrix sees columns c <= r + `offset`; the others are left out. Matrices stand one behind the other.
+    /// Row r of a matrix sees columns c <= r + `offset`; the others are left out. The tensor's rows
+    /// are cut into matrices one after the other.
     Causal {
         /// Rows of a matrix, from 1 to [`Softmax::MAX_COLUMNS`]; the tensor has whole matrices.
         rows_per_matrix: u32,
-        /// Columns that row 0 sees, less one: with keys of a cache in front of the queries' their number.
+        /// The last column that row 0 sees. If a cache of keys precedes the keys of the queries,
+        /// this is the number of cached keys.
         offset: i32,
     },
 }
 
-/// The forward's tensor from which the gradient of a softmax is computed.
+/// The tensor of the forward that the gradient of a softmax is computed from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum SavedSoftmax<B> {
@@ -46,11 +50,11 @@ pub enum SavedSoftmax<B> {
     Probabilities(B),
 }
 
-/// Numbers that make no softmax.
+/// Invalid numbers of a softmax.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SoftmaxError {
-    /// Rows of no element or of too many.
+    /// Rows of 0 elements or of too many.
     #[error("rows of {columns} elements have no softmax here: give 1 to {max} columns")]
     Columns {
         /// Elements of a row.
@@ -72,7 +76,7 @@ pub enum SoftmaxError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SoftmaxShapeError {
-    /// Rows that do not make the elements.
+    /// The elements are not whole rows.
     #[error(
         "rows of {columns} elements do not make {elements}: give the columns of the last dimension"
     )]
@@ -84,20 +88,21 @@ pub enum SoftmaxShapeError {
     },
     /// An additive mask that does not repeat over the tensor.
     #[error(
-        "a mask of {len} numbers does not repeat over {elements} elements in rows of {columns}: give whole rows, as \
-         many as repeat over the tensor's"
+        "a mask of {len} numbers does not repeat over {elements} elements in rows of {columns}: \
+         give whole rows, whose number divides that of the tensor's rows"
     )]
     Mask {
-        /// Its numbers.
+        /// The length of the mask.
         len: u64,
         /// Elements of the tensor.
         elements: u64,
         /// Elements of a row.
         columns: u32,
     },
-    /// Matrices that do not make the rows.
+    /// The rows are not whole matrices.
     #[error(
-        "matrices of {rows_per_matrix} rows, 1 to {max}, do not make {rows}: give the rows of one matrix"
+        "{rows} rows do not divide into matrices of {rows_per_matrix} rows (1 to {max} are allowed): \
+         give the rows of one matrix"
     )]
     Matrices {
         /// Rows of a matrix.
@@ -110,15 +115,15 @@ pub enum SoftmaxShapeError {
 }
 
 impl Softmax {
-    /// The most columns that a row may have, and rows a causal matrix.
+    /// The most columns that a row may have, and the most rows that a causal matrix may have.
     pub const MAX_COLUMNS: u32 = 1 << 24;
 
     /// The softmax of rows of `columns` scores multiplied by `factor`.
     ///
     /// # Errors
     ///
-    /// [`SoftmaxError::Columns`] for none or more than [`MAX_COLUMNS`](Self::MAX_COLUMNS), [`SoftmaxError::Factor`] if
-    /// `factor` is NaN or infinite.
+    /// [`SoftmaxError::Columns`] if there are 0 columns or more than
+    /// [`MAX_COLUMNS`](Self::MAX_COLUMNS), [`SoftmaxError::Factor`] if `factor` is NaN or infinite.
     pub fn new(columns: u32, factor: f32) -> Result<Self, SoftmaxError> {
         let max = Self::MAX_COLUMNS;
         if columns == 0 || columns > max {
@@ -143,8 +148,8 @@ impl Softmax {
 
 /// Helpers for kernels and CPU.
 impl Softmax {
-    /// The largest magnitude of a score, of a mask's number and of their sum: larger ones count as this, so that
-    /// sums and differences of two have an f32 \[M26\].
+    /// The largest magnitude of a score, of a mask's number and of their sum. Larger ones count as
+    /// this one, so that the sum or difference of any two is finite in f32 \[M26\].
     pub(crate) const LIMIT: f32 = 1.7e38;
 
     /// The largest magnitude of a score before the factor.
@@ -152,7 +157,8 @@ impl Softmax {
         Self::LIMIT / self.factor.abs().max(1.0)
     }
 
-    /// Checks rows and a mask of `elements`; an additive mask is given by its length.
+    /// Checks that rows and mask fit a tensor of `elements`. An additive mask is given by its
+    /// length.
     pub(crate) fn check(
         self,
         elements: u64,
@@ -194,7 +200,7 @@ impl Softmax {
 }
 
 impl<M> AttentionMask<M> {
-    /// The same with something else for an additive mask.
+    /// The same mask, in which `map` replaces the additive mask.
     pub(crate) fn map<N>(self, map: impl FnOnce(M) -> N) -> AttentionMask<N> {
         match self {
             Self::None => AttentionMask::None,

@@ -1,32 +1,33 @@
-//! The elements of slices, and where their decisions come from.
+//! The elements of slices, and the source of their decisions.
 
 use super::layout::MaskLayout;
 use super::mask::mask_words;
 
-/// The elements of a slice and where their decisions come from. A length or a layout converts into it.
+/// The elements of a slice, and the source of their decisions. A length or a layout converts into
+/// it.
 ///
-/// On the device the same is [`Elements`](crate::Elements).
+/// Its counterpart for buffers on the device is [`Elements`](crate::Elements).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MaskSource<'a> {
-    /// So many elements with consecutive mask indices.
+    /// This many elements with consecutive mask indices.
     Len(u64),
     /// Elements of a layout.
     Layout(&'a MaskLayout),
-    /// Samples, the layout's first dimension. `ids[i]` stands for row number i in the mask
-    /// index \[M16\].
+    /// Samples with ids. The samples are the layout's first dimension, and `ids[i]` replaces the
+    /// number i of a sample in its mask indices \[M16\].
     Samples {
-        /// The batch.
+        /// The layout of the batch.
         layout: &'a MaskLayout,
         /// An id for each sample.
         ids: &'a [u32],
     },
-    /// A packed mask \[M15\] from outside. The call's key and origin play no role, its rate and kind give
-    /// the factors.
+    /// A packed mask \[M15\] of the caller. The call's key and origin do not matter then; its rate
+    /// and kind give the factors.
     Packed {
-        /// [`mask_words`] of `len`.
+        /// The words of the mask, [`mask_words`] of `len`.
         mask: &'a [u32],
-        /// Elements.
+        /// Number of elements.
         len: u64,
     },
 }
@@ -45,7 +46,7 @@ impl MaskSource<'_> {
         self.len() == 0
     }
 
-    /// Words of its packed mask \[M15\].
+    /// Number of words of a packed mask for these elements \[M15\].
     pub fn mask_words(&self) -> u64 {
         mask_words(self.len())
     }

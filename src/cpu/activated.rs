@@ -1,4 +1,4 @@
-//! An activation before a dropout, alone or with a gate. The steps are those of
+//! Dropout of an activation, with or without a gate, in the steps of
 //! shaders/value/activated*.wgsl and shaders/value/gated*.wgsl.
 
 use core::ops::Range;
@@ -23,21 +23,22 @@ use crate::contract::source::MaskSource;
 pub enum Gated<'a, T> {
     /// Two slices.
     Two {
-        /// Goes through the activation.
+        /// The gate, to which the activation is applied.
         gate: &'a [T],
-        /// Is multiplied by it.
+        /// The other factor.
         up: &'a [T],
     },
-    /// Rows of `columns` elements of the gate, and as many of the other behind them.
+    /// Rows of `2 * columns` elements: those of the gate, then those of the other factor.
     Halves {
-        /// All of them.
+        /// The elements of all rows.
         rows: &'a [T],
         /// Elements of half a row.
         columns: usize,
     },
 }
 
-/// [`Gated`] that its gradient overwrites, or two slices of rows.
+/// A gate and its other factor, and where their gradients go: into the same slices, or for rows of
+/// two halves into a slice of their own.
 #[derive(Debug)]
 pub enum GatedSlices<'a, T> {
     /// Two slices.
@@ -49,7 +50,7 @@ pub enum GatedSlices<'a, T> {
     },
     /// Rows of two halves.
     Halves {
-        /// The rows and their gradient, or one slice of both.
+        /// The rows and their gradient, or one slice in which the gradient overwrites the rows.
         rows: Slices<'a, T>,
         /// Elements of half a row.
         columns: usize,
@@ -57,14 +58,16 @@ pub enum GatedSlices<'a, T> {
 }
 
 /// `output = dropout(activation(input + bias))` \[M24\]: what
-/// [`ActDropout::encode_forward`](crate::ActDropout::encode_forward) does with buffers. The bias is empty or
-/// repeated over the elements. The slices are input and output, or one of both.
+/// [`ActDropout::encode_forward`](crate::ActDropout::encode_forward) does with buffers. The bias is
+/// empty or repeated over the elements. `slices` are input and output, or one slice that the output
+/// overwrites.
 ///
 /// # Errors
 ///
-/// [`CpuError::LengthMismatch`] unless input and output have one length, [`CpuError::VectorLength`] unless the
-/// bias repeats over it, [`CpuError::Source`] unless it is the source's, [`CpuError::Call`] for alpha and
-/// Gaussian dropout and as for [`apply`](super::apply). Nothing was written then.
+/// [`CpuError::LengthMismatch`] unless input and output have one length, [`CpuError::VectorLength`]
+/// unless the bias repeats over that length, [`CpuError::Source`] unless the source has that
+/// length, [`CpuError::Call`] for alpha and Gaussian dropout and as for [`apply`](super::apply).
+/// After an error nothing has been written.
 ///
 /// ```
 /// use wgpu_dropout::{Activation, DropoutCall, DropoutRate, MaskKey, cpu};
@@ -98,12 +101,12 @@ pub fn activate<'a, 'b, T: Element>(
 }
 
 /// `grad_input = dropout'(grad_output) * activation'(input + bias)` \[M24\]: what
-/// [`ActDropout::encode_backward`](crate::ActDropout::encode_backward) does with buffers. The slices are
-/// `input` and `grad_input`, or one of both.
+/// [`ActDropout::encode_backward`](crate::ActDropout::encode_backward) does with buffers. `slices`
+/// are `input` and `grad_input`, or one slice that the gradient overwrites.
 ///
 /// # Errors
 ///
-/// As [`activate`]. Nothing was written then.
+/// The same as [`activate`].
 pub fn activate_backward<'a, 'b, T: Element>(
     activation: Activation,
     source: impl Into<MaskSource<'a>>,
@@ -133,13 +136,13 @@ pub fn activate_backward<'a, 'b, T: Element>(
     Ok(())
 }
 
-/// `output = dropout(activation(gate + bias_gate) * (up + bias_up))` \[M24\]. `biases` are empty, or two of one
-/// length, the gate's first.
+/// `output = dropout(activation(gate + bias_gate) * (up + bias_up))` \[M24\]. `biases` is empty, or
+/// has the gate's bias and behind it one of the same length for `up`.
 ///
 /// # Errors
 ///
-/// As [`activate`]; [`CpuError::Columns`] and [`CpuError::Halves`] unless rows of two halves have twice the
-/// elements. Nothing was written then.
+/// The same as [`activate`], and [`CpuError::Columns`] and [`CpuError::Halves`] unless rows of two
+/// halves have twice the elements.
 ///
 /// ```
 /// use wgpu_dropout::cpu::{self, Gated};
@@ -177,12 +180,12 @@ pub fn activate_gated<'a, T: Element>(
     Ok(())
 }
 
-/// The gradients of gate and up \[M24\], with d = dropout'(`grad_output`): `d * (up + bias_up) *
-/// activation'(gate + bias_gate)` and `d * activation(gate + bias_gate)`.
+/// The gradients of gate and up \[M24\]. With d = dropout'(`grad_output`) they are
+/// `d * (up + bias_up) * activation'(gate + bias_gate)` and `d * activation(gate + bias_gate)`.
 ///
 /// # Errors
 ///
-/// As [`activate_gated`]. Nothing was written then.
+/// The same as [`activate_gated`].
 pub fn activate_gated_backward<'a, T: Element>(
     activation: Activation,
     source: impl Into<MaskSource<'a>>,
@@ -238,14 +241,14 @@ fn check_halves(rows: usize, columns: usize, elements: usize) -> Result<(), CpuE
     if columns == 0 || !elements.is_multiple_of(columns) {
         return Err(CpuError::Columns { elements, columns });
     }
-    // By a quotient, which does not overflow.
+    // `2 * elements` may overflow; the quotient does not.
     if !rows.is_multiple_of(2) || rows / 2 != elements {
         return Err(CpuError::Halves { rows, elements });
     }
     Ok(())
 }
 
-/// Checks all that is given for `elements`.
+/// Checks the source, the bias and the call for `elements`.
 fn checked<'a>(
     source: MaskSource<'a>,
     bias: &[f32],
@@ -294,7 +297,8 @@ impl<'a, T: Element> Both<'a, T> {
         }
     }
 
-    /// Parts that begin at words of a packed mask and with a row, and the first element of each.
+    /// Cuts the elements into tasks, each with the number of its first element. A task begins at a
+    /// word of a packed mask, and rows of two halves at the beginning of a row.
     fn tasks(self) -> Vec<(usize, Self)> {
         match self {
             Self::Two { gate, up } => {
@@ -321,8 +325,8 @@ impl<'a, T: Element> Both<'a, T> {
     }
 }
 
-/// Calls `each` for the parts of `elements` that lie in one row of `columns`: with their place in `elements`, and
-/// where the gate's half of the row has them.
+/// Cuts `elements` at rows of `columns` and calls `each` for each part, with its range within
+/// `elements` and with the offset of its gate in the rows of two halves.
 #[inline(always)]
 fn for_each_part(
     elements: Range<usize>,
@@ -339,7 +343,7 @@ fn for_each_part(
     }
 }
 
-/// Gate and up of `elements`, as f32.
+/// Widens the gate and the other factor of `elements` to f32.
 #[inline(always)]
 fn widen_halves<T: Element>(
     rows: &[T],
@@ -348,14 +352,14 @@ fn widen_halves<T: Element>(
     gate: &mut [f32],
     up: &mut [f32],
 ) {
-    for_each_part(elements, columns, |part, place| {
-        let (len, other) = (part.len(), place + columns);
-        widen(&rows[place..place + len], &mut gate[part.clone()]);
+    for_each_part(elements, columns, |part, offset| {
+        let (len, other) = (part.len(), offset + columns);
+        widen(&rows[offset..offset + len], &mut gate[part.clone()]);
         widen(&rows[other..other + len], &mut up[part]);
     });
 }
 
-/// Rounds numbers to their type, those of dropped elements to +0.
+/// Rounds kept numbers to the type of `data`, and writes +0 for dropped ones.
 #[inline(always)]
 fn narrow_kept<T: Element>(wide: &[f32], keep: &[Keep], data: &mut [T]) {
     narrow(wide, data);
@@ -382,7 +386,7 @@ fn add_bias(data: &mut [f32], bias: &[f32], first: u64) {
     );
 }
 
-/// `output` holds the input.
+/// Overwrites the input, which stands in `output`.
 #[multiversion(targets("x86_64+avx+avx2"))]
 fn write<T: Element>(
     activation: Activation,
@@ -408,7 +412,7 @@ fn write<T: Element>(
     });
 }
 
-/// `grad` holds the input.
+/// Overwrites the input, which stands in `grad`.
 #[multiversion(targets("x86_64+avx+avx2"))]
 fn write_gradient<T: Element>(
     activation: Activation,
@@ -437,7 +441,7 @@ fn write_gradient<T: Element>(
     });
 }
 
-/// The elements of `output` are those from `start` on.
+/// The first element of `output` is number `start`.
 #[multiversion(targets("x86_64+avx+avx2"))]
 fn write_gated<T: Element>(
     activation: Activation,
@@ -474,7 +478,7 @@ fn write_gated<T: Element>(
     });
 }
 
-/// `both` are those from element `start` on.
+/// The first element of `both` is number `start`.
 #[multiversion(targets("x86_64+avx+avx2"))]
 fn write_gated_gradient<T: Element>(
     activation: Activation,

@@ -1,18 +1,18 @@
-//! Activations and their derivatives, in the same steps as in shaders/activation/*.wgsl.
+//! Activations and their derivatives, in the steps of shaders/activation/*.wgsl.
 
 use crate::contract::activation::Activation;
 
-/// A function of a number.
+/// Applies a function to each number.
 macro_rules! each {
     ($data:ident, $function:expr) => {
         for x in $data.iter_mut() {
-            // Clamps lose NaNs.
+            // The functions use `max` and `min`, which return the other number for a NaN.
             *x = if x.is_nan() { *x } else { $function(*x) };
         }
     };
 }
 
-/// Replaces each number by the activation's value there.
+/// Replaces each number by the activation's value at it.
 #[inline(always)]
 pub(super) fn activate(activation: Activation, data: &mut [f32]) {
     match activation {
@@ -26,7 +26,7 @@ pub(super) fn activate(activation: Activation, data: &mut [f32]) {
     }
 }
 
-/// Replaces each number by the activation's derivative there.
+/// Replaces each number by the activation's derivative at it.
 #[inline(always)]
 pub(super) fn differentiate(activation: Activation, data: &mut [f32]) {
     match activation {
@@ -50,7 +50,7 @@ fn relu_slope(x: f32) -> f32 {
     if x > 0.0 { 1.0 } else { 0.0 }
 }
 
-/// Beyond it e^x has no f32, or one with few digits.
+/// For larger |x|, e^x or e^-x overflows f32 or is a subnormal with few digits.
 const MAX_EXPONENT: f32 = 86.0;
 
 #[inline(always)]
@@ -77,10 +77,10 @@ fn quick_gelu_slope(x: f32) -> f32 {
     silu_slope(QUICK * x)
 }
 
-/// 2 sqrt(2 / π), and the cube's factor.
+/// 2 sqrt(2 / π). Gelu by tanh is x * logistic(TANH_FACTOR * (x + CUBE * x³)).
 const TANH_FACTOR: f32 = 1.595_769_2;
 const CUBE: f32 = 0.044_715;
-/// Beyond it gelu by tanh is x, or nearer to 0 than 1e-35.
+/// For larger |x|, gelu by tanh is x, or is within 1e-35 of 0.
 const MAX_TANH: f32 = 10.0;
 
 #[inline(always)]
@@ -99,11 +99,11 @@ fn gelu_tanh_slope(x: f32) -> f32 {
     s * (1.0 + c * z_slope * rest)
 }
 
-/// Beyond it gelu is x, or nearer to 0 than 1e-37.
+/// For larger |x|, gelu is x, or is within 1e-37 of 0.
 const MAX_ERF: f32 = 13.0;
 
-/// Half of erfc(|x| / sqrt(2)), by its e^(-x²/2): a fit of fractional error 1.2e-7 (Press et al., Numerical
-/// Recipes, erfcc).
+/// Half of erfc(|x| / sqrt(2)), by a fit of fractional error 1.2e-7 (Press et al., Numerical
+/// Recipes, erfcc) that is multiplied by e^(-x²/2).
 #[inline(always)]
 fn upper_tail(magnitude: f32, density: f32) -> f32 {
     let t = 1.0 / (1.0 + magnitude * (0.5 * core::f32::consts::FRAC_1_SQRT_2));
@@ -150,7 +150,8 @@ fn logistic(z: f32) -> f32 {
     1.0 / (1.0 + exp(-z.clamp(-MAX_EXPONENT, MAX_EXPONENT)))
 }
 
-/// The logistic function at z and at -z, each without a difference.
+/// The logistic function at z and at -z. Neither is computed as 1 minus the other, which would
+/// cancel.
 #[inline(always)]
 fn logistic_pair(z: f32) -> (f32, f32) {
     let t = exp(-z.abs());
@@ -163,11 +164,11 @@ fn logistic_pair(z: f32) -> (f32, f32) {
     }
 }
 
-/// e^x for x of at most 88 in magnitude, to 2 units in the last place, without a call that a compiler cannot
-/// vectorise: 2^n times a polynomial in the rest (Moshier's Cephes, expf).
+/// e^x for |x| <= 88, to 2 units in the last place: 2^n times a polynomial in the rest (Moshier's
+/// Cephes, expf). Unlike `f32::exp` it makes no call, so the compiler can vectorise it.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    /// A sum with it is rounded to an integer, which its lower bits hold.
+    /// 1.5 * 2^23: adding it rounds a number to an integer, which is left in the sum's low bits.
     const INTEGER: f32 = 12_582_912.0;
     let sum = x * core::f32::consts::LOG2_E + INTEGER;
     let n = sum - INTEGER;

@@ -1,4 +1,4 @@
-//! A residual and a branch that is dropped, as in shaders/value/add.wgsl and
+//! Dropout of a branch that is added to a residual, as in shaders/value/add.wgsl and
 //! shaders/value/scale_after.wgsl.
 
 use core::ops::Range;
@@ -16,26 +16,27 @@ use crate::contract::element::{Element, ElementType};
 use crate::contract::error::Operation;
 use crate::contract::source::MaskSource;
 
-/// A bias and a scale, each empty or repeated over the elements: as many numbers as the last dimension has are
-/// the same for each row.
+/// A bias and a scale. Each is empty or is repeated over the elements: if it has as many numbers as
+/// the last dimension, it is the same for each row.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Vectors<'a> {
     /// Numbers that are added to the elements.
     pub bias: &'a [f32],
-    /// Factors of the elements after the bias.
+    /// Factors by which the elements are multiplied after the bias is added.
     pub scale: &'a [f32],
 }
 
 /// `sum = residual + dropout((input + bias) * scale)` \[M23\]: what
-/// [`DropoutAdd::encode_forward`](crate::DropoutAdd::encode_forward) does with buffers. `sums` are the residual and
-/// the sum, or one slice of both; their type may be another than the input's, as with
-/// [`DropoutAdd::with_f32_residual`](crate::DropoutAdd::with_f32_residual).
+/// [`DropoutAdd::encode_forward`](crate::DropoutAdd::encode_forward) does with buffers. `sums` are
+/// the residual and the sum, or one slice that the sum overwrites. Their type may differ from the
+/// input's, as with [`DropoutAdd::with_f32_residual`](crate::DropoutAdd::with_f32_residual).
 ///
 /// # Errors
 ///
-/// [`CpuError::LengthMismatch`] unless input, residual and sum have one length, [`CpuError::VectorLength`] unless
-/// the bias and the scale repeat over it, [`CpuError::Source`] unless it is the source's, [`CpuError::Call`] for
-/// alpha and Gaussian dropout and as for [`apply`](super::apply). Nothing was written then.
+/// [`CpuError::LengthMismatch`] unless input, residual and sum have one length,
+/// [`CpuError::VectorLength`] unless the bias and the scale repeat over that length,
+/// [`CpuError::Source`] unless the source has that length, [`CpuError::Call`] for alpha and
+/// Gaussian dropout and as for [`apply`](super::apply). After an error nothing has been written.
 ///
 /// ```
 /// use wgpu_dropout::cpu::{self, Vectors};
@@ -74,12 +75,13 @@ pub fn add<'a, 'b, T: Element, S: Element>(
 }
 
 /// `grad_input = dropout'(grad_output) * scale` \[M23\]: what
-/// [`DropoutAdd::encode_backward`](crate::DropoutAdd::encode_backward) does with buffers. The slices are `grad_output`
-/// and `grad_input`, or one of both; without a scale it is [`apply`](super::apply).
+/// [`DropoutAdd::encode_backward`](crate::DropoutAdd::encode_backward) does with buffers. `slices`
+/// are `grad_output` and `grad_input`, or one slice that the gradient overwrites. Without a scale
+/// this is [`apply`](super::apply).
 ///
 /// # Errors
 ///
-/// As [`add`]. Nothing was written then.
+/// The same as [`add`].
 pub fn add_backward<'a, 'b, T: Element>(
     source: impl Into<MaskSource<'a>>,
     scale: &[f32],
@@ -90,11 +92,12 @@ pub fn add_backward<'a, 'b, T: Element>(
     backward(source.into(), scale, grad_output, grad_input, call)
 }
 
-/// [`add_backward`] from a sum's gradient of `f32` to one of another type, which is rounded once.
+/// [`add_backward`] from an `f32` gradient of the sum to an input gradient of another type, rounded
+/// once.
 ///
 /// # Errors
 ///
-/// As [`add`]. Nothing was written then.
+/// The same as [`add`].
 pub fn add_backward_from_f32<'a, T: Element>(
     source: impl Into<MaskSource<'a>>,
     scale: &[f32],
@@ -109,7 +112,7 @@ pub fn add_backward_from_f32<'a, T: Element>(
     backward(source.into(), scale, Some(grad_output), grad_input, call)
 }
 
-/// Without `grad_output` it stands in `grad_input`.
+/// If `grad_output` is `None`, `grad_input` holds it and is overwritten.
 fn backward<T: Element, S: Element>(
     source: MaskSource<'_>,
     scale: &[f32],
@@ -127,7 +130,7 @@ fn backward<T: Element, S: Element>(
     Ok(())
 }
 
-/// Checks all that is given for `elements`.
+/// Checks the source, the vectors and the call for `elements`.
 fn checked<'a>(
     source: MaskSource<'a>,
     vectors: Vectors<'_>,
@@ -145,7 +148,7 @@ fn checked<'a>(
     Ok(Mask::new(source))
 }
 
-/// `sum` holds the residual.
+/// Overwrites the residual, which stands in `sum`.
 #[multiversion(targets("x86_64+avx+avx2"))]
 pub(super) fn write_sum<T: Element, S: Element>(
     sum: &mut [S],
@@ -176,7 +179,7 @@ pub(super) fn write_sum<T: Element, S: Element>(
     });
 }
 
-/// Without `output`, the sum's gradient, `grad` holds it.
+/// `output` is the sum's gradient. If it is `None`, `grad` holds it and is overwritten.
 #[multiversion(targets("x86_64+avx+avx2"))]
 pub(super) fn write_gradient<T: Element, S: Element>(
     grad: &mut [T],
@@ -229,7 +232,8 @@ pub(super) fn for_each_decided(
     }
 }
 
-/// Combines each element, the first of which is number `first`, with its number of `vector`, which may be empty.
+/// Combines each element with its number of `vector`, which repeats or is empty. The first element
+/// is number `first` of the tensor.
 #[inline(always)]
 pub(super) fn combine(
     data: &mut [f32],
@@ -254,7 +258,7 @@ pub(super) fn combine(
     }
 }
 
-/// Each element as f32.
+/// Converts each element to f32.
 #[inline(always)]
 pub(super) fn widen<T: Element>(data: &[T], wide: &mut [f32]) {
     match T::TYPE {
@@ -264,7 +268,7 @@ pub(super) fn widen<T: Element>(data: &[T], wide: &mut [f32]) {
     }
 }
 
-/// Each number rounded to its type.
+/// Rounds each number to the type of `data`.
 #[inline(always)]
 pub(super) fn narrow<T: Element>(wide: &[f32], data: &mut [T]) {
     match T::TYPE {

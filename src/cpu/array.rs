@@ -1,4 +1,4 @@
-//! Dropout of `ndarray`'s arrays, in whatever order they lie in memory.
+//! Dropout of `ndarray`'s arrays in any memory order.
 
 use ndarray::{ArrayView, ArrayViewMut, Dimension};
 
@@ -10,8 +10,8 @@ use crate::contract::element::Element;
 use crate::contract::error::LayoutError;
 use crate::contract::pattern::MaskPattern;
 
-/// The arrays of one application: an input and an output, or data that the result overwrites. A pair of
-/// views and a mutable view convert into it.
+/// The arrays of one application: an input and an output, or data that the result overwrites. A
+/// pair of views and a mutable view convert into it.
 #[derive(Debug)]
 pub enum Arrays<'a, T, D: Dimension> {
     /// Two arrays of one shape.
@@ -37,7 +37,7 @@ impl<'a, T, D: Dimension> From<ArrayViewMut<'a, T, D>> for Arrays<'a, T, D> {
     }
 }
 
-/// Arrays that dropout cannot be applied to. Nothing was written.
+/// Arrays to which dropout cannot be applied. Nothing has been written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArrayError {
@@ -55,9 +55,9 @@ pub enum ArrayError {
          give each element memory of its own"
     )]
     Broadcast {
-        /// The dimension, from 0 on.
+        /// The dimension, counted from 0.
         dimension: usize,
-        /// Its elements.
+        /// The dimension's size in elements.
         size: usize,
     },
     /// The pattern does not fit the shape.
@@ -68,9 +68,9 @@ pub enum ArrayError {
     Cpu(#[from] CpuError),
 }
 
-/// Dropout of arrays of any dimension and memory order, transposed and pitched ones too. The mask is that of
-/// `pattern` for the array's shape: it depends on an element's coordinates and not on its address. Memory
-/// between rows is neither read nor written.
+/// Dropout of arrays of any dimension and memory order, transposed and pitched ones too. The mask
+/// is that of `pattern` for the array's shape: it depends on an element's coordinates and not on
+/// its address. Memory between rows is neither read nor written.
 ///
 /// Arrays that are not in standard layout go through a buffer of their size.
 ///

@@ -1,5 +1,5 @@
-//! Sums of a matrix's columns, in the order of additions of shaders/entry/column_tiles.wgsl and
-//! shaders/entry/column_totals.wgsl.
+//! Sums of a matrix's columns. Additions have the order of shaders/entry/column_tiles.wgsl and
+//! shaders/entry/column_totals.wgsl, so the sums have the same bits.
 
 use core::ops::Range;
 
@@ -15,13 +15,15 @@ use crate::contract::source::MaskSource;
 const TILE_ROWS: usize = 64;
 const CHAINS: usize = 16;
 
-/// Adds the rows of a matrix of as many columns as `sums` has numbers: the gradient of a bias from that of a layer's
-/// input, as [`ColumnSums`](crate::ColumnSums) does with buffers, whose order of additions and error are the same.
-/// The sums replace what stands in `sums`, or with `accumulate` are added to it.
+/// Sums the columns of a matrix, which has as many columns as `sums` has numbers. The gradient of a
+/// bias is this sum of the gradient of a layer's input. [`ColumnSums`](crate::ColumnSums) does the
+/// same with buffers, with the same order of additions and hence the same bits. The sums replace
+/// the contents of `sums`, or with `accumulate` are added to them.
 ///
 /// # Errors
 ///
-/// [`CpuError::VectorLength`] unless the matrix has whole rows. Nothing was written then.
+/// [`CpuError::VectorLength`] unless the matrix has whole rows. After an error nothing has been
+/// written.
 ///
 /// ```
 /// use wgpu_dropout::cpu;
@@ -44,15 +46,17 @@ pub fn column_sums<T: Element>(
     Ok(())
 }
 
-/// The gradient of a scale: the sum of `dropout'(grad_output) * (input + bias)` \[M23\] over the elements that have a
-/// number, as [`DropoutAdd::encode_scale_gradient`](crate::DropoutAdd::encode_scale_gradient) does with buffers.
-/// Input and gradient may have two types. `grad_scale` has as many numbers as the scale. The sums replace what stands there, or with `accumulate` are added
-/// to it.
+/// The gradient of a scale \[M23\]: for each number of the scale, the sum of
+/// `dropout'(grad_output) * (input + bias)` over the elements that it multiplies.
+/// [`DropoutAdd::encode_scale_gradient`](crate::DropoutAdd::encode_scale_gradient) does the same
+/// with buffers. Input and gradient may differ in type. `grad_scale` has as many numbers as the
+/// scale. The sums replace its contents, or with `accumulate` are added to them.
 ///
 /// # Errors
 ///
-/// [`CpuError::LengthMismatch`] unless input and gradient have one length, [`CpuError::VectorLength`] unless the
-/// bias and the scale repeat over it, and as [`add`](super::add) does. Nothing was written then.
+/// [`CpuError::LengthMismatch`] unless input and gradient have one length,
+/// [`CpuError::VectorLength`] unless the bias and the scale repeat over that length, and the errors
+/// of [`add`](super::add). After an error nothing has been written.
 pub fn scale_gradient<'a, T: Element, S: Element>(
     source: impl Into<MaskSource<'a>>,
     input: &[T],
@@ -108,7 +112,8 @@ pub(super) fn check_columns(elements: usize, len: usize) -> Result<(), CpuError>
     }
 }
 
-/// Adds the rows of `terms`, which writes the terms of some elements.
+/// Sums the columns of a matrix whose elements `terms` computes: it writes those of a range into a
+/// slice.
 pub(super) fn add_rows(
     elements: usize,
     sums: &mut [f32],

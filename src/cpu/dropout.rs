@@ -13,11 +13,11 @@ use crate::contract::effect::{Direction, Effect};
 use crate::contract::element::{Element, ElementType};
 use crate::contract::source::MaskSource;
 
-/// Elements that one task of the pool takes: some tens of microseconds.
+/// Elements of one task of the pool. A task takes some tens of microseconds.
 pub(super) const TASK_ELEMENTS: usize = 1 << 15;
 
-/// The slices of one application: an input and an output, or data that the result overwrites. A pair
-/// `(&input, &mut output)` and a `&mut data` convert into it.
+/// The slices of one application: an input and an output, or data that the result overwrites. A
+/// pair `(&input, &mut output)` and a single `&mut data` convert into this type.
 #[derive(Debug)]
 pub enum Slices<'a, T> {
     /// Two slices of one length.
@@ -32,7 +32,7 @@ pub enum Slices<'a, T> {
 }
 
 impl<'a, T> Slices<'a, T> {
-    /// The input, if it is not what stands in the output, and the output.
+    /// The input and the output. The input is `None` if it stands in the output.
     pub(super) fn parts(self) -> Result<(Option<&'a [T]>, &'a mut [T]), CpuError> {
         match self {
             Self::Two { input, output } => {
@@ -84,11 +84,13 @@ impl<'a, T> From<&'a mut Vec<T>> for Slices<'a, T> {
 ///
 /// # Errors
 ///
-/// [`CpuError::LengthMismatch`] unless input and output have one length, [`CpuError::Source`]
-/// unless it is the source's, a packed mask has its words, and there is an id for each sample,
-/// [`CpuError::Call`] as for
-/// [`Dropout::encode_forward`](crate::Dropout::encode_forward), also if the largest id would have indices
-/// past 2^64 - 1. Nothing was written then.
+/// - [`CpuError::LengthMismatch`] unless input and output have one length;
+/// - [`CpuError::Source`] unless the source has that length, a packed mask has a bit for each
+///   element in whole words, and there is an id for each sample;
+/// - [`CpuError::Call`] as for [`Dropout::encode_forward`](crate::Dropout::encode_forward), also if
+///   the mask indices of the largest id would pass 2^64 - 1.
+///
+/// After an error nothing has been written.
 ///
 /// ```
 /// use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu};
@@ -118,13 +120,13 @@ pub fn apply<'a, 'b, T: Element>(
     let factors = Factors::of(call);
     let drops_nothing = call.rate.drops_nothing();
     let effect = match mask {
-        // The mask alone decides.
+        // A packed mask decides even if the rate is 0.
         Mask::Packed(_) if drops_nothing => Effect::Keep,
         _ if drops_nothing => Effect::Copy,
         _ => Effect::of(call.kind, direction),
     };
     let by_call = !matches!(mask, Mask::Packed(_));
-    // In place a copy is nothing.
+    // A copy in place does nothing.
     if effect == Effect::Copy && input.is_none() {
         return Ok(());
     }
@@ -208,7 +210,7 @@ fn drop_out<T: Element>(data: &mut [T], keep: &[Keep], (effect, factors): (Effec
     }
 }
 
-/// Replaces each element by what `map` makes of it in f32, rounded to its type \[M11\].
+/// Replaces each element by `map` of it, computed in f32 and rounded to the element's type \[M11\].
 #[inline(always)]
 fn map_f32<T: Element>(data: &mut [T], map: impl Fn(f32) -> f32) {
     match T::TYPE {
@@ -225,7 +227,7 @@ fn map_each(data: &mut [f32], map: impl Fn(f32) -> f32) {
     }
 }
 
-/// `data` is a batch.
+/// `data` has at most [`BATCH_ELEMENTS`].
 #[inline(always)]
 fn map_wide<T>(data: &mut [T], map: impl Fn(f32) -> f32)
 where

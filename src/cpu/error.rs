@@ -1,9 +1,9 @@
-//! Errors of slices.
+//! Errors of the CPU path.
 
 use crate::contract::error::{CallError, SourceError};
 use crate::contract::softmax::SoftmaxShapeError;
 
-/// Slices that the CPU path cannot use. Nothing was written.
+/// Slices that the CPU path cannot use. Nothing has been written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CpuError {
@@ -29,23 +29,25 @@ pub enum CpuError {
         /// Numbers of the bias or of the scale.
         len: usize,
     },
-    /// A β of another length than γ.
-    #[error("β has {len} numbers, it takes {columns}: give as many as γ, and none for an RMS norm")]
+    /// β has another length than γ, or is given to an RMS norm.
+    #[error(
+        "β has {len} numbers instead of {columns}: give as many as γ has, or none for an RMS norm"
+    )]
     NormLength {
-        /// Its numbers.
+        /// The numbers of β.
         len: usize,
-        /// Numbers that it takes.
+        /// The numbers that β must have.
         columns: usize,
     },
-    /// Rows of no element or of more than a norm takes.
-    #[error("rows of {columns} elements have no norm: give 1 to {max} columns")]
+    /// Rows without an element, or with more than a norm takes.
+    #[error("a norm does not take rows of {columns} elements: give 1 to {max} columns")]
     NormColumns {
         /// Elements of a row.
         columns: usize,
         /// [`Norm::MAX_COLUMNS`](crate::Norm::MAX_COLUMNS).
         max: u32,
     },
-    /// Rows that do not make the elements.
+    /// The elements are not a whole number of rows.
     #[error(
         "rows of {columns} elements do not make {elements}: give the elements that half a row has"
     )]
@@ -55,8 +57,11 @@ pub enum CpuError {
         /// Elements of half a row.
         columns: usize,
     },
-    /// Rows of a gate and its other factor that are not twice the elements.
-    #[error("rows of two halves have {rows} elements for {elements} of each: give twice as many")]
+    /// Rows of a gate and its other factor do not have twice as many elements as the gate.
+    #[error(
+        "rows of two halves have {rows} elements in all, the gate {elements}: give twice as many \
+         as the gate has"
+    )]
     Halves {
         /// Elements of the rows.
         rows: usize,

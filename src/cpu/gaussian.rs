@@ -8,7 +8,8 @@ use crate::contract::mask::split;
 use crate::contract::noise;
 use crate::contract::philox::mask_block;
 
-/// Multiplies the elements from `start` on by their noise \[M20\], rounded once to their type \[M22\].
+/// Multiplies elements by their noise \[M20\] and rounds once to their type \[M22\]. The first is
+/// number `start`.
 pub(super) fn multiply_by_noise<T: Element>(
     data: &mut [T],
     mask: Mask<'_>,
@@ -27,7 +28,7 @@ pub(super) fn multiply_by_noise<T: Element>(
     }
 }
 
-/// Four normal numbers out of a block: Box and Muller 1958 \[M19\].
+/// Four normal numbers from a block, by Box and Muller 1958 \[M19\].
 fn normals(key: MaskKey, block: u64) -> [f64; 4] {
     let [[w0, w1], [w2, w3]] = mask_block(key.seed, key.stream, block, 2).map(split);
     let pair = |w0: u32, w1: u32| {

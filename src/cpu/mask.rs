@@ -1,4 +1,4 @@
-//! Keep decisions and packed keep masks, of consecutive mask indices and of layouts, as in
+//! Keep decisions and packed keep masks, for consecutive mask indices and for layouts, as in
 //! shaders/mask/keep.wgsl, shaders/index/strided.wgsl, shaders/decide/*.wgsl and
 //! shaders/entry/keep_mask.wgsl.
 
@@ -27,15 +27,15 @@ const TASK_WORDS: usize = 1024;
 /// The source of the decisions.
 #[derive(Clone, Copy)]
 pub(super) enum Mask<'a> {
-    /// The mask indices from the call's origin on.
+    /// Consecutive mask indices, which begin at the call's origin.
     Linear,
     Layout(Decisions<'a>),
-    /// A packed mask \[M15\], and not the call.
+    /// The bits of a packed mask \[M15\]; the call's key is not used.
     Packed(&'a [u32]),
 }
 
 impl<'a> Mask<'a> {
-    /// The mask of `source`, which is checked.
+    /// The mask of `source`, which has been checked against the slices.
     pub fn new(source: MaskSource<'a>) -> Self {
         match source {
             MaskSource::Len(_) => Self::Linear,
@@ -56,26 +56,24 @@ impl<'a> Mask<'a> {
 }
 
 /// The decision of an element: 0 drops it, -1 keeps it. The type is i16, as wide as the halves that
-/// are compared, so that LLVM keeps masks and halves in lanes of one width.
+/// are compared, so that LLVM keeps masks and halves in vector lanes of the same width.
 pub(super) type Keep = i16;
 
 fn keep_if(kept: bool) -> Keep {
     -Keep::from(kept)
 }
 
-/// Mask indices that are decided at once, a batch at most.
+/// Mask indices that are decided at once, at most [`BATCH_ELEMENTS`].
 #[derive(Clone, Copy)]
 enum Indices {
-    /// Mask indices of whole consecutive blocks; the number is the first block's.
+    /// The mask indices of whole consecutive blocks, from the block of this number on.
     Blocks(u64),
-    Apart {
-        first: u64,
-        stride: u64,
-    },
+    /// Mask indices that are `stride` apart.
+    Apart { first: u64, stride: u64 },
 }
 
-/// The 16-bit halves of mask indices \[M6\], in little-endian order. Beyond the last block they are
-/// arbitrary: no index reaches them.
+/// Draws the 16-bit halves of mask indices \[M6\], each little-endian. Blocks past the last one,
+/// number 2^61 - 1, give arbitrary halves, which belong to no mask index.
 #[inline(always)]
 fn draw(key: MaskKey, indices: Indices, domain: u32, halves: &mut [u16]) {
     match indices {
@@ -98,7 +96,7 @@ fn draw(key: MaskKey, indices: Indices, domain: u32, halves: &mut [u16]) {
     }
 }
 
-/// The decisions of as many indices as `keep` has. The call drops some elements and keeps some.
+/// Decides one index for each entry of `keep`. The call must drop some elements and keep some.
 #[inline(always)]
 fn decide(call: &DropoutCall, indices: Indices, keep: &mut [Keep]) {
     let drop_threshold = call.rate.drop_threshold();
@@ -119,7 +117,7 @@ fn decide(call: &DropoutCall, indices: Indices, keep: &mut [Keep]) {
     }
 }
 
-/// Settles the halves that equal D's upper half \[M9\].
+/// Decides the indices whose first half equals D's upper half, by the second half \[M9\].
 #[cold]
 fn refine(keep: &mut [Keep], halves: &[u16], high: u16, refined: &[u16], low: u16) {
     for (keep, (half, refined)) in keep.iter_mut().zip(halves.iter().zip(refined)) {
@@ -129,8 +127,8 @@ fn refine(keep: &mut [Keep], halves: &[u16], high: u16, refined: &[u16], low: u1
     }
 }
 
-/// Calls `each` for `len` elements from `start` on, a batch at a time, with the batch's range from
-/// there and its decisions. The call drops some elements and keeps some.
+/// Calls `each` for `len` elements from `start` on, a batch at a time, with the batch's range
+/// (counted from `start`) and its decisions. The call must drop some elements and keep some.
 #[inline(always)]
 pub(super) fn for_each_batch(
     mask: Mask<'_>,
@@ -146,7 +144,7 @@ pub(super) fn for_each_batch(
     };
     let batch = match lane {
         0 => BATCH_ELEMENTS,
-        // The first block's or word's lanes before that one are of no use.
+        // Decisions begin with a whole block or mask word, whose lanes before `lane` are skipped.
         _ => BATCH_ELEMENTS - WORD_BITS,
     };
     for done in (0..len).step_by(batch) {
@@ -166,7 +164,7 @@ pub(super) fn for_each_batch(
     }
 }
 
-/// Decisions of a batch from a packed mask's `words`.
+/// The decisions of a batch, from the packed mask's `words`.
 #[inline(always)]
 fn unpack(words: &[u32]) -> [Keep; BATCH_ELEMENTS] {
     let mut keep = [0; BATCH_ELEMENTS];
@@ -178,20 +176,20 @@ fn unpack(words: &[u32]) -> [Keep; BATCH_ELEMENTS] {
     keep
 }
 
-/// The elements of a layout, and where their decisions are.
+/// The decisions of a layout's elements.
 #[derive(Clone, Copy)]
 pub(super) struct Decisions<'a> {
     layout: &'a MaskLayout,
     /// `ids[i]` replaces row number i when the mask index is computed \[M16\].
     ids: Option<&'a [u32]>,
-    /// The elements in a row whose mask indices are a stride apart.
+    /// The innermost dimension: elements in memory order whose mask indices are a stride apart.
     line: Dimension,
 }
 
 impl<'a> Decisions<'a> {
     fn new(layout: &'a MaskLayout, ids: Option<&'a [u32]>) -> Self {
         let folded = layout.folded(ids.is_some());
-        // Samples are nowhere in a row.
+        // With ids, the indices of successive samples are no stride apart.
         let mut in_rows = folded.into_iter().skip(usize::from(ids.is_some()));
         let line = in_rows.next_back();
         Self {
@@ -205,14 +203,14 @@ impl<'a> Decisions<'a> {
     fn index(&self, element: u64) -> u64 {
         match self.ids {
             None => self.layout.index(element),
-            // There is an id for each place.
+            // `check_slices` made sure that there is an id for each row.
             Some(ids) => self
                 .layout
-                .index_of(element, |place| ids[place as usize].into()),
+                .index_of(element, |row| ids[row as usize].into()),
         }
     }
 
-    /// Decides `len` elements from `start` on, a line at a time.
+    /// Decides `len` elements from `start` on, one line at a time.
     #[inline(always)]
     fn decide(&self, call: &DropoutCall, start: u64, len: usize) -> [Keep; BATCH_ELEMENTS] {
         let Dimension { size, stride } = self.line;
@@ -246,14 +244,15 @@ impl<'a> Decisions<'a> {
     }
 }
 
-/// Writes the packed mask \[M15\] of `source` into `mask`, as [`KeepMask`](crate::KeepMask) does. That of a
-/// packed mask is itself, with 0 in its spare bits.
+/// Writes the packed mask \[M15\] of `source` into `mask`, as [`KeepMask`](crate::KeepMask) does.
+/// If `source` is a packed mask, it is copied, with 0 in its spare bits.
 ///
 /// # Errors
 ///
-/// [`CpuError::Source`] unless `mask` has the source's [`mask_words`](MaskSource::mask_words), a packed
-/// mask too, and there is an id for each sample; [`CpuError::Call`] if a mask index
-/// passes 2^64 - 1, that of the largest id too, or the call is of Gaussian noise. Nothing was written then.
+/// [`CpuError::Source`] unless `mask` and a packed source have
+/// [`mask_words`](MaskSource::mask_words) words, and there is an id for each sample;
+/// [`CpuError::Call`] if a mask index passes 2^64 - 1, also one of the largest id, or if the call's
+/// kind is Gaussian. After an error nothing has been written.
 ///
 /// ```
 /// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, cpu};
@@ -283,7 +282,7 @@ pub fn keep_mask<'a>(
     Ok(())
 }
 
-/// `words` has the words of `len` elements.
+/// Packs the decisions of `len` elements into `words`.
 fn pack(words: &mut [u32], mask: Mask<'_>, len: u64, call: &DropoutCall) {
     if call.rate.drops_all() {
         words.fill(0);

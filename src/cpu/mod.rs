@@ -1,11 +1,11 @@
-//! The same dropout on slices: for machines without a GPU, for checking one, and as what a GPU
-//! is measured against.
+//! The same dropout on slices: for machines without a GPU, for checking a GPU, and as the baseline
+//! of benchmarks.
 //!
-//! Masks are those of the kernels to the bit, and so are values, but for subnormals that an adapter
-//! flushes, alpha dropout, which may be off by a rounding, and Gaussian dropout, which has a bound.
-//! Work is split over the threads of the current [rayon] pool: install a pool of one thread for one.
-//! In a browser wasm32 has one thread, and it all runs there. Where the system gives rayon no threads for
-//! its global pool, it all runs on the calling thread, with the same bits.
+//! Masks are those of the kernels to the bit. So are values, with three exceptions: an adapter may
+//! flush subnormals, alpha dropout may differ by one rounding, and Gaussian dropout by a stated
+//! bound. Work is split over the threads of the current [rayon] pool. To use one thread, install a
+//! pool of one. On wasm32, and where the system gives rayon no threads for its global pool, all
+//! work runs on the calling thread, with the same bits.
 
 mod activated;
 mod activation;

@@ -1,5 +1,5 @@
-//! A residual, a branch that is dropped and a norm, as in shaders/entry/norm_rows.wgsl,
-//! norm_gradient.wgsl and norm_moments.wgsl.
+//! Dropout of a branch that is added to a residual, and a norm of the sum, as in
+//! shaders/entry/norm_rows.wgsl, norm_gradient.wgsl and norm_moments.wgsl.
 
 use multiversion::multiversion;
 
@@ -17,32 +17,35 @@ use crate::contract::norm::{MaskPlace, Norm, RowOrder};
 use crate::contract::rate::DropoutRate;
 use crate::contract::source::MaskSource;
 
-/// A norm, its numbers and the place of dropout.
+/// A norm, its bias and factors, and the operand to which dropout is applied.
 #[derive(Clone, Copy, Debug)]
 pub struct AddNorm<'a> {
     /// The norm.
     pub norm: Norm,
-    /// Where dropout stands.
+    /// The operand of dropout: the branch or the norm's output.
     pub place: MaskPlace,
-    /// Added to an input; empty, or repeated over the elements.
+    /// The bias that is added to the input; empty, or repeated over the elements.
     pub bias: &'a [f32],
-    /// γ, one number a column: rows have as many columns.
+    /// γ, one number per column. Its length is the length of a row.
     pub gamma: &'a [f32],
-    /// β, one number a column; empty for an RMS norm.
+    /// β, one number per column; empty for an RMS norm.
     pub beta: &'a [f32],
 }
 
-/// `sum = residual + dropout(input + bias)` and `output = norm(sum)`, or `sum = residual + input + bias` and
-/// `output = dropout(norm(sum))` \[M25\]: what
-/// [`DropoutAddNorm::encode_forward`](crate::DropoutAddNorm::encode_forward) does with buffers. `sums` are the residual
-/// and the sum, or one slice of both; a sum of zeros is no residual.
+/// `sum = residual + dropout(input + bias)` and `output = norm(sum)`, or
+/// `sum = residual + input + bias` and `output = dropout(norm(sum))` \[M25\]: what
+/// [`DropoutAddNorm::encode_forward`](crate::DropoutAddNorm::encode_forward) does with buffers.
+/// `sums` are the residual and the sum, or one slice that the sum overwrites. Without a residual
+/// give zeros.
 ///
 /// # Errors
 ///
-/// [`CpuError::LengthMismatch`] unless input, residual, sum and output have one length, [`CpuError::VectorLength`]
-/// unless bias and γ repeat over it, [`CpuError::NormLength`] unless β has the length of γ, or none for an RMS norm,
-/// [`CpuError::NormColumns`] for no column or too many, [`CpuError::Source`] unless it is the source's,
-/// [`CpuError::Call`] for alpha and Gaussian dropout and as for [`apply`](super::apply). Nothing was written then.
+/// [`CpuError::LengthMismatch`] unless input, residual, sum and output have one length,
+/// [`CpuError::VectorLength`] unless bias and γ repeat over that length, [`CpuError::NormLength`]
+/// unless β has the length of γ, or is empty for an RMS norm, [`CpuError::NormColumns`] for no
+/// column or too many, [`CpuError::Source`] unless the source has that length, [`CpuError::Call`]
+/// for alpha and Gaussian dropout and as for [`apply`](super::apply). After an error nothing has
+/// been written.
 ///
 /// ```
 /// use wgpu_dropout::cpu::{self, AddNorm};
@@ -102,14 +105,15 @@ pub fn add_norm<'a, 'b, T: Element>(
 }
 
 /// The gradients of [`add_norm`] \[M25\], from the gradient of its output and from its sum: what
-/// [`DropoutAddNorm::encode_backward`](crate::DropoutAddNorm::encode_backward) does with buffers. `grads` are the
-/// gradient of the output and what dropout leaves, or one slice of both: on the branch the input's gradient, on the
-/// output that of the norm. `grad_sum` is the gradient of the sum and so of the residual; with `accumulate` it is added
-/// to what stands there.
+/// [`DropoutAddNorm::encode_backward`](crate::DropoutAddNorm::encode_backward) does with buffers.
+/// `grads` are the gradient of the output and its dropped gradient, or one slice in which the
+/// second overwrites the first. The dropped gradient is that of the input if dropout is on the
+/// branch, and that of the norm's result if it is on the output. `grad_sum` is the gradient of the
+/// sum, which is also that of the residual; with `accumulate` it is added to the contents.
 ///
 /// # Errors
 ///
-/// As [`add_norm`]. Nothing was written then.
+/// The same as [`add_norm`].
 pub fn add_norm_backward<'a, 'b, T: Element>(
     norm: &AddNorm<'_>,
     source: impl Into<MaskSource<'a>>,
@@ -147,15 +151,17 @@ pub fn add_norm_backward<'a, 'b, T: Element>(
 }
 
 /// The gradient of γ, the sum over the rows of `grad_normed * (sum - mean) / deviation` \[M25\], as
-/// [`DropoutAddNorm::encode_gamma_gradient`](crate::DropoutAddNorm::encode_gamma_gradient) does with buffers.
-/// `grad_normed` is the gradient of the norm's output: the gradient of [`add_norm`]'s, or with dropout on the
-/// output what [`add_norm_backward`] leaves of it. The sums replace what stands in `grad_gamma`, or with `accumulate`
-/// are added to it. The gradient of β is [`column_sums`](super::column_sums) of `grad_normed`.
+/// [`DropoutAddNorm::encode_gamma_gradient`](crate::DropoutAddNorm::encode_gamma_gradient) does
+/// with buffers. `grad_normed` is the gradient of the norm's result: that of [`add_norm`]'s output
+/// or, if dropout is on the output, the dropped gradient that [`add_norm_backward`] writes. The
+/// sums replace the contents of `grad_gamma`, or with `accumulate` are added to them. The gradient
+/// of β is [`column_sums`](super::column_sums) of `grad_normed`.
 ///
 /// # Errors
 ///
-/// [`CpuError::LengthMismatch`] unless both have one length, [`CpuError::VectorLength`] unless γ repeats over it,
-/// [`CpuError::NormColumns`] for no column or too many. Nothing was written then.
+/// [`CpuError::LengthMismatch`] unless sum and gradient have one length, [`CpuError::VectorLength`]
+/// unless γ repeats over that length, [`CpuError::NormColumns`] for no column or too many. After an
+/// error nothing has been written.
 pub fn gamma_gradient<T: Element>(
     norm: Norm,
     sum: &[T],
@@ -188,7 +194,7 @@ pub(super) fn same_length(input: usize, output: usize) -> Result<(), CpuError> {
     }
 }
 
-/// The order of the sums of rows of `columns`.
+/// The order in which a row of `columns` elements is added.
 fn order<T: Element>(columns: usize) -> Result<RowOrder, CpuError> {
     let max = Norm::MAX_COLUMNS;
     match u32::try_from(columns) {
@@ -198,7 +204,7 @@ fn order<T: Element>(columns: usize) -> Result<RowOrder, CpuError> {
 }
 
 impl AddNorm<'_> {
-    /// Checks all that is given for `elements`.
+    /// Checks the numbers of the norm, the source and the call for `elements`.
     fn checked<'a>(
         &self,
         source: MaskSource<'a>,
@@ -224,15 +230,15 @@ impl AddNorm<'_> {
         Ok(Mask::new(source))
     }
 
-    /// Elements of whole rows that one task of the pool takes.
+    /// Elements of one task of the pool: whole rows.
     fn task_len(&self) -> usize {
         let columns = self.gamma.len();
-        // An even number of rows, which 16-bit rows may be taken by.
+        // An even number of rows: 16-bit rows of odd length share words in pairs.
         (TASK_ELEMENTS / columns).max(1).next_multiple_of(2) * columns
     }
 
-    /// The mask and the call of the branch. The rate is 0 where dropout stands on the output, so
-    /// nothing is dropped here.
+    /// The mask and the call to apply to the branch. If dropout is on the output, this call has the
+    /// rate 0.
     fn on_branch<'a>(&self, mask: Mask<'a>, call: &DropoutCall) -> (Mask<'a>, DropoutCall) {
         match self.place {
             MaskPlace::Branch => (mask, *call),
@@ -241,7 +247,8 @@ impl AddNorm<'_> {
     }
 }
 
-/// Sums of two numbers of each element, in the order of the kernels. `row` is the row's number.
+/// Sums the two numbers that `numbers` makes of each element of a row, in the order of the kernels.
+/// `row` is the row's number.
 #[inline(always)]
 pub(super) fn row_sums<T: Element>(
     order: &RowOrder,
@@ -250,9 +257,10 @@ pub(super) fn row_sums<T: Element>(
     numbers: impl Fn(usize, f32) -> [f32; 2],
 ) -> [f32; 2] {
     let lanes = order.lanes as usize;
-    // Elements in 4 bytes.
+    // Elements per 4-byte word, in which kernels load.
     let word = 4 / T::TYPE.bytes() as usize;
-    // Place of the row's first element in its unit: 16-bit rows of odd length share a word.
+    // Offset of the row within its unit, which is two rows if 16-bit rows of odd length share a
+    // word.
     let first = row % order.unit_rows as usize * values.len();
     let mut sums = [[0.0f32; 256]; 2];
     let [a, b] = &mut sums;
@@ -268,13 +276,13 @@ pub(super) fn row_sums<T: Element>(
     } else {
         let mut column = 0;
         while column < values.len() {
-            let place = first + column;
-            // The rest of a word; of one that two rows share, one element.
-            let end = (column + word - place % word).min(values.len());
+            let offset = first + column;
+            // The word's remaining elements. Of a word that two rows share, the row has one.
+            let end = (column + word - offset % word).min(values.len());
             let parts = (column..end).map(|column| numbers(column, values[column]));
             let sum = |sum: [f32; 2], part: [f32; 2]| [sum[0] + part[0], sum[1] + part[1]];
             let [first, second] = parts.reduce(sum).unwrap_or_default();
-            let lane = (place / word) & (lanes - 1);
+            let lane = (offset / word) & (lanes - 1);
             a[lane] += first;
             b[lane] += second;
             column = end;
@@ -288,7 +296,8 @@ pub(super) fn row_sums<T: Element>(
     })
 }
 
-/// 1 / sqrt(variance + epsilon) of a row, which becomes (x - mean) times that.
+/// Replaces a row by (x - mean) / sqrt(variance + epsilon), and returns 1 / sqrt(variance +
+/// epsilon).
 #[inline(always)]
 fn normalize<T: Element>(norm: Norm, order: &RowOrder, data: &mut [f32], row: usize) -> f32 {
     let reciprocal = reciprocal(data.len());
@@ -310,11 +319,11 @@ fn normalize<T: Element>(norm: Norm, order: &RowOrder, data: &mut [f32], row: us
 }
 
 fn reciprocal(columns: usize) -> f32 {
-    // At most 2^24, which f32 has.
+    // `columns` is at most 2^24, so f32 holds it exactly.
     1.0 / columns as f32
 }
 
-/// `sum` and `output` are whole rows, from element `start` on.
+/// `sum` and `output` are whole rows. Their first element is number `start`.
 #[multiversion(targets("x86_64+avx+avx2"))]
 fn write_norm<T: Element>(
     norm: &AddNorm<'_>,
@@ -328,7 +337,8 @@ fn write_norm<T: Element>(
     let order = RowOrder::new(columns as u32, T::TYPE);
     let mut normed = vec![0.0; sum.len()];
     widen(sum, &mut normed);
-    // Tasks begin with an even row.
+    // A task begins with an even row, so the row's number in the task decides which half of a
+    // shared word it has.
     for (row, normed) in normed.chunks_mut(columns).enumerate() {
         normalize::<T>(norm.norm, &order, normed, row);
         for (x, gamma) in normed.iter_mut().zip(norm.gamma) {
@@ -361,7 +371,7 @@ pub(super) fn clear_dropped<T: Element>(data: &mut [T], keep: &[Keep]) {
     }
 }
 
-/// All are whole rows; `grad_normed` is the gradient of the norm's output.
+/// All slices are whole rows. `grad_normed` is the gradient of the norm's result.
 #[multiversion(targets("x86_64+avx+avx2"))]
 fn write_sum_gradient<T: Element>(
     norm: &AddNorm<'_>,

@@ -7,11 +7,11 @@ use super::tasks::for_each_task;
 use crate::contract::counter::advance_counter;
 use crate::contract::philox::philox4x32;
 
-/// Blocks that one task of the pool makes.
+/// Blocks of one task of the pool.
 const TASK_BLOCKS: usize = 1 << 12;
 
-/// Fills `blocks` with the Philox4x32 blocks of `key` whose counters begin at `counter`, as
-/// [`PhiloxBlocks`](crate::PhiloxBlocks) does.
+/// Fills `blocks` with the Philox4x32 blocks of `key` for consecutive counters, the first of which
+/// is `counter`, as [`PhiloxBlocks`](crate::PhiloxBlocks) does.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A softmax and a dropout, as in shaders/entry/softmax_rows.wgsl and softmax_gradient.wgsl.
+//! Dropout of a softmax, as in shaders/entry/softmax_rows.wgsl and softmax_gradient.wgsl.
 
 use multiversion::multiversion;
 
@@ -16,15 +16,17 @@ use crate::contract::softmax::{AttentionMask, SavedSoftmax, Softmax};
 use crate::contract::source::MaskSource;
 
 /// `output = dropout(softmax(factor * scores + mask))` over the last dimension \[M26\]: what
-/// [`SoftmaxDropout::encode_forward`](crate::SoftmaxDropout::encode_forward) does with buffers. `slices` are the scores
-/// and the output, or one slice of both. `probabilities` takes the softmax before dropout, for a backward that does not find
-/// it again.
+/// [`SoftmaxDropout::encode_forward`](crate::SoftmaxDropout::encode_forward) does with buffers.
+/// `slices` are the scores and the output, or one slice that the output overwrites. If
+/// `probabilities` is given, it receives the softmax before dropout, so that backward need not
+/// compute it again.
 ///
 /// # Errors
 ///
-/// [`CpuError::Softmax`] unless rows make the elements and the mask repeats over them, [`CpuError::LengthMismatch`]
-/// unless scores, output and probabilities have one length, [`CpuError::Source`] unless it is the source's,
-/// [`CpuError::Call`] for alpha and Gaussian dropout and as for [`apply`](super::apply). Nothing was written then.
+/// [`CpuError::Softmax`] unless the elements are whole rows over which the mask repeats,
+/// [`CpuError::LengthMismatch`] unless scores, output and probabilities have one length,
+/// [`CpuError::Source`] unless the source has that length, [`CpuError::Call`] for alpha and
+/// Gaussian dropout and as for [`apply`](super::apply). After an error nothing has been written.
 ///
 /// ```
 /// use wgpu_dropout::{AttentionMask, DropoutCall, DropoutRate, MaskKey, Softmax, cpu};
@@ -74,13 +76,14 @@ pub fn softmax<'a, 'b, T: Element>(
     Ok(())
 }
 
-/// The gradient of [`softmax`]'s scores \[M26\], from its scores or from its probabilities: what
-/// [`SoftmaxDropout::encode_backward`](crate::SoftmaxDropout::encode_backward) does with buffers. `slices` are the
-/// gradients of the output and of the scores, or one slice of both.
+/// The gradient of [`softmax`]'s scores \[M26\], computed from the scores or from stored
+/// probabilities: what [`SoftmaxDropout::encode_backward`](crate::SoftmaxDropout::encode_backward)
+/// does with buffers. `slices` are the gradients of the output and of the scores, or one slice in
+/// which the second overwrites the first.
 ///
 /// # Errors
 ///
-/// As [`softmax`]. Nothing was written then.
+/// The same as [`softmax`].
 pub fn softmax_backward<'a, 'b, T: Element>(
     softmax: Softmax,
     mask: AttentionMask<&[f32]>,
@@ -107,14 +110,14 @@ pub fn softmax_backward<'a, 'b, T: Element>(
     Ok(())
 }
 
-/// A softmax and what it sees.
+/// A softmax and its attention mask.
 struct Rows<'a> {
     softmax: Softmax,
     mask: AttentionMask<&'a [f32]>,
 }
 
 impl Rows<'_> {
-    /// Checks all that is given for `elements`.
+    /// Checks the source, the attention mask and the call for `elements`.
     fn checked<'a>(
         &self,
         source: MaskSource<'a>,
@@ -133,20 +136,20 @@ impl Rows<'_> {
         self.softmax.columns() as usize
     }
 
-    /// Elements of whole rows that one task of the pool takes.
+    /// Elements of one task of the pool: whole rows.
     fn task_len(&self) -> usize {
-        // An even number of rows, which 16-bit rows may be taken by.
+        // An even number of rows: 16-bit rows of odd length share words in pairs.
         (TASK_ELEMENTS / self.columns()).max(1).next_multiple_of(2) * self.columns()
     }
 
-    /// Columns that row number `row` of the tensor sees.
+    /// The number of columns that row number `row` of the tensor sees.
     fn seen(&self, row: usize) -> usize {
         match self.mask {
             AttentionMask::Causal {
                 rows_per_matrix,
                 offset,
             } => {
-                // Below 2^24.
+                // The remainder is below 2^24, so the cast is exact.
                 let row = (row % rows_per_matrix as usize) as i64;
                 let columns = self.columns() as i64;
                 (row + i64::from(offset) + 1).clamp(0, columns) as usize
@@ -155,7 +158,8 @@ impl Rows<'_> {
         }
     }
 
-    /// Makes scores of row number `row` exponentials of their distance from the largest. Gives whether there is a NaN.
+    /// Replaces each score of row number `row` by e^(score - largest score). Returns true if the
+    /// row has a NaN.
     #[inline(always)]
     fn exponentiate(&self, data: &mut [f32], row: usize) -> bool {
         let (seen, hidden) = data.split_at_mut(self.seen(row));
@@ -186,15 +190,17 @@ impl Rows<'_> {
     }
 }
 
-/// e^z is below half of the smallest f32 from here on.
+/// For smaller z, e^z is below half of the smallest f32.
 const MIN_EXPONENT: f32 = -104.0;
 
-/// 1 by the sum of a row's exponentials, one of which is 1: a row that sees no column has the sum 0.
+/// 1 / `sum`, the sum of a row's exponentials. One of them is 1, so the sum is below 0.5 only for a
+/// row that sees no column.
 fn reciprocal(sum: f32) -> f32 {
     1.0 / sum.max(0.5)
 }
 
-/// `output` holds scores, whole rows from element `start` on.
+/// Overwrites the scores, which stand in `output`: whole rows, the first element of which is number
+/// `start`.
 #[multiversion(targets("x86_64+avx+avx2"))]
 fn write_softmax<T: Element>(
     rows: &Rows<'_>,
@@ -209,7 +215,8 @@ fn write_softmax<T: Element>(
     let mut wide = vec![0.0; output.len()];
     widen(output, &mut wide);
     let first_row = (start / columns as u64) as usize;
-    // Tasks begin with an even row.
+    // A task begins with an even row, so the row's number in the task decides which half of a
+    // shared word it has.
     for (row, data) in wide.chunks_mut(columns).enumerate() {
         let has_nan = rows.exponentiate(data, first_row + row);
         let [sum, _] = row_sums::<T>(&order, data, row, |_, e| [e, 0.0]);
@@ -232,7 +239,8 @@ fn write_softmax<T: Element>(
     });
 }
 
-/// `grad` holds the gradient of the output, whole rows from element `start` on.
+/// Overwrites the gradient of the output, which stands in `grad`: whole rows, the first element of
+/// which is number `start`.
 #[multiversion(targets("x86_64+avx+avx2"))]
 fn write_gradient<T: Element>(
     rows: &Rows<'_>,
@@ -259,7 +267,7 @@ fn write_gradient<T: Element>(
     for (row, ((grad, dropped), saved_row)) in grads.zip(saved_rows).enumerate() {
         widen(saved_row, &mut data);
         let seen = rows.seen(first_row + row);
-        // A NaN that nobody sees makes none.
+        // A NaN in a hidden column must not reach the sums.
         dropped[seen..].fill(0.0);
         data[seen..].fill(0.0);
         let is_found_again = matches!(saved, SavedSoftmax::Scores(_));

@@ -1,4 +1,5 @@
-//! Work on slices, on several threads where there are some: the only file that touches rayon.
+//! Work on slices, spread over the threads that there are. This is the only file that touches
+//! rayon.
 
 use core::error::Error;
 use std::panic::catch_unwind;
@@ -7,8 +8,9 @@ use std::sync::OnceLock;
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
-/// Calls `work` with the number of each task and its part of `data`, `task_len` long but for the
-/// last: on the threads of the current pool, and on this one alone where no pool can start.
+/// Calls `work` for each task with its number and its part of `data`, which is `task_len` long
+/// except for the last. Tasks run on the threads of the current pool, or on this thread if no pool
+/// can start.
 pub(crate) fn for_each_task<T: Send>(
     data: &mut [T],
     task_len: usize,
@@ -24,16 +26,16 @@ pub(crate) fn for_each_task<T: Send>(
 }
 
 /// Returns true if rayon has a pool for this thread. Rayon starts the global one at its first use,
-/// and panics at each use where the system gave it no threads.
+/// and panics at each use if the system gave it no threads.
 fn has_pool() -> bool {
     static GLOBAL: OnceLock<bool> = OnceLock::new();
-    // Without threads at all rayon makes do with this one.
+    // wasm32 has no threads; rayon then runs everything on this one.
     cfg!(target_arch = "wasm32")
         || rayon::current_thread_index().is_some()
         || *GLOBAL.get_or_init(|| match ThreadPoolBuilder::new().build_global() {
             Ok(()) => true,
-            // Only the system's errors have a source. The other one says that somebody has tried before,
-            // and rayon tells how that ended by a panic alone.
+            // An error with a source comes from the system. The other error says that the pool was
+            // started before; only a panic shows whether that failed.
             Err(error) => {
                 error.source().is_none() && catch_unwind(rayon::current_num_threads).is_ok()
             }

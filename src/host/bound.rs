@@ -2,12 +2,12 @@
 
 use crate::plan::cut::Segment;
 
-/// Checked buffers, bound for a dispatch that a call takes at most.
+/// The bind group of one segment. A call records at most one dispatch for it.
 #[derive(Debug)]
 pub(crate) struct BoundSegment {
     pub segment: Segment,
     pub group: wgpu::BindGroup,
-    /// Word of the packed mask's window that has the segment's first element. The window is aligned
-    /// and may begin before it.
+    /// Number of the word, in the packed mask's window, that has the segment's first element. It
+    /// need not be 0, since the window begins at an aligned offset.
     pub first_word: u32,
 }

@@ -21,30 +21,32 @@ use crate::plan::error::{CreateError, Limit};
 use crate::plan::fused::check_repeats;
 use crate::plan::params::{DIMENSIONS_BYTES, DimensionParams, MAX_DIMENSIONS};
 
-/// How [`Dropout`](crate::Dropout), [`GaussianDropout`](crate::GaussianDropout),
-/// [`KeepMask`](crate::KeepMask) and [`PhiloxBlocks`](crate::PhiloxBlocks) are built. `Default` is right for most.
-/// A minor release may add a field: end a value with `..Default::default()`.
+/// Options for making [`Dropout`](crate::Dropout), [`KeepMask`](crate::KeepMask) and the other
+/// operations. `Default` is right for most programs. A minor release may add a field, so end a
+/// value with `..Default::default()`.
 #[derive(Clone, Debug, Default)]
 pub struct KernelDescriptor<'a> {
-    /// Begins the label of each wgpu object that is created.
+    /// The beginning of the label of each wgpu object that is created.
     pub label: wgpu::Label<'a>,
-    /// Features of the device to leave unused. Results are the same bits: this is for checking
-    /// that, and for a driver in which a feature is broken.
+    /// Features of the device to leave unused. Results have the same bits without them, so that
+    /// this is for checking them, and for a driver in which a feature is broken. By default
     /// [`SHADER_INT64`](wgpu::Features::SHADER_INT64) and
-    /// [`IMMEDIATES`](wgpu::Features::IMMEDIATES) are used where the device has them, the latter where
-    /// its `max_immediate_size` is enough too: [`ParameterPath`] says which way a value takes.
+    /// [`IMMEDIATES`](wgpu::Features::IMMEDIATES) are used if the device has them, and immediates
+    /// only if its `max_immediate_size` is enough. [`ParameterPath`] tells if immediates are used.
     pub avoid: wgpu::Features,
-    /// Pipelines of this device that were compiled before, maybe by another run of the program: it
-    /// is given to wgpu with each pipeline. Created and saved by the caller, whose device has
-    /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE):
-    /// [`create_pipeline_cache`](wgpu::Device::create_pipeline_cache) is unsafe, since wgpu trusts
-    /// the data it is given, and [`get_data`](wgpu::PipelineCache::get_data) is what to save.
+    /// A cache of compiled pipelines, which saves compiling those that an earlier run of the
+    /// program compiled. It is passed to wgpu with each pipeline. The caller makes it by
+    /// [`create_pipeline_cache`](wgpu::Device::create_pipeline_cache), on a device with
+    /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE). That function is unsafe, since wgpu
+    /// trusts the data it is given. To save the cache, write what
+    /// [`get_data`](wgpu::PipelineCache::get_data) returns.
     pub pipeline_cache: Option<&'a wgpu::PipelineCache>,
 }
 
-/// Returns the result of `work`, and the error that the device would report as uncaptured, by
-/// default with a panic. The scopes see only this thread's errors. A buffer without memory and a
-/// pipeline that the driver cannot compile make their uses invalid too: the first cause counts.
+/// Returns the result of `work` and its error, which the device would otherwise report as
+/// uncaptured, by default with a panic. Error scopes see only the errors of this thread. A buffer
+/// without memory and a pipeline that the driver cannot compile cause further errors where they are
+/// used; only the first cause is returned.
 pub(crate) fn scoped<T>(
     device: &wgpu::Device,
     work: impl FnOnce() -> T,
@@ -70,7 +72,7 @@ pub(crate) fn cut_limits(device: &wgpu::Device) -> CutLimits {
     }
 }
 
-/// One device and the ways chosen on it. Clones share the pipelines.
+/// One device, and the ways of running kernels that were chosen for it. Clones share the pipelines.
 #[derive(Clone, Debug)]
 pub(crate) struct KernelHost {
     pub device: wgpu::Device,
@@ -81,12 +83,14 @@ pub(crate) struct KernelHost {
     params_bytes: u32,
     pipeline_cache: Option<wgpu::PipelineCache>,
     pipelines: Arc<RwLock<Vec<(Kernel, wgpu::ComputePipeline)>>>,
-    /// Bytes that windows show behind their elements, as far as the buffer goes: 0 but in an audit.
+    /// Bytes after its elements that a window includes, as far as the buffer reaches. It is 0
+    /// except in an audit.
     room_bytes: u64,
 }
 
 impl KernelHost {
-    /// For kernels with `storage_buffers` at least, `bindings` at most and `params_bytes` of parameters.
+    /// For kernels that take at least `storage_buffers` storage buffers, at most `bindings`
+    /// bindings in a group, and `params_bytes` bytes of parameters.
     pub fn new(
         device: &wgpu::Device,
         descriptor: &KernelDescriptor<'_>,
@@ -101,9 +105,9 @@ impl KernelHost {
                 limits.max_storage_buffers_per_shader_stage,
                 storage_buffers,
             ),
-            // Buffers; parameters, where they are no immediates.
+            // Group 0 has the buffers. Group 1 has the parameters, unless they are immediates.
             (Limit::BindGroups, limits.max_bind_groups, 2),
-            // Parameters and a strided layout.
+            // One for the parameters and one for a strided layout.
             (
                 Limit::UniformBuffersPerShaderStage,
                 limits.max_uniform_buffers_per_shader_stage,
@@ -139,7 +143,7 @@ impl KernelHost {
         } else {
             Multiply::Halves
         };
-        // Tens of bytes.
+        // Parameters take less than 200 bytes.
         let params_bytes = params_bytes as u32;
         let parameter_path =
             ParameterPath::new(device.features(), descriptor.avoid, &limits, params_bytes);
@@ -157,8 +161,8 @@ impl KernelHost {
         })
     }
 
-    /// The same kernels with `room_bytes` behind the elements of a window, where a stray store shows:
-    /// a driver may discard it at a window's end.
+    /// The same kernels with windows that include `room_bytes` after their elements. A stray store
+    /// lands there and can be seen, while a driver may discard a store beyond a window.
     #[cfg(feature = "cpu")]
     pub fn with_room(&self, room_bytes: u64) -> Self {
         Self {
@@ -193,8 +197,8 @@ impl KernelHost {
         checked
     }
 
-    /// The caller's range for the sample ids of `layout`, which one binding must hold. Without a sample
-    /// there are none.
+    /// The caller's range for the sample ids of `layout`, all of which one binding must hold.
+    /// `None` if the layout has no element.
     pub fn checked_ids<'a>(
         &self,
         layout: &MaskLayout,
@@ -209,8 +213,8 @@ impl KernelHost {
         Ok(Some(ids))
     }
 
-    /// The caller's range for `count` numbers of vectors, which one binding must hold. Those that repeat over a tensor
-    /// of `elements` have these `lens`.
+    /// The caller's range for `count` numbers of vectors, all of which one binding must hold.
+    /// `lens` are the lengths of the vectors that repeat over a tensor of `elements`.
     pub fn checked_numbers<'a>(
         &self,
         buffer: &wgpu::BufferBinding<'a>,
@@ -238,7 +242,7 @@ impl KernelHost {
         Ok(())
     }
 
-    /// For a binding that a kernel has and does not use: 16 bytes of 0.
+    /// A buffer of 16 zero bytes, for a binding that a kernel has and does not use.
     pub fn unused_buffer(&self) -> wgpu::Buffer {
         self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(&format!("{}: unused", self.label)),
@@ -248,7 +252,7 @@ impl KernelHost {
         })
     }
 
-    /// The layout of the buffers of `kernel` but its parameters.
+    /// The bind group layout for the buffers of `kernel`, without its parameters.
     fn group_layout(&self, kernel: Kernel) -> wgpu::BindGroupLayout {
         let entries: Vec<_> = kernel
             .buffers(ParamsSource::Immediates)
@@ -259,9 +263,9 @@ impl KernelHost {
                 ty: wgpu::BindingType::Buffer {
                     ty: binding_type(buffer.access),
                     has_dynamic_offset: false,
-                    // A storage buffer has no minimal size here, so that one layout serves kernels
-                    // that load one element and four: wgpu checks the bound size against the kernel
-                    // at the dispatch.
+                    // Storage buffers get no minimal size, so that kernels that load one element
+                    // and kernels that load four share this layout. wgpu checks the bound size
+                    // against the kernel at the dispatch.
                     min_binding_size: match buffer.access {
                         BufferAccess::Uniform => wgpu::BufferSize::new(DIMENSIONS_BYTES),
                         BufferAccess::Read | BufferAccess::ReadWrite => None,
@@ -277,8 +281,8 @@ impl KernelHost {
             })
     }
 
-    /// Binds the windows of `ranges` and of `sides`, which are sample ids, a packed mask or vectors, for each of `segments`,
-    /// with the layout that `dimensions` gives for it.
+    /// Binds the windows of `ranges` and of `sides` for each of `segments`. `sides` are sample ids,
+    /// a packed mask or vectors. `dimensions` gives the layout for a segment.
     pub fn bind(
         &self,
         kernel: Kernel,
@@ -288,7 +292,7 @@ impl KernelHost {
         dimensions: impl Fn(Segment) -> Option<[DimensionParams; MAX_DIMENSIONS]>,
     ) -> Result<Vec<BoundSegment>, BindError> {
         let buffers = kernel.buffers(ParamsSource::Immediates);
-        // Tens at most.
+        // A kernel has fewer than ten.
         let required = kernel.storage_buffers() as u32;
         let available = self.device.limits().max_storage_buffers_per_shader_stage;
         if required > available {
@@ -344,8 +348,8 @@ impl KernelHost {
         self.taken(|| segments.map(bind).collect())
     }
 
-    /// Returns the result of `bind` on the caller's buffers, or the device's refusal: buffers may
-    /// be destroyed or another device's. A browser finds that too late for an error here, and
+    /// Returns the result of `bind` on the caller's buffers, or the device's refusal if a buffer is
+    /// destroyed or belongs to another device. A browser finds that too late for an error here, and
     /// reports it to the device.
     fn taken<T>(&self, bind: impl FnOnce() -> T) -> Result<T, BindError> {
         #[cfg(target_arch = "wasm32")]
@@ -372,12 +376,12 @@ impl KernelHost {
         uniform_buffer(&self.device, &format!("{}: layout", self.label), content)
     }
 
-    /// Compiles the pipeline of `kernel`, if it has not been used yet.
+    /// Compiles the pipeline of `kernel` if that has not happened yet.
     pub fn compile(&self, kernel: Kernel) {
         self.with_pipeline(kernel, |_| ());
     }
 
-    /// Does `with` the pipeline of `kernel`, compiled at its first use.
+    /// Calls `with` with the pipeline of `kernel`, which is compiled at its first use.
     fn with_pipeline(&self, kernel: Kernel, with: impl FnOnce(&wgpu::ComputePipeline)) {
         // A poisoned lock is harmless: a panic leaves no entry half written, since the list is only
         // pushed to.
@@ -440,8 +444,9 @@ impl KernelHost {
                 module: &module,
                 entry_point: Some(kernel.entry_point()),
                 compilation_options: wgpu::PipelineCompilationOptions {
-                    // Each kernel writes its workgroup memory before it reads it. OpenGL would get a store
-                    // an element, which takes Mesa ten times as long to compile.
+                    // Each kernel writes its workgroup memory before it reads it. For OpenGL,
+                    // zeroing it would add a store for each element, and Mesa would take ten times
+                    // as long to compile.
                     zero_initialize_workgroup_memory: false,
                     ..Default::default()
                 },
@@ -449,7 +454,7 @@ impl KernelHost {
             })
     }
 
-    /// Records one dispatch of `units`: elements, or raw blocks.
+    /// Records one dispatch for `units` elements or raw blocks.
     pub fn dispatch(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

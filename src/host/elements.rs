@@ -1,4 +1,4 @@
-//! The elements that are dropped, as a caller describes them.
+//! The elements of a tensor under dropout, as a caller describes them.
 
 use super::device::KernelHost;
 use super::error::BindError;
@@ -7,8 +7,8 @@ use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
 use crate::plan::index_map::IndexMap;
 
-/// The elements of a tensor: where their decisions come from, and their type. A length or a layout
-/// converts into it, of `f32`.
+/// The elements of a tensor: their type, and the source of their decisions. A length or a layout
+/// converts into elements of `f32`.
 ///
 /// ```
 /// use wgpu_dropout::{ElementType, Elements, MaskLayout};
@@ -46,22 +46,22 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// Samples, the layout's first dimension, each with an id of its own: `ids[i]` stands for row
-    /// number i in the mask index \[M16\]. So a sample's mask does not depend on where it stands in the batch,
-    /// on the batch's size or on samples that pad the batch. Ids count from the layout's first index: a
-    /// batch that is cut over devices takes layouts that begin at sample 0.
+    /// Samples with ids. The samples are the layout's first dimension, and `ids[i]` replaces the
+    /// number i of a sample in its mask indices \[M16\]. A sample's mask then depends neither on
+    /// its position in the batch, nor on the batch's size, nor on samples that pad the batch. Ids
+    /// count from the layout's first index, so that the parts of a batch on several devices take
+    /// layouts which begin at sample 0.
     ///
-    /// `ids` has a `u32` for each sample, in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that dropout
-    /// does not write.
+    /// `ids` has a `u32` for each sample, in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that
+    /// dropout does not write.
     ///
-    /// Sequences that are padded to the batch's longest have another mask for another length, where
-    /// decisions are made along them: [`elementwise`](MaskLayout::elementwise) shows the layout that
-    /// does not.
+    /// If decisions are made along a sequence, its mask changes with the length to which the batch
+    /// is padded: [`elementwise`](MaskLayout::elementwise) shows a layout whose masks do not.
     ///
-    /// Token dropout is [drop path](MaskLayout::drop_path) of tokens, whose ids are their numbers in
-    /// the vocabulary: a word is dropped wherever it stands or nowhere, as by Keras 1
-    /// ([keras#7290](https://github.com/keras-team/keras/issues/7290)). Ids of
-    /// `sentence * vocabulary + token` decide for each sentence apart.
+    /// Token dropout is [drop path](MaskLayout::drop_path) of tokens, whose ids are their numbers
+    /// in the vocabulary. A token is then dropped everywhere or nowhere, as in Keras 1
+    /// ([keras#7290](https://github.com/keras-team/keras/issues/7290)). With ids of `sentence *
+    /// vocabulary + token`, each sentence has decisions of its own.
     ///
     /// ```
     /// use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey, MaskLayout, MaskSource, cpu};
@@ -80,13 +80,14 @@ impl<'a> Elements<'a> {
         Self::new(Source::Samples { layout, ids })
     }
 
-    /// `len` elements with a mask from outside, kept where recomputation is unwanted: the call's key and
-    /// origin play no role, its rate and kind give the factors. A rate of 0 leaves kept elements as they
-    /// are and drops to +0; a rate of 1 multiplies kept ones by 0, or for
-    /// [`Classic`](crate::DropoutKind::Classic) leaves them too.
+    /// `len` elements with a packed mask of the caller, for programs that store a mask instead of
+    /// computing it again. The call's key and origin do not matter then; its rate and kind give the
+    /// factors. Dropped elements become +0 at any rate. At a rate of 0 kept elements stay as they
+    /// are. At a rate of 1 they are multiplied by 0, or stay as they are for
+    /// [`Classic`](crate::DropoutKind::Classic).
     ///
-    /// `mask` is packed as in \[M15\], in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that dropout does
-    /// not write.
+    /// `mask` is packed as in \[M15\], in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that
+    /// dropout does not write.
     pub const fn packed(mask: wgpu::BufferBinding<'a>, len: u64) -> Self {
         Self::new(Source::Packed { mask, len })
     }
@@ -114,7 +115,7 @@ impl<'a> Elements<'a> {
         self.len() == 0
     }
 
-    /// Checks the source of the decisions, and that the kernels take it.
+    /// Checks the source of the decisions, and that the kernels can use it.
     pub(crate) fn describe(self, host: &KernelHost) -> Result<Described<'a>, BindError> {
         let len = self.len();
         let Self { source, element } = self;

@@ -8,7 +8,7 @@ use crate::contract::softmax::SoftmaxShapeError;
 use crate::kernel::axes::Role;
 use crate::plan::error::{PlanError, ShapeError};
 
-/// The unit that a caller counts in for a buffer of this role.
+/// The unit in which a caller counts the length of a buffer of this role.
 fn counted(role: Role) -> &'static str {
     match role {
         Role::SampleIds => "samples",
@@ -18,7 +18,7 @@ fn counted(role: Role) -> &'static str {
     }
 }
 
-/// Buffers that a kernel cannot use as they were given. Nothing was created or recorded.
+/// Buffers that a kernel cannot use. Nothing was created or recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
@@ -51,8 +51,8 @@ pub enum BindError {
     PastBuffer {
         /// The buffer's role.
         role: Role,
-        /// End of the given range, or its beginning where no size was given; `u64::MAX` where
-        /// the end passes that.
+        /// End of the given range, or its beginning if no size was given. `u64::MAX` if the end
+        /// passes that.
         end_bytes: u64,
         /// Size of the buffer.
         buffer_bytes: u64,
@@ -69,39 +69,41 @@ pub enum BindError {
         role: Role,
         /// Size of the given range.
         range_bytes: u64,
-        /// Size of the elements; `u64::MAX` where it passes that.
+        /// Size of the elements, or `u64::MAX` if it passes that.
         required_bytes: u64,
-        /// How many elements, samples or Philox blocks it is for.
+        /// Number of elements, samples or Philox blocks that the buffer is for.
         len: u64,
     },
     /// The kernels cannot take the layout.
     #[error(transparent)]
     Layout(#[from] PlanError),
-    /// A mask or sample ids that lie in a buffer which the kernel writes.
+    /// A mask, sample ids, vectors or scratch memory in a buffer that the operation also writes.
     #[error("the {role} buffer is also written by dropout: keep it in a buffer of its own")]
     WrittenBuffer {
-        /// [`Role::SampleIds`] or [`Role::Mask`].
+        /// The role of the range that needs a buffer of its own.
         role: Role,
     },
-    /// A range longer than the device binds.
+    /// A range that is longer than the device binds, and cannot be cut.
     #[error(
         "the {role} take {bytes} bytes, the device binds {max_bytes}: bind fewer {}",
         counted(*role)
     )]
     TooLong {
-        /// [`Role::SampleIds`] or [`Role::Vectors`].
+        /// The role of the range.
         role: Role,
         /// Size of the range.
         bytes: u64,
         /// The device's max_storage_buffer_binding_size.
         max_bytes: u64,
     },
-    /// The gradient of a scale, for vectors without one.
-    #[error("the vectors have no scale, whose gradient is asked for: give the forward's vectors")]
+    /// The gradient of a scale was asked for, but the vectors have no scale.
+    #[error("the vectors have no scale, and so no gradient of one: give the forward's vectors")]
     NoScale,
-    /// A gradient that cannot overwrite the gradient that it is computed from.
+    /// A gradient cannot overwrite the gradient that it is computed from, since their elements
+    /// differ in size.
     #[error(
-        "a gradient of {} is not overwritten by one of {}, whose elements are shorter: give two ranges",
+        "a gradient of {} cannot be overwritten by one of {}, whose elements are shorter: \
+         give two ranges",
         types[0], types[1]
     )]
     TwoTypes {
@@ -111,8 +113,8 @@ pub enum BindError {
     /// A kernel with more buffers than the device binds.
     #[error(
         "this binding takes {required} storage buffers, the device allows {available} \
-         (max_storage_buffers_per_shader_stage): bind in place, leave sample ids or vectors out, or request \
-         the device with a higher limit"
+         (max_storage_buffers_per_shader_stage): bind in place, leave sample ids or vectors out, \
+         or request the device with a higher limit"
     )]
     TooManyBuffers {
         /// Storage buffers that the binding needs.
@@ -120,11 +122,11 @@ pub enum BindError {
         /// Storage buffers that the device allows.
         available: u32,
     },
-    /// Sample ids or a packed mask that the device has no binding for.
+    /// The device has no storage buffer left for sample ids or a packed mask.
     #[error(
-        "with sample ids or a packed mask this binding takes {required} storage buffers, the device allows \
-         {available} (max_storage_buffers_per_shader_stage): use a layout without, or request the device \
-         with a higher limit"
+        "with sample ids or a packed mask this binding takes {required} storage buffers, \
+         the device allows {available} (max_storage_buffers_per_shader_stage): \
+         use a layout without them, or request the device with a higher limit"
     )]
     NoSideBuffer {
         /// Storage buffers that the binding needs.
@@ -138,13 +140,13 @@ pub enum BindError {
     /// See [`SoftmaxShapeError`].
     #[error(transparent)]
     Softmax(#[from] SoftmaxShapeError),
-    /// Two ranges of gate and up with ranges of their own for their gradients.
+    /// Gate and up are two ranges, and their gradients were given two others.
     #[error(
-        "the gradients of a gate and up in two ranges overwrite them: use bind_backward_in_place, or the halves \
-         of rows"
+        "the gradients of a gate and up in two ranges overwrite them: \
+         use bind_backward_in_place, or the halves of rows"
     )]
     GradientsOfTwo,
-    /// A buffer of a [blocking](crate#blocking) call, longer than the device creates.
+    /// A [blocking](crate#blocking) call needs a buffer that is longer than the device creates.
     #[error(
         "a buffer of {bytes} bytes is needed, the device creates {max_bytes} at most \
          (max_buffer_size): give the layout in shards, or request the device with a higher limit"
@@ -155,11 +157,11 @@ pub enum BindError {
         /// The device's max_buffer_size.
         max_bytes: u64,
     },
-    /// The device does not bind the buffers, which were destroyed or are another device's, or has no
-    /// memory for the binding.
+    /// The device did not bind the buffers. They were destroyed, or belong to another device, or
+    /// there is no memory for the binding.
     #[error("the device takes only buffers of its own that are not destroyed: {message}")]
     Refused {
-        /// The device's words.
+        /// The device's message.
         message: String,
     },
     /// Two roles have the same range of one buffer.
@@ -179,12 +181,12 @@ pub enum BindError {
     Overlap {
         /// Both roles.
         roles: [Role; 2],
-        /// The elements of each in bytes.
+        /// The bytes of each range's elements.
         ranges: [Range<u64>; 2],
     },
 }
 
-/// Errors of a call that runs on the device and reads back.
+/// Errors of a [blocking](crate#blocking) call, which runs on the device and reads back.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -194,8 +196,8 @@ pub enum RunError {
     /// See [`SourceError`].
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The kernels cannot take the layout, or the device cannot bind the call's own buffers, for
-    /// which its limits are too low.
+    /// The kernels cannot use the layout, or the device's limits are too low for the call's own
+    /// buffers.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The device ran out of memory for the call's own buffers.
@@ -203,13 +205,13 @@ pub enum RunError {
     OutOfMemory {
         /// Bytes that the call wanted to allocate.
         bytes: u64,
-        /// The device's words.
+        /// The device's message.
         message: String,
     },
     /// The device refused the call's commands.
     #[error("the device did not finish the call: {message}")]
     Device {
-        /// The device's words.
+        /// The device's message.
         message: String,
     },
     /// The device was destroyed, or its driver has given it up.

@@ -1,5 +1,5 @@
-//! Faults that tests plant into kernels and into what the host does with them: the auditor must find
-//! each. There is nothing of this in another build.
+//! Faults that tests plant into kernels and into the host's work, each of which the auditor must
+//! find. Only builds of the unit tests have this file.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,27 +9,28 @@ use crate::plan::params::{DimensionParams, MAX_DIMENSIONS};
 /// A buffer's window and its role.
 pub(crate) type Window<'a> = (Role, wgpu::BufferBinding<'a>);
 
-/// One thing that is wrong.
+/// One fault.
 #[derive(Clone, Copy)]
 pub(crate) enum Fault {
-    /// In the text of the kernels that the function names, `from` is `to`.
+    /// Replaces `from` by `to` in the texts of the kernels for which `of` returns true.
     Text {
         from: &'static str,
         to: &'static str,
         of: fn(Kernel) -> bool,
     },
-    /// In the text of the functions for kernels of others, `from` is `to`.
+    /// Replaces `from` by `to` in the text of [`wgsl::functions`](crate::wgsl::functions).
     Functions {
         from: &'static str,
         to: &'static str,
     },
-    /// The texts become others.
+    /// Changes every text by the function.
     Texts(fn(&str) -> String),
-    /// The host does this to what it records, after what it recorded last.
+    /// Changes each dispatch before the host records it. The second argument is the dispatch that
+    /// was to be recorded before it.
     Dispatch(fn(&mut Dispatch, Option<&Dispatch>)),
-    /// To what it binds.
+    /// Changes the windows that the host binds.
     Windows(fn(&mut [Window<'_>])),
-    /// To a layout.
+    /// Changes the layouts that the host passes to kernels.
     Dimensions(fn(&mut [DimensionParams])),
 }
 
@@ -37,7 +38,7 @@ pub(crate) enum Fault {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Dispatch {
     pub kernel: Kernel,
-    /// As the shader's words.
+    /// The parameters as the shader's words.
     pub params: Vec<u32>,
     pub units: u32,
 }
@@ -50,13 +51,13 @@ impl Dispatch {
 
 struct Planted {
     fault: Option<Fault>,
-    /// How often it did something.
+    /// Number of times that the fault changed something.
     met: usize,
-    /// The dispatch that the host recorded last.
+    /// The last dispatch, as it was before a change.
     last: Option<Dispatch>,
 }
 
-/// One for all threads, since kernels are compiled on several.
+/// All threads share one fault, since several threads compile kernels.
 static PLANTED: Mutex<Planted> = Mutex::new(Planted {
     fault: None,
     met: 0,
@@ -78,7 +79,8 @@ fn plant(fault: Option<Fault>) -> usize {
     met
 }
 
-/// Does `work` with the fault, and tells how often it was met. One test at a time plants one.
+/// Runs `work` with the fault, and returns how often the fault changed something. Only one test at
+/// a time may plant a fault.
 pub(crate) fn with<T>(fault: Fault, work: impl FnOnce() -> T) -> (T, usize) {
     plant(Some(fault));
     let result = work();
@@ -96,7 +98,8 @@ pub(super) fn text(kernel: Kernel, text: String) -> String {
     changed
 }
 
-/// The functions for kernels of others and what calls them.
+/// Applies a fault to the text of [`wgsl::functions`](crate::wgsl::functions) and of a kernel that
+/// includes it.
 pub(crate) fn functions(text: String) -> String {
     let mut planted = planted();
     let changed = match planted.fault {

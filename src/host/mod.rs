@@ -1,4 +1,4 @@
-//! The plan as wgpu objects.
+//! Carries out a plan with wgpu's objects.
 
 pub mod bound;
 pub mod device;

@@ -1,11 +1,11 @@
-//! How a dispatch is told its parameters: the only file that touches immediates.
+//! Passes parameters to a dispatch. This is the only file that uses immediates.
 
 use core::fmt;
 
 use crate::plan::params::MaskParams;
 
-/// How a dispatch is told its parameters. The bits are the same either way; the time that recording takes
-/// is not.
+/// The way in which a dispatch receives its parameters. Results have the same bits either way, but
+/// recording takes longer without immediates.
 ///
 /// ```
 /// use wgpu_dropout::{ParameterPath, UniformReason, wgpu};
@@ -19,20 +19,21 @@ use crate::plan::params::MaskParams;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParameterPath {
-    /// By immediates, in the pass.
+    /// By immediates of the pass.
     Immediates,
-    /// By a uniform buffer and a bind group of its own: recording a dispatch takes 7 to 21 times as long.
+    /// By a uniform buffer and a bind group of its own: recording a dispatch takes 7 to 21 times as
+    /// long.
     Uniform(UniformReason),
 }
 
-/// Why no immediates are used.
+/// The reason why immediates are not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UniformReason {
-    /// The device has no [`IMMEDIATES`](wgpu::Features::IMMEDIATES): request it with them, where the
-    /// adapter has them.
+    /// The device was requested without [`IMMEDIATES`](wgpu::Features::IMMEDIATES). Request it with
+    /// them if the adapter has them.
     Feature,
-    /// [`KernelDescriptor::avoid`](crate::KernelDescriptor::avoid) names them.
+    /// [`KernelDescriptor::avoid`](crate::KernelDescriptor::avoid) excludes them.
     Avoided,
     /// The device's `max_immediate_size` is too low: request it with 64.
     Limit {
@@ -44,10 +45,10 @@ pub enum UniformReason {
 }
 
 impl ParameterPath {
-    /// The path of [`Dropout`](crate::Dropout), [`KeepMask`](crate::KeepMask) and
-    /// [`GaussianDropout`](crate::GaussianDropout) on a device with these features and limits.
+    /// The path that [`Dropout`](crate::Dropout), [`KeepMask`](crate::KeepMask) and
+    /// [`GaussianDropout`](crate::GaussianDropout) take on a device with these features and limits.
     pub fn of(features: wgpu::Features, limits: &wgpu::Limits) -> Self {
-        // Tens of bytes.
+        // The struct has 64 bytes.
         let required_bytes = size_of::<MaskParams>() as u32;
         Self::new(features, wgpu::Features::empty(), limits, required_bytes)
     }
@@ -91,13 +92,14 @@ impl fmt::Display for ParameterPath {
     }
 }
 
-/// Both are right at any time and in any number of dispatches of one command buffer. Writing to
-/// one buffer through the queue would not be: all dispatches would see the last write.
+/// The means by which parameters reach a dispatch. With either, each dispatch of a command buffer
+/// has parameters of its own. Writing them to one buffer through the queue would be wrong: all
+/// dispatches would see the last write.
 #[derive(Clone, Debug)]
 pub(super) enum ParamsPath {
     /// Recorded in the pass: 0.5 to 0.7 microseconds a dispatch on the recording thread.
     Immediates,
-    /// A fresh uniform buffer a dispatch, in bind group 1: about 3.3 microseconds.
+    /// A new uniform buffer for each dispatch, in bind group 1: about 3.3 microseconds a dispatch.
     Uniform(wgpu::BindGroupLayout),
 }
 
@@ -124,7 +126,7 @@ impl ParamsPath {
         )
     }
 
-    /// Tells the next dispatch of `pass` its `params`.
+    /// Sets the parameters of the next dispatch of `pass`.
     pub fn set(
         &self,
         device: &wgpu::Device,
@@ -149,7 +151,8 @@ impl ParamsPath {
     }
 }
 
-/// A uniform buffer that holds `content`: mapped at creation, since there is no queue here.
+/// A uniform buffer that holds `content`. It is mapped at creation, since there is no queue to
+/// write it by.
 pub(crate) fn uniform_buffer(device: &wgpu::Device, label: &str, content: &[u8]) -> wgpu::Buffer {
     let buffer = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
@@ -157,7 +160,7 @@ pub(crate) fn uniform_buffer(device: &wgpu::Device, label: &str, content: &[u8])
         usage: wgpu::BufferUsages::UNIFORM,
         mapped_at_creation: true,
     });
-    // Fails only where the buffer could not be created, which the device has reported then.
+    // This fails only if the buffer could not be created, and the device has reported that already.
     if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
         view.copy_from_slice(content);
     }

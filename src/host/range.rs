@@ -1,4 +1,4 @@
-//! The caller's buffers: what is checked by numbers, and the windows that dispatches see.
+//! The caller's buffers: the checks that need only numbers, and the windows that dispatches see.
 
 use core::ops::Range;
 
@@ -15,7 +15,7 @@ pub(crate) struct CheckedRange<'a> {
     offset_bytes: u64,
     unit_bytes: u64,
     len: u64,
-    /// Bytes of the buffer that a window shows behind its elements.
+    /// Bytes after its elements that a window includes, as far as the buffer reaches.
     room_bytes: u64,
 }
 
@@ -80,7 +80,7 @@ impl<'a> CheckedRange<'a> {
         Self { role, ..self }
     }
 
-    /// The bytes of the elements, to the end of the last 4.
+    /// The bytes of the elements, rounded up to whole words of 4 bytes.
     pub fn bytes(&self) -> Range<u64> {
         self.offset_bytes..self.offset_bytes + whole_words(self.len * self.unit_bytes)
     }
@@ -90,8 +90,8 @@ impl<'a> CheckedRange<'a> {
         self.buffer == other.buffer
     }
 
-    /// Checks that no side lies in a buffer of `ranges`. These are all bound as written, so that they may lie in one
-    /// buffer.
+    /// Checks that no side shares a buffer with one of `ranges`. All of `ranges` are bound as
+    /// `read_write`, so that they may share a buffer among themselves.
     pub fn check_unwritten(sides: &[Self], ranges: &[Self]) -> Result<(), BindError> {
         let is_written = |side: &&Self| ranges.iter().any(|range| range.same_buffer(side));
         match sides.iter().find(is_written) {
@@ -100,15 +100,15 @@ impl<'a> CheckedRange<'a> {
         }
     }
 
-    /// The part that the dispatch of `segment` sees.
+    /// The part of the range that the dispatch of `segment` sees.
     pub fn window(&self, segment: Segment) -> wgpu::BufferBinding<'a> {
         let start = segment.start * self.unit_bytes;
         self.sub_range(start, whole_words(u64::from(segment.len) * self.unit_bytes))
     }
 
-    /// Returns the window of a packed mask that holds the words of `segment`, which is in elements,
-    /// and the first such word's place in the window. Sample ids and vectors are bound whole: each
-    /// dispatch reads any of them.
+    /// Returns the window of a packed mask that holds the words for `segment`, which counts
+    /// elements, and the number of the first such word in the window. Sample ids and vectors are
+    /// bound whole, since a dispatch may read any of them.
     pub fn side_window(
         &self,
         segment: Segment,
@@ -124,12 +124,12 @@ impl<'a> CheckedRange<'a> {
         let first = self.unit_bytes * mask_words(segment.start);
         let start = first / u64::from(alignment_bytes) * u64::from(alignment_bytes);
         let end = self.unit_bytes * mask_words(segment.start + u64::from(segment.len));
-        // Below the alignment.
+        // Fits, since it is less than the alignment.
         let first_word = ((first - start) / self.unit_bytes) as u32;
         (self.sub_range(start, end - start), first_word)
     }
 
-    /// Checks that both, ranges of one buffer, share no byte.
+    /// Checks that two ranges of one buffer share no byte.
     fn apart(&self, other: &Self) -> Result<(), BindError> {
         let roles = [self.role, other.role];
         let (first, second) = (self.bytes(), other.bytes());
@@ -161,11 +161,11 @@ fn whole_words(bytes: u64) -> u64 {
 }
 
 impl BufferLayout {
-    /// How ranges lie.
+    /// Returns how `ranges` share buffers.
     ///
     /// # Errors
     ///
-    /// If two of them share a byte.
+    /// [`BindError::SameRange`] or [`BindError::Overlap`] if two of them share a byte.
     pub fn of(ranges: &[CheckedRange<'_>]) -> Result<Self, BindError> {
         let mut layout = Self::Separate;
         for (number, first) in ranges.iter().enumerate() {

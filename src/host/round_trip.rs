@@ -1,4 +1,4 @@
-//! One piece of work with buffers of its own: upload, run, read back.
+//! Runs work with buffers of its own: upload, run, read back.
 
 #[cfg(not(target_arch = "wasm32"))]
 use std::thread;
@@ -9,7 +9,7 @@ use futures_channel::oneshot;
 use super::device::scoped;
 use super::error::{BindError, RunError};
 
-/// The content of a buffer before the work.
+/// The content of a buffer before the work runs.
 pub(crate) enum Content<'a> {
     Bytes(&'a [u8]),
     #[cfg_attr(
@@ -19,7 +19,7 @@ pub(crate) enum Content<'a> {
     Zeros {
         bytes: u64,
     },
-    /// These bytes, which are only read and no part of the result.
+    /// These bytes, which the work only reads. They are not read back.
     Constant(&'a [u8]),
 }
 
@@ -39,10 +39,11 @@ impl Content<'_> {
     }
 }
 
-/// Makes a buffer for each of `contents`, runs what `record` records and appends the buffers'
-/// contents after it to `result`, one behind the other.
+/// Makes a buffer for each of `contents`, runs what `record` records, and then appends the contents
+/// of the buffers to `result`, one after the other.
 ///
-/// On native targets it waits for the device before its first suspension; a browser wakes it.
+/// On native targets the future waits for the device before it first suspends. In a browser it
+/// suspends, and the browser wakes it.
 pub(crate) async fn run<T: Pod>(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
@@ -79,7 +80,7 @@ async fn try_run<T: Pod>(
         let staging = submit(device, queue, contents, record)?;
         let (sender, receiver) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
-            // The receiver is gone only if this call has already failed.
+            // The receiver is dropped only if this call has already failed.
             let _ = sender.send(mapped);
         });
         Ok::<_, RunError>((staging, receiver))
@@ -118,7 +119,8 @@ fn device_error(error: impl ToString) -> RunError {
     }
 }
 
-/// Checks that the device creates the buffers: as long as `contents`, and one for all results.
+/// Checks that no buffer is longer than the device creates: those of `contents`, and the one for
+/// all results.
 fn check_sizes(device: &wgpu::Device, contents: &[Content<'_>]) -> Result<(), BindError> {
     let max_bytes = device.limits().max_buffer_size;
     let results = contents.iter().map(Content::result_bytes);
@@ -133,7 +135,7 @@ fn check_sizes(device: &wgpu::Device, contents: &[Content<'_>]) -> Result<(), Bi
     Ok(())
 }
 
-/// A buffer that this thread maps to see who maps it.
+/// A buffer that is mapped to find out which thread finishes the mapping.
 #[cfg(not(target_arch = "wasm32"))]
 fn create_probe(device: &wgpu::Device, mapped_at_creation: bool) -> wgpu::Buffer {
     device.create_buffer(&wgpu::BufferDescriptor {
@@ -144,8 +146,8 @@ fn create_probe(device: &wgpu::Device, mapped_at_creation: bool) -> wgpu::Buffer
     })
 }
 
-/// Returns true if the device is lost. No scope reports that, and all that the device creates then
-/// is invalid.
+/// Returns true if the device is lost. No error scope reports that, and everything that a lost
+/// device creates is invalid.
 #[cfg(not(target_arch = "wasm32"))]
 fn is_lost(device: &wgpu::Device) -> bool {
     let (mapped, error) = scoped(device, || {
@@ -154,13 +156,16 @@ fn is_lost(device: &wgpu::Device) -> bool {
     !mapped && pollster::block_on(error).is_none()
 }
 
-/// How often another thread may poll the device in the middle of the check of its queue.
+/// Attempts to check the queue. An attempt is wasted if another thread polls the device in the
+/// middle of it.
 #[cfg(not(target_arch = "wasm32"))]
 const MAX_PROBES: u32 = 100;
 
-/// Checks that the queue is the device's own. A queue does not name its device, and its errors go to
-/// that device, past all scopes here. But a mapping is finished by the thread that next submits to the
-/// queue of the buffer's device or polls that device.
+/// Checks that the queue is the device's own. A queue does not tell its device, and an error of a
+/// foreign queue goes to the other device, where the scopes here do not see it. The check uses a
+/// mapping instead: it is finished by the thread that next submits to the queue of the buffer's
+/// device, or next polls that device. If the mapping is finished by this thread right after it
+/// submits to the queue, the queue is the device's own.
 #[cfg(not(target_arch = "wasm32"))]
 fn check_queue(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<(), RunError> {
     for _ in 0..MAX_PROBES {
@@ -171,7 +176,8 @@ fn check_queue(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<(), RunErro
         });
         let mut finished_here =
             || matches!(receiver.try_recv(), Ok(Some(by)) if by == thread::current().id());
-        // At once without a queue, since the device has outlived its own.
+        // If the mapping is finished before a submission, the device's own queue has been dropped,
+        // and the given one is another's.
         if finished_here() {
             return Err(RunError::ForeignQueue);
         }
@@ -187,7 +193,7 @@ fn check_queue(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<(), RunErro
     Ok(())
 }
 
-/// Submits the work and returns the buffer that its results are copied to.
+/// Submits the work, and returns the buffer that the results are copied to.
 fn submit(
     device: &wgpu::Device,
     queue: &wgpu::Queue,

@@ -5,13 +5,14 @@ use super::error::BindError;
 use super::range::CheckedRange;
 use crate::plan::fused::VectorShape;
 
-/// A bias, a scale or both, of `f32`, in one buffer, the scale behind the bias. Each is repeated over the tensor:
-/// as many numbers as the last dimension has are the same for each row. Embeddings of positions are a bias of as
-/// many rows as there are positions.
+/// An `f32` bias, a scale, or both in one buffer with the scale behind the bias. Each is repeated
+/// over the tensor. A vector with as many numbers as the last dimension has elements is applied to
+/// every row. A table of position embeddings is a bias of as many rows as there are positions.
 ///
 /// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
-/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. It is none that dropout writes. Multiples of 4
-/// numbers, or of 8 for types of 16 bits, are loaded 16 bytes at a time from 32 on.
+/// `min_storage_buffer_offset_alignment`, and 4 bytes a number. The operation must not write to it.
+/// The kernel loads it 16 bytes at a time if each vector has 32 numbers or more, and a multiple of
+/// 4, or of 8 for types of 16 bits.
 ///
 /// ```no_run
 /// # fn bind(parameters: &wgpu_dropout::wgpu::Buffer) {
@@ -62,7 +63,8 @@ impl<'a> Vectors<'a> {
         }
     }
 
-    /// Where they stand, if they fit a tensor of `elements` and the device binds them.
+    /// Returns the lengths and the checked range, if the vectors fit a tensor of `elements` and the
+    /// device can bind them.
     pub(crate) fn checked(
         self,
         host: &KernelHost,

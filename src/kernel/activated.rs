@@ -1,5 +1,6 @@
-//! Kernels of an activation before a dropout. An activation multiplies with few axes: a device is told by
-//! parameters how decisions are made, whether there is a bias and which ranges there are.
+//! Kernels of an activation before dropout. Each activation multiplies the number of kernels, so
+//! that other axes are not compiled in: parameters tell a kernel how decisions are made, whether
+//! there is a bias, and which ranges are bound.
 
 use crate::contract::activation::Activation;
 use crate::contract::element::ElementType;
@@ -22,18 +23,18 @@ pub(crate) enum Form {
     Gradient,
     /// The output of a gate and its other factor (up).
     Gated,
-    /// The gradients of both.
+    /// The gradients of a gate and of its other factor.
     GatedGradient,
 }
 
-/// The source of the decisions. Parameters may say with each that nothing is dropped.
+/// The source of the decisions. With every source, parameters may say that nothing is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Decide {
     /// Consecutive mask indices; 16 bytes are loaded at a time.
     Linear,
     /// Any layout; 4 bytes are loaded at a time.
     Drawn,
-    /// Any layout with sample ids, or a packed mask; likewise.
+    /// Any layout with sample ids, or a packed mask; 4 bytes are loaded at a time.
     BySide,
 }
 

@@ -18,36 +18,37 @@ pub const WORKGROUP_SIZE: u32 = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Multiply {
-    /// By the type `u64`, which wgpu calls `SHADER_INT64`.
+    /// By the type `u64`, which needs the feature that wgpu calls `SHADER_INT64`.
     U64,
-    /// By 16-bit halves: WGSL for every implementation.
+    /// By 16-bit halves, in WGSL that every implementation accepts.
     Halves,
 }
 
-/// Where parameters come from.
+/// The source of a dispatch's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ParamsSource {
-    /// The pass, by what wgpu calls `IMMEDIATES`.
+    /// Immediates of the pass, which need the feature that wgpu calls `IMMEDIATES`.
     Immediates,
     /// A uniform buffer in bind group 1.
     Uniform,
-    /// One storage buffer behind input and output, which also has the dimensions of a layout: for
-    /// runtimes with one bind group and one buffer of parameters a dispatch (CubeCL).
+    /// One storage buffer at the binding after input and output, which also holds the dimensions of
+    /// a layout. This is for runtimes that give a dispatch one bind group and one buffer of
+    /// parameters (CubeCL).
     Bound,
 }
 
-/// How a device runs kernels: the same bits by each.
+/// The way in which a device runs kernels. Results have the same bits in every way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Way {
-    /// The wide product.
+    /// The 64-bit product.
     pub multiply: Multiply,
-    /// Where parameters come from.
+    /// The source of a dispatch's parameters.
     pub params: ParamsSource,
 }
 
 impl Way {
-    /// Every one.
+    /// Every way.
     pub fn all() -> impl Iterator<Item = Self> {
         [Multiply::U64, Multiply::Halves]
             .into_iter()
@@ -62,31 +63,32 @@ impl Way {
     }
 }
 
-/// Which buffers a dropout kernel reads and writes.
+/// The arrangement of the buffers that a dropout kernel reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum BufferLayout {
-    /// Two buffers.
+    /// Input and output are two buffers.
     Separate,
-    /// Two ranges of one buffer, which a device cannot bind as `read` and `read_write` at once.
+    /// Input and output are two ranges of one buffer. A device cannot bind one buffer as `read` and
+    /// as `read_write` at once, so that both are `read_write`.
     Pooled,
-    /// One range.
+    /// Input and output are one range.
     InPlace,
 }
 
-/// Where the decision of an element comes from.
+/// The source of an element's decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum IndexKind {
-    /// Consecutive mask indices.
+    /// It is made for consecutive mask indices.
     Linear,
-    /// A layout's mask indices.
+    /// It is made for the mask indices of a layout.
     Strided(Strided),
-    /// A packed mask.
+    /// It is read from a packed mask.
     Packed,
 }
 
 impl IndexKind {
-    /// The source of a kernel for rows of any length and any number of dimensions, which is right for this
-    /// one too.
+    /// The same source without assumptions on the length of rows or the number of dimensions. Its
+    /// kernel is right for `self` too.
     pub fn of_any_rows(self) -> Self {
         let Self::Strided(strided) = self else {
             return self;
@@ -103,8 +105,8 @@ impl IndexKind {
         })
     }
 
-    /// The source of a kernel that makes no decision. Those of all layouts with the same bindings
-    /// share a pipeline.
+    /// The source for a copy, which makes no decision. Layouts with the same bindings get the same
+    /// source, so that their copies share a pipeline.
     pub fn of_copy(self) -> Self {
         match self {
             Self::Strided(Strided { sample_ids, .. }) => Self::Strided(Strided {
@@ -117,19 +119,20 @@ impl IndexKind {
     }
 }
 
-/// A strided layout's kernels.
+/// The kernels for a strided layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Strided {
     pub family: Family,
     /// One of [`Self::DIMENSIONS`].
     pub dimensions: u32,
-    /// True if ids replace the outermost coordinate.
+    /// True if sample ids replace the outermost coordinate.
     pub sample_ids: bool,
 }
 
 impl Strided {
-    /// The numbers of dimensions that kernels are made for. A layout takes the next larger one and
-    /// fills it with dimensions of size 1, which kernels of the largest number skip.
+    /// The numbers of dimensions that kernels are made for. A layout with another number is filled
+    /// up to the next larger one with dimensions of size 1. The kernels for the largest number skip
+    /// these.
     pub const DIMENSIONS: [u32; 4] = [2, 3, 4, MaskLayout::MAX_DIMENSIONS as u32];
 
     /// Returns true if layouts of any number of dimensions can use the kernel.
@@ -153,12 +156,12 @@ pub(crate) enum Family {
         /// True if each run is made of whole mask words.
         whole_words: bool,
     },
-    /// Any stride and size. Rows or runs under 32 elements too, since a 32-bit mask word could then
-    /// span three of them.
+    /// Any stride and size. Rows and runs under 32 elements are here too, since a 32-bit mask word
+    /// could span three of them.
     Scattered,
 }
 
-/// The elements that an invocation takes, and the width of its loads and stores.
+/// The elements that an invocation processes, and the width of its loads and stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
     /// The elements of four mask blocks, 16 bytes at a time.
@@ -174,23 +177,23 @@ pub(crate) enum Access {
 pub(crate) enum Neighbours {
     /// Dropout alone.
     None,
-    /// A residual that is added: in place it is the output's content. Before the drop, with `vectors`, a
-    /// bias and a scale \[M23\].
+    /// A residual that is added after dropout; in place it is the output's former content. With
+    /// `vectors`, also a bias and a scale that are applied before dropout \[M23\].
     Add {
         /// True if there is a bias, a scale or both.
         vectors: bool,
-        /// True if residual and sum are `f32` beside a branch of 16 bits.
+        /// True if residual and sum are `f32` while the branch has 16 bits.
         wide: bool,
     },
-    /// A scale after the drop: the backward of [`Self::Add`]'s.
+    /// A scale that is applied after dropout, as the backward of [`Self::Add`] needs.
     Scale {
-        /// True if the sum's gradient is `f32` beside a branch of 16 bits.
+        /// True if the sum's gradient is `f32` while the branch has 16 bits.
         wide: bool,
     },
 }
 
 impl Neighbours {
-    /// The type of the residual, the sum and its gradient, beside a branch of `element`.
+    /// The type of the residual, of the sum and of the sum's gradient, for a branch of `element`.
     pub fn stream(self, element: ElementType) -> ElementType {
         match self {
             Self::Add { wide: true, .. } | Self::Scale { wide: true } => ElementType::F32,
@@ -199,18 +202,19 @@ impl Neighbours {
     }
 }
 
-/// Whose columns are added.
+/// The matrix whose columns are added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Terms {
-    /// The elements that are stored.
+    /// A stored matrix.
     Stored,
-    /// The terms of a scale's gradient \[M23\], with or without a bias before the scale.
+    /// The terms of a scale's gradient \[M23\], computed from the forward's input, with or without
+    /// a bias.
     Scale {
         mask: IndexKind,
-        /// [`Effect::Copy`] where nothing is dropped.
+        /// [`Effect::Copy`] if nothing is dropped.
         effect: Effect,
         bias: bool,
-        /// True if the output's gradient is `f32` beside an input of 16 bits.
+        /// True if the output's gradient is `f32` while the input has 16 bits.
         wide: bool,
     },
     /// The terms of the gradient of a norm's γ \[M25\].
@@ -220,7 +224,7 @@ pub(crate) enum Terms {
 /// Rows that one workgroup adds.
 pub(crate) const TILE_ROWS: u32 = 64;
 
-/// Columns whose totals one workgroup makes.
+/// Columns whose totals one workgroup computes.
 pub(crate) const TOTALS_PER_WORKGROUP: u32 = 16;
 
 /// One kernel.
@@ -240,12 +244,12 @@ pub(crate) enum Kernel {
     NormMoments(ElementType),
     Softmaxed(Softmaxed),
     KeepMask(IndexKind),
-    /// The sums of a matrix's columns, each over the rows of a tile.
+    /// The sums of a matrix's columns over the rows of each tile.
     ColumnTiles {
         element: ElementType,
         terms: Terms,
     },
-    /// The sums of the tiles' sums.
+    /// The sums of columns over all tiles.
     ColumnTotals,
     PhiloxBlocks {
         rounds: u32,
@@ -278,15 +282,15 @@ pub enum Role {
     Masked,
     /// The probabilities of a softmax before dropout.
     Probabilities,
-    /// Mean and deviation of rows: the memory that the gradient of γ takes.
+    /// Mean and deviation of rows, in the scratch memory of γ's gradient.
     Moments,
     /// Sample ids or a packed mask, for kernels that take either.
     Side,
-    /// A bias, a scale, or one behind the other.
+    /// A bias, a scale, or a bias with a scale behind it.
     Vectors,
     /// The gradient of an output.
     Gradient,
-    /// Sums of a matrix's tiles: the memory that a sum of columns takes.
+    /// Sums of a matrix's tiles, in the scratch memory of a sum of columns.
     Scratch,
     /// Sums of columns.
     Sums,
@@ -296,7 +300,7 @@ pub enum Role {
     Params,
 }
 
-/// How a buffer is bound.
+/// The way in which a buffer is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BufferAccess {
@@ -318,7 +322,7 @@ pub struct Buffer {
     pub group: u32,
     /// `@binding` index.
     pub binding: u32,
-    /// How it is bound.
+    /// The way in which it is bound.
     pub access: BufferAccess,
 }
 
@@ -346,8 +350,8 @@ impl Kernel {
         }
     }
 
-    /// Elements or raw blocks that a workgroup takes. For kernels that take rows or columns, its
-    /// invocations.
+    /// Number of elements or raw blocks that a workgroup processes. For kernels of rows or columns
+    /// it is the number of invocations.
     pub fn per_workgroup(self) -> u32 {
         let per_invocation = match self {
             Self::Dropout { .. } | Self::Activated(_) | Self::KeepMask(_) => ELEMENTS_PER_MASK_WORD,
@@ -361,8 +365,8 @@ impl Kernel {
         WORKGROUP_SIZE * per_invocation
     }
 
-    /// The buffers that it binds, in the order of their numbers: group 0 from binding 0 on, and a
-    /// uniform of parameters alone in group 1.
+    /// The buffers that it binds, in the order of their binding numbers. All are in group 0, except
+    /// a uniform of parameters, which is alone in group 1.
     pub fn buffers(self, params: ParamsSource) -> Vec<Buffer> {
         use BufferAccess::{Read, ReadWrite, Uniform};
         let mut group_0 = match self {
@@ -399,7 +403,8 @@ impl Kernel {
                 BufferLayout::InPlace => vec![(Role::Data, ReadWrite)],
             },
         };
-        // Not `self.mask()`: a copy has the bindings of a mask that it does not read.
+        // This does not use `self.mask()`, which is `None` for a copy: a copy has the bindings of
+        // its mask, although it does not read them.
         if let Self::Dropout { mask, .. }
         | Self::KeepMask(mask)
         | Self::ColumnTiles {
@@ -449,7 +454,7 @@ impl Kernel {
         buffers
     }
 
-    /// The storage buffers that it binds beside parameters.
+    /// Number of storage buffers that it binds, parameters not counted.
     #[cfg(any(test, feature = "wgpu"))]
     pub fn storage_buffers(self) -> usize {
         let buffers = self.buffers(ParamsSource::Immediates).into_iter();
@@ -458,7 +463,7 @@ impl Kernel {
             .count()
     }
 
-    /// Where decisions come from; a copy makes none.
+    /// The source of decisions, or `None` for a kernel that makes no decision, such as a copy.
     pub fn mask(self) -> Option<IndexKind> {
         match self {
             Self::Dropout { mask, effect, .. }
@@ -492,8 +497,8 @@ impl Kernel {
         }
     }
 
-    /// Returns true if another runtime can dispatch the kernel, with [`ParamsSource::Bound`]: input
-    /// and output may be ranges of one buffer there, and the kernel needs no third one.
+    /// Returns true if the kernel can take [`ParamsSource::Bound`], as other runtimes need. Input
+    /// and output are ranges of one buffer then, and the kernel has no third one.
     pub fn takes_bound_params(self) -> bool {
         let lone = match self.mask() {
             Some(IndexKind::Packed) => false,
@@ -511,7 +516,7 @@ impl Kernel {
         lone && pooled
     }
 
-    /// Returns true if the kernel draws random numbers.
+    /// Returns true if the kernel computes random numbers.
     pub fn draws(self) -> bool {
         match self {
             Self::Activated(_) | Self::Normed(_) | Self::Softmaxed(_) => true,
@@ -524,7 +529,7 @@ impl Kernel {
         }
     }
 
-    /// The ways in which it can be run, each of them another text.
+    /// The ways in which a device can run it. Each way has a text of its own.
     pub fn ways(self) -> impl Iterator<Item = Way> {
         Way::all().filter(move |way| {
             (self.draws() || way.multiply == Multiply::Halves)
@@ -533,17 +538,18 @@ impl Kernel {
     }
 }
 
-/// The buffers of an activation. Ranges of one buffer are bound as those of several.
+/// The buffers of an activation. They may all be ranges of one buffer, and so all are bound as
+/// `read_write`.
 fn activated_buffers(kernel: Activated) -> Vec<(Role, BufferAccess)> {
     let ranges: &[Role] = match kernel.form {
         Form::Forward => &[Role::Input, Role::Output],
         Form::Gradient | Form::GatedGradient => &[Role::Gradient, Role::Input, Role::Output],
         Form::Gated => &[Role::Input, Role::Up, Role::Output],
     };
-    told_buffers(ranges, kernel.decide)
+    buffers_by_mode(ranges, kernel.decide)
 }
 
-/// The buffers of a norm, likewise.
+/// The buffers of a norm, bound as those of an activation.
 fn normed_buffers(kernel: Normed) -> Vec<(Role, BufferAccess)> {
     let ranges: &[Role] = match kernel.form {
         NormForm::Forward => &[Role::Input, Role::Sum, Role::Output],
@@ -551,20 +557,21 @@ fn normed_buffers(kernel: Normed) -> Vec<(Role, BufferAccess)> {
         NormForm::Gradient => &[Role::Gradient, Role::Sum, Role::Output],
         NormForm::GradientApart => &[Role::Gradient, Role::Sum, Role::Output, Role::Masked],
     };
-    told_buffers(ranges, kernel.decide)
+    buffers_by_mode(ranges, kernel.decide)
 }
 
-/// The buffers of a softmax, likewise.
+/// The buffers of a softmax, bound as those of an activation.
 fn softmaxed_buffers(kernel: Softmaxed) -> Vec<(Role, BufferAccess)> {
     let ranges = match kernel.form {
         SoftmaxForm::Forward => [Role::Input, Role::Output, Role::Probabilities],
         SoftmaxForm::Gradient => [Role::Gradient, Role::Input, Role::Output],
     };
-    told_buffers(&ranges, kernel.decide)
+    buffers_by_mode(&ranges, kernel.decide)
 }
 
-/// Ranges, and what parameters tell the use of.
-fn told_buffers(ranges: &[Role], decide: Decide) -> Vec<(Role, BufferAccess)> {
+/// The buffers of a kernel that takes its modes from parameters: its ranges, then the buffers that
+/// some mode uses.
+fn buffers_by_mode(ranges: &[Role], decide: Decide) -> Vec<(Role, BufferAccess)> {
     let ranges = ranges.iter().map(|role| (*role, BufferAccess::ReadWrite));
     let side = (decide == Decide::BySide).then_some((Role::Side, BufferAccess::Read));
     ranges

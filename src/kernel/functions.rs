@@ -1,37 +1,39 @@
-//! The mask contract as WGSL to include: dropout inside everyone's own kernels.
+//! The mask contract as WGSL to include, for dropout inside the caller's own kernels.
 
 use super::axes::Multiply;
 use super::text;
 use crate::contract::mask::MASK_VERSION;
 
-/// How [`functions`] writes them.
+/// Options of [`functions`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FunctionsOptions {
-    /// The beginning of each name of the module's scope, `dropout_` by default: an identifier of ASCII
-    /// letters, digits and underscores.
+    /// The prefix of each name that the text declares in the module's scope, `dropout_` by default.
+    /// It is an identifier of ASCII letters, digits and underscores.
     pub prefix: String,
-    /// The wide product: [`Multiply::Halves`] by default, which every implementation of WGSL takes.
+    /// The 64-bit product: [`Multiply::Halves`] by default, which every implementation of WGSL
+    /// accepts.
     pub multiply: Multiply,
-    /// The path under which naga_oil imports the text; none by default, since the header line is no WGSL.
+    /// The path under which naga_oil imports the text. There is none by default, since the header
+    /// line that it needs is not WGSL.
     pub import_path: Option<String>,
 }
 
-/// Options of [`functions`] that make no module.
+/// Options for which [`functions`] has no valid text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FunctionsError {
-    /// The prefix is no identifier.
+    /// The prefix is not an identifier.
     #[error(
-        "`{}` cannot begin an identifier of WGSL: give ASCII letters, digits and underscores, \
-         no digit and no two underscores first, at most {MAX_PREFIX_BYTES} in all, such as `dropout_`",
+        "`{}` cannot begin an identifier of WGSL: give at most {MAX_PREFIX_BYTES} ASCII letters, \
+         digits and underscores, and begin with no digit and no two underscores, as `dropout_` does",
         prefix.escape_default()
     )]
     Prefix {
         /// The prefix given.
         prefix: String,
     },
-    /// The import path is no sequence of identifiers.
+    /// The import path is not a sequence of identifiers.
     #[error(
         "`{}` is no import path of naga_oil: give identifiers joined by `::`, such as \
          `wgpu_dropout::functions`",
@@ -43,7 +45,7 @@ pub enum FunctionsError {
     },
 }
 
-/// Longer names help nobody, and some compilers have limits.
+/// The limit keeps names within what compilers accept.
 const MAX_PREFIX_BYTES: usize = 64;
 
 impl Default for FunctionsOptions {
@@ -57,14 +59,14 @@ impl Default for FunctionsOptions {
 }
 
 impl FunctionsOptions {
-    /// These options with another prefix. Two texts with different prefixes can stand in one module; the
-    /// prefixes must differ in more than case and underscores.
+    /// These options with another prefix. One module can include two texts with different prefixes,
+    /// which must differ in more than case and underscores.
     pub fn with_prefix(self, prefix: impl Into<String>) -> Self {
         let prefix = prefix.into();
         Self { prefix, ..self }
     }
 
-    /// These options with another wide product.
+    /// These options with another 64-bit product.
     pub fn with_multiply(self, multiply: Multiply) -> Self {
         Self { multiply, ..self }
     }
@@ -80,26 +82,28 @@ impl FunctionsOptions {
 }
 
 /// The [mask contract](crate::mask) as WGSL to include in a module of the caller's own: one struct,
-/// constants, and functions of their arguments alone. The text has no bindings, no variables of the
-/// module and no entry points. Its bits are those of [`Dropout`](crate::Dropout),
-/// [`KeepMask`](crate::KeepMask) and the CPU: the library's own kernels are made of the same files.
+/// constants, and functions of their arguments alone. The text has no bindings, no module-scope
+/// variables and no entry points. Its results have the bits of [`Dropout`](crate::Dropout),
+/// [`KeepMask`](crate::KeepMask) and the CPU path, since the library's own kernels are made of the
+/// same files.
 ///
 /// | function | result | Philox blocks |
 /// |---|---|--:|
-/// | `dropout_keep(mask, element: u32) -> bool` | whether element `element` behind the first index is kept | 1 |
-/// | `dropout_keep_at(mask, index: vec2<u32>) -> bool` | whether a mask index, `(low, high)`, is kept | 1 |
-/// | `dropout_keep_8(mask, block: vec2<u32>) -> u32` | the eight decisions of a block, lane l in bit l; `block` is absolute, `index >> 3`, whatever the first index | 1 |
-/// | `dropout_keep_32(mask, element: u32) -> u32` | 32 decisions from `element` on, behind the first index | 4, or 5 where the first one's index is no multiple of 8 |
-/// | `dropout_index(mask, coordinates: vec4<u32>, strides: vec4<u32>) -> vec2<u32>` | mask index at coordinates of a layout, whose strides are [`MaskLayout::index_strides`](crate::MaskLayout::index_strides) | 0 |
-/// | `dropout_index_after(index: vec2<u32>, coordinate: u32, stride: vec2<u32>) -> vec2<u32>` | one more dimension, of a 64-bit stride | 0 |
-/// | `dropout_value(mask, x: f32, keep: bool) -> f32` | inverted or classic dropout of `x`; the gradient of inverted, classic and alpha dropout | 0 |
+/// | `dropout_keep(mask, element: u32) -> bool` | true if element `element`, counted from the first index, is kept | 1 |
+/// | `dropout_keep_at(mask, index: vec2<u32>) -> bool` | true if the element with this mask index, `(low, high)`, is kept | 1 |
+/// | `dropout_keep_8(mask, block: vec2<u32>) -> u32` | the eight decisions of a block, lane l in bit l; `block` is `index >> 3`, and the first index is not added to it | 1 |
+/// | `dropout_keep_32(mask, element: u32) -> u32` | the decisions of 32 elements from `element` on, counted from the first index | 4, or 5 if the mask index of `element` is not a multiple of 8 |
+/// | `dropout_index(mask, coordinates: vec4<u32>, strides: vec4<u32>) -> vec2<u32>` | the mask index at `coordinates` of a layout; `strides` are its [`MaskLayout::index_strides`](crate::MaskLayout::index_strides) | 0 |
+/// | `dropout_index_after(index: vec2<u32>, coordinate: u32, stride: vec2<u32>) -> vec2<u32>` | `index` plus the part of one more dimension, whose stride may have 64 bits | 0 |
+/// | `dropout_value(mask, x: f32, keep: bool) -> f32` | inverted or classic dropout of `x`; also the gradient under inverted, classic and alpha dropout | 0 |
 /// | `dropout_alpha(mask, x: f32, keep: bool) -> f32` | alpha dropout of `x` | 0 |
 /// | `dropout_gaussian(mask, x: f32, element: u32) -> f32` | Gaussian dropout of `x`, and its gradient | 1 |
 /// | `dropout_gaussian_at(mask, x: f32, index: vec2<u32>) -> f32` | the same for a mask index | 1 |
 ///
-/// A block is drawn once more where a decision hangs on D's lower half, one time in 65,536 an element
-/// \[M9\]. A mask index is 64 bits, `(low, high)`. `mask` is the struct `DropoutMask`, passed by value; its bytes
-/// are [`DropoutCall::mask_params`](crate::DropoutCall::mask_params). Other names that begin with the
+/// The last column counts the blocks that a call computes. It computes another one if a decision
+/// depends on the lower half of D, which happens for one element in 65,536 \[M9\]. A mask index has
+/// 64 bits, `(low, high)`. `mask` is the struct `DropoutMask`, passed by value; its bytes come from
+/// [`DropoutCall::mask_params`](crate::DropoutCall::mask_params). Other names that begin with the
 /// prefix are the text's own and may change in any release.
 ///
 /// ```
@@ -124,7 +128,7 @@ impl FunctionsOptions {
 ///
 /// # Errors
 ///
-/// [`FunctionsError`] if a prefix or an import path is none.
+/// [`FunctionsError`] if the prefix or the import path is not valid.
 pub fn functions(options: &FunctionsOptions) -> Result<String, FunctionsError> {
     let FunctionsOptions {
         prefix,
@@ -144,7 +148,7 @@ pub fn functions(options: &FunctionsOptions) -> Result<String, FunctionsError> {
         text += &format!("#define_import_path {path}\n");
     }
     text += &format!(
-        "// Dropout masks of wgpu-dropout {}. Numbers in brackets are those of its mask contract, \
+        "// Dropout masks of wgpu-dropout {}. Numbers in brackets cite its mask contract, \
          version {MASK_VERSION}.\n\n",
         env!("CARGO_PKG_VERSION"),
     );
@@ -152,14 +156,16 @@ pub fn functions(options: &FunctionsOptions) -> Result<String, FunctionsError> {
     Ok(text)
 }
 
-/// An identifier of WGSL in ASCII, which need not be unreserved as the beginning of another one.
+/// Returns true for an ASCII identifier of WGSL. A reserved word is accepted too, since it only
+/// begins longer names.
 fn is_identifier(text: &str) -> bool {
     let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     first && rest && !text.starts_with("__") && text != "_"
 }
 
-/// `text` with names that begin with `prefix`, in the case of each: `dropout_`, `Dropout`, `DROPOUT_`.
+/// `text` with `prefix` in place of `dropout_` in every name, in the case of that name: `dropout_`,
+/// `Dropout` or `DROPOUT_`.
 fn renamed(text: &str, prefix: &str) -> String {
     let camel: String = prefix
         .split('_')

@@ -1,4 +1,4 @@
-//! The kernels: which WGSL text computes the contract. No wgpu, no device.
+//! The kernels: the WGSL texts that compute the contract. Nothing here knows wgpu or a device.
 
 pub mod activated;
 pub mod axes;

@@ -1,7 +1,8 @@
-//! The WGSL of each kernel, put together: the only file that knows the shader files' names.
+//! Assembles the WGSL of each kernel. This is the only file that knows the names of the shader
+//! files.
 //!
-//! A module is a prelude of constants, aliases and bindings, then files joined as they are. WGSL does
-//! not care about the order of declarations.
+//! A module is a prelude of constants, aliases and bindings, followed by shader files as they are.
+//! Their order is free, since WGSL lets a declaration be used before it.
 
 use super::activated::{Activated, Decide, Form};
 use super::axes::{
@@ -21,7 +22,8 @@ macro_rules! shader {
     };
 }
 
-/// Decisions by one function. Texts with several choose among them.
+/// The files of a text that makes decisions by one function only. Texts with several of these
+/// functions choose among them at run time.
 macro_rules! decided_by {
     ($file:literal, $function:literal) => {
         vec![
@@ -42,7 +44,7 @@ pub(crate) fn assemble(kernel: Kernel, way: Way) -> String {
     parts.join("\n")
 }
 
-/// The mask contract as functions of their arguments alone, for kernels of others.
+/// The mask contract as functions of their arguments alone, to include in the caller's own kernels.
 pub(crate) fn functions(multiply: Multiply) -> String {
     let rounds = format!("const DROPOUT_PHILOX_ROUNDS: u32 = {MASK_PHILOX_ROUNDS}u;\n");
     let mut parts = vec![rounds.as_str(), shader!("mask/mask")];
@@ -55,12 +57,12 @@ pub(crate) fn functions(multiply: Multiply) -> String {
 /// Rounds of Philox in a mask [M2].
 const MASK_PHILOX_ROUNDS: u32 = 10;
 
-/// Which mask indices there are and which are kept.
+/// The files of mask indices and of decisions.
 fn mask_files() -> [&'static str; 2] {
     [shader!("mask/index"), shader!("mask/keep")]
 }
 
-/// Random numbers.
+/// The files of the random numbers.
 fn generator(multiply: Multiply) -> [&'static str; 2] {
     let product = match multiply {
         Multiply::U64 => shader!("mask/product_u64"),
@@ -69,7 +71,7 @@ fn generator(multiply: Multiply) -> [&'static str; 2] {
     [product, shader!("mask/philox")]
 }
 
-/// The names that the files leave open.
+/// The names that the shader files use and do not declare.
 fn prelude(kernel: Kernel, way: Way) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut constant = |name: &str, value: &dyn core::fmt::Display| {
@@ -100,7 +102,8 @@ fn prelude(kernel: Kernel, way: Way) -> String {
     } = kernel
     {
         let stream = neighbours.stream(element);
-        // Runs are dropped as a whole, often a whole word and its neighbours.
+        // A run is kept or dropped as a whole, and often covers several words, so that loading
+        // dropped ones would be a waste.
         let skip_dropped = matches!(
             kernel.mask(),
             Some(IndexKind::Strided(Strided {
@@ -109,7 +112,7 @@ fn prelude(kernel: Kernel, way: Way) -> String {
             }))
         );
         constant("SKIP_DROPPED", &skip_dropped);
-        // At a rate of 1 only a mask from outside keeps anything.
+        // At a rate of 1 the factor is 0, and only a packed mask keeps elements then.
         let factor_may_be_0 = kernel.mask() == Some(IndexKind::Packed);
         constant("FACTOR_MAY_BE_0", &factor_may_be_0);
         if matches!(neighbours, Neighbours::Add { .. }) {
@@ -169,13 +172,14 @@ fn prelude(kernel: Kernel, way: Way) -> String {
         kernel
             .buffers(way.params)
             .into_iter()
-            // A copy is bound as the tensor is, and reads no mask.
+            // A copy has its mask's bindings, but reads no mask, so that the text does not declare
+            // them.
             .filter(|buffer| {
-                let is_told = matches!(
+                let takes_mode = matches!(
                     kernel,
                     Kernel::Activated(_) | Kernel::Normed(_) | Kernel::Softmaxed(_)
                 );
-                let decides = kernel.mask().is_some() || is_told;
+                let decides = kernel.mask().is_some() || takes_mode;
                 decides || !buffer.role.is_of_mask()
             })
             .map(|buffer| declaration(kernel, buffer)),
@@ -192,7 +196,7 @@ fn element_bits(element: ElementType) -> &'static str {
     }
 }
 
-/// The declarations of `Word`: 16 bytes, or 4 if `narrow`.
+/// The declarations of `Word` and what belongs to it. A `Word` has 16 bytes, or 4 if `narrow`.
 fn words(element: ElementType, narrow: bool) -> Vec<String> {
     let (lanes, lane_bits) = match (narrow, element.bytes() == 2) {
         (false, false) => (4, "Word(1u, 2u, 4u, 8u)"),
@@ -213,7 +217,8 @@ fn words(element: ElementType, narrow: bool) -> Vec<String> {
             "alias Keep = vec4<bool>;",
         ]
     };
-    // Elements in a `Word`; the bits of those in the lower halves of a word that has two.
+    // `LANES` is the number of elements in a `Word`. `LANE_BITS` has the bit of each element; where
+    // words hold two elements, of those in the lower halves.
     let constants = [
         format!("const LANES = {lanes}u;"),
         format!("const LANE_BITS = {lane_bits};"),
@@ -239,14 +244,15 @@ fn activated_prelude(kernel: Activated) -> Vec<String> {
 }
 
 impl Role {
-    /// Returns true if only decisions need the buffer.
+    /// Returns true if the buffer is used only for decisions.
     fn is_of_mask(self) -> bool {
         matches!(self, Self::Dimensions | Self::SampleIds | Self::Mask)
     }
 }
 
 impl Kernel {
-    /// Returns true if a buffer of 16-bit elements has four of them for a `Word` of the kernel.
+    /// Returns true if a `Word` of the kernel takes only four elements of this buffer, which has
+    /// 16-bit elements.
     fn has_four_of_16_bits(self, role: Role) -> bool {
         let Self::Dropout {
             neighbours,
@@ -485,7 +491,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
     files
 }
 
-/// An element's bits.
+/// The file of an element's bits.
 fn element_file(element: ElementType) -> &'static str {
     match element {
         ElementType::F32 => shader!("element/f32"),
@@ -494,7 +500,8 @@ fn element_file(element: ElementType) -> &'static str {
     }
 }
 
-/// An element's bits, and the elements of a `Word`, which has one a lane where the `stream` has 32 bits.
+/// The bits of an element, and the elements of a `Word`. If the `stream` has 32 bits, a `Word` has
+/// one element in each lane.
 fn element_files(element: ElementType, stream: ElementType) -> [&'static str; 2] {
     let word = match stream.bytes() {
         2 => shader!("element/pairs"),
@@ -503,7 +510,7 @@ fn element_files(element: ElementType, stream: ElementType) -> [&'static str; 2]
     [element_file(element), word]
 }
 
-/// A bias and a scale.
+/// The files of a bias and a scale.
 fn vectors(kernel: Kernel, element: ElementType, access: Access) -> Vec<&'static str> {
     if !kernel.has_vectors() {
         return vec![shader!("vectors/none")];
@@ -520,10 +527,10 @@ fn vector_load(element: ElementType, narrow: bool) -> &'static str {
     }
 }
 
-/// An activation before a dropout, behind the generator.
+/// The files of an activation before dropout, without the generator's.
 fn activated_files(kernel: Activated) -> Vec<&'static str> {
     let mut files = vec![shader!("mask/mask"), shader!("params/activated")];
-    files.extend(told_decisions(kernel.decide));
+    files.extend(decisions_by_mode(kernel.decide));
     files.extend(element_files(kernel.element, kernel.element));
     files.extend(activation(kernel.activation));
     files.push(shader!("activation/nan"));
@@ -557,8 +564,8 @@ fn activated_files(kernel: Activated) -> Vec<&'static str> {
     files
 }
 
-/// Decisions of which parameters tell how they are made.
-fn told_decisions(decide: Decide) -> Vec<&'static str> {
+/// The files of decisions that are made in the way which the parameters ask for.
+fn decisions_by_mode(decide: Decide) -> Vec<&'static str> {
     let mut files = vec![shader!("decide/modes")];
     files.extend(mask_files());
     files.extend([
@@ -583,10 +590,10 @@ fn told_decisions(decide: Decide) -> Vec<&'static str> {
     files
 }
 
-/// A norm behind a residual and a branch, behind the generator.
+/// The files of a norm after a residual and a branch, without the generator's.
 fn normed_files(kernel: Normed) -> Vec<&'static str> {
     let mut files = vec![shader!("mask/mask"), shader!("params/norm")];
-    files.extend(told_decisions(kernel.decide));
+    files.extend(decisions_by_mode(kernel.decide));
     files.extend(row_files(kernel.element, !kernel.by_vectors()));
     files.extend([
         shader!("norm/moments"),
@@ -611,11 +618,11 @@ fn normed_files(kernel: Normed) -> Vec<&'static str> {
     files
 }
 
-/// A softmax before a dropout, behind the generator.
+/// The files of a softmax before dropout, without the generator's.
 fn softmaxed_files(kernel: Softmaxed) -> Vec<&'static str> {
     let is_narrow = !kernel.by_vectors();
     let mut files = vec![shader!("mask/mask"), shader!("params/softmax")];
-    files.extend(told_decisions(kernel.decide));
+    files.extend(decisions_by_mode(kernel.decide));
     files.extend(row_files(kernel.element, is_narrow));
     files.extend([
         shader!("norm/decisions"),
@@ -637,7 +644,7 @@ fn softmaxed_files(kernel: Softmaxed) -> Vec<&'static str> {
     files
 }
 
-/// Rows and their sums.
+/// The files of rows and their sums.
 fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 4] {
     let rows = match (is_narrow, element.bytes()) {
         (false, _) => shader!("norm/wide_row"),
@@ -652,7 +659,7 @@ fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 4] {
     ]
 }
 
-/// The activation and its derivative.
+/// The files of the activation and its derivative.
 fn activation(activation: Activation) -> Vec<&'static str> {
     match activation {
         Activation::Identity => vec![shader!("activation/identity")],
@@ -684,7 +691,7 @@ fn params(kernel: Kernel, way: Way) -> &'static str {
     }
 }
 
-/// The mask index of an element.
+/// The files of an element's mask index.
 fn index(mask: IndexKind, way: Way) -> Vec<&'static str> {
     match mask {
         IndexKind::Linear => vec![shader!("index/linear")],
@@ -706,7 +713,7 @@ fn index(mask: IndexKind, way: Way) -> Vec<&'static str> {
     }
 }
 
-/// The decisions of 32 elements.
+/// The files of the decisions of 32 elements.
 fn decisions(mask: IndexKind) -> Vec<&'static str> {
     match mask {
         IndexKind::Linear => decided_by!("linear", "linear_word"),

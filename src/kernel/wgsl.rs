@@ -1,6 +1,6 @@
 //! The text of each kernel, for readers and for other tools: compilers, validators, cost models,
-//! hosts in another language. For kernels of your own, [`functions`] gives the mask contract as text to
-//! include.
+//! hosts in another language. For kernels of your own, [`functions`] gives the mask contract as
+//! text to include.
 //!
 //! ```
 //! use wgpu_dropout::wgsl::{Variant, Way};
@@ -13,21 +13,24 @@
 //!
 //! # To dispatch one without this library
 //!
-//! The comments of a text say what its `Params` and `Dimension` hold; numbers in brackets are those of
-//! the [mask contract](crate::mask). Beside them:
+//! The comments in a text explain its structs `Params` and `Dimension`. Numbers in brackets cite
+//! the [mask contract](crate::mask). A host also has to know:
 //!
-//! - A dispatch takes the first `len` elements of its [buffers](Variant::buffers), 16-bit types two
-//!   a word, by `len` / [`elements_per_workgroup`](Variant::elements_per_workgroup) workgroups, rounded
-//!   up.
-//! - Access by `words` is right for every length, by `vectors` for multiples of 16 bytes, by `blocks`
-//!   for multiples of 8 elements where each row's first mask index is one of 8 too.
-//! - The dimensions of a layout, the innermost last, end in the last of eight slots; with `sample-ids`
-//!   the first one has the first slot. The other slots have size 1, start 0 and stride 0. A kernel serves
-//!   layouts of up to `dimensions` of them. `scattered` is right for every layout. `runs`
-//!   and `rows` need an innermost dimension of 32 elements or more, which is not the samples' where these
-//!   have ids, `rows` by `blocks` one whose size and `start` are multiples of 8. `whole-words` is a promise
-//!   that both are multiples of 32.
-//! - A packed mask begins with the dispatch's first word: `first_word` is 0 then.
+//! - A dispatch processes the first `len` elements of its [buffers](Variant::buffers). Elements of
+//!   16-bit types lie two to a word. The number of workgroups is `len` /
+//!   [`elements_per_workgroup`](Variant::elements_per_workgroup), rounded up.
+//! - Access by `words` is right for every length, and by `vectors` for multiples of 16 bytes.
+//!   Access by `blocks` is right for multiples of 8 elements, if the first mask index of each row
+//!   is a multiple of 8 too.
+//! - A layout's dimensions fill the last of eight slots, with the innermost dimension in the last
+//!   one. With `sample-ids` the dimension of the samples is in the first slot. All other slots have
+//!   size 1, start 0 and stride 0. A kernel serves layouts of up to `dimensions` dimensions.
+//!   `scattered` is right for every layout. `runs` and `rows` need an innermost dimension of 32
+//!   elements or more, which must not be the samples' if these have ids. `rows` by `blocks` needs
+//!   an innermost dimension whose size and `start` are multiples of 8. `whole-words` promises that
+//!   both are multiples of 32.
+//! - Bind a packed mask so that it begins with the dispatch's first word, and set `first_word` to
+//!   0.
 
 use core::iter;
 
@@ -44,22 +47,22 @@ use crate::contract::norm::MaskPlace;
 
 /// One kernel: a module of WGSL as [`Dropout`](crate::Dropout),
 /// [`GaussianDropout`](crate::GaussianDropout), [`KeepMask`](crate::KeepMask) or
-/// [`PhiloxBlocks`](crate::PhiloxBlocks) gives it to wgpu, or a [`Launch`](crate::launch::Launch) to
-/// another runtime. How a device runs it, its [`Way`], changes the text and not the result.
+/// [`PhiloxBlocks`](crate::PhiloxBlocks) gives it to wgpu, or a [`Launch`](crate::launch::Launch)
+/// to another runtime. The [`Way`] in which a device runs it changes the text, but not the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant {
     pub(crate) kernel: Kernel,
 }
 
 impl Variant {
-    /// Every one, each once; first the `f32` dropout of consecutive mask indices. Which variants there
-    /// are may change in any release.
+    /// Every variant once, beginning with the `f32` dropout of consecutive mask indices. The set of
+    /// variants may change in any release.
     pub fn all() -> impl Iterator<Item = Self> {
         kernels().map(|kernel| Self { kernel })
     }
 
-    /// Returns true for one variant among those that differ in the number of dimensions alone. It
-    /// can stand for the others where checks of every text would take long.
+    /// Returns true for one variant among those that differ only in the number of dimensions. A
+    /// test that would take too long on every text may check this one for all of them.
     pub fn is_typical(&self) -> bool {
         let Some(IndexKind::Strided(strided)) = self.kernel.mask() else {
             return true;
@@ -72,7 +75,7 @@ impl Variant {
         }
     }
 
-    /// The ways in which it can be run.
+    /// The ways in which a device can run it.
     pub fn ways(&self) -> impl Iterator<Item = Way> + use<> {
         self.kernel.ways()
     }
@@ -87,13 +90,13 @@ impl Variant {
         self.kernel.entry_point()
     }
 
-    /// The buffers that the kernel binds. Immediates are no buffers.
+    /// The buffers that the kernel binds. Immediates are not among them.
     pub fn buffers(&self, way: Way) -> Vec<Buffer> {
         self.kernel.buffers(way.params)
     }
 
-    /// Elements that a workgroup takes; of `philox-blocks`, raw blocks. A host dispatches workgroups in the
-    /// first dimension.
+    /// Number of elements that a workgroup processes, or of raw blocks for `philox-blocks`. A host
+    /// dispatches workgroups in the first dimension.
     pub fn elements_per_workgroup(&self) -> u32 {
         self.kernel.per_workgroup()
     }
@@ -106,21 +109,21 @@ impl Variant {
     /// | `kernel` | `dropout`, `copy` (a rate of 0), `activated`, `norm`, `norm-moments` (mean and deviation of rows), `softmax`, `keep-mask`, `column-tiles` and `column-totals` (sums of columns), `philox-blocks` |
     /// | `dtype` | an [`ElementType`] |
     /// | `layout` | `separate`, `pooled` (two ranges of one buffer), `in-place` |
-    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered`; of `activated`, `norm` and `softmax`, told by `mode`: `linear`, `drawn` or `by-side`, which sample ids or a packed mask are |
-    /// | `dimensions` | of the layout, neighbours merged, rounded up |
+    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered`; for `activated`, `norm` and `softmax`, whose parameter `mode` tells the rest: `linear`, `drawn`, or `by-side` (by sample ids or a packed mask) |
+    /// | `dimensions` | the most dimensions of a layout, after neighbours are merged |
     /// | `whole-words` | whether rows or runs are multiples of 32 elements: `yes`, `no` |
-    /// | `sample-ids` | whether [ids](crate::Elements::samples) stand for the outermost coordinate: `yes`, `no` |
-    /// | `value` | kept elements are `scale`d, `keep` their bits or go through an `affine` map; all are multiplied by `noise` |
-    /// | `beside` | a `residual` that is added, with a bias or scale `residual-and-vectors`, a `scale` after the drop |
+    /// | `sample-ids` | whether [ids](crate::Elements::samples) replace the outermost coordinate: `yes`, `no` |
+    /// | `value` | `scale`: kept elements are multiplied; `keep`: they keep their bits; `affine`: they go through an affine map; `noise`: all elements are multiplied by noise |
+    /// | `beside` | `residual`: a residual is added; `residual-and-vectors`: with a bias or scale too; `scale`: a scale is applied after dropout |
     /// | `stream` | the type of residual, sum and its gradient: the branch's `dtype`, or `f32` |
-    /// | `terms` | what is summed: `stored` elements, those of a `scale`'s gradient, after a bias `biased-scale`, with a gradient of `f32` beside 16 bits `wide-scale`, `biased-wide-scale`, those of the gradient of a `norm`'s γ |
-    /// | `form` | of `activated`: `forward`, `gradient`, `gated`, `gated-gradient`; of `norm`: `forward`, `gradient`, and with one range more `forward-apart`, `gradient-apart`; of `softmax`: `forward`, `gradient` |
-    /// | `place` | what dropout is on: the `branch`, the norm's `output` |
+    /// | `terms` | the summed terms: `stored` elements; those of a `scale`'s gradient, with a bias `biased-scale`, with a gradient of `f32` for elements of 16 bits `wide-scale`, with both `biased-wide-scale`; those of the gradient of a `norm`'s γ |
+    /// | `form` | for `activated`: `forward`, `gradient`, `gated`, `gated-gradient`; for `norm`: `forward`, `gradient`, or with one more range `forward-apart`, `gradient-apart`; for `softmax`: `forward`, `gradient` |
+    /// | `place` | the tensor that dropout is applied to: the `branch`, the norm's `output` |
     /// | `activation` | an [`Activation`](crate::Activation) |
-    /// | `access` | 16 bytes at once, by mask `blocks` or as `vectors`; 4 bytes, `words` |
-    /// | `rounds` | of Philox, where it is not the mask's |
+    /// | `access` | `blocks` (16 bytes at once, whole mask blocks), `vectors` (16 bytes at once), `words` (4 bytes at once) |
+    /// | `rounds` | the rounds of Philox, for `philox-blocks` |
     /// | `multiply` | `u64` (`SHADER_INT64`), `halves` |
-    /// | `params` | `immediates` (`IMMEDIATES`), `uniform`, or `bound` beside input and output (a [`Launch`](crate::launch::Launch)) |
+    /// | `params` | `immediates` (`IMMEDIATES`), `uniform`, or `bound` in a buffer after input and output (a [`Launch`](crate::launch::Launch)) |
     pub fn fields(&self, way: Way) -> Vec<(&'static str, String)> {
         let kernel = self.kernel;
         let name = match kernel {
@@ -289,8 +292,8 @@ impl Way {
     }
 }
 
-/// Each kernel that can be dispatched; of copies, which differ by nothing but unused bindings, the one
-/// of consecutive indices.
+/// Each kernel that can be dispatched. Copies differ only in bindings that they do not use, so that
+/// the copy of consecutive indices stands for all of them.
 fn kernels() -> impl Iterator<Item = Kernel> {
     const BUFFERS: [BufferLayout; 3] = [
         BufferLayout::Separate,
@@ -350,14 +353,14 @@ fn effects(buffers: BufferLayout) -> impl Iterator<Item = (IndexKind, Effect, &'
             let masks = iter::once(IndexKind::Linear).chain(strided.map(IndexKind::Strided));
             masks.map(move |mask| (mask, Effect::Noise, access))
         });
-    // In place a copy is nothing.
+    // In place a copy does nothing, so that no kernel is needed.
     let copy =
         (buffers != BufferLayout::InPlace).then_some((IndexKind::Linear, Effect::Copy, BY_WORD));
     masked.chain(noise).chain(copy)
 }
 
-/// The sources, neighbours, effects and accesses of kernels with neighbours. One kernel serves
-/// layouts of any number of dimensions.
+/// The sources, neighbours, effects and accesses of dropout kernels with further operands. One
+/// kernel serves layouts of any number of dimensions.
 fn fused(
     element: ElementType,
     buffers: BufferLayout,
@@ -372,10 +375,10 @@ fn fused(
         add.into_iter().chain([Neighbours::Scale { wide }])
     });
     let kinds = kinds.filter(move |kind| match buffers {
-        // Ranges of one buffer are bound as those of two.
+        // These kernels bind two ranges of one buffer in the same way as two buffers.
         BufferLayout::Separate => false,
         BufferLayout::Pooled => true,
-        // Elements of two sizes do not overwrite each other.
+        // An element cannot overwrite one of another size.
         BufferLayout::InPlace => *kind != Neighbours::Scale { wide: true },
     });
     kinds.flat_map(|neighbours| {
@@ -411,7 +414,7 @@ fn columns(element: ElementType) -> impl Iterator<Item = Kernel> {
         .map(move |terms| Kernel::ColumnTiles { element, terms })
 }
 
-/// Where decisions come from that are drawn a mask word at a time.
+/// The sources of decisions for kernels that make a mask word at a time.
 fn words() -> impl Iterator<Item = IndexKind> {
     let families = [true, false]
         .into_iter()
@@ -481,7 +484,7 @@ mod tests {
         Variant::all().flat_map(|variant| variant.ways().map(move |way| (variant, way)))
     }
 
-    /// Each typical kernel in one of its ways, in turn.
+    /// Each typical kernel in one of its ways. The choice of the way goes round.
     fn typical() -> impl Iterator<Item = (Variant, Way)> {
         let kernels = Variant::all().filter(Variant::is_typical);
         kernels.enumerate().flat_map(|(turn, variant)| {
@@ -554,9 +557,10 @@ mod tests {
             for line in text.lines().filter(|line| line.starts_with("const ")) {
                 let name = line[6..].split([':', ' ']).next().unwrap();
                 let uses = text.matches(name).count();
-                // A value that only some maps and entries read is a constant of all.
+                // Every text has these constants, although only some maps and entries read them.
                 let values = ["LANE_BITS", "FACTOR_MAY_BE_0", "SKIP_DROPPED", "IN_PLACE"];
-                // Names of modes: parameters may set them, and a kernel need not use them.
+                // These constants name modes that parameters may ask for. A kernel need not use
+                // every mode.
                 let modes = [
                     "RMS",
                     "HAS_BIAS",
@@ -655,7 +659,8 @@ mod tests {
             }
         }
         assert!(chosen.is_subset(&known), "{:?}", &chosen - &known);
-        // Each family is chosen, with ids and without, by the fewest dimensions that are listed for it.
+        // The planner chooses each family, with ids and without, for the fewest dimensions that the
+        // listing has for it.
         let least = |kinds: &HashSet<IndexKind>, is: fn(Family) -> bool, sample_ids| {
             let dimensions = kinds.iter().filter_map(|kind| match kind {
                 IndexKind::Strided(strided)

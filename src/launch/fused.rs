@@ -1,5 +1,5 @@
-//! Launches of dropout fused with its neighbours, for hosts that bind uniforms and more than two ranges: Dawn,
-//! wgpu-native, WebGPU from JavaScript or Python.
+//! Launches of the fused operations, for hosts that can bind uniforms and more than two ranges:
+//! Dawn, wgpu-native, WebGPU from JavaScript or Python.
 
 use core::ops::Range;
 
@@ -30,50 +30,52 @@ use crate::plan::params::{DimensionParams, MAX_DIMENSIONS};
 use crate::plan::rows::Rows;
 use crate::plan::softmaxed::{PROBABILITIES, SoftmaxPlan, SoftmaxTensor};
 
-/// An operation, and the shapes of what stands beside dropout. Each range is one of its own; ranges may lie in one
-/// buffer. The names of the ranges are those of [`Role`].
+/// A fused operation, and the shapes of its operands. Ranges may lie in one buffer, but must not
+/// overlap. The names of ranges, such as `output`, are those of [`Role`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum FusedOperation {
-    /// `output = residual + dropout((input + bias) * scale)` \[M23\]. Backward: `output` is the gradient of the
-    /// forward's input and `input` that of its output. `vectors` has the bias, and the scale behind it.
+    /// `output = residual + dropout((input + bias) * scale)` \[M23\]. In the backward, `output` is
+    /// the gradient of the forward's input, and `input` is the gradient of its output. `vectors`
+    /// has the bias, and the scale behind it.
     Add {
-        /// The residual and the sum are `f32` whatever the type of the branch.
+        /// True if the residual and the sum are `f32` for every type of the branch.
         residual_is_f32: bool,
         /// Numbers of the bias; 0 without one.
         bias_len: u32,
         /// Numbers of the scale; 0 without one.
         scale_len: u32,
     },
-    /// `output = dropout(activation(input + bias))` \[M24\], or with a gate. Backward from `gradient` and the
-    /// forward's `input`.
+    /// `output = dropout(activation(input + bias))` \[M24\], or the same with a gate. The backward
+    /// reads `gradient` and the forward's `input`.
     Act {
         /// The activation.
         activation: Activation,
-        /// Where a gate's other factor lies.
+        /// The ranges of the input.
         input: ActOperand,
-        /// Numbers of the bias, of which a gate has two; 0 without one.
+        /// Numbers of the bias; 0 without one. With a gate there are two biases of this length.
         bias_len: u32,
     },
-    /// `sum = residual + dropout(input + bias)`, `output = norm(sum)` \[M25\]. Backward from `gradient` and `sum`:
-    /// `output` is the gradient of the sum and `masked` what dropout leaves of it. `vectors` has the bias, γ and, for
-    /// a layer norm, β.
+    /// `sum = residual + dropout(input + bias)`, `output = norm(sum)` \[M25\]. The backward reads
+    /// `gradient` and `sum`. Its `output` is the gradient of the sum, and `masked` is the masked
+    /// gradient of [`DropoutAddNorm`](crate::DropoutAddNorm). `vectors` has the bias, γ and, for a
+    /// layer norm, β.
     AddNorm {
         /// The norm.
         norm: Norm,
-        /// Where dropout stands.
+        /// The tensor to which dropout is applied.
         place: MaskPlace,
         /// Elements of a row.
         columns: u32,
         /// Numbers of the bias; 0 without one.
         bias_len: u32,
     },
-    /// `output = dropout(softmax(factor * input + mask))` \[M26\]. Backward from `gradient` and the scores, `input`.
-    /// `vectors` has an additive mask.
+    /// `output = dropout(softmax(factor * input + mask))` \[M26\]. The backward reads `gradient`
+    /// and, as `input`, the scores. `vectors` has an additive mask.
     Softmax {
         /// Rows and factor.
         softmax: Softmax,
-        /// The mask before the softmax; an additive one is given by its numbers.
+        /// The mask before the softmax. An additive mask is given by its length.
         mask: AttentionMask<u32>,
         /// True if the forward stores `probabilities`, which the backward then takes as `input`.
         probabilities: bool,
@@ -85,10 +87,10 @@ pub enum FusedOperation {
 pub enum ActOperand {
     /// One range.
     One,
-    /// A gate, `input`, and its other factor, `up`. Backward: `output` is `up`, which its gradient overwrites, and the
-    /// gate's gradient overwrites `input`.
+    /// A gate, `input`, and its other factor, `up`. In the backward, `output` is the other factor,
+    /// which its gradient overwrites, and the gate's gradient overwrites `input`.
     Gated,
-    /// Rows of `columns` elements of the gate, and as many of the other factor behind them.
+    /// Rows that hold `columns` elements of the gate and behind them as many of the other factor.
     Halves {
         /// Elements of half a row.
         columns: u32,
@@ -101,10 +103,10 @@ pub enum ActOperand {
 pub struct FusedLaunch {
     /// The kernel.
     pub kernel: Variant,
-    /// How the device runs it: [`Variant::text`] takes it.
+    /// The way in which the device runs the kernel, for [`Variant::text`].
     pub way: Way,
-    /// Each buffer of the kernel, with what to bind. Make bind group layouts of them: `layout: "auto"` leaves out
-    /// those that the text does not use.
+    /// Each buffer of the kernel, and the content to bind. Make explicit bind group layouts from
+    /// these: `layout: "auto"` would leave out the buffers that the text does not use.
     pub bindings: Vec<(Buffer, Bound)>,
     /// Number of workgroups, in the first dimension.
     pub workgroups: u32,
@@ -113,20 +115,21 @@ pub struct FusedLaunch {
 /// The content of a kernel's binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// Bytes of the caller's range of that role. They begin at a multiple of the offset alignment if the range does.
+    /// These bytes of the caller's range of the buffer's role. They begin at a multiple of the
+    /// offset alignment if the range does.
     Range(Range<u64>),
     /// A uniform with this content.
     Uniform(Vec<u8>),
-    /// The kernel has the binding and does not use it: any 16 bytes that no other binding has.
+    /// The kernel has the binding and does not use it. Bind any 16 bytes that no other binding has.
     Unused,
 }
 
-/// The launches of `operation` for `call` on a tensor of `layout`, in any order. An empty tensor has none. Each is made
-/// when it is asked for.
+/// The launches of `operation` for `call` on a tensor of `layout`, in any order. An empty tensor
+/// has none. The iterator makes a launch when it is asked for it.
 ///
 /// # Errors
 ///
-/// See [`LaunchError`]; all of them come before the first launch.
+/// See [`LaunchError`]. An error is returned before the first launch is made.
 ///
 /// ```
 /// use wgpu_dropout::launch::{Bound, FusedOperation, LaunchLimits, fused_launches};
@@ -200,7 +203,7 @@ pub fn fused_launches(
 /// The launches of a call.
 pub type FusedLaunches = Box<dyn Iterator<Item = FusedLaunch>>;
 
-/// A layout, as a dispatch is told it.
+/// A layout in the form that is passed to a dispatch.
 type Dimensions = [DimensionParams; MAX_DIMENSIONS];
 
 /// A tensor under a layout.
@@ -212,7 +215,7 @@ struct Tensor {
 
 /// The buffers of all launches of a call.
 struct Buffers {
-    /// Ranges, with the bytes that each has for an element.
+    /// The ranges, and the bytes that each has for one element.
     ranges: Vec<(Role, u64)>,
     /// Numbers of the vectors.
     numbers: u64,
@@ -228,7 +231,8 @@ impl Buffers {
         }
     }
 
-    /// The launches of `segments`; `dispatch` gives each one's kernel, parameters, layout and workgroups.
+    /// The launches of `segments`; `dispatch` gives each one's kernel, parameters, layout and
+    /// workgroups.
     fn launches<P: Pod>(
         self,
         segments: impl Iterator<Item = Segment> + 'static,

@@ -1,5 +1,6 @@
 //! Dropout for runtimes that own their buffers and launch kernels themselves, as CubeCL does below
-//! Burn: which kernels to launch on what, with the bits of [`Dropout`](crate::Dropout).
+//! Burn. [`launches`] returns the kernels to launch, the elements of each and its parameters. The
+//! results have the bits of [`Dropout`](crate::Dropout).
 
 mod fused;
 
@@ -20,35 +21,36 @@ use crate::plan::dispatch::{Plan, Tensor, cut, unit};
 use crate::plan::error::{CreateError, PlanError, ShapeError};
 use crate::plan::index_map::IndexMap;
 
-/// The device's side of a launch. The [default](Self::default) is what WebGPU promises of every device.
-/// A minor release may add a field: end a value with `..Default::default()`.
+/// The limits of a device for a launch. The [default](Self::default) has the limits that WebGPU
+/// guarantees on every device. A minor release may add a field, so end a value with
+/// `..Default::default()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaunchLimits {
-    /// The longest range that it binds.
+    /// The most bytes that a binding can have.
     pub max_binding_bytes: u64,
     /// The alignment of the ranges' offsets.
     pub offset_alignment_bytes: u32,
-    /// Workgroups in the first dimension of a dispatch.
+    /// The most workgroups in the first dimension of a dispatch.
     pub max_workgroups: u32,
-    /// True if shaders may use `u64`. The bits are the same either way, the speed is not.
+    /// True if shaders may use `u64`. Results have the same bits either way, but the speed differs.
     pub int64: bool,
 }
 
 /// One dispatch.
 ///
-/// Its module has one bind group: binding 0 is the input's `elements` and binding 1 the output's,
-/// both `storage, read_write`, so that they may be ranges of one buffer; binding 2 is a buffer that
-/// holds `params`, `storage, read`.
+/// Its module has one bind group. Binding 0 is the input's `elements` and binding 1 the output's.
+/// Both are `storage, read_write`, so that they may be ranges of one buffer. Binding 2 is a buffer
+/// that holds `params`, `storage, read`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Launch {
     /// The kernel.
     pub kernel: Variant,
-    /// How the device runs it: [`Variant::text`] takes it.
+    /// The way in which the device runs the kernel, for [`Variant::text`].
     pub way: Way,
-    /// The elements of input and output to bind. Behind an odd number of 16-bit elements the
-    /// binding includes the other half of their last `u32`, which stays as it is. The range begins
-    /// at a multiple of the offset alignment if the tensor does.
+    /// The elements of input and output to bind. After an odd number of 16-bit elements, the
+    /// binding includes the other half of their last `u32`, which keeps its content. The range
+    /// begins at a multiple of the offset alignment if the tensor does.
     pub elements: Range<u64>,
     /// Number of workgroups to dispatch: `(workgroups, 1, 1)`.
     pub workgroups: u32,
@@ -56,14 +58,14 @@ pub struct Launch {
     pub params: Vec<u64>,
 }
 
-/// A tensor that cannot be launched on.
+/// A tensor for which there is no launch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LaunchError {
-    /// The device is too small.
+    /// The device's limits are too low.
     #[error(transparent)]
     Limits(#[from] CreateError),
-    /// The kernels cannot take the layout.
+    /// The kernels cannot use the layout.
     #[error(transparent)]
     Layout(#[from] PlanError),
     /// A bias, a scale or rows do not fit the elements.
@@ -77,12 +79,13 @@ pub enum LaunchError {
     Call(#[from] CallError),
 }
 
-/// The launches for `call` on a tensor of `layout`, in any order; an empty tensor has no launch.
-/// Each launch is made when it is asked for: a tensor of any length takes no memory here.
+/// The launches for `call` on a tensor of `layout`, which may run in any order. An empty tensor has
+/// none. The iterator makes a launch when it is asked for it, so that even a long tensor takes no
+/// memory here.
 ///
 /// # Errors
 ///
-/// See [`LaunchError`]; all of them come before the first launch.
+/// See [`LaunchError`]. An error is returned before the first launch is made.
 ///
 /// ```
 /// use wgpu_dropout::launch::{LaunchLimits, launches};
@@ -110,7 +113,7 @@ pub fn launches(
         map: IndexMap::of_layout(layout, false)?,
         len: layout.len(),
     };
-    // In a pool there is always something to do.
+    // With `Pooled` the plan is always `Some`, since only a copy in place has nothing to do.
     let plan = Plan::new(&tensor, call, direction)?;
     Ok(plan.into_iter().flat_map(move |plan| {
         let map = tensor.map.clone();
@@ -121,7 +124,7 @@ pub fn launches(
             } else {
                 Multiply::Halves
             };
-            // A copy reads no layout.
+            // A copy makes no decision, and so reads no layout.
             let dimensions = map
                 .params(segment.start)
                 .filter(|_| kernel.mask().is_some());
@@ -203,7 +206,7 @@ mod tests {
                 .map(|launch| launch.elements.start)
                 .collect();
             assert_eq!(starts.get(1).copied(), second, "{limits:?}");
-            // 32 elements for each of 256 invocations.
+            // A workgroup processes 32 elements for each of its 256 invocations.
             let first = second.unwrap_or(len);
             assert_eq!(u64::from(launches[0].workgroups), first.div_ceil(8192));
         }

@@ -1,4 +1,4 @@
-//! Which dispatches an activation before a dropout takes, and with which kernels.
+//! The dispatches of an activation before dropout, and their kernels.
 
 use core::ops::Deref;
 
@@ -25,18 +25,19 @@ pub(crate) struct ActivatedTensor {
     pub in_place: bool,
     /// Numbers of the bias; 0 without one.
     pub bias_len: u32,
-    /// Elements of half a row; 0 where gate and up are two ranges.
+    /// Elements of half a row; 0 if gate and up are two ranges, or if there is no gate.
     pub columns: u32,
     pub map: IndexMap,
 }
 
 impl ActivatedTensor {
-    /// The kernel that stands for all kernels with the tensor's buffers.
+    /// A kernel with the tensor's bindings. All kernels that a call may use have the same.
     pub fn any_kernel(&self) -> Kernel {
         self.kernel(decide(&self.map))
     }
 
-    /// Where the tensor of `len` elements is cut; `geometry` is that of one range of elements.
+    /// The rule by which the tensor of `len` elements is cut. `geometry` is the rule for a tensor
+    /// without halves.
     ///
     /// # Errors
     ///
@@ -50,7 +51,7 @@ impl ActivatedTensor {
         halves.ok_or(ShapeError::LongHalves { columns })
     }
 
-    /// Checks halves of rows of `columns`, which make `elements`.
+    /// Checks that rows of two halves of `columns` have `elements` of a gate.
     ///
     /// # Errors
     ///
@@ -78,8 +79,8 @@ impl ActivatedTensor {
         })
     }
 
-    /// Returns true if a bias and halves of rows are made of whole `lanes`, and a mask word spans
-    /// at most two repetitions of each.
+    /// Returns true if the lengths of bias and half rows are multiples of `lanes`, and a mask word
+    /// spans at most two repetitions of each.
     fn has_whole_lanes(&self, lanes: u64) -> bool {
         let whole = |len: u32| {
             let is_long = len == 0 || len >= ELEMENTS_PER_MASK_WORD;
@@ -89,7 +90,7 @@ impl ActivatedTensor {
     }
 }
 
-/// The kernels that decide as `map` does.
+/// The kernels that are right for `map` under every call.
 pub(super) fn decide(map: &IndexMap) -> Decide {
     match map.by_word() {
         IndexKind::Packed => Decide::BySide,
@@ -98,27 +99,28 @@ pub(super) fn decide(map: &IndexMap) -> Decide {
     }
 }
 
-/// Returns true if the kernels of consecutive indices decide as `map` does, under a
+/// Returns true if the kernels for consecutive indices are right for `map` under this
 /// [`decide_mode`].
 pub(super) fn is_consecutive(map: &IndexMap, mode: u32) -> bool {
     match map.by_word() {
         IndexKind::Linear => true,
-        // Where nothing is dropped, indices play no role.
+        // In mode 0 nothing is dropped, so that indices do not matter.
         IndexKind::Strided(strided) => !strided.sample_ids && mode == 0,
         IndexKind::Packed => false,
     }
 }
 
-/// The mask index that the dispatch of `segment` is told, where the first element's is `base`.
+/// The mask index that is passed to the dispatch of `segment`. The tensor's first element has mask
+/// index `base`.
 pub(super) fn first_index(map: &IndexMap, base: u64, segment: Segment) -> u64 {
     match map.by_word() {
         IndexKind::Linear => base + segment.start,
-        // A strided dispatch learns where it begins from its coordinates.
+        // A strided dispatch has its start in its coordinates.
         IndexKind::Strided(_) | IndexKind::Packed => base,
     }
 }
 
-/// The number of decide/modes.wgsl that tells those kernels how to decide.
+/// The mode of decide/modes.wgsl, by which parameters tell a kernel how to decide.
 pub(super) fn decide_mode(map: &IndexMap, call: &DropoutCall) -> u32 {
     match map.by_word() {
         IndexKind::Packed => 4,
@@ -137,7 +139,7 @@ pub(super) fn decide_mode(map: &IndexMap, call: &DropoutCall) -> u32 {
 pub(crate) struct ActivatedPlan<T> {
     tensor: T,
     mask: IndexKind,
-    /// The numbers of params/activated.wgsl.
+    /// A mode of params/activated.wgsl.
     mode: u32,
     /// Mask index of the first element.
     base: u64,
@@ -167,7 +169,7 @@ impl<T: Deref<Target = ActivatedTensor>> ActivatedPlan<T> {
         let bytes = u64::from(segment.len) * element_bytes;
         let whole = bytes.is_multiple_of(VECTOR_BYTES)
             && self.tensor.has_whole_lanes(VECTOR_BYTES / element_bytes);
-        // Where nothing is dropped, indices play no role.
+        // In mode 0 nothing is dropped, so that indices do not matter.
         let consecutive = match self.mask {
             IndexKind::Linear => true,
             IndexKind::Strided(strided) => !strided.sample_ids && self.mode & 7 == 0,
@@ -185,7 +187,7 @@ impl<T: Deref<Target = ActivatedTensor>> ActivatedPlan<T> {
     pub fn params(&self, segment: Segment, first_word: u32) -> ActivatedParams {
         let first_index = match self.mask {
             IndexKind::Linear => self.base + segment.start,
-            // A strided dispatch learns where it begins from its coordinates.
+            // A strided dispatch has its start in its coordinates.
             IndexKind::Strided(_) | IndexKind::Packed => self.base,
         };
         let mut mask = MaskParams::new(&self.call, first_index, segment.len);
@@ -198,7 +200,7 @@ impl<T: Deref<Target = ActivatedTensor>> ActivatedPlan<T> {
         ActivatedParams {
             mask,
             bias_len,
-            // Below the bias's length.
+            // A remainder by the bias's length, which has 32 bits.
             bias_start: bias_start.unwrap_or(0) as u32,
             columns,
             mode: self.mode,

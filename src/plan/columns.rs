@@ -1,4 +1,4 @@
-//! Which dispatches a sum of columns takes.
+//! The dispatches of a sum of columns.
 
 use bytemuck::Zeroable;
 
@@ -14,7 +14,7 @@ use crate::kernel::axes::{
 };
 use crate::plan::error::PlanError;
 
-/// No index that a kernel computes within one dispatch passes 32 bits below this.
+/// Up to this length, every index that a kernel computes within a dispatch fits 32 bits.
 const MAX_SEGMENT_ELEMENTS: u64 = 1 << 26;
 
 /// A matrix in row-major order.
@@ -29,22 +29,23 @@ impl Matrix {
         self.rows.saturating_mul(self.columns as u64)
     }
 
-    /// Tiles of [`TILE_ROWS`] rows, counted from the first row on.
+    /// Number of tiles of [`TILE_ROWS`] rows. The last one may have fewer rows.
     pub const fn tiles(self) -> u64 {
         self.rows.div_ceil(TILE_ROWS as u64)
     }
 
-    /// The sums that the first stage makes for the second one.
+    /// Number of sums that the first stage writes for the second one.
     pub const fn partial_sums(self) -> u64 {
         self.tiles().saturating_mul(self.columns as u64)
     }
 
-    /// Workgroups that lie beside each other in a tile.
+    /// Number of workgroups that share a tile, each with columns of its own.
     fn strips(self) -> u64 {
         u64::from(self.columns).div_ceil(WORKGROUP_SIZE.into())
     }
 
-    /// The first stage's dispatches, each of whole tiles. A dispatch's elements begin where a binding can.
+    /// The first stage's dispatches. Each is made of whole tiles and begins at an offset that can
+    /// be bound.
     ///
     /// # Errors
     ///
@@ -56,7 +57,8 @@ impl Matrix {
     ) -> Result<impl Iterator<Item = Segment> + use<>, PlanError> {
         let columns = u64::from(self.columns);
         let rows_bytes = u64::from(TILE_ROWS) * columns * element_bytes;
-        // Both are powers of two but for the columns, which may have more of them.
+        // The greatest common divisor. The alignment is a power of two, so that only the powers of
+        // two in `rows_bytes` matter.
         let alignment_bytes = u64::from(limits.offset_alignment_bytes);
         let common = alignment_bytes.min(1 << rows_bytes.trailing_zeros().min(63));
         let granule = u64::from(TILE_ROWS) * (alignment_bytes / common);
@@ -96,9 +98,9 @@ pub(crate) enum SummedTerms {
     Stored,
     Scale {
         map: IndexMap,
-        /// Numbers of the bias, 0 without one.
+        /// Numbers of the bias; 0 without one.
         bias_len: u32,
-        /// True if the output's gradient is `f32` beside an input of 16 bits.
+        /// True if the output's gradient is `f32` while the input has 16 bits.
         wide: bool,
     },
     /// The terms of the gradient of a norm's γ.
@@ -114,7 +116,7 @@ pub(crate) struct ColumnTensor {
 }
 
 impl ColumnTensor {
-    /// The first stage's dispatches, as [`Matrix::segments`] has them.
+    /// The first stage's dispatches: see [`Matrix::segments`].
     ///
     /// # Errors
     ///
@@ -124,18 +126,19 @@ impl ColumnTensor {
         mut limits: CutLimits,
     ) -> Result<impl Iterator<Item = Segment> + use<>, PlanError> {
         if let SummedTerms::Scale { wide: true, .. } = self.terms {
-            // The gradient takes twice the input's bytes.
+            // The gradient takes twice as many bytes as the input.
             limits.max_binding_bytes /= 2;
         }
         self.matrix.segments(limits, self.element.bytes())
     }
 
-    /// The first stage's kernel that stands for all with the tensor's buffers.
+    /// A first-stage kernel with the tensor's bindings. All kernels that a call may use have the
+    /// same.
     pub fn any_kernel(&self) -> Kernel {
         self.kernel(None)
     }
 
-    /// The first stage's kernel for this rate.
+    /// The first stage's kernel for the rate of `call`.
     fn kernel(&self, call: Option<&DropoutCall>) -> Kernel {
         let terms = match &self.terms {
             SummedTerms::Stored => Terms::Stored,
@@ -178,7 +181,7 @@ pub(crate) struct ColumnPlan<'a> {
 }
 
 impl<'a> ColumnPlan<'a> {
-    /// The plan for elements that are stored, or for a norm.
+    /// The plan for stored elements, or for a norm.
     pub fn stored(tensor: &'a ColumnTensor, accumulate: bool) -> Self {
         Self {
             tensor,
@@ -222,14 +225,15 @@ impl<'a> ColumnPlan<'a> {
         (rows.div_ceil(TILE_ROWS.into()) * matrix.strips()) as u32
     }
 
-    /// The parameters of a dispatch of the first stage. `first_word` is as in a plan of dropout.
+    /// The parameters of a dispatch of the first stage. `first_word` is as in
+    /// [`Plan::params`](super::dispatch::Plan::params).
     pub fn tiles_params(&self, segment: Segment, first_word: u32) -> ColumnParams {
         let Matrix { columns, .. } = self.tensor.matrix;
         let first_row = segment.start / u64::from(columns);
         let mut params = ColumnParams {
             columns,
             rows: segment.len / columns,
-            // Not above the partial sums that a device binds.
+            // At most the number of partial sums, all of which the device binds at once.
             first_tile: (first_row / u64::from(TILE_ROWS)) as u32,
             ..ColumnParams::zeroed()
         };
@@ -315,7 +319,7 @@ mod tests {
             rows: 200,
             columns: 3001,
         };
-        // 64 rows of 2 bytes are half a granule.
+        // 64 rows of 2 bytes fill only half a granule.
         let error = matrix.segments(limits(1 << 19, 65_535), 2).err();
         let expected = PlanError::RowTooLong {
             columns: 3001,

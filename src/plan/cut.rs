@@ -1,16 +1,16 @@
-//! How many units one dispatch takes and where a long range is cut: integers only.
+//! Cuts a long range into dispatches: the units of each, in integer arithmetic only.
 
 use crate::kernel::axes::WORKGROUP_SIZE;
 use crate::plan::error::{CreateError, Limit};
 
-/// No index that a kernel computes within one dispatch passes 32 bits below this.
+/// Up to this length, every index that a kernel computes within a dispatch fits 32 bits.
 const MAX_SEGMENT_UNITS: u64 = 1 << 26;
 
-/// A unit is what a buffer's length is counted in: an element, a mask word, a Philox block.
+/// The unit in which a buffer's length is counted: an element, a mask word or a Philox block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unit {
     pub bytes: u64,
-    /// Units one invocation takes.
+    /// Units that one invocation processes.
     pub per_invocation: u64,
 }
 
@@ -19,14 +19,15 @@ pub(crate) struct Unit {
 pub(crate) struct Segment {
     /// First unit.
     pub start: u64,
-    /// Units.
+    /// Number of units.
     pub len: u32,
 }
 
-/// Where ranges are cut on one device.
+/// The rule by which ranges of one unit are cut on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
-    /// Units between possible beginnings of a segment: a binding's offset must be aligned.
+    /// Segments begin at multiples of this number of units, since a binding's offset must be
+    /// aligned.
     granule: u64,
     /// Units of the longest segment; a multiple of the granule.
     max_units: u64,
@@ -41,7 +42,7 @@ pub(crate) struct CutLimits {
 }
 
 impl CutLimits {
-    /// As of a device that binds `granules` of its offset alignment at most.
+    /// The limits as if the device bound at most `granules` times its offset alignment.
     #[cfg(all(feature = "cpu", feature = "wgpu"))]
     pub fn lowered(self, granules: u64) -> Self {
         let bytes = granules.saturating_mul(self.offset_alignment_bytes.into());
@@ -52,7 +53,7 @@ impl CutLimits {
     }
 }
 
-/// `available`, if it is enough.
+/// Returns `available` if it is enough.
 ///
 /// # Errors
 ///
@@ -71,7 +72,7 @@ pub(crate) fn at_least(limit: Limit, available: u64, required: u64) -> Result<u6
 impl Geometry {
     /// # Errors
     ///
-    /// If not even one granule fits a binding or a dispatch.
+    /// [`CreateError::Limit`] if not even one granule fits a binding or a dispatch.
     pub fn new(limits: CutLimits, unit: Unit) -> Result<Self, CreateError> {
         let workgroup = u64::from(WORKGROUP_SIZE);
         let alignment_bytes = u64::from(limits.offset_alignment_bytes);
@@ -94,11 +95,12 @@ impl Geometry {
         })
     }
 
-    /// The same where rows of two halves of `columns` are bound, and segments of one half's elements, `len` in
-    /// all, begin with a row; `None` where no such segment fits.
+    /// The rule for rows that are bound as two halves of `columns` elements each. Segments count
+    /// the elements of one half, `len` in all, and begin with a row. `None` if no such segment
+    /// fits.
     pub fn in_halves(self, columns: u64, len: u64) -> Option<Self> {
         let most = self.max_units / 2;
-        // A granule is a power of two.
+        // The greatest common divisor, since a granule is a power of two.
         let common = 1 << columns.trailing_zeros().min(self.granule.trailing_zeros());
         let granule = self.granule * (columns / common);
         let max_units = if granule <= most {
@@ -109,7 +111,7 @@ impl Geometry {
         (granule <= most || len <= most).then_some(Self { granule, max_units })
     }
 
-    /// As on a device whose dispatches take `granules` at most.
+    /// The rule as if dispatches of the device took at most `granules`.
     #[cfg(all(feature = "cpu", feature = "wgpu"))]
     pub fn lowered(self, granules: u64) -> Self {
         Self {
@@ -118,13 +120,13 @@ impl Geometry {
         }
     }
 
-    /// Whole granules of `len` units.
+    /// The number of whole granules in `len` units.
     #[cfg(all(feature = "cpu", feature = "wgpu"))]
     pub fn granules(&self, len: u64) -> u64 {
         len / self.granule
     }
 
-    /// Cuts `len` units into segments, all but the last of the longest length.
+    /// Cuts `len` units into segments, all of the longest length except the last.
     pub fn segments(&self, len: u64) -> impl Iterator<Item = Segment> + use<> {
         let max_units = self.max_units;
         (0..len.div_ceil(max_units)).map(move |index| {
@@ -137,7 +139,7 @@ impl Geometry {
         })
     }
 
-    /// The longest part of `len` units, from the first on, after which a segment may begin.
+    /// The largest number of units, at most `len`, after which a segment may begin.
     pub fn whole_granules(&self, len: u64) -> u64 {
         len / self.granule * self.granule
     }
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn segments_of_halves_begin_with_a_row() {
         let geometry = Geometry::new(limits(4096, 9), ELEMENT).unwrap();
-        // 1,024 elements are bound, 512 of each half, from multiples of 64 on.
+        // A binding holds 1,024 elements, 512 of each half, and begins at a multiple of 64.
         for (columns, len, fits) in [
             (1, 5000, true),
             (7, 5000, true),

@@ -1,4 +1,4 @@
-//! Which dispatches a call on a tensor takes, and with which kernels.
+//! The dispatches of a call on a tensor, and their kernels.
 
 use super::cut::{Geometry, Segment, Unit};
 use super::index_map::IndexMap;
@@ -10,11 +10,12 @@ use crate::contract::error::{CallError, Operation};
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD};
 use crate::kernel::axes::{Access, BufferLayout, IndexKind, Kernel, Neighbours};
 
-/// Bytes that kernels load at once where they can.
+/// Bytes that kernels load at once if length and alignment allow it.
 pub(super) const VECTOR_BYTES: u64 = 16;
 
-/// From this length on, the elements behind the last whole granule get a dispatch of their own, so
-/// that the others are loaded four at a time; below it one dispatch more would cost more.
+/// From this length on, the elements after the last whole granule get a dispatch of their own, so
+/// that the others can be loaded four at a time. In a shorter tensor the additional dispatch would
+/// cost more than this saves.
 const TAIL_APART_ELEMENTS: u64 = 1 << 16;
 
 /// The unit in which a tensor's elements are counted.
@@ -33,7 +34,7 @@ pub(crate) fn cut(geometry: &Geometry, len: u64) -> impl Iterator<Item = Segment
     } else {
         len
     };
-    // Less than a granule, so one segment at most.
+    // The tail is shorter than a granule, and so one segment at most.
     let tail = geometry.segments(len - body);
     let tail = tail.map(move |tail| Segment {
         start: body,
@@ -42,18 +43,18 @@ pub(crate) fn cut(geometry: &Geometry, len: u64) -> impl Iterator<Item = Segment
     geometry.segments(body).chain(tail)
 }
 
-/// A tensor whose elements are dropped, as it is bound.
+/// A tensor under dropout, as it is bound.
 #[derive(Clone, Debug)]
 pub(crate) struct Tensor {
     pub element: ElementType,
     pub buffers: BufferLayout,
     pub map: IndexMap,
-    /// Elements.
+    /// Number of elements.
     pub len: u64,
 }
 
 impl Tensor {
-    /// The kernel that stands for all kernels with the tensor's buffers.
+    /// A kernel with the tensor's bindings. All kernels that a call may use have the same.
     #[cfg(feature = "wgpu")]
     pub fn any_kernel(&self) -> Kernel {
         Kernel::Dropout {
@@ -73,9 +74,9 @@ pub(crate) struct Plan {
     element: ElementType,
     buffers: BufferLayout,
     effect: Effect,
-    /// Decides where elements do not lie in whole blocks.
+    /// The source of decisions for a segment that is not made of whole blocks.
     by_word: IndexKind,
-    /// Decides where they do.
+    /// The source of decisions for a segment of whole blocks.
     by_block: Option<IndexKind>,
     /// Mask index of the first element.
     base: u64,
@@ -83,7 +84,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// `None` where there is nothing to do: in place a copy is that.
+    /// `None` if there is nothing to do, as for a copy in place.
     ///
     /// # Errors
     ///
@@ -105,7 +106,8 @@ impl Plan {
         let base = map.base(call)?;
         let effect = match (call.rate.drops_nothing(), map) {
             (false, _) => Effect::of(call.kind, direction),
-            // The mask alone decides; a product by 1 could flush subnormals.
+            // The packed mask still drops elements. Kept ones keep their bits, since a product by 1
+            // could flush subnormals.
             (true, IndexMap::Packed) => Effect::Keep,
             (true, IndexMap::Drawn { .. }) => Effect::Copy,
         };
@@ -150,7 +152,7 @@ impl Plan {
     pub fn params(&self, segment: Segment, first_word: u32) -> MaskParams {
         let first_index = match self.by_word {
             IndexKind::Linear => self.base + segment.start,
-            // A strided dispatch learns where it begins from its coordinates.
+            // A strided dispatch has its start in its coordinates.
             IndexKind::Strided(_) | IndexKind::Packed => self.base,
         };
         MaskParams {

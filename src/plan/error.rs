@@ -8,35 +8,37 @@ use crate::contract::error::IndexOverflow;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// A dimension that the strided kernels cannot count.
+    /// A dimension that is too long for the strided kernels, which count in 32 bits.
     #[error(
-        "a dimension, or neighbours that the mask treats alike, has {size} elements, at most {max}: \
-         bind it in shards"
+        "a dimension, or neighbours that the mask treats alike, has {size} elements, \
+         and the kernels take {max} at most: bind it in shards"
     )]
     DimensionTooLong {
-        /// Its elements.
+        /// Number of elements.
         size: u64,
-        /// The largest number that the kernels count to.
+        /// The most elements that the kernels can count.
         max: u64,
     },
-    /// A matrix whose columns are summed, and of which a dispatch takes not even a tile of rows.
+    /// A sum of columns whose rows are so long that a dispatch cannot take even one tile of rows.
     #[error(
-        "a row has {columns} elements, the device sums the columns of rows of {max_columns} at most: \
-         sum parts of the columns, or request the device with higher limits"
+        "a row has {columns} elements, the device sums the columns of rows of {max_columns} \
+         at most: sum parts of the columns, or request the device with higher limits"
     )]
     RowTooLong {
-        /// Its elements.
+        /// Number of elements.
         columns: u64,
         /// The most columns that a dispatch takes.
         max_columns: u64,
     },
-    /// Rows with a norm or a softmax, of which a dispatch takes not even the fewest that begin where a binding can.
+    /// A norm or a softmax whose rows are so long that a dispatch cannot take even the fewest of
+    /// them that keep bindings aligned.
     #[error(
-        "a row has {columns} elements, the device takes rows of {max_columns} at most: give fewer rows at a time, \
-         columns that a higher power of two divides, or request the device with higher limits"
+        "a row has {columns} elements, the device takes rows of {max_columns} at most: \
+         give fewer rows at a time, columns that a higher power of two divides, \
+         or request the device with higher limits"
     )]
     WholeRowTooLong {
-        /// Its elements.
+        /// Number of elements.
         columns: u64,
         /// The most columns that a dispatch takes.
         max_columns: u64,
@@ -52,8 +54,8 @@ pub enum PlanError {
 pub enum ShapeError {
     /// A bias or a scale that does not repeat over the elements.
     #[error(
-        "{len} numbers do not repeat over {elements} elements: give as many as the tensor's last dimension \
-         has, or whole rows of them"
+        "{len} numbers do not repeat over {elements} elements: \
+         give as many as the tensor's last dimension has, or whole rows of them"
     )]
     VectorLength {
         /// The tensor's elements.
@@ -61,7 +63,7 @@ pub enum ShapeError {
         /// Numbers of the bias or of the scale.
         len: u32,
     },
-    /// Rows of a gate and its other factor that do not make the elements.
+    /// The elements are not whole rows of a gate and its other factor.
     #[error(
         "rows of {columns} elements do not make {elements}: give the elements that half a row has"
     )]
@@ -71,10 +73,10 @@ pub enum ShapeError {
         /// Elements of half a row.
         columns: u32,
     },
-    /// Rows that do not make the elements, or that no norm takes.
+    /// The elements are not whole rows, or the rows are too long for a norm.
     #[error(
-        "rows of {columns} elements do not make {elements}, or are no rows of 1 to {max}: give the columns of the \
-         last dimension"
+        "{elements} elements do not divide into rows of {columns} (1 to {max} are allowed): \
+         give the columns of the last dimension"
     )]
     NormColumns {
         /// Elements of the tensor.
@@ -84,19 +86,20 @@ pub enum ShapeError {
         /// [`Norm::MAX_COLUMNS`](crate::Norm::MAX_COLUMNS).
         max: u32,
     },
-    /// Halves of rows whose elements share a `u32`.
+    /// The two halves of a row share a `u32`.
     #[error(
-        "halves of {columns} elements of 16 bits share a u32: give an even number of columns, or gate and up \
-         in two ranges"
+        "halves of {columns} elements of 16 bits share a u32: \
+         give an even number of columns, or gate and up in two ranges"
     )]
     OddHalves {
         /// Elements of half a row.
         columns: u32,
     },
-    /// Rows that the device cannot bind from an aligned offset to another.
+    /// Rows that the device cannot bind in parts which begin at aligned offsets.
     #[error(
-        "rows of two halves of {columns} elements are too long to be cut where the device's bindings may begin: \
-         give a number of columns that a higher power of two divides, or gate and up in two ranges"
+        "rows of two halves of {columns} elements are too long to be cut \
+         where the device's bindings may begin: give a number of columns that a higher power of two \
+         divides, or gate and up in two ranges"
     )]
     LongHalves {
         /// Elements of half a row.
@@ -114,7 +117,7 @@ pub enum CreateError {
          request the device with a higher limit, or another adapter"
     )]
     Limit {
-        /// Which one.
+        /// The limit.
         limit: Limit,
         /// The value that the kernels need.
         required: u64,

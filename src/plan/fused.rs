@@ -1,4 +1,4 @@
-//! Which dispatches dropout with neighbours takes, and with which kernels.
+//! The dispatches of dropout with further operands, and their kernels.
 
 use core::ops::Deref;
 
@@ -40,7 +40,8 @@ pub(crate) fn check_repeats(
     Ok(())
 }
 
-/// Where tensors are cut whose branch has elements of `element` and whose sum those of `stream`.
+/// The rule by which tensors are cut whose branch has the type `element` and whose sum has the type
+/// `stream`.
 ///
 /// # Errors
 ///
@@ -50,7 +51,8 @@ pub(crate) fn geometry(
     element: ElementType,
     stream: ElementType,
 ) -> Result<Geometry, CreateError> {
-    // Where a longer element's offset is so many times aligned, a shorter one's is.
+    // Segments are cut for the longer type. Its offset has to be a multiple of `times` the
+    // alignment, so that the shorter type's offset in the same segment is aligned too.
     let times = stream.bytes().div_ceil(element.bytes()) as u32;
     let limits = CutLimits {
         offset_alignment_bytes: times * limits.offset_alignment_bytes,
@@ -59,7 +61,7 @@ pub(crate) fn geometry(
     Geometry::new(limits, unit(stream))
 }
 
-/// A tensor whose elements are dropped beside others, as it is bound.
+/// A tensor under dropout with further operands, as it is bound.
 #[derive(Clone, Debug)]
 pub(crate) struct FusedTensor {
     pub element: ElementType,
@@ -75,7 +77,7 @@ impl FusedTensor {
         self.neighbours.stream(self.element)
     }
 
-    /// The kernel that stands for all kernels with the tensor's buffers.
+    /// A kernel with the tensor's bindings. All kernels that a call may use have the same.
     #[cfg(feature = "wgpu")]
     pub fn any_kernel(&self) -> Kernel {
         self.kernel(
@@ -96,8 +98,8 @@ impl FusedTensor {
         }
     }
 
-    /// Returns true if vectors are made of whole `lanes`, and a mask word spans at most two
-    /// repetitions of each.
+    /// Returns true if the lengths of the vectors are multiples of `lanes`, and a mask word spans
+    /// at most two repetitions of each.
     fn has_whole_lanes(&self, lanes: u64) -> bool {
         let VectorShape {
             bias_len,
@@ -161,14 +163,14 @@ impl<T: Deref<Target = FusedTensor>> FusedPlan<T> {
     pub fn params(&self, segment: Segment, first_word: u32) -> VectorParams {
         let first_index = match self.mask {
             IndexKind::Linear => self.base + segment.start,
-            // A strided dispatch learns where it begins from its coordinates.
+            // A strided dispatch has its start in its coordinates.
             IndexKind::Strided(_) | IndexKind::Packed => self.base,
         };
         let VectorShape {
             bias_len,
             scale_len,
         } = self.tensor.vectors;
-        // Below the vector's length.
+        // A remainder by the vector's length, which has 32 bits.
         let start = |elements: u32| {
             let rest = segment.start.checked_rem(elements.into());
             rest.unwrap_or(0) as u32

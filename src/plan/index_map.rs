@@ -1,4 +1,5 @@
-//! Where a tensor's decisions come from, as its kernels see it: a mask layout folded, with a family.
+//! The source of a tensor's decisions, in the form that kernels take: a folded mask layout, and the
+//! family of kernels for it.
 
 use super::error::PlanError;
 use super::params::{DimensionParams, MAX_DIMENSIONS};
@@ -8,27 +9,28 @@ use crate::contract::layout::{Dimension, MaskLayout};
 use crate::contract::mask::{ELEMENTS_PER_BLOCK, ELEMENTS_PER_MASK_WORD};
 use crate::kernel::axes::{Family, IndexKind, Strided};
 
-/// Coordinates and their carries are counted in 32 bits.
+/// Kernels compute coordinates and their carries in 32 bits.
 const MAX_DIMENSION_SIZE: u64 = (1 << 31) - 1;
 
-/// Where a tensor's decisions come from.
+/// The source of a tensor's decisions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum IndexMap {
-    /// Mask indices of a layout.
+    /// The kernel makes them from the mask indices of a layout.
     Drawn {
         /// Mask index of the first element, before the call's origin is added.
         first_index: u64,
-        /// The largest one; `None` without an element.
+        /// The largest mask index; `None` if there is no element.
         last_index: Option<u64>,
-        /// `None` where indices are consecutive.
+        /// `None` if mask indices are consecutive.
         strided: Option<StridedLayout>,
     },
-    /// A packed mask.
+    /// The kernel reads them from a packed mask.
     Packed,
 }
 
 impl IndexMap {
-    /// With `sample_ids`, ids stand for the coordinates of the first dimension \[M16\].
+    /// The map of a layout. With `sample_ids`, ids replace the coordinates of the first dimension
+    /// \[M16\].
     pub fn of_layout(layout: &MaskLayout, sample_ids: bool) -> Result<Self, PlanError> {
         let last_index = if sample_ids {
             layout.last_sample_index()?
@@ -46,7 +48,7 @@ impl IndexMap {
         })
     }
 
-    /// `len` elements with consecutive mask indices.
+    /// The map of `len` elements with consecutive mask indices.
     #[cfg(any(feature = "wgpu", test))]
     pub fn linear(len: u64) -> Self {
         Self::Drawn {
@@ -56,7 +58,7 @@ impl IndexMap {
         }
     }
 
-    /// Mask index of the first element under `call`; 0 of a packed mask, which has none.
+    /// Mask index of the first element under `call`; 0 for a packed mask, which has no indices.
     pub fn base(&self, call: &DropoutCall) -> Result<u64, CallError> {
         match *self {
             Self::Drawn {
@@ -68,7 +70,7 @@ impl IndexMap {
         }
     }
 
-    /// The layout that a dispatch is told which begins at element `start`.
+    /// The layout that is passed to a dispatch which begins at element `start`.
     pub fn params(&self, start: u64) -> Option<[DimensionParams; MAX_DIMENSIONS]> {
         match self {
             Self::Drawn { strided, .. } => Some(strided.as_ref()?.params(start)),
@@ -76,7 +78,8 @@ impl IndexMap {
         }
     }
 
-    /// The same for kernels that take any layout. Consecutive indices are one row.
+    /// The same for kernels that need a layout in any case. Consecutive indices are passed as one
+    /// row.
     pub fn params_of_any(&self, start: u64) -> [DimensionParams; MAX_DIMENSIONS] {
         self.params(start).unwrap_or_else(|| {
             let one = Dimension { size: 1, stride: 0 };
@@ -90,7 +93,7 @@ impl IndexMap {
         })
     }
 
-    /// The kernels for decisions of a mask word.
+    /// The kernels that make the decisions of a mask word at a time.
     pub fn by_word(&self) -> IndexKind {
         match self {
             Self::Packed => IndexKind::Packed,
@@ -102,14 +105,14 @@ impl IndexMap {
         }
     }
 
-    /// The kernels for decisions of whole blocks, if elements lie in blocks under a call whose first
-    /// mask index is `base`.
+    /// The kernels that make the decisions of a whole block at a time, if the tensor's elements are
+    /// whole blocks under a call whose first mask index is `base`.
     pub fn by_block(&self, base: u64) -> Option<IndexKind> {
         self.of_blocks(base, 0)
     }
 
-    /// The kernels by which each element has an index of its own. One number of dimensions serves all
-    /// layouts: noise costs more than an index.
+    /// The kernels that compute the index of each element by itself, for noise. The same number of
+    /// dimensions serves all layouts, since noise costs more than an index.
     pub fn by_element(&self) -> IndexKind {
         match self {
             Self::Packed => IndexKind::Packed,
@@ -121,7 +124,7 @@ impl IndexMap {
         }
     }
 
-    /// [`by_element`](Self::by_element), where elements lie in blocks.
+    /// [`by_element`](Self::by_element) for a tensor whose elements are whole blocks.
     pub fn by_element_of_blocks(&self, base: u64) -> Option<IndexKind> {
         self.of_blocks(base, MAX_DIMENSIONS)
     }
@@ -145,7 +148,7 @@ fn is_whole_blocks(number: u64) -> bool {
     number.is_multiple_of(ELEMENTS_PER_BLOCK.into())
 }
 
-/// A layout that is not linear, folded.
+/// A folded layout whose indices are not consecutive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StridedLayout {
     dimensions: Vec<Dimension>,
@@ -153,8 +156,8 @@ pub(crate) struct StridedLayout {
 }
 
 impl StridedLayout {
-    /// `None` if the layout's indices are consecutive. With `sample_ids` the outermost dimension
-    /// stays by itself. The layout has an element.
+    /// Folds a layout that has an element. `None` if its indices are consecutive. With `sample_ids`
+    /// the outermost dimension is not merged with others.
     pub fn new(layout: &MaskLayout, sample_ids: bool) -> Result<Option<Self>, PlanError> {
         let dimensions = layout.folded(sample_ids);
         if !sample_ids && matches!(dimensions[..], [] | [Dimension { stride: 1, .. }]) {
@@ -180,7 +183,7 @@ impl StridedLayout {
         let mut offered = Strided::DIMENSIONS.into_iter();
         IndexKind::Strided(Strided {
             family,
-            // A layout has no more dimensions than the largest number.
+            // The largest number is the most dimensions that a layout can have.
             dimensions: offered
                 .find(|&dimensions| dimensions >= needed)
                 .unwrap_or(most),
@@ -191,7 +194,7 @@ impl StridedLayout {
     /// The form of the innermost dimension for a kernel that takes 32 elements at a time.
     fn by_word(&self) -> Family {
         let (stride, size) = match self.dimensions[..] {
-            // The ids' dimension has no neighbours.
+            // Only the samples' dimension is left. Ids make its indices arbitrary.
             [_] if self.sample_ids => (None, 0),
             [.., inner] => (Some(inner.stride), inner.size),
             [] => (None, 0),
@@ -205,11 +208,11 @@ impl StridedLayout {
         }
     }
 
-    /// Returns true if each row of a call whose first mask index is `base` begins and ends at a
-    /// block's bounds.
+    /// Returns true if each row begins and ends at a block's bounds, under a call whose first mask
+    /// index is `base`.
     fn has_whole_blocks(&self, base: u64) -> bool {
         match &self.dimensions[..] {
-            // A single row is linear, and the ids' dimension is no row.
+            // A single row is linear, and the samples' dimension is not a row.
             [] | [_] => false,
             [outer @ .., row] => {
                 row.stride == 1
@@ -227,7 +230,7 @@ impl StridedLayout {
         let mut rest = start;
         let mut slot = params.len();
         for (axis, &dimension) in self.dimensions.iter().enumerate().rev() {
-            // Sample ids have the first slot, whatever the number of dimensions.
+            // The samples' dimension has the first slot, for every number of dimensions.
             slot = if axis == 0 && self.sample_ids {
                 0
             } else {
@@ -302,7 +305,7 @@ mod tests {
             (&[1, 6, 32][..], &[999, 40, 1][..], false, 2),
             (&[6, 1, 32], &[40, 7, 1], true, 2),
             (&[2, 3, 32], &[120, 40, 1], false, 2),
-            // Samples stay apart, a single one too.
+            // The samples' dimension is not merged, even if it has one sample.
             (&[1, 6, 32], &[999, 40, 1], true, 3),
             (&[2, 3, 32], &[120, 40, 1], true, 3),
             (&[2, 3, 4, 5, 6], &[9000, 900, 90, 9, 2], false, 8),

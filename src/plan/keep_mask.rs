@@ -1,4 +1,4 @@
-//! Which dispatches write the packed mask of a call.
+//! The dispatches that write the packed mask of a call.
 
 use super::cut::{Segment, Unit};
 use super::index_map::IndexMap;

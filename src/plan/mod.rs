@@ -1,4 +1,5 @@
-//! The plan: where a tensor is cut, which kernel takes which part, what it is told. No wgpu.
+//! The plan: the parts into which a tensor is cut, and the kernel and the parameters of each.
+//! Nothing here knows wgpu.
 
 pub mod activated;
 #[cfg(feature = "wgpu")]

@@ -18,7 +18,7 @@ pub(crate) struct MaskParams {
 }
 
 impl MaskParams {
-    /// `len` elements of a call, the first of them with mask index `first_index`.
+    /// The parameters for `len` elements, the first of which has mask index `first_index`.
     pub fn new(call: &DropoutCall, first_index: u64, len: u32) -> Self {
         Self {
             mask: DropoutMask::new(call, first_index),
@@ -28,12 +28,12 @@ impl MaskParams {
         }
     }
 
-    /// The bytes of these parameters, and of `dimensions` behind them, 8 in a number, the lower 32
-    /// bits first. They have the layout of `Params` in shaders/params/bound.wgsl.
+    /// The bytes of these parameters and of `dimensions` behind them. Each number has 8 bytes, the
+    /// lower 32 bits first. Together they have the layout of `Params` in shaders/params/bound.wgsl.
     pub fn bound(self, dimensions: Option<&[DimensionParams; MAX_DIMENSIONS]>) -> Vec<u64> {
         let mut words = bytemuck::cast::<_, [u64; size_of::<Self>() / 8]>(self).to_vec();
         if let Some(dimensions) = dimensions {
-            // By value: structs of `u32` need not lie where numbers of 8 bytes may.
+            // The cast is by value, since structs of `u32` need not be aligned to 8 bytes.
             words.extend(bytemuck::cast::<
                 _,
                 [u64; MAX_DIMENSIONS * size_of::<DimensionParams>() / 8],
@@ -132,7 +132,7 @@ pub(crate) struct DimensionParams {
     pub padding: [u32; 2],
 }
 
-/// Dimensions that a kernel is told of, the outermost first.
+/// Number of dimensions that are passed to a kernel, the outermost first.
 pub(crate) const MAX_DIMENSIONS: usize = MaskLayout::MAX_DIMENSIONS;
 
 /// Size of a strided layout's uniform buffer.
@@ -354,7 +354,7 @@ mod tests {
         assert!(text.contains(&format!("array<Dimension, {MAX_DIMENSIONS}>")));
     }
 
-    /// The shader's `divide`, with the same numbers.
+    /// The shader's `divide` with the same multiplier and shift.
     fn divide(n: u64, size: u64) -> u64 {
         let dimension = DimensionParams::new(Dimension { size, stride: 0 }, 0);
         ((n * u64::from(dimension.multiplier)) as u128 >> 31) as u64 >> dimension.shift

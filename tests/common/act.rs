@@ -1,4 +1,5 @@
-//! An activation before a dropout, alone or with a gate [M24], as plainly as possible, in f64.
+//! The definition of an activation before a dropout, alone or with a gate [M24]: in f64, as plainly
+//! as possible.
 
 use wgpu_dropout::{Activation, DropoutCall, DropoutKind, ElementType};
 
@@ -9,7 +10,7 @@ use super::kinds;
 use super::reference::keep_scale;
 
 const EPSILON: f64 = 1.0 / 8_388_608.0;
-/// The smallest f32 that may not be flushed to 0.
+/// The smallest normal f32. A device may flush smaller numbers to 0.
 const NORMAL: f64 = f32::MIN_POSITIVE as f64;
 
 /// The activation's value.
@@ -61,7 +62,7 @@ pub fn slope(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// How far an f32 value may lie from [`value`], by the worst that WGSL allows.
+/// The largest error of an f32 value, against [`value`], that WGSL's accuracy rules allow.
 pub fn value_bound(activation: Activation, x: f64) -> f64 {
     let f = value(activation, x).abs();
     match activation {
@@ -71,7 +72,8 @@ pub fn value_bound(activation: Activation, x: f64) -> f64 {
             8.0 * EPSILON * f + if tail.is_nan() { 0.0 } else { tail } + 1e-37
         }
         Activation::GeluTanh => {
-            // Where f is 0 its factor is infinite.
+            // At f = 0 the relative error can be infinite: `clamp` keeps 0 * infinity from making a
+            // NaN.
             let relative = EPSILON * (8.0 + 5.0 * (-tanh_argument(x)).clamp(0.0, 1e30));
             relative * f + 1e-30
         }
@@ -82,7 +84,7 @@ pub fn value_bound(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// How far an f32 derivative may lie from [`slope`].
+/// The largest error of an f32 derivative against [`slope`].
 pub fn slope_bound(activation: Activation) -> f64 {
     match activation {
         Activation::Identity | Activation::Relu | Activation::SquaredRelu => 0.0,
@@ -103,13 +105,14 @@ fn logistic(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
 }
 
-/// The normal distribution's Φ, of full relative precision to 1e-11 in the lower tail.
+/// Φ, the distribution function of the normal distribution. It keeps its relative precision, 1e-11,
+/// in the lower tail.
 fn normal(x: f64) -> f64 {
     let tail = upper_tail(x.abs());
     if x < 0.0 { tail } else { 1.0 - tail }
 }
 
-/// 1 - Φ of a number from 0 on.
+/// 1 - Φ(x), for x of at least 0.
 fn upper_tail(x: f64) -> f64 {
     if x.is_nan() {
         return x;
@@ -119,7 +122,7 @@ fn upper_tail(x: f64) -> f64 {
     }
     let density = (-0.5 * x * x).exp() / (2.0 * core::f64::consts::PI).sqrt();
     if x < 4.0 {
-        // Φ - 1/2 is the density times x + x^3/3 + x^5/15 + x^7/105 + …
+        // Series: Φ - 1/2 = density * (x + x^3/3 + x^5/15 + x^7/105 + …).
         let (mut term, mut sum, mut odd) = (x, x, 1.0);
         while term > sum * 1e-18 {
             odd += 2.0;
@@ -133,38 +136,39 @@ fn upper_tail(x: f64) -> f64 {
     }
 }
 
-/// One tensor and its gradient. Elements are bits, those of 16-bit types in the lower half of a word.
+/// One tensor and its gradient. An element is a `u32` with its bits; 16-bit types use the lower
+/// half.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub activation: Activation,
     pub element: ElementType,
     pub call: DropoutCall,
     pub source: Source,
-    /// The input, or the gate.
+    /// The input; with a gate, the gate.
     pub input: Vec<u32>,
-    /// The other factor of a gate's output.
+    /// The factor by which the activated gate is multiplied.
     pub up: Option<Vec<u32>>,
     pub grad_output: Vec<u32>,
-    /// With a gate two biases, the gate's first.
+    /// One number a column. With a gate: the gate's biases, then those of `up`.
     pub bias: Vec<f32>,
 }
 
-/// Where a result must lie.
+/// The range in which a result must lie.
 struct Near {
     exact: f64,
     bound: f64,
-    /// A step is subnormal: it may be flushed to 0, and has few digits.
+    /// An intermediate result is subnormal: a device may flush it to 0, and it has few digits.
     or_zero: bool,
-    /// A step may pass f32.
+    /// An intermediate result may overflow f32.
     or_beyond: bool,
 }
 
 impl Near {
-    /// A product, whose steps may come in any order.
+    /// A product whose factors may be multiplied in any order.
     fn product(factors: &[f64], bound: f64) -> Self {
         let exact: f64 = factors.iter().product();
         let (mut or_zero, mut or_beyond) = (false, false);
-        // The product of each set of factors.
+        // The intermediate results that some order has: the product of each set of factors.
         for set in 1u32..1 << factors.len() {
             let chosen = factors
                 .iter()
@@ -184,7 +188,7 @@ impl Near {
 }
 
 impl Case {
-    /// Elements and biases of `columns` numbers, none for 0.
+    /// A case with random elements and one bias for each of `columns` columns. 0 columns: no bias.
     pub fn new(
         activation: Activation,
         element: ElementType,
@@ -208,7 +212,7 @@ impl Case {
         }
     }
 
-    /// The same case with a gate.
+    /// This case with a gate.
     pub fn gated(mut self) -> Self {
         self.up = Some(random_elements(self.element, self.len() as u64, 6.0, 4));
         self.bias = numbers(2 * self.bias.len(), 3);
@@ -219,7 +223,7 @@ impl Case {
         self.input.len()
     }
 
-    /// Rows of the gate's `columns` and of as many behind them.
+    /// Rows that each hold `columns` elements of the gate, then `columns` elements of `up`.
     pub fn halves(&self, columns: usize) -> Vec<u32> {
         let up = self.up.as_ref().expect("a gate");
         let rows = self
@@ -229,7 +233,7 @@ impl Case {
         rows.flat_map(|(gate, up)| [gate, up].concat()).collect()
     }
 
-    /// Gate and up of such rows.
+    /// Splits the rows that [`Self::halves`] makes into gate and up.
     pub fn apart(rows: &[u32], columns: usize) -> [Vec<u32>; 2] {
         let halves = rows.chunks(columns.max(1));
         let pairs: Vec<_> = halves.collect();
@@ -258,7 +262,7 @@ impl Case {
         }
     }
 
-    /// The argument of the activation, and the other factor.
+    /// The argument of the activation, and with a gate the other factor.
     fn arguments(&self, element: usize) -> (f64, Option<f64>) {
         let (gate, up) = match self.up {
             Some(_) => self.bias.split_at(self.bias.len() / 2),
@@ -272,13 +276,15 @@ impl Case {
         (plus(self.input[element], gate), factor)
     }
 
-    /// A rounding of each product by a factor that is not 1.
+    /// The error of the roundings: one for each of `products`, and one for the scale unless it is
+    /// 1.
     fn rounded(&self, exact: f64, products: f64) -> f64 {
         let scaling = f64::from(u8::from(self.factor() != 1.0));
         EPSILON * exact.abs() * (scaling + products)
     }
 
-    /// Compares an output with its definition. Gives the largest error, as a part of its bound.
+    /// Compares an output with its definition. Returns the largest error, as a fraction of its
+    /// bound.
     pub fn check_output(&self, got: &[u32]) -> Result<f64, String> {
         self.check("output", got, |element| {
             let (x, up) = self.arguments(element);
@@ -290,7 +296,7 @@ impl Case {
         })
     }
 
-    /// The same of a gradient: of the input, or of the gate.
+    /// Like [`Self::check_output`], for the gradient of the input, or of the gate.
     pub fn check_gradient(&self, got: &[u32]) -> Result<f64, String> {
         self.check("gradient", got, |element| {
             let (x, up) = self.arguments(element);
@@ -299,14 +305,14 @@ impl Case {
             let rest = grad * self.factor() * up.unwrap_or(1.0);
             let bound = rest.abs() * slope_bound(self.activation);
             let factors = [slope, grad, self.factor(), up.unwrap_or(1.0)];
-            // By a slope of 0 or 1 it is exact.
+            // A product with a slope of 0 or 1 is exact.
             let inexact = f64::from(u8::from(slope != 0.0 && slope != 1.0));
             let products = inexact + f64::from(u8::from(self.up.is_some()));
             Near::product(&factors, bound + self.rounded(rest * slope, products))
         })
     }
 
-    /// As [`Self::check_output`], for the gradient of the gate's other factor (up).
+    /// Like [`Self::check_output`], for the gradient of the gate's other factor (up).
     pub fn check_up_gradient(&self, got: &[u32]) -> Result<f64, String> {
         self.check("gradient of up", got, |element| {
             let (x, _) = self.arguments(element);
@@ -356,8 +362,8 @@ impl Case {
         Ok(worst)
     }
 
-    /// How far `got` lies off, as a part of the bound, if that is at most 1: an f32 within the bound, a 16-bit
-    /// number from the one next to the lower end to the one next to the upper end.
+    /// The error of `got` as a fraction of the bound, or `None` above 1. A 16-bit number may also
+    /// be one that a number within the bound rounds to.
     fn ratio(&self, got: u32, near: &Near) -> Option<f64> {
         let &Near {
             exact,
@@ -365,7 +371,7 @@ impl Case {
             or_zero,
             or_beyond,
         } = near;
-        // Subnormals lie 2^-149 apart.
+        // Subnormals are 2^-149 apart, so a rounding among them may be off by that much.
         let bound = bound + if exact.abs() < NORMAL { 1.5e-45 } else { 0.0 };
         let number = f64::from(number(self.element, got));
         let beyond = or_beyond && !number.is_finite();
@@ -379,7 +385,8 @@ impl Case {
         elements::ratio(self.element, got, exact, bound).ok()
     }
 
-    /// The same case with each fault that a kernel could have: a check must see each.
+    /// One faulty copy of this case for each fault that a kernel could have. A check must notice
+    /// every one.
     pub fn faults(&self) -> Vec<(String, Self)> {
         let mut faults = Vec::new();
         let mut fault = |name: &str, change: &dyn Fn(&mut Self)| {
@@ -410,7 +417,8 @@ fn numbers(len: usize, salt: u32) -> Vec<f32> {
     (0..len as u64).map(number).collect()
 }
 
-/// All inputs of a type, of f32 every 512th, in tensors of up to 2^18, at a rate of 0. Gradients are of ones.
+/// Tensors of up to 2^18 elements that together hold every input of a 16-bit type, or every 512th
+/// input of f32. The rate is 0, and the gradients are 1.
 pub fn every_input(activation: Activation, element: ElementType) -> impl Iterator<Item = Case> {
     let (patterns, step) = match element {
         ElementType::F32 => (1u64 << 32, 512),
@@ -436,7 +444,7 @@ pub fn every_input(activation: Activation, element: ElementType) -> impl Iterato
     })
 }
 
-/// Elements near a bound or a kink of an activation, and special numbers.
+/// Elements near a bound or a kink of an activation, and special numbers (zeros, infinities, NaNs).
 pub fn traps(element: ElementType) -> Vec<u32> {
     match element {
         ElementType::F32 => [

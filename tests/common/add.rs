@@ -1,4 +1,4 @@
-//! A residual and a branch that is dropped [M23], as plainly as possible.
+//! The definition of a residual plus a dropped branch [M23], as plainly as possible.
 
 use wgpu_dropout::{DropoutCall, DropoutKind, ElementType, MaskLayout, MaskSource};
 
@@ -9,7 +9,7 @@ use super::reference::keep_scale;
 
 const EPSILON: f64 = 1.0 / 8_388_608.0;
 
-/// Where decisions come from.
+/// The source of the decisions.
 #[derive(Clone, Debug)]
 pub enum Source {
     Len(u64),
@@ -19,7 +19,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// As the CPU path takes it.
+    /// The source in the form that the CPU path takes.
     pub fn mask_source(&self) -> MaskSource<'_> {
         match self {
             Self::Len(len) => MaskSource::Len(*len),
@@ -29,7 +29,7 @@ impl Source {
         }
     }
 
-    /// The words of a buffer beside the elements: sample ids or a packed mask.
+    /// The contents of the buffer of sample ids or of the packed mask. Empty without one.
     pub fn side(&self) -> &[u32] {
         match self {
             Self::Samples(_, words) | Self::Packed(words, _) => words,
@@ -38,11 +38,11 @@ impl Source {
     }
 }
 
-/// One sum and its gradient. Elements are bits, those of 16-bit types in the lower half of a word.
+/// One sum and its gradient. An element is a `u32` with its bits; 16-bit types use the lower half.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub element: ElementType,
-    /// The type of the residual, the sum and its gradient.
+    /// The element type of the residual, the sum and the sum's gradient.
     pub stream: ElementType,
     pub call: DropoutCall,
     pub source: Source,
@@ -53,7 +53,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// A case with elements and vectors of this size. A vector of length 0 is left out.
+    /// A case with this many elements and vectors of these lengths. Length 0 means no vector.
     pub fn new(
         element: ElementType,
         call: DropoutCall,
@@ -80,7 +80,7 @@ impl Case {
         }
     }
 
-    /// The same case beside a residual of another type.
+    /// This case with a residual of another type.
     pub fn beside(mut self, stream: ElementType) -> Self {
         if self.stream != stream {
             self.residual = random_elements(stream, self.len() as u64, 2.0, 2);
@@ -135,7 +135,8 @@ impl Case {
         )
     }
 
-    /// Compares with the definition of the input's gradient, where `residual` is that of the sum.
+    /// Compares `got` with the definition of the input's gradient. `residual` holds the gradient of
+    /// the sum.
     pub fn check_gradient(&self, got: &[u32]) -> Result<(), String> {
         let factor = self.factor();
         self.check(
@@ -152,8 +153,8 @@ impl Case {
         )
     }
 
-    /// Compares sums of columns with the gradient of the scale, where `residual` is that of the output. `before` stood
-    /// in the sums' places and was added.
+    /// Compares column sums with the gradient of the scale. `residual` holds the gradient of the
+    /// output. The sums were added to `before`.
     pub fn check_scale_gradient(&self, got: &[u32], before: f32) -> Result<(), String> {
         let (kept, factor) = (self.kept(), self.factor());
         let term = |element: usize| {
@@ -204,7 +205,7 @@ impl Case {
         Ok(())
     }
 
-    /// The same case with numbers between -2 and 2 alone: sums of a column's terms are compared by their bound.
+    /// This case with all numbers between -2 and 2, since column sums are compared by their bound.
     pub fn tame(mut self) -> Self {
         for (data, element, salt) in [
             (&mut self.input, self.element, 7),
@@ -219,7 +220,8 @@ impl Case {
         self
     }
 
-    /// The same case with each fault that a kernel could have: a check must see each.
+    /// One faulty copy of this case for each fault that a kernel could have. A check must notice
+    /// every one.
     pub fn faults(&self) -> Vec<(&'static str, Self)> {
         let mut faults = Vec::new();
         let mut fault = |name, change: &dyn Fn(&mut Self)| {
@@ -241,7 +243,7 @@ impl Case {
     }
 }
 
-/// The types of a branch and of the residual beside it.
+/// Pairs of types: the branch, and the residual it is added to.
 pub const TYPES: [[ElementType; 2]; 5] = [
     [ElementType::F32, ElementType::F32],
     [ElementType::F16, ElementType::F16],
@@ -250,7 +252,8 @@ pub const TYPES: [[ElementType; 2]; 5] = [
     [ElementType::Bf16, ElementType::F32],
 ];
 
-/// Returns true if `got` is one of `exact`, or lies within `bound` of the first, rounded once.
+/// Returns true if `got` is one of `exact` rounded to the type, or rounds from a number within
+/// `bound` of the first.
 fn is_near(element: ElementType, got: u32, exact: &[f64], bound: f64) -> bool {
     let got_number = f64::from(number(element, got));
     let among = |exact: &f64| {
@@ -258,7 +261,7 @@ fn is_near(element: ElementType, got: u32, exact: &[f64], bound: f64) -> bool {
             return got_number.is_nan();
         }
         let nearest = nearest(element, *exact);
-        // Products and sums that are subnormal may be flushed.
+        // A device may flush subnormal products and sums.
         nearest == got
             || f64::from(number(element, nearest)).abs() < 1e-37 && got_number.abs() < 1e-37
     };
@@ -267,8 +270,8 @@ fn is_near(element: ElementType, got: u32, exact: &[f64], bound: f64) -> bool {
     exact.iter().any(among) || bound > 0.0 && (low..=high).contains(&got_number)
 }
 
-/// Compares the bits of sums with those of the columns of `terms`, which may have three roundings each: 64 rows are
-/// added one after the other, every 16th tile, then 16 chains and what stood there.
+/// Compares the bits of column sums with the columns of `terms`. Roundings of a sum: up to 3 for
+/// each term, 64 rows added in order, every 16th tile of 64 rows, then 16 chains and `before`.
 pub fn check_columns(terms: &[f64], got: &[u32], before: f32) -> Result<(), String> {
     let columns = got.len();
     let rows = terms.len().checked_div(columns).unwrap_or(0);
@@ -289,7 +292,7 @@ pub fn check_columns(terms: &[f64], got: &[u32], before: f32) -> Result<(), Stri
     Ok(())
 }
 
-/// The product, and what it is in each order if a product of two passes f32.
+/// The exact product, then the f32 product of each order in which an intermediate result overflows.
 fn product([a, b, c]: [f32; 3]) -> Vec<f64> {
     let orders = [(a * b) * c, (a * c) * b, (b * c) * a];
     let exact = f64::from(a) * f64::from(b) * f64::from(c);
@@ -299,7 +302,7 @@ fn product([a, b, c]: [f32; 3]) -> Vec<f64> {
         .collect()
 }
 
-/// Each layout that networks use, with sample ids, and a packed mask.
+/// Each layout that networks use, with and without sample ids, and a packed mask.
 pub fn sources() -> Vec<(Source, usize)> {
     let mut sources = Vec::new();
     for columns in [7, 40] {

@@ -1,4 +1,4 @@
-//! Comparisons to the bit. Each one is seen failing in `tests/cpu/negative.rs`.
+//! Comparisons to the bit. `tests/cpu/negative.rs` shows that each one can fail.
 
 use approx::abs_diff_eq;
 
@@ -12,8 +12,8 @@ pub fn f32_bits(expected: &[f32], got: &[f32]) -> Result<(), String> {
     )
 }
 
-/// Like [`f32_bits`] for adapters that flush subnormals: where `x` is kept and it or its product is one, a zero of
-/// either sign passes too [M11].
+/// Like [`f32_bits`] for adapters that flush subnormals: if a kept `x` or its product is subnormal,
+/// a zero of either sign passes too [M11].
 pub fn f32_bits_or_flushed(x: &[f32], expected: &[f32], got: &[f32]) -> Result<(), String> {
     if x.len() != expected.len() {
         return Err(format!(
@@ -23,7 +23,7 @@ pub fn f32_bits_or_flushed(x: &[f32], expected: &[f32], got: &[f32]) -> Result<(
         ));
     }
     let same = |element: usize, expected: f32, got: f32| {
-        // Every factor is more than a half: no product rounds to zero.
+        // `expected` tells the decision: every factor is above 1/2, so no product rounds to zero.
         let kept = expected != 0.0;
         let may_flush = kept && (x[element].is_subnormal() || expected.is_subnormal());
         same_product(expected, got) || may_flush && got == 0.0
@@ -31,7 +31,7 @@ pub fn f32_bits_or_flushed(x: &[f32], expected: &[f32], got: &[f32]) -> Result<(
     elements(expected, got, same, show_f32)
 }
 
-/// Copies: every bit, payloads of NaNs included. For D = 0 [M11].
+/// Copies: every bit, payloads of NaNs included. This is the comparison for D = 0 [M11].
 pub fn f32_copies(expected: &[f32], got: &[f32]) -> Result<(), String> {
     elements(
         expected,
@@ -41,7 +41,8 @@ pub fn f32_copies(expected: &[f32], got: &[f32]) -> Result<(), String> {
     )
 }
 
-/// Numbers and how far from each the result may be; what is no number or passes f32 must be just that.
+/// Compares with pairs of a number and its bound. Where the number is NaN or overflows f32, `got`
+/// must be that NaN or infinity.
 pub fn f32_within(expected: &[(f64, f64)], got: &[f32]) -> Result<(), String> {
     if expected.len() != got.len() {
         return Err(format!(
@@ -87,7 +88,6 @@ pub fn packed_masks(expected: &[u32], got: &[u32]) -> Result<(), String> {
     )
 }
 
-/// Bytes.
 pub fn bytes(expected: &[u8], got: &[u8]) -> Result<(), String> {
     elements(
         expected,

@@ -1,10 +1,11 @@
-//! Elements as bits, those of 16-bit types in the lower half of a word, and as they lie in memory.
+//! Conversions of elements: as bits (16-bit types in the lower half of a `u32`), and as they lie in
+//! memory.
 
 use wgpu_dropout::{Element, ElementType};
 
 use super::reference::{BF16, F16, philox4x32};
 
-/// An element's number.
+/// The number that an element stands for.
 pub fn number(element: ElementType, bits: u32) -> f32 {
     match element {
         ElementType::F16 => F16.number(bits as u16),
@@ -22,8 +23,8 @@ pub fn nearest(element: ElementType, number: f64) -> u32 {
     }
 }
 
-/// The error of an element as a part of its bound. 16-bit elements may be any that numbers within the bound are rounded
-/// to; their part is 0, since their error is mostly that rounding.
+/// The error of an element as a fraction of its bound. A 16-bit element passes if a number within
+/// the bound rounds to it. Its fraction is 0, since its error is mostly that rounding.
 pub fn ratio(element: ElementType, got: u32, exact: f64, bound: f64) -> Result<f64, String> {
     let got = f64::from(number(element, got));
     let ratio = match (got - exact).abs() {
@@ -42,12 +43,12 @@ pub fn ratio(element: ElementType, got: u32, exact: f64, bound: f64) -> Result<f
     }
 }
 
-/// Random bits that no mask of a test has.
+/// Random bits, from a key that no test's mask uses.
 pub fn random(index: u64, salt: u32) -> u32 {
     philox4x32(10, [index as u32, (index >> 32) as u32, salt, 0], [5, 6])[0]
 }
 
-/// Elements of these bits.
+/// Elements with these bits.
 pub fn typed<T: Element>(bits: &[u32]) -> Vec<T> {
     if size_of::<T>() == 4 {
         return bytemuck::cast_slice(bits).to_vec();
@@ -65,7 +66,8 @@ pub fn bits<T: Element>(elements: &[T]) -> Vec<u32> {
     halves.iter().map(|&half| half.into()).collect()
 }
 
-/// The words of a buffer. A spare half has bits that no test's element has.
+/// The words of a buffer. The unused half behind an odd length gets bits that no test's element
+/// has.
 pub fn packed(element: ElementType, bits: &[u32]) -> Vec<u32> {
     if element.bytes() == 4 {
         return bits.to_vec();
@@ -83,7 +85,7 @@ pub fn unpacked(element: ElementType, len: usize, words: &[u32]) -> Vec<u32> {
     halves.take(len).collect()
 }
 
-/// Elements within `size` of 0, and one in 16 of any bits at all.
+/// Elements of magnitude up to `size`; one in 16 has random bits instead.
 pub fn random_elements(element: ElementType, len: u64, size: f64, salt: u32) -> Vec<u32> {
     let one = |index| {
         let bits = random(index, salt);

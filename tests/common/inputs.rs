@@ -1,4 +1,4 @@
-//! Inputs of every implementation, and the reference's results for them.
+//! Inputs for every implementation, and the reference's results for them.
 
 use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey, MaskLayout};
 
@@ -10,18 +10,18 @@ pub const KEY: MaskKey = MaskKey::new(0x0123_4567_89AB_CDEF, 0x0000_0007_0000_04
 
 const ULP: f64 = 1.0 / 4_294_967_296.0;
 
-/// Thresholds at both ends, with lower 16 bits of zero and not, and scales that only the realised
-/// probability gives.
+/// Rates with thresholds at both ends, with lower 16 bits zero and nonzero, and with scales that
+/// only the realised probability gives.
 pub const RATES: [f64; 9] = [0.0, 1.0, ULP, 0.1, 0.5, 0.9, 0.999, 0.99999, 1.0 - ULP];
 
-/// Every remainder of a block and of a mask word, and the ends of a workgroup.
+/// Lengths with every remainder of a block and of a mask word, and around a workgroup.
 pub const LENGTHS: [u64; 29] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256,
     257, 1000, 4099,
 ];
 
-/// Where `len` elements begin in a mask: every kind of lane, the carries between the counter's
-/// words, and the last place, which ends at index 2^64 - 1.
+/// Origins for `len` elements: several lanes of a block, carries between the counter's words, and
+/// the last possible origin, whose mask ends at index 2^64 - 1.
 pub fn origins(len: u64) -> Vec<u64> {
     let mut origins = vec![
         0,
@@ -41,10 +41,10 @@ pub fn origins(len: u64) -> Vec<u64> {
     origins
 }
 
-/// The call under [`KEY`].
+/// A call with [`KEY`].
 ///
 /// # Panics
-/// If `p` is no probability.
+/// If `p` is not a probability.
 pub fn call(p: f64, origin: u64) -> DropoutCall {
     let rate = DropoutRate::new(p).expect("a probability");
     DropoutCall::new(rate, KEY).with_origin(origin)
@@ -57,13 +57,13 @@ pub const KINDS: [DropoutKind; 3] = [
     DropoutKind::Alpha,
 ];
 
-/// [`call`] of a kind.
+/// [`call`] with a kind.
 pub fn kind_call(p: f64, origin: u64, kind: DropoutKind) -> DropoutCall {
     call(p, origin).with_kind(kind)
 }
 
-/// Numbers of both signs whose product with any scale is a normal number: an element that was
-/// dropped never looks kept, and rounding is the only thing that happens to one that was kept.
+/// Numbers of both signs whose product with any scale is a normal number. A dropped element then
+/// never looks kept, and a kept one is only rounded.
 pub fn values(len: u64) -> Vec<f32> {
     (0..len)
         .map(|element| {
@@ -74,7 +74,7 @@ pub fn values(len: u64) -> Vec<f32> {
         .collect()
 }
 
-/// Numbers with rules of their own [M11].
+/// Numbers with rules of their own [M11]: NaNs, infinities, zeros, the ends of the normal range.
 pub const SPECIALS: [f32; 12] = [
     f32::NAN,
     f32::from_bits(0xFF80_0001),
@@ -90,7 +90,7 @@ pub const SPECIALS: [f32; 12] = [
     -1.0,
 ];
 
-/// The contract's masks whose elements follow each other in the mask, with their calls.
+/// The contract's vectors with consecutive mask indices, and their calls.
 pub fn linear_vectors() -> Vec<(MaskVector, DropoutCall)> {
     let linear = |vector: &MaskVector| vector.strides == [1];
     let vectors: Vec<_> = vectors::masks()
@@ -107,10 +107,7 @@ pub fn linear_vectors() -> Vec<(MaskVector, DropoutCall)> {
     vectors
 }
 
-/// The indices of `len` elements of `call`.
-///
-/// # Panics
-/// Once one passes 2^64 - 1, where the range has no more.
+/// The indices of `len` elements of `call`. The range ends at 2^64 - 1.
 pub fn indices(call: &DropoutCall, len: u64) -> impl Iterator<Item = u64> + use<> {
     let len = usize::try_from(len).expect("a length in memory");
     (call.origin..=u64::MAX).take(len)
@@ -128,7 +125,7 @@ pub fn packed_mask(call: &DropoutCall, len: u64) -> Vec<u32> {
     reference::packed_mask(call.rate.p(), call.key.seed, call.key.stream, indices)
 }
 
-/// Compares with the reference's dropout: all bits where nothing is computed, else products.
+/// Compares with the reference's dropout: by all bits where nothing is computed, else as products.
 pub fn check_dropout(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
     let compare = match reference::drop_threshold(call.rate.p()) {
         0 | 0x1_0000_0000 => compare::f32_copies,
@@ -146,7 +143,7 @@ pub fn layout_indices(call: &DropoutCall, layout: &MaskLayout) -> Vec<u64> {
 
 /// The mask indices of samples with these ids [M16], by the reference.
 pub fn sample_indices(call: &DropoutCall, layout: &MaskLayout, ids: &[u32]) -> Vec<u64> {
-    // A rank of 0 is one sample whose id reaches nothing.
+    // A layout of rank 0 is one sample. It has no stride, so its id changes nothing.
     let inner = layout.shape().len().min(1);
     let stride = layout.strides().first().unwrap_or(&0);
     let sample = |id: &u32| {

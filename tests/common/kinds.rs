@@ -1,4 +1,4 @@
-//! Each kind's result for values whose decision is known [M11], [M17].
+//! The result of each kind for values whose decision is known [M11], [M17].
 
 pub use wgpu_dropout::Direction;
 use wgpu_dropout::{DropoutCall, DropoutKind};
@@ -9,11 +9,11 @@ use super::reference::{BF16, Format, drop_threshold, keep_scale, keeps};
 /// `-alpha'` of Klambauer et al. (2017), the constant of PyTorch's Dropout.cpp.
 const ALPHA: f64 = 1.758_099_340_847_376_6;
 
-/// Roundings of `f32(a) * x + f32(b)`: of the constants, the product and the sum, and one to spare
-/// for products of such errors.
+/// Roundings of `f32(a) * x + f32(b)`: the constants, the product, the sum. One is to spare for
+/// products of these errors.
 const ALPHA_ROUNDINGS: f64 = 4.0;
 
-/// The factor and the shift of PyTorch's `nn.AlphaDropout`, for the realised p.
+/// The factor `a` and the shift `b` of PyTorch's `nn.AlphaDropout`, for the realised p.
 pub struct Alpha {
     pub a: f64,
     pub b: f64,
@@ -45,14 +45,15 @@ pub fn kept(call: &DropoutCall, indices: impl IntoIterator<Item = u64>) -> Vec<b
     indices.into_iter().map(decide).collect()
 }
 
-/// Kept elements of `x` as `scaled` makes them, the others +0.
+/// `scaled(x)` for kept elements, +0 for the others.
 fn select(kept: &[bool], x: &[f32], scaled: impl Fn(f32) -> f32) -> Vec<f32> {
     let one = |(&kept, &x): (&bool, &f32)| if kept { scaled(x) } else { 0.0 };
     kept.iter().zip(x).map(one).collect()
 }
 
-/// Compares with what the call's kind makes of `x`: to the bit, but alpha dropout's kept values to
-/// [`ALPHA_ROUNDINGS`] halves of a unit in the last place of both summands.
+/// Compares `got` with what the call's kind makes of `x`. All bits must agree, except for values
+/// that alpha dropout keeps: these may be off by [`ALPHA_ROUNDINGS`] half units in the last place
+/// of both summands.
 pub fn check(
     call: &DropoutCall,
     direction: Direction,
@@ -62,9 +63,9 @@ pub fn check(
 ) -> Result<(), String> {
     let p = call.rate.p();
     let compared = match (drop_threshold(p), call.kind, direction) {
-        // A packed mask may drop elements all the same.
+        // At rate 0 a packed mask may still drop elements.
         (0, _, _) => compare::f32_copies(&select(kept, x, |x| x), got),
-        // A packed mask may keep elements all the same.
+        // At rate 1 a packed mask may still keep elements: those take another arm.
         (0x1_0000_0000, _, _) if !kept.contains(&true) => {
             compare::f32_copies(&vec![0.0; x.len()], got)
         }
@@ -83,7 +84,7 @@ pub fn check(
                     ax + b,
                     (ax.abs() + b.abs()) * ALPHA_ROUNDINGS / 16_777_216.0,
                 ),
-                // No step is the adapter's: exact.
+                // The library computes this constant, not the adapter: it is exact.
                 (false, _) => ((dropped as f32).into(), 0.0),
             };
             let expected: Vec<_> = kept.iter().zip(x).map(expected).collect();
@@ -94,8 +95,7 @@ pub fn check(
     compared.map_err(|difference| format!("{difference}; {direction:?}, {call}"))
 }
 
-/// Compares with what the call's kind makes of elements of 16 bits: as [`check`] does, rounded once
-/// more [M11].
+/// Like [`check`] for 16-bit elements, whose result is rounded once more [M11].
 pub fn check_pairs(
     format: Format,
     call: &DropoutCall,
@@ -106,7 +106,7 @@ pub fn check_pairs(
 ) -> Result<(), String> {
     let p = call.rate.p();
     let exactly = |bits| (f64::from(format.number(bits)), 0.0);
-    // The f32 that is rounded, and how far it may be off. A copy has the element's bits instead.
+    // `Ok`: the f32 before it is rounded to the type, and its bound. `Err`: the exact bits.
     let expected = |kept: bool, x: u16| match (drop_threshold(p), call.kind, direction) {
         (0, _, _) => Err(if kept { x } else { 0 }),
         (0x1_0000_0000, _, _) if !kept => Err(0),

@@ -1,5 +1,5 @@
-//! The layers that people know, each by its own definition: what the published code draws, and how
-//! it broadcasts that over the tensor.
+//! The layers that people know, each by its own definition: the random numbers that the published
+//! code draws, and how it broadcasts them over the tensor.
 
 use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
 
@@ -12,7 +12,7 @@ pub struct Layer {
     definition: fn(&mut Noise) -> Vec<bool>,
 }
 
-/// The source of a layer's decisions, which are drawn in a row.
+/// The source of a layer's decisions, which are drawn one after the other.
 struct Noise {
     call: DropoutCall,
 }
@@ -33,7 +33,7 @@ impl Layer {
     }
 }
 
-/// The results of `keep` for all coordinates, the last one running fastest.
+/// `keep` of all coordinates in row-major order: the last coordinate changes fastest.
 fn each<const D: usize>(shape: [usize; D], keep: impl Fn([usize; D]) -> bool) -> Vec<bool> {
     let mut kept = Vec::new();
     let mut at = [0; D];
@@ -50,10 +50,11 @@ fn each<const D: usize>(shape: [usize; D], keep: impl Fn([usize; D]) -> bool) ->
     kept
 }
 
-/// The name of a layout, and the layout for so many samples, its outermost dimension.
+/// The name of a layout, and a function from the batch size, its outermost dimension, to the
+/// layout.
 type Batch = (&'static str, fn(u64) -> Result<MaskLayout, LayoutError>);
 
-/// Batches whose samples have masks of their own, and some by the name of `shared` that have one.
+/// Layouts with a batch dimension. Samples have masks of their own, unless the name says `shared`.
 pub const BATCHES: [Batch; 10] = [
     ("elementwise", |n| MaskLayout::elementwise(&[n, 4, 8])),
     ("feature, channels first", |n| {
@@ -83,7 +84,8 @@ pub const BATCHES: [Batch; 10] = [
     }),
 ];
 
-/// The table: channels are 6 or 3, samples 2 or more; the other sizes make vectors and odd ends.
+/// The table of layers. Channels are 6 or 3 and samples 2 or more; the other sizes are both
+/// multiples of the vector width and not.
 pub fn layers() -> Vec<Layer> {
     type Made = Result<MaskLayout, LayoutError>;
     let layer = |name, layout: Made, definition| Layer {

@@ -1,4 +1,4 @@
-//! Shared parts of the test binaries: the naive reference, the known answers, the inputs and the
+//! Shared parts of the test binaries: the naive reference, the known answers, the inputs, the
 //! comparisons.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 

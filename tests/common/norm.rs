@@ -1,4 +1,5 @@
-//! A residual, a branch that is dropped and a norm [M25], as plainly as possible, in f64.
+//! The definition of a residual plus a dropped branch, then a norm [M25]: in f64, as plainly as
+//! possible.
 
 use wgpu_dropout::{DropoutCall, DropoutRate, ElementType, MaskPlace, Norm};
 
@@ -7,21 +8,22 @@ use super::elements::{nearest, number, random, ratio};
 
 const EPSILON: f64 = 1.0 / 8_388_608.0;
 
-/// One tensor and its gradients. Elements are bits, those of 16-bit types in the lower half of a word.
+/// One tensor and its gradients. An element is a `u32` with its bits; 16-bit types use the lower
+/// half.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Input, residual, bias and what decides.
+    /// Input, residual, bias and the source of the decisions.
     pub add: add::Case,
     pub norm: Norm,
     pub place: MaskPlace,
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
     pub grad_output: Vec<u32>,
-    /// The numbers that the gradient of the sum is added to.
+    /// The numbers to which the gradient of the sum is added.
     pub before: Option<Vec<u32>>,
 }
 
-/// Mean, 1 / deviation and normed numbers of a row.
+/// A row's mean, 1 / deviation and normed numbers.
 struct Row {
     mean: f64,
     factor: f64,
@@ -29,7 +31,7 @@ struct Row {
 }
 
 impl Case {
-    /// Rows of as many columns as γ has, all numbers below 4 in magnitude.
+    /// A case with rows as long as γ. All numbers are below 4 in magnitude.
     pub fn new(
         norm: Norm,
         place: MaskPlace,
@@ -60,7 +62,7 @@ impl Case {
         case
     }
 
-    /// The same with a residual of this mean and deviation.
+    /// This case with a residual of this mean and deviation.
     pub fn about(mut self, mean: f64, deviation: f64) -> Self {
         self.add.residual = self.elements(24, mean, deviation);
         let small = self.elements(25, 0.0, deviation);
@@ -71,7 +73,7 @@ impl Case {
         self
     }
 
-    /// The same with something that the gradient of the sum is added to.
+    /// This case with numbers to which the gradient of the sum is added.
     pub fn accumulated(mut self) -> Self {
         self.before = Some(self.elements(26, 0.0, 2.0));
         self
@@ -119,7 +121,7 @@ impl Case {
         }
     }
 
-    /// How far a normed number may lie off.
+    /// The largest error that a normed number may have.
     fn normed_bound(&self, row: &Row, normed: f64) -> f64 {
         let k = self.additions();
         let relative = EPSILON * (k / 2.0 + 8.0) * normed.abs();
@@ -139,7 +141,8 @@ impl Case {
         add.check_sum(got)
     }
 
-    /// Compares an output with that of `sum`. Gives the largest error, as a part of its bound.
+    /// Compares an output with the one that follows from `sum`. Returns the largest error, as a
+    /// fraction of its bound.
     pub fn check_output(&self, sum: &[u32], got: &[u32]) -> Result<f64, String> {
         let (columns, scale) = (self.columns(), f64::from(self.add.factor()));
         let kept = match self.place {
@@ -175,7 +178,8 @@ impl Case {
         Ok(worst)
     }
 
-    /// Compares gradients of the sum, and what dropout left, with those of `sum`.
+    /// Compares `grad_sum`, and `masked`, the result of dropout's backward, with the gradients that
+    /// follow from `sum`.
     pub fn check_gradients(
         &self,
         sum: &[u32],
@@ -296,12 +300,13 @@ impl Case {
         exact: f64,
         bound: f64,
     ) -> Result<f64, String> {
-        // A device may flush what is subnormal.
+        // A device may flush subnormal results.
         ratio(self.add.element, got, exact, bound + 1e-37)
             .map_err(|error| format!("{what}: element {element}: {error}; {self}"))
     }
 
-    /// The same case with each fault that a kernel could have: a check must see each.
+    /// One faulty copy of this case for each fault that a kernel could have. A check must notice
+    /// every one.
     pub fn faults(&self) -> Vec<(&'static str, Self)> {
         let mut faults = Vec::new();
         let mut fault = |name, change: &dyn Fn(&mut Self)| {
@@ -340,7 +345,7 @@ impl core::fmt::Display for Case {
     }
 }
 
-/// Additions in a row's sum that a number goes through at most.
+/// The most additions that a number of a row goes through on its way into the row's sum.
 pub fn additions(columns: usize, element: ElementType) -> f64 {
     let (word, unit) = match element {
         ElementType::F32 => (1, 1),

@@ -1,18 +1,18 @@
-//! Layouts at random: a noise shape, then a permutation, then a shard.
+//! Random layouts: a noise shape, then a permutation, then a shard.
 
 use proptest::prelude::*;
 use wgpu_dropout::{LayoutError, MaskLayout};
 
 use super::reference;
 
-/// A layout, and the mask index of each of its elements as its whole tensor has it.
+/// A layout, and the mask index of each of its elements, computed from the whole tensor.
 #[derive(Clone, Debug)]
 pub struct RandomLayout {
     pub layout: MaskLayout,
     pub indices: Vec<u64>,
 }
 
-/// A dimension: its size, whether it shares its decisions, and where the shard begins and ends.
+/// A dimension: its size, whether its coordinates share a decision, and the shard's range.
 #[derive(Clone, Copy, Debug)]
 struct Axis {
     size: u64,
@@ -22,7 +22,7 @@ struct Axis {
 }
 
 impl RandomLayout {
-    /// Dimension `d` of the shard is dimension `order[d]` of the whole.
+    /// A layout whose dimension `d` is dimension `order[d]` of the whole.
     fn new(axes: &[Axis], order: &[usize]) -> Result<Self, LayoutError> {
         let sizes: Vec<u64> = axes.iter().map(|axis| axis.size).collect();
         let noise: Vec<Option<u64>> = axes.iter().map(|axis| axis.shared.then_some(1)).collect();
@@ -33,7 +33,7 @@ impl RandomLayout {
             .permuted(order)?
             .shard(&start, &len)?;
 
-        // Steps of the noise tensor's row-major elements.
+        // Strides of the row-major noise tensor.
         let own_sizes = |from: usize| {
             let own = axes[from..].iter().filter(|axis| !axis.shared);
             own.map(|axis| axis.size)
@@ -53,7 +53,7 @@ impl RandomLayout {
     }
 }
 
-/// Up to five dimensions; those of 8 and 32 make whole blocks and words.
+/// Layouts of up to five dimensions. Sizes of 8 and 32 make whole blocks and mask words.
 pub fn random_layout() -> impl Strategy<Value = RandomLayout> {
     let size = prop_oneof![6 => 1_u64..5, 2 => Just(8_u64)];
     let inner = prop_oneof![2 => 1_u64..20, 1 => 33_u64..80, 1 => Just(8_u64), 1 => Just(32_u64)];

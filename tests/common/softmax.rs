@@ -1,4 +1,4 @@
-//! A softmax and a dropout [M26], as plainly as possible, in f64.
+//! The definition of a softmax and a dropout [M26]: in f64, as plainly as possible.
 
 use wgpu_dropout::{AttentionMask, DropoutCall, ElementType, Softmax};
 
@@ -9,11 +9,12 @@ use super::norm::additions;
 const EPSILON: f64 = 1.0 / 8_388_608.0;
 const LIMIT: f64 = 1.7e38f32 as f64;
 
-/// One tensor and its gradient. Elements are bits, those of 16-bit types in the lower half of a word.
+/// One tensor and its gradient. An element is a `u32` with its bits; 16-bit types use the lower
+/// half.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The source of the decisions, with the scores as its input and the gradient of the output as
-    /// its residual.
+    /// The source of the decisions. Its input holds the scores, its residual the gradient of the
+    /// output.
     pub add: add::Case,
     pub softmax: Softmax,
     pub mask: AttentionMask<Vec<f32>>,
@@ -24,7 +25,7 @@ struct Row {
     seen: usize,
     has_nan: bool,
     probabilities: Vec<f64>,
-    /// How far each may lie off, as a part of it.
+    /// The largest relative error of each probability.
     relative: Vec<f64>,
 }
 
@@ -57,7 +58,8 @@ impl Case {
         self.add.input = (0..self.len() as u64).map(score).collect();
     }
 
-    /// Some rows of -inf, of infinities among numbers, of the largest numbers, and with a NaN.
+    /// Fills some rows with -inf, with infinities among numbers, with the largest numbers, or with
+    /// a NaN.
     pub fn specials(&mut self) {
         let columns = self.columns();
         for (row, scores) in self.add.input.chunks_mut(columns).enumerate() {
@@ -102,7 +104,7 @@ impl Case {
         }
     }
 
-    /// A score behind factor and mask, and how far an f32 may lie off.
+    /// A score after factor and mask, and the largest error of its f32.
     fn score(&self, score: f64, number: Option<f64>) -> (f64, f64) {
         let factor = f64::from(self.softmax.factor());
         let limit = f64::from(LIMIT as f32 / self.softmax.factor().abs().max(1.0));
@@ -175,8 +177,8 @@ impl Case {
         }
     }
 
-    /// Compares outputs, dropped by the case's mask, or probabilities, which are not. Gives the largest error, as a part
-    /// of its bound.
+    /// Compares outputs, to which the case's mask applies, or probabilities, to which it does not.
+    /// Returns the largest error, as a fraction of its bound.
     pub fn check_output(&self, got: &[u32], is_dropped: bool) -> Result<f64, String> {
         let (columns, scale) = (self.columns(), f64::from(self.add.factor()));
         let kept = is_dropped.then(|| self.add.kept());
@@ -205,7 +207,8 @@ impl Case {
         Ok(worst)
     }
 
-    /// Compares gradients of the scores, which were computed from scores, or from `probabilities`.
+    /// Compares gradients of the scores. They were computed from the scores, or from
+    /// `probabilities`.
     pub fn check_gradient(
         &self,
         probabilities: Option<&[u32]>,
@@ -284,12 +287,13 @@ impl Case {
         exact: f64,
         bound: f64,
     ) -> Result<f64, String> {
-        // A device may flush what is subnormal.
+        // A device may flush subnormal results.
         ratio(self.add.element, got, exact, bound + 1e-37)
             .map_err(|error| format!("{what}: element {element}: {error}; {self}"))
     }
 
-    /// The same case with each fault that a kernel could have: a check must see each.
+    /// One faulty copy of this case for each fault that a kernel could have. A check must notice
+    /// every one.
     pub fn faults(&self) -> Vec<(&'static str, Self)> {
         let mut faults = Vec::new();
         let mut fault = |name, change: &dyn Fn(&mut Self)| {
@@ -339,13 +343,13 @@ impl core::fmt::Display for Case {
     }
 }
 
-/// A product in which 0 stays 0.
+/// A product that is 0 if `a` is 0, even if `b` is infinite.
 fn times(a: f64, b: f64) -> f64 {
     if a == 0.0 { 0.0 } else { a * b }
 }
 
-/// Each mask for `rows` of `columns`: rows of a mask that repeat, some of them without a column, and causal matrices that
-/// hide some rows or see beyond the last column.
+/// Each attention mask for `rows` of `columns`. Additive ones repeat, and some hide a whole row.
+/// Causal ones hide some rows, or see past the last column.
 pub fn masks(rows: usize, columns: usize) -> Vec<AttentionMask<Vec<f32>>> {
     let period = (2..6)
         .find(|period| rows.is_multiple_of(*period))

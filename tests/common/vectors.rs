@@ -1,13 +1,14 @@
-//! The known answers of `tests/data`, and three batteries that put an implementation through all of them.
+//! The known answers of `tests/data`, and three checks that compare an implementation with all of
+//! them.
 //!
-//! A bad line in a file is a panic that names it.
+//! A bad line in a file panics and names the line.
 
 use std::error::Error;
 use std::str::FromStr;
 
 use super::compare;
 
-/// A block of Philox4x32: this many rounds of this counter under this key give these words.
+/// A known block of Philox4x32: `rounds` rounds of `counter` under `key` give `words`.
 #[derive(Clone, Debug)]
 pub struct PhiloxVector {
     /// 7 or 10.
@@ -27,9 +28,9 @@ pub struct PhiloxVector {
 pub struct MaskVector {
     /// The purpose of the vector.
     pub what: String,
-    /// Which mask, with `stream` [M1].
+    /// Together with `stream`, the mask's key [M1].
     pub seed: u64,
-    /// Which mask, with `seed` [M1].
+    /// Together with `seed`, the mask's key [M1].
     pub stream: u64,
     /// The probability of dropping.
     pub p: f64,
@@ -37,13 +38,13 @@ pub struct MaskVector {
     pub drop_threshold: u64,
     /// The scale's f32 as bits [M10].
     pub keep_scale_bits: u32,
-    /// Elements of each dimension.
+    /// Size of each dimension.
     pub shape: Vec<u64>,
-    /// Steps of the mask index, one for each dimension [M13].
+    /// Stride of the mask index in each dimension [M13].
     pub strides: Vec<u64>,
     /// Mask index of the first element [M13].
     pub origin: u64,
-    /// Elements that are kept.
+    /// Number of kept elements.
     pub kept: u64,
     /// The packed mask [M15].
     pub mask: Vec<u32>,
@@ -54,26 +55,26 @@ pub struct MaskVector {
 pub struct FoldVector {
     /// The purpose of the vector.
     pub what: String,
-    /// The key's, and `stream`.
+    /// The seed of the key before folding; `stream` is its stream.
     pub seed: u64,
     pub stream: u64,
     /// The number that is folded in.
     pub n: u64,
-    /// The answer: seed and stream.
+    /// The answer: the seed and stream of the folded key.
     pub folded: (u64, u64),
 }
 
-/// All of `philox4x32.kat`.
+/// All vectors of `philox4x32.kat`.
 pub fn philox() -> Vec<PhiloxVector> {
     parse_philox(include_str!("../data/philox4x32.kat"))
 }
 
-/// All of `mask_v1.kat`.
+/// All vectors of `mask_v1.kat`.
 pub fn masks() -> Vec<MaskVector> {
     parse_masks(include_str!("../data/mask_v1.kat"))
 }
 
-/// All of `fold_in_v1.kat`.
+/// All vectors of `fold_in_v1.kat`.
 pub fn folds() -> Vec<FoldVector> {
     let hex = |number: &str| u64::from_str_radix(number, 16);
     rows(
@@ -91,7 +92,7 @@ pub fn folds() -> Vec<FoldVector> {
     )
 }
 
-/// Puts a Philox, from (rounds, counter, key) to a block, through every vector.
+/// Compares a Philox, a function of (rounds, counter, key), with every vector.
 pub fn check_philox(
     philox4x32: impl Fn(u32, [u32; 4], [u32; 2]) -> [u32; 4],
 ) -> Result<(), String> {
@@ -104,7 +105,7 @@ pub fn check_philox(
     Ok(())
 }
 
-/// Puts a folding of keys, from (seed, stream, n) to a seed and a stream, through every vector.
+/// Compares a folding of keys, a function of (seed, stream, n), with every vector.
 pub fn check_folds(fold_in: impl Fn(u64, u64, u64) -> (u64, u64)) -> Result<(), String> {
     for vector in folds() {
         let folded = fold_in(vector.seed, vector.stream, vector.n);
@@ -115,7 +116,7 @@ pub fn check_folds(fold_in: impl Fn(u64, u64, u64) -> (u64, u64)) -> Result<(), 
     Ok(())
 }
 
-/// Puts a maker of packed masks through every vector.
+/// Compares a function that makes packed masks with every vector.
 pub fn check_masks(packed_mask: impl Fn(&MaskVector) -> Vec<u32>) -> Result<(), String> {
     for vector in masks() {
         compare::packed_masks(&vector.mask, &packed_mask(&vector)).map_err(|difference| {
@@ -129,7 +130,7 @@ pub fn check_masks(packed_mask: impl Fn(&MaskVector) -> Vec<u32>) -> Result<(), 
     Ok(())
 }
 
-/// The text of a `philox4x32.kat`.
+/// Parses the text of a `philox4x32.kat`.
 pub fn parse_philox(text: &str) -> Vec<PhiloxVector> {
     rows(
         "philox4x32.kat",
@@ -146,7 +147,7 @@ pub fn parse_philox(text: &str) -> Vec<PhiloxVector> {
     )
 }
 
-/// The text of a `mask_v1.kat`.
+/// Parses the text of a `mask_v1.kat`.
 pub fn parse_masks(text: &str) -> Vec<MaskVector> {
     rows(
         "mask_v1.kat",
@@ -211,7 +212,7 @@ fn rows<const COLUMNS: usize, T>(
     rows
 }
 
-/// `"1 2 3"`.
+/// Parses `"1 2 3"`.
 fn numbers(text: &str) -> Parsed<Vec<u64>> {
     Ok(text
         .split_whitespace()
@@ -219,7 +220,7 @@ fn numbers(text: &str) -> Parsed<Vec<u64>> {
         .collect::<Result<_, _>>()?)
 }
 
-/// `"0000ffff 89abcdef"`.
+/// Parses `"0000ffff 89abcdef"`.
 fn hex_words<const WORDS: usize>(text: &str) -> Parsed<[u32; WORDS]> {
     let words: Vec<u32> = text
         .split_whitespace()
@@ -230,7 +231,7 @@ fn hex_words<const WORDS: usize>(text: &str) -> Parsed<[u32; WORDS]> {
         .map_err(|words: Vec<u32>| format!("{} words, not {WORDS}", words.len()).into())
 }
 
-/// `"ffff000089abcdef"`: the bytes of little-endian words.
+/// Parses `"ffff000089abcdef"`: the bytes of little-endian words.
 fn packed_words(text: &str) -> Parsed<Vec<u32>> {
     let digits = text.as_bytes();
     if !digits.len().is_multiple_of(8) {

@@ -25,7 +25,8 @@ for i, key in enumerate(KEYS):
     for j, rate in enumerate(RATES):
         row(key, rate, 0, bernoulli(key, rate, SHAPES[(i + 4 * j) % len(SHAPES)]))
 row((7, 8), 0.25, 0, bernoulli((7, 8), 0.25, (65, 63)))
-# A tensor that reaches beyond 2^32 elements, in its counters alone: JAX's own block, and bernoulli's comparison.
+# Elements beyond 2^32. A whole tensor would be too large, so these rows call JAX's block function
+# with the counters of such elements, and repeat bernoulli's comparison.
 for first in [2**32 - 40, 2**40 + 3, 2**63 - 50]:
     index = np.arange(first, first + 99, dtype=np.uint64)
     counts = np.concatenate([index >> np.uint64(32), index & np.uint64(0xFFFFFFFF)])

@@ -1,4 +1,4 @@
-//! Activations before a dropout, and their gradients [M24].
+//! `ActDropout`: activations before a dropout, and their gradients [M24].
 
 use core::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -34,14 +34,14 @@ pub const CASES: &[Case] = &[
     Case::new("faults_are_seen", faults_are_seen),
 ];
 
-/// The ranges of a gated case: two ranges, or halves of rows of so many columns.
+/// The bindings of gate and up: two ranges, or rows that hold this many columns of each.
 #[derive(Clone, Copy, Debug)]
 enum Gate {
     Two,
     Halves(usize),
 }
 
-/// The elements and the bias of a case, beside its ranges.
+/// The buffer of a case's biases and of its ids or mask.
 struct Sides {
     buffer: wgpu::Buffer,
     bias: Range<usize>,
@@ -73,7 +73,7 @@ impl Sides {
     }
 }
 
-/// The output of a case and the gradient of its input; bytes around them must stay.
+/// The output of a case and the gradient of its input. An error if a byte around them changed.
 fn run(
     gpu: &Gpu,
     kernels: &ActDropout,
@@ -127,7 +127,7 @@ fn run(
     Ok([output, gradient])
 }
 
-/// The output of a case with a gate, and the gradients of gate and up.
+/// The output of a gated case, and the gradients of gate and up.
 fn run_gated(
     gpu: &Gpu,
     kernels: &ActDropout,
@@ -210,7 +210,7 @@ fn kernels(gpu: &Gpu, activation: Activation) -> Result<Arc<ActDropout>, String>
     })
 }
 
-/// Compares both results of a case. Gives the largest errors, as a part of their bounds.
+/// Compares both results of a case. Returns the largest errors, as fractions of their bounds.
 fn check(
     gpu: &Gpu,
     kernels: &ActDropout,
@@ -240,7 +240,8 @@ fn check_gated(
     Ok(())
 }
 
-/// Columns of halves that a type allows: the given ones or their double.
+/// A number of columns for [`Gate::Halves`]. 16-bit types need an even one, so an odd one is
+/// doubled.
 fn halves(element: ElementType, columns: usize) -> usize {
     columns
         * if element.bytes() == 2 && columns % 2 == 1 {
@@ -277,7 +278,8 @@ fn lengths_and_origins(gpu: &Gpu) -> Result<(), String> {
     for &element in ElementType::ALL {
         for len in LENGTHS {
             let origins = origins(len);
-            // Each origin and each layout with some lengths.
+            // Each length gets one origin and one layout, so that every origin and layout has some
+            // lengths.
             let origin = origins[len as usize % origins.len()];
             let layout = LAYOUTS[len as usize % 3];
             let case = act::Case::new(
@@ -333,7 +335,7 @@ fn of_sources(gpu: &Gpu) -> Result<(), String> {
             let p = [0.4, 0.0, 0.4, 1.0][(number + of_type) % 4];
             let case = act::Case::new(activation, element, call(p, 5), source.clone(), columns);
             check(gpu, &kernels, &case, Layout::InPlace)?;
-            // Sources have an even number of rows.
+            // All sources have an even number of rows, so the doubled columns divide them.
             let gate = Gate::Halves(halves(element, columns));
             check_gated(gpu, &kernels, &case.gated(), gate, LAYOUTS[number % 3])?;
         }
@@ -341,7 +343,7 @@ fn of_sources(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Tensors of several dispatches, whose biases begin in the middle of a row.
+/// Splits tensors into several dispatches, so that biases begin in the middle of a row.
 fn cut(gpu: &Gpu) -> Result<(), String> {
     cut_elements(gpu, ElementType::ALL)
 }
@@ -362,7 +364,7 @@ fn cut_elements(gpu: &Gpu, elements: &[ElementType]) -> Result<(), String> {
                 check(gpu, &kernels, &case, Layout::Pooled)?;
                 let case = case.gated();
                 check_gated(gpu, &kernels, &case, Gate::Two, Layout::Pooled)?;
-                // Rows of 40 and 64 columns are cut where bindings may begin.
+                // Rows with 40 or 64 columns begin often enough where a binding may begin.
                 for columns in [40, 64] {
                     let gate = Gate::Halves(columns);
                     check_gated(gpu, &kernels, &case, gate, Layout::Separate)?;
@@ -373,7 +375,8 @@ fn cut_elements(gpu: &Gpu, elements: &[ElementType]) -> Result<(), String> {
     Ok(())
 }
 
-/// Dropout of ones, which no activation makes 0: +0 stands where the packed mask of the call drops.
+/// The inputs are ones, which no activation makes 0. A result is +0 exactly where the packed mask
+/// of the call drops.
 fn its_mask(gpu: &Gpu) -> Result<(), String> {
     for activation in [Activation::Identity, Activation::Gelu] {
         let kernels = kernels(gpu, activation)?;
@@ -401,7 +404,7 @@ fn its_mask(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Infinities, NaNs and the largest numbers, kept and dropped, and of relu to the bit.
+/// Infinities, NaNs and the largest numbers, kept and dropped. For relu the bits are known.
 fn specials(gpu: &Gpu) -> Result<(), String> {
     for &activation in Activation::ALL {
         let kernels = kernels(gpu, activation)?;
@@ -436,7 +439,7 @@ fn specials(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// One row, one column, rows of 65,536 columns, and nothing.
+/// Shapes: one row, one column, rows of 65,536 columns, and no element.
 fn wide_and_narrow(gpu: &Gpu) -> Result<(), String> {
     let activation = Activation::Silu;
     let kernels = kernels(gpu, activation)?;
@@ -461,8 +464,8 @@ fn wide_and_narrow(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Three operations one after the other give the same: the identity with a bias, the activation
-/// without dropout, and a dropout.
+/// The fused operation agrees with three in a row: the identity with a bias, the activation at rate
+/// 0, the identity with dropout.
 fn as_separate_operations(gpu: &Gpu) -> Result<(), String> {
     for &activation in Activation::ALL {
         let source = Source::Len(4_096);
@@ -501,7 +504,7 @@ fn faults_are_seen(gpu: &Gpu) -> Result<(), String> {
         let case = act::Case::new(activation, ElementType::F32, call(0.4, 5), source, 64);
         let [output, gradient] = run(gpu, &kernels, &case, Layout::Separate)?;
         for (name, faulty) in case.faults() {
-            // Straight lines have one slope everywhere.
+            // The identity's slope is the same everywhere, so no gradient shows a wrong bias.
             let same_slope = name == "a neighbour's bias" && activation == Activation::Identity;
             let gradient_seen = same_slope || faulty.check_gradient(&gradient).is_err();
             if faulty.check_output(&output).is_ok() || !gradient_seen {

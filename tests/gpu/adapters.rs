@@ -4,12 +4,12 @@ use std::sync::OnceLock;
 
 use crate::gpu::Gpu;
 
-/// A device of an adapter.
+/// The kinds of device that a case can ask an adapter for.
 #[derive(Clone, Copy, Debug)]
 pub enum Variant {
-    /// Every feature that the kernels use, as far as the adapter has it, and all its limits.
+    /// All features that the kernels use and the adapter has, and all limits of the adapter.
     Full,
-    /// No feature, and limits that downlevel adapters have: products of halves, uniforms.
+    /// No features, and downlevel limits. Kernels multiply 16-bit halves and read uniforms.
     Bare,
     /// Dispatches of at most two workgroups.
     FewWorkgroups,
@@ -17,7 +17,7 @@ pub enum Variant {
     SmallBindings,
     /// Buffers of at most [`SMALL_BUFFER_BYTES`].
     SmallBuffers,
-    /// Lost after its kernels were made.
+    /// Lost after the handles were made.
     Lost,
 }
 
@@ -28,15 +28,15 @@ const FEATURES: wgpu::Features = wgpu::Features::SHADER_INT64
     .union(wgpu::Features::IMMEDIATES)
     .union(wgpu::Features::PIPELINE_CACHE);
 
-/// An adapter and its devices, made when they are first asked for.
+/// An adapter and its devices. A device is made at its first use.
 pub struct TestAdapter {
     name: String,
     adapter: wgpu::Adapter,
     devices: [OnceLock<Result<Gpu, String>>; 6],
 }
 
-/// All adapters that can run compute shaders, but `noop`, which computes nothing. wgpu's variables are
-/// heeded: `WGPU_BACKEND`, `WGPU_DX12_COMPILER`.
+/// All adapters with compute shaders except `noop`, which computes nothing. wgpu's variables
+/// `WGPU_BACKEND` and `WGPU_DX12_COMPILER` apply.
 pub fn adapters() -> Vec<TestAdapter> {
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     let instance = wgpu::Instance::new(descriptor);
@@ -49,10 +49,10 @@ pub fn adapters() -> Vec<TestAdapter> {
             continue;
         }
         let base = format!("{}/{}", info.backend, info.name);
-        let (mut name, mut twin) = (base.clone(), 1);
+        let (mut name, mut number) = (base.clone(), 1);
         while adapters.iter().any(|other| other.name == name) {
-            twin += 1;
-            name = format!("{base} #{twin}");
+            number += 1;
+            name = format!("{base} #{number}");
         }
         adapters.push(TestAdapter {
             name,
@@ -64,7 +64,7 @@ pub fn adapters() -> Vec<TestAdapter> {
 }
 
 impl TestAdapter {
-    /// `backend/adapter`, different for each adapter of a machine.
+    /// `backend/adapter`, unique among the adapters of the machine.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -73,12 +73,12 @@ impl TestAdapter {
         self.adapter.get_info().backend.to_str()
     }
 
-    /// With its version.
+    /// The driver's description, with its version.
     pub fn driver_info(&self) -> String {
         self.adapter.get_info().driver_info
     }
 
-    /// Major and minor version of Mesa, if it is the driver.
+    /// Major and minor version of Mesa, or `None` with another driver.
     pub fn mesa(&self) -> Option<(u32, u32)> {
         let info = self.driver_info();
         let (_, version) = info.split_once("Mesa ")?;
@@ -144,7 +144,7 @@ impl TestAdapter {
         Ok(gpu)
     }
 
-    /// A device of these features and limits.
+    /// Opens a device with these features and limits.
     pub fn open(
         &self,
         required_features: wgpu::Features,

@@ -1,4 +1,4 @@
-//! Sums of a residual and a branch, and their gradients [M23].
+//! `DropoutAdd`: sums of a residual and a dropped branch, and their gradients [M23].
 
 use wgpu_dropout::{DropoutAdd, DropoutKind, ElementType, KernelDescriptor, MaskLayout, Vectors};
 
@@ -24,7 +24,7 @@ pub const CASES: &[Case] = &[
     Case::new("faults_are_seen", faults_are_seen),
 ];
 
-/// The result of a case by a direction; bytes around the result must stay.
+/// The result of a case in a direction. An error if a byte around the result changed.
 fn run(
     gpu: &Gpu,
     kernels: &Kernels,
@@ -63,7 +63,7 @@ fn run(
     let side = side.upload(gpu);
     let ids_or_mask = binding(&side, &side_place, true);
     let elements = elements(&case.source, ids_or_mask).of_type(case.element);
-    // Tens of thousands at most.
+    // The cast is safe: cases have at most tens of thousands of numbers.
     let [bias_len, scale_len] = [case.bias.len() as u32, case.scale.len() as u32];
     let vectors = || {
         let numbers = binding(&side, &numbers_place, true);
@@ -105,7 +105,7 @@ fn run(
     Ok(unpacked(result, case.len(), &after[output]))
 }
 
-/// The kernels for residuals of the branch's type, and for those of `f32`.
+/// One handle for residuals of the branch's type, and one for `f32` residuals.
 struct Kernels([DropoutAdd; 2]);
 
 impl Kernels {
@@ -124,10 +124,10 @@ fn check(gpu: &Gpu, kernels: &Kernels, case: &add::Case, layouts: &[Layout]) -> 
         let sum = run(gpu, kernels, case, Direction::Forward, layout)?;
         case.check_sum(&sum)
             .map_err(|error| format!("{layout:?}: {error}"))?;
-        // Without a scale the gradient is that of `Dropout`.
+        // Without a scale, `Dropout` computes the gradient.
         if !case.scale.is_empty() {
             let layout = match layout {
-                // Elements of two sizes do not overwrite each other.
+                // In place needs elements of equal size.
                 Layout::InPlace if case.stream != case.element => Layout::Pooled,
                 layout => layout,
             };
@@ -144,7 +144,8 @@ fn lengths_and_origins(gpu: &Gpu) -> Result<(), String> {
     for [element, stream] in TYPES {
         for len in LENGTHS {
             let origins = origins(len);
-            // Each origin and each layout with some lengths.
+            // Each length gets one origin and one layout, so that every origin and layout has some
+            // lengths.
             let origin = origins[len as usize % origins.len()];
             let layout = LAYOUTS[len as usize % 3];
             let case =
@@ -186,7 +187,8 @@ fn vectors(gpu: &Gpu) -> Result<(), String> {
 fn of_sources(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
     for (number, (source, columns)) in sources().into_iter().enumerate() {
-        // One type: each source comes with two numbers of columns, and drivers take seconds over a kernel.
+        // Each source gets one pair of types, since drivers take seconds to compile a kernel. Every
+        // source comes twice, with different columns.
         let [element, stream] = TYPES[number % TYPES.len()];
         let p = [0.4, 0.0, 0.4, 1.0][number % 4];
         let lens = [columns, columns];
@@ -196,7 +198,7 @@ fn of_sources(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Tensors of several dispatches, whose vectors begin in the middle of a row.
+/// Splits tensors into several dispatches, so that vectors begin in the middle of a row.
 fn cut(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
     let layout = MaskLayout::drop_path(&[7, 5_000]).map_err(text)?;
@@ -213,7 +215,8 @@ fn cut(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Dropout of ones over a residual of zeros: +0 stands where the packed mask of the call drops.
+/// The branch is ones and the residual zeros. A sum is +0 exactly where the packed mask of the call
+/// drops.
 fn its_mask(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
     for origin in [0, 5, u64::MAX - 4_999] {
@@ -240,7 +243,7 @@ fn its_mask(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// A residual of -0, of NaNs with payloads, of infinities and of subnormals.
+/// A dropped element leaves every bit of the residual: -0, NaN payloads, infinities, subnormals.
 fn dropped_bits(gpu: &Gpu) -> Result<(), String> {
     let kernels = kernels(gpu)?;
     for [element, stream] in TYPES {
@@ -253,7 +256,7 @@ fn dropped_bits(gpu: &Gpu) -> Result<(), String> {
         for (element, residual) in case.residual.iter_mut().enumerate() {
             *residual = specials[element % specials.len()];
         }
-        // Whatever a dropped branch is.
+        // A dropped branch must not matter, even if it is NaN or infinite.
         let branch = [f32::NAN, f32::INFINITY, -3e38, 0.0].map(f32::to_bits);
         for (element, x) in case.input.iter_mut().enumerate() {
             *x = match case.element {

@@ -15,7 +15,7 @@ pub const CASES: &[Case] = &[
     .on(Variant::Bare),
 ];
 
-/// The mask hash of the contract, version 1: another hash is another mask.
+/// The mask hash of contract version 1. Another hash would mean other masks.
 const MASK_HASH: u64 = 0xa086_d68c_9cf1_f04c;
 
 fn passes(gpu: &Gpu) -> Result<(), String> {

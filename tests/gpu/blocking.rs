@@ -1,4 +1,4 @@
-//! The one-call convenience on slices gives what the three steps give.
+//! `run_blocking` on slices gives the same results as bind, record and read back.
 
 use wgpu_dropout::{
     CallError, DropoutCall, DropoutKind, DropoutRate, IndexOverflow, MaskLayout, MaskSource,
@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
     Case::new("layouts_on_small_bindings", layouts).on(Variant::SmallBindings),
 ];
 
-/// The call of a kind whose forward and backward differ.
+/// A call of alpha dropout, whose forward and backward differ.
 fn alpha(p: f64, origin: u64) -> DropoutCall {
     call(p, origin).with_kind(DropoutKind::Alpha)
 }
@@ -69,7 +69,7 @@ fn layouts(gpu: &Gpu) -> Result<(), String> {
         MaskLayout::feature_channels_first(&[3, 5, 7]),
         MaskLayout::time_locked_batch_first(&[3, 9, 24]),
         MaskLayout::elementwise(&[13, 170]).and_then(|layout| layout.permuted(&[1, 0])),
-        // More than a small binding's mask has bits for.
+        // More elements than the mask in a small binding has bits.
         MaskLayout::elementwise(&[130, 517]).and_then(|layout| layout.permuted(&[1, 0])),
         MaskLayout::elementwise(&[4, 0, 3]),
         MaskLayout::elementwise(&[]),
@@ -85,7 +85,7 @@ fn layouts(gpu: &Gpu) -> Result<(), String> {
         let mask = gpu.keep_mask.run_blocking(queue, &layout, &call);
         let mask = mask.map_err(text)?;
         check_layout_mask(&call, &layout, &mask)?;
-        // The same mask from outside, and the ids that samples have anyway.
+        // The same mask as a packed mask, and the ids that the samples have in order.
         let samples = layout.shape().first().copied().unwrap_or(1);
         let ids: Vec<u32> = (0..samples as u32).collect();
         for source in [
@@ -187,7 +187,7 @@ fn indices_past_the_last(gpu: &Gpu) -> Result<(), String> {
 
 fn slices_of_other_lengths(gpu: &Gpu) -> Result<(), String> {
     let layout = MaskLayout::elementwise(&[2, 3]).map_err(text)?;
-    let message = "the slices have 5 elements, the length or layout 6: make them equal";
+    let message = "the slices have 5 elements, the length or layout has 6: make them equal";
     for elements in [0, 5, 7] {
         let (x, call) = (values(elements as u64), call(0.5, 0));
         let error = RunError::Source(SourceError::Length {
@@ -236,7 +236,7 @@ fn refused_noise(gpu: &Gpu) -> Result<(), String> {
     if !matches!(no_mask, Err(RunError::Call(CallError::Kind { .. }))) {
         return Err(format!("{no_mask:?}"));
     }
-    // The last eight indices, and none.
+    // The last eight indices, and an empty layout at the largest origin.
     for (origin, len) in [(origin, 8), (u64::MAX, 0)] {
         let layout = MaskLayout::linear(len);
         noise(0.5, origin).check(&layout).map_err(text)?;
@@ -263,7 +263,7 @@ fn masks_of_packed_masks(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// The device refuses what the CPU does, in the same words.
+/// The GPU refuses the same sources as the CPU, with the same error text.
 fn sources_that_do_not_fit(gpu: &Gpu) -> Result<(), String> {
     let layout = MaskLayout::elementwise(&[2, 3]).map_err(text)?;
     let wide = MaskLayout::strided(&[2, 3], &[1 << 32, 1]).and_then(|wide| wide.offset(1 << 32));

@@ -1,4 +1,4 @@
-//! Cases, and the trials they make with the adapters.
+//! Test cases, and the trials that run each of them on each adapter.
 
 use std::env;
 use std::fmt::Display;
@@ -9,15 +9,15 @@ use libtest_mimic::{Completion, Failed, Trial};
 use crate::adapters::{TestAdapter, Variant};
 use crate::gpu::Gpu;
 
-/// The work of a case: an error is a failure.
+/// The body of a case. An error fails the case.
 pub type Run = fn(&Gpu) -> Result<(), String>;
 
-/// An error as a failure.
+/// The text of an error.
 pub fn text(error: impl Display) -> String {
     error.to_string()
 }
 
-/// The same with an adapter, for devices of its own.
+/// The body of a case that opens devices of its own.
 type RunOnAdapter = fn(&TestAdapter) -> Result<(), String>;
 
 #[derive(Clone, Copy)]
@@ -26,26 +26,26 @@ enum Body {
     Adapter(RunOnAdapter),
 }
 
-/// Chooses the adapters of a case, and the text for an adapter that is not chosen.
-type Only = (fn(&TestAdapter) -> bool, &'static str);
+/// Tells which adapters a case is for, and says why another one is skipped.
+type AdapterFilter = (fn(&TestAdapter) -> bool, &'static str);
 
-/// Something to prove on each adapter.
+/// A claim that is tested on each adapter.
 #[derive(Clone, Copy)]
 pub struct Case {
     name: &'static str,
     device: Variant,
     needs: wgpu::Features,
-    only: Only,
+    only: AdapterFilter,
     body: Body,
 }
 
 impl Case {
-    /// On a device with all that the adapter offers.
+    /// A case on a device with all that the adapter offers.
     pub const fn new(name: &'static str, run: Run) -> Self {
         Self::of(name, Body::Device(run))
     }
 
-    /// On devices that the case opens itself.
+    /// A case that opens its own devices.
     pub const fn of_adapter(name: &'static str, run: RunOnAdapter) -> Self {
         Self::of(name, Body::Adapter(run))
     }
@@ -60,27 +60,27 @@ impl Case {
         }
     }
 
-    /// On another device.
+    /// This case on another kind of device.
     pub const fn on(self, device: Variant) -> Self {
         Self { device, ..self }
     }
 
-    /// Only where the adapter has these features.
+    /// This case on adapters with these features only.
     pub const fn needing(self, needs: wgpu::Features) -> Self {
         Self { needs, ..self }
     }
 
-    /// Only where the adapter's memory is the process's.
+    /// This case on software adapters only, since its memory limit is the process's.
     #[cfg(target_os = "linux")]
     pub const fn in_software(self) -> Self {
-        let only: Only = (TestAdapter::is_software, "not a software adapter");
+        let only: AdapterFilter = (TestAdapter::is_software, "not a software adapter");
         Self { only, ..self }
     }
 
-    /// Only where Mesa compiles the text that it is given, and can be given another.
+    /// This case on Mesa's OpenGL only, since only Mesa can be given another text to compile.
     #[cfg(target_os = "linux")]
     pub const fn on_mesas_gl(self) -> Self {
-        let only: Only = (
+        let only: AdapterFilter = (
             |adapter| adapter.backend() == "gl" && adapter.driver_info().contains("Mesa"),
             "not Mesa's OpenGL",
         );
@@ -88,8 +88,8 @@ impl Case {
     }
 }
 
-/// A defect of Mesa's: the case fails on adapters whose name contains this with this version, and must go on
-/// failing until the entry goes. With later versions it may fail.
+/// A known defect of Mesa. The case must fail with this version of Mesa on adapters whose name
+/// contains this text; if it passes, remove the entry. With later versions it may fail or pass.
 struct Defect {
     adapter: &'static str,
     mesa: (u32, u32),
@@ -114,7 +114,7 @@ pub fn requires_backends() -> bool {
     !matches!(requirement().as_str(), "" | "0" | "1")
 }
 
-/// The backends of `adapters`, and those that `REQUIRE_GPU` names.
+/// The backends of `adapters`, and those that `REQUIRE_GPU` names, each once.
 pub fn backends(adapters: &[TestAdapter]) -> Vec<String> {
     let requirement = requirement();
     let required = match requires_backends() {
@@ -132,7 +132,7 @@ pub fn backends(adapters: &[TestAdapter]) -> Vec<String> {
     backends
 }
 
-/// One trial a case and adapter.
+/// One trial for each case and adapter.
 pub fn trials(modules: &[(&str, &'static [Case])], adapters: Vec<TestAdapter>) -> Vec<Trial> {
     let missing: Vec<String> = backends(&adapters)
         .into_iter()
@@ -202,7 +202,8 @@ fn trial(name: &str, case: &'static Case, adapter: &Arc<TestAdapter>) -> Trial {
     })
 }
 
-/// wgpu's errors are failures too; the scopes see this thread's commands only.
+/// Runs `run` and turns wgpu's errors into failures. Error scopes see the commands of this thread
+/// only.
 pub fn scoped(gpu: &Gpu, run: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let internal = gpu.device.push_error_scope(wgpu::ErrorFilter::Internal);

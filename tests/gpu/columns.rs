@@ -1,4 +1,4 @@
-//! Sums of columns, and the gradients of scales [M23].
+//! `ColumnSums`: sums of columns, and gradients of scales [M23].
 
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{
@@ -24,10 +24,10 @@ pub const CASES: &[Case] = &[
     Case::new("faults_are_seen", faults_are_seen),
 ];
 
-/// Stands where sums go.
+/// The content of the range of sums before the kernels run.
 const BEFORE: f32 = 3.5;
 
-/// Both, whose pipelines are compiled once a case.
+/// The handles of a case, so that it compiles each pipeline once.
 struct Kernels {
     sums: ColumnSums,
     add: DropoutAdd,
@@ -48,7 +48,7 @@ impl Kernels {
     }
 }
 
-/// The words of the sums: of the columns of `case`'s input, or with a call its scale's gradient.
+/// The column sums of `case`'s input, as bits. With a call: the gradient of the scale.
 fn run(
     gpu: &Gpu,
     kernels: &Kernels,
@@ -113,13 +113,13 @@ fn run(
     Ok(after[sums].to_vec())
 }
 
-/// A case whose input has these rows and columns.
+/// A case whose input has this many rows and columns.
 fn matrix(element: ElementType, rows: u64, columns: u32) -> add::Case {
     let source = Source::Len(rows * u64::from(columns));
     add::Case::new(element, call(0.4, 5), source, [0, columns as usize]).tame()
 }
 
-/// The sums of the CPU path.
+/// The sums that the CPU path computes.
 fn on_cpu(case: &add::Case, columns: u32, call: Option<&DropoutCall>) -> Result<Vec<u32>, String> {
     fn elements<T: Element>(element: ElementType, bits: &[u32]) -> Vec<T> {
         let words = packed(element, bits);
@@ -186,7 +186,7 @@ fn shapes(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Several dispatches, on limits that leave some tiles to each.
+/// Several dispatches: the limits leave a few tiles to each.
 fn cut(gpu: &Gpu) -> Result<(), String> {
     let kernels = Kernels::new(gpu)?;
     for [element, stream] in TYPES {
@@ -204,7 +204,7 @@ fn cut(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Nothing but additions in a given order.
+/// Column sums only add, and in a fixed order, so CPU and GPU agree to the bit.
 fn same_bits(gpu: &Gpu) -> Result<(), String> {
     let kernels = Kernels::new(gpu)?;
     for element in ElementType::ALL {
@@ -221,7 +221,8 @@ fn of_sources(gpu: &Gpu) -> Result<(), String> {
     let kernels = Kernels::new(gpu)?;
     for (number, (source, columns)) in sources().into_iter().enumerate() {
         let types = TYPES.into_iter().enumerate();
-        // Two of five: each source comes with two numbers of columns.
+        // Two of the five pairs of types, to save compile time. Every source comes twice, with
+        // different columns.
         for (of_type, [element, stream]) in types.filter(|(of_type, _)| (number + of_type) % 5 < 2)
         {
             let p = [0.4, 0.0, 0.4, 1.0][(number + of_type) % 4];
@@ -248,13 +249,13 @@ fn faults_are_seen(gpu: &Gpu) -> Result<(), String> {
         }
     }
     if case.check_scale_gradient(&gradient, BEFORE).is_ok() {
-        return Err("what is not added looks the same".into());
+        return Err("sums without the old content look the same".into());
     }
     let mut terms = input_terms(&case);
     let sums = run(gpu, &kernels, &case, 9, None, false)?;
     terms[500] *= 1.001;
     match check_columns(&terms, &sums, 0.0) {
-        Ok(()) => Err("a term's thousandth looks the same".into()),
+        Ok(()) => Err("a change of one term by a thousandth looks the same".into()),
         Err(_) => Ok(()),
     }
 }

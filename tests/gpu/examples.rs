@@ -1,5 +1,5 @@
-//! The examples of kernels of one's own: their masks are the library's and the naive reference's,
-//! and their values those of f64.
+//! The examples of own kernels: their masks equal those of the library and of the naive reference,
+//! and their values equal those in f64 within a bound.
 
 #![allow(
     dead_code,
@@ -27,7 +27,7 @@ use crate::case::{Case, Run, text};
 use crate::common::{compare, inputs};
 use crate::gpu::Gpu;
 
-/// On devices of downlevel limits.
+/// A case on a device without features and with downlevel limits.
 const fn case(name: &'static str, run: Run) -> Case {
     Case::new(name, run).on(Variant::Bare)
 }
@@ -44,7 +44,7 @@ pub const CASES: &[Case] = &[
 
 const RATES: [f64; 4] = [0.0, 0.1, 0.5, 1.0];
 
-/// The packed mask of what dropout made of elements that are all positive.
+/// The packed mask that shows in the output of dropout, if every kept output is nonzero.
 fn kept(y: &[f32]) -> Vec<u32> {
     let word = |y: &[f32]| {
         (0..)
@@ -55,8 +55,8 @@ fn kept(y: &[f32]) -> Vec<u32> {
     y.chunks(32).map(word).collect()
 }
 
-/// Outputs of ones are zero exactly where the reference drops them, and a gradient of ones has
-/// their bits.
+/// For inputs of ones, outputs are zero exactly where the reference drops. A gradient of ones has
+/// the same bits.
 fn masks_of_product(gpu: &Gpu) -> Result<(), String> {
     for (rows, inner, columns) in [(1, 1, 8), (37, 5, 72), (64, 33, 64)] {
         let dense = Dense::new(
@@ -122,8 +122,8 @@ fn product_inputs(
     [rows * inner, inner * columns, columns, rows * columns].map(own_kernels::numbers)
 }
 
-/// Queries of zero make all probabilities equal: values of an identity matrix show the mask in the output,
-/// and such a gradient shows it in the gradient of V, transposed.
+/// Queries of zero make all probabilities equal. With an identity matrix as values, the output
+/// shows the mask; as gradient, the gradient of V shows it transposed.
 fn masks_of_attention(gpu: &Gpu) -> Result<(), String> {
     let shape = Shape {
         heads: 3,
@@ -162,7 +162,7 @@ fn masks_of_attention(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks attention under `call` against that of `expected` in f64.
+/// Compares attention under `call` with attention under `expected` in f64.
 fn check_attention(
     gpu: &Gpu,
     attention: &Attention,
@@ -194,7 +194,8 @@ fn check_attention(
 }
 
 fn attention(gpu: &Gpu) -> Result<(), String> {
-    // Lengths that are multiples of no tile, head sizes that fill no lane, and scores of hundreds.
+    // Lengths that are no multiple of a tile, head sizes that are no multiple of the lanes, and
+    // scores of hundreds.
     for (heads, length, head_size, magnitude) in
         [(1, 1, 4, 3.0), (6, 77, 20, 3.0), (2, 33, 72, 20.0)]
     {
@@ -245,7 +246,7 @@ fn cell_inputs() -> [Vec<f32>; 2] {
     [TIME * SAMPLES * UNITS, UNITS * UNITS].map(own_kernels::numbers)
 }
 
-/// The negative control: each check sees the mask of another stream.
+/// Negative control: each check notices the mask of another stream.
 fn another_stream(gpu: &Gpu) -> Result<(), String> {
     let call = inputs::call(0.1, 0);
     let mut other = call;

@@ -1,4 +1,4 @@
-//! A failure on a device comes back as an error of the call that it fails, and of no other call.
+//! A failure on the device is an error of the call that fails, and of no other call.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -37,7 +37,7 @@ pub const CASES: &[Case] = &[
 
 const LEN: usize = 1001;
 
-/// An error unless it is the device's.
+/// Expects an error that came from the device.
 fn expect_device_error<T>(what: &str, result: Result<T, RunError>) -> Result<(), String> {
     match result {
         Err(RunError::Device { message }) if !message.is_empty() => Ok(()),
@@ -51,7 +51,7 @@ fn lost(gpu: &Gpu) -> Result<(), String> {
     expect_everywhere(gpu, &gpu.queue, &RunError::DeviceLost, message)
 }
 
-/// An error unless each blocking call and each check of the audit says this.
+/// Expects this error from every blocking call, and this message in every check of the audit.
 fn expect_everywhere(
     gpu: &Gpu,
     queue: &wgpu::Queue,
@@ -115,19 +115,19 @@ fn unbound(gpu: &Gpu) -> Result<(), String> {
     works(gpu, &call(0.3, 5))
 }
 
-/// The queue of another device of the adapter and that of another instance's device: before the call's
-/// device has lost its own queue, and after.
+/// A queue is refused if it belongs to another device of the same adapter, or to another instance's
+/// device. It is refused both while the device's own queue exists and after that is dropped.
 fn foreign_queues(gpu: &Gpu) -> Result<(), String> {
     let info = gpu.adapter.get_info();
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapters = pollster::block_on(instance.enumerate_adapters(info.backend.into()));
-    let twin = adapters
+    let same_adapter = adapters
         .into_iter()
         .find(|adapter| adapter.get_info().name == info.name);
-    let twin = twin.ok_or("the adapter is gone")?;
+    let same_adapter = same_adapter.ok_or("the adapter is gone")?;
     let message = "the queue is not the device's: give the one that request_device returned with the \
                    device";
-    for adapter in [&gpu.adapter, &twin] {
+    for adapter in [&gpu.adapter, &same_adapter] {
         let (_device, foreign) = request(adapter)?;
         expect_everywhere(gpu, &foreign, &RunError::ForeignQueue, message)?;
         let (device, own) = request(&gpu.adapter)?;
@@ -150,7 +150,7 @@ fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue), Strin
     pollster::block_on(adapter.request_device(&descriptor)).map_err(text)
 }
 
-/// Whoever polls may finish what the call looks at.
+/// Another thread may poll the device and so finish the work that a call waits for.
 fn polled(gpu: &Gpu) -> Result<(), String> {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -173,8 +173,8 @@ fn expect_failed_audit(gpu: &Gpu) -> Result<(), String> {
     }
 }
 
-/// wgpu reports what the caller does with a lost device to the caller's scopes, and the library adds
-/// nothing to it.
+/// If the caller records on a lost device, wgpu reports that to the caller's error scopes. The
+/// library adds no error.
 fn recorded(gpu: &Gpu) -> Result<(), String> {
     let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
     let result = record(gpu);
@@ -199,7 +199,7 @@ fn record(gpu: &Gpu) -> Result<(), String> {
 
 fn too_large(gpu: &Gpu) -> Result<(), String> {
     let call = call(0.3, 5);
-    // A layout is on the device at once.
+    // `run_blocking` does not split a tensor with a layout, so its buffer is too large.
     let layout = MaskLayout::elementwise(&[2, SMALL_BUFFER_BYTES / 4])
         .and_then(|layout| layout.permuted(&[1, 0]))
         .map_err(text)?;
@@ -220,7 +220,8 @@ fn too_large(gpu: &Gpu) -> Result<(), String> {
     works(gpu, &call)
 }
 
-/// The scope that the caller has open sees its own error, and the call neither that nor another's.
+/// The caller's open error scope keeps the caller's own error. Calls see neither that error nor the
+/// scope.
 fn of_the_caller(gpu: &Gpu) -> Result<(), String> {
     let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
     works(gpu, &call(0.3, 5))?;
@@ -245,7 +246,7 @@ fn works(gpu: &Gpu, call: &DropoutCall) -> Result<(), String> {
     check_dropout(call, &x, &got.map_err(text)?)
 }
 
-/// Cases in a process of their own, whose driver is disturbed.
+/// Cases that disturb the driver, so each runs in a process of its own.
 #[cfg(target_os = "linux")]
 mod linux {
     use std::path::Path;
@@ -254,15 +255,15 @@ mod linux {
 
     use super::*;
 
-    /// Says that this process is the case's own.
+    /// The variable that marks a process as the child of a case.
     const CHILD: &str = "WGPU_DROPOUT_CHILD";
 
-    /// Room for all but the buffers.
+    /// Bytes that the process may still map. That is enough for everything except the buffers.
     const ROOM_BYTES: u64 = 128 << 20;
 
     const ELEMENTS: u64 = 1 << 26;
 
-    /// Runs the case of this name in a process with these variables.
+    /// Runs a case in a child process with these environment variables.
     fn in_child(gpu: &Gpu, case: &str, variables: &[(&str, &Path)]) -> Result<(), String> {
         let info = gpu.device.adapter_info();
         let this = format!("failures::{case} [{}/{}]", info.backend, info.name);
@@ -277,7 +278,7 @@ mod linux {
         }
     }
 
-    /// Mesa writes the kernels that it compiles, and reads others in their place.
+    /// Mesa can write the texts that it compiles, and read other texts in their place.
     pub fn bad_kernel(gpu: &Gpu) -> Result<(), String> {
         const READ: &str = "MESA_SHADER_READ_PATH";
         if env::var_os(CHILD).is_some() {
@@ -294,7 +295,7 @@ mod linux {
         };
         run("MESA_SHADER_DUMP_PATH")?;
         for file in fs::read_dir(folder.path()).map_err(text)?.flatten() {
-            // wgpu has kernels too.
+            // Texts that are wgpu's own stay.
             if fs::read_to_string(file.path()).is_ok_and(|text| text.contains("dropout_philox")) {
                 fs::write(file.path(), "no kernel").map_err(text)?;
             }
@@ -312,7 +313,7 @@ mod linux {
         expect_failed_audit(gpu)
     }
 
-    /// The driver may end the process.
+    /// Runs in a child, since the driver may end the process.
     pub fn short_memory(gpu: &Gpu) -> Result<(), String> {
         if env::var_os(CHILD).is_some() {
             return run_short(gpu);
@@ -324,7 +325,7 @@ mod linux {
         let call = call(0.3, 5);
         works(gpu, &call)?;
         let x = vec![0.0_f32; ELEMENTS as usize];
-        // A layout is on the device at once.
+        // `run_blocking` does not split a tensor with a layout, so its buffers are large.
         let layout = MaskLayout::elementwise(&[2, ELEMENTS / 2])
             .and_then(|layout| layout.permuted(&[1, 0]))
             .map_err(text)?;
@@ -333,9 +334,9 @@ mod linux {
             .dropout
             .run_blocking(&gpu.queue, Direction::Forward, &layout, &x, &call);
         match result {
-            // One buffer to compute in, one to read back.
+            // One buffer to compute in, and one to read back from.
             Err(RunError::OutOfMemory { bytes, .. }) if bytes == 2 * 4 * ELEMENTS => Ok(()),
-            // wgpu's OpenGL does not say why there is no buffer, and gives the device up.
+            // wgpu's OpenGL backend does not say that memory is short, and loses the device.
             Err(RunError::DeviceLost) if gpu.device.adapter_info().backend == wgpu::Backend::Gl => {
                 Ok(())
             }
@@ -343,7 +344,7 @@ mod linux {
         }
     }
 
-    /// Limits the bytes that the process may map from now on.
+    /// Limits the bytes of memory that this process may map in all.
     fn limit_bytes(bytes: u64) -> Result<(), String> {
         let id = process::id().to_string();
         let mut prlimit = Command::new("prlimit");

@@ -1,13 +1,13 @@
-//! Forward on two buffers is the reference's dropout, bit for bit.
+//! Forward with two buffers equals the reference's dropout, bit for bit.
 
-use crate::battery;
 use crate::case::Case;
-use crate::run::{Direction, Layout, Way};
+use crate::run::{Direction, Layout, Mode};
+use crate::sweeps;
 
-const WAY: Way = Way::new(Layout::Separate, Direction::Forward);
+const MODE: Mode = Mode::new(Layout::Separate, Direction::Forward);
 
 pub const CASES: &[Case] = &[
-    Case::new("lengths", |gpu| battery::lengths(gpu, WAY)),
-    Case::new("rates", |gpu| battery::rates(gpu, WAY)),
-    Case::new("long", |gpu| battery::long(gpu, WAY)),
+    Case::new("lengths", |gpu| sweeps::lengths(gpu, MODE)),
+    Case::new("rates", |gpu| sweeps::rates(gpu, MODE)),
+    Case::new("long", |gpu| sweeps::long(gpu, MODE)),
 ];

@@ -1,5 +1,5 @@
-//! The functions for kernels of one's own are the contract's, to the bit, by the reference in
-//! `tests/common`.
+//! The WGSL functions for own kernels follow the contract to the bit, compared with the reference
+//! in `tests/common`.
 
 use std::borrow::Cow;
 
@@ -23,10 +23,10 @@ pub const CASES: &[Case] = &[
 
 const DRIVER: &str = include_str!("functions.wgsl");
 const ELEMENTS: usize = 180;
-/// Words that the driver writes an element.
+/// Number of words that the driver writes for each element.
 const RESULTS: usize = 10;
 
-/// The driver's parameters.
+/// The parameters of `functions.wgsl`.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 struct Params {
@@ -36,7 +36,7 @@ struct Params {
     padding: u32,
 }
 
-/// A module of the caller's with the functions.
+/// A pipeline that calls the functions.
 struct Functions<'a> {
     gpu: &'a Gpu,
     pipeline: wgpu::ComputePipeline,
@@ -45,7 +45,7 @@ struct Functions<'a> {
 impl<'a> Functions<'a> {
     fn new(gpu: &'a Gpu, multiply: Multiply) -> Result<Self, String> {
         let options = FunctionsOptions::default().with_multiply(multiply);
-        // A second set of another prefix beside it.
+        // The same module also has the functions with another prefix: names must not clash.
         let other = FunctionsOptions::default().with_prefix("abc_");
         let source = wgsl::functions(&options).map_err(text)?
             + &wgsl::functions(&other).map_err(text)?
@@ -69,7 +69,7 @@ impl<'a> Functions<'a> {
         Ok(Self { gpu, pipeline })
     }
 
-    /// The driver's results, a row of [`RESULTS`] words an element.
+    /// Runs the driver. Returns [`RESULTS`] words for each element.
     fn run(&self, mask: DropoutMask, stride: u64, x: &[f32]) -> Result<Vec<Vec<u32>>, String> {
         let gpu = self.gpu;
         let input = gpu.upload(bytemuck::cast_slice(x));
@@ -110,7 +110,7 @@ impl<'a> Functions<'a> {
     }
 }
 
-/// Column `at` of the results.
+/// Word `at` of every element's results.
 fn column(rows: &[Vec<u32>], at: usize) -> Vec<u32> {
     rows.iter().map(|row| row[at]).collect()
 }
@@ -124,10 +124,11 @@ fn same(what: &str, call: &DropoutCall, expected: &[u32], got: &[u32]) -> Result
         .map_err(|difference| format!("{what}: {difference}; {call}"))
 }
 
-/// The decisions of `count` indices from each of these on, the first in bit 0.
+/// For each of `indices` a word: the decisions of `count` indices from there on, the first in bit
+/// 0.
 fn bits(call: &DropoutCall, indices: impl Iterator<Item = u64>, count: u64) -> Vec<u32> {
     let word = |first: u64| {
-        // Indices behind the last one decide about nothing that a caller may use.
+        // Indices past the last one wrap. A caller may not use their decisions.
         let kept = kinds::kept(call, (0..count).map(|i| first.wrapping_add(i)));
         let bit = |(i, kept)| u32::from(kept) << i;
         kept.into_iter().enumerate().map(bit).sum()
@@ -135,10 +136,10 @@ fn bits(call: &DropoutCall, indices: impl Iterator<Item = u64>, count: u64) -> V
     indices.map(word).collect()
 }
 
-/// Compares what each function gives for `call`.
+/// Compares the results of each function for `call`.
 fn check(functions: &Functions<'_>, call: &DropoutCall, stride: u64) -> Result<(), String> {
     let x = values(ELEMENTS as u64);
-    // The 32 decisions of the last element are defined too.
+    // The mask covers 31 indices more, since the last element asks for 32 decisions.
     let mask = call.mask_params(0, ELEMENTS as u64 + 31).map_err(text)?;
     let rows = functions.run(mask, stride, &x)?;
     let len = ELEMENTS as u64;
@@ -195,7 +196,8 @@ fn by(gpu: &Gpu, multiply: Multiply) -> Result<(), String> {
             }
         }
     }
-    // Halves that tie: odd and even ones, and one whose lower half is 0.
+    // Thresholds that share the upper half with u(i), at odd and even indices, and where the lower
+    // half is 0.
     let u = |index| uniform(KEY.seed, KEY.stream, index);
     let zero = (100..).find(|&index| u(index) & 0xffff == 0);
     for index in (80..96).chain(zero) {
@@ -225,7 +227,7 @@ fn by_u64(gpu: &Gpu) -> Result<(), String> {
     by(gpu, Multiply::U64)
 }
 
-/// A rate of 0 copies every bit, one of 1 gives +0, whatever the value was [M11].
+/// At rate 0 every bit is copied; at rate 1 the result is +0, whatever the value [M11].
 fn specials(gpu: &Gpu) -> Result<(), String> {
     let functions = Functions::new(gpu, Multiply::Halves)?;
     let x = [
@@ -233,7 +235,7 @@ fn specials(gpu: &Gpu) -> Result<(), String> {
         -0.0,
         f32::INFINITY,
         f32::from_bits(0xffc0_1234),
-        // Arithmetic makes a quiet one of a signalling NaN.
+        // A signalling NaN: arithmetic would make it quiet.
         f32::from_bits(0x7f80_1234),
         f32::MIN_POSITIVE,
     ];
@@ -252,7 +254,7 @@ fn specials(gpu: &Gpu) -> Result<(), String> {
     same("specials", &call, &bits, &column(&rows, 7))
 }
 
-/// The negative control: the comparison sees a first index that is off by one.
+/// Negative control: the comparison notices a first index that is off by one.
 fn another_first_index_differs(gpu: &Gpu) -> Result<(), String> {
     let functions = Functions::new(gpu, Multiply::Halves)?;
     let call = kind_call(0.5, 9, DropoutKind::Inverted);
@@ -262,6 +264,6 @@ fn another_first_index_differs(gpu: &Gpu) -> Result<(), String> {
     let own = bits(&call, call.origin..call.origin + ELEMENTS as u64, 1);
     match same("keep", &call, &own, &column(&rows, 0)) {
         Err(_) => Ok(()),
-        Ok(()) => Err("masks of two first indices are one".to_owned()),
+        Ok(()) => Err("another first index gives the same mask".to_owned()),
     }
 }

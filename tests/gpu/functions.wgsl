@@ -1,7 +1,7 @@
-// Calls each function of `wgsl::functions` once an element, and writes what it gives.
+// Calls each function of `wgsl::functions` once for each element and writes the results.
 struct Params {
     @align(16) mask: DropoutMask,
-    // Mask indices between elements of dropout_index_after (low, high).
+    // Distance between elements in mask indices, for dropout_index_after (low, high).
     stride: vec2<u32>,
     len: u32,
 }

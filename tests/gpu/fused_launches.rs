@@ -1,4 +1,5 @@
-//! Another host that dispatches the launches of fused operations gets the bits of this library's handles.
+//! The launches of fused operations, dispatched by another host, give the same bits as the
+//! library's handles.
 
 use wgpu_dropout::launch::fused_launches;
 use wgpu_dropout::launch::{ActOperand, Bound, FusedLaunch, FusedOperation, LaunchLimits};
@@ -25,7 +26,7 @@ pub const CASES: &[Case] = &[
 
 const COLUMNS: u32 = 24;
 
-/// Rows that are cut where a device binds little.
+/// Number of rows. A device with small bindings must split them.
 const ROWS: u64 = 300;
 
 const ROLES: [Role; 9] = [
@@ -40,13 +41,13 @@ const ROLES: [Role; 9] = [
     Role::Vectors,
 ];
 
-/// A buffer for each role, with random elements.
+/// One buffer for each of [`ROLES`], with random elements.
 struct Buffers(Vec<wgpu::Buffer>);
 
 impl Buffers {
     fn new(gpu: &Gpu, element: ElementType, operation: &FusedOperation) -> Self {
         let buffer = |(salt, role)| {
-            // Room for two halves of a row and for the longer type.
+            // Room for gate and up in one row, and for the wider type.
             let elements = match role {
                 Role::Vectors => ElementType::F32,
                 Role::Residual | Role::Output if is_wide(operation) => ElementType::F32,
@@ -133,7 +134,7 @@ fn softmax(gpu: &Gpu) -> Result<(), String> {
     check_all(gpu, masks.map(operation))
 }
 
-/// The negative control of the others.
+/// Negative control: another key gives other bits.
 fn another_key_differs(gpu: &Gpu) -> Result<(), String> {
     let operation = FusedOperation::Add {
         residual_is_f32: false,
@@ -156,7 +157,7 @@ fn another_key_differs(gpu: &Gpu) -> Result<(), String> {
     }
 }
 
-/// One operation on one tensor.
+/// One operation on one tensor, in one direction.
 #[derive(Debug)]
 struct Site<'a> {
     operation: &'a FusedOperation,
@@ -165,7 +166,7 @@ struct Site<'a> {
     direction: Direction,
 }
 
-/// Checks each operation on one of two tensors, in both directions.
+/// Checks each operation in both directions. The operations alternate between two tensors.
 fn check_all<const N: usize>(gpu: &Gpu, operations: [FusedOperation; N]) -> Result<(), String> {
     let columns = u64::from(COLUMNS);
     let linear = MaskLayout::linear(ROWS * columns);
@@ -188,7 +189,8 @@ fn check_all<const N: usize>(gpu: &Gpu, operations: [FusedOperation; N]) -> Resu
     Ok(())
 }
 
-/// Compares all buffers after the launches with those after the handle's kernels, also as on a device that binds little.
+/// Compares all buffers after the launches with those after the handle's kernels, with large and
+/// with small bindings.
 fn check(gpu: &Gpu, site: &Site<'_>, call: &DropoutCall) -> Result<(), String> {
     let expected = Buffers::new(gpu, site.element, site.operation);
     bound(gpu, site, call, &expected)?;
@@ -206,7 +208,7 @@ fn check(gpu: &Gpu, site: &Site<'_>, call: &DropoutCall) -> Result<(), String> {
     Ok(())
 }
 
-/// All buffers after the launches.
+/// Runs the launches. Returns all buffers.
 fn launched(
     gpu: &Gpu,
     site: &Site<'_>,
@@ -227,7 +229,7 @@ fn launched(
     let buffers = Buffers::new(gpu, element, operation);
     let launches = fused_launches(operation, layout, element, call, direction, limits);
     let launches = launches.map_err(text)?;
-    // Backward a gate's gradients overwrite gate and up.
+    // In backward, the gradients of gate and up overwrite them.
     let is_gated = matches!(
         operation,
         FusedOperation::Act {
@@ -267,7 +269,7 @@ fn backward_from_probabilities(site: &Site<'_>) -> bool {
     from_probabilities && site.direction == Direction::Backward
 }
 
-/// The pipeline of a launch, whose layout has each of its bindings.
+/// The pipeline of a launch. Its layout is made from the launch's list of bindings alone.
 fn pipeline(gpu: &Gpu, launch: &FusedLaunch) -> wgpu::ComputePipeline {
     let group = |group| {
         let bindings = launch.bindings.iter();
@@ -305,7 +307,7 @@ fn pipeline(gpu: &Gpu, launch: &FusedLaunch) -> wgpu::ComputePipeline {
     launches::pipeline(gpu, launch.kernel, launch.way, Some(&layout))
 }
 
-/// Records one launch, as a host does that knows nothing but it.
+/// Records one launch from its own description alone, as another host would.
 fn dispatch<'a>(
     gpu: &Gpu,
     pass: &mut wgpu::ComputePass<'_>,
@@ -353,7 +355,7 @@ fn dispatch<'a>(
     pass.dispatch_workgroups(launch.workgroups, 1, 1);
 }
 
-/// A uniform buffer of this content, and its bytes.
+/// A uniform buffer with this content, and the range of its bytes.
 fn uniform(gpu: &Gpu, content: &[u8]) -> (wgpu::Buffer, std::ops::Range<u64>) {
     let bytes = content.len() as u64;
     let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
@@ -366,7 +368,7 @@ fn uniform(gpu: &Gpu, content: &[u8]) -> (wgpu::Buffer, std::ops::Range<u64>) {
     (buffer, 0..bytes)
 }
 
-/// Records the site by the library's handle.
+/// Records the operation with the library's handle.
 fn bound(gpu: &Gpu, site: &Site<'_>, call: &DropoutCall, buffers: &Buffers) -> Result<(), String> {
     let of = |role| buffers.of(role);
     let descriptor = KernelDescriptor::default();
@@ -397,7 +399,7 @@ fn bound(gpu: &Gpu, site: &Site<'_>, call: &DropoutCall, buffers: &Buffers) -> R
                         .map_err(text)
                 }
                 (false, vectors) => {
-                    // Without vectors the bias of one number has no part in the gradient.
+                    // A gradient without vectors still needs some: a bias does not change it.
                     let vectors = vectors.unwrap_or(Vectors::bias(of(Role::Vectors), 1));
                     let bound = add.bind_backward(input, output, vectors, elements);
                     add.encode_backward(pass, &bound.map_err(text)?, call)

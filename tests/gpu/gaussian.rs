@@ -1,4 +1,5 @@
-//! Gaussian dropout is the contract's [M18]-[M20], by the reference in `tests/common`.
+//! Gaussian dropout follows the contract [M18]-[M20], compared with the reference in
+//! `tests/common`.
 
 use wgpu_dropout::{
     CallError, Direction, DropoutCall, DropoutKind, DropoutRate, GaussianDropout, IndexOverflow,
@@ -22,13 +23,13 @@ pub const CASES: &[Case] = &[
     Case::new("another_call_differs", another_call_differs),
 ];
 
-/// Checks that `got` lies within the bound of [M20] of the reference, for consecutive indices.
+/// Checks elements with consecutive indices: `got` lies within the bound of [M20] around the
+/// reference.
 pub fn check(call: &DropoutCall, x: &[f32], got: &[f32]) -> Result<(), String> {
     check_at(call, call.origin.., x, got)
 }
 
-/// Checks that `got` lies within the bound of [M20] of the reference, for elements with these
-/// indices.
+/// Checks elements with these indices: `got` lies within the bound of [M20] around the reference.
 pub fn check_at(
     call: &DropoutCall,
     indices: impl IntoIterator<Item = u64>,
@@ -40,14 +41,14 @@ pub fn check_at(
     let expected = |(&x, index): (&f32, u64)| {
         let x = f64::from(x);
         let exact = x * (1.0 + sigma * normal(call, index));
-        // Besides, one rounding to f32.
+        // The bound, and one rounding to f32.
         (exact, x.abs() * sigma / 256.0 + exact.abs() / 8_388_608.0)
     };
     let expected: Vec<_> = x.iter().zip(indices).map(expected).collect();
     compare::f32_within(&expected, got).map_err(|difference| format!("{difference}; {call}"))
 }
 
-/// `x` through the kernel, out of place or in place; bytes around it must stay.
+/// Runs `x` through the kernel, in place or not. An error if a byte around it changed.
 fn run(gpu: &Gpu, call: &DropoutCall, x: &[f32], in_place: bool) -> Result<Vec<f32>, String> {
     let message = |error: &dyn std::error::Error| error.to_string();
     let kernel = GaussianDropout::new(&gpu.device, &KernelDescriptor::default());
@@ -83,11 +84,11 @@ fn run(gpu: &Gpu, call: &DropoutCall, x: &[f32], in_place: bool) -> Result<Vec<f
 fn equals_the_twin(gpu: &Gpu) -> Result<(), String> {
     for (p, origin, len) in [
         (0.1, 0, 1000),
-        // More than the CPU path gives a thread at once.
+        // More elements than one task of the CPU path takes.
         (0.5, 3, 9001),
         (0.9, (1 << 34) - 5, 33),
         (0.5, (1 << 63) - 100, 100),
-        // Pairs whose v >> 9 is the largest, then the least.
+        // Pairs with the largest and with the smallest v >> 9 [M19].
         (0.5, 14_121_200, 16),
         (0.5, 24_482_380, 16),
         (0.0, 0, 50),
@@ -108,8 +109,8 @@ fn equals_the_twin(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Mean 1 and variance p / (1 - p) of 2^20 numbers, within 5.2 standard errors: a false alarm has
-/// probability 4e-7 over the choice of keys.
+/// Over 2^20 numbers, the mean is 1 and the variance p / (1 - p), within 5.2 standard errors. Over
+/// the choice of keys, a false alarm has probability 4e-7.
 fn moments(gpu: &Gpu) -> Result<(), String> {
     let (call, n) = (call(0.5, 0), 1 << 20);
     let got = run(gpu, &call, &vec![1.0; n], false)?;
@@ -156,7 +157,7 @@ fn refused_calls(gpu: &Gpu) -> Result<(), String> {
     })
 }
 
-/// The comparison can fail.
+/// Negative control: the comparison notices another call, and a NaN.
 fn another_call_differs(gpu: &Gpu) -> Result<(), String> {
     let (right, x) = (call(0.5, 8), values(1000));
     let got = run(gpu, &right, &x, false)?;

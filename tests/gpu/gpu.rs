@@ -1,10 +1,10 @@
-//! A device with its kernels, and the way there and back for words.
+//! A device with the library's handles, and how words get to it and back.
 
 use std::sync::mpsc;
 
 use wgpu_dropout::{Dropout, KeepMask, KernelDescriptor, PhiloxBlocks};
 
-/// Kernels on a device.
+/// A device, its queue and the handles on it.
 pub struct Gpu {
     pub adapter: wgpu::Adapter,
     pub device: wgpu::Device,
@@ -16,7 +16,7 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// With kernels that leave `avoid` unused.
+    /// Builds the handles, with kernels that do not use the features `avoid`.
     pub fn new(
         adapter: wgpu::Adapter,
         device: wgpu::Device,
@@ -41,7 +41,7 @@ impl Gpu {
     }
 
     /// # Panics
-    /// If there is no such Philox.
+    /// If `rounds` is neither 7 nor 10.
     pub fn philox(&self, rounds: u32) -> &PhiloxBlocks {
         match rounds {
             7 => &self.philox_7,
@@ -50,12 +50,12 @@ impl Gpu {
         }
     }
 
-    /// Words that a binding may begin at a multiple of.
+    /// Storage offset alignment in words. A binding begins at a multiple of it.
     pub fn granule_words(&self) -> usize {
         self.device.limits().min_storage_buffer_offset_alignment as usize / 4
     }
 
-    /// A storage buffer of these words.
+    /// A storage buffer with these words.
     pub fn upload(&self, words: &[u32]) -> wgpu::Buffer {
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("test: words"),
@@ -81,7 +81,7 @@ impl Gpu {
         Ok(())
     }
 
-    /// The buffer's words after all submitted work.
+    /// Reads the words of a buffer after all submitted work.
     pub fn download(&self, buffer: &wgpu::Buffer) -> Result<Vec<u32>, String> {
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("test: read back"),

@@ -1,21 +1,21 @@
-//! A buffer's words before and after: places for tensors, canaries everywhere else.
+//! Contents of a buffer: tensors at known ranges, and canaries everywhere else.
 
 use core::ops::Range;
 
 use crate::common::compare;
 use crate::gpu::Gpu;
 
-/// No kernel computes this from a test's inputs.
+/// The content of words that must not change. No kernel computes it from a test's inputs.
 pub const CANARY: u32 = 0xDEAD_BEEF;
 
-/// The words that a buffer is filled with.
+/// The words to fill a buffer with.
 pub struct Image {
     words: Vec<u32>,
     granule: usize,
 }
 
 impl Image {
-    /// An image that is one granule of canaries.
+    /// Begins with one granule of canaries.
     pub fn new(gpu: &Gpu) -> Self {
         let granule = gpu.granule_words().max(1);
         Self {
@@ -24,7 +24,8 @@ impl Image {
         }
     }
 
-    /// Adds a tensor where a binding may begin, with at least one canary behind it.
+    /// Adds a tensor at the next multiple of the granule, with at least one canary after it.
+    /// Returns its range in words.
     pub fn place(&mut self, content: &[u32]) -> Range<usize> {
         let start = self.words.len();
         self.words.extend_from_slice(content);
@@ -34,7 +35,7 @@ impl Image {
         start..end
     }
 
-    /// Adds a place for `len` words that are to be written.
+    /// Adds a range of `len` canaries, for a tensor that a kernel will write.
     pub fn place_for(&mut self, len: u64) -> Range<usize> {
         self.place(&vec![CANARY; len as usize])
     }
@@ -43,7 +44,7 @@ impl Image {
         gpu.upload(&self.words)
     }
 
-    /// Checks that only the words of `written` differ in `after`.
+    /// Checks that `after` differs from the image only in the ranges `written`.
     pub fn check_outside(&self, after: &[u32], written: &[Range<usize>]) -> Result<(), String> {
         let mut outside = after.to_vec();
         for range in written {
@@ -57,8 +58,8 @@ impl Image {
     }
 }
 
-/// A binding of the words at `place`: the first ones of the range from there to the buffer's end
-/// or, if `exact`, of a range of just their size.
+/// A binding that begins with the words at `place`. If `exact`, it ends with them, else with the
+/// buffer.
 pub fn binding<'a>(
     buffer: &'a wgpu::Buffer,
     place: &Range<usize>,

@@ -1,23 +1,23 @@
-//! One range, overwritten, gives what two buffers give.
+//! Dropout that overwrites one range gives the same bits as dropout between two buffers.
 
-use crate::battery;
 use crate::case::Case;
 use crate::common::compare;
 use crate::common::inputs::{SPECIALS, call, dropout, values};
 use crate::gpu::Gpu;
-use crate::run::{Direction, Layout, Way};
+use crate::run::{Direction, Layout, Mode};
+use crate::sweeps;
 
-const WAY: Way = Way::new(Layout::InPlace, Direction::Forward);
+const MODE: Mode = Mode::new(Layout::InPlace, Direction::Forward);
 
 pub const CASES: &[Case] = &[
-    Case::new("lengths", |gpu| battery::lengths(gpu, WAY)),
-    Case::new("rates", |gpu| battery::rates(gpu, WAY)),
-    Case::new("long", |gpu| battery::long(gpu, WAY)),
+    Case::new("lengths", |gpu| sweeps::lengths(gpu, MODE)),
+    Case::new("rates", |gpu| sweeps::rates(gpu, MODE)),
+    Case::new("long", |gpu| sweeps::long(gpu, MODE)),
     Case::new("rate_of_zero_records_nothing", rate_of_zero),
     Case::new("calls_follow_each_other", calls_follow_each_other),
 ];
 
-/// A pass in which something was recorded has a pipeline, and this dispatch would be valid.
+/// Rate 0 records nothing: a dispatch that follows has no pipeline, so it is a validation error.
 fn rate_of_zero(gpu: &Gpu) -> Result<(), String> {
     let x = SPECIALS.repeat(100);
     let buffer = gpu.upload(bytemuck::cast_slice(&x));
@@ -25,13 +25,13 @@ fn rate_of_zero(gpu: &Gpu) -> Result<(), String> {
         .dropout
         .bind_in_place(buffer.as_entire_buffer_binding(), x.len() as u64)
         .map_err(|error| error.to_string())?;
-    // 2^-34 has the threshold 0.
+    // At p = 2^-34 the threshold is 0.
     for p in [0.0, -0.0, 1.0 / 17_179_869_184.0] {
         for &direction in Direction::ALL {
             let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            Way::new(Layout::InPlace, direction).encode(gpu, &mut pass, &binding, &call(p, 3))?;
+            Mode::new(Layout::InPlace, direction).encode(gpu, &mut pass, &binding, &call(p, 3))?;
             pass.dispatch_workgroups(1, 1, 1);
             drop(pass);
             encoder.finish();
@@ -39,7 +39,7 @@ fn rate_of_zero(gpu: &Gpu) -> Result<(), String> {
                 return Err(format!("p {p}: something was recorded"));
             }
             gpu.submit(|pass| {
-                Way::new(Layout::InPlace, direction).encode(gpu, pass, &binding, &call(p, 3))
+                Mode::new(Layout::InPlace, direction).encode(gpu, pass, &binding, &call(p, 3))
             })?;
         }
     }
@@ -60,7 +60,7 @@ fn calls_follow_each_other(gpu: &Gpu) -> Result<(), String> {
     gpu.submit(|pass| {
         calls
             .iter()
-            .try_for_each(|call| WAY.encode(gpu, pass, &binding, call))
+            .try_for_each(|call| MODE.encode(gpu, pass, &binding, call))
     })?;
     for call in &calls {
         expected = dropout(call, &expected);

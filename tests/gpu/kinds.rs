@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::common::inputs::{SPECIALS, kind_call, values};
 use crate::common::kinds::{self, Direction};
 use crate::gpu::Gpu;
-use crate::run::{self, Item, WAYS};
+use crate::run::{self, Item, MODES};
 
 pub const CASES: &[Case] = &[
     Case::new("classic", |gpu| every_way(gpu, DropoutKind::Classic)),
@@ -15,11 +15,12 @@ pub const CASES: &[Case] = &[
     Case::new("another_kind_differs", another_kind_differs),
 ];
 
-/// Aligned and not; nothing, something and everything dropped; payloads, infinities and zeros.
+/// Every layout and direction, with origins that are aligned to blocks and not, rates from 0 to 1,
+/// NaN payloads, infinities and zeros.
 fn every_way(gpu: &Gpu, kind: DropoutKind) -> Result<(), String> {
     let mut special = SPECIALS.repeat(20);
     special.extend((0..80).map(|bit| f32::from_bits(0x7F80_0000 | 1 << (bit % 23))));
-    for way in WAYS {
+    for mode in MODES {
         let mut items = Vec::new();
         for p in [0.0, 0.1, 0.5, 0.999, 0.999_999_999, 1.0] {
             for (origin, len) in [(0, 2048), (3, 2051)] {
@@ -29,14 +30,14 @@ fn every_way(gpu: &Gpu, kind: DropoutKind) -> Result<(), String> {
                 items.push(Item::of(kind_call(p, origin, kind), special.clone()));
             }
         }
-        run::check_dropout(gpu, way, &items)?;
+        run::check_dropout(gpu, mode, &items)?;
     }
     Ok(())
 }
 
-/// nn.FeatureAlphaDropout: whole channels saturate.
+/// `nn.FeatureAlphaDropout`: alpha dropout drops whole channels.
 fn feature_alpha(gpu: &Gpu) -> Result<(), String> {
-    for way in WAYS {
+    for mode in MODES {
         let mut items = Vec::new();
         for shape in [[2, 6, 5, 7], [2, 6, 4, 8]] {
             let layout = MaskLayout::feature_channels_first(&shape);
@@ -46,19 +47,19 @@ fn feature_alpha(gpu: &Gpu) -> Result<(), String> {
                 items.push(Item::of_layout(call, layout.clone()));
             }
         }
-        run::check_dropout(gpu, way, &items)?;
+        run::check_dropout(gpu, mode, &items)?;
     }
     Ok(())
 }
 
-/// The comparison can fail: each kind's result is no other's, and another rate's is not this one's.
+/// Negative control: the comparison tells apart each pair of kinds, and two rates.
 fn another_kind_differs(gpu: &Gpu) -> Result<(), String> {
     use DropoutKind::{Alpha, Classic, Inverted};
     let x = values(1000);
     for right in [Inverted, Classic, Alpha] {
         let item = Item::of(kind_call(0.5, 0, right), x.clone());
         let kept = item.kept();
-        let got = &run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?[0];
+        let got = &run::dropout(gpu, MODES[0], std::slice::from_ref(&item))?[0];
         let check = |call| kinds::check(&call, Direction::Forward, &kept, &x, got);
         check(item.call)?;
         let others = [Inverted, Classic, Alpha].map(|kind| kind_call(0.5, 0, kind));

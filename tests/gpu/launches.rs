@@ -1,5 +1,5 @@
-//! Launches for another runtime compute the same bits: one bind group, all of it from one pool,
-//! parameters in a buffer.
+//! Launches for another runtime give the same bits. They use one bind group with ranges of one
+//! buffer, and parameters in a storage buffer.
 
 use wgpu_dropout::half::f16;
 use wgpu_dropout::launch::{Launch, LaunchLimits, launches};
@@ -30,7 +30,8 @@ fn linear(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Rows with whole blocks and without, runs, and neither.
+/// Layouts whose rows have whole blocks or not, whose runs have whole blocks or not, and a
+/// scattered one.
 const SHAPES: [([u64; 3], [u64; 3]); 5] = [
     ([3, 5, 40], [1000, 40, 1]),
     ([3, 5, 64], [640, 128, 1]),
@@ -49,7 +50,7 @@ fn layouts(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the device could bind little and launch few.
+/// Small bindings and few workgroups split the tensor into several launches.
 fn in_pieces(gpu: &Gpu) -> Result<(), String> {
     let narrow = LaunchLimits {
         max_binding_bytes: 4096,
@@ -68,7 +69,7 @@ fn in_pieces(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// An odd number of elements ends inside a word, whose other half stays.
+/// An odd number of f16 elements ends inside a word. The other half of that word must not change.
 fn odd_f16(gpu: &Gpu) -> Result<(), String> {
     let call = call(0.4, 3);
     for layout in [
@@ -94,7 +95,7 @@ fn odd_f16(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// The negative control of the others.
+/// Negative control: another key gives other bits.
 fn another_key_differs(gpu: &Gpu) -> Result<(), String> {
     let layout = MaskLayout::linear(1000);
     let (right, mut wrong) = (call(0.5, 0), call(0.5, 0));
@@ -129,7 +130,7 @@ fn check(
         .map_err(|difference| format!("{call}, {layout:?}, {limits:?}: {difference}"))
 }
 
-/// Input and output are halves of one buffer; nothing behind the output may change.
+/// Input and output are the halves of one buffer. Bytes after the output must not change.
 fn run<T: Element>(
     gpu: &Gpu,
     limits: LaunchLimits,
@@ -160,7 +161,7 @@ fn run<T: Element>(
     ))
 }
 
-/// The pipeline of a text, as a host makes it that knows nothing but it.
+/// Makes a pipeline from a kernel's text alone, as another host would.
 pub fn pipeline(
     gpu: &Gpu,
     kernel: Variant,

@@ -1,11 +1,12 @@
-//! Each layer that people know, by its own definition (tests/common/layers.rs), never by strides.
+//! Each layer that people know, compared with its own definition in tests/common/layers.rs, not
+//! with strides.
 
 use crate::case::Case;
 use crate::common::inputs::call;
 use crate::common::kinds;
 use crate::common::layers::layers;
 use crate::gpu::Gpu;
-use crate::run::{self, Item, WAYS};
+use crate::run::{self, Item, MODES};
 
 pub const CASES: &[Case] = &[
     Case::new("definitions", definitions),
@@ -21,14 +22,14 @@ fn definitions(gpu: &Gpu) -> Result<(), String> {
             .iter()
             .flat_map(|layer| calls.map(|call| (layer, call)))
     };
-    for way in WAYS {
+    for mode in MODES {
         let items: Vec<Item> = each()
             .map(|(layer, call)| Item::of_layout(call, layer.layout.clone()))
             .collect();
-        let results = run::dropout(gpu, way, &items)?;
+        let results = run::dropout(gpu, mode, &items)?;
         for (((layer, call), item), got) in each().zip(&items).zip(results) {
-            kinds::check(&call, way.direction, &layer.kept(&call), &item.x, &got)
-                .map_err(|difference| format!("{}, {way:?}: {difference}", layer.name))?;
+            kinds::check(&call, mode.direction, &layer.kept(&call), &item.x, &got)
+                .map_err(|difference| format!("{}, {mode:?}: {difference}", layer.name))?;
         }
     }
     Ok(())
@@ -51,14 +52,14 @@ fn masks(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// The comparison can fail.
+/// Negative control: the comparison notices decisions that are drawn one index later.
 fn next_draw_differs(gpu: &Gpu) -> Result<(), String> {
     let right = call(0.3, 0);
     for layer in layers() {
         let item = Item::of_layout(right, layer.layout.clone());
-        let got = &run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?[0];
+        let got = &run::dropout(gpu, MODES[0], std::slice::from_ref(&item))?[0];
         let kept = layer.kept(&right.with_origin(1));
-        if kinds::check(&right, WAYS[0].direction, &kept, &item.x, got).is_ok() {
+        if kinds::check(&right, MODES[0].direction, &kept, &item.x, got).is_ok() {
             return Err(format!("{}: the next draw looks the same", layer.name));
         }
     }

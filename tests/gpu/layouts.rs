@@ -1,5 +1,5 @@
-//! Strided layouts equal the reference's index map [M13], whatever family and access the host
-//! picks.
+//! Strided layouts follow the reference's index map [M13], for every kernel family that the library
+//! may choose.
 
 use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
 
@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::common::inputs::{self, call};
 use crate::common::{compare, vectors};
 use crate::gpu::Gpu;
-use crate::run::{self, Item, WAYS};
+use crate::run::{self, Item, MODES};
 
 pub const CASES: &[Case] = &[
     Case::new("contract_vectors", contract_vectors),
@@ -21,7 +21,8 @@ pub const CASES: &[Case] = &[
     Case::new("another_layout_differs", another_layout_differs),
 ];
 
-/// Rows, runs and scattered elements, aligned to blocks and not, short and long, folded and not.
+/// Layouts of rows, runs and scattered elements: aligned to blocks and not, short and long, with
+/// neighbouring dimensions that merge and that do not.
 fn layouts() -> Result<Vec<MaskLayout>, LayoutError> {
     let strided = MaskLayout::strided;
     Ok(vec![
@@ -35,7 +36,7 @@ fn layouts() -> Result<Vec<MaskLayout>, LayoutError> {
         strided(&[6, 64], &[67, 1])?,
         strided(&[5, 3, 70], &[1000, 77, 1])?,
         strided(&[50, 3], &[10, 1])?,
-        // Words with parts of seven blocks.
+        // Rows so short that one mask word takes bits from seven blocks.
         strided(&[64, 34], &[41, 1])?,
         strided(&[64, 42], &[45, 1])?,
         strided(&[3, 1000], &[1 << 40, 1])?,
@@ -72,7 +73,7 @@ fn calls(layout: &MaskLayout) -> Vec<DropoutCall> {
         .into_iter()
         .filter(|&origin| origin <= last)
         .flat_map(|origin| [0.1, 0.5].map(|p| call(p, origin)))
-        // A copy.
+        // Rate 0, a copy.
         .chain([call(0.0, 0)])
         .collect()
 }
@@ -95,11 +96,13 @@ fn layout_items() -> Result<Vec<Item>, String> {
 
 fn families(gpu: &Gpu) -> Result<(), String> {
     let items = layout_items()?;
-    WAYS.into_iter()
-        .try_for_each(|way| run::check_dropout(gpu, way, &items))
+    MODES
+        .into_iter()
+        .try_for_each(|mode| run::check_dropout(gpu, mode, &items))
 }
 
-/// Every number of dimensions, none of them folded, in each family. One way will do, as below.
+/// Every rank in each family, with dimensions that do not merge. One mode is enough, since
+/// compiling takes most of the time.
 fn ranks(gpu: &Gpu) -> Result<(), String> {
     let mut items = Vec::new();
     for inner in [0, 1, 3] {
@@ -113,12 +116,12 @@ fn ranks(gpu: &Gpu) -> Result<(), String> {
             items.push(Item::of_layout(call(0.5, 3), layout));
         }
     }
-    run::check_dropout(gpu, WAYS[0], &items)
+    run::check_dropout(gpu, MODES[0], &items)
 }
 
-/// One way will do: compiling the kernels takes most of the time.
+/// One mode is enough, since compiling the kernels takes most of the time.
 fn cut_families(gpu: &Gpu) -> Result<(), String> {
-    run::check_dropout(gpu, WAYS[0], &layout_items()?)
+    run::check_dropout(gpu, MODES[0], &layout_items()?)
 }
 
 fn masks(gpu: &Gpu) -> Result<(), String> {
@@ -152,13 +155,13 @@ fn contract_vectors(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// The comparison can fail: a stride, a first index or a neighbour's layout off by one.
+/// Negative control: the comparison notices a wrong stride and a wrong first index.
 fn another_layout_differs(gpu: &Gpu) -> Result<(), String> {
     let new = |strides: &[u64]| MaskLayout::strided(&[20, 50], strides);
     let right = new(&[61, 1]).map_err(|error| error.to_string())?;
     let call = call(0.5, 0);
     let item = Item::of_layout(call, right.clone());
-    let got = &run::dropout(gpu, WAYS[0], &[Item::of_layout(call, right.clone())])?[0];
+    let got = &run::dropout(gpu, MODES[0], &[Item::of_layout(call, right.clone())])?[0];
     inputs::check_layout(&call, &right, &item.x, got)?;
     for wrong in [
         new(&[60, 1]),

@@ -1,7 +1,7 @@
 //! The gpu tier: every case on every adapter of the machine, one trial each.
 //!
-//! `REQUIRE_GPU` says what must be there. Unset: a machine without an adapter passes, its cases
-//! count as ignored. `1`: some adapter. `vulkan,gl`: an adapter of each of these backends.
+//! `REQUIRE_GPU` says which adapters must be there. Unset: without an adapter, the cases count as
+//! ignored. `1`: at least one adapter. `vulkan,gl`: an adapter for each of these backends.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,7 +11,6 @@ mod adapters;
 mod add;
 mod audit;
 mod backward;
-mod battery;
 mod blocking;
 mod case;
 mod columns;
@@ -46,6 +45,7 @@ mod samples;
 mod shards;
 mod sizes;
 mod softmax;
+mod sweeps;
 mod thresholds;
 mod training;
 mod types;
@@ -103,19 +103,20 @@ fn main() {
     let mut arguments = Arguments::from_args();
     let adapters = adapters::adapters();
     let backends = case::backends(&adapters);
-    // nextest asks for one trial a process, by its exact name.
+    // nextest runs one trial in a process and gives its exact name.
     let is_whole = !arguments.list && !arguments.exact && arguments.test_threads.is_none();
     if backends.len() > 1 && is_whole {
         process::exit(in_processes(&backends));
     }
-    // One: wgpu's GL adapters panic where one thread keeps another waiting for a second, and what
-    // Mesa leaves in other threads would be torn down while the process exits.
+    // One thread only: wgpu's GL adapters panic if a thread waits for another for over a second.
+    // Mesa's thread-local state would also be torn down while the process exits.
     arguments.test_threads.get_or_insert(1);
     libtest_mimic::run(&arguments, case::trials(CASES, adapters)).exit();
 }
 
-/// Runs the trials of each backend in a process of its own, all at once: a trial compiles kernels on one core for
-/// most of its time. `--test-threads` keeps all trials in this process. Returns the exit code.
+/// Runs the trials of each backend in a process of its own, all at once, since a trial mostly
+/// compiles kernels on one core. `--test-threads` keeps all trials in this process. Returns the
+/// exit code.
 fn in_processes(backends: &[String]) -> i32 {
     let run = |backend: &String| {
         let mut process = Command::new(env::current_exe()?);
@@ -124,7 +125,7 @@ fn in_processes(backends: &[String]) -> i32 {
         if case::requires_backends() {
             process.env("REQUIRE_GPU", backend);
         }
-        // The first shows its trials as they end, the others when those before them have ended.
+        // The first process prints as its trials end. The others print after it, one by one.
         if *backend == backends[0] {
             process.stdout(Stdio::inherit());
         }

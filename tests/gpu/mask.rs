@@ -1,4 +1,4 @@
-//! Packed keep masks [M15] are the contract's, and are the masks of dropout.
+//! Packed keep masks [M15] follow the contract and agree with the masks of dropout.
 
 use wgpu_dropout::{DropoutCall, MaskKey};
 
@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::common::compare;
 use crate::common::inputs::{KEY, LENGTHS, RATES, call, linear_vectors, origins};
 use crate::gpu::Gpu;
-use crate::run::{self, Item, WAYS};
+use crate::run::{self, Item, MODES};
 
 pub const CASES: &[Case] = &[
     Case::new("contract_vectors", contract_vectors),
@@ -38,15 +38,15 @@ fn contract_vectors_of_values(gpu: &Gpu) -> Result<(), String> {
         .iter()
         .map(|(vector, call)| Item::of(*call, vec![1.0; vector.shape[0] as usize]))
         .collect();
-    for way in WAYS {
-        for ((vector, call), got) in vectors.iter().zip(run::dropout(gpu, way, &items)?) {
+    for mode in MODES {
+        for ((vector, call), got) in vectors.iter().zip(run::dropout(gpu, mode, &items)?) {
             let kept = |element: usize| vector.mask[element >> 5] >> (element & 31) & 1 == 1;
             let scale = f32::from_bits(vector.keep_scale_bits);
             let expected: Vec<f32> = (0..got.len())
                 .map(|element| if kept(element) { scale } else { 0.0 })
                 .collect();
             compare::f32_copies(&expected, &got)
-                .map_err(|difference| format!("{way:?}: {difference}; {}: {call}", vector.what))?;
+                .map_err(|difference| format!("{mode:?}: {difference}; {}: {call}", vector.what))?;
         }
     }
     Ok(())
@@ -69,7 +69,7 @@ fn rates(gpu: &Gpu) -> Result<(), String> {
     run::check_masks(gpu, &items)
 }
 
-/// More words than a workgroup has invocations.
+/// Masks with more words than a workgroup has invocations.
 fn long(gpu: &Gpu) -> Result<(), String> {
     run::check_masks(
         gpu,
@@ -81,7 +81,7 @@ fn long(gpu: &Gpu) -> Result<(), String> {
     )
 }
 
-/// All bits set would show the first spare one.
+/// At rate 0 all mask bits are 1, so a spare bit that is set would show.
 fn spare_bits_are_zero(gpu: &Gpu) -> Result<(), String> {
     let lengths = || (1..=65).flat_map(|len| (0..8).map(move |origin| (len, origin)));
     let items: Vec<_> = lengths()
@@ -98,7 +98,7 @@ fn spare_bits_are_zero(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Each bit of seed and stream changes the mask as the reference says.
+/// Every bit of seed and stream matters: the mask with it flipped equals the reference's.
 fn keys(gpu: &Gpu) -> Result<(), String> {
     let rate = call(0.5, 0).rate;
     let items: Vec<_> = (0..64)
@@ -118,14 +118,14 @@ fn is_the_mask_of_dropout(gpu: &Gpu) -> Result<(), String> {
     let calls = [call(0.1, 0), call(0.5, 13), call(0.9, (1 << 35) - 5)];
     let masks = run::masks(gpu, &calls.map(|call| (call, 4099)))?;
     let items = calls.map(|call| Item::of(call, vec![1.0; 4099]));
-    for way in WAYS {
-        for (values, mask) in run::dropout(gpu, way, &items)?.iter().zip(&masks) {
+    for mode in MODES {
+        for (values, mask) in run::dropout(gpu, mode, &items)?.iter().zip(&masks) {
             let mut packed = vec![0; mask.len()];
             for (element, &y) in values.iter().enumerate() {
                 packed[element >> 5] |= u32::from(y != 0.0) << (element & 31);
             }
             compare::packed_masks(mask, &packed)
-                .map_err(|difference| format!("{way:?}: {difference}"))?;
+                .map_err(|difference| format!("{mode:?}: {difference}"))?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The comparisons of this tier, seen failing on what a GPU computed.
+//! Negative controls: each comparison of this tier fails on wrong results of a GPU.
 
 use wgpu_dropout::{DropoutCall, MaskKey};
 
@@ -7,7 +7,7 @@ use crate::common::inputs::{KEY, call, check_dropout, check_mask};
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
 use crate::philox;
-use crate::run::{self, Item, WAYS};
+use crate::run::{self, Item, MODES};
 
 pub const CASES: &[Case] = &[
     Case::new("another_call_differs", another_call),
@@ -25,7 +25,7 @@ fn must_differ(what: &str, result: Result<(), String>) -> Result<(), String> {
     }
 }
 
-/// Calls that are one step away from this call, by name.
+/// Calls that differ from this call in one thing, with a name for the difference.
 fn neighbours(call: &DropoutCall) -> [(&'static str, DropoutCall); 8] {
     let key = |seed, stream| DropoutCall {
         key: MaskKey::new(seed, stream),
@@ -55,9 +55,9 @@ fn neighbours(call: &DropoutCall) -> [(&'static str, DropoutCall); 8] {
 
 fn another_call(gpu: &Gpu) -> Result<(), String> {
     let right = call(0.1, 40);
-    for way in WAYS {
+    for mode in MODES {
         let item = Item::new(right, LEN);
-        let got = &run::dropout(gpu, way, std::slice::from_ref(&item))?[0];
+        let got = &run::dropout(gpu, mode, std::slice::from_ref(&item))?[0];
         check_dropout(&right, &item.x, got)?;
         for (what, wrong) in neighbours(&right) {
             must_differ(what, check_dropout(&wrong, &item.x, got))?;
@@ -77,7 +77,7 @@ fn another_mask(gpu: &Gpu) -> Result<(), String> {
     must_differ("a swapped mask", check_mask(&right, LEN, &swapped))
 }
 
-/// A kernel that writes one element too many is one that was told so.
+/// A kernel that is told one element too many writes past the tensor.
 fn bytes_outside(gpu: &Gpu) -> Result<(), String> {
     for len in [1, 8, 100] {
         let mut image = Image::new(gpu);

@@ -1,10 +1,10 @@
-//! Kernels that several cases share: drivers take long over them.
+//! Handles that several cases share, since drivers take long to compile their kernels.
 
 use std::sync::{Arc, Mutex};
 
 use crate::case::text;
 
-/// Returns the value of `made` that `is_it` accepts, or makes and keeps a new one.
+/// Returns the value in `made` that `is_it` accepts. If there is none, makes one and keeps it.
 pub fn once<T>(
     made: &Mutex<Vec<Arc<T>>>,
     is_it: impl Fn(&T) -> bool,

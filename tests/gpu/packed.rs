@@ -1,4 +1,5 @@
-//! Packed masks from outside [M15]: the mask of a call gives the call's result, and any bits select.
+//! Packed masks [M15]: a call's own packed mask gives the call's result, and any other bits select
+//! elements.
 
 use wgpu_dropout::{DropoutCall, DropoutKind, MaskLayout};
 
@@ -8,14 +9,15 @@ use crate::common::inputs::{KINDS, SPECIALS, call, kind_call, values};
 use crate::common::reference::philox4x32;
 use crate::common::{compare, kinds};
 use crate::gpu::Gpu;
-use crate::run::{self, Item, Source, WAYS, Way};
+use crate::run::{self, Item, MODES, Mode, Source};
 
 pub const CASES: &[Case] = &[
     Case::new("of_a_call", |gpu| {
-        WAYS.into_iter()
-            .try_for_each(|way| of_a_call(gpu, way, &LENGTHS))
+        MODES
+            .into_iter()
+            .try_for_each(|mode| of_a_call(gpu, mode, &LENGTHS))
     }),
-    Case::new("long", |gpu| of_a_call(gpu, WAYS[0], &LONG)),
+    Case::new("long", |gpu| of_a_call(gpu, MODES[0], &LONG)),
     Case::new("few_workgroups", cut).on(Variant::FewWorkgroups),
     Case::new("small_bindings", cut).on(Variant::SmallBindings),
     Case::new("no_features", cut).on(Variant::Bare),
@@ -26,9 +28,9 @@ pub const CASES: &[Case] = &[
     Case::new("another_mask_differs", another_mask_differs),
 ];
 
-/// Ends in blocks and words, and more than one window of the small devices.
+/// Lengths at the ends of blocks and words, and beyond a binding of the small devices.
 const LENGTHS: [u64; 11] = [0, 1, 7, 8, 9, 31, 32, 33, 1000, 4099, 10_248];
-/// Ragged ends that have a dispatch of their own.
+/// Long lengths whose last elements have a dispatch of their own.
 const LONG: [u64; 4] = [65_535, 65_536, 65_541, 70_001];
 
 fn packed(call: DropoutCall, x: Vec<f32>, mask: Vec<u32>) -> Item {
@@ -36,15 +38,15 @@ fn packed(call: DropoutCall, x: Vec<f32>, mask: Vec<u32>) -> Item {
     Item { call, x, source }
 }
 
-/// Random bits, those behind the last element too.
+/// Random bits, also in the spare bits after the last element.
 fn random_mask(len: u64) -> Vec<u32> {
     (0..len.div_ceil(32) as u32)
         .map(|word| philox4x32(10, [word, 7, 7, 7], [3, 4])[0])
         .collect()
 }
 
-/// KeepMask's output in place of the call's own decisions: the same bits.
-fn of_a_call(gpu: &Gpu, way: Way, lengths: &[u64]) -> Result<(), String> {
+/// The output of `KeepMask`, bound as a packed mask, gives the same bits as the call alone.
+fn of_a_call(gpu: &Gpu, mode: Mode, lengths: &[u64]) -> Result<(), String> {
     let calls = |len| [(0.1, 0), (0.5, 3), (1.0, 5)].map(|(p, origin)| (call(p, origin), len));
     let calls: Vec<_> = lengths.iter().copied().flat_map(calls).collect();
     let masks = run::masks(gpu, &calls)?;
@@ -57,18 +59,18 @@ fn of_a_call(gpu: &Gpu, way: Way, lengths: &[u64]) -> Result<(), String> {
         .zip(masks)
         .map(|(item, mask)| packed(item.call, item.x.clone(), mask))
         .collect();
-    let own = run::dropout(gpu, way, &own)?;
-    let from_outside = run::dropout(gpu, way, &from_outside)?;
+    let own = run::dropout(gpu, mode, &own)?;
+    let from_outside = run::dropout(gpu, mode, &from_outside)?;
     for (((call, _), own), from_outside) in calls.iter().zip(own).zip(from_outside) {
         compare::f32_copies(&own, &from_outside)
-            .map_err(|difference| format!("{way:?}: {difference}; {call}"))?;
+            .map_err(|difference| format!("{mode:?}: {difference}; {call}"))?;
     }
     Ok(())
 }
 
 fn cut(gpu: &Gpu) -> Result<(), String> {
-    of_a_call(gpu, WAYS[0], &LENGTHS)?;
-    of_a_call(gpu, WAYS[5], &LONG)
+    of_a_call(gpu, MODES[0], &LENGTHS)?;
+    of_a_call(gpu, MODES[5], &LONG)
 }
 
 fn of_a_layout(gpu: &Gpu) -> Result<(), String> {
@@ -78,65 +80,66 @@ fn of_a_layout(gpu: &Gpu) -> Result<(), String> {
     let mask = run::layout_masks(gpu, &[(call, layout.clone())])?.remove(0);
     let own = Item::of_layout(call, layout);
     let from_outside = packed(call, own.x.clone(), mask);
-    let results = run::dropout(gpu, WAYS[0], &[own, from_outside])?;
+    let results = run::dropout(gpu, MODES[0], &[own, from_outside])?;
     compare::f32_copies(&results[0], &results[1])
 }
 
-/// Key and origin play no role, the last place included.
+/// A packed mask ignores key and origin. Even the last origin is allowed.
 fn any_bits(gpu: &Gpu) -> Result<(), String> {
-    for way in WAYS {
+    for mode in MODES {
         let mut items = Vec::new();
         for len in [1, 33, 1000, 2048] {
             for p in [0.3, 0.9] {
                 items.push(packed(call(p, u64::MAX), values(len), random_mask(len)));
             }
         }
-        run::check_dropout(gpu, way, &items)?;
+        run::check_dropout(gpu, mode, &items)?;
     }
     let kinds = [DropoutKind::Classic, DropoutKind::Alpha];
     let items = kinds.map(|kind| {
         let call = kind_call(0.3, 0, kind);
         packed(call, values(1003), random_mask(1003))
     });
-    run::check_dropout(gpu, WAYS[0], &items)
+    run::check_dropout(gpu, MODES[0], &items)
 }
 
-/// Even in place: the mask alone decides.
+/// At rate 0 the packed mask still drops elements, also in place.
 fn rate_of_zero(gpu: &Gpu) -> Result<(), String> {
     let mut x = SPECIALS.repeat(10);
     x.extend((0..31).map(|bit| f32::from_bits(1 << bit)));
     let item = packed(call(0.0, 0), x, random_mask(151));
     let select = |(x, kept): (&f32, bool)| if kept { *x } else { 0.0 };
     let expected: Vec<f32> = item.x.iter().zip(item.kept()).map(select).collect();
-    for way in WAYS {
-        let got = &run::dropout(gpu, way, std::slice::from_ref(&item))?[0];
+    for mode in MODES {
+        let got = &run::dropout(gpu, mode, std::slice::from_ref(&item))?[0];
         compare::f32_copies(&expected, got)
-            .map_err(|difference| format!("{way:?}: {difference}"))?;
+            .map_err(|difference| format!("{mode:?}: {difference}"))?;
     }
     Ok(())
 }
 
-/// But for classic dropout, which copies what is kept. `types` has 16 bits.
+/// At rate 1 kept elements are multiplied by 0, except in classic dropout, which copies them.
+/// `types` tests 16-bit elements.
 fn rate_of_one(gpu: &Gpu) -> Result<(), String> {
     let items = KINDS.map(|kind| {
         let call = kind_call(1.0, 0, kind);
         packed(call, SPECIALS.repeat(10), random_mask(120))
     });
-    WAYS[..2]
+    MODES[..2]
         .iter()
-        .try_for_each(|&way| run::check_dropout(gpu, way, &items))
+        .try_for_each(|&mode| run::check_dropout(gpu, mode, &items))
 }
 
-/// The comparison can fail: at any one bit.
+/// Negative control: the comparison notices any one flipped bit of the mask.
 fn another_mask_differs(gpu: &Gpu) -> Result<(), String> {
     let mask = random_mask(100);
     let item = packed(call(0.5, 0), values(100), mask.clone());
-    let got = &run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?[0];
+    let got = &run::dropout(gpu, MODES[0], std::slice::from_ref(&item))?[0];
     for element in 0..100 {
         let mut mask = mask.clone();
         mask[element / 32] ^= 1 << (element % 32);
         let wrong = packed(item.call, item.x.clone(), mask);
-        if kinds::check(&item.call, WAYS[0].direction, &wrong.kept(), &item.x, got).is_ok() {
+        if kinds::check(&item.call, MODES[0].direction, &wrong.kept(), &item.x, got).is_ok() {
             return Err(format!("a flipped bit {element} looks the same"));
         }
     }

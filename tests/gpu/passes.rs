@@ -1,4 +1,5 @@
-//! In the caller's own passes: each dispatch sees its own call, and the caller's kernels run beside.
+//! Dropout in the caller's passes: each dispatch uses its own call, and the caller's kernels run
+//! between them.
 
 use crate::case::Case;
 use crate::common::compare;
@@ -14,7 +15,7 @@ pub const CASES: &[Case] = &[
 
 const LEN: u64 = 1003;
 
-/// Each pass writes all of the output: the last call's is left.
+/// Each call overwrites the whole output, so the last call's result is left.
 fn one_binding_many_calls(gpu: &Gpu) -> Result<(), String> {
     let x = values(LEN);
     let input = gpu.upload(bytemuck::cast_slice(&x));
@@ -77,7 +78,7 @@ fn failed_call(gpu: &Gpu) -> Result<(), String> {
     inputs::check_dropout(&good, &x, bytemuck::cast_slice(&got))
 }
 
-/// A kernel of the caller's with a layout of its own: adds 1 to every element.
+/// A kernel of the caller, with its own pipeline layout, adds 1 to every element.
 fn own_kernels(gpu: &Gpu) -> Result<(), String> {
     let module = gpu
         .device
@@ -140,7 +141,7 @@ fn own_kernels(gpu: &Gpu) -> Result<(), String> {
         Ok(())
     })?;
 
-    // Exact: small multiples of a quarter.
+    // No rounding: the values are small multiples of 1/4.
     let x: Vec<f32> = x.iter().map(|x| x + 1.0).collect();
     let y: Vec<f32> = inputs::dropout(&call, &x).iter().map(|y| y + 1.0).collect();
     compare::f32_copies(&y, bytemuck::cast_slice(&gpu.download(&output)?))

@@ -1,4 +1,5 @@
-//! Products as u64 or as halves, parameters as immediates or as uniforms: the same bits.
+//! Wide products by u64 or by halves, and parameters as immediates or as uniforms, give the same
+//! bits.
 
 use wgpu::Features;
 
@@ -8,7 +9,7 @@ use crate::common::inputs::{RATES, call, origins};
 use crate::common::vectors;
 use crate::gpu::Gpu;
 use crate::philox;
-use crate::run::{self, Blocks, Item, WAYS};
+use crate::run::{self, Blocks, Item, MODES};
 
 const INT64: Features = Features::SHADER_INT64;
 const IMMEDIATES: Features = Features::IMMEDIATES;
@@ -34,12 +35,12 @@ fn all(gpu: &Gpu) -> Result<(), String> {
         let by_origin = origins(len).into_iter().map(|origin| call(0.3, origin));
         by_origin.chain(RATES.map(|p| call(p, 5)))
     };
-    for way in WAYS {
+    for mode in MODES {
         let items: Vec<Item> = [1, 8, 257, 1024]
             .into_iter()
             .flat_map(|len| calls(len).map(move |call| Item::new(call, len)))
             .collect();
-        run::check_dropout(gpu, way, &items)?;
+        run::check_dropout(gpu, mode, &items)?;
     }
     let masks: Vec<_> = calls(1000).map(|call| (call, 1000)).collect();
     run::check_masks(gpu, &masks)?;

@@ -1,4 +1,4 @@
-//! Raw blocks are Random123's, for every counter.
+//! `PhiloxBlocks` gives Random123's blocks, for every counter.
 
 use crate::case::Case;
 use crate::common::{reference, vectors};
@@ -39,7 +39,7 @@ fn lengths(gpu: &Gpu) -> Result<(), String> {
 
 fn carries_and_wraps(gpu: &Gpu) -> Result<(), String> {
     const ONES: u32 = u32::MAX;
-    // Each carry lies inside of the dispatch.
+    // The first counters are chosen so that each carry happens inside the dispatch.
     let first = ONES - 299;
     let items: Vec<Blocks> = [
         [first, 5, 5, 5],

@@ -1,4 +1,4 @@
-//! Pipelines that are compiled with a cache of the caller.
+//! Pipelines that are compiled with the caller's cache.
 
 use wgpu::Features;
 use wgpu_dropout::{Dropout, KernelDescriptor};
@@ -9,8 +9,8 @@ use crate::gpu::Gpu;
 
 pub const CASES: &[Case] = &[Case::new("cache", cache).needing(Features::PIPELINE_CACHE)];
 
-/// One that is saved serves the next run, with the same bits. What it holds is the driver's affair:
-/// Mesa 22.3's lavapipe keeps nothing but a header.
+/// A saved cache serves the next run, with the same bits. Its content is up to the driver: lavapipe
+/// of Mesa 22.3 saves only a header.
 fn cache(gpu: &Gpu) -> Result<(), String> {
     let words = |dropout: &Dropout| {
         let buffer = gpu.upload(&[1.0f32.to_bits(); 64]);
@@ -36,7 +36,7 @@ fn cache(gpu: &Gpu) -> Result<(), String> {
             data: saved.as_deref(),
             fallback: false,
         };
-        // SAFETY: there is no data, or what this device gave.
+        // SAFETY: the data is missing, or this device made it.
         let cache = unsafe { gpu.device.create_pipeline_cache(&descriptor) };
         let descriptor = KernelDescriptor {
             pipeline_cache: Some(&cache),

@@ -1,4 +1,4 @@
-//! Lengths, offsets, origins, rates and layouts at random, with a fixed seed.
+//! Random lengths, offsets, origins, rates and layouts, from a fixed seed.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -6,11 +6,11 @@ use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
 
 use crate::case::Case;
 use crate::gpu::Gpu;
-use crate::run::{self, Item, WAYS, Way};
+use crate::run::{self, Item, MODES, Mode};
 
 pub const CASES: &[Case] = &[Case::new("dropout_and_masks", dropout_and_masks)];
 
-/// Tensors of one pass: their number and lengths move the others' offsets.
+/// Tensors of one pass. Their number and lengths change the offsets at which they are bound.
 fn items() -> impl Strategy<Value = Vec<(DropoutCall, u64)>> {
     let p = prop_oneof![
         4 => 0.0..=1.0,
@@ -34,14 +34,14 @@ fn items() -> impl Strategy<Value = Vec<(DropoutCall, u64)>> {
         (p, any::<u64>(), any::<u64>(), len, origin).prop_map(|(p, seed, stream, len, origin)| {
             let rate = DropoutRate::new(p).expect("a probability");
             let call = DropoutCall::new(rate, MaskKey::new(seed, stream));
-            // The last place for so many.
+            // The last origin that leaves room for `len` indices.
             (call.with_origin(origin.min(u64::MAX - len)), len)
         });
     prop::collection::vec(item, 1..6)
 }
 
-fn way() -> impl Strategy<Value = Way> {
-    prop::sample::select(&WAYS[..])
+fn mode() -> impl Strategy<Value = Mode> {
+    prop::sample::select(&MODES[..])
 }
 
 fn dropout_and_masks(gpu: &Gpu) -> Result<(), String> {
@@ -53,12 +53,12 @@ fn dropout_and_masks(gpu: &Gpu) -> Result<(), String> {
     };
     let mut runner = TestRunner::new(config);
     runner
-        .run(&(way(), items()), |(way, items)| {
+        .run(&(mode(), items()), |(mode, items)| {
             let tensors: Vec<Item> = items
                 .iter()
                 .map(|&(call, len)| Item::new(call, len))
                 .collect();
-            run::check_dropout(gpu, way, &tensors)
+            run::check_dropout(gpu, mode, &tensors)
                 .and_then(|()| run::check_masks(gpu, &items))
                 .map_err(TestCaseError::fail)
         })

@@ -1,21 +1,21 @@
-//! How a case's elements are bound.
+//! The bindings of a case's elements.
 
 use wgpu_dropout::Elements;
 
 use crate::common::add::Source;
 
-/// How ranges lie.
+/// The layout of a case's ranges in buffers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layout {
     Separate,
     Pooled,
-    /// A result over a range that is read.
+    /// The result overwrites one of the inputs.
     InPlace,
 }
 
 pub const LAYOUTS: [Layout; 3] = [Layout::Separate, Layout::Pooled, Layout::InPlace];
 
-/// The elements of a source, whose ids or mask lie in `side`.
+/// The elements of a source. `side` is the binding of its ids or packed mask.
 pub fn elements<'a>(source: &'a Source, side: wgpu::BufferBinding<'a>) -> Elements<'a> {
     match source {
         Source::Len(len) => Elements::from(*len),

@@ -1,4 +1,4 @@
-//! Runs of the kernels: many tensors in one pass, canaries around each.
+//! Runs dropout on many tensors in one pass, with canaries around each.
 
 use core::fmt;
 use core::ops::Range;
@@ -12,7 +12,7 @@ use crate::image::{CANARY, Image, binding};
 
 pub use crate::common::kinds::Direction;
 
-/// How a tensor is bound.
+/// The bindings of input and output: two buffers, two ranges of one buffer, or one range.
 #[derive(Clone, Copy, Debug)]
 pub enum Layout {
     Separate,
@@ -20,33 +20,33 @@ pub enum Layout {
     InPlace,
 }
 
-/// One way to dropout.
+/// A layout of the ranges and a direction.
 #[derive(Clone, Copy, Debug)]
-pub struct Way {
+pub struct Mode {
     pub layout: Layout,
     pub direction: Direction,
 }
 
-/// All of them.
-pub const WAYS: [Way; 6] = {
+/// All layouts in both directions.
+pub const MODES: [Mode; 6] = {
     use Direction::{Backward, Forward};
     use Layout::{InPlace, Pooled, Separate};
     [
-        Way::new(Separate, Forward),
-        Way::new(Separate, Backward),
-        Way::new(Pooled, Forward),
-        Way::new(Pooled, Backward),
-        Way::new(InPlace, Forward),
-        Way::new(InPlace, Backward),
+        Mode::new(Separate, Forward),
+        Mode::new(Separate, Backward),
+        Mode::new(Pooled, Forward),
+        Mode::new(Pooled, Backward),
+        Mode::new(InPlace, Forward),
+        Mode::new(InPlace, Backward),
     ]
 };
 
-impl Way {
+impl Mode {
     pub const fn new(layout: Layout, direction: Direction) -> Self {
         Self { layout, direction }
     }
 
-    /// Records the call.
+    /// Records `call`.
     pub fn encode(
         self,
         gpu: &Gpu,
@@ -62,14 +62,14 @@ impl Way {
     }
 }
 
-/// A tensor and what is to be done with it.
+/// A tensor, its call and the source of its decisions.
 pub struct Item<T = f32> {
     pub call: DropoutCall,
     pub x: Vec<T>,
     pub source: Source,
 }
 
-/// Where decisions come from.
+/// The source of the decisions.
 #[derive(Clone)]
 pub enum Source {
     /// Consecutive mask indices.
@@ -77,7 +77,7 @@ pub enum Source {
     Layout(MaskLayout),
     /// A layout and the ids of its samples.
     Samples(MaskLayout, Vec<u32>),
-    /// A packed mask from outside.
+    /// A packed mask that the caller made.
     Packed(Vec<u32>),
 }
 
@@ -93,12 +93,12 @@ impl fmt::Debug for Source {
 }
 
 impl Item {
-    /// Ordinary values.
+    /// A tensor of ordinary values.
     pub fn new(call: DropoutCall, len: u64) -> Self {
         Self::of(call, inputs::values(len))
     }
 
-    /// Ordinary values of a layout.
+    /// A tensor of ordinary values with a layout.
     pub fn of_layout(call: DropoutCall, layout: MaskLayout) -> Self {
         Self {
             call,
@@ -107,7 +107,7 @@ impl Item {
         }
     }
 
-    /// Ordinary values of samples.
+    /// A tensor of ordinary values with a layout and sample ids.
     pub fn of_samples(call: DropoutCall, layout: MaskLayout, ids: Vec<u32>) -> Self {
         Self {
             call,
@@ -118,7 +118,7 @@ impl Item {
 }
 
 impl<T: Element> Item<T> {
-    /// These values.
+    /// A tensor of these values with consecutive mask indices.
     pub fn of(call: DropoutCall, x: Vec<T>) -> Self {
         Self {
             call,
@@ -142,7 +142,7 @@ impl<T: Element> Item<T> {
         }
     }
 
-    /// The elements to bind, with a window of the buffer of ids and masks.
+    /// The elements to bind. `side` is the binding of the ids or the packed mask.
     fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> Elements<'a> {
         let elements = match &self.source {
             Source::Consecutive => Elements::from(self.x.len() as u64),
@@ -153,7 +153,7 @@ impl<T: Element> Item<T> {
         elements.of_type(T::TYPE)
     }
 
-    /// The values as words; a spare half behind an odd length is a canary's.
+    /// The values as words. The unused half behind an odd length holds half a canary.
     fn words(&self) -> Vec<u32> {
         let mut bytes = bytemuck::cast_slice::<T, u8>(&self.x).to_vec();
         if bytes.len() % 4 == 2 {
@@ -170,8 +170,13 @@ impl<T: Element> Item<T> {
     }
 }
 
-/// Runs all items in one pass; an error too if any byte around the tensors or of an input changed.
-pub fn dropout<T: Element>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<Vec<Vec<T>>, String> {
+/// Runs all items in one pass and returns their results. An error if a byte around the tensors, or
+/// of an input, changed.
+pub fn dropout<T: Element>(
+    gpu: &Gpu,
+    mode: Mode,
+    items: &[Item<T>],
+) -> Result<Vec<Vec<T>>, String> {
     let mut data = Image::new(gpu);
     let inputs: Vec<_> = items.iter().map(|item| data.place(&item.words())).collect();
     let lens = || items.iter().map(|item| item.words().len() as u64);
@@ -180,7 +185,7 @@ pub fn dropout<T: Element>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<Vec
         let places: Vec<_> = lens().map(|len| image.place_for(len)).collect();
         (image, places)
     };
-    let outputs = match way.layout {
+    let outputs = match mode.layout {
         Layout::Separate => separate.1.clone(),
         Layout::Pooled => lens().map(|len| data.place_for(len)).collect(),
         Layout::InPlace => inputs.clone(),
@@ -192,7 +197,7 @@ pub fn dropout<T: Element>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<Vec
     let side_buffer = side.upload(gpu);
     let data_buffer = data.upload(gpu);
     let separate_buffer = separate.0.upload(gpu);
-    let output_buffer = match way.layout {
+    let output_buffer = match mode.layout {
         Layout::Separate => &separate_buffer,
         Layout::Pooled | Layout::InPlace => &data_buffer,
     };
@@ -202,12 +207,12 @@ pub fn dropout<T: Element>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<Vec
             let input = binding(&data_buffer, &inputs[i], exact);
             let output = binding(output_buffer, &outputs[i], exact);
             let elements = item.elements(binding(&side_buffer, &sides[i], exact));
-            let bound = match way.layout {
+            let bound = match mode.layout {
                 Layout::InPlace => gpu.dropout.bind_in_place(output, elements),
                 Layout::Separate | Layout::Pooled => gpu.dropout.bind(input, output, elements),
             };
             let bound = bound.map_err(|error| error.to_string())?;
-            way.encode(gpu, pass, &bound, &item.call)?;
+            mode.encode(gpu, pass, &bound, &item.call)?;
         }
         Ok(())
     })?;
@@ -215,7 +220,7 @@ pub fn dropout<T: Element>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<Vec
     side.check_outside(&gpu.download(&side_buffer)?, &[])?;
     let after_data = gpu.download(&data_buffer)?;
     let after_separate = gpu.download(&separate_buffer)?;
-    let (after, written_data, written_separate) = match way.layout {
+    let (after, written_data, written_separate) = match mode.layout {
         Layout::Separate => (&after_separate, &[][..], &outputs[..]),
         Layout::Pooled | Layout::InPlace => (&after_data, &outputs[..], &[][..]),
     };
@@ -237,22 +242,22 @@ pub fn dropout<T: Element>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<Vec
         .collect()
 }
 
-/// Runs all items and compares each with the reference.
-pub fn check_dropout(gpu: &Gpu, way: Way, items: &[Item]) -> Result<(), String> {
-    for (item, got) in items.iter().zip(dropout(gpu, way, items)?) {
-        kinds::check(&item.call, way.direction, &item.kept(), &item.x, &got)
-            .map_err(|difference| format!("{way:?}: {difference}; {:?}", item.source))?;
+/// Runs all items and compares each result with the reference.
+pub fn check_dropout(gpu: &Gpu, mode: Mode, items: &[Item]) -> Result<(), String> {
+    for (item, got) in items.iter().zip(dropout(gpu, mode, items)?) {
+        kinds::check(&item.call, mode.direction, &item.kept(), &item.x, &got)
+            .map_err(|difference| format!("{mode:?}: {difference}; {:?}", item.source))?;
     }
     Ok(())
 }
 
-/// The packed masks of (call, elements), made in one pass.
+/// The packed masks of pairs of call and length, made in one pass.
 pub fn masks(gpu: &Gpu, items: &[(DropoutCall, u64)]) -> Result<Vec<Vec<u32>>, String> {
     let linear = |&(call, len)| (call, MaskLayout::linear(len));
     layout_masks(gpu, &items.iter().map(linear).collect::<Vec<_>>())
 }
 
-/// Makes all masks and compares each with the reference.
+/// Makes the packed masks and compares each with the reference.
 pub fn check_masks(gpu: &Gpu, items: &[(DropoutCall, u64)]) -> Result<(), String> {
     for ((call, len), got) in items.iter().zip(masks(gpu, items)?) {
         inputs::check_mask(call, *len, &got)?;
@@ -316,7 +321,7 @@ fn packed_masks(
     Ok(words_at(&after, &places).map(<[u32]>::to_vec).collect())
 }
 
-/// Philox blocks to make: the first counter, the key, how many.
+/// The blocks to make: first counter, key, number of blocks.
 pub type Blocks = ([u32; 4], [u32; 2], u64);
 
 /// The blocks of each item, made in one pass.

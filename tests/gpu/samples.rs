@@ -1,4 +1,4 @@
-//! Sample ids [M16]: a sample's mask is its id's, wherever it stands.
+//! Sample ids [M16]: a sample's mask follows its id, wherever the sample is in the batch.
 
 use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
 
@@ -8,7 +8,7 @@ use crate::common::inputs::{self, call, values};
 use crate::common::kinds;
 use crate::common::layers::BATCHES;
 use crate::gpu::Gpu;
-use crate::run::{self, Item, Source, WAYS};
+use crate::run::{self, Item, MODES, Source};
 
 pub const CASES: &[Case] = &[
     Case::new("any_ids", any_ids),
@@ -26,14 +26,15 @@ pub const CASES: &[Case] = &[
 
 const IDS: [u32; 5] = [0, 3, u32::MAX, 1 << 20, 3];
 
-/// A layer on so many samples, the decisions that it draws for one, and the one of each element.
+/// A layer: its layout for a number of samples, how many decisions it draws for a sample, and which
+/// of them an element uses.
 type Layer = (
     fn(u64) -> Result<MaskLayout, LayoutError>,
     usize,
     fn(usize) -> usize,
 );
 
-/// Rows, runs and scattered elements, aligned and not.
+/// Layers of rows, runs and scattered elements, aligned to blocks and not.
 const LAYERS: [Layer; 8] = [
     (|n| MaskLayout::elementwise(&[n, 24]), 24, |e| e),
     (|n| MaskLayout::elementwise(&[n, 11]), 11, |e| e),
@@ -64,12 +65,13 @@ fn layouts(samples: u64) -> Result<Vec<MaskLayout>, String> {
         .collect()
 }
 
-/// The last one is a copy.
+/// Calls; the last one copies, since its rate is 0.
 fn calls() -> [DropoutCall; 3] {
     [(0.3, 0), (0.3, 3), (0.0, 0)].map(|(p, origin)| call(p, origin))
 }
 
-/// The first layouts in every way; for the others one will do, as compiling takes most of the time.
+/// The first layouts run in every mode. The others run in one, since compiling takes most of the
+/// time.
 fn any_ids(gpu: &Gpu) -> Result<(), String> {
     let mut layouts = layouts(IDS.len() as u64)?;
     let items = |layouts: &[MaskLayout]| -> Vec<Item> {
@@ -79,21 +81,22 @@ fn any_ids(gpu: &Gpu) -> Result<(), String> {
         };
         layouts.iter().flat_map(item).collect()
     };
-    for way in WAYS {
-        run::check_dropout(gpu, way, &items(&layouts[..3]))?;
+    for mode in MODES {
+        run::check_dropout(gpu, mode, &items(&layouts[..3]))?;
     }
     let scalar = MaskLayout::elementwise(&[]).map_err(|error| error.to_string())?;
     layouts.push(scalar);
-    run::check_dropout(gpu, WAYS[0], &items(&layouts[3..]))
+    run::check_dropout(gpu, MODES[0], &items(&layouts[3..]))
 }
 
-/// A sample's packed mask is dropout's, and another id has another mask.
+/// `KeepMask` gives a sample the mask of its id, as dropout does, and another id gives another
+/// mask.
 fn masks(gpu: &Gpu) -> Result<(), String> {
     let mut items = Vec::new();
     for layout in layouts(IDS.len() as u64)? {
         items.extend(calls().map(|call| (call, layout.clone(), IDS.to_vec())));
     }
-    // More than a dispatch of words of a workgroup, and no element.
+    // More words than a workgroup has invocations, and a batch without samples.
     for layout in [
         MaskLayout::elementwise(&[70, 299]),
         MaskLayout::elementwise(&[0, 3]),
@@ -139,7 +142,7 @@ fn batch_of_one(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// By the layers' own definitions: a whole batch, drawn in a row.
+/// Compares with the layers' own definitions, which draw the decisions of a whole batch in order.
 fn batch_in_order(gpu: &Gpu) -> Result<(), String> {
     let ids = [4_u32, 0, 9, 8, 1];
     for (layout, (_, draws, draw_of)) in layouts(5)?.into_iter().zip(LAYERS) {
@@ -152,8 +155,8 @@ fn batch_in_order(gpu: &Gpu) -> Result<(), String> {
                 .map(|draw| batch[draw])
                 .collect();
             let item = Item::of_samples(call, layout.clone(), ids.to_vec());
-            let got = &run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?[0];
-            kinds::check(&call, WAYS[0].direction, &kept, &item.x, got)
+            let got = &run::dropout(gpu, MODES[0], std::slice::from_ref(&item))?[0];
+            kinds::check(&call, MODES[0].direction, &kept, &item.x, got)
                 .map_err(|difference| format!("{difference}; {layout:?}"))?;
         }
     }
@@ -167,7 +170,8 @@ fn place_plays_no_role(gpu: &Gpu) -> Result<(), String> {
             let item = |ids: &&[u32]| {
                 let layout = layout(ids.len() as u64).map_err(|error| error.to_string())?;
                 let features = layout.len() as usize / ids.len();
-                // Each sample has values of its own, too.
+                // A sample's values depend on its id too, so its results can be compared between
+                // batches.
                 let of_id = |id: u32| values((id as u64 + 1) * 64).split_off(64 * id as usize);
                 let x = ids
                     .iter()
@@ -177,7 +181,7 @@ fn place_plays_no_role(gpu: &Gpu) -> Result<(), String> {
                 Ok(Item { call, x, source })
             };
             let items: Vec<Item> = batches.iter().map(item).collect::<Result<_, String>>()?;
-            let results = run::dropout(gpu, WAYS[0], &items)?;
+            let results = run::dropout(gpu, MODES[0], &items)?;
             let mut seen: Vec<(u32, Vec<u32>)> = Vec::new();
             for (ids, got) in batches.iter().zip(results) {
                 for (&id, sample) in ids.iter().zip(got.chunks(got.len() / ids.len())) {
@@ -196,7 +200,7 @@ fn place_plays_no_role(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Cut within rows and runs and between samples.
+/// Long tensors, which are split within rows, within runs and between samples.
 fn long_batches(gpu: &Gpu) -> Result<(), String> {
     let mut items = Vec::new();
     for layout in [
@@ -214,29 +218,29 @@ fn long_batches(gpu: &Gpu) -> Result<(), String> {
             items.push(Item::of_samples(call, layout.clone(), ids.clone()));
         }
     }
-    run::check_dropout(gpu, WAYS[0], &items)
+    run::check_dropout(gpu, MODES[0], &items)
 }
 
-/// Mask indices to which all halves of an id and of a stride contribute.
+/// Ids and strides with all halves nonzero, so that each partial product counts.
 fn wide_products(gpu: &Gpu) -> Result<(), String> {
     let ids = [u32::MAX, 0xfffe_0001, 0x0001_ffff, 0x1234_5678];
     let layout = MaskLayout::strided(&[ids.len() as u64, 30], &[0xfedc_ba98, 1])
         .map_err(|error| error.to_string())?;
     let item = Item::of_samples(call(0.5, 0), layout, ids.to_vec());
-    run::check_dropout(gpu, WAYS[0], &[item])
+    run::check_dropout(gpu, MODES[0], &[item])
 }
 
-/// The comparison can fail.
+/// Negative control: the comparison notices another id.
 fn another_id_differs(gpu: &Gpu) -> Result<(), String> {
     let call = call(0.5, 0);
     let layout = MaskLayout::elementwise(&[5, 24]).map_err(|error| error.to_string())?;
     let item = Item::of_samples(call, layout.clone(), IDS.to_vec());
-    let got = &run::dropout(gpu, WAYS[0], std::slice::from_ref(&item))?[0];
+    let got = &run::dropout(gpu, MODES[0], std::slice::from_ref(&item))?[0];
     for place in 0..IDS.len() {
         let mut ids = IDS.to_vec();
         ids[place] = ids[place].wrapping_add(1);
         let wrong = Item::of_samples(call, layout.clone(), ids);
-        if kinds::check(&call, WAYS[0].direction, &wrong.kept(), &item.x, got).is_ok() {
+        if kinds::check(&call, MODES[0].direction, &wrong.kept(), &item.x, got).is_ok() {
             return Err(format!("another id at place {place} looks the same"));
         }
     }

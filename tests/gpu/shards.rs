@@ -1,4 +1,4 @@
-//! Parts of a tensor, on the GPU and on the CPU, stitch to the whole, bit for bit [M13].
+//! Shards of a tensor, some on the GPU and some on the CPU, give the whole bit for bit [M13].
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -9,7 +9,7 @@ use crate::common::inputs::{self, call, values};
 use crate::common::random_layouts::random_layout;
 use crate::common::{compare, kinds, reference};
 use crate::gpu::Gpu;
-use crate::run::{self, Direction, Item, Layout, Source, Way};
+use crate::run::{self, Direction, Item, Layout, Mode, Source};
 
 pub const CASES: &[Case] = &[
     Case::new("gpu_and_cpu_stitched", stitched),
@@ -18,12 +18,12 @@ pub const CASES: &[Case] = &[
 ];
 
 const WHOLE: [u64; 3] = [6, 48, 40];
-const FORWARD: Way = Way::new(Layout::Separate, Direction::Forward);
+const FORWARD: Mode = Mode::new(Layout::Separate, Direction::Forward);
 
-/// A part: its first coordinates and its shape.
+/// A shard: its start coordinates and its shape.
 type Part = ([u64; 3], [u64; 3]);
 
-/// `parts` parts along `axis`, as equal as can be.
+/// Splits the whole along `axis` into `parts` shards, as equal as possible.
 fn cut(axis: usize, parts: u64) -> Vec<Part> {
     let at = |part| WHOLE[axis] * part / parts;
     let part = |part| {
@@ -35,7 +35,7 @@ fn cut(axis: usize, parts: u64) -> Vec<Part> {
     (0..parts).map(part).collect()
 }
 
-/// Where the elements of a part lie in the whole.
+/// The positions in the whole of a shard's elements.
 fn places((start, shape): &Part) -> Vec<usize> {
     let [_, rows, columns] = WHOLE;
     let steps = [rows * columns, columns, 1];
@@ -50,7 +50,7 @@ fn shard((start, shape): &Part) -> Result<MaskLayout, String> {
         .map_err(|error| error.to_string())
 }
 
-/// The whole of `x`, part by part: each second one on the GPU, beginning with the first or not.
+/// Dropout of `x`, one shard after the other. GPU and CPU take turns.
 fn stitch(
     gpu: &Gpu,
     call: DropoutCall,
@@ -105,7 +105,7 @@ fn stitched(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// The comparison can fail: parts that all begin at 0.
+/// Negative control: the comparison notices shards that all start at 0.
 fn without_start(gpu: &Gpu) -> Result<(), String> {
     let x = values(WHOLE.iter().product());
     let call = call(0.3, 0);
@@ -128,7 +128,7 @@ fn without_start(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Every fold, view and shard of a noise shape is its slice of the whole.
+/// Random layouts, with noise shapes, views and shards: each shard is its slice of the whole.
 fn random_layouts(gpu: &Gpu) -> Result<(), String> {
     let config = Config {
         cases: 24,

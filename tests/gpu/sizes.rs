@@ -1,11 +1,11 @@
-//! Tensors longer than the device dispatches or binds at once: cut, with the same bits.
+//! Tensors longer than one dispatch or one binding are split, and keep their bits.
 
 use crate::adapters::Variant;
 use crate::case::Case;
 use crate::common::inputs::{call, origins};
 use crate::gpu::Gpu;
 use crate::philox;
-use crate::run::{self, Item, WAYS};
+use crate::run::{self, Item, MODES};
 
 pub const CASES: &[Case] = &[
     Case::new("few_workgroups", dropout).on(Variant::FewWorkgroups),
@@ -16,7 +16,8 @@ pub const CASES: &[Case] = &[
     Case::new("small_bindings_blocks", blocks).on(Variant::SmallBindings),
 ];
 
-/// Around both devices' cuts: 1024 elements to 4096 bytes, 4032 to two workgroups.
+/// Lengths around the splits of both devices: 4096 bytes hold 1024 elements, and two workgroups
+/// take 4032.
 const LENGTHS: [u64; 10] = [
     1023, 1024, 1025, 2048, 2051, 4031, 4032, 4033, 20_000, 70_001,
 ];
@@ -30,19 +31,20 @@ fn dropout(gpu: &Gpu) -> Result<(), String> {
     if long.dispatches() < 5 {
         return Err(format!("only {} dispatches", long.dispatches()));
     }
-    for way in WAYS {
+    for mode in MODES {
         let items: Vec<Item> = LENGTHS
             .iter()
             .flat_map(|&len| origins(len).into_iter().map(move |origin| (len, origin)))
             .map(|(len, origin)| Item::new(call(0.3, origin), len))
             .chain([0.0, 1.0].map(|p| Item::new(call(p, 3), 20_003)))
             .collect();
-        run::check_dropout(gpu, way, &items)?;
+        run::check_dropout(gpu, mode, &items)?;
     }
     Ok(())
 }
 
-/// 2^35 - 5 has the carry from c0 to c1 in the first segment; these have it in later ones.
+/// At origin 2^35 - 5 the first segment has the carry from c0 to c1. The other origins have it in
+/// later segments.
 fn masks(gpu: &Gpu) -> Result<(), String> {
     let carry = 1_u64 << 35;
     let items: Vec<_> = origins(100_003)

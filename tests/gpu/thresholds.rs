@@ -1,4 +1,5 @@
-//! The decision to the last bit of u(i): an element is dropped below the threshold, kept at it [M8].
+//! Decisions depend on every bit of u(i): an element is dropped below the threshold and kept at it
+//! [M8].
 
 use wgpu_dropout::MaskLayout;
 
@@ -6,7 +7,7 @@ use crate::case::Case;
 use crate::common::inputs::{KEY, call};
 use crate::common::reference::uniform;
 use crate::gpu::Gpu;
-use crate::run::{self, Item, WAYS};
+use crate::run::{self, Item, MODES};
 
 pub const CASES: &[Case] = &[
     Case::new("values_turn_at_their_uniform", values_turn),
@@ -16,12 +17,13 @@ pub const CASES: &[Case] = &[
 
 const TWO_POW_32: f64 = 4_294_967_296.0;
 
-/// Where the first element of 16 begins, which of them is looked at, the p that makes D - u(i),
-/// and whether the element is kept then. Domain 1 decides the first three, whose D has the upper
-/// half of u(i); D is a multiple of 2^16 in the others, where domain 0 must do so alone [M9].
+/// Each entry: the origin of 16 elements, the element to look at, a p whose threshold D is near its
+/// u(i), and whether p keeps it. In the first three of five, D has the upper half of u(i), so
+/// domain 1 decides. In the others D is a multiple of 2^16, so domain 0 must decide alone [M9].
 fn turns() -> Vec<(u64, usize, f64, bool)> {
     let uniform = |index| u64::from(uniform(KEY.seed, KEY.stream, index));
-    // Its lower half is 0: below a D whose lower half is 1, the least that domain 1 can decide.
+    // An index whose u(i) has a lower half of 0. With u(i) + 1 as threshold, domain 1 decides, by
+    // its smallest draw, 0.
     let low_0 = (16..).find(|&index| uniform(index) & 0xffff == 0);
     let low_0 = low_0.expect("one index in 65,536");
     let mut turns = Vec::new();
@@ -48,12 +50,13 @@ fn values_turn(gpu: &Gpu) -> Result<(), String> {
         .iter()
         .map(|&(origin, _, p, _)| Item::new(call(p, origin), 16))
         .collect();
-    for way in WAYS {
-        run::check_dropout(gpu, way, &items)?;
-        for ((_, element, p, kept), got) in turns().into_iter().zip(run::dropout(gpu, way, &items)?)
+    for mode in MODES {
+        run::check_dropout(gpu, mode, &items)?;
+        for ((_, element, p, kept), got) in
+            turns().into_iter().zip(run::dropout(gpu, mode, &items)?)
         {
             if (got[element] != 0.0) != kept {
-                return Err(format!("{way:?}: element {element} at p {p}: not {kept}"));
+                return Err(format!("{mode:?}: element {element} at p {p}: not {kept}"));
             }
         }
     }
@@ -74,7 +77,7 @@ fn masks_turn(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// One index at a time, as layouts that are not linear decide.
+/// Decides one index at a time, as kernels for scattered layouts do.
 fn scattered_masks_turn(gpu: &Gpu) -> Result<(), String> {
     let layout = MaskLayout::strided(&[2], &[3]).map_err(|error| error.to_string())?;
     let turns: Vec<_> = turns()

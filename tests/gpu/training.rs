@@ -1,5 +1,5 @@
-//! The network of the examples: gradients against finite differences of a host network in f64, Adam,
-//! and runs that repeat and go on bit for bit.
+//! The network of the examples: gradients against finite differences of an f64 network on the host,
+//! Adam, and training that repeats and resumes bit for bit.
 
 #[path = "../../examples/mlp/mod.rs"]
 mod mlp;
@@ -28,12 +28,13 @@ const OPTIMIZER: Optimizer = Optimizer {
     l2: 0.05,
 };
 
-/// Sizes that are multiples of no tile, several classes and two, a batch that is not full.
+/// Widths that are no multiple of a tile, with three classes and with two, and a batch that is not
+/// full.
 fn architectures() -> [Architecture; 2] {
     [vec![20, 13, 10, 3], vec![20, 9, 1]].map(|widths| Architecture { widths, batch: 7 })
 }
 
-/// Any bytes, and labels of each class.
+/// Arbitrary bytes, and labels of every class.
 fn examples(architecture: &Architecture, len: u32) -> Examples {
     let features = architecture.widths[0];
     let classes = architecture
@@ -55,10 +56,10 @@ fn rates(architecture: &Architecture) -> Vec<DropoutRate> {
     rates
 }
 
-/// The same network in f64, its matrices padded to tiles of 8 as the device's are.
+/// The same network in f64 on the host. Its matrices are padded to tiles of 8, as on the device.
 struct Host<'a> {
     architecture: &'a Architecture,
-    /// The first number of each layer's weights, then of each layer's biases.
+    /// The offsets of each layer's weights in the parameters, then of each layer's biases.
     begins: Vec<usize>,
     len: usize,
 }
@@ -93,7 +94,7 @@ impl<'a> Host<'a> {
         self.architecture.widths[width].next_multiple_of(8) as usize
     }
 
-    /// Some values where a parameter is, zeros between.
+    /// A nonzero value for each parameter, and zeros in the padding.
     fn parameters(&self) -> Vec<f32> {
         let mut parameters = vec![0.0; self.len];
         for layer in 0..self.layers() {
@@ -113,7 +114,7 @@ impl<'a> Host<'a> {
         parameters
     }
 
-    /// Each row's log-probabilities.
+    /// The log-probabilities of each row.
     fn forward(
         &self,
         parameters: &[f64],
@@ -157,7 +158,7 @@ impl<'a> Host<'a> {
         rows
     }
 
-    /// The examples in the order of [`EPOCH`], as rows of the first layer's input, and their labels.
+    /// The examples in the given order, as rows of the first layer's input, and their labels.
     fn batch(&self, examples: &Examples, order: &[u32]) -> (Vec<Vec<f64>>, Vec<usize>) {
         let features = examples.features as usize;
         let row = |&example: &u32| {
@@ -174,7 +175,7 @@ impl<'a> Host<'a> {
         )
     }
 
-    /// Central differences of the mean cross-entropy.
+    /// Central differences of the mean cross-entropy, the gradients to expect.
     fn gradients(
         &self,
         parameters: &[f32],
@@ -212,7 +213,8 @@ fn calls(rates: &[DropoutRate], step: u32) -> Vec<DropoutCall> {
         .collect()
 }
 
-/// A step from `parameters` with some moments: the network behind it and the state before.
+/// One training step from known parameters and moments. Returns the network after it and the state
+/// before.
 fn step(
     gpu: &Gpu,
     architecture: &Architecture,
@@ -246,7 +248,8 @@ fn text(error: anyhow::Error) -> String {
     format!("{error:#}")
 }
 
-/// Six decimals: f32 sums of some dozens of terms below 1, and differences with H^2 / 6 to spare.
+/// Compares within 1e-6. That covers f32 sums of dozens of terms below 1, and the H^2 / 6 error of
+/// the differences.
 fn close(what: &str, expected: &[f64], got: &[f32]) -> Result<(), String> {
     if expected.len() != got.len() {
         return Err(format!(
@@ -272,7 +275,7 @@ fn close(what: &str, expected: &[f64], got: &[f32]) -> Result<(), String> {
 
 fn gradients(gpu: &Gpu) -> Result<(), String> {
     for architecture in architectures() {
-        // One batch an epoch, so that the step is the epoch.
+        // An epoch has one batch, so the step's number is the epoch's.
         let examples = examples(&architecture, 5);
         let (mlp, before) = step(gpu, &architecture, &examples)?;
         let got = mlp.gradients().map_err(text)?;
@@ -280,7 +283,7 @@ fn gradients(gpu: &Gpu) -> Result<(), String> {
         let rates = rates(&architecture);
         let expected = |step| host.gradients(&before.0[0], &examples, &calls(&rates, step));
         close("gradient", &expected(EPOCH), &got)?;
-        // The comparison can fail: another step has other masks.
+        // Negative control: another step has other masks.
         if close("gradient", &expected(EPOCH + 1), &got).is_ok() {
             return Err("the masks of another step were not noticed".into());
         }
@@ -288,7 +291,7 @@ fn gradients(gpu: &Gpu) -> Result<(), String> {
             .iter()
             .filter(|x| **x != 0.0);
         if of_weights.count() < 50 {
-            return Err("hardly any gradient".into());
+            return Err("too few gradients are nonzero".into());
         }
     }
     Ok(())
@@ -339,7 +342,7 @@ fn adam(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// Without dropout and with it, over several batches.
+/// Predictions over several batches, without dropout and with it.
 fn predictions(gpu: &Gpu) -> Result<(), String> {
     for architecture in architectures() {
         let examples = examples(&architecture, 17);
@@ -361,7 +364,7 @@ fn predictions(gpu: &Gpu) -> Result<(), String> {
             for (batch, order) in (0..).zip(order.chunks(architecture.batch as usize)) {
                 let mut calls = calls(&rates, 0);
                 for (layer, call) in calls.iter_mut().enumerate() {
-                    // Eight rows a batch of seven.
+                    // A batch of seven rows is padded to eight.
                     call.origin = batch * 8 * host.columns(layer) as u64;
                 }
                 let (rows, _) = host.batch(&examples, order);
@@ -373,7 +376,8 @@ fn predictions(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// The state after training to epoch `end`; from `start` on if there is one.
+/// The state after training up to epoch `end`, from `start` if there is one, else from the
+/// beginning.
 fn train(gpu: &Gpu, seed: u64, start: Option<(u32, &State)>, end: u32) -> Result<State, String> {
     let [architecture, _] = architectures();
     let mlp = network(gpu, &architecture)?;
@@ -416,7 +420,7 @@ fn a_run_resumes(gpu: &Gpu) -> Result<(), String> {
     if whole != bits(&train(gpu, 1, Some((2, &saved)), 3)?) {
         return Err("the resumed run differs".into());
     }
-    // The comparison can fail: the epoch before has other orders and masks.
+    // Negative control: the epoch before has another order and other masks.
     if whole == bits(&train(gpu, 1, Some((1, &saved)), 2)?) {
         return Err("a wrong epoch was not noticed".into());
     }

@@ -1,4 +1,4 @@
-//! Elements of 16 bits: the mask of f32, products rounded twice to nearest even [M11].
+//! 16-bit elements: the masks of f32, and products that are rounded twice to nearest even [M11].
 
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::mask::mask_words;
@@ -10,7 +10,7 @@ use crate::common::inputs::{KINDS, call, kind_call};
 use crate::common::kinds;
 use crate::common::reference::{BF16, F16, Format};
 use crate::gpu::Gpu;
-use crate::run::{self, Item, Source, WAYS, Way};
+use crate::run::{self, Item, MODES, Mode, Source};
 
 pub const CASES: &[Case] = &[
     Case::new("every_f16", every_value::<f16>),
@@ -30,66 +30,66 @@ pub const CASES: &[Case] = &[
     Case::new("one_rounding_differs", one_rounding_differs),
 ];
 
-/// A type of 16 bits and its reference.
-trait Pair: Element {
+/// A 16-bit element type and its format in the reference.
+trait Element16: Element {
     const FORMAT: Format;
-    /// The first `f32` behind the middle between 1 and the next number.
-    const BEHIND_MIDDLE: f32;
+    /// The smallest `f32` above the middle between 1 and the type's next number.
+    const ABOVE_MIDDLE: f32;
 }
 
-impl Pair for f16 {
+impl Element16 for f16 {
     const FORMAT: Format = F16;
-    const BEHIND_MIDDLE: f32 = f32::from_bits(0x3F80_1001);
+    const ABOVE_MIDDLE: f32 = f32::from_bits(0x3F80_1001);
 }
 
-impl Pair for bf16 {
+impl Element16 for bf16 {
     const FORMAT: Format = BF16;
-    const BEHIND_MIDDLE: f32 = f32::from_bits(0x3F80_8001);
+    const ABOVE_MIDDLE: f32 = f32::from_bits(0x3F80_8001);
 }
 
-fn of_bits<T: Pair>(bits: impl Iterator<Item = u16>) -> Vec<T> {
+fn of_bits<T: Element16>(bits: impl Iterator<Item = u16>) -> Vec<T> {
     bits.map(|bits| bytemuck::cast(bits)).collect()
 }
 
-fn check<T: Pair>(gpu: &Gpu, way: Way, items: &[Item<T>]) -> Result<(), String> {
-    for (item, got) in items.iter().zip(run::dropout(gpu, way, items)?) {
+fn check<T: Element16>(gpu: &Gpu, mode: Mode, items: &[Item<T>]) -> Result<(), String> {
+    for (item, got) in items.iter().zip(run::dropout(gpu, mode, items)?) {
         let bits = bytemuck::cast_slice;
         let Item { call, x, source } = item;
         kinds::check_pairs(
             T::FORMAT,
             call,
-            way.direction,
+            mode.direction,
             &item.kept(),
             bits(x),
             bits(&got),
         )
-        .map_err(|difference| format!("{way:?}: {difference}; {source:?}"))?;
+        .map_err(|difference| format!("{mode:?}: {difference}; {source:?}"))?;
     }
     Ok(())
 }
 
-/// At 0.4 one rounding of the exact product differs from two; at 0.2 products are ties; the last
-/// scale takes 1 just behind one.
-fn every_value<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+/// Rates: at 0.4, rounding the exact product once differs from rounding twice. At 0.2, products are
+/// ties. The last scale moves 1 just past a tie.
+fn every_value<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     let all = of_bits::<T>(0..=u16::MAX);
-    let behind_middle = 1.0 - 1.0 / f64::from(T::BEHIND_MIDDLE);
-    if call(behind_middle, 0).keep_scale() != T::BEHIND_MIDDLE {
-        return Err(format!("p {behind_middle} has another scale"));
+    let above_middle = 1.0 - 1.0 / f64::from(T::ABOVE_MIDDLE);
+    if call(above_middle, 0).keep_scale() != T::ABOVE_MIDDLE {
+        return Err(format!("p {above_middle} has another scale"));
     }
-    let items: Vec<_> = [0.4, 0.1, 0.5, 0.9, 0.2, behind_middle]
+    let items: Vec<_> = [0.4, 0.1, 0.5, 0.9, 0.2, above_middle]
         .into_iter()
         .flat_map(|p| [0, 5].map(|origin| Item::of(call(p, origin), all.clone())))
         .collect();
-    check(gpu, WAYS[0], &items)
+    check(gpu, MODES[0], &items)
 }
 
-/// In every layout; nothing, something and everything dropped. Alpha dropout has scales below 1,
-/// which the largest numbers and infinity need.
-fn every_kind<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+/// Every layout and direction with several rates. Alpha dropout has scales below 1, which the
+/// largest numbers and infinity must be tested with.
+fn every_kind<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     let infinity = T::FORMAT.infinity();
     let largest = (infinity - 1..=infinity).cycle().take(20);
     let some: Vec<T> = of_bits((0..=u16::MAX).step_by(13).chain(largest));
-    for way in WAYS {
+    for mode in MODES {
         let mut items = Vec::new();
         for kind in KINDS {
             for p in [0.0, 0.4, 1.0] {
@@ -99,13 +99,14 @@ fn every_kind<T: Pair>(gpu: &Gpu) -> Result<(), String> {
                 }
             }
         }
-        check(gpu, way, &items)?;
+        check(gpu, mode, &items)?;
     }
     Ok(())
 }
 
-/// Odd ones have a spare half, long ragged ones a dispatch for their end.
-fn lengths<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+/// An odd length leaves half a word unused. Long lengths have a dispatch of their own for their
+/// last elements.
+fn lengths<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     let lens = (1..70).chain([1000, 2047, 4096, 8191, 65_537, 65_544, 70_001]);
     let items: Vec<_> = lens
         .flat_map(|len| {
@@ -113,13 +114,13 @@ fn lengths<T: Pair>(gpu: &Gpu) -> Result<(), String> {
             [0, 8, 5].map(|origin| Item::of(call(0.4, origin), x.clone()))
         })
         .collect();
-    [WAYS[0], WAYS[3], WAYS[4]]
+    [MODES[0], MODES[3], MODES[4]]
         .into_iter()
-        .try_for_each(|way| check(gpu, way, &items))
+        .try_for_each(|mode| check(gpu, mode, &items))
 }
 
-/// Layouts of each family, ids and a packed mask.
-fn sources<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+/// A layout of each kernel family, sample ids and a packed mask.
+fn sources<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     let layouts = [
         MaskLayout::time_locked_batch_first(&[3, 9, 64]),
         MaskLayout::strided(&[7, 64], &[67, 1]),
@@ -145,13 +146,13 @@ fn sources<T: Pair>(gpu: &Gpu) -> Result<(), String> {
             });
         }
     }
-    [WAYS[0], WAYS[5]]
+    [MODES[0], MODES[5]]
         .into_iter()
-        .try_for_each(|way| check(gpu, way, &items))
+        .try_for_each(|mode| check(gpu, mode, &items))
 }
 
-/// A packed mask keeps elements at a rate of 1 too: their factor is 0, and infinities become NaNs.
-fn packed_masks<T: Pair>(gpu: &Gpu) -> Result<(), String> {
+/// At rate 1 a packed mask may still keep elements. Their factor is 0, so infinities become NaN.
+fn packed_masks<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     let all = of_bits::<T>(0..=u16::MAX);
     let mut items = Vec::new();
     for kind in KINDS {
@@ -161,12 +162,12 @@ fn packed_masks<T: Pair>(gpu: &Gpu) -> Result<(), String> {
             items.push(item);
         }
     }
-    WAYS[..2]
+    MODES[..2]
         .iter()
-        .try_for_each(|&way| check(gpu, way, &items))
+        .try_for_each(|&mode| check(gpu, mode, &items))
 }
 
-/// Odd and even lengths, forward and backward, of a layout and without.
+/// Odd and even lengths in both directions, with a length and with a layout as source.
 fn blocking(gpu: &Gpu) -> Result<(), String> {
     let text = |error: wgpu_dropout::RunError| error.to_string();
     for len in [0, 1, 1000, 2001] {
@@ -185,16 +186,17 @@ fn blocking(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// The comparison can fail: a product that is rounded once, another type's, a neighbour's.
+/// Negative control: the comparison notices a product rounded once, another type, another rate and
+/// one wrong element.
 fn one_rounding_differs(gpu: &Gpu) -> Result<(), String> {
     let item = Item::of(call(0.4, 0), of_bits::<f16>(0..=u16::MAX));
-    let got = &run::dropout(gpu, WAYS[0], core::slice::from_ref(&item))?[0];
+    let got = &run::dropout(gpu, MODES[0], core::slice::from_ref(&item))?[0];
     let got: &[u16] = bytemuck::cast_slice(got);
-    let judge = |format: Format, call: &DropoutCall, got: &[u16]| {
+    let compare_with = |format: Format, call: &DropoutCall, got: &[u16]| {
         let x = bytemuck::cast_slice(&item.x);
-        kinds::check_pairs(format, call, WAYS[0].direction, &item.kept(), x, got)
+        kinds::check_pairs(format, call, MODES[0].direction, &item.kept(), x, got)
     };
-    judge(F16, &item.call, got)?;
+    compare_with(F16, &item.call, got)?;
     let scale = f64::from(item.call.keep_scale());
     let once: Vec<u16> = (0..=u16::MAX)
         .zip(item.kept())
@@ -206,10 +208,10 @@ fn one_rounding_differs(gpu: &Gpu) -> Result<(), String> {
     let mut neighbour = got.to_vec();
     neighbour[0x3C01] ^= 1;
     for (what, wrong) in [
-        ("one rounding", judge(F16, &item.call, &once)),
-        ("another type", judge(BF16, &item.call, got)),
-        ("another rate", judge(F16, &call(0.3, 0), got)),
-        ("another number", judge(F16, &item.call, &neighbour)),
+        ("one rounding", compare_with(F16, &item.call, &once)),
+        ("another type", compare_with(BF16, &item.call, got)),
+        ("another rate", compare_with(F16, &call(0.3, 0), got)),
+        ("another number", compare_with(F16, &item.call, &neighbour)),
     ] {
         if wrong.is_ok() {
             return Err(format!("{what} was not noticed"));

@@ -1,11 +1,11 @@
-//! The map of values [M11].
+//! The effect on values [M11].
 
 use crate::case::Case;
 use crate::common::compare;
 use crate::common::inputs::{self, SPECIALS, call, indices};
 use crate::common::reference::keeps;
 use crate::gpu::Gpu;
-use crate::run::{self, Item, WAYS};
+use crate::run::{self, Item, MODES};
 
 pub const CASES: &[Case] = &[
     Case::new("specials", specials),
@@ -15,7 +15,7 @@ pub const CASES: &[Case] = &[
     Case::new("subnormals", subnormals),
 ];
 
-/// Aligned and not, so that both kernels see each.
+/// The values with and without alignment to blocks, so that both kernels take them.
 fn items(p: f64, x: &[f32]) -> [Item; 2] {
     [(0, 0), (3, 1)].map(|(origin, shorter)| Item::of(call(p, origin), x[shorter..].to_vec()))
 }
@@ -26,19 +26,21 @@ fn specials(gpu: &Gpu) -> Result<(), String> {
         let items = items(p, &x);
         for Item { call, x, .. } in &items {
             for special in SPECIALS {
-                let fates = |kept| {
+                let occurs = |kept| {
                     indices(call, x.len() as u64)
                         .zip(x)
                         .filter(|(_, x)| x.to_bits() == special.to_bits())
                         .any(|(index, _)| keeps(p, call.key.seed, call.key.stream, index) == kept)
                 };
-                if !fates(true) || !fates(false) {
-                    return Err(format!("{special} has one fate only at p {p}"));
+                if !occurs(true) || !occurs(false) {
+                    return Err(format!(
+                        "{special} is never kept, or never dropped, at p {p}"
+                    ));
                 }
             }
         }
-        for way in WAYS {
-            run::check_dropout(gpu, way, &items)?;
+        for mode in MODES {
+            run::check_dropout(gpu, mode, &items)?;
         }
     }
     Ok(())
@@ -46,14 +48,14 @@ fn specials(gpu: &Gpu) -> Result<(), String> {
 
 fn dropping_nothing(gpu: &Gpu) -> Result<(), String> {
     let mut x = SPECIALS.repeat(100);
-    // Signalling NaNs, payloads, subnormals.
+    // Signalling NaNs with payloads, then subnormals.
     x.extend((0..32).map(|bit| f32::from_bits(0x7F80_0000 | 1 << bit)));
     x.extend((0..32).map(|bit| f32::from_bits(1 << bit)));
-    // 2^-34 has the threshold 0.
+    // At p = 2^-34 the threshold is 0.
     for p in [0.0, 1.0 / 17_179_869_184.0] {
-        for way in WAYS {
+        for mode in MODES {
             let items = items(p, &x);
-            for (item, got) in items.iter().zip(run::dropout(gpu, way, &items)?) {
+            for (item, got) in items.iter().zip(run::dropout(gpu, mode, &items)?) {
                 compare::f32_copies(&item.x, &got)?;
             }
         }
@@ -64,11 +66,11 @@ fn dropping_nothing(gpu: &Gpu) -> Result<(), String> {
 fn dropping_everything(gpu: &Gpu) -> Result<(), String> {
     let mut x = SPECIALS.repeat(100);
     x.extend((0..32).map(|bit| f32::from_bits(1 << bit)));
-    // Just below 1 the threshold is 2^32 too.
+    // Just below 1 the threshold rounds to 2^32.
     for p in [1.0, 1.0_f64.next_down()] {
-        for way in WAYS {
+        for mode in MODES {
             let items = items(p, &x);
-            for (item, got) in items.iter().zip(run::dropout(gpu, way, &items)?) {
+            for (item, got) in items.iter().zip(run::dropout(gpu, mode, &items)?) {
                 compare::f32_copies(&vec![0.0; item.x.len()], &got)?;
             }
         }
@@ -76,8 +78,8 @@ fn dropping_everything(gpu: &Gpu) -> Result<(), String> {
     Ok(())
 }
 
-/// WGSL leaves the direction open. At p = 0.2 the scale is 1.25, so that a quarter of the products
-/// are ties; at 0.3 it has all bits.
+/// WGSL leaves the direction of rounding open. At p = 0.2 the scale is 1.25, so a quarter of the
+/// products are ties. At p = 0.3 the scale uses all bits of its significand.
 fn rounding(gpu: &Gpu) -> Result<(), String> {
     let x: Vec<f32> = (0..4096)
         .map(|i| f32::from_bits(0x3F80_0000 + 0x801 * i))
@@ -88,7 +90,7 @@ fn rounding(gpu: &Gpu) -> Result<(), String> {
         let scale = f64::from(items[0].call.keep_scale());
         let mut seen = [0; 4];
         for &x in &x {
-            // Exact: two products of 24 bits fit in 53.
+            // f64 holds the exact product: two significands of 24 bits need 48 of its 53.
             let exact = f64::from(x) * scale;
             let nearest = exact as f32;
             let error = (f64::from(nearest) - exact).abs();
@@ -100,10 +102,12 @@ fn rounding(gpu: &Gpu) -> Result<(), String> {
         }
         let ties = p == 0.2;
         if seen[0] == 0 || seen[1] == 0 || ties && (seen[2] == 0 || seen[3] == 0) {
-            return Err(format!("p {p}: the inputs round in too few ways: {seen:?}"));
+            return Err(format!(
+                "p {p}: the inputs do not round in every direction: {seen:?}"
+            ));
         }
-        for way in WAYS {
-            run::check_dropout(gpu, way, &items)?;
+        for mode in MODES {
+            run::check_dropout(gpu, mode, &items)?;
         }
     }
     Ok(())
@@ -115,11 +119,11 @@ fn subnormals(gpu: &Gpu) -> Result<(), String> {
         .collect();
     for p in [0.3, 0.5, 0.999] {
         let items = items(p, &x);
-        for way in WAYS {
-            for (item, got) in items.iter().zip(run::dropout(gpu, way, &items)?) {
+        for mode in MODES {
+            for (item, got) in items.iter().zip(run::dropout(gpu, mode, &items)?) {
                 let expected = inputs::dropout(&item.call, &item.x);
                 compare::f32_bits_or_flushed(&item.x, &expected, &got)
-                    .map_err(|difference| format!("{way:?}: {difference}; {}", item.call))?;
+                    .map_err(|difference| format!("{mode:?}: {difference}; {}", item.call))?;
             }
         }
     }

@@ -1,5 +1,5 @@
-// What the browser tells of its adapter and of itself. wgpu passes on the description alone, which
-// browsers leave empty.
+// A description of the adapter and of the browser, from the browser's own interface: wgpu passes on only the
+// adapter's description, which browsers leave empty.
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|warp/i;
 
@@ -17,11 +17,11 @@ export async function describe() {
   };
 }
 
-/** Its name and major version. */
+/** The browser's name and major version. */
 function browser() {
   const brands = navigator.userAgentData?.brands ?? [];
   const known = brands.filter(({ brand }) => !/not.*brand/i.test(brand));
-  // Chromium names itself beside the product that it is the engine of.
+  // A browser built on Chromium lists Chromium beside its own name.
   const { brand, version } = known.find(({ brand }) => brand !== "Chromium") ?? known[0] ?? {};
   if (brand !== undefined) return `${brand} ${version}`;
   const [, firefox] = /Firefox\/([0-9]+)/.exec(navigator.userAgent) ?? [];
@@ -29,7 +29,7 @@ function browser() {
   return firefox ? `Firefox ${firefox}` : safari ? `Safari ${safari}` : "unknown browser";
 }
 
-/** In Rust's words, as `verify --json` has it. */
+/** The operating system, by Rust's name for it, as in `verify --json`. */
 function os() {
   const systems = [
     ["android", /Android/], ["ios", /iPhone|iPad/], ["macos", /Mac OS/], ["windows", /Windows/], ["linux", /Linux/],

@@ -1,16 +1,16 @@
-// Dropout beside a copy of the same bytes, over sizes.
+// Compares dropout with a copy of the same bytes, at several sizes.
 
 import { Call } from "./wgpu_dropout_web.js";
 import { element, integer, unavailable } from "./page.js";
 import { plot } from "./plot.js";
 
-/** Elements, each of 4 bytes. The last takes a software adapter seconds. */
+/** Sizes in elements of 4 bytes. The last one takes a software adapter seconds. */
 const SIZES = [12, 14, 16, 18, 20, 22, 24].map((exponent) => 2 ** exponent);
-/** A run shorter than this says more of the browser than of the GPU. */
+/** The shortest run. A shorter one would measure the browser more than the GPU. */
 const RUN_MILLISECONDS = 20;
 const MAX_REPETITIONS = 256;
 const PAIRS = 7;
-/** No size takes longer; at least three pairs are measured. */
+/** The longest time for one size. At least three pairs are measured in any case. */
 const SIZE_MILLISECONDS = 2500;
 
 export function start(gpu, adapter, failed) {

@@ -29,9 +29,9 @@ async function start() {
   line.classList.toggle("software", adapter.software);
   line.classList.toggle("absent", gpu === null);
   if (gpu === null) {
-    line.textContent = `${reason}, so dropout runs on the library's CPU path, in WebAssembly: slower, the same bits.`;
+    line.textContent = `${reason}, so dropout runs on the library's CPU path, in WebAssembly. It is slower and gives the same bits.`;
   } else if (adapter.software) {
-    line.textContent = `On ${adapter.name} in ${adapter.browser}, a software adapter: right bits, no GPU's speed.`;
+    line.textContent = `On ${adapter.name} in ${adapter.browser}, a software adapter, which gives the right bits but not a GPU's speed.`;
   } else {
     line.textContent = `On ${adapter.name} in ${adapter.browser}.`;
   }

@@ -1,10 +1,10 @@
-// What all sections of the page use.
+// Functions that all sections of the page use.
 
 export const element = (id) => document.getElementById(id);
 
 export const integer = new Intl.NumberFormat("en");
 
-/** The button says for a moment that `text` is on the clipboard. */
+/** Copies `text` to the clipboard. The button shows that for a moment. */
 export async function copy(button, text) {
   await navigator.clipboard.writeText(text);
   const label = button.textContent;
@@ -12,8 +12,8 @@ export async function copy(button, text) {
   setTimeout(() => { button.textContent = label; }, 1500);
 }
 
-/** What needs a GPU says so in its section. */
+/** Disables a section that needs a GPU, and says why. */
 export function unavailable(section) {
   element(`${section}-run`).disabled = true;
-  element(`${section}-status`).textContent = "Needs WebGPU, which this browser does not offer here.";
+  element(`${section}-status`).textContent = "This needs WebGPU, which this browser does not offer here.";
 }

@@ -1,9 +1,9 @@
-// Pictures as the library's numbers, and numbers as pictures. A picture is red, green and blue of
-// each pixel, row by row, 0 to 1.
+// Converts pictures to the library's numbers and back. The numbers are red, green and blue of each pixel, row by
+// row, from 0 to 1.
 
 export const SIDE = 256;
 
-/** A landscape made by code, so that the page shows something at once. */
+/** Draws a landscape by code, so that the page shows a picture at once. */
 export function landscape(context) {
   const sky = context.createLinearGradient(0, 0, 0, SIDE);
   for (const [place, colour] of [[0, "#22306e"], [0.3, "#7a4b94"], [0.5, "#e4717a"], [0.66, "#f9c784"]]) {
@@ -47,7 +47,7 @@ export function blank(context) {
   context.fillRect(0, 0, SIDE, SIDE);
 }
 
-/** The middle square of a file's picture. */
+/** Draws the middle square of a file's picture. */
 export async function open(context, file) {
   const picture = new Image();
   picture.src = URL.createObjectURL(file);
@@ -62,7 +62,7 @@ export async function open(context, file) {
   }
 }
 
-/** A pointer draws on the canvas; `changed` is called after each stroke's piece. */
+/** Lets a pointer draw on the canvas. Calls `changed` after each piece of a stroke. */
 export function drawWithPointer(canvas, context, colour, changed) {
   let last = null;
   const place = (event) => {
@@ -93,7 +93,7 @@ export function drawWithPointer(canvas, context, colour, changed) {
   }
 }
 
-/** The numbers of what a canvas shows. */
+/** The numbers of a canvas's picture. */
 export function numbers(context) {
   const { data } = context.getImageData(0, 0, SIDE, SIDE);
   const image = new Float32Array(3 * SIDE * SIDE);
@@ -103,7 +103,7 @@ export function numbers(context) {
   return image;
 }
 
-/** Shows `value(i)` of each number's place; what lies outside 0 to 1 is clipped. */
+/** Shows a picture whose number `i` is `value(i)`, clipped to 0 to 1. */
 export function show(context, value) {
   const pixels = context.createImageData(SIDE, SIDE);
   for (let i = 0; i < 3 * SIDE * SIDE; i++) {

@@ -1,28 +1,28 @@
-// A training step on a picture, again whenever a control moves.
+// Runs a training step on a picture, again whenever a control moves.
 
 import { Call, Kind, cpuStep, layoutArguments } from "./wgpu_dropout_web.js";
 import { copy, element, integer } from "./page.js";
 import { SIDE, blank, drawWithPointer, landscape, numbers, open, show } from "./picture.js";
 
 const LINES = {
-  Elementwise: "Elementwise, nn.Dropout: each of a pixel's three values has a decision of its own.",
-  Feature: "Feature dropout, nn.Dropout2d: the 64 tiles are a batch, red, green and blue their feature maps. Whole maps are dropped.",
-  TimeLocked: "Time-locked or variational dropout: the rows are time steps, the values of a row its features. One mask serves all steps.",
+  Elementwise: "Elementwise dropout, nn.Dropout: each of a pixel's three values has a decision of its own.",
+  Feature: "Feature dropout, nn.Dropout2d: the 64 tiles are a batch; red, green and blue are their feature maps. Whole maps are dropped.",
+  TimeLocked: "Time-locked or variational dropout: the rows are time steps, and the values of a row are its features. One mask serves all steps.",
   Path: "Drop path or stochastic depth: the 64 tiles are a batch of samples. Whole samples are dropped.",
 };
 
 const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-/** Without a `gpu` the CPU path does the work. `failed` is told of its errors. */
+/** Starts the section. If `gpu` is null, the CPU path computes. Errors go to `failed`. */
 export function start(gpu, failed) {
   const contexts = Object.fromEntries(["input", "mask", "output", "gradient"].map((id) =>
     [id, element(id).getContext("2d", { willReadFrequently: id === "input" })]));
   const controls = element("controls").elements;
-  /** One for each kind, made when it is first wanted. */
+  /** A layer for each kind, made at its first use. */
   const layers = new Map();
   let [wanted, running, playing] = [false, false, false];
 
-  /** Null while a field holds no number. */
+  /** The controls' values, or null while a field holds no number. */
   function setting() {
     const [seed, stream] = [controls.seed, controls.stream].map(number);
     if (seed === null || stream === null) return null;
@@ -35,7 +35,7 @@ export function start(gpu, failed) {
     return layers.get(kind).step(image, call);
   }
 
-  /** Steps until nothing has changed since the last one began: never two at once. */
+  /** Runs steps until nothing has changed since the last one began. Two never run at once. */
   async function update() {
     wanted = true;
     if (running) return;
@@ -56,7 +56,7 @@ export function start(gpu, failed) {
           wanted = true;
         }
         if (gpu !== null && !wanted) compare(image, now, call, step);
-        // A megabyte of wasm's memory, which JavaScript's collector does not see.
+        // The step holds a megabyte of wasm's memory, which JavaScript's collector does not see.
         step.free();
       }
     } catch (error) {
@@ -135,7 +135,7 @@ export function start(gpu, failed) {
   return update();
 }
 
-/** A field's number; the field says if it holds none. */
+/** A field's number, or null if it holds none; the field is marked then. */
 function number(field) {
   const isNumber = /^[0-9]+$/.test(field.value) && BigInt(field.value) < 1n << 64n;
   field.setCustomValidity(isNumber ? "" : "an integer from 0 to 18446744073709551615");

@@ -1,9 +1,9 @@
-// The ratio over sizes, as an SVG.
+// Plots the ratio over sizes, as an SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [720, 320];
 const [LEFT, RIGHT, TOP, BOTTOM] = [64, 8, 40, 56];
-/** Of the first and last size from the axes. */
+/** The distance of the first and of the last size from the ends of the axis. */
 const INSET = 28;
 
 function svg(name, attributes, text = "") {
@@ -13,7 +13,7 @@ function svg(name, attributes, text = "") {
   return node;
 }
 
-/** Points `{ elements, ratio }` on axes that are there before them. */
+/** Plots points `{ elements, ratio }`. The axes span `sizes`, so they are complete before the points. */
 export function plot(points, sizes, adapter) {
   const top = Math.max(2, Math.ceil(Math.max(0, ...points.map((point) => point.ratio)) + 0.25));
   const [first, last] = [Math.log2(sizes[0]), Math.log2(sizes.at(-1))];

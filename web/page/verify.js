@@ -1,11 +1,11 @@
-// The auditor's table, growing check by check, and its record.
+// The auditor's table, which is filled check by check, and its record.
 
 import { copy, element, unavailable } from "./page.js";
 import { checks, contractHash, contractVersion, version } from "./wgpu_dropout_web.js";
 
 const WORDS = { passed: "ok", failed: "FAILED", not_applicable: "n/a" };
 
-/** `adapter` is as `adapter.js` describes it. */
+/** Starts the section. `adapter` is the result of `describe` in `adapter.js`. */
 export function start(gpu, adapter, failed) {
   let record = null;
   const fresh = () => element("checks").replaceChildren(...checks().map(row));
@@ -78,7 +78,7 @@ function showHash(hash) {
   element("hash-verdict").className = right ? "right" : "wrong";
 }
 
-/** What `wgpu-dropout verify --json` writes. */
+/** The record, in the format of `wgpu-dropout verify --json`. */
 function recordOf(adapter, verdict, checks) {
   return {
     version: 1,

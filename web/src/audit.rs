@@ -1,4 +1,4 @@
-//! The library's audit of the browser's GPU, a check at a time.
+//! The library's audit of the browser's GPU. The page gets each check as it ends.
 
 use js_sys::Function;
 use wasm_bindgen::JsValue;
@@ -7,7 +7,7 @@ use wgpu_dropout::audit::{self, CHECKS, MASK_HASH, Outcome};
 
 use crate::gpu::Gpu;
 
-/// A check: before it ran, or with what became of it in the words of `verify --json`.
+/// A check. After it ran it has its outcome, in the words of `verify --json`.
 #[wasm_bindgen(getter_with_clone)]
 #[derive(Clone, Debug, Default)]
 pub struct Check {
@@ -66,7 +66,7 @@ pub fn contract_hash() -> String {
     hex(MASK_HASH)
 }
 
-/// The end of an audit.
+/// The result of an audit.
 #[wasm_bindgen(getter_with_clone)]
 #[derive(Debug)]
 pub struct Verdict {
@@ -77,10 +77,10 @@ pub struct Verdict {
 
 #[wasm_bindgen]
 impl Gpu {
-    /// Runs every check and gives `progress` each as it ends.
+    /// Runs every check, and calls `progress` with each as it ends.
     pub async fn audit(&self, progress: Function) -> Verdict {
         let report = audit::audit(&self.device, &self.queue, |check| {
-            // An exception of the page is not the audit's, which goes on.
+            // If the page's function throws, the audit goes on.
             let _ = progress.call1(&JsValue::NULL, &Check::from(check).into());
         })
         .await;

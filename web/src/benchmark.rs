@@ -1,4 +1,4 @@
-//! Dropout of one size beside a copy of the same bytes.
+//! Measures dropout of one size, and a copy of the same bytes.
 
 use futures_channel::oneshot;
 use wasm_bindgen::JsError;
@@ -11,12 +11,12 @@ use crate::gpu::{Gpu, checked};
 
 #[wasm_bindgen]
 extern "C" {
-    /// Milliseconds.
+    /// The page's clock, in milliseconds.
     #[wasm_bindgen(js_namespace = performance)]
     fn now() -> f64;
 }
 
-/// A tensor of f32 and where its dropout goes.
+/// A tensor of f32, and the buffer for its dropout.
 #[wasm_bindgen]
 pub struct Benchmark {
     device: wgpu::Device,
@@ -27,7 +27,7 @@ pub struct Benchmark {
 
 #[wasm_bindgen]
 impl Gpu {
-    /// The benchmark of so many elements.
+    /// Makes a benchmark of this many elements.
     pub async fn benchmark(&self, elements: u32) -> Result<Benchmark, JsError> {
         checked(&self.device, || {
             let bytes = 4 * u64::from(elements);
@@ -54,8 +54,8 @@ impl Gpu {
 
 #[wasm_bindgen]
 impl Benchmark {
-    /// Milliseconds from the submission of `repetitions` forwards to their end; recording is
-    /// outside. A rate of 0 is the library's own bit copy.
+    /// Milliseconds from the submission of `repetitions` forwards to their end, without their
+    /// recording. With a rate of 0 this times the library's own bit copy.
     pub async fn time(&self, call: &Call, repetitions: u32) -> Result<f64, JsError> {
         let (sender, receiver) = oneshot::channel();
         let start = checked(&self.device, || {
@@ -70,7 +70,7 @@ impl Benchmark {
             let start = now();
             self.queue.submit([commands]);
             self.queue.on_submitted_work_done(move || {
-                // The receiver is gone only if this run has already failed.
+                // The receiver exists unless this run has already failed.
                 let _ = sender.send(now());
             });
             Ok(start)

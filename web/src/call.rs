@@ -1,17 +1,17 @@
-//! The call, as the page's controls set it.
+//! The call that the page's controls set.
 
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};
 
-/// One application of dropout: everything that decides a mask.
+/// One application of dropout: the rate and the key, which decide the mask.
 #[wasm_bindgen]
 #[derive(Clone, Copy, Debug)]
 pub struct Call(pub(crate) DropoutCall);
 
 #[wasm_bindgen]
 impl Call {
-    /// Drops with probability `p`, by the mask `stream` of the run `seed`.
+    /// Makes a call with the rate `p` and the key of `seed` and `stream`.
     #[wasm_bindgen(constructor)]
     pub fn new(p: f64, seed: u64, stream: u64) -> Result<Call, JsError> {
         let rate = DropoutRate::new(p)?;

@@ -1,4 +1,4 @@
-//! The browser's GPU, and a layer bound to its buffers.
+//! The browser's GPU, and a dropout layer on its buffers.
 
 use futures_channel::oneshot;
 use wasm_bindgen::JsError;
@@ -31,7 +31,7 @@ impl Gpu {
     pub async fn request() -> Result<Gpu, JsError> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let adapter = instance.request_adapter(&Default::default()).await?;
-        // The library uses both where there are any.
+        // The library uses both features if the adapter has them.
         let features = Features::SHADER_INT64 | Features::IMMEDIATES;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
@@ -44,13 +44,13 @@ impl Gpu {
         Ok(Self { device, queue })
     }
 
-    /// A dropout layer for images of this size.
+    /// Makes a dropout layer for images of this size.
     pub async fn layer(&self, rows: u32, columns: u32, kind: Kind) -> Result<Layer, JsError> {
         checked(&self.device, || Layer::new(self, rows, columns, kind)).await
     }
 }
 
-/// Makes an error of what the device would report on its own while `work` runs.
+/// Runs `work` and returns an error that the device reports meanwhile.
 pub(crate) async fn checked<T>(
     device: &wgpu::Device,
     work: impl FnOnce() -> Result<T, JsError>,
@@ -62,8 +62,8 @@ pub(crate) async fn checked<T>(
     let validation = validation.pop();
     let internal = internal.pop();
     let out_of_memory = out_of_memory.pop();
-    // A buffer without memory and a pipeline that the driver cannot compile make their uses invalid
-    // too: the first cause counts.
+    // If a buffer gets no memory, or the driver cannot compile a pipeline, later uses are invalid
+    // too. Report the cause and not its consequence.
     match out_of_memory.await.or(internal.await).or(validation.await) {
         Some(error) => Err(Refused {
             message: error.to_string(),
@@ -73,7 +73,7 @@ pub(crate) async fn checked<T>(
     }
 }
 
-/// Buffers of an image and of what becomes of it, bound once for any number of calls.
+/// The buffers of an image and of its results. They are bound once, for any number of calls.
 #[wasm_bindgen]
 pub struct Layer {
     device: wgpu::Device,
@@ -87,7 +87,7 @@ pub struct Layer {
     backward: DropoutBinding,
     mask: KeepMaskBinding,
     image: wgpu::Buffer,
-    /// Mask, output and gradient, as they are read back.
+    /// Mask, output and gradient, which are copied to `staging`.
     results: [wgpu::Buffer; 3],
     staging: wgpu::Buffer,
 }
@@ -155,7 +155,8 @@ impl Layer {
         })
     }
 
-    /// Forward, loss and backward are one compute pass; the mask is kept to be looked at.
+    /// Records forward, loss and backward in one compute pass. The mask is written too, so that the
+    /// page can show it.
     fn submit(&self, image: &[f32], call: &Call) -> Result<(), JsError> {
         let call = &call.0;
         self.queue
@@ -185,7 +186,7 @@ impl Layer {
 
 #[wasm_bindgen]
 impl Layer {
-    /// One training step on `image`. Wait for its end before the next.
+    /// Runs one training step on `image`. Wait for its end before you start the next.
     pub async fn step(&self, image: Vec<f32>, call: &Call) -> Result<Step, JsError> {
         image::check_length(&image, &self.layout)?;
         let (sender, receiver) = oneshot::channel();
@@ -193,7 +194,7 @@ impl Layer {
             self.submit(&image, call)?;
             self.staging
                 .map_async(wgpu::MapMode::Read, .., move |mapped| {
-                    // The receiver is gone only if this step has already failed.
+                    // The receiver exists unless this step has already failed.
                     let _ = sender.send(mapped);
                 });
             Ok(())

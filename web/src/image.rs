@@ -1,51 +1,55 @@
-//! An RGB image as a tensor, and which of its elements share a decision.
+//! An RGB image as a tensor, and the layouts of its mask.
 
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wgpu_dropout::{LayoutError, MaskLayout};
 
-/// Red, green and blue: an element each.
+/// Elements of a pixel: red, green and blue.
 const CHANNELS: u64 = 3;
 
-/// Tiles along each side of an image that is a batch of them.
+/// Tiles along each side of an image, if the image stands for a batch of tiles.
 const TILES: u64 = 8;
 
-/// The loss's kernel is dispatched at once: at most 65,535 workgroups of 256 elements.
+/// The longest side in pixels. The loss's kernel takes one dispatch, of at most 65,535 workgroups
+/// of 256 elements.
 const MAX_SIDE: u32 = 2048;
 
-/// The layer's view of the image.
+/// The kind of dropout, which decides how the layer sees the image.
 #[wasm_bindgen]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Numbers: a decision for each.
+    /// The image is a list of numbers, each with a decision.
     Elementwise,
-    /// A batch of tiles with three feature maps each: a decision for each map.
+    /// The image is a batch of tiles with three feature maps each. Each map has a decision.
     Feature,
-    /// A sequence of rows: one decision for each number of a row, the same in all rows.
+    /// The image is a sequence of rows. Each number of a row has a decision, the same in all rows.
     TimeLocked,
-    /// A batch of tiles: a decision for each.
+    /// The image is a batch of tiles, each with one decision.
     Path,
 }
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum ImageError {
-    #[error("an image of {columns} x {rows} pixels is too large: at most {MAX_SIDE} a side")]
+    #[error("an image of {columns} x {rows} pixels is too large: take at most {MAX_SIDE} per side")]
     Side { rows: u32, columns: u32 },
-    #[error("{columns} x {rows} pixels are no {TILES} x {TILES} tiles: take multiples of {TILES}")]
+    #[error(
+        "{columns} x {rows} pixels cannot be cut into {TILES} x {TILES} tiles: take multiples of \
+         {TILES}"
+    )]
     Tiles { rows: u32, columns: u32 },
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    #[error("{got} numbers are no image of {required}, three a pixel")]
+    #[error("the image has {got} numbers, the layer takes {required}: give three per pixel")]
     Length { got: usize, required: u64 },
 }
 
-/// The layout of an image in memory, row by row, under a kind of dropout.
+/// The mask layout of an image for a kind of dropout. Pixels lie row by row.
 pub fn layout(rows: u32, columns: u32, kind: Kind) -> Result<MaskLayout, ImageError> {
     if rows.max(columns) > MAX_SIDE {
         return Err(ImageError::Side { rows, columns });
     }
     let (height, width) = (u64::from(rows), u64::from(columns));
-    // Tiles are a view of the image: nothing is moved for them.
+    // Tiles are a view of the image; its elements stay where they are.
     let tiles = |noise: [Option<u64>; 5]| {
         if !height.is_multiple_of(TILES) || !width.is_multiple_of(TILES) {
             return Err(ImageError::Tiles { rows, columns });
@@ -64,7 +68,7 @@ pub fn layout(rows: u32, columns: u32, kind: Kind) -> Result<MaskLayout, ImageEr
     }
 }
 
-/// The layout as options of the command line, for the same mask elsewhere.
+/// The layout as options of the command line, which then makes the same mask.
 #[wasm_bindgen(js_name = layoutArguments)]
 pub fn layout_arguments(rows: u32, columns: u32, kind: Kind) -> Result<String, JsError> {
     let layout = layout(rows, columns, kind)?;
@@ -90,8 +94,8 @@ pub fn check_length(image: &[f32], layout: &MaskLayout) -> Result<(), ImageError
 mod tests {
     use super::*;
 
-    /// How many decisions there are, and those of the first pixel, its right and its lower neighbour
-    /// and the first of the second tile.
+    /// The number of decisions, and the mask indices of the first pixel, of its right and its lower
+    /// neighbour, and of the first pixel of the second tile.
     fn indices(kind: Kind) -> (u64, [[u64; 3]; 4]) {
         let layout = layout(16, 32, kind).unwrap();
         let pixel = |row: u64, column: u64| {

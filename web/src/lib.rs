@@ -1,5 +1,4 @@
-//! wgpu-dropout as the page in `page/` calls it. Numbers go in and out; what they look like is the
-//! page's matter.
+//! The functions that the page in `page/` calls. They take and return numbers; the page draws them.
 //!
 //! `cargo xtask web` builds and serves it.
 
@@ -15,7 +14,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// The library's version.
 #[wasm_bindgen]
 pub fn version() -> String {
-    // All packages of the workspace have one.
+    // All packages of the workspace have the same version.
     env!("CARGO_PKG_VERSION").to_owned()
 }
 

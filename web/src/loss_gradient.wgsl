@@ -1,5 +1,4 @@
-// The page's own kernel between forward and backward: of the loss sum((y - 1/2)^2) / 2 the gradient
-// is y - 1/2.
+// The page's own kernel between forward and backward. The gradient of the loss sum((y - 1/2)^2) / 2 is y - 1/2.
 
 @group(0) @binding(0) var<storage, read> output: array<f32>;
 @group(0) @binding(1) var<storage, read_write> grad_output: array<f32>;

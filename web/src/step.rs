@@ -1,4 +1,5 @@
-//! A training step in small: forward, the gradient of a loss, backward; here on the CPU.
+//! A small training step: forward, the gradient of a loss, and backward. This file runs it on the
+//! CPU.
 
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -11,17 +12,17 @@ use crate::image::{self, ImageError, Kind};
 #[wasm_bindgen(getter_with_clone)]
 #[derive(Debug)]
 pub struct Step {
-    /// The keep mask, 32 elements a word.
+    /// The packed keep mask, 32 elements per word.
     pub mask: Vec<u32>,
-    /// The image with elements dropped and the others scaled.
+    /// The image after dropout.
     pub output: Vec<f32>,
-    /// The gradient of the loss `sum((output - 1/2)^2) / 2` by the image.
+    /// The gradient of the loss `sum((output - 1/2)^2) / 2` with respect to the image.
     pub gradient: Vec<f32>,
 }
 
 #[wasm_bindgen]
 impl Step {
-    /// Words and numbers whose bits are not the other's.
+    /// The number of words whose bits differ from those of `other`.
     pub fn differences(&self, other: &Step) -> usize {
         differences(&self.mask, &other.mask)
             + differences(words(&self.output), words(&other.output))
@@ -46,7 +47,7 @@ enum StepError {
     Cpu(#[from] CpuError),
 }
 
-/// The step on the CPU, with the bits of [`Layer::step`](crate::gpu::Layer::step).
+/// Runs the step on the CPU. The bits are those of [`Layer::step`](crate::gpu::Layer::step).
 #[wasm_bindgen(js_name = cpuStep)]
 pub fn cpu_step(
     image: &[f32],

@@ -1,10 +1,10 @@
-// Headless Chromium with the page in it.
+// Opens the page in headless Chromium.
 
 import { chromium } from "playwright-core";
 
-/** Without these it asks the network for updates. */
+/** Options without which Chromium asks the network for updates. */
 const QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-/** SwiftShader, which Chromium brings. */
+/** Options that choose SwiftShader, which comes with Chromium. */
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 
 export async function launch({ webgpu }) {
@@ -15,7 +15,8 @@ export async function launch({ webgpu }) {
   });
 }
 
-/** The page, ready; what it throws, what its policy refuses and what it asks of other sites is in `page.wrong`. */
+/** Opens the page and waits until it is ready. `page.wrong` collects exceptions, refusals by its policy and requests to
+ * other sites. */
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();

@@ -1,4 +1,4 @@
-// What the command line makes of the same calls, on this machine's own adapter.
+// Runs the command line with the same calls, on this machine's own adapter.
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,12 +10,12 @@ const program = process.env.NATIVE;
 const words = (bytes) => new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 const run = (args) => execFileSync(program, args, { maxBuffer: 1 << 28, stdio: "pipe" });
 
-/** The packed mask of `wgpu-dropout mask` with these words behind it. */
+/** The packed mask of `wgpu-dropout mask` with these arguments. */
 export function mask(args) {
   return words(run(["mask", ...args, "--output", "-"]));
 }
 
-/** The bits of what `wgpu-dropout apply` makes of numbers in this shape. */
+/** The bits of `wgpu-dropout apply`'s result for numbers in this shape. */
 export function apply(numbers, shape, args) {
   const folder = mkdtempSync(join(tmpdir(), "wgpu-dropout-"));
   try {
@@ -30,7 +30,7 @@ export function apply(numbers, shape, args) {
   }
 }
 
-/** Of version 1.0, as NumPy's format has it: padded to 64 bytes, a line break at the end. */
+/** A header of NumPy's format 1.0: padded to 64 bytes, with a line break at the end. */
 function npyHeader(shape) {
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")},), }`;
   const padding = 63 - (10 + text.length) % 64;
@@ -42,14 +42,14 @@ function npyHeader(shape) {
   return header;
 }
 
-/** An error that names the first word that is not the other's. */
+/** Throws an error that names the first word that differs. */
 export function equal(got, expected) {
   if (got.length !== expected.length) {
-    throw new Error(`${got.length} words in the place of ${expected.length}`);
+    throw new Error(`${got.length} words instead of ${expected.length}`);
   }
   const at = expected.findIndex((word, i) => word !== got[i]);
   if (at !== -1) {
     const hex = (word) => `0x${word.toString(16).padStart(8, "0")}`;
-    throw new Error(`word ${at} is ${hex(got[at])} in the place of ${hex(expected[at])}`);
+    throw new Error(`word ${at} is ${hex(got[at])} instead of ${hex(expected[at])}`);
   }
 }

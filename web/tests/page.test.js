@@ -1,5 +1,5 @@
-// The page in a browser: its bits are the native ones, its controls do what they say, and without
-// WebGPU it says so. `cargo xtask web --test` sets the variables.
+// Tests the page in a browser: its bits are the native ones, its controls work, and without WebGPU it says so.
+// `cargo xtask web --test` sets the environment variables.
 
 import assert from "node:assert/strict";
 import { copyFileSync, readFileSync, readdirSync } from "node:fs";
@@ -11,7 +11,8 @@ import { apply, equal, mask } from "./native.js";
 const MASK_HASH = "a086d68c9cf1f04c";
 const KINDS = ["Elementwise", "Feature", "TimeLocked", "Path"];
 
-/** Rates with a tie in the high half and without, all and nothing; keys of 64 bits; one word and many. */
+/** Cases with rates that need a second draw and that do not, rates of 0 and 1, keys of 64 bits, and masks of one word
+ * and of many. */
 const CASES = [
   { rows: 1, columns: 1, p: 0.5, seed: 0n, stream: 0n, kinds: ["Elementwise", "TimeLocked"] },
   { rows: 5, columns: 7, p: 0.1, seed: 42n, stream: 0x300000007n, kinds: ["Elementwise", "TimeLocked"] },
@@ -22,7 +23,7 @@ const CASES = [
   { rows: 8, columns: 8, p: 1, seed: 1n, stream: 2n, kinds: KINDS },
 ].flatMap(({ kinds, ...rest }) => kinds.map((kind) => ({ kind, ...rest })));
 
-/** Runs a step in the page: on its GPU or on its CPU path. Bits are words. */
+/** Runs a step in the page, on its GPU or on its CPU path. Returns the bits as words. */
 function step(page, one, onGpu) {
   return page.evaluate(async ({ rows, columns, kind, p, seed, stream, onGpu }) => {
     const web = await import("./wgpu_dropout_web.js");
@@ -47,7 +48,7 @@ function step(page, one, onGpu) {
   }, { ...one, seed: String(one.seed), stream: String(one.stream), onGpu });
 }
 
-/** By case: both browsers are compared with the same. */
+/** The native results by case, with which both browsers are compared. */
 const natives = new Map();
 
 function native(one, made) {
@@ -84,14 +85,14 @@ async function sameBits(page, onGpu) {
   }
 }
 
-/** The panels as they look when nothing is left to do. */
+/** The pictures of the panels, once the page has nothing left to do. */
 async function panels(page) {
   await page.locator("#panels[aria-busy=false]").waitFor();
   return page.evaluate(() => Object.fromEntries(["input", "mask", "output", "gradient"].map((id) =>
     [id, document.getElementById(id).toDataURL()])));
 }
 
-/** Which panels look different. */
+/** The names of the panels that look different. */
 function changed(before, after) {
   return Object.keys(before).filter((id) => before[id] !== after[id]).join(" ");
 }
@@ -100,7 +101,7 @@ async function setRate(page, p) {
   await page.locator("#p").fill(String(p));
 }
 
-/** Does to the page what a person does, and says what each act must change. */
+/** Acts of a person on the page, and the panels that each must change. */
 const ACTS = [
   ["the rate", "mask output gradient", (page) => setRate(page, 0.3)],
   ["the seed", "mask output gradient", (page) => page.locator("#seed").fill("43")],
@@ -132,7 +133,7 @@ async function controlsMove(page) {
   }
 }
 
-/** The mask panel's bits are those of the command that stands below it, run here. */
+/** Compares the mask panel with the output of the command below it. */
 async function panelIsTheCommand(page) {
   await panels(page);
   const command = await page.locator("#command").textContent();
@@ -170,7 +171,7 @@ describe("with WebGPU", () => {
     const expected = native(one, made);
     made.mask[7] ^= 1 << 5;
     assert.throws(() => equal(made.mask, expected.mask), /word 7 is/);
-    assert.throws(() => equal(made.output.slice(1), expected.output), /words in the place of/);
+    assert.throws(() => equal(made.output.slice(1), expected.output), /words instead of/);
   });
 
   test("the page compares its GPU with its CPU path", async () => {

@@ -1,4 +1,4 @@
-//! How many buffers of one size, so that the caches do not hold them.
+//! The number of buffers of one size. There are enough of them that caches do not hold them all.
 
 use std::fs;
 
@@ -8,19 +8,19 @@ use wgpu_dropout::{Element, cpu};
 use super::dtype::Dtype;
 use crate::engine::Gpu;
 
-/// Where the machine does not tell.
+/// The cache of a CPU that does not tell its size.
 const ASSUMED_CPU_CACHE_BYTES: u64 = 64 << 20;
 
-/// wgpu does not tell a GPU's; the largest today is AMD's 256 MiB.
+/// The cache of a GPU, which wgpu does not tell. The largest today is AMD's of 256 MiB.
 const ASSUMED_GPU_CACHE_BYTES: u64 = 256 << 20;
 
-/// More than this is not taken for the sake of the caches.
+/// The most memory that is taken to exceed the caches.
 const MAX_PAIRS_BYTES: u64 = 1 << 30;
 
-/// More dispatches than this are not recorded at once.
+/// The most pairs, since each takes a dispatch in one pass.
 const MAX_PAIRS: u64 = 1024;
 
-/// WebGPU lets no adapter ask for a larger alignment.
+/// The largest offset alignment that WebGPU allows an adapter to require.
 const ALIGNMENT_BYTES: u64 = 256;
 
 /// The buffers of one size and type: `pairs` of tensors on the GPU and as many on the CPU.
@@ -29,14 +29,15 @@ pub struct Buffers {
     pub dtype: Dtype,
     /// Elements of a tensor.
     pub len: usize,
-    /// A run goes once through all of them.
+    /// The number of pairs. A run goes once through all of them.
     pub pairs: usize,
-    /// The largest cache that there is or may be.
+    /// The largest cache of the machine, or the assumed one.
     pub cache_bytes: u64,
 }
 
 impl Buffers {
-    /// Pairs of twice the cache's size, so that a run finds nothing that the last one left there.
+    /// Plans pairs of twice the cache's size, so that a run finds nothing in the cache from the
+    /// last run.
     pub fn plan(dtype: Dtype, len: usize, gpu: Option<&Gpu>) -> Result<Self> {
         let cpu_cache = last_level_cache_bytes().unwrap_or(ASSUMED_CPU_CACHE_BYTES);
         let cache_bytes = match gpu {
@@ -58,13 +59,13 @@ impl Buffers {
             let needed = one.stride_bytes();
             ensure!(
                 needed <= largest,
-                "{len} elements of {dtype} need a buffer of {needed} bytes, the adapter's largest has {largest}: \
-                 lower --sizes"
+                "{len} elements of {dtype} need a buffer of {needed} bytes, but the adapter's largest \
+                 has {largest}: lower --sizes"
             );
             pairs = pairs.min(largest / needed);
         }
         let buffers = Self {
-            // At most `MAX_PAIRS`.
+            // The number is at most `MAX_PAIRS`.
             pairs: pairs as usize,
             ..one
         };
@@ -76,7 +77,7 @@ impl Buffers {
         self.dtype.bytes().saturating_mul(self.len as u64)
     }
 
-    /// Bytes of all pairs: in each a tensor is read and one is written.
+    /// Bytes of all pairs, each of which has a tensor to read and one to write.
     pub fn bytes(&self) -> u64 {
         let tensors = (self.pairs as u64).saturating_mul(2);
         self.tensor_bytes().saturating_mul(tensors)
@@ -89,13 +90,14 @@ impl Buffers {
             .unwrap_or(u64::MAX)
     }
 
-    /// Returns true if a run may find in the cache what the last one left.
+    /// Returns true if a run may find data of the last run in the cache.
     pub fn fit_the_cache(&self) -> bool {
         self.bytes() < 2 * self.cache_bytes
     }
 }
 
-/// A software adapter's memory is the machine's too, and so may a GPU's be.
+/// Checks that the machine has memory for `plans`. With `gpu` the adapter's buffers count too,
+/// since a software adapter and some GPUs share the machine's memory.
 pub fn check_memory(plans: &[Buffers], gpu: bool) -> Result<()> {
     let copies = if gpu { 2 } else { 1 };
     let sum = |sum: u64, plan: &Buffers| sum.saturating_add(plan.bytes().saturating_mul(copies));
@@ -103,25 +105,25 @@ pub fn check_memory(plans: &[Buffers], gpu: bool) -> Result<()> {
     if let Some(available) = available_memory_bytes() {
         ensure!(
             needed <= available,
-            "{needed} bytes of buffers are needed, {available} bytes of memory are left: lower \
+            "the buffers need {needed} bytes, but only {available} bytes of memory are left: lower \
              --sizes or take one --dtype at a time"
         );
     }
     Ok(())
 }
 
-/// Zeros, or an error where the allocator has no memory for them.
+/// A vector of zeros, or an error if there is no memory for it.
 pub fn zeros<T: Element>(len: usize) -> Result<Vec<T>> {
     let mut tensor = Vec::new();
     tensor
         .try_reserve_exact(len)
-        .with_context(|| format!("there is no memory for {len} elements: lower --sizes"))?;
+        .with_context(|| format!("there is not enough memory for {len} elements: lower --sizes"))?;
     tensor.resize(len, T::zeroed());
     Ok(tensor)
 }
 
-/// Multiples of 2^-23 from -1 on and below 1, then of the type: no subnormals of f32, which some
-/// adapters flush.
+/// Random multiples of 2^-23 from -1 to below 1, rounded to the type. None is subnormal in f32,
+/// since some adapters flush such numbers.
 pub fn random_input<T: Element>(len: usize) -> Result<Vec<T>> {
     const BLOCKS: usize = 1024;
     let mut input = zeros(len)?;
@@ -135,7 +137,7 @@ pub fn random_input<T: Element>(len: usize) -> Result<Vec<T>> {
     Ok(input)
 }
 
-/// Linux's word for the caches of the first processor.
+/// The largest cache of the first processor, as Linux tells it.
 fn last_level_cache_bytes() -> Option<u64> {
     fs::read_dir("/sys/devices/system/cpu/cpu0/cache")
         .ok()?

@@ -1,12 +1,12 @@
-// A bias, a scale, a residual and an activation, each in a pass of its own: what the fused operations take the place of.
-// An invocation takes 8 times 16 bytes, as the library's copy does. Before this text stand the element's
-// `unpack` and `pack`, and how many elements 16 bytes have.
+// A bias, a scale, a residual and an activation, each in a pass of its own. The fused operations
+// replace this chain. An invocation takes 8 times 16 bytes, as in the library's copy. The host puts
+// before this text the element type's `unpack` and `pack`, and the number of elements in 16 bytes.
 
 @group(0) @binding(0) var<storage, read_write> input: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read_write> output: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> numbers: array<vec4<f32>>;
 
-// 4 or 8 numbers, those of 16-bit elements by halves of a word.
+// 4 or 8 numbers. 16-bit elements come as the low and the high halves of words.
 struct Numbers {
     low: vec4<f32>,
     high: vec4<f32>,
@@ -97,7 +97,7 @@ fn gelu_tanh_gradient_at(i: u32) {
     output[i] = pack(Numbers(g.low * gelu_tanh_slope(x.low + b.low), g.high * gelu_tanh_slope(x.high + b.high)));
 }
 
-// A bias.
+// Adds the bias.
 @compute @workgroup_size(256)
 fn add_vector(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = 8u * id.x;
@@ -124,7 +124,7 @@ fn scale_vector(@builtin(global_invocation_id) id: vec3<u32>) {
     scale_vector_at(i + 7u);
 }
 
-// Into the output, which holds the other summand: a residual stream is updated in place.
+// Adds the input to the output, so that a residual stream is updated in place.
 @compute @workgroup_size(256)
 fn add(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = 8u * id.x;
@@ -138,7 +138,7 @@ fn add(@builtin(global_invocation_id) id: vec3<u32>) {
     add_at(i + 7u);
 }
 
-// An activation of the output, in place.
+// Applies the activation to the output, in place.
 @compute @workgroup_size(256)
 fn relu(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = 8u * id.x;
@@ -165,7 +165,8 @@ fn gelu_tanh(@builtin(global_invocation_id) id: vec3<u32>) {
     gelu_tanh_at(i + 7u);
 }
 
-// The output holds the gradient behind the drop, the input what the bias is added to.
+// The output holds the gradient after dropout's backward, the input the numbers to which the bias
+// is added.
 @compute @workgroup_size(256)
 fn relu_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = 8u * id.x;

@@ -1,8 +1,8 @@
-// A layer norm and the gradient of what it is of, each in a pass of its own: what the fused norm takes the place of.
-// Behind chain_rows.wgsl; the numbers are gamma and beta.
+// A layer norm and the gradient of its input, each in a pass of its own. The fused norm replaces
+// these passes. The text follows chain_rows.wgsl. Its numbers are gamma and beta.
 const EPSILON = 1e-5;
 
-// Mean, its correction, 1 by the deviation.
+// The mean, its correction, and 1 / deviation.
 fn moments(first: u32, end: u32, local: u32) -> vec3<f32> {
     var own = vec2<f32>();
     for (var i = first; i < end; i += WIDTH) {

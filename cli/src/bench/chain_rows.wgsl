@@ -1,21 +1,22 @@
-// Rows of COLUMNS elements, of which WIDTH invocations take one, 16 bytes at a time. Before this text stand the element's
-// `unpack` and `pack`, and how many elements 16 bytes have; behind it the passes.
+// Rows of COLUMNS elements. WIDTH invocations share a row and take 16 bytes at a time. The host
+// puts before this text the element type's `unpack` and `pack`, and the number of elements in 16
+// bytes; after it come the passes.
 
 @group(0) @binding(0) var<storage, read_write> inputs: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read_write> grads: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> result: array<vec4<u32>>;
-// Vectors of COLUMNS numbers, one behind the other.
+// Vectors of COLUMNS numbers, one after the other.
 @group(0) @binding(3) var<storage, read> numbers: array<vec4<f32>>;
 
 const ROW_WORDS = COLUMNS / LANES;
 
-// 4 or 8 numbers, those of 16-bit elements by halves of a word.
+// 4 or 8 numbers. 16-bit elements come as the low and the high halves of words.
 struct Numbers {
     low: vec4<f32>,
     high: vec4<f32>,
 }
 
-// Four numbers of a vector that has COLUMNS.
+// Four numbers of a vector of COLUMNS numbers.
 fn numbers_of(word: u32, vector: u32) -> Numbers {
     let first = (vector * COLUMNS + word * LANES) / 4u;
     let a = numbers[first];

@@ -1,5 +1,6 @@
-// A factor and an additive mask, a softmax, and their gradients, each in a pass of its own: what the fused softmax takes
-// the place of. Behind chain_rows.wgsl; the numbers are the mask, one row for all.
+// A factor and an additive mask, a softmax, and their gradients, each in a pass of its own. The
+// fused softmax replaces these passes. The text follows chain_rows.wgsl. Its numbers are the mask,
+// one row for all rows.
 const FACTOR = 0.125;
 
 fn largest_of(own: f32, local: u32) -> f32 {

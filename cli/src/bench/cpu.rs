@@ -1,4 +1,4 @@
-//! The CPU path on one thread and on all, and memcpy as its ceiling.
+//! The CPU path on one thread and on all threads, and memcpy as the bound on its speed.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,10 +13,10 @@ use wgpu_dropout::{Direction, DropoutCall, Element, cpu};
 use super::buffers::{Buffers, zeros};
 use super::measure::{Operation, Place, Subject, Time};
 
-/// Elements that a thread copies at once.
+/// Elements of one task of a copy.
 const COPY_ELEMENTS: usize = 1 << 15;
 
-/// One thread and, where there are more, all.
+/// A pool of one thread and, if the machine has more, a pool of all.
 pub fn thread_pools() -> Result<Vec<ThreadPool>> {
     let all = thread::available_parallelism()?.get();
     let mut counts = vec![1, all];
@@ -54,7 +54,7 @@ pub fn expected<T: Element>(
     Ok(output)
 }
 
-/// Buffers that all who work on the CPU share: they do so one after the other.
+/// Buffers that all subjects on the CPU share, since they run one after the other.
 pub struct CpuTensors<T> {
     pub buffers: Buffers,
     input: Vec<T>,
@@ -74,7 +74,7 @@ impl<T: Element> CpuTensors<T> {
         })
     }
 
-    /// How long the threads of `pool` take for `work` over all pairs of input and output.
+    /// The time in which the threads of `pool` do `work` on all pairs of input and output.
     pub fn time(
         &self,
         pool: &ThreadPool,
@@ -96,13 +96,13 @@ impl<T: Element> CpuTensors<T> {
         })
     }
 
-    /// The first pair's.
+    /// The output of the first pair.
     pub fn first_output(&self) -> Vec<T> {
         self.output.borrow()[..self.buffers.len].to_vec()
     }
 }
 
-/// One pool at work.
+/// The CPU path on one pool.
 pub struct CpuBench<'a, T> {
     pool: &'a ThreadPool,
     tensors: Rc<CpuTensors<T>>,

@@ -12,7 +12,7 @@ const HEADER: &str = "adapter,place,operation,dtype,elements,bytes,rounds,\
 wall_p10_seconds,wall_median_seconds,wall_p90_seconds,\
 gpu_p10_seconds,gpu_median_seconds,gpu_p90_seconds,variant";
 
-/// One row a measurement; what is absent is empty.
+/// Writes a row for each measurement. An absent value leaves its cell empty.
 pub fn write(record: &Record, output: &mut Output) -> Result<()> {
     let adapter = record.adapter.as_ref().map(Adapter::title);
     let adapter = quoted(&adapter.unwrap_or_default());
@@ -45,7 +45,7 @@ fn quantiles(samples: Option<&Samples>) -> String {
     [0.1, 0.5, 0.9].map(quantile).join(",")
 }
 
-/// Names have commas.
+/// Quotes a name, since names may contain commas.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }

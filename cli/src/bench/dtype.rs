@@ -16,7 +16,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// As the library calls it.
+    /// The library's type.
     pub fn element(self) -> ElementType {
         match self {
             Self::F32 => ElementType::F32,

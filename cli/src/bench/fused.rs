@@ -1,4 +1,5 @@
-//! Dropout fused with its neighbours, beside the chain of passes that it takes the place of.
+//! Dropout fused with other operations, compared with the chain of separate passes that it
+//! replaces.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,24 +25,27 @@ use super::samples::Samples;
 use super::softmaxes::Softmaxes;
 use crate::engine::Gpu;
 
-/// Numbers of a bias and of a scale: a transformer's width.
+/// The length of a bias and of a scale: the width of a transformer.
 const COLUMNS: u32 = 1024;
 
-/// A round through more would take a software adapter many seconds.
+/// The most pairs on a software adapter, for which a round through more would take many seconds.
 const MAX_SOFTWARE_PAIRS: usize = 4;
 
 /// The operations that `bench` measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Op {
-    /// Dropout alone, its layouts and kinds, many tensors in a pass, recording
+    /// Dropout without other operations: layouts and kinds, many tensors in a pass, recording
     Dropout,
-    /// A bias, dropout and a residual in one pass, and the gradient through a scale, beside passes apart
+    /// A bias, dropout and a residual in one pass, and the gradient through a scale, against
+    /// separate passes
     Add,
-    /// A bias, an activation and dropout in one pass, and the gradient, beside passes apart
+    /// A bias, an activation and dropout in one pass, and the gradient, against separate passes
     Act,
-    /// A bias, dropout, a residual and a layer norm in one pass, and the gradient, in rows of 64 to 65,536
+    /// A bias, dropout, a residual and a layer norm in one pass, and the gradient, in rows of 64 to
+    /// 65,536
     Norm,
-    /// A factor, a mask, a softmax and dropout in one pass, and the gradient, in such rows
+    /// A factor, a mask, a softmax and dropout in one pass, and the gradient, in rows of 64 to
+    /// 65,536
     Softmax,
 }
 
@@ -68,7 +72,8 @@ pub enum Fusion {
     NormGradient {
         columns: u32,
     },
-    /// dropout(softmax(factor * scores + mask)) of rows; backward from the scores, the chain's from probabilities
+    /// dropout(softmax(factor * scores + mask)) of rows. The fused backward reads the scores, the
+    /// chain's the probabilities
     Softmax {
         columns: u32,
     },
@@ -92,12 +97,12 @@ impl Fusion {
         }
     }
 
-    /// Returns true if its result lies in the output, and not in the residual.
+    /// Returns true if the result is written to the output, and false if to the residual.
     fn is_in_output(self) -> bool {
         !matches!(self, Self::Residual | Self::BiasResidual)
     }
 
-    /// How often an element is read or written by one pass, and by the chain.
+    /// The number of times that one pass and the chain read or write an element.
     pub fn accesses(self) -> [u32; 2] {
         match self {
             Self::Residual => [3, 5],
@@ -132,7 +137,7 @@ impl fmt::Display for Fusion {
     }
 }
 
-/// The times of one tensor.
+/// The times for one tensor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FusedMeasurement {
     pub fusion: Fusion,
@@ -146,8 +151,8 @@ pub struct FusedMeasurement {
 }
 
 impl FusedMeasurement {
-    /// The bound on the fused pass's time: the chain's time less 0.8 times the time of the bytes
-    /// that are not moved.
+    /// The bound on the time of the fused pass: the chain's time minus 0.8 times the time to copy
+    /// the bytes that one pass saves.
     pub fn bound_seconds(&self) -> f64 {
         let [fused, chain] = self.fusion.accesses();
         let saved = f64::from(chain - fused) / 2.0 * self.copy_seconds.median();
@@ -155,17 +160,17 @@ impl FusedMeasurement {
     }
 }
 
-/// Buffers of a tensor and the ways through them.
+/// The buffers of a tensor, and their bindings for each pass.
 struct Bound {
     fused: [DropoutAddBinding; 2],
     fused_gradient: DropoutAddGradient,
-    /// Bindings of relu and of gelu, in this order.
+    /// Bindings for relu and gelu, in this order.
     activated: [ActBinding; 2],
     activated_gradients: [ActGradient; 2],
     copy: DropoutBinding,
-    /// From the input to the output, within it, and from the residual to it.
+    /// Bindings from input to output, within the output, and from residual to output.
     dropout: [DropoutBinding; 3],
-    /// The chain's: input and output, output and residual.
+    /// Bind groups of the chain: input and output, output and residual.
     groups: [wgpu::BindGroup; 2],
 }
 
@@ -173,7 +178,7 @@ struct Bench<'a> {
     tensors: GpuTensors<'a>,
     dropout: Dropout,
     add: DropoutAdd,
-    /// Relu and gelu.
+    /// The handles for relu and gelu.
     act: [ActDropout; 2],
     chain: Vec<(&'static str, wgpu::ComputePipeline)>,
     workgroups: u32,
@@ -182,7 +187,8 @@ struct Bench<'a> {
     residuals: wgpu::Buffer,
 }
 
-/// Measures each fusion of this type and length, after the chain and one pass gave the same numbers.
+/// Measures each fusion for this type and length, after a check that the chain and one pass give
+/// the same numbers.
 pub fn measure(
     gpu: &Gpu,
     op: Op,
@@ -201,13 +207,13 @@ pub fn measure(
     }
     ensure!(
         len.is_multiple_of(COLUMNS as usize),
-        "{len} elements are no rows of {COLUMNS}: give --sizes that are"
+        "{len} elements are not whole rows of {COLUMNS}: give multiples of it as --sizes"
     );
     let mut buffers = Buffers::plan(dtype, len, Some(gpu))?;
     if gpu.is_software() {
         buffers.pairs = buffers.pairs.min(MAX_SOFTWARE_PAIRS);
     }
-    // A residual beside input and output.
+    // The residual makes a third tensor beside input and output.
     check_memory(&[buffers.clone(), buffers.clone()], true)?;
     match dtype {
         Dtype::F32 => of_type::<f32>(gpu, op, &buffers, call, duration, progress),
@@ -357,7 +363,7 @@ impl<'a> Bench<'a> {
             add,
             act,
             chain,
-            // 8 times 16 bytes an invocation, 256 of them a workgroup.
+            // An invocation takes 8 times 16 bytes, a workgroup has 256 invocations.
             workgroups: words.div_ceil(8 * 256) as u32,
             call: *call,
             bound,
@@ -382,7 +388,7 @@ impl<'a> Bench<'a> {
                     Fusion::GeluGradient => {
                         gelu.encode_backward(pass, &bound.activated_gradients[1], call)
                     }
-                    // rows.rs measures these.
+                    // rows.rs measures these fusions.
                     Fusion::Norm { .. }
                     | Fusion::NormGradient { .. }
                     | Fusion::Softmax { .. }
@@ -418,7 +424,7 @@ impl<'a> Bench<'a> {
                     }
                     Fusion::ScaleGradient => {
                         dropout.encode_backward(pass, to_output, call)?;
-                        // Into the residual, whose memory this fusion does not use.
+                        // The result goes into the residual, whose memory this fusion does not use.
                         run(pass, "scale_vector", output_residual);
                     }
                     Fusion::Relu | Fusion::Gelu => {
@@ -462,7 +468,8 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// The first tensor's result, which a fused gradient leaves in the output and all others in the residual.
+    /// The result of the first tensor. A fused gradient leaves it in the output, all others in the
+    /// residual.
     fn result<T: Element>(&self, in_output: bool) -> Result<Vec<T>> {
         if in_output {
             return self.tensors.first_output();
@@ -471,7 +478,8 @@ impl<'a> Bench<'a> {
         self.tensors.read_back(&self.residuals, bytes)
     }
 
-    /// Gives the residuals the inputs' numbers, which stand for a residual stream and for a gradient.
+    /// Fills the residuals with the inputs' numbers, which serve as a residual stream or as a
+    /// gradient.
     fn fill_residuals(&self, gpu: &Gpu) {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         let bytes = self.residuals.size();
@@ -479,23 +487,24 @@ impl<'a> Bench<'a> {
         gpu.queue.submit([encoder.finish()]);
     }
 
-    /// Compares one pass with the chain, from a residual of the inputs on.
+    /// Compares one pass with the chain, with residuals that equal the inputs.
     fn verify<T: Element>(&self, gpu: &Gpu, fusion: Fusion) -> Result<()> {
         self.fill_residuals(gpu);
         self.fused(fusion)?;
         let fused: Vec<T> = self.result(fusion.is_in_output())?;
         self.fill_residuals(gpu);
         self.chain(fusion)?;
-        // The chain's scaled gradient lies in the residual.
+        // The chain leaves the scaled gradient in the residual.
         let in_output = fusion.is_in_output() && fusion != Fusion::ScaleGradient;
         let chain: Vec<T> = self.result(in_output)?;
-        // Numbers are 1 and less.
+        // Inputs are at most 1 in magnitude, so 16 roundings of 1 are a bound for every fusion.
         compare(&fused, &chain, &self.call, |_| 16.0)
     }
 }
 
-/// Compares elements of one pass with those of the chain, each pass of which rounds to the type. A number of the chain
-/// may be off by `roundings` of it, each of 1 and of the call's factor.
+/// Compares elements of one pass with those of the chain, each pass of which rounds to the type.
+/// They may differ by `roundings` of the chain's number, each of which is the type's epsilon times
+/// 1 plus the call's factor.
 pub(super) fn compare<T: Element>(
     fused: &[T],
     chain: &[T],
@@ -511,7 +520,7 @@ pub(super) fn compare<T: Element>(
         let bound = roundings(chain) * epsilon * (1.0 + call.keep_scale());
         ensure!(
             (fused - chain).abs() <= bound,
-            "element {index} is {fused:e} by one pass and {chain:e} by the chain"
+            "element {index} is {fused:e} after one pass and {chain:e} after the chain"
         );
     }
     let is_empty = fused.iter().all(|fused| fused.to_f32() == 0.0);
@@ -519,7 +528,7 @@ pub(super) fn compare<T: Element>(
     Ok(())
 }
 
-/// How the chain's kernels read and write elements.
+/// The WGSL by which the chain's kernels read and write elements.
 pub(super) fn element_text(dtype: Dtype) -> &'static str {
     match dtype {
         Dtype::F32 => {
@@ -576,7 +585,8 @@ pub(super) fn chain(
     pipelines(device, &text, 2, &NAMES)
 }
 
-/// The kernels of a text with so many written buffers and one that is read.
+/// The kernels of a text. Their bind group has the given number of written buffers and one that is
+/// read.
 pub(super) fn pipelines(
     device: &wgpu::Device,
     text: &str,
@@ -619,7 +629,7 @@ pub(super) fn pipelines(
             module: &module,
             entry_point: Some(entry_point),
             compilation_options: wgpu::PipelineCompilationOptions {
-                // As the fused kernels.
+                // The fused kernels set the same option.
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },

@@ -1,4 +1,4 @@
-//! The kernels on buffers of the device, and the library's own bit copy as their ceiling.
+//! The kernels on the device's buffers, and the library's own bit copy as the bound on their speed.
 
 use std::num::NonZeroU64;
 use std::time::Instant;
@@ -14,10 +14,10 @@ use super::measure::{Operation, Place, Subject, Time};
 use super::timestamps::Timestamps;
 use crate::engine::Gpu;
 
-/// Staging memory of an upload is given back after this much.
+/// Bytes of an upload after which its staging memory is released.
 const UPLOAD_BYTES: u64 = 64 << 20;
 
-/// Input and output.
+/// An input and an output.
 pub type Pair<'a> = [BufferBinding<'a>; 2];
 
 /// The tensors of one size and type in two buffers.
@@ -30,7 +30,7 @@ pub struct GpuTensors<'a> {
 }
 
 impl<'a> GpuTensors<'a> {
-    /// All inputs are `input`.
+    /// Makes buffers whose inputs are all `input`.
     pub fn new<T: Element>(gpu: &'a Gpu, buffers: &Buffers, input: &[T]) -> Result<Self> {
         checked(&gpu.device, || {
             let create = |label, usage| {
@@ -51,7 +51,7 @@ impl<'a> GpuTensors<'a> {
                 buffers: buffers.clone(),
                 timestamps: Timestamps::new(gpu),
             };
-            // 4 bytes at a time: of 16-bit elements two.
+            // Uploads take whole words, of two 16-bit elements each.
             let mut input = input.to_vec();
             input.resize(input.len().next_multiple_of(2), T::zeroed());
             let mut pending = 0;
@@ -83,7 +83,7 @@ impl<'a> GpuTensors<'a> {
         self.buffers.tensor_bytes()
     }
 
-    /// The tensor's, and a spare half of its last 4 bytes.
+    /// Bytes of a tensor's range: its elements, and the spare half of an odd number of 16-bit ones.
     fn bound_bytes(&self) -> u64 {
         self.buffers.tensor_bytes().next_multiple_of(4)
     }
@@ -99,8 +99,8 @@ impl<'a> GpuTensors<'a> {
         })
     }
 
-    /// How long the device takes for what `record` records, by the wall from the submission to its
-    /// end; recording and transfers are outside.
+    /// The time in which the device executes what `record` records. Wall time runs from the
+    /// submission to its end, without recording and transfers.
     pub fn time(&self, record: impl FnOnce(&mut ComputePass<'_>) -> Result<()>) -> Result<Time> {
         checked(&self.gpu.device, || {
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
@@ -126,7 +126,7 @@ impl<'a> GpuTensors<'a> {
         })
     }
 
-    /// The first pair's.
+    /// The output of the first pair.
     pub fn first_output<T: bytemuck::Pod>(&self) -> Result<Vec<T>> {
         checked(&self.gpu.device, || {
             let mut output = self.read_back(&self.outputs, self.bound_bytes())?;
@@ -150,14 +150,14 @@ impl<'a> GpuTensors<'a> {
     }
 }
 
-/// The linear kernels at work.
+/// The kernels of consecutive indices, with their bindings.
 pub struct GpuBench<'a> {
     tensors: GpuTensors<'a>,
     dropout: Dropout,
     call: DropoutCall,
-    /// Input and output of each pair.
+    /// Bindings from the input to the output of each pair.
     separate: Vec<DropoutBinding>,
-    /// Output of each pair.
+    /// Bindings of each pair's output in place.
     in_place: Vec<DropoutBinding>,
 }
 
@@ -197,7 +197,7 @@ impl Subject for GpuBench<'_> {
         &self.tensors.buffers
     }
 
-    /// One dispatch, or as many as the length needs, for each pair.
+    /// Times one pass over all pairs. A pair takes one dispatch, or as many as its length needs.
     fn time(&self, operation: Operation) -> Result<Time> {
         let (dropout, call) = (&self.dropout, &self.call);
         let copy = DropoutCall {
@@ -229,9 +229,9 @@ fn finish<const N: usize>(gpu: &Gpu, commands: [wgpu::CommandBuffer; N]) -> Resu
     Ok(())
 }
 
-/// The contents of a buffer for reading back that no command writes any more.
+/// Reads back a staging buffer that no command writes any more.
 pub fn read<T: bytemuck::Pod>(gpu: &Gpu, staging: &wgpu::Buffer) -> Result<Vec<T>> {
-    // An error of the mapping is one of the range too.
+    // If mapping fails, reading the mapped range fails too, and reports it.
     staging.map_async(wgpu::MapMode::Read, .., |_| {});
     gpu.device.poll(PollType::wait_indefinitely())?;
     let values = bytemuck::pod_collect_to_vec(&staging.get_mapped_range(..)?);
@@ -239,7 +239,7 @@ pub fn read<T: bytemuck::Pod>(gpu: &Gpu, staging: &wgpu::Buffer) -> Result<Vec<T
     Ok(values)
 }
 
-/// Turns what the device would report on its own, by a panic, into an error.
+/// Turns an error that the device would report by a panic into a returned one.
 pub fn checked<T>(device: &wgpu::Device, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let out_of_memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);

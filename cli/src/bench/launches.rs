@@ -1,4 +1,5 @@
-//! The cost of a dispatch: many small tensors in one pass, beside one of as many elements.
+//! The cost of a dispatch: many small tensors in one pass, compared with one tensor of as many
+//! elements.
 
 use std::slice;
 use std::time::Duration;
@@ -14,15 +15,15 @@ use super::gpu::GpuBench;
 use super::measure::{Measurement, Operation, Subject, in_rounds, verify};
 use crate::engine::Gpu;
 
-/// Tensors in a pass, each with a dispatch.
+/// Tensors in a pass. Each takes a dispatch.
 const TENSORS: usize = 1000;
 
-/// Elements of each.
+/// Elements of a tensor.
 const LEN: usize = 4096;
 
 const OPERATIONS: [Operation; 2] = [Operation::Forward, Operation::Copy];
 
-/// One row.
+/// One row of the table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Launch {
     /// Tensors in the pass.
@@ -32,8 +33,8 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Seconds that a dispatch adds to a pass, by the wall, where `rows` have as many elements in
-    /// one. `None` where a load of the machine hides it.
+    /// The wall time that a dispatch adds to a pass, in seconds. It is compared with the row in
+    /// `rows` that has as many elements in one tensor. `None` if noise hides the difference.
     pub fn of_a_dispatch(&self, rows: &[Self]) -> Option<f64> {
         let whole = rows.iter().find(|row| {
             row.tensors == 1 && row.measurement.operation == self.measurement.operation
@@ -45,7 +46,7 @@ impl Launch {
     }
 }
 
-/// Verifies both against the CPU path, then measures them in turn.
+/// Verifies both passes against the CPU path, then measures them in turn.
 pub fn measure(
     gpu: &Gpu,
     call: &DropoutCall,

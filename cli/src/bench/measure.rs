@@ -1,4 +1,4 @@
-//! Measurements: verified first, then in rounds.
+//! Measurements. Each subject is verified first, then all are timed in rounds.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub enum Operation {
     Forward,
     Backward,
     InPlace,
-    /// The same bytes read and written, nothing else.
+    /// A copy that reads and writes the same bytes.
     Copy,
 }
 
@@ -48,12 +48,12 @@ pub enum Place {
     Cpu {
         threads: usize,
     },
-    /// A loop over rand's generator, in place of the library.
+    /// A loop over rand's generator, instead of the library.
     RandLoop,
 }
 
 impl Place {
-    /// The place of the copy that no operation here can outrun.
+    /// The place whose copy bounds the speed of every operation here.
     pub fn ceiling(self) -> Self {
         match self {
             Self::RandLoop => Self::Cpu { threads: 1 },
@@ -73,34 +73,34 @@ impl fmt::Display for Place {
     }
 }
 
-/// How long an operation took.
+/// The time that an operation took.
 #[derive(Clone, Copy, Debug)]
 pub struct Time {
-    /// By the clock on the wall.
+    /// Wall time.
     pub wall: Duration,
-    /// By the GPU's own timestamps, where it has them.
+    /// Time by the GPU's own timestamps, if it has them.
     pub gpu: Option<Duration>,
 }
 
-/// Something that does operations over the buffers of one size and type.
+/// An implementation that runs operations on the buffers of one size and type.
 pub trait Subject {
     fn place(&self) -> Place;
 
     fn buffers(&self) -> &Buffers;
 
-    /// The operations that the subject does.
+    /// The operations that the subject implements.
     fn operations(&self) -> &'static [Operation] {
         &Operation::ALL
     }
 
-    /// How long the operation took over all pairs of buffers.
+    /// Runs the operation on all pairs of buffers, and returns its time.
     fn time(&self, operation: Operation) -> Result<Time>;
 
     /// The bytes that the last operation wrote into the first pair's output.
     fn first_output(&self) -> Result<Vec<u8>>;
 }
 
-/// One row: an operation in a place on one size.
+/// One row of the table: an operation in one place on one size.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measurement {
     #[serde(flatten)]
@@ -109,7 +109,7 @@ pub struct Measurement {
     pub dtype: Dtype,
     /// Elements of a tensor.
     pub elements: usize,
-    /// Bytes that the task needs moved: each element read once and written once.
+    /// Bytes that the operation must move: each element is read once and written once.
     pub bytes: u64,
     /// Seconds for one tensor.
     pub wall_seconds: Samples,
@@ -130,7 +130,7 @@ impl Measurement {
         }
     }
 
-    /// Notes how long all `tensors` took.
+    /// Adds the time that all `tensors` took together.
     pub fn push(&mut self, time: Time, tensors: usize) {
         let of_one = |all: Duration| all.as_secs_f64() / tensors as f64;
         self.wall_seconds.push(of_one(time.wall));
@@ -140,15 +140,15 @@ impl Measurement {
         }
     }
 
-    /// By the wall, in `seconds`: a quantile of this row's.
+    /// The speed if a tensor takes `seconds`, which are a quantile of this row's wall times.
     pub fn gigabytes_per_second(&self, seconds: f64) -> f64 {
         self.bytes as f64 / seconds / 1e9
     }
 }
 
-/// Checks to the bit what `subject` computes.
+/// Compares the result of `subject` with `expected`, to the bit.
 pub fn verify(subject: &dyn Subject, operation: Operation, expected: &[u8]) -> Result<()> {
-    // In place reads the output, which a copy makes equal to the input.
+    // The operation in place reads the output, so a copy first makes it equal to the input.
     subject.time(Operation::Copy)?;
     subject.time(operation)?;
     let dtype = subject.buffers().dtype;
@@ -178,8 +178,8 @@ fn compare(dtype: Dtype, output: &[u8], expected: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Measures every operation of every subject once a round, so that a change of the machine's pace
-/// meets all of them.
+/// Measures every operation of every subject once per round, so that a change of the machine's
+/// speed affects all of them.
 pub fn interleaved(
     subjects: &[Box<dyn Subject + '_>],
     duration: Duration,
@@ -204,7 +204,7 @@ pub fn interleaved(
     Ok(rows)
 }
 
-/// Repeats `round` until `duration` is over. `progress` is told the share that is done.
+/// Repeats `round` until `duration` is over. Calls `progress` with the share that is done.
 pub fn in_rounds(
     duration: Duration,
     progress: impl Fn(f64),
@@ -233,7 +233,7 @@ mod tests {
 
     use super::*;
 
-    /// A subject that copies, whatever it is asked for.
+    /// A subject that copies for every operation.
     struct Copier(Buffers);
 
     fn copier(dtype: Dtype) -> Copier {

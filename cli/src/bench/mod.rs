@@ -1,4 +1,4 @@
-//! `bench`: what dropout costs on this machine, beside a copy of the same bytes.
+//! `bench`: measures dropout on this machine, and compares it with a copy of the same bytes.
 
 mod buffers;
 mod cpu;
@@ -44,11 +44,11 @@ use progress::Progress;
 use rand_loop::RandLoop;
 use record::Record;
 
-const FILES: &str = "Files; `-` is standard output, in place of the tables";
+const FILES: &str = "Files; `-` is standard output, instead of the tables";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Operations to measure, comma separated
+    /// Operations to measure, separated by commas
     #[arg(
         long,
         value_enum,
@@ -57,7 +57,7 @@ pub struct Args {
         default_value = "dropout"
     )]
     op: Vec<Op>,
-    /// Elements of a tensor, comma separated
+    /// Elements of a tensor, separated by commas
     #[arg(
         long,
         value_name = "N,…",
@@ -67,7 +67,7 @@ pub struct Args {
         default_value = "4096,65536,1048576,16777216"
     )]
     sizes: Vec<usize>,
-    /// Types of the elements, comma separated; the plot shows the first
+    /// Types of the elements, separated by commas; the plot shows the first
     #[arg(
         long,
         value_enum,
@@ -85,7 +85,7 @@ pub struct Args {
         default_value = "0.1"
     )]
     p: DropoutRate,
-    /// How long each size and each further table is measured; five rounds are made in any case
+    /// Seconds for each size and each further table; at least five rounds are made
     #[arg(
         long,
         value_name = "S",
@@ -94,13 +94,13 @@ pub struct Args {
         default_value = "10"
     )]
     seconds: u64,
-    /// Write the record of the run, every single time included
+    /// Write the record of the run as JSON, with every single time
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     json: Option<PathBuf>,
-    /// Write a row for each measurement of a tensor
+    /// Write a row for each measurement of a tensor as CSV
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     csv: Option<PathBuf>,
-    /// Draw throughput over size as SVG
+    /// Draw throughput over size, as SVG
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     plot: Option<PathBuf>,
     /// Write a page of Markdown: times over those of a copy
@@ -111,7 +111,7 @@ pub struct Args {
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
     ensure!(
         !args.sizes.contains(&0),
-        "0 elements take no time: give --sizes from 1 on"
+        "0 elements cannot be measured: give --sizes from 1 on"
     );
     let engine = engine.open()?;
     let gpu = match &engine {
@@ -126,11 +126,11 @@ pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
         write(&record, &mut output)?;
         output.finish()
     });
-    // One that fails keeps none of the others from being written.
+    // If one file fails, the others are still written.
     written.fold(Ok(()), output::both)
 }
 
-/// Writes a record in one of its forms.
+/// A function that writes a record in one format.
 type Writer = fn(&Record, &mut Output) -> Result<()>;
 
 impl Args {
@@ -146,7 +146,8 @@ impl Args {
             .filter_map(|(path, write)| Some((path.as_deref()?, write)))
     }
 
-    /// Opened before anything is measured: to learn of a wrong path minutes later is too late.
+    /// Opens the files. This comes before the measurements, so that a wrong path is reported at
+    /// once.
     fn files(&self) -> Result<Vec<(Output, Writer)>> {
         self.forms()
             .map(|(path, write)| Ok((Output::create(path)?, write)))
@@ -158,12 +159,12 @@ impl Args {
     }
 }
 
-/// Measures everything, and prints each table when it is complete.
+/// Measures everything. Prints each table as soon as it is complete.
 fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record> {
     let pools = cpu::thread_pools()?;
     let duration = Duration::from_secs(args.seconds);
     let mut record = Record::new(gpu, call)?;
-    // Layouts and kinds, and many tensors in a pass.
+    // The two further tables are of layouts and kinds, and of many tensors in a pass.
     let more = if gpu.is_some() { 2 } else { 0 };
     let of_dropout = match args.op.contains(&Op::Dropout) {
         true => args.sizes.len() + more,
@@ -183,7 +184,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     progress.print(&report::preamble(&record))?;
     if !fused.is_empty() {
         let gpu = gpu.context(
-            "--op add, act, norm and softmax compare passes of a GPU: leave --engine cpu out",
+            "--op add, act, norm and softmax compare passes on a GPU: leave --engine cpu out",
         )?;
         for (index, &(op, len, dtype)) in fused.iter().enumerate() {
             progress.say(format!("fused, {len} elements of {dtype}"));
@@ -202,7 +203,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
     Ok(record)
 }
 
-/// Dropout alone.
+/// Measures dropout without other operations.
 fn measure_dropout(
     args: &Args,
     gpu: Option<&Gpu>,
@@ -244,7 +245,7 @@ fn measure_dropout(
     Ok(())
 }
 
-/// One size in all types: verified on every subject, then measured in turn.
+/// Measures one size in all types: verifies every subject, then measures them in turn.
 fn measure_size(
     gpu: Option<&Gpu>,
     pools: &[ThreadPool],
@@ -265,7 +266,7 @@ fn measure_size(
     measure::interleaved(&all, duration, progress)
 }
 
-/// All that work on elements of type `T`, verified.
+/// All subjects for elements of type `T`, each verified.
 fn subjects<'a, T: Element>(
     gpu: Option<&'a Gpu>,
     pools: &'a [ThreadPool],
@@ -288,7 +289,7 @@ fn subjects<'a, T: Element>(
         }
     }
     if buffers.dtype == Dtype::F32 {
-        // Has a mask of its own, and checks itself.
+        // This loop has a mask of its own, and checks itself.
         subjects.push(Box::new(RandLoop::new(&pools[0], tensors, &input, call)?));
     }
     Ok(subjects)

@@ -1,4 +1,5 @@
-//! A norm behind a residual and a dropped branch, beside the chain of passes that it takes the place of.
+//! Dropout of a branch, a residual and a norm in one pass, compared with the chain of passes that
+//! it replaces.
 
 use anyhow::{Context, Result};
 use wgpu::BufferBinding;
@@ -14,22 +15,23 @@ use super::measure::Time;
 use super::rows::{self, Ways, group};
 use crate::engine::Gpu;
 
-/// A tensor in rows of some columns, and the ways through it.
+/// A tensor in rows of one length, with the bindings of one pass and of the chain.
 pub struct Norms<'a> {
     tensors: GpuTensors<'a>,
-    /// The residual stream, the gradient of the output, of the sum, and what dropout leaves of it.
+    /// The residual stream, the gradients of the output and of the sum, and the dropped gradient of
+    /// the sum.
     own: [wgpu::Buffer; 4],
     norm: DropoutAddNorm,
     dropout: Dropout,
     forward: DropoutAddNormBinding,
     backward: DropoutAddNormGradient,
     copy: DropoutBinding,
-    /// Dropout of the output in place, and of the gradient of the sum.
+    /// Bindings for dropout of the output in place, and of the gradient of the sum.
     drops: [DropoutBinding; 2],
     pipelines: Vec<(&'static str, wgpu::ComputePipeline)>,
     /// The chain's buffers for a bias, a residual, a norm and its gradient.
     groups: [wgpu::BindGroup; 4],
-    /// Workgroups of a pass by elements, and by rows.
+    /// Workgroups of a pass over elements, and of a pass over rows.
     workgroups: [u32; 2],
     call: DropoutCall,
 }
@@ -96,7 +98,7 @@ impl<'a> Ways<'a> for Norms<'a> {
         let copy = dropout.bind(input_again, output_again, elements())?;
         Ok(Self {
             workgroups: [
-                // 8 times 16 bytes an invocation, 256 of them a workgroup.
+                // An invocation takes 8 times 16 bytes, a workgroup has 256 invocations.
                 (buffers.tensor_bytes() / 16).div_ceil(8 * 256) as u32,
                 rows::workgroups(buffers, columns),
             ],
@@ -176,7 +178,7 @@ impl<'a> Ways<'a> for Norms<'a> {
 }
 
 impl Norms<'_> {
-    /// Gives the stream and the gradient the input's numbers.
+    /// Fills the stream and the gradient with the input's numbers.
     fn fill(&self, gpu: &Gpu) {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         for buffer in &self.own[..2] {
@@ -185,7 +187,7 @@ impl Norms<'_> {
         gpu.queue.submit([encoder.finish()]);
     }
 
-    /// The gradient after dropout.
+    /// The dropped gradient.
     fn masked<T: Element>(&self) -> Result<Vec<T>> {
         let bytes = self.tensors.tensor_bytes();
         self.tensors.read_back(&self.own[3], bytes)

@@ -1,4 +1,4 @@
-//! The measurements as a plot: throughput over size, both on logarithmic scales.
+//! A plot of the measurements: throughput over size, both on logarithmic scales.
 
 use std::io::Write;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use super::measure::{Measurement, Operation, Place};
 use super::record::{Adapter, Record};
 use crate::output::Output;
 
-/// Pixels, as all lengths here.
+/// Width and height. All lengths here are in pixels.
 const SIZE: (u32, u32) = (960, 540);
 const CHART_WIDTH: u32 = 740;
 const MARGIN: u32 = 10;
@@ -23,7 +23,7 @@ const POINT_RADIUS: u32 = 3;
 const TITLE_FONT: (&str, u32) = ("sans-serif", 18);
 const FONT: (&str, u32) = ("sans-serif", 13);
 
-/// Okabe and Ito's, for any kind of sight.
+/// Okabe and Ito's colors, which colorblind people can tell apart.
 const COLORS: [RGBColor; 4] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -33,7 +33,7 @@ const COLORS: [RGBColor; 4] = [
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Forward in each place, and the copies that it cannot outrun; of the first type.
+/// Draws forward in each place, and the copies that bound its speed, for the first type.
 pub fn write(record: &Record, output: &mut Output) -> Result<()> {
     let mut svg = String::new();
     draw(record, &mut svg)?;
@@ -62,11 +62,11 @@ fn draw(record: &Record, svg: &mut String) -> Result<()> {
 struct Line<'a> {
     name: String,
     rows: Vec<&'a Measurement>,
-    /// A copy's is thin, its points are open.
+    /// The line's style. That of a copy is thin, with open points.
     style: ShapeStyle,
 }
 
-/// In the places' order; an operation and its ceiling share a color.
+/// The lines, in the order of the places. An operation and the copy that bounds it share a color.
 fn lines<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'a>> = Vec::new();
     let mut colors: Vec<Place> = Vec::new();
@@ -146,7 +146,7 @@ fn draw_legend(area: &Area<'_>, lines: &[Line<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// GB/s that the slowest and the fastest tenth and the median of the rounds show, in this order.
+/// GB/s of the slowest tenth, the median and the fastest tenth of the rounds, in this order.
 fn speeds(row: &Measurement) -> [f64; 3] {
     [0.9, 0.5, 0.1].map(|share| row.gigabytes_per_second(row.wall_seconds.quantile(share)))
 }
@@ -158,7 +158,7 @@ fn range(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
     least / 1.5..greatest * 1.5
 }
 
-/// 4096 as `4 Ki`.
+/// Formats a number with binary prefixes: 4096 as `4 Ki`.
 fn binary(number: f64) -> String {
     match number {
         n if n >= 1073741824.0 => format!("{} Gi", n / 1073741824.0),

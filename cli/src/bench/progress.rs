@@ -1,4 +1,4 @@
-//! A bar on the terminal. indicatif hides it where standard error is no terminal.
+//! A progress bar. indicatif hides it if standard error is no terminal.
 
 use std::io::{self, Write};
 
@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output;
 
-/// Steps of the bar a part.
+/// Steps of the bar per part.
 const STEPS: u64 = 100;
 
-/// How far the parts are: the sizes, then what else is measured.
+/// The progress through the parts of a run: the sizes, then the further tables.
 pub struct Progress {
     bar: ProgressBar,
     has_tables: bool,
@@ -18,8 +18,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Tables are printed unless standard output has another use. Where they are all that comes of
-    /// the run, it ends when nobody reads them any more.
+    /// `has_tables` is false if standard output has another use. If the tables are the only output,
+    /// a run ends as soon as their reader closes the pipe.
     pub fn new(parts: usize, has_tables: bool, has_files: bool) -> Result<Self> {
         let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}")?;
         let bar = ProgressBar::new(STEPS * parts as u64).with_style(style);
@@ -30,13 +30,13 @@ impl Progress {
         })
     }
 
-    /// Shows the next step.
+    /// Shows a message for the next step.
     pub fn say(&self, message: String) {
         self.bar.set_message(message);
         self.bar.tick();
     }
 
-    /// `share` of the part after the first `parts`.
+    /// Moves the bar to a `share` of the part after the first `parts`.
     pub fn set(&self, parts: usize, share: f64) {
         let of_part = (STEPS as f64 * share) as u64;
         self.bar.set_position(STEPS * parts as u64 + of_part);
@@ -55,7 +55,7 @@ impl Progress {
     }
 }
 
-/// The results stay, the bar goes.
+/// Removes the bar. Printed results stay.
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! The loop that a user would write in a minute: rand's fast generator, a bool an element.
+//! The simplest loop that a user might write: rand's fast generator, and a bool for each element.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use super::buffers::Buffers;
 use super::cpu::CpuTensors;
 use super::measure::{Operation, Place, Subject, Time};
 
-/// Forward alone: for the backward such a loop keeps a mask, or rewinds.
+/// Only the forward. For backward such a loop would keep a mask, or rewind its generator.
 pub struct RandLoop<'a, T> {
     /// A pool of one thread.
     pool: &'a ThreadPool,
@@ -21,7 +21,7 @@ pub struct RandLoop<'a, T> {
 }
 
 impl<'a, T: Element> RandLoop<'a, T> {
-    /// `input` is that of each pair.
+    /// Takes the input of every pair.
     pub fn new(
         pool: &'a ThreadPool,
         tensors: Rc<CpuTensors<T>>,
@@ -37,7 +37,8 @@ impl<'a, T: Element> RandLoop<'a, T> {
         Ok(rand_loop)
     }
 
-    /// The mask is the loop's own: only that it drops or scales can be checked.
+    /// Checks that each value is dropped or scaled. The mask is the loop's own, so nothing else can
+    /// be checked.
     fn verify(&self, input: &[T]) -> Result<()> {
         self.time(Operation::Forward)?;
         let keep_scale = self.call.keep_scale();

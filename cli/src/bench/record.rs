@@ -1,4 +1,4 @@
-//! A run as data: what was measured, and on what.
+//! The data of a run: the measurements, and a description of the machine.
 
 use std::env;
 use std::fs;
@@ -19,10 +19,10 @@ use crate::adapters;
 use crate::engine::Gpu;
 use crate::output::{Output, code, write_json};
 
-/// Version of the JSON. It changes where a reader of this version would go wrong.
+/// Version of the JSON. It changes if a reader of the old version would misunderstand the new one.
 const VERSION: u32 = 1;
 
-/// Everything that a run finds out.
+/// All data of a run.
 #[derive(Debug, Serialize)]
 pub struct Record {
     version: u32,
@@ -37,10 +37,10 @@ pub struct Record {
     pub measurements: Vec<Measurement>,
     /// Measurements of layouts and kinds on the GPU.
     pub variants: Vec<VariantMeasurement>,
-    /// Measurements of many tensors in a pass and of one.
+    /// Measurements of many tensors in a pass, and of one tensor.
     pub launches: Vec<Launch>,
     pub recording: Vec<Recording>,
-    /// Measurements of dropout fused with its neighbours.
+    /// Measurements of dropout fused with other operations.
     pub fused: Vec<FusedMeasurement>,
 }
 
@@ -72,13 +72,13 @@ pub struct Adapter {
 }
 
 impl Record {
-    /// Before anything is measured.
+    /// A record without measurements.
     pub fn new(gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Self> {
         Ok(Self {
             version: VERSION,
             date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             library: Library {
-                // All packages of the workspace have one version.
+                // All packages of the workspace have the same version.
                 version: env!("CARGO_PKG_VERSION"),
                 commit: commit(),
             },
@@ -149,8 +149,8 @@ impl Adapter {
     }
 }
 
-/// The commit that cargo has just built this program from. Started in any other way, the program
-/// cannot tell.
+/// The commit from which cargo has just built this program. `None` unless cargo started the
+/// program.
 fn commit() -> Option<String> {
     if env::var("CARGO_PKG_NAME").ok()? != env!("CARGO_PKG_NAME") {
         return None;
@@ -165,7 +165,7 @@ fn commit() -> Option<String> {
     ]))
 }
 
-/// As Linux, macOS or Windows tells it.
+/// The CPU's name, as Linux, macOS or Windows tells it.
 fn cpu_model() -> Option<String> {
     let linux = || {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").ok()?;
@@ -178,7 +178,7 @@ fn cpu_model() -> Option<String> {
     linux().or_else(mac).or_else(windows)
 }
 
-/// The first line of a program's output, if there is the program and it succeeds.
+/// The first line of a program's output, if the program exists and succeeds.
 fn first_line(command: &mut Command) -> Option<String> {
     let output = command
         .output()

@@ -1,4 +1,4 @@
-//! The CPU's cost of recording a dispatch, beside the same calls of wgpu by hand.
+//! The CPU time to record a dispatch, compared with the same wgpu calls by hand.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use crate::engine::Gpu;
 /// Dispatches in one pass.
 pub const DISPATCHES: usize = 1000;
 
-/// Elements of a dispatch. The number does not matter: nothing is submitted.
+/// Elements of a dispatch. Their number does not matter, since nothing is submitted.
 const ELEMENTS: u64 = 4096;
 
-/// As many bytes of parameters as the library's kernels take.
+/// Parameters of as many bytes as the library's kernels take.
 const PARAMS: [u8; 56] = [0; 56];
 
 const KERNEL: &str = "
@@ -33,13 +33,13 @@ fn by_hand(@builtin(global_invocation_id) id: vec3u) {
     output[id.x] = input[id.x] * f32(params.words[0].x);
 }";
 
-/// How a dispatch is recorded.
+/// The way in which a dispatch is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
     /// `encode_forward` on a device with `IMMEDIATES`.
     Immediates,
-    /// `encode_forward` without them.
+    /// `encode_forward` on a device without `IMMEDIATES`.
     Uniforms,
     /// `set_pipeline`, `set_bind_group`, `set_immediates`, `dispatch_workgroups`.
     ByHand,
@@ -55,7 +55,7 @@ impl fmt::Display for Way {
     }
 }
 
-/// One row.
+/// One row of the table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recording {
     pub way: Way,
@@ -63,7 +63,7 @@ pub struct Recording {
     pub seconds: Samples,
 }
 
-/// All ways that the device has, each once a round.
+/// Measures all ways that the device supports, each once per round.
 pub fn measure(gpu: &Gpu, call: &DropoutCall, duration: Duration) -> Result<Vec<Recording>> {
     checked(&gpu.device, || measure_unchecked(gpu, call, duration))
 }
@@ -105,7 +105,8 @@ fn measure_unchecked(gpu: &Gpu, call: &DropoutCall, duration: Duration) -> Resul
         |_| (),
         || {
             for (row, (_, record)) in rows.iter_mut().zip(&ways) {
-                // The first time is left out: another way has changed the allocator and the caches.
+                // The first run is not counted, since another way has changed the allocator and the
+                // caches.
                 time(gpu, record)?;
                 let all = time(gpu, record)?;
                 row.seconds.push(all.as_secs_f64() / DISPATCHES as f64);
@@ -119,7 +120,7 @@ fn measure_unchecked(gpu: &Gpu, call: &DropoutCall, duration: Duration) -> Resul
 /// Records one dispatch.
 type Record<'a> = dyn Fn(&mut ComputePass<'_>) -> Result<()> + 'a;
 
-/// From the encoder's creation to its end.
+/// Times the recording of a pass, from the encoder's creation to its end.
 fn time(gpu: &Gpu, record: &Record<'_>) -> Result<Duration> {
     let start = Instant::now();
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
@@ -130,7 +131,7 @@ fn time(gpu: &Gpu, record: &Record<'_>) -> Result<Duration> {
     drop(pass);
     let commands = encoder.finish();
     let elapsed = start.elapsed();
-    // Their resources go now, not in the next one's time.
+    // Drop the commands now, so that the next measurement does not pay for it.
     drop(commands);
     gpu.device.poll(wgpu::PollType::Poll)?;
     Ok(elapsed)

@@ -1,4 +1,4 @@
-//! Measurements as text.
+//! The measurements as tables of text.
 
 use std::slice;
 
@@ -14,33 +14,34 @@ use super::recording::{DISPATCHES, Recording, Way};
 use super::samples::Samples;
 use super::variants::{Variant, VariantMeasurement};
 
-/// The meaning of the columns.
+/// An explanation of the columns, printed after the tables.
 pub const LEGEND: &str = "\
-Times are of one tensor. wall: median with p10 and p90; on the GPU from submission to completion,
-uploads and recording excluded. GPU: median of the compute pass by the adapter's timestamps; empty
-where it has none.
-GB/s: each element read once and written once, over the wall's median.
-x copy: wall time over that of a copy of the same elements in the same place: the copy kernel on the
-GPU, memcpy by as many threads on the CPU. 1.00 is the best there can be.
-x GPU: speed over that of the same operation on the GPU.
-x dropout: wall time over that of dropout of elements with consecutive mask indices.
-a dispatch: how much longer a pass takes for one more, its elements apart, by the wall's medians;
-empty where noise hides it.
+Times are for one tensor. wall: median with p10 and p90; on the GPU from submission to completion,
+without uploads and recording. GPU: median time of the compute pass by the adapter's timestamps;
+empty if it has none.
+GB/s: the bytes of each element, read once and written once, divided by the median wall time.
+x copy: wall time divided by that of a copy of the same elements in the same place: the copy kernel
+on the GPU, memcpy by as many threads on the CPU. 1.00 is the best possible.
+x GPU: speed divided by that of the same operation on the GPU.
+x dropout: wall time divided by that of dropout of elements with consecutive mask indices.
+a dispatch: the time that one more dispatch adds to a pass, without that of its elements, by median
+wall times; empty if noise hides it.
 rand loop: a plain loop over rand's SmallRng that scales or drops f32, without this library.
 A run goes through buffers of twice the largest cache, but no more than 1 GiB or 1024 pairs.
-Outputs were checked against the CPU path before anything was timed: to the bit, but alpha and
+Outputs were compared with the CPU path before anything was timed: to the bit, and for alpha and
 Gaussian dropout within the library's bounds.";
 
 const FUSED_LEGEND: &str = "\
-Times are of one tensor, by the adapter's timestamps where it has them. bytes: an element's by one pass and by
-the chain. bound: the chain's time without 0.8 times that of copying the bytes which one pass saves. The two gave
-the same numbers, within roundings, before anything was timed.";
+Times are for one tensor, by the adapter's timestamps if it has them. chain: the same operations in
+separate passes. bytes: those that one pass and the chain move per element. bound: the chain's time
+minus 0.8 times the time to copy the bytes that one pass saves. Before anything was timed, both gave
+the same numbers, within roundings.";
 
-/// A description of the measurements, above all tables.
+/// The text above all tables: the adapter and the call.
 pub fn preamble(record: &Record) -> String {
     let gpu = match &record.adapter {
         Some(adapter) if adapter.software => format!(
-            "{}: it runs on the CPU, and its times say nothing about a GPU",
+            "{}: it runs on the CPU, so its times say nothing about a GPU",
             adapter.title()
         ),
         Some(adapter) => adapter.title(),
@@ -49,7 +50,7 @@ pub fn preamble(record: &Record) -> String {
     format!("GPU: {gpu}\ncall: {}", record.call)
 }
 
-/// The table of one size, below lines about its buffers.
+/// The table of one size, after lines about its buffers.
 pub fn size(adapter: Option<&Adapter>, plans: &[Buffers], measurements: &[Measurement]) -> String {
     let head = head(adapter, plans, measurements.first());
     format!("{head}\n{}", table(measurements))
@@ -75,7 +76,7 @@ fn head(adapter: Option<&Adapter>, plans: &[Buffers], first: Option<&Measurement
     head
 }
 
-/// The table of layouts and kinds, forward.
+/// The table of layouts and kinds, for forward.
 pub fn variants(
     adapter: Option<&Adapter>,
     buffers: &Buffers,
@@ -109,7 +110,7 @@ pub fn variants(
     )
 }
 
-/// The GPU's cost of a dispatch.
+/// The table of the GPU's cost of a dispatch.
 pub fn launches(adapter: Option<&Adapter>, rows: &[Launch]) -> String {
     let cells = rows.iter().map(|row| {
         let measurement = &row.measurement;
@@ -136,7 +137,7 @@ pub fn launches(adapter: Option<&Adapter>, rows: &[Launch]) -> String {
     )
 }
 
-/// The cost of recording.
+/// The table of the cost of recording.
 pub fn recording(adapter: Option<&Adapter>, recording: &[Recording]) -> String {
     let by_hand = recording.iter().find(|row| row.way == Way::ByHand);
     let by_hand = by_hand.map(|row| row.seconds.median());
@@ -157,7 +158,7 @@ pub fn recording(adapter: Option<&Adapter>, recording: &[Recording]) -> String {
     )
 }
 
-/// Fused operations beside their chains.
+/// The table of fused operations and their chains.
 pub fn fused(adapter: Option<&Adapter>, rows: &[FusedMeasurement]) -> String {
     let cells = rows.iter().map(|row| {
         let [fused, chain, copy] =
@@ -198,7 +199,7 @@ pub fn fused(adapter: Option<&Adapter>, rows: &[FusedMeasurement]) -> String {
     )
 }
 
-/// Every table names its adapter.
+/// The end of a table's title, which names the adapter.
 fn on(adapter: Option<&Adapter>) -> String {
     adapter.map_or(String::new(), |adapter| format!(" on {}", adapter.title()))
 }
@@ -233,7 +234,7 @@ fn table(measurements: &[Measurement]) -> String {
 
 const TIMES: [&str; 5] = ["wall", "p10", "p90", "GPU", "GB/s"];
 
-/// The cells under [`TIMES`].
+/// The cells of the columns [`TIMES`].
 fn times(row: &Measurement) -> [String; 5] {
     let wall = &row.wall_seconds;
     let by_timestamps = row.gpu_seconds.as_ref();
@@ -246,7 +247,7 @@ fn times(row: &Measurement) -> [String; 5] {
     ]
 }
 
-/// A table whose first `names` columns are text and the others numbers.
+/// A table whose first `names` columns are text. The others are numbers, aligned at the right.
 fn aligned(heads: &[&str], rows: impl Iterator<Item = Vec<String>>, names: usize) -> String {
     let mut table = Table::new();
     table

@@ -1,4 +1,5 @@
-//! Tensors in rows of each length, through one pass and through the chain of passes that it takes the place of.
+//! Tensors in rows of several lengths, processed in one pass and in the chain of passes that it
+//! replaces.
 
 use std::time::Duration;
 
@@ -15,12 +16,12 @@ use super::measure::{Time, in_rounds};
 use super::samples::Samples;
 use crate::engine::Gpu;
 
-/// From the heads of attention to a vocabulary.
+/// Row lengths, from the width of an attention head to the size of a vocabulary.
 const COLUMNS: [u32; 4] = [64, 768, 4096, 65_536];
 
-/// A tensor in rows of some columns, and the ways through it.
+/// A tensor in rows of one length, with one pass and the chain of passes that process it.
 pub trait Ways<'a>: Sized {
-    /// The fusions of the forward and of the gradient.
+    /// The fusions for forward and for the gradient.
     fn fusions(columns: u32) -> [Fusion; 2];
 
     fn new<T: Element>(
@@ -41,7 +42,7 @@ pub trait Ways<'a>: Sized {
     fn copy(&self) -> Result<Time>;
 }
 
-/// Measures rows of each length, after the chain and one pass gave the same numbers.
+/// Measures rows of each length, after a check that the chain and one pass give the same numbers.
 pub fn measure<'a, W: Ways<'a>>(
     gpu: &'a Gpu,
     dtype: Dtype,
@@ -73,7 +74,7 @@ fn of_type<'a, W: Ways<'a>, T: Element>(
         }
         let mut buffers = Buffers::plan(dtype, elements, Some(gpu))?;
         buffers.pairs = 1;
-        // Four pairs at most.
+        // A tensor has at most eight buffers, which are four pairs.
         check_memory(&[(); 4].map(|()| buffers.clone()), true)?;
         let input: Vec<T> = random_input(elements)?;
         let bench = checked(&gpu.device, || W::new(gpu, &buffers, &input, columns, call))?;
@@ -106,7 +107,7 @@ fn of_type<'a, W: Ways<'a>, T: Element>(
     Ok(rows.into_iter().map(|(.., row)| row).collect())
 }
 
-/// Buffers of a tensor's size.
+/// Makes buffers of a tensor's size.
 pub fn tensors<const N: usize>(gpu: &Gpu, buffers: &Buffers) -> [wgpu::Buffer; N] {
     [(); N].map(|()| {
         gpu.device.create_buffer(&wgpu::BufferDescriptor {
@@ -118,7 +119,7 @@ pub fn tensors<const N: usize>(gpu: &Gpu, buffers: &Buffers) -> [wgpu::Buffer; N
     })
 }
 
-/// Random numbers, several for each column.
+/// A buffer of random numbers, several for each column.
 pub fn numbers(gpu: &Gpu, count: u32) -> Result<wgpu::Buffer> {
     let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("bench: numbers"),
@@ -132,7 +133,7 @@ pub fn numbers(gpu: &Gpu, count: u32) -> Result<wgpu::Buffer> {
     Ok(buffer)
 }
 
-/// The windows of a pass of the chain.
+/// The bind group of a pass of the chain.
 pub fn group(
     gpu: &Gpu,
     layout: &wgpu::BindGroupLayout,
@@ -152,19 +153,19 @@ pub fn group(
     })
 }
 
-/// Workgroups of a pass by rows.
+/// Workgroups of a pass over rows.
 pub fn workgroups(buffers: &Buffers, columns: u32) -> u32 {
     let rows = buffers.len as u32 / columns;
     rows.div_ceil(256 / width(buffers.dtype, columns))
 }
 
-/// Invocations that take a row, of which each has eight times 16 bytes while they are fewer than 256.
+/// Invocations per row, at most 256. If they are fewer, each takes eight times 16 bytes.
 fn width(dtype: Dtype, columns: u32) -> u32 {
     let words = columns / (16 / dtype.bytes() as u32);
     words.div_ceil(8).next_power_of_two().min(256)
 }
 
-/// The chain's passes by rows, and the layout of their buffers.
+/// The chain's passes over rows, and the layout of their buffers.
 pub fn chain(
     gpu: &Gpu,
     dtype: Dtype,

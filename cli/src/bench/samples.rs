@@ -1,10 +1,10 @@
-//! Times of one thing measured again and again.
+//! The times of repeated measurements.
 
 use serde::ser::{Error, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Seconds, one value a round.
+/// Seconds, one value per round.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Samples(Vec<f64>);
 
@@ -17,7 +17,7 @@ impl Samples {
         self.0.len()
     }
 
-    /// The time that a share of the rounds stayed within; 0.5 gives the median.
+    /// The time that a `share` of the rounds did not exceed. 0.5 gives the median.
     pub fn quantile(&self, share: f64) -> f64 {
         let mut seconds = self.0.clone();
         seconds.sort_by(f64::total_cmp);
@@ -30,7 +30,7 @@ impl Samples {
     }
 }
 
-/// Quantiles for a reader, then all of them in the order of the rounds, on one line.
+/// Writes quantiles for a reader, then all times in the order of the rounds, on one line.
 impl Serialize for Samples {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let all = serde_json::to_string(&self.0)

@@ -1,4 +1,4 @@
-//! A softmax before a dropout, beside the chain of passes that it takes the place of.
+//! Dropout of a softmax in one pass, compared with the chain of passes that it replaces.
 
 use anyhow::{Context, Result};
 use wgpu_dropout::{
@@ -14,20 +14,21 @@ use super::measure::Time;
 use super::rows::{self, Ways, group};
 use crate::engine::Gpu;
 
-/// As FACTOR in chain_softmax.wgsl.
+/// The factor on scores, as FACTOR in chain_softmax.wgsl.
 const FACTOR: f32 = 0.125;
 
-/// A tensor of scores in rows of some columns, and the ways through it.
+/// A tensor of scores in rows of one length, with the bindings of one pass and of the chain.
 pub struct Softmaxes<'a> {
     tensors: GpuTensors<'a>,
-    /// The gradient of the output, probabilities, their gradients before and behind dropout, and that of the scores.
+    /// The output's gradient, the probabilities, their gradients before and after dropout's
+    /// backward, and the scores' gradient.
     own: [wgpu::Buffer; 5],
     softmax: SoftmaxDropout,
     dropout: Dropout,
     forward: SoftmaxDropoutBinding,
     backward: SoftmaxDropoutGradient,
     copy: DropoutBinding,
-    /// Dropout of probabilities, and of their gradient.
+    /// Bindings for dropout of the probabilities, and of their gradient.
     drops: [DropoutBinding; 2],
     /// The chain's other passes, in their order: two forward, two backward.
     passes: Vec<(wgpu::ComputePipeline, wgpu::BindGroup)>,
@@ -67,7 +68,7 @@ impl<'a> Ways<'a> for Softmaxes<'a> {
         let text = include_str!("chain_softmax.wgsl");
         let names = ["scale_and_mask", "softmax", "softmax_gradient", "scale"];
         let (layout, pipelines) = rows::chain(gpu, buffers.dtype, columns, text, &names);
-        // The tensor that is read, the gradients, the tensor that is written.
+        // Each pass has the tensor that it reads, the gradients, and the tensor that it writes.
         let windows = [
             [&input, &grad, &output],
             [&output, &grad, &probabilities],

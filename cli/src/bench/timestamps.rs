@@ -1,4 +1,4 @@
-//! How long a compute pass took by the GPU's own clock.
+//! The time of a compute pass by the GPU's own clock.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use wgpu::{BufferUsages, ComputePassTimestampWrites, Features};
 use super::gpu::read;
 use crate::engine::Gpu;
 
-/// The pass's begin and its end.
+/// Timestamps per pass: one at its beginning and one at its end.
 const QUERIES: u32 = 2;
 const BYTES: u64 = QUERIES as u64 * wgpu::QUERY_SIZE as u64;
 
-/// Two timestamps, and their way to the host.
+/// Two timestamps, and the buffers that bring them to the host.
 pub struct Timestamps {
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,
@@ -21,7 +21,7 @@ pub struct Timestamps {
 }
 
 impl Timestamps {
-    /// `None` where the adapter has no timestamps.
+    /// Returns `None` if the adapter has no timestamps.
     pub fn new(gpu: &Gpu) -> Option<Self> {
         if !gpu.device.features().contains(Features::TIMESTAMP_QUERY) {
             return None;
@@ -52,7 +52,7 @@ impl Timestamps {
         })
     }
 
-    /// The timestamp writes that the pass begins with.
+    /// The timestamp writes for the pass's descriptor.
     pub fn writes(&self) -> ComputePassTimestampWrites<'_> {
         ComputePassTimestampWrites {
             query_set: &self.queries,
@@ -61,19 +61,19 @@ impl Timestamps {
         }
     }
 
-    /// Records the copies that follow the pass.
+    /// Records the copies that must follow the pass.
     pub fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
         encoder.resolve_query_set(&self.queries, 0..QUERIES, &self.resolved, 0);
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, BYTES);
     }
 
-    /// How long the pass took; its commands are done.
+    /// The time that the pass took. Its commands must be done.
     pub fn read(&self, gpu: &Gpu) -> Result<Duration> {
         let ticks: Vec<u64> = read(gpu, &self.staging)?;
         let [begin, end] = ticks[..] else {
             unreachable!("the buffer has {QUERIES} ticks");
         };
-        // A driver's bad clock shows as 0: no reason to measure nothing.
+        // If a driver's clock runs backwards, the time shows as 0; the measurement goes on.
         let nanoseconds = end.saturating_sub(begin) as f64 * self.nanoseconds_per_tick;
         Ok(Duration::from_secs_f64(nanoseconds * 1e-9))
     }

@@ -1,4 +1,5 @@
-//! Layouts, kinds, sample ids and a packed mask on the GPU, beside the linear kernel and the copy.
+//! Layouts, kinds, sample ids and a packed mask on the GPU, compared with the kernel of consecutive
+//! indices and with the copy.
 
 use std::fmt;
 use std::slice;
@@ -19,42 +20,42 @@ use super::gpu::{GpuTensors, Pair, checked};
 use super::measure::{Measurement, Operation, Place, Time, in_rounds};
 use crate::engine::Gpu;
 
-/// Elements of a tensor: one size will do for ratios.
+/// Elements of a tensor. One size is enough for ratios.
 pub const LEN: usize = 1 << 22;
 
-/// A round through more would take a software adapter many seconds.
+/// The most pairs on a software adapter, for which a round through more would take many seconds.
 const MAX_SOFTWARE_PAIRS: usize = 8;
 
-/// Samples of the layouts with ids.
+/// The number of samples in layouts with ids.
 const SAMPLES: u64 = 64;
 
-/// A forward operation on a tensor. Shapes have [`LEN`] elements.
+/// A forward operation on a tensor, whose shape has [`LEN`] elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
-    /// The same bytes read and written, nothing else.
+    /// A copy that reads and writes the same bytes.
     Copy,
     /// Dropout of elements with consecutive mask indices.
     Linear,
     Classic,
     Alpha,
     Gaussian,
-    /// Rows of 1024.
+    /// A layout with rows of 1024 elements.
     TimeLocked,
-    /// Rows of 64.
+    /// A layout with rows of 64 elements.
     FeatureChannelsLast,
-    /// Runs of 4096.
+    /// A layout with runs of 4096 elements.
     FeatureChannelsFirst,
-    /// Runs of 65,536.
+    /// A layout with runs of 65,536 elements.
     DropPath,
-    /// Elements scattered over the mask.
+    /// A transposed layout, whose elements are scattered over the mask.
     Transposed,
     SampleIds,
     PackedMask,
 }
 
 impl Variant {
-    /// The order leaves no output equal to the one of the variant before.
+    /// The order is such that no two successive variants leave equal outputs.
     const ALL: [Self; 12] = [
         Self::Copy,
         Self::Linear,
@@ -95,8 +96,8 @@ impl Variant {
         }
     }
 
-    /// How far the GPU's value of `x` may be from the CPU path's, `y`: each within the library's own
-    /// bound of the exact one.
+    /// The largest difference between the GPU's value of `x` and the CPU path's, `y`, if each is
+    /// within the library's bound of the exact value.
     fn tolerance(self, call: &DropoutCall, x: f32, y: f32) -> f32 {
         let two_23 = f32::EPSILON;
         match self {
@@ -126,7 +127,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// One row.
+/// One row of the table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VariantMeasurement {
     pub variant: Variant,
@@ -134,7 +135,7 @@ pub struct VariantMeasurement {
     pub measurement: Measurement,
 }
 
-/// The mask and the ids beside the tensors.
+/// The packed mask and the sample ids.
 struct Sides {
     ids: Vec<u32>,
     mask: Vec<u32>,
@@ -166,7 +167,7 @@ pub fn measure(
     let bench = checked(&gpu.device, || Bench::new(gpu, &tensors, call))?;
     let mut work = Vec::new();
     for variant in Variant::ALL {
-        // No noise has the variance that a rate of 1 asks for.
+        // Noise for a rate of 1 would need an infinite variance.
         if variant == Variant::Gaussian && call.rate.drops_all() {
             continue;
         }
@@ -205,7 +206,7 @@ impl<'a> Bench<'a> {
         let mut mask = vec![0; mask_words(LEN as u64) as usize];
         cpu::keep_mask(LEN, &mut mask, call)?;
         let sides = Sides {
-            // Any will do: they differ from the places.
+            // Any ids will do that differ from the samples' positions.
             ids: (0..SAMPLES as u32).rev().collect(),
             mask,
         };
@@ -292,7 +293,8 @@ fn compare(
         let tolerance = variant.tolerance(call, x, expected);
         ensure!(
             y.to_bits() == expected.to_bits() || (y - expected).abs() < tolerance,
-            "element {index} is {y:e}, the CPU path's {expected:e}, {tolerance:e} between them allowed"
+            "element {index} is {y:e}, the CPU path's {expected:e}; they may differ by \
+             {tolerance:e}"
         );
     }
     Ok(())

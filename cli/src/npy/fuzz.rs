@@ -1,8 +1,8 @@
-//! The reader against files that nobody meant: those of `tests/npy` changed at random, and headers
-//! that say everything twice.
+//! Fuzz tests of the reader: the files of `tests/npy` changed at random, and headers that give each
+//! key several times.
 //!
-//! `FUZZ_SECONDS=600 cargo test -p wgpu-dropout-cli fuzz -- --nocapture` goes on for longer than the
-//! two seconds a test; `FUZZ_SEED` repeats a run.
+//! A test takes two seconds. `FUZZ_SECONDS=600 cargo test -p wgpu-dropout-cli fuzz -- --nocapture`
+//! runs longer; `FUZZ_SEED` repeats a run.
 
 use std::env;
 use std::fmt;
@@ -20,10 +20,10 @@ use super::*;
 
 const SECONDS: u64 = 2;
 
-/// Files between two looks at the clock.
+/// Files that are tried before the clock is read again.
 const BATCH: u32 = 256;
 
-/// A message has at most a quotation, escaped, and two sentences.
+/// The longest message: an escaped quotation and two sentences.
 const MAX_MESSAGE_CHARS: usize = 600;
 
 #[derive(Clone)]
@@ -35,14 +35,14 @@ impl fmt::Debug for Bytes {
     }
 }
 
-/// Opens a file; its length may be known.
+/// A reader that opens a file, whose length may be known.
 type Reader = fn(Box<dyn Read>, Option<u64>) -> Result<NpyFile>;
 
 fn reader(data: Box<dyn Read>, file_bytes: Option<u64>) -> Result<NpyFile> {
     NpyFile::read("fuzz", data, file_bytes)
 }
 
-/// Type, shape and all bytes of a file, read in pieces as `apply` does.
+/// Type, shape and all bytes of a file that was read in pieces, as `apply` does.
 type Tensor = (ElementType, Vec<u64>, Vec<u8>);
 
 fn read_whole(read: Reader, file: &[u8], file_bytes: Option<u64>) -> Result<Tensor> {
@@ -64,7 +64,8 @@ fn read_whole(read: Reader, file: &[u8], file_bytes: Option<u64>) -> Result<Tens
     Ok((element_type, shape, bytes))
 }
 
-/// Reads a file as one and as a stream: both ways give all of it, or a message fit for a terminal.
+/// Reads a file as a file and as a stream. Both give its whole contents, or a message that is fit
+/// for a terminal.
 fn check(read: Reader, file: &[u8]) -> Result<Option<Tensor>, TestCaseError> {
     let of_file = read_whole(read, file, Some(file.len() as u64));
     let of_stream = read_whole(read, file, None);
@@ -84,7 +85,7 @@ fn check(read: Reader, file: &[u8]) -> Result<Option<Tensor>, TestCaseError> {
     Ok(of_file)
 }
 
-/// Tries files until the time is over. The error has the smallest file that fails.
+/// Tries files until the time is over. The error names the smallest file that fails.
 fn fuzz<S: Strategy>(
     time: Duration,
     files: S,
@@ -120,7 +121,7 @@ fn time() -> Duration {
     Duration::from_secs(variable("FUZZ_SECONDS").unwrap_or(SECONDS))
 }
 
-/// Names and contents.
+/// Names and contents of the files in `tests/npy`.
 fn corpus() -> Vec<(String, Vec<u8>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/npy");
     let mut files: Vec<_> = fs::read_dir(folder)
@@ -176,7 +177,7 @@ impl Change {
     }
 }
 
-/// Parts of headers, and of what must not reach a terminal.
+/// Parts of headers, and control sequences that must not reach a terminal.
 const WORDS: [&str; 22] = [
     "'",
     "\"",
@@ -216,8 +217,9 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Files of the corpus after some changes: of the whole, or of the text alone, between a right length
-/// and data of the length of a small tensor, else few would get far.
+/// Files of the corpus with random changes. Some changes are made anywhere. Others are made only in
+/// the header's text, with a right length before it and the data of a small tensor after it, since
+/// few files would be read far otherwise.
 fn changed() -> impl Strategy<Value = Bytes> {
     let file = select(corpus()).prop_map(|(_, file)| file);
     let data_bytes = prop::option::weighted(0.8, select(&[0, 2, 4, 8, 12, 24][..]));
@@ -239,7 +241,7 @@ fn changed() -> impl Strategy<Value = Bytes> {
     })
 }
 
-/// Values of each key, what they say or seem to say, and whether the reader takes them.
+/// Values of each key, their meaning, and whether the reader takes them.
 const DESCRS: [(&str, ElementType, bool); 5] = [
     ("'<f4'", ElementType::F32, true),
     ("\"<f2\"", ElementType::F16, true),
@@ -260,7 +262,7 @@ const SHAPES: [(&str, &[u64], bool); 9] = [
     ("(4294967296, 4294967296)", &[1 << 32, 1 << 32], true),
 ];
 
-/// A file, and its type and shape if it is to be read: of each key the last value counts.
+/// A file, and its type and shape if the reader must take it. The last value of each key counts.
 #[derive(Clone, Debug)]
 struct Said {
     file: Bytes,
@@ -271,7 +273,7 @@ fn said() -> impl Strategy<Value = Said> {
     let entries = vec((0usize..3, any::<Index>()), 3..7);
     let text_bytes =
         prop_oneof![8 => Just(0), 1 => MAX_TEXT_BYTES as usize - 1..=MAX_TEXT_BYTES as usize + 1];
-    // Bytes that are missing or left over.
+    // The number of bytes that are missing or left over.
     let off = prop_oneof![8 => Just(0i64), 1 => -3i64..4];
     let (version, quote) = (select(&[1u8, 2, 3][..]), select(&["'", "\""][..]));
     let said = (entries, text_bytes, off, version, quote);
@@ -346,7 +348,7 @@ fn headers_mean_their_last_values() {
     fuzz(time(), said(), |said| check_said(reader, &said)).unwrap();
 }
 
-/// Negative control: readers with a fault are found, by files alone.
+/// Negative control: the files reveal readers with a fault.
 #[test]
 fn planted_faults_are_found() {
     let faults: [(&str, Reader); 3] = [

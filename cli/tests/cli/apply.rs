@@ -1,4 +1,4 @@
-//! `apply` against the contract's vectors, and what it keeps of a file.
+//! `apply` against the contract's vectors, and the shapes, headers and files that it must keep.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::command::{cpu, word};
 use crate::compare::assert_same;
 use crate::vectors;
 
-/// A .npy file of format 1.0 as numpy writes it.
+/// The bytes of a .npy file of format 1.0, as numpy writes them.
 pub fn npy(descr: &str, fortran_order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let text =
         format!("{{'descr': {descr}, 'fortran_order': {fortran_order}, 'shape': {shape}, }}");
@@ -18,7 +18,7 @@ pub fn npy(descr: &str, fortran_order: &str, shape: &str, data: &[u8]) -> Vec<u8
     [b"\x93NUMPY\x01\x00", &length[..], text.as_bytes(), data].concat()
 }
 
-/// A tensor of one dimension.
+/// A .npy file with a tensor of one dimension.
 pub fn vector(values: &[f32]) -> Vec<u8> {
     npy(
         "'<f4'",
@@ -35,7 +35,7 @@ pub fn bytes(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// A folder with the file `in.npy`.
+/// A folder with the file `in.npy`, and the paths of `in.npy` and `out.npy` in it.
 pub fn folder_with(input: &[u8]) -> (TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let (x, y) = (folder.path().join("in.npy"), folder.path().join("out.npy"));
@@ -70,11 +70,12 @@ fn contract_vectors() {
     }
 }
 
-/// Powers of two and a rate of 1/2, whose products are exact: the mask of f32, and the type is kept.
+/// Inputs are powers of two and the rate is 1/2, so that products are exact. The mask is that of
+/// f32, and the file stays f16.
 #[test]
 fn f16_stays_f16() {
     let f32s: Vec<f32> = (0..1001).map(|e| 2_f32.powi(e % 8)).collect();
-    // 2^n is exponent n + 15 before ten bits.
+    // 2^n in f16: the exponent n + 15 above ten bits of fraction.
     let f16s = |values: &[f32]| {
         let bits = |&value: &f32| match value {
             0.0 => 0,
@@ -97,7 +98,7 @@ fn f16_stays_f16() {
     }
 }
 
-/// Negative control: the scale and the mask both show in the output.
+/// Negative control: a slightly different rate shows in scale and mask.
 #[test]
 #[should_panic(expected = "byte ")]
 fn another_rate_is_found() {
@@ -120,7 +121,7 @@ fn shapes_and_headers_are_kept() {
     ] {
         let input = npy("'<f4'", fortran_order, shape, &data[..4 * len]);
         let (_folder, x, y) = folder_with(&input);
-        // Nothing dropped is nothing changed, to the bit.
+        // At p = 0 every bit stays.
         assert_same(shape, &apply(&x, &y, "--p 0 --seed 1 --stream 2"), &input);
     }
 }

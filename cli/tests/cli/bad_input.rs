@@ -1,4 +1,4 @@
-//! Bad input: a message that says what and how to mend it, and nothing written.
+//! Bad input: the message names the fault and the remedy, and nothing is written.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,8 @@ use crate::command::{assert_fails, run, word};
 
 const CALL: &str = "--p 0.5 --seed 1 --stream 2 --engine cpu";
 
-/// Runs `apply` on this file and checks that it fails, with nothing new in the folder.
+/// Runs `apply` on this file. It must fail with `parts` in its message, and make no file in the
+/// folder.
 #[track_caller]
 fn assert_refused(input: &[u8], parts: &[&str]) {
     let (folder, x, y) = folder_with(input);
@@ -34,7 +35,7 @@ fn f32s(shape: &str, bytes: usize) -> Vec<u8> {
     npy("'<f4'", "False", shape, &vec![0; bytes])
 }
 
-/// Negative control of all that follows: without a fault the file is taken.
+/// Negative control of all tests below: a file without a fault is accepted.
 #[test]
 #[should_panic(expected = "Some(0)")]
 fn a_good_file_is_not_refused() {
@@ -85,7 +86,7 @@ fn truncated_files() {
 
 #[test]
 fn headers_that_promise_more_than_there_is() {
-    // 4 TiB of elements, 2^64 and more of them, 4 GiB of header.
+    // Headers that promise 4 TiB, a size in bytes above 2^64, and a header of 4 GiB.
     assert_refused(
         &f32s("(1099511627776,)", 8),
         &["4398046511104", "8 are there"],
@@ -93,7 +94,7 @@ fn headers_that_promise_more_than_there_is() {
     assert_refused(&f32s("(4294967296, 4294967296)", 8), &["passes 64 bits"]);
 }
 
-/// NumPy's bound, in every version of the format.
+/// NumPy's limit on the length of a header holds in every version of the format.
 #[test]
 fn long_headers() {
     let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
@@ -120,7 +121,7 @@ fn long_headers() {
         let given = format!("{bytes} bytes");
         assert_refused(&file(version, bytes), &[&given, "10000", "numpy.load"]);
     }
-    // Negative control: one byte less is taken.
+    // Negative control: a header one byte shorter is accepted.
     for version in [1, 2, 3] {
         let (_folder, x, y) = folder_with(&file(version, 10_000));
         let (x, y) = (word(&x), word(&y));
@@ -169,15 +170,15 @@ fn unwritable_outputs() {
     assert_eq!(entries(folder.path()), ["in.npy"]);
 }
 
-/// A write that fails midway leaves the old file, and no other.
+/// A write that fails halfway leaves the old file as it was, and no partial file.
 #[cfg(unix)]
 #[test]
 fn half_written_files_are_never_seen() {
     use crate::command::binary;
     let (folder, x, y) = folder_with(&f32s("(100000,)", 400_000));
     fs::write(&y, "old").unwrap();
-    // In blocks of 512 or 1024 bytes, below the 400,128 of the file; the signal that goes with
-    // the limit is ignored, so that the write fails.
+    // 64 blocks of 512 or 1024 bytes are fewer than the file's 400,128 bytes. The signal XFSZ is
+    // ignored, so that the write fails instead of the process.
     let limited = "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"";
     let output = std::process::Command::new("sh")
         .args(["-c", limited])
@@ -269,7 +270,8 @@ fn an_adapter_for_the_cpu_is_a_contradiction() {
     assert_fails(&output, 1, &["--adapter", "--engine cpu"]);
 }
 
-/// Checks the message of both `apply` and `mask` for these options and a tensor of this shape.
+/// Both `apply` and `mask` refuse these options for a tensor of this shape, with `parts` in the
+/// message.
 #[track_caller]
 fn assert_layout_refused(shape: &str, options: &str, parts: &[&str]) {
     let line = format!("mask --shape {shape} {CALL} {options} --output -");
@@ -286,7 +288,7 @@ fn assert_layout_refused(shape: &str, options: &str, parts: &[&str]) {
     assert_eq!(entries(folder.path()), ["in.npy"]);
 }
 
-/// Negative control: good layouts are taken, those without an element among them.
+/// Negative control: good layouts are accepted, also those without elements.
 #[test]
 fn good_layouts_are_not_refused() {
     for (shape, options) in [
@@ -327,7 +329,7 @@ fn noise_shapes_that_do_not_broadcast() {
     assert_layout_refused(
         "6,5",
         "--noise-shape 1,6,5",
-        &["3 numbers in the noise shape, 2 dimensions"],
+        &["3 numbers in the noise shape for 2 dimensions"],
     );
     for size in ["x", "-1", "non", "**"] {
         let line = format!("mask --shape 2,6 --noise-shape None,{size} {CALL} --output -");
@@ -341,7 +343,10 @@ fn strides_that_do_not_fit() {
     assert_layout_refused(
         "2,6",
         "--mask-strides 6,1,0",
-        &["--mask-strides", "3 numbers in the strides, 2 dimensions"],
+        &[
+            "--mask-strides",
+            "3 numbers in the strides for 2 dimensions",
+        ],
     );
     assert_layout_refused(
         "2,3",
@@ -409,7 +414,7 @@ fn gaussian_where_it_has_no_sense() {
         assert_fails(&run(&format!("{line} {options}")), 1, parts);
         assert_eq!(entries(folder.path()), ["in.npy"]);
     }
-    // Negative control: one index lower it fits.
+    // Negative control: one index lower, the call fits.
     let output = run(&format!("{line} --p 0.5 --origin 0x7ffffffffffffffe"));
     crate::command::assert_success(&output);
 }

@@ -1,4 +1,4 @@
-//! `bench` on the CPU alone.
+//! `bench` with the CPU engine alone.
 
 use crate::command::{assert_fails, cpu, run};
 

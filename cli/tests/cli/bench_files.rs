@@ -1,4 +1,4 @@
-//! Files of `bench`, on the CPU alone; each check is seen failing too.
+//! The files of `bench` with the CPU engine alone. Each check is shown to fail on a changed file.
 
 use std::fs;
 
@@ -8,10 +8,10 @@ use crate::command::{cpu, word};
 
 const LINE: &str = "bench --sizes 4096 --dtype f32,bf16 --seconds 0";
 
-/// Rounds of a run without a duration.
+/// Number of rounds of a run with `--seconds 0`.
 const ROUNDS: usize = 5;
 
-/// The file that `option` writes.
+/// The content of the file that `option` writes.
 fn file(option: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
@@ -96,7 +96,7 @@ fn check_csv(text: &str) -> Result<(), String> {
     ensure(lines.next() == Some(header), "another header")?;
     ensure(lines.clone().count() == rows(), "not one row an operation")?;
     for line in lines {
-        // Only the first two fields and the last are quoted, and `CPU, 1 thread` has a comma.
+        // Only the first two fields and the last are quoted, since `CPU, 1 thread` has a comma.
         let line = line.strip_suffix(",\"\"").ok_or("a variant on the CPU")?;
         let (names, numbers) = line.rsplit_once("\",").ok_or("no names")?;
         ensure(names.starts_with("\"\",\""), "an adapter on the CPU")?;

@@ -1,4 +1,4 @@
-//! Readers that go before the command ends, as `head` does.
+//! Readers of the output that stop before the command ends, as `head` does.
 
 use std::fs;
 use std::process::{ExitStatus, Stdio};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::command::{binary, word};
 use crate::gpu::adapters;
 
-/// Runs it where nobody reads standard output, nor standard error.
+/// Runs the binary with standard output and standard error closed at the other end.
 fn run_unread<'a>(args: impl IntoIterator<Item = &'a str>) -> ExitStatus {
     let mut child = binary()
         .args(args)
@@ -52,7 +52,7 @@ fn what_nobody_reads_is_no_error() {
     let words = "words --engine cpu --key 1,2 --counter 0,0,0,0 --blocks 100000";
     let words = run_unread(words.split(' '));
     assert_eq!(words.code(), Some(0));
-    // Nobody reads why, but it is one.
+    // Nobody reads the message, but the exit code still tells the error.
     let missing = "apply --input missing --output - --p 0.5 --seed 1 --stream 1";
     let missing = run_unread(missing.split(' '));
     assert_eq!(missing.code(), Some(1));

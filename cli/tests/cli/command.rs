@@ -1,9 +1,9 @@
-//! Running the binary.
+//! Runs the binary for the tests.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The binary, chosen adapters of the caller's environment left out.
+/// The binary, without the variables that choose adapters.
 pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgpu-dropout"));
     command.env_remove("WGPU_BACKEND");
@@ -11,12 +11,12 @@ pub fn binary() -> Command {
     command
 }
 
-/// Runs it with the words of `line`.
+/// Runs the binary with the words of `line`.
 pub fn run(line: &str) -> Output {
     binary().args(line.split_whitespace()).output().unwrap()
 }
 
-/// Standard output of a run that must succeed, on the CPU.
+/// Standard output of a run with the CPU engine. It must succeed.
 pub fn cpu(line: &str) -> Vec<u8> {
     let output = run(&format!("{line} --engine cpu"));
     assert_success(&output);
@@ -38,7 +38,7 @@ pub fn assert_fails(output: &Output, code: i32, parts: &[&str]) {
     }
 }
 
-/// A path as a word of a command line; temporary folders have no blanks.
+/// A path as one word of a command line. Temporary folders have no spaces in their names.
 pub fn word(path: &Path) -> &str {
     path.to_str().unwrap()
 }

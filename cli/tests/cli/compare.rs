@@ -1,6 +1,6 @@
-//! The comparison that the other modules judge with.
+//! The comparison that the other modules use.
 
-/// Checks that two outputs are the same bytes, and says where they begin to differ.
+/// Checks that two outputs have the same bytes. The message names the first byte that differs.
 #[track_caller]
 pub fn assert_same(what: &str, actual: &[u8], expected: &[u8]) {
     assert_eq!(actual.len(), expected.len(), "{what}: lengths in bytes");

@@ -1,5 +1,5 @@
-//! Where tensors come from and where outputs go: files of every kind, pipes, standard input and
-//! output by any of their names.
+//! Inputs and outputs of every kind: files, pipes, and standard input and output under each of
+//! their names.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::compare::assert_same;
 
 const CALL: &str = "--p 0.5 --seed 1 --stream 2 --engine cpu";
 
-/// Runs it with `input` on standard input.
+/// Runs the binary with `input` on standard input.
 fn piped(line: &str, input: &[u8]) -> Output {
     let mut child = binary()
         .args(line.split_whitespace())
@@ -22,7 +22,7 @@ fn piped(line: &str, input: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Where it is refused early nobody reads the rest.
+    // The write may fail: a command that refuses its input early does not read the rest.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
 }
@@ -74,7 +74,7 @@ fn a_stream_of_another_length_than_its_headers_leaves_no_file() {
         assert_fails(&output, 1, &[&["standard input"], &parts[..]].concat());
         assert!(is_empty(folder.path()), "{parts:?}");
     }
-    // Negative control: the whole is taken.
+    // Negative control: the complete stream is accepted.
     assert_success(&piped(&line, &whole));
     assert!(y.exists());
 }
@@ -91,10 +91,10 @@ mod unix {
 
     const MASK: &str = "mask --len 1000";
 
-    /// A user and a group that the tests' own is not.
+    /// The id of a user and a group that the tests do not run as.
     const OTHER: u32 = 54_321;
 
-    /// Runs a script in which `"$0"` is the binary and `$1` the folder.
+    /// Runs a shell script in which `"$0"` is the binary and `$1` the folder.
     fn shell(script: &str, folder: &Path) -> Output {
         let program = binary();
         Command::new("sh")
@@ -123,7 +123,7 @@ mod unix {
         assert!(status.unwrap().success());
     }
 
-    /// Returns true if the tests may give a file away, as root may.
+    /// Gives a file to another user. Returns true if that is allowed, as it is for root.
     fn give_away(path: &Path) -> bool {
         let given = chown(path, Some(OTHER), Some(OTHER));
         if let Err(error) = &given {
@@ -156,7 +156,7 @@ mod unix {
                 assert_success(&shell(&script, folder.path()));
                 let log = fs::read(folder.path().join("log")).unwrap();
                 assert_same(&name, &log, &expected);
-                // It is not cut to what is written, nor written from its begin.
+                // With `>>` the output is appended: the file is neither cut nor overwritten.
                 let script = format!("{command} {number}>> \"$1/log\"");
                 assert_success(&shell(&script, folder.path()));
                 let log = fs::read(folder.path().join("log")).unwrap();
@@ -239,7 +239,7 @@ mod unix {
         let options = "--p 0.5 --seed 1 --stream 2";
         let expected = cpu(&format!("apply --input {} --output - {options}", word(&x)));
         let z = folder.path().join("z");
-        // Longer than the new contents, and the input itself.
+        // The old contents are longer than the new ones, then equal to the input.
         for old in [vec![7; 10_000], fs::read(&x).unwrap()] {
             fs::write(&y, old).unwrap();
             let _ = fs::remove_file(&z);
@@ -256,7 +256,8 @@ mod unix {
         assert_eq!(names(folder.path()), ["in.npy", "out.npy", "z"]);
     }
 
-    /// Another user's file that may be written, in a folder that may not, then in a sticky one.
+    /// The file belongs to another user and may be written. Its folder may not be written; then it
+    /// is sticky.
     #[test]
     fn a_file_that_can_be_written_and_not_replaced_is_written() {
         let folder = tempfile::tempdir().unwrap();
@@ -299,8 +300,8 @@ mod unix {
         ] {
             let start = Instant::now();
             let output = piped(&line, b"");
-            assert_fails(&output, 1, &[word(&fifo), "nobody opens"]);
-            // A second, and what a loaded machine adds.
+            assert_fails(&output, 1, &[word(&fifo), "no program opens"]);
+            // The timeout of a second, and time for a slow machine.
             assert!(start.elapsed() < Duration::from_secs(5), "{line}");
         }
     }
@@ -330,7 +331,7 @@ mod unix {
         assert!(writer.wait().unwrap().success() && reader.wait().unwrap().success());
         assert_same("FIFOs", &fs::read(copy).unwrap(), &expected);
 
-        // `<(…)` and `>(…)` are such names.
+        // `<(…)` and `>(…)` of a shell are names like these.
         let script = format!(
             "cat \"$1/in.npy\" | {{ \"$0\" apply --input /dev/fd/3 --output /dev/fd/4 {CALL} 4>&1 | \
              cat > \"$1/out.npy\"; }} 3<&0"

@@ -1,4 +1,4 @@
-//! Every adapter that `adapters` lists, against the CPU engine: the same bytes.
+//! Every adapter that `adapters` lists gives the same bytes as the CPU engine.
 
 use std::env;
 use std::fs;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::command::{assert_fails, assert_success, binary, cpu, run, word};
 use crate::compare::assert_same;
 
-/// The labels of the machine's adapters; none is a failure where REQUIRE_GPU is set.
+/// The labels of the machine's adapters. With REQUIRE_GPU set, at least one must be there.
 pub fn adapters() -> Vec<String> {
     let output = run("adapters --json");
     let records: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -45,7 +45,7 @@ fn one_adapter_would_be_taken_and_lines_are_short() {
     facts.for_each(|line| assert!(line.len() <= 100, "{line}"));
 }
 
-/// Standard output of the same line on one adapter.
+/// Standard output of `line` on one adapter.
 fn gpu(line: &str, adapter: &str) -> Vec<u8> {
     let output = binary()
         .args(line.split_whitespace())
@@ -56,7 +56,7 @@ fn gpu(line: &str, adapter: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// Standard output of the same line on the CPU and on each adapter, with their names.
+/// Standard output of `line` on the CPU and on each adapter, each with its name.
 pub fn everywhere(line: &str) -> Vec<(String, Vec<u8>)> {
     let mut outputs = vec![("CPU".to_owned(), cpu(line))];
     outputs.extend(adapters().into_iter().map(|adapter| {
@@ -121,7 +121,7 @@ fn the_benchmark_verifies_and_measures() {
         );
         let output = String::from_utf8(gpu(&line, &adapter)).unwrap();
         assert!(output.starts_with(&format!("GPU: {adapter}")), "{output}");
-        // Every table names it.
+        // The heading of every table names the adapter.
         let heads = [
             "4099 elements on",
             "Layouts and kinds, 4194304 elements on",

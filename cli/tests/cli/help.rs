@@ -1,4 +1,4 @@
-//! Texts of `--help` for each command.
+//! The texts of each command's `--help`.
 
 use crate::command::{assert_fails, assert_success, run};
 
@@ -27,7 +27,7 @@ fn what_a_call_needs_is_required_in_the_usage() {
     }
 }
 
-/// The usages are not clap's own: each of their options is one that a command has.
+/// The usage lines are written by hand, so each option in them must be one that the command has.
 #[test]
 fn usages_name_options_that_there_are() {
     for command in ["apply", "mask"] {

@@ -28,7 +28,7 @@ fn contract_vectors() {
     }
 }
 
-/// Negative control: the vectors tell other strides from theirs.
+/// Negative control: other strides do not give the vector's mask.
 #[test]
 #[should_panic(expected = "byte ")]
 fn other_strides_are_found() {
@@ -54,7 +54,7 @@ fn noise_shapes_are_strides() {
         let line = |layout| format!("mask --shape {shape} {options} {layout} --output -");
         let mask = cpu(&line(format!("--noise-shape {noise_shape}")));
         if noise_shape == "6,1,1" {
-            // A dimension that is left out is broadcast.
+            // A leading dimension that the noise shape omits is shared.
             let shared = cpu(&line("--mask-strides 0,1,0,0".to_owned()));
             assert_same(what, &mask, &shared);
         } else {
@@ -70,7 +70,7 @@ fn a_shape_alone_is_its_elements() {
     assert_same("shape", &shaped, &cpu(&format!("mask --len 105 {options}")));
 }
 
-/// The vector's dropout of an input with signs, zeros and large values.
+/// A file with signs, zeros and large values, and the vector's dropout of it.
 fn applied(known: &MaskVector) -> (Vec<u8>, Vec<u8>) {
     let input: Vec<f32> = (0..known.len).map(|e| 0.1 * e as f32 - 3.0).collect();
     let output: Vec<f32> = (0..known.len)
@@ -113,7 +113,7 @@ fn tensors_get_the_layouts_masks() {
     }
 }
 
-/// Negative control: an element for an element, the file has another mask.
+/// Negative control: without a layout, the file gets another mask.
 #[test]
 #[should_panic(expected = "byte ")]
 fn a_missing_layout_is_found() {
@@ -126,7 +126,7 @@ fn a_missing_layout_is_found() {
 
 #[test]
 fn pieces_of_a_tensor_join_without_a_seam() {
-    // The first piece ends with a row.
+    // The first piece ends at the end of a row.
     let (rows, columns) = (3, 3 << 20);
     let data = bytes(&vec![1.0; rows * columns]);
     let input = npy("'<f4'", "False", &format!("({rows}, {columns})"), &data);
@@ -144,7 +144,7 @@ fn pieces_of_a_tensor_join_without_a_seam() {
 
 #[test]
 fn pieces_of_a_mask_join_within_a_word() {
-    // A piece is at most 2^27 elements: two rows, whose bits end within a word.
+    // A piece is at most 2^27 elements. Two rows fit, and their bits end within a word.
     let (rows, columns) = (3, (1 << 27) / 3 + 1);
     let options = "--p 0.5 --seed 1 --stream 2 --output -";
     let cut = cpu(&format!(

@@ -1,4 +1,5 @@
-//! The command line as its users run it. The CPU engine needs no adapter; `gpu` compares with it.
+//! The command line as users run it. The CPU engine needs no adapter; `gpu` compares adapters with
+//! it.
 
 mod apply;
 mod bad_input;

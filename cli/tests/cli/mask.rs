@@ -13,7 +13,7 @@ fn contract_vectors() {
     }
 }
 
-/// Negative control: the vectors tell a neighbouring stream from theirs.
+/// Negative control: a neighbouring stream does not give the vector's mask.
 #[test]
 #[should_panic(expected = "byte ")]
 fn another_stream_is_found() {
@@ -35,7 +35,7 @@ fn a_file_is_what_standard_output_is() {
     assert_same("file", &written, &cpu(&format!("{line} -")));
 }
 
-/// NumPy's header, and a byte for each bit of the words.
+/// The array has NumPy's header, then a byte for each bit of the packed mask.
 #[test]
 fn an_array_of_booleans_is_the_words() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ fn a_folded_key_is_the_contracts() {
     }
 }
 
-/// The vectors have a chain: 1 and then 2.
+/// The vectors fold 1 and then 2 into a key.
 #[test]
 fn folds_go_from_left_to_right() {
     let mask = |options: &str| cpu(&format!("mask --len 99 --p 0.5 {options} --output -"));

@@ -1,4 +1,4 @@
-//! `params` and `wgsl --functions`: what hosts in other languages need.
+//! `params` and `wgsl --functions`, which hosts in other languages use.
 
 use serde_json::Value;
 

@@ -1,9 +1,9 @@
-//! `mask --rule` against masks that the other frameworks made.
+//! `mask --rule` against masks that other frameworks made.
 
 use crate::command::{assert_fails, assert_success, run};
 use crate::compare::assert_same;
 
-/// The bytes of a run without an adapter.
+/// Standard output of a run that may use no adapter.
 fn mask(line: &str) -> Vec<u8> {
     let mut command = crate::command::binary();
     command
@@ -32,7 +32,7 @@ fn the_frameworks_vectors() {
         let mut expected: Vec<u8> = bytes
             .map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap())
             .collect();
-        // Whole words [M15].
+        // The output is padded to whole words [M15].
         expected.resize(expected.len().next_multiple_of(4), 0);
         let given = mask(&format!(
             "mask --rule {rule} {key} --p {p} --len {elements} --output -"
@@ -52,7 +52,8 @@ fn a_shape_is_its_elements() {
         &mask(&line("--len 105")),
     );
     assert!(mask(&line("--shape 3,0")).is_empty());
-    // Negative control, and --engine cpu says what is so anyway.
+    // Negative control: another key. `--engine cpu` is allowed, since the CPU makes these masks
+    // anyway.
     let other = mask("mask --rule jax --key 1,3 --p 0.5 --len 105 --output - --engine cpu");
     assert_ne!(other, mask(&line("--len 105")));
 }
@@ -64,14 +65,14 @@ fn options_of_other_masks_are_refused() {
         ("--rule jax", "--key"),
         ("--rule tensorflow", "--seeds"),
         ("--rule triton", "--seed"),
-        ("--rule jax --key 1,2 --seed 3", "takes --key alone"),
+        ("--rule jax --key 1,2 --seed 3", "takes only --key"),
         (
             "--rule tensorflow --seeds 1,2 --offset 3",
-            "takes --seeds alone",
+            "takes only --seeds",
         ),
         (
             "--rule triton --seed 1 --key 1,2",
-            "takes --seed and --offset alone",
+            "takes only --seed and --offset",
         ),
         ("--rule triton --seed 1 --stream 2", "--stream"),
         ("--rule triton --seed 1 --origin 2", "--origin"),

@@ -1,11 +1,11 @@
-//! A message repeats nothing that a terminal obeys, and nothing at length.
+//! Messages escape control characters of a terminal, and cut long input short.
 
 use std::fs;
 
 use crate::apply::{folder_with, npy};
 use crate::command::{binary, word};
 
-/// Sets a title, clears the screen, turns red, and shows what follows from right to left.
+/// Sets the title, clears the screen, turns red, and makes the text run from right to left.
 const EVIL: &str = "\x1b]0;title\x07\x1b[2J\r\u{9b}31m\u{202e}";
 
 const CALL: &str = "--p=0.5 --seed=1 --stream=2 --engine=cpu";
@@ -87,7 +87,7 @@ fn of_options() {
     }
 }
 
-/// Negative control.
+/// Negative control: the check notices characters that a terminal obeys, and long messages.
 #[test]
 fn what_is_obeyed_or_long_is_found() {
     for wrong in [

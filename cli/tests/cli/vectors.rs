@@ -1,8 +1,8 @@
-//! The known answers of the repository, as command lines and bytes.
+//! The repository's known answers, as command lines and bytes.
 
 use std::fs;
 
-/// A contract vector of a mask.
+/// A mask vector of the contract.
 pub struct MaskVector {
     pub what: String,
     pub len: usize,
@@ -13,7 +13,7 @@ pub struct MaskVector {
     /// `--p … --seed … --stream … --origin …`
     pub options: String,
     pub keep_scale: f32,
-    /// Packed as M15.
+    /// The packed mask [M15].
     pub mask: Vec<u8>,
 }
 
@@ -23,15 +23,15 @@ impl MaskVector {
     }
 }
 
-/// A known answer of the generator.
+/// A known answer of the Philox generator.
 pub struct BlockVector {
     /// `--rounds … --counter … --key …`
     pub options: String,
-    /// Four words as the command writes them.
+    /// The four words as `words` prints them.
     pub words: String,
 }
 
-/// The vectors of contiguous tensors.
+/// The vectors with consecutive mask indices.
 pub fn masks() -> Vec<MaskVector> {
     let mut vectors = all_masks();
     vectors.retain(|vector| vector.strides == "1");
@@ -39,7 +39,7 @@ pub fn masks() -> Vec<MaskVector> {
     vectors
 }
 
-/// The vectors of other layouts.
+/// The vectors with other layouts.
 pub fn layouts() -> Vec<MaskVector> {
     let mut vectors = all_masks();
     vectors.retain(|vector| vector.strides != "1");
@@ -47,8 +47,8 @@ pub fn layouts() -> Vec<MaskVector> {
     vectors
 }
 
-/// Columns: what, seed, stream, p, drop_threshold, keep_scale_bits, shape, strides, origin, kept,
-/// mask.
+/// Reads the columns: what, seed, stream, p, drop_threshold, keep_scale_bits, shape, strides,
+/// origin, kept, mask.
 fn all_masks() -> Vec<MaskVector> {
     let vector = |row: &Vec<String>| MaskVector {
         what: row[0].clone(),
@@ -68,7 +68,7 @@ fn all_masks() -> Vec<MaskVector> {
     rows("mask_v1.kat").iter().map(vector).collect()
 }
 
-/// Columns: rounds, counter, key, words, source.
+/// Reads the columns: rounds, counter, key, words, source.
 pub fn blocks() -> Vec<BlockVector> {
     let numbers = |words: &str| format!("0x{}", words.replace(' ', ",0x"));
     let vectors: Vec<_> = rows("philox4x32.kat")
@@ -87,14 +87,14 @@ pub fn blocks() -> Vec<BlockVector> {
     vectors
 }
 
-/// A key, a number and the key that it is folded into: `--seed … --stream …`, each in front of it.
+/// A key, a number, and the key that folding the number in gives. Keys are `--seed … --stream …`.
 pub struct FoldVector {
     pub key: String,
     pub n: String,
     pub folded: String,
 }
 
-/// Columns: what, seed, stream, n, folded seed, folded stream.
+/// Reads the columns: what, seed, stream, n, folded seed, folded stream.
 pub fn folds() -> Vec<FoldVector> {
     let vector = |row: &Vec<String>| FoldVector {
         key: format!("--seed 0x{} --stream 0x{}", row[1], row[2]),

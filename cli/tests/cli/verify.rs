@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::command::{assert_fails, assert_success, binary, run, word};
 use crate::gpu::adapters;
 
-/// The mask hash of the mask contract, version 1.
+/// The mask hash of contract version 1.
 const MASK_HASH: &str = "a086d68c9cf1f04c";
 
 fn label(adapter: &Value) -> String {

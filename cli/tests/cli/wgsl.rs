@@ -1,4 +1,4 @@
-//! `wgsl`: every printed text is a module, and the one asked for.
+//! `wgsl`: every printed text is a valid module, and the one that was asked for.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,7 +14,7 @@ fn text(options: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// With no capability but those that the options name.
+/// Validates a text with only those capabilities that the options name.
 fn validate(options: &str, text: &str) -> Result<naga::Module, String> {
     let mut capabilities = Capabilities::empty();
     capabilities.set(
@@ -36,7 +36,7 @@ fn validate(options: &str, text: &str) -> Result<naga::Module, String> {
 fn what_the_list_names_is_printed_and_valid() {
     let list = text("--list");
     assert!(list.lines().count() > 10_000);
-    // Coprime to the numbers of values, so that each value comes with others.
+    // 101 is coprime to the number of values of each option, so the sample mixes their values.
     let lines: Vec<_> = list
         .lines()
         .step_by(101)
@@ -151,7 +151,8 @@ fn what_there_is_not_is_answered_with_what_there_is() {
     assert_fails(&output, 1, &["--portable --params immediates"]);
 }
 
-/// Files may have a few blocks of 512 or 1024 bytes: each text, but not the list of all.
+/// Limits files to `blocks` blocks of 512 or 1024 bytes. With 64, each text fits, but
+/// `kernels.json` does not.
 #[cfg(unix)]
 fn write_limited(folder: &std::path::Path, blocks: u32) -> std::process::Output {
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
@@ -179,7 +180,7 @@ fn texts_are_there_together_or_not_at_all() {
         let output = write_limited(path, 64);
         assert_fails(&output, 1, &["cannot write kernels.json"]);
         assert_eq!((entries(folder.path()), entries(&empty)), (1, 0));
-        // Negative control: with more room all are there.
+        // Negative control: with more room, all files are written.
         assert_success(&write_limited(path, 4096));
         assert!(path.join("kernels.json").exists());
         let expected = text("--kernel dropout --dtype f32 --layout separate --portable --list")

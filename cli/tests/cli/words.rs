@@ -1,4 +1,4 @@
-//! `words` against Random123's answers, its carry, its pieces and its end.
+//! `words` against Random123's answers: carries, pieces, and the end of a pipe.
 
 use std::io::Read;
 use std::process::Stdio;

@@ -6,7 +6,7 @@ use crate::contract::effect::Effect;
 use crate::host::faults::{Dispatch, Fault, Window};
 use crate::kernel::axes::{Access, Family, IndexKind, Kernel, Role};
 
-/// Where the words of `MaskParams` are.
+/// Offsets in `MaskParams`, in words.
 const SEED: usize = 0;
 const STREAM: usize = 2;
 const FIRST_INDEX: usize = 4;

@@ -1,4 +1,4 @@
-//! The auditor finds what is wrong with a device, and nothing wrong with a right one.
+//! The auditor finds each planted fault, and passes a right device.
 
 mod host;
 mod texts;
@@ -24,7 +24,7 @@ use crate::wgsl::{FunctionsOptions, Variant, functions};
 /// A name and the fault.
 type Case = (&'static str, Fault);
 
-/// A device of each adapter, with its backend's name.
+/// A device of each adapter, with the name of its backend.
 fn devices() -> Vec<(String, wgpu::Device, wgpu::Queue)> {
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     let instance = wgpu::Instance::new(descriptor);
@@ -51,7 +51,7 @@ fn is_failed(check: &Check) -> bool {
     matches!(check.outcome, Outcome::Failed { .. })
 }
 
-/// The first check that finds the fault, and how often the fault was met.
+/// The first check that finds the fault, and the number of times that the fault took effect.
 fn found_by(device: &wgpu::Device, queue: &wgpu::Queue, fault: Fault) -> (Option<String>, usize) {
     let options = AuditOptions::default();
     let work = || {
@@ -76,11 +76,12 @@ fn found_by(device: &wgpu::Device, queue: &wgpu::Queue, fault: Fault) -> (Option
     (found, met)
 }
 
-/// Two tests at once would be two threads on a GL adapter, of which one waits too long for the other.
+/// Held by a test that uses adapters: of two threads on a GL adapter one waits too long for the
+/// other.
 static ADAPTERS: Mutex<()> = Mutex::new(());
 
-/// Plants one fault after the other: of each adapter's those of a sample, or with FAULTS=all all, or
-/// those whose names have FAULTS.
+/// Plants one fault after the other on each adapter: a sample of them, with FAULTS=all every one,
+/// or with FAULTS=part those whose names contain it.
 #[test]
 fn planted_faults_are_found() {
     const SAMPLE: usize = 16;
@@ -100,7 +101,8 @@ fn planted_faults_are_found() {
                 continue;
             }
             let (found, met) = found_by(device, queue, *fault);
-            // A fault that no check has met was found by chance.
+            // A fault that never took effect cannot have been found; the audit failed for another
+            // reason.
             let found = found.filter(|_| met > 0);
             let by = found.as_deref().unwrap_or("NOBODY");
             println!("| {backend} | {name} | {by} |");
@@ -214,7 +216,7 @@ fn a_long_audit_compiles_each_kernel_once() {
     let kernels: HashSet<_> = candidates(&WAYS).map(|one| one.kernel).collect();
     assert_eq!(all.len(), kernels.len());
     let parts = all.chunks(KERNELS_AT_ONCE);
-    // Two neighbours may be in two parts.
+    // A kernel by words and the one by vectors that its tensors also dispatch may be in two parts.
     let most = all.len() + parts.len();
     let compiled = parts.map(|part| {
         let runs: Vec<_> = part

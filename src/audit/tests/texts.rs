@@ -1,4 +1,4 @@
-//! Faults in the text of kernels, matched on what stands there.
+//! Faults in the text of kernels. Each replaces lines that it quotes.
 
 use super::Case;
 use crate::contract::effect::Effect;
@@ -94,7 +94,7 @@ const fn functions(name: &'static str, from: &'static str, to: &'static str) -> 
     (name, Fault::Functions { from, to })
 }
 
-/// Devices that no check may pass.
+/// Faults with which no check may pass.
 pub(super) const DEAD: [Case; 2] = [
     (
         "nothing is stored",
@@ -119,7 +119,7 @@ pub(super) const DEAD: [Case; 2] = [
     ),
 ];
 
-/// `text` with other statements for those that store a value, a mask word, a block and a column's sum.
+/// Replaces the statements of `text` that store a value, a mask word, a block and a column's sum.
 fn stores(text: &str, [value, mask, block, sum]: [&str; 4]) -> String {
     let mut text = text.replace("mask[id.x] = bits;", mask).replace(
         "blocks[id.x] = dropout_philox(counter_at(id.x), params.key);",
@@ -135,7 +135,7 @@ fn stores(text: &str, [value, mask, block, sum]: [&str; 4]) -> String {
 }
 
 pub(super) const TEXTS: &[Case] = &[
-    // One lane where the origin has a remainder by 8.
+    // Faults of one lane, if the origin is no multiple of 8.
     text(
         "lane 2 is wrong where the origin's remainder by 8 is 6",
         is_dropout,
@@ -154,7 +154,7 @@ pub(super) const TEXTS: &[Case] = &[
         "return dropout_keep_row(params.mask, row, lane);",
         "return dropout_keep_row(params.mask, row, lane) ^ u32(lane == 4u);",
     ),
-    // Workgroups from some number on.
+    // Faults of workgroups of large numbers.
     text(
         "blocks are wrong from workgroup 9 on",
         all,
@@ -203,7 +203,7 @@ pub(super) const TEXTS: &[Case] = &[
         "blocks[id.x] = dropout_philox(counter_at(id.x), params.key);",
         "blocks[id.x] = dropout_philox(counter_at(id.x + u32(id.x >= 1048576u)), params.key);",
     ),
-    // Strided layouts.
+    // Faults of strided layouts.
     text(
         "a dispatch begins at the outermost dimension's 0",
         all,
@@ -459,7 +459,7 @@ pub(super) const TEXTS: &[Case] = &[
         "return mask[params.first_word + word];",
         "return mask[word];",
     ),
-    // Kernels that were never launched.
+    // Faults of kernels that an earlier auditor never launched.
     text(
         "packed masks of 16 bits",
         |kernel| has_16_bits(kernel) && is_packed(kernel),

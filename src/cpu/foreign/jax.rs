@@ -10,15 +10,15 @@ use crate::cpu::CpuError;
 const PARITY: u32 = 0x1BD1_1BDA;
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
 
-/// The mask of JAX's `bernoulli(key, 1 - rate, shape)`, which Flax and Keras on JAX use for dropout:
-/// element i is kept if its uniform is less than f32(1 - rate).
+/// The mask of JAX's `bernoulli(key, 1 - rate, shape)`, which Flax and Keras on JAX use for
+/// dropout: element i is kept if its uniform is less than f32(1 - rate).
 ///
-/// `key` is what `jax.random.key_data` gives of the key that the layer uses; how it is split from the
-/// program's is JAX's and Flax's affair. Of Keras it is the seed generator's state, (seed, counter).
+/// `key` is `jax.random.key_data` of the key that the layer uses. JAX or Flax splits it from the
+/// program's key. For Keras it is the state of the seed generator, (seed, counter).
 ///
-/// It holds for JAX's defaults: threefry2x32, `jax_threefry_partitionable` on (since 0.5),
-/// `jax_enable_x64` off, `mode="low"`, and a rate that is a Python number. The generator `rbg` has no
-/// masks that JAX promises to keep.
+/// The mask is right for JAX's defaults: threefry2x32, `jax_threefry_partitionable` on (since 0.5),
+/// `jax_enable_x64` off, `mode="low"`, and a rate that is a Python number. JAX does
+/// not promise to keep the masks of the generator `rbg`.
 ///
 /// # Errors
 ///

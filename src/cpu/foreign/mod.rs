@@ -1,10 +1,11 @@
-//! Masks of other frameworks, packed as this crate's are \[M15\]: apply one by
-//! [`Elements::packed`](crate::Elements::packed), or compare a port with what it was ported from.
+//! Masks of other frameworks, packed like this crate's \[M15\]. Apply one with
+//! [`Elements::packed`](crate::Elements::packed), or use it to compare a port with the original.
 //!
-//! Each function follows one framework's generator to the bit, and so needs that framework's key. Elements
-//! are in row-major order, so that a shape does not matter. PyTorch's own generators are not among
-//! them: the place of an element in their streams depends on the GPU. Its `native_dropout` returns the
-//! mask; docs/bring-your-mask.md says how to bring that, and all others.
+//! Each function follows one framework's generator to the bit, so it needs that framework's key.
+//! Elements are in row-major order, so the shape does not matter. There is no function for PyTorch,
+//! because the position of an element in its random streams depends on the GPU. Its
+//! `native_dropout` returns the mask; docs/bring-your-mask.md says how to bring that and other
+//! masks.
 //!
 //! ```
 //! use wgpu_dropout::{DropoutRate, cpu::foreign};
@@ -33,10 +34,10 @@ pub use jax::jax;
 pub use tensorflow::tensorflow;
 pub use triton::triton;
 
-/// Words of a mask that one task of the pool makes.
+/// Mask words of one task of the pool.
 const TASK_WORDS: usize = 1 << 10;
 
-/// Packs the decisions of `elements`. A range that ends before it begins has none.
+/// Packs the decisions of `elements`. A range that ends before it begins counts as empty.
 fn pack(
     elements: Range<u64>,
     mask: &mut [u32],

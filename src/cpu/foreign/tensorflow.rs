@@ -1,4 +1,4 @@
-//! TensorFlow's stateless generator: Philox4x32-10, all four words of a block in use.
+//! TensorFlow's stateless generator: Philox4x32-10, using all four words of a block.
 
 use core::ops::Range;
 
@@ -8,16 +8,16 @@ use crate::contract::philox::philox4x32;
 use crate::contract::rate::DropoutRate;
 use crate::cpu::CpuError;
 
-/// Mixes the seeds, so that each of their bits counts: stateless_random_ops.cc.
+/// The key that mixes the seeds into the generator's key and counter: stateless_random_ops.cc.
 const MIX_KEY: [u32; 2] = [0x3EC8_F720, 0x0246_1E29];
 
-/// The mask of TensorFlow's `tf.nn.experimental.stateless_dropout(x, rate, seed)` on f32, which Keras on
-/// TensorFlow uses: element i is kept if its uniform is not less than f32(rate).
+/// The mask of TensorFlow's `tf.nn.experimental.stateless_dropout(x, rate, seed)` on f32, which
+/// Keras on TensorFlow uses: element i is kept if its uniform is not less than f32(rate).
 ///
-/// `seeds` are the two numbers of `seed`, of 32 or 64 bits. Of Keras they are (seed, counter).
+/// `seeds` are the two numbers of `seed`, of 32 or 64 bits. For Keras they are (seed, counter).
 ///
-/// It holds for the algorithms `philox` and `auto_select` on the CPU and on GPUs. What XLA compiles
-/// draws other numbers, and so do tensors of f16 and bf16.
+/// The mask is right for the algorithms `philox` and `auto_select` on the CPU and on GPUs. Code
+/// that XLA compiles draws other numbers, and so do tensors of f16 and bf16.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Triton's generator: Philox4x32-10, one word of a block in use.
+//! Triton's generator: Philox4x32-10, using one word of a block.
 
 use core::ops::Range;
 
@@ -8,16 +8,16 @@ use crate::contract::philox::philox4x32;
 use crate::contract::rate::DropoutRate;
 use crate::cpu::CpuError;
 
-/// From a 32-bit integer without its sign to a number from 0 to 1: random.py.
+/// Scales a 31-bit integer to a number from 0 to 1: random.py.
 const SCALE: f32 = 4.656_612_7e-10;
 
-/// The mask of Triton's `tl.rand(seed, offset + i) > rate`, as its tutorial on low-memory dropout has it
-/// for element i.
+/// The mask of Triton's `tl.rand(seed, offset + i) > rate` for element i, as in its tutorial on
+/// low-memory dropout.
 ///
-/// Offsets are numbers of 64 bits. Where all of a kernel's are `int32` and below 0, add 2^32: Triton
-/// sets the upper word to 0. A rate of 0 drops two of 2^32 words, as it does in Triton.
+/// Offsets have 64 bits. If a kernel's offsets are `int32` and negative, add 2^32, because Triton
+/// sets the upper word to 0. A rate of 0 drops two of 2^32 words, as in Triton.
 ///
-/// It holds for 10 rounds, the default, of Triton 2.1 and newer.
+/// The mask is right for 10 rounds, the default, in Triton 2.1 and newer.
 ///
 /// # Errors
 ///

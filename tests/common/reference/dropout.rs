@@ -1,8 +1,8 @@
-//! The map of values, as in `shaders/value/*.wgsl`.
+//! Effects on values, as in `shaders/value/*.wgsl`.
 
 use super::mask::{drop_threshold, keeps};
 
-/// The factor of what is kept, from the realised probability [M10].
+/// The factor of kept values, from the realised probability [M10].
 pub fn keep_scale(p: f64) -> f32 {
     match drop_threshold(p) {
         0x1_0000_0000 => 0.0,
@@ -10,7 +10,7 @@ pub fn keep_scale(p: f64) -> f32 {
     }
 }
 
-/// Dropout of `x`, whose elements have the first of these mask indices [M11]; its backward too [M14].
+/// Dropout of `x` [M11], and its backward [M14]. `indices` gives the mask index of each element.
 ///
 /// # Panics
 /// If there are fewer indices than elements.

@@ -2,7 +2,7 @@
 
 use super::philox::philox4x32;
 
-/// u(i) [M1], with the draws of both domains whether they decide or not [M7].
+/// u(i) [M1]. It always draws from both domains, even where the first one decides [M7].
 pub fn uniform(seed: u64, stream: u64, index: u64) -> u32 {
     half(0, seed, stream, index) << 16 | half(1, seed, stream, index)
 }
@@ -26,7 +26,7 @@ fn words(domain: u32, seed: u64, stream: u64, block: u64) -> [u32; 4] {
     philox4x32(10, counter, [lo32(seed), hi32(seed)])
 }
 
-/// The seed and the stream of the key that `n` is folded into [M21].
+/// The seed and the stream of the key that folding `n` into this key gives [M21].
 ///
 /// # Panics
 /// If `n` is 2^61 or more.
@@ -42,18 +42,17 @@ pub fn drop_threshold(p: f64) -> u64 {
     (p * 4_294_967_296.0).round_ties_even() as u64
 }
 
-/// Returns true if the element of this mask index is kept [M8].
 pub fn keeps(p: f64, seed: u64, stream: u64, index: u64) -> bool {
     u64::from(uniform(seed, stream, index)) >= drop_threshold(p)
 }
 
-/// The mask index of every element, row major [M13].
+/// The mask index of every element, in row-major order [M13].
 ///
 /// # Panics
 /// If an index is above 2^64 - 1 [M1].
 pub fn indices(shape: &[u64], strides: &[u64], origin: u64) -> Vec<u64> {
     assert_eq!(shape.len(), strides.len(), "a stride for every dimension");
-    // In 128 bits only the elements themselves must fit, not what an empty dimension would have come to.
+    // 128 bits: in a layout without elements, intermediate sums may pass 64 bits.
     let mut indices = vec![u128::from(origin)];
     for (&size, &stride) in shape.iter().zip(strides) {
         let steps = || (0..size).map(|coordinate| u128::from(coordinate) * u128::from(stride));

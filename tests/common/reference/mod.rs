@@ -1,7 +1,8 @@
 //! The naive reference: the mask contract written once more, as plainly as possible.
 //!
-//! It judges every shader and the CPU path, so it shares nothing with them: no code, no 16-bit halves of a product, no
-//! lazy draw, no folded dimensions. `[M1]` to `[M15]`, `[M19]` and `[M21]` cite `MASK_CONTRACT.md`.
+//! It checks every shader and the CPU path, so it shares nothing with them: no code, no products of
+//! 16-bit halves, no skipped draw, no merged dimensions. `[M1]` to `[M15]`, `[M19]` and `[M21]`
+//! cite `MASK_CONTRACT.md`.
 
 mod dropout;
 mod mask;

@@ -6,7 +6,7 @@ use wgpu_dropout::DropoutCall;
 
 use super::philox::philox4x32;
 
-/// z of an index, in f64 [M19].
+/// z, the normal number of an index, in f64 [M19].
 pub fn normal(call: &DropoutCall, index: u64) -> f64 {
     let halves = |number: u64| [number as u32, (number >> 32) as u32];
     let ([low, high], [stream_low, stream_high]) = (halves(index >> 2), halves(call.key.stream));

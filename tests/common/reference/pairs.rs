@@ -1,4 +1,4 @@
-//! Types of 16 bits, by search among all their numbers, as in `shaders/element/*.wgsl`.
+//! 16-bit types, as in `shaders/element/*.wgsl`. Conversions search among all numbers of the type.
 
 /// A binary floating-point format of 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +21,12 @@ pub const BF16: Format = Format {
 };
 
 impl Format {
-    /// The bits of infinity; those of NaNs are above.
+    /// The bits of infinity. NaNs have larger bits.
     pub fn infinity(self) -> u16 {
         0x7FFF >> self.significand_bits << self.significand_bits
     }
 
-    /// A magnitude; that of infinity is the power of two behind the largest number.
+    /// The magnitude of `bits`. For infinity: the power of two after the largest number.
     fn magnitude(self, bits: u16) -> f64 {
         let exponent = i32::from(bits >> self.significand_bits);
         let fraction = f64::from(bits & ((1 << self.significand_bits) - 1));
@@ -37,7 +37,7 @@ impl Format {
         }
     }
 
-    /// The number that `bits` are, exactly.
+    /// The exact number that `bits` stand for.
     pub fn number(self, bits: u16) -> f32 {
         let magnitude = bits & 0x7FFF;
         let number = if magnitude > self.infinity() {
@@ -50,13 +50,13 @@ impl Format {
         if bits >> 15 == 1 { -number } else { number }
     }
 
-    /// The nearest number's bits, of two the even ones; of a NaN some NaN's.
+    /// The bits of the nearest number, ties to even. For a NaN: the bits of some NaN.
     pub fn nearest(self, x: f64) -> u16 {
         if x.is_nan() {
             return self.infinity() + 1;
         }
         let x_magnitude = x.abs();
-        // The numbers up to `below` are at most x, those from `above` on more.
+        // Binary search: numbers up to `below` are at most |x|, those from `above` on are larger.
         let (mut below, mut above) = (0, self.infinity() + 1);
         while above - below > 1 {
             let middle = below + (above - below) / 2;

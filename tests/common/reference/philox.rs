@@ -1,7 +1,7 @@
 //! Philox4x32 (Salmon et al., SC'11), as in `shaders/mask/philox.wgsl`; vectors in
 //! `tests/data/philox4x32.kat`.
 
-// Random123's philox.h has these names and values.
+// Names and values are those of Random123's philox.h.
 const PHILOX_M4X32_0: u32 = 0xD251_1F53;
 const PHILOX_M4X32_1: u32 = 0xCD9E_8D57;
 const PHILOX_W32_0: u32 = 0x9E37_79B9;
@@ -22,7 +22,8 @@ pub fn philox4x32(rounds: u32, counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
-/// The blocks of consecutive counters: one 128-bit number, word 0 lowest, that wraps.
+/// The blocks of consecutive counters. A counter is a 128-bit number, lowest word first, that
+/// wraps.
 pub fn philox_blocks(rounds: u32, counter: [u32; 4], key: [u32; 2], blocks: u64) -> Vec<[u32; 4]> {
     let [c0, c1, c2, c3] = counter.map(u128::from);
     let first = c0 | c1 << 32 | c2 << 64 | c3 << 96;

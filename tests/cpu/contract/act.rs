@@ -1,4 +1,4 @@
-//! The CPU path's activations before a dropout, and their gradients [M24].
+//! Activations before a dropout on the CPU path, and their gradients [M24].
 
 use wgpu_dropout::cpu::{
     Gated, GatedSlices, Slices, activate, activate_backward, activate_gated,
@@ -15,7 +15,7 @@ use crate::common::add::{Source, sources};
 use crate::common::elements::{bits, typed};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
 
-/// The output and the gradient, each with an output of its own and in place.
+/// The output and the gradient. Each is computed into another slice and in place, which must agree.
 fn run<T: Element + PartialEq>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
     let (input, grad) = (typed::<T>(&case.input), typed(&case.grad_output));
     let mut results = Vec::new();
@@ -40,7 +40,8 @@ fn run<T: Element + PartialEq>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
     Ok([output, gradient])
 }
 
-/// The output and both gradients, from two slices and from halves of rows of `columns`.
+/// The output and both gradients, from gate and up as two slices and as halves of rows of
+/// `columns`.
 fn run_gated<T: Element + PartialEq>(
     case: &Case,
     columns: usize,
@@ -247,7 +248,7 @@ fn a_fault_in_an_activation_is_seen() {
                 faulty.check_output(&output).is_err(),
                 "{activation}, {name}"
             );
-            // Straight lines have one slope everywhere.
+            // The identity's slope is the same everywhere, so no gradient shows a wrong bias.
             if name != "a neighbour's bias" || activation != Activation::Identity {
                 assert!(
                     faulty.check_gradient(&gradient).is_err(),
@@ -344,7 +345,7 @@ fn what_does_not_fit_an_activation_is_refused_and_writes_nothing() {
                 elements: 12
             }
         ),
-        "rows of two halves have 23 elements for 12 of each: give twice as many"
+        "rows of two halves have 23 elements in all, the gate 12: give twice as many as the gate has"
     );
     let error = CpuError::VectorLength {
         elements: 12,

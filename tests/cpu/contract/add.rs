@@ -1,4 +1,4 @@
-//! The CPU path's sums of a residual and a branch, and their gradients [M23].
+//! Sums of a residual and a dropped branch on the CPU path, and their gradients [M23].
 
 use wgpu_dropout::cpu::{Slices, Vectors, add, add_backward, add_backward_from_f32};
 use wgpu_dropout::half::{bf16, f16};
@@ -11,7 +11,7 @@ use crate::common::add::{Case, Source, TYPES, sources};
 use crate::common::elements::{bits, typed};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
 
-/// The sum and the gradient beside an `f32` residual.
+/// The sum and the gradient, where residual and sum are `f32`.
 fn run_wide<T: Element>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
     let (input, mut sum) = (typed::<T>(&case.input), typed::<f32>(&case.residual));
     let vectors = Vectors {
@@ -37,7 +37,7 @@ fn run_wide<T: Element>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
     Ok([bits(&sum), bits(&gradient)])
 }
 
-/// The sum and the gradient, each with an output and in place.
+/// The sum and the gradient. Each is computed into another slice and in place.
 fn run<T: Element + PartialEq>(case: &Case) -> Result<[Vec<u32>; 2], CpuError> {
     let source = case.source.mask_source();
     let vectors = Vectors {

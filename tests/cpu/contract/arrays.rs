@@ -1,4 +1,4 @@
-//! Dropout of arrays: masks are those of coordinates, whatever the order in memory.
+//! Dropout of arrays: an element's coordinates choose its decision, whatever the order in memory.
 
 use ndarray::{
     Array, Array2, ArrayD, ArrayView, ArrayViewMut, Axis, Dimension, Ix2, IxDyn, ShapeBuilder, s,
@@ -38,7 +38,7 @@ fn array<T: Element>(shape: &[usize]) -> ArrayD<T> {
     ArrayD::from_shape_vec(shape, elements).unwrap()
 }
 
-/// The result of the slices' function for the elements in row-major order.
+/// The result of the function on slices, for the elements in row-major order.
 fn expected<T: Element, D: Dimension>(
     direction: Direction,
     pattern: &MaskPattern,
@@ -52,7 +52,7 @@ fn expected<T: Element, D: Dimension>(
     elements
 }
 
-/// Bits in row-major order.
+/// Compares bits in row-major order.
 #[track_caller]
 fn same<T: Element, D: Dimension>(expected: &[T], got: ArrayView<'_, T, D>, what: &str) {
     let got: Vec<T> = got.iter().copied().collect();
@@ -60,7 +60,7 @@ fn same<T: Element, D: Dimension>(expected: &[T], got: ArrayView<'_, T, D>, what
     assert!(bytes(expected) == bytes(&got), "{what}");
 }
 
-/// Both directions, each kind and pattern, from `x` to `y` and in `y`.
+/// Checks both directions with each kind and pattern, from `x` to `y` and in place in `y`.
 fn check<T: Element, D: Dimension>(
     what: &str,
     x: ArrayView<'_, T, D>,
@@ -121,7 +121,7 @@ fn arrays_in_any_order_have_the_masks_of_their_coordinates() {
     orders::<bf16>();
 }
 
-/// As a binding of a whole buffer to a window of it: what lies between the rows is nobody's.
+/// An array may be a window of a larger one. Elements outside the window are not written.
 #[test]
 fn memory_between_rows_stays_as_it_was() {
     fn check_type<T: Element>() {
@@ -181,7 +181,7 @@ fn arrays_of_no_dimension_and_of_no_element() {
     }
 }
 
-/// For arrays of 3 x 3 in the order of memory and transposed, two and in place.
+/// Expects `error` for 3 x 3 arrays, row-major and transposed, with an output and in place.
 #[track_caller]
 fn refuses(pattern: &MaskPattern, call: &DropoutCall, error: &ArrayError) {
     let (x, mut y) = (

@@ -1,4 +1,4 @@
-//! DropoutCall as text and as counters; MaskKey's packing.
+//! `DropoutCall` as text and as counters, and how `MaskKey` packs layer and step.
 
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ fn numbers_to_fold_in_end_below_two_to_61() {
     }
 }
 
-/// Keys of one run: each layer at each step, each of its uses, and each member of an ensemble.
+/// The keys of one run all differ: each layer at each step, each use, each member of an ensemble.
 #[test]
 fn keys_of_one_run_do_not_meet() {
     let mut keys = HashSet::new();
@@ -210,7 +210,8 @@ fn a_kind_has_a_name_and_inverted_need_not_be_told() {
     }
 }
 
-/// Noise has half of the indices [M18] and needs a finite variance; where nothing is, nothing is wrong.
+/// Gaussian noise has half of the indices [M18] and needs a finite variance. An empty layout passes
+/// with any call.
 #[test]
 fn a_call_is_checked_with_its_layout() {
     let call = |p, origin| {
@@ -273,7 +274,7 @@ fn a_call_is_checked_with_its_layout() {
     }
 }
 
-/// Every f64 of the interval is as likely as its bits.
+/// Random p: by its bits, so that small numbers are frequent, and uniform from 0 to 1.
 fn p() -> impl Strategy<Value = f64> {
     let last = 1.0_f64.to_bits();
     prop_oneof![(0..=last).prop_map(f64::from_bits), 0.0..=1.0, Just(-0.0)]
@@ -302,7 +303,7 @@ proptest! {
         prop_assert_eq!((folded.seed, folded.stream), reference::fold_in(seed, stream, n));
     }
 
-    /// A block is a bijection of its counter, so it is no matter of chance.
+    /// The test cannot fail by chance: with one seed, a block is a bijection of its counter.
     #[test]
     fn folds_of_one_seed_are_different(
         seed in any::<u64>(),

@@ -1,4 +1,4 @@
-//! The CPU path's sums of columns and gradients of scales [M23].
+//! Column sums and gradients of scales on the CPU path [M23].
 
 use wgpu_dropout::cpu::{column_sums, scale_gradient};
 use wgpu_dropout::{CallError, CpuError, DropoutKind, ElementType, Operation};

@@ -1,4 +1,4 @@
-//! The CPU path is the reference's dropout, subnormals included.
+//! The CPU path gives the reference's dropout, also for subnormals.
 
 use std::env;
 use std::process::Command;
@@ -20,10 +20,10 @@ use crate::common::inputs::{
 use crate::common::kinds::Direction;
 use crate::common::{reference, vectors};
 
-/// Elements: more than a task of the pool takes.
+/// More elements than one task of the thread pool takes.
 const LONG: u64 = 100_003;
 
-/// All four ways, each compared with the reference.
+/// Compares both directions, with an output and in place, with the reference.
 fn check(call: &DropoutCall, x: &[f32]) -> Result<(), String> {
     for &direction in Direction::ALL {
         for got in both_ways(direction, x.len(), x, call)? {
@@ -103,7 +103,8 @@ fn rates() {
     }
 }
 
-/// M8 to the last bit of u(i), which the second domain decides, and where the first does alone [M9].
+/// The decision changes exactly at u(i) [M8], which needs both draws, and at its upper half, where
+/// the first draw decides alone [M9].
 #[test]
 fn elements_turn_at_their_uniform() {
     let mut mask_of_two = [0];
@@ -131,7 +132,7 @@ fn elements_turn_at_their_uniform() {
     }
 }
 
-/// In a process of its own, since a pool starts once in one.
+/// Runs in processes of their own, since a process can start the global pool only once.
 #[cfg(all(unix, target_pointer_width = "64"))]
 #[test]
 fn without_threads_the_bits_are_the_same() {
@@ -143,7 +144,7 @@ fn without_threads_the_bits_are_the_same() {
                 "--exact",
                 "contract::cpu::without_threads_the_bits_are_the_same",
             ]);
-            // Bytes of a thread's stack: all that a process can address.
+            // A thread's stack of 2^47 bytes is all that a process can address: no thread starts.
             child.env("RUST_MIN_STACK", (1_u64 << 47).to_string());
             let output = child.env(CHILD, first).output().unwrap();
             let stdout = String::from_utf8_lossy(&output.stdout);
@@ -201,7 +202,7 @@ fn lengths_that_differ_write_nothing() {
             output,
         });
         for &direction in Direction::ALL {
-            // Whichever of them the source has.
+            // The source may have either length.
             for len in [input, output as u64] {
                 let got = apply(direction, len, (&x, &mut y), &call(0.5, 0));
                 assert_eq!(got, expected);
@@ -226,7 +227,7 @@ fn slices_of_another_length_than_the_source_are_not_written() {
         assert_eq!(
             error.to_string(),
             format!(
-                "the slices have {elements} elements, the length or layout {required}: \
+                "the slices have {elements} elements, the length or layout has {required}: \
                  make them equal"
             )
         );
@@ -265,7 +266,7 @@ fn indices_past_the_last_write_nothing() {
         refuses(len, 100, &call, &error);
         assert_eq!(keep_mask(len, &mut mask, &call), Err(error));
         assert_eq!(mask, vec![7; 4]);
-        // One element less ends at the last index.
+        // One element fewer ends at the last index.
         check(&call, &values(99)).unwrap();
         check_packed(&call, 99).unwrap();
     }
@@ -306,7 +307,7 @@ proptest! {
         let call = DropoutCall::new(rate, MaskKey::new(seed, stream));
         let call = call.with_origin(origin.min(u64::MAX - len));
         let x = values(len + shift as u64);
-        // Slices that begin at any element.
+        // Slices that begin at any element, aligned or not.
         check(&call, &x[shift..]).map_err(TestCaseError::fail)?;
         check_packed(&call, len).map_err(TestCaseError::fail)?;
     }

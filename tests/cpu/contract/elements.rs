@@ -1,4 +1,4 @@
-//! The CPU path's samples with ids [M16], and packed masks from outside [M15].
+//! Sample ids [M16] and packed masks [M15] on the CPU path.
 
 use wgpu_dropout::cpu::{apply, keep_mask};
 use wgpu_dropout::mask::mask_words;
@@ -16,7 +16,7 @@ use crate::common::{compare, reference};
 
 const IDS: [u32; 5] = [0, 3, u32::MAX, 1 << 20, 3];
 
-/// All four ways, and the mask of samples.
+/// Checks both directions, with an output and in place, and the keep mask of the samples.
 fn check_samples(call: &DropoutCall, layout: &MaskLayout, ids: &[u32]) -> Result<(), String> {
     let indices = sample_indices(call, layout, ids);
     let kept = kinds::kept(call, indices.iter().copied());
@@ -40,7 +40,7 @@ fn samples_have_their_ids_masks() {
         MaskLayout::drop_path(&[5, 33]),
         MaskLayout::feature_channels_first(&[5, 3, 7]),
         MaskLayout::time_locked_batch_first(&[5, 4, 6]).and_then(|layout| layout.offset(9)),
-        // Longer than a task of the pool.
+        // More elements than one task of the thread pool takes.
         MaskLayout::elementwise(&[5, 20_001]),
     ] {
         let layout = layout.unwrap();
@@ -109,7 +109,7 @@ fn ids_that_do_not_fit_write_nothing() {
     }
 }
 
-/// The comparison can fail.
+/// Negative control: the comparison notices other ids.
 #[test]
 fn another_id_differs() {
     let (layout, call) = (MaskLayout::elementwise(&[5, 24]).unwrap(), call(0.5, 0));
@@ -127,7 +127,7 @@ fn another_id_differs() {
     }
 }
 
-/// Random bits, those behind the last element too.
+/// Random bits, also in the spare bits after the last element.
 fn random_mask(len: usize) -> Vec<u32> {
     (0..len.div_ceil(32) as u32)
         .map(|word| reference::philox4x32(10, [word, 7, 7, 7], [3, 4])[0])
@@ -151,7 +151,7 @@ fn a_packed_mask_decides_alone() {
         };
         for p in RATES.into_iter().filter(|&p| p > 0.0 && p < 1.0) {
             for kind in KINDS {
-                // Key and origin play no role.
+                // A packed mask ignores key and origin.
                 let call = kind_call(p, 5, kind).with_origin(u64::MAX);
                 for &direction in Direction::ALL {
                     for got in both_ways(direction, packed, &x, &call).unwrap() {
@@ -163,7 +163,8 @@ fn a_packed_mask_decides_alone() {
     }
 }
 
-/// A rate of 0 keeps bits and drops to +0; one of 1 multiplies what is kept by 0.
+/// At rate 0, kept elements keep their bits and dropped ones are +0. At rate 1, kept elements are
+/// multiplied by 0.
 #[test]
 fn packed_masks_at_the_ends_of_the_rate() {
     let x = SPECIALS.repeat(10);

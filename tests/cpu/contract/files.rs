@@ -1,4 +1,5 @@
-//! Rates, keys, calls, layouts and patterns in files: they read back, and invalid ones are refused.
+//! Rates, keys, calls, layouts and patterns in files: valid ones read back, invalid ones are
+//! refused.
 
 use core::fmt::Debug;
 
@@ -9,14 +10,14 @@ use wgpu_dropout::{
     Direction, DropoutCall, DropoutKind, DropoutRate, ElementType, MaskKey, MaskLayout, MaskPattern,
 };
 
-/// The value's text, and the value read back from it.
+/// `value` is written as `text`, and `text` reads back as `value`.
 #[track_caller]
 fn reads_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, text: &str) {
     assert_eq!(serde_json::to_string(value).unwrap(), text);
     assert_eq!(&serde_json::from_str::<T>(text).unwrap(), value);
 }
 
-/// The error says `cause`.
+/// Reading `text` fails, and the error contains `cause`.
 #[track_caller]
 fn refuses<T: DeserializeOwned + Debug>(text: &str, cause: &str) {
     let error = serde_json::from_str::<T>(text).unwrap_err().to_string();
@@ -96,7 +97,7 @@ fn a_layout_is_its_map() {
     );
 }
 
-/// As the functions that make one do.
+/// Reading refuses what the constructors refuse.
 #[test]
 fn a_layout_that_is_none_is_refused() {
     for (shape, strides, first_index, cause) in [
@@ -116,7 +117,7 @@ fn a_layout_that_is_none_is_refused() {
             "[2,3]",
             "[1]",
             0,
-            "1 number in the strides, 2 dimensions: give one for each dimension",
+            "1 number in the strides for 2 dimensions: give one for each dimension",
         ),
         (
             "[1,1,1,1,1,1,1,1,1]",
@@ -165,7 +166,7 @@ proptest! {
         prop_assert_eq!(read, call);
     }
 
-    /// A file gives no layout that the program could not make.
+    /// Reading gives no layout that a program could not make.
     #[test]
     fn any_strides_read_back_or_are_refused(
         dimensions in prop::collection::vec((0_u64..4, any::<u64>(), 0_u32..64), 0..=9),

@@ -1,4 +1,4 @@
-//! `cpu::foreign` against masks that the other frameworks made.
+//! `cpu::foreign` compared with masks that the other frameworks made.
 
 use core::ops::Range;
 
@@ -85,7 +85,7 @@ fn masks_are_those_of_the_frameworks() {
 
 #[test]
 fn another_key_is_seen() {
-    // Two masks of so many elements are not equal by chance.
+    // 250 elements or more: two such masks are not equal by chance.
     let long = |row: &Row| row.elements >= 250 && (0.05..0.95).contains(&row.rate.p());
     let rows: Vec<_> = rows().into_iter().filter(long).collect();
     for rule in ["jax", "tensorflow", "triton"] {
@@ -126,7 +126,7 @@ fn a_part_is_a_slice() {
 
 #[test]
 fn long_masks_are_the_same_in_tasks() {
-    // More words than a task has.
+    // Longer than one task of the thread pool.
     for row in rows().into_iter().filter(|row| row.elements > 4000) {
         let long = row.mask(row.numbers, 0..1 << 17);
         let last = row.mask(row.numbers, (1 << 17) - 320..1 << 17);
@@ -179,7 +179,7 @@ fn a_mask_of_another_length_is_refused() {
     refused(0..33, 1, 2, 33);
     refused(0..32, 2, 1, 32);
     refused(9..9, 1, 0, 0);
-    // Such a range has no element.
+    // A reversed range has no element.
     #[allow(clippy::reversed_empty_ranges)]
     foreign::jax([0, 0], DropoutRate::ZERO, 9..3, &mut []).unwrap();
 }

@@ -8,10 +8,10 @@ use crate::common::inputs::{KINDS, RATES, SPECIALS, call, indices, kind_call, va
 use crate::common::kinds::{self, Alpha, Direction};
 use crate::common::reference::{philox4x32, uniform};
 
-/// Elements: more than a task of the pool takes.
+/// More elements than one task of the thread pool takes.
 const LONG: u64 = 100_003;
 
-/// All four ways.
+/// Checks both directions, with an output and in place.
 fn check(call: &DropoutCall, x: &[f32]) {
     let kept = kinds::kept(call, indices(call, x.len() as u64));
     for &direction in Direction::ALL {
@@ -73,7 +73,7 @@ fn constants_of_alpha() {
     assert_eq!(constants, (0.0, 0.0, 0.0));
 }
 
-/// The realised p, not the one asked for: near 1 they give other constants.
+/// The constants follow the realised p. Near 1 the requested p would give others.
 #[test]
 fn constants_are_of_the_realised_probability() {
     let p = 0.999_999_999;
@@ -83,7 +83,7 @@ fn constants_are_of_the_realised_probability() {
     assert_ne!(alpha.keep_scale(), a(p) as f32);
 }
 
-/// Normal numbers by Box and Muller, of a generator that the mask does not draw from.
+/// Normal numbers by Box and Muller, from a generator that no mask draws from.
 fn normals(pairs: u32) -> Vec<f32> {
     let unit = |word: u32| (f64::from(word) + 0.5) / 4_294_967_296.0;
     (0..pairs)
@@ -99,7 +99,8 @@ fn normals(pairs: u32) -> Vec<f32> {
         .collect()
 }
 
-/// Standard errors by which mean and variance of `y` miss 0 and 1, where its fourth moment is `mu`.
+/// The errors of the mean of `y` against 0 and of its variance against 1, in standard errors. `mu`
+/// is its fourth moment.
 fn misses(y: &[f32], mu: f64) -> [f64; 2] {
     let n = y.len() as f64;
     let moment = |power| y.iter().map(|&y| f64::from(y).powi(power)).sum::<f64>() / n;
@@ -109,9 +110,9 @@ fn misses(y: &[f32], mu: f64) -> [f64; 2] {
     ]
 }
 
-/// Numbers with mean 0 and variance 1 keep mean and variance, within 5.2 standard errors over 2^18
-/// numbers: a false alarm has probability 4e-7 over the choice of keys. Without the affine map they
-/// do not.
+/// Inputs with mean 0 and variance 1 keep both, within 5.2 standard errors over 2^18 numbers. Over
+/// the choice of keys, a false alarm has probability 4e-7. Negative control: without the affine map
+/// the mean is off.
 #[test]
 fn alpha_keeps_mean_and_variance() {
     let x = normals(1 << 17);
@@ -137,10 +138,10 @@ fn alpha_keeps_mean_and_variance() {
     }
 }
 
-/// Kinds differ in values only.
+/// All kinds drop the same elements.
 #[test]
 fn one_mask_for_all_kinds() {
-    let fates = |kind| {
+    let decisions = |kind| {
         let call = kind_call(0.3, 9, kind);
         let mut y = vec![1.0; 1000];
         apply(Direction::Backward, y.len(), &mut y, &call).unwrap();
@@ -151,11 +152,11 @@ fn one_mask_for_all_kinds() {
     let kept = |index| u64::from(uniform(key.seed, key.stream, index)) >= threshold;
     let expected: Vec<bool> = (9..1009).map(kept).collect();
     for kind in KINDS {
-        assert_eq!(fates(kind), expected, "{kind}");
+        assert_eq!(decisions(kind), expected, "{kind}");
     }
 }
 
-/// M11 and M17 to the bit where no number is computed.
+/// Where no number is computed, every bit stays [M11], [M17].
 #[test]
 fn classic_keeps_payloads() {
     let x: Vec<f32> = (0..4096_u32)

@@ -1,4 +1,4 @@
-//! The CPU path makes of each layer what its own definition says.
+//! Each layer's layout gives, on the CPU path, the decisions of the layer's own definition.
 
 use proptest::prelude::*;
 use wgpu_dropout::cpu::{apply, keep_mask};
@@ -12,7 +12,7 @@ use crate::common::layers::layers;
 use crate::common::random_layouts::random_layout;
 use crate::common::{compare, reference, vectors};
 
-/// All four ways and the mask against these decisions.
+/// Checks both directions, with an output and in place, and the keep mask against these decisions.
 fn check(call: &DropoutCall, layout: &MaskLayout, kept: &[bool]) -> Result<(), String> {
     let x = values(layout.len());
     for &direction in Direction::ALL {
@@ -57,7 +57,7 @@ fn contract_vectors() {
     .unwrap();
 }
 
-/// Every rate and kind, and a layout longer than a task of the pool.
+/// Every rate and kind, also for a layout longer than one task of the thread pool.
 #[test]
 fn rates_and_kinds() {
     let layouts = [
@@ -150,7 +150,7 @@ fn indices_past_the_last_write_nothing() {
     let strided = |stride| MaskLayout::strided(&[2, 3], &[stride, 1]).unwrap();
     let layouts = [
         (strided(10), u64::MAX - 12, 13),
-        // These alone take all there are.
+        // Each of these layouts uses the last index, so only origin 0 fits.
         (strided(u64::MAX - 2), 0, u64::MAX),
         (strided(10).offset(u64::MAX - 12).unwrap(), 0, u64::MAX),
     ];

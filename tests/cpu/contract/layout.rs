@@ -1,4 +1,4 @@
-//! MaskLayout: strides of every constructor, and what each refuses.
+//! `MaskLayout`: the strides that each constructor makes, and what each refuses.
 
 use proptest::prelude::*;
 use wgpu_dropout::{DimensionList, IndexOverflow, LayoutError, MaskLayout};
@@ -9,14 +9,14 @@ use crate::common::reference;
 
 type Made = Result<MaskLayout, LayoutError>;
 
-/// The error and its message.
+/// `made` is `expected`, an error with this message.
 #[track_caller]
 fn refused(made: Made, expected: LayoutError, message: &str) {
     assert_eq!(expected.to_string(), message);
     assert_eq!(made, Err(expected));
 }
 
-/// 2^32 elements a side: as many as there are mask indices.
+/// 2^32. A square with this side has as many elements as there are mask indices.
 const SIDE: u64 = 1 << 32;
 
 #[test]
@@ -47,8 +47,8 @@ fn constructors_have_the_noise_shapes_row_major_strides() {
         ),
         (L::noise_shape(&[4, 6, 10], &[None, Some(1)]), &[0, 1, 0]),
         (L::noise_shape(&[4, 6, 10], &[]), &[0, 0, 0]),
-        // A size of 1 says nothing of sharing: the stride does, of which a sample id may take any
-        // number [M16].
+        // A dimension of size 1 keeps its stride: a sample id may multiply it by any number [M16].
+        // Only a stride of 0 means that decisions are shared.
         (L::elementwise(&[1, 24]), &[24, 1]),
         (L::elementwise(&[4, 1, 10]), &[10, 10, 1]),
         (L::elementwise(&[1]), &[1]),
@@ -67,7 +67,7 @@ fn constructors_have_the_noise_shapes_row_major_strides() {
     }
 }
 
-/// Sample ids [M16] take any number of the samples' stride.
+/// A sample id may be any number [M16], so a batch of one needs the stride too.
 #[test]
 fn a_batch_of_one_has_the_strides_of_many() {
     for (name, batch) in BATCHES {
@@ -79,7 +79,7 @@ fn a_batch_of_one_has_the_strides_of_many() {
     }
 }
 
-/// The strides of a noise shape whose sizes of 1 all share, but for that of a batch.
+/// The strides if every size of 1 in the noise shape meant sharing, except that of a batch of one.
 fn strides_by_size(shape: &[u64], noise: &[u64]) -> Vec<u64> {
     let stride = |axis: usize| match (noise[axis], (axis, shape[axis])) {
         (1, (0, 1)) => noise[1..].iter().product(),
@@ -90,7 +90,8 @@ fn strides_by_size(shape: &[u64], noise: &[u64]) -> Vec<u64> {
 }
 
 proptest! {
-    /// Only the stride of a size of 1 is new: no mask is, but that of a sample id in a batch of one.
+    /// With that other rule only strides of dimensions of size 1 differ. No mask differs, except
+    /// that of a sample id in a batch of one.
     #[test]
     fn own_and_shared_sizes_of_one_change_no_mask(
         axes in prop::collection::vec((0_u64..4, any::<[bool; 2]>()), 2..=6),
@@ -179,11 +180,11 @@ fn zero_sized_dimensions_are_fine() {
     }
     MaskLayout::feature_channels_first(&[0, 3, 4]).unwrap();
     MaskLayout::time_locked_time_first(&[5, 0, 4]).unwrap();
-    // Without an element there is no index to pass the last.
+    // A layout without elements has no index, so none can be too large.
     MaskLayout::strided(&[0, 3], &[1, u64::MAX]).unwrap();
     MaskLayout::elementwise(&[SIDE, SIDE, SIDE, 0]).unwrap();
     MaskLayout::elementwise(&[0, SIDE, SIDE, SIDE]).unwrap();
-    // Nor has a shard of it.
+    // The same holds for a shard of it.
     let layout = MaskLayout::strided(&[0, 3], &[1, u64::MAX]).unwrap();
     assert!(layout.shard(&[0, 2], &[0, 1]).unwrap().is_empty());
     assert_eq!(layout.index(2), layout.first_index());
@@ -216,28 +217,28 @@ fn ranks_are_checked() {
             DimensionList::Strides,
             (2, 2),
             1,
-            "1 number in the strides, 2 dimensions: give one for each dimension",
+            "1 number in the strides for 2 dimensions: give one for each dimension",
         ),
         (
             L::strided(&[], &[1]),
             DimensionList::Strides,
             (0, 0),
             1,
-            "1 number in the strides, 0 dimensions: give one for each dimension",
+            "1 number in the strides for 0 dimensions: give one for each dimension",
         ),
         (
             L::noise_shape(&[2, 3], &[Some(1), Some(2), None]),
             DimensionList::NoiseShape,
             (0, 2),
             3,
-            "3 numbers in the noise shape, 2 dimensions: give at most one for each dimension",
+            "3 numbers in the noise shape for 2 dimensions: give at most one for each dimension",
         ),
         (
             L::noise_shape(&[2], &[Some(1), Some(2)]),
             DimensionList::NoiseShape,
             (0, 1),
             2,
-            "2 numbers in the noise shape, 1 dimension: give at most one for each dimension",
+            "2 numbers in the noise shape for 1 dimension: give at most one for each dimension",
         ),
         (
             L::feature_channels_first(&[2]),
@@ -294,7 +295,7 @@ fn noise_shapes_broadcast_or_are_refused_by_dimension() {
         (&[4, 6, 5, 1][..], 2, 5, 10),
         (&[4, 2, 10, 1], 1, 2, 6),
         (&[5, 1, 1, 1], 0, 5, 4),
-        // Aligned from the last dimension on.
+        // Shapes are aligned at the last dimension, as in NumPy.
         (&[4, 1, 1], 1, 4, 6),
         (&[0, 1], 2, 0, 10),
         (&[u64::MAX, 1, 1, 1], 0, u64::MAX, 4),
@@ -391,7 +392,7 @@ fn shards_lie_in_their_whole() {
     assert_eq!(shard.strides(), whole.strides());
     assert_eq!(shard.first_index(), 2 * 1920 + 30);
     assert_eq!(shard.last_index(), whole.last_index());
-    // A shard of a shard, and one without an element behind the end.
+    // A shard of a shard, then an empty shard at the end.
     let inner = shard.shard(&[1, 5, 0], &[1, 1, 10]).unwrap();
     assert_eq!(inner.first_index(), 3 * 1920 + 5 * 40 + 30);
     assert!(whole.shard(&[6, 48, 40], &[0, 0, 0]).unwrap().is_empty());

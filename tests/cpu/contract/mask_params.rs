@@ -1,4 +1,4 @@
-//! `DropoutMask`, the parameters of a kernel of the caller's own.
+//! `DropoutMask`, the mask parameters for a caller's own kernel.
 
 use wgpu_dropout::{CallError, DropoutKind, IndexOverflow, LayoutError, MaskLayout};
 

@@ -1,4 +1,5 @@
-//! `MaskLayout::mesh` and `zigzag`: every element of the whole is one rank's, and has the whole's mask.
+//! `MaskLayout::mesh` and `zigzag`: each element of the whole belongs to one rank and keeps its
+//! decision.
 
 use proptest::prelude::*;
 use wgpu_dropout::{DropoutCall, DropoutRate, LayoutError, MaskKey, MaskLayout, cpu};
@@ -10,7 +11,8 @@ fn whole() -> MaskLayout {
     MaskLayout::elementwise(&[ROWS, COLUMNS]).unwrap()
 }
 
-/// How often each element of the whole is in a shard. Its indices are its elements' places.
+/// Counts the shards that have each element of the whole. An element's number in the whole is its
+/// mask index.
 fn owners(shards: &[MaskLayout], elements: u64) -> Vec<u32> {
     let mut owners = vec![0; elements as usize];
     for shard in shards {
@@ -35,7 +37,7 @@ proptest! {
     fn every_element_has_one_rank(data in 1..20_u64, tensor in 1..50_u64) {
         let shards = meshed(data, tensor);
         prop_assert!(owners(&shards, ROWS * COLUMNS).iter().all(|&n| n == 1));
-        // Negative control: without one of them some elements have none.
+        // Negative control: without one rank's shard, some elements have no rank.
         let some = shards.iter().position(|shard| !shard.is_empty()).unwrap();
         let others = [&shards[..some], &shards[some + 1..]].concat();
         prop_assert!(owners(&others, ROWS * COLUMNS).contains(&0));
@@ -99,7 +101,7 @@ fn cuts_follow_one_another() {
     let whole = MaskLayout::linear(24);
     let pods = whole.mesh(&[(0, 2, 1), (0, 3, 2)]).unwrap();
     assert_eq!(pods, whole.shard(&[20], &[4]).unwrap());
-    // Without a cut it is the whole; a shard's shard is a part of the shard.
+    // An empty list of cuts gives the whole. A shard of a shard is a part of the shard.
     assert_eq!(whole.mesh(&[]).unwrap(), whole);
     let rows = self::whole().mesh(&[(0, 2, 1)]).unwrap();
     let [early, late] = rows.zigzag(1, 2, 1).unwrap();
@@ -127,14 +129,14 @@ fn sizes_of_64_bits_have_parts() {
     assert_eq!((last.len(), last.first_index()), (1, u64::MAX - 1));
     let [early, late] = whole.zigzag(0, u64::MAX, 0).unwrap();
     assert_eq!((early.len(), late.len()), (1, 0));
-    // More parts than elements: the ranks behind them have none.
+    // With more parts than elements, the last ranks have empty shards.
     assert!(MaskLayout::linear(3).mesh(&[(0, 5, 4)]).unwrap().is_empty());
 }
 
 #[test]
 fn a_cut_that_is_none_is_refused() {
     let dimension = "the mesh cuts dimension 2, the layout has 2: number them from 0 on";
-    let rank = "dimension 1 is cut into 4 parts, and none is for rank 4: \
+    let rank = "dimension 1 is cut into 4 parts, which gives no rank 4: \
                 cut it into one part or more, and number ranks from 0 to parts - 1";
     let expected = LayoutError::MeshDimension {
         dimension: 2,

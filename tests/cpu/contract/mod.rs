@@ -1,4 +1,4 @@
-//! The contract in numbers, without a device.
+//! The contract's numbers, without a device.
 
 #[cfg(feature = "cpu")]
 mod act;

@@ -1,4 +1,4 @@
-//! The CPU path's Gaussian noise [M18]-[M20], by the reference in `tests/common`.
+//! Gaussian noise on the CPU path [M18]-[M20], compared with the reference in `tests/common`.
 
 use wgpu_dropout::cpu::keep_mask;
 use wgpu_dropout::half::{bf16, f16};
@@ -18,14 +18,14 @@ use crate::common::reference::{BF16, F16, drop_threshold, normal};
 /// The largest index [M18].
 const MAX: u64 = (1 << 63) - 1;
 
-/// Elements: more than a task of the pool takes.
+/// More elements than one task of the thread pool takes.
 const LONG: u64 = 40_003;
 
 fn noise(p: f64, origin: u64) -> DropoutCall {
     kind_call(p, origin, DropoutKind::Gaussian)
 }
 
-/// An element, and the nearest one to a number: one rounding.
+/// An element type that can round a number once.
 trait Rounded: Element {
     fn nearest(number: f64) -> Self;
 }
@@ -48,7 +48,7 @@ impl Rounded for bf16 {
     }
 }
 
-/// Results are in the interval of [M20], whose ends are rounded once to the type.
+/// Results lie in the interval of [M20], whose ends are rounded once to the type.
 fn check<T: Rounded>(
     call: &DropoutCall,
     indices: &[u64],
@@ -80,7 +80,8 @@ fn check<T: Rounded>(
     Ok(())
 }
 
-/// All four ways of a source whose elements have these indices.
+/// Checks both directions, with an output and in place, of a source whose elements have these
+/// indices.
 fn check_source<'a, T: Rounded>(
     call: &DropoutCall,
     source: impl Into<MaskSource<'a>>,
@@ -101,7 +102,7 @@ fn check_linear<T: Rounded>(call: &DropoutCall, x: &[T]) {
     check_source(call, x.len(), &indices, x).unwrap();
 }
 
-/// Numbers of the type, neither 0 nor infinite.
+/// Numbers of the type that are neither 0 nor infinite.
 fn numbers<T: Element>(len: u64) -> Vec<T> {
     let ratio = |i: u64| (i * 40_503 % 65_521 + 1) as f32 / 512.0;
     (0..len)
@@ -116,7 +117,7 @@ fn lengths_and_origins<T: Rounded>() {
         (0.9, (1 << 34) - 5, 33),
         (0.999, 1 << 35, 100),
         (0.5, MAX - 99, 100),
-        // Pairs whose v >> 9 is the largest, then the least.
+        // Pairs with the largest and with the smallest v >> 9 [M19].
         (0.5, 14_121_200, 16),
         (0.5, 24_482_380, 16),
         (0.3, 1, 1),
@@ -134,7 +135,7 @@ fn noise_of_every_type_is_within_its_bound() {
     check_linear(&noise(0.4, 5), &values(LONG));
 }
 
-/// Subnormals, infinities and NaNs too.
+/// The elements include subnormals, infinities and NaNs.
 #[test]
 fn every_element_of_16_bits_is_within_its_bound() {
     let bits = || 0..=u16::MAX;
@@ -155,7 +156,7 @@ fn layouts_and_samples<T: Rounded>() {
         MaskLayout::time_locked_batch_first(&[3, 4, 6]),
         MaskLayout::drop_path(&[3, 33]),
         MaskLayout::elementwise(&[9, 3]).and_then(|layout| layout.permuted(&[1, 0])),
-        // Longer than a task of the pool.
+        // More elements than one task of the thread pool takes.
         MaskLayout::elementwise(&[3, 20_001]),
     ] {
         let layout = &layout.unwrap();
@@ -193,7 +194,7 @@ fn a_rate_of_zero_copies_bits() {
     check_type(&bits().map(bf16::from_bits).collect::<Vec<_>>());
 }
 
-/// The comparison can fail.
+/// Negative control: the comparison notices another call.
 #[test]
 fn another_call_differs() {
     fn check_type<T: Rounded>() {

@@ -1,4 +1,4 @@
-//! The CPU path's norms behind a residual and a branch, and their gradients [M25].
+//! Norms after a residual and a dropped branch on the CPU path, and their gradients [M25].
 
 use wgpu_dropout::cpu::{
     AddNorm, Slices, Vectors, add, add_norm, add_norm_backward, gamma_gradient,
@@ -13,7 +13,8 @@ use crate::common::elements::{bits, typed};
 use crate::common::inputs::{call, kind_call};
 use crate::common::norm::Case;
 
-/// Sum, output, gradient of the sum, what dropout left, gradient of γ.
+/// The sum, the output, the gradient of the sum, the gradient after dropout's backward, and the
+/// gradient of γ.
 type Results = [Vec<u32>; 5];
 
 const PLACES: [MaskPlace; 2] = [MaskPlace::Branch, MaskPlace::Output];
@@ -32,7 +33,7 @@ fn norm_of(case: &Case) -> AddNorm<'_> {
     }
 }
 
-/// Each with slices of their own and in place.
+/// The results of `case`. Each is computed into another slice and in place, which must agree.
 fn run<T: Element + PartialEq>(case: &Case) -> Result<Results, CpuError> {
     let (norm, source, call) = (norm_of(case), case.add.source.mask_source(), &case.add.call);
     let (input, residual) = (typed::<T>(&case.add.input), typed::<T>(&case.add.residual));
@@ -91,7 +92,7 @@ fn of_type(case: &Case) -> Result<Results, CpuError> {
     }
 }
 
-/// Largest errors of output and gradient, as parts of their bounds.
+/// The largest errors of output and gradient, as fractions of their bounds.
 #[track_caller]
 fn check(case: &Case) -> [f64; 2] {
     let [sum, output, grad_sum, masked, gamma] = of_type(case).unwrap();
@@ -127,7 +128,7 @@ fn rows_of_any_length_and_offset_lie_within_the_bound() {
                     let place = PLACES[number % 2];
                     let source = Source::Len((columns * rows) as u64);
                     let case = Case::new(norm, place, element, call(0.3, 5), source, [columns; 2]);
-                    // f16 has no 1e5.
+                    // 1e5 overflows f16.
                     let case = match element {
                         ElementType::F16 => case.about(0.1 * offset, 1.0),
                         _ => case.about(offset, 1.0),
@@ -192,7 +193,7 @@ fn a_sum_has_the_bits_of_a_sum_without_a_norm() {
 #[test]
 fn a_row_has_the_same_bits_in_each_batch() {
     for &element in ElementType::ALL {
-        // Tasks of the pool have some of these rows.
+        // Different tasks of the thread pool take these rows.
         let (columns, rows) = (333, 1_000);
         let [norm, _] = norms();
         let of = |rows: usize| {
@@ -309,7 +310,7 @@ fn what_does_not_fit_a_norm_is_refused_and_writes_nothing() {
     let error = refused(false, 4, 3, 0, 12, good);
     assert_eq!(
         error.to_string(),
-        "β has 3 numbers, it takes 4: give as many as γ, and none for an RMS norm"
+        "β has 3 numbers instead of 4: give as many as γ has, or none for an RMS norm"
     );
     assert!(matches!(
         refused(true, 4, 4, 0, 12, good),
@@ -318,7 +319,7 @@ fn what_does_not_fit_a_norm_is_refused_and_writes_nothing() {
     let error = refused(false, 0, 0, 0, 12, good);
     assert_eq!(
         error.to_string(),
-        "rows of 0 elements have no norm: give 1 to 16777216 columns"
+        "a norm does not take rows of 0 elements: give 1 to 16777216 columns"
     );
     let lengths = CpuError::LengthMismatch {
         input: 12,

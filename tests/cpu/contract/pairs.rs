@@ -1,4 +1,4 @@
-//! The CPU path's f16 and bf16: the masks of f32, and values rounded twice [M11].
+//! f16 and bf16 on the CPU path: the masks are those of f32, the values are rounded twice [M11].
 
 use wgpu_dropout::cpu::apply;
 use wgpu_dropout::half::{bf16, f16};
@@ -11,31 +11,31 @@ use crate::common::inputs::{
 use crate::common::kinds::{self, Direction};
 use crate::common::reference::{self, BF16, F16, Format};
 
-/// An element and its type as the reference knows it.
-pub trait Twin: Element {
+/// An element type and its format in the reference.
+pub trait HasFormat: Element {
     const FORMAT: Format;
 }
 
-impl Twin for f16 {
+impl HasFormat for f16 {
     const FORMAT: Format = F16;
 }
 
-impl Twin for bf16 {
+impl HasFormat for bf16 {
     const FORMAT: Format = BF16;
 }
 
-/// Every element there is.
+/// Every bit pattern of 16 bits.
 fn all() -> Vec<u16> {
     (0..=u16::MAX).collect()
 }
 
-/// Bits of all kinds.
+/// `len` of many different bit patterns.
 fn values(len: u64) -> Vec<u16> {
     (0..len).map(|i| (i * 40_503) as u16).collect()
 }
 
-/// All four ways, compared with the reference.
-fn check<'a, T: Twin>(
+/// Compares both directions, with an output and in place, with the reference.
+fn check<'a, T: HasFormat>(
     call: &DropoutCall,
     source: impl Into<MaskSource<'a>>,
     kept: &[bool],
@@ -51,8 +51,8 @@ fn check<'a, T: Twin>(
     Ok(())
 }
 
-/// Consecutive indices.
-fn check_linear<T: Twin>(call: &DropoutCall, x: &[u16]) -> Result<(), String> {
+/// Compares elements with consecutive mask indices.
+fn check_linear<T: HasFormat>(call: &DropoutCall, x: &[u16]) -> Result<(), String> {
     let kept = kinds::kept(call, indices(call, x.len() as u64));
     check::<T>(call, x.len(), &kept, x)
 }
@@ -86,15 +86,15 @@ const KEEP_ALL: MaskSource<'_> = MaskSource::Packed {
     len: 1 << 16,
 };
 
-/// 0.4 is among the rates at which one rounding differs from two.
+/// 0.4 is one of the rates at which rounding once and rounding twice differ.
 #[test]
 fn every_element_kept() {
-    fn check_type<T: Twin>(call: &DropoutCall) {
+    fn check_type<T: HasFormat>(call: &DropoutCall) {
         let kept = vec![true; 1 << 16];
         check::<T>(call, KEEP_ALL, &kept, &all()).unwrap();
     }
-    /// Subnormals too, which a device may flush.
-    fn exactly<T: Twin>(call: &DropoutCall) {
+    /// Compares every bit. Subnormals count too, which only a device may flush.
+    fn exactly<T: HasFormat>(call: &DropoutCall) {
         let x = all();
         let input = bytemuck::cast_slice::<_, T>(&x);
         let keep_scale = reference::keep_scale(call.rate.p());
@@ -118,7 +118,7 @@ fn every_element_kept() {
 
 #[test]
 fn layouts_and_samples() {
-    fn check_type<T: Twin>(call: &DropoutCall, layout: &MaskLayout) {
+    fn check_type<T: HasFormat>(call: &DropoutCall, layout: &MaskLayout) {
         let x = values(layout.len());
         let kept = kinds::kept(call, layout_indices(call, layout));
         check::<T>(call, layout, &kept, &x).unwrap();

@@ -1,4 +1,4 @@
-//! Patterns and element types as text; each pattern is the layout of its name.
+//! Patterns and element types as text, and the layout of each pattern.
 
 use proptest::prelude::*;
 use wgpu_dropout::{Direction, ElementType, LayoutError, MaskLayout, MaskPattern, ParseNameError};

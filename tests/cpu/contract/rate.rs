@@ -1,4 +1,4 @@
-//! DropoutRate: p as threshold and scale [M8], [M10].
+//! `DropoutRate`: the threshold and the scale of p [M8], [M10].
 
 use std::collections::HashSet;
 
@@ -45,7 +45,7 @@ fn the_ends_and_the_ties() {
         (0.0, 0, 1.0),
         (-0.0, 0, 1.0),
         (f64::from_bits(1), 0, 1.0),
-        // Ties go to the even neighbour.
+        // Ties go to even thresholds.
         (0.5 * ULP, 0, 1.0),
         ((0.5 * ULP).next_up(), 1, 1.0),
         (1.5 * ULP, 2, 1.0),
@@ -67,7 +67,7 @@ fn the_ends_and_the_ties() {
             (threshold, keep_scale),
             "p {p:e}"
         );
-        // There is one 0.
+        // -0.0 becomes 0.0.
         assert_eq!(rate.p().to_bits(), (p + 0.0).to_bits());
         assert_eq!(rate.realized(), threshold as f64 * ULP);
         assert_eq!(rate.drops_nothing(), threshold == 0);
@@ -108,7 +108,7 @@ fn a_rate_is_read_as_a_number() {
     assert!(matches!(nan, RateError::OutOfRange { p } if p.is_nan()));
 }
 
-/// The standard deviation of noise is of the realised probability [M20].
+/// The standard deviation of the noise follows the realised probability [M20].
 #[test]
 fn sigma_is_the_realised_one() {
     for (p, sigma) in [
@@ -127,7 +127,7 @@ fn sigma_is_the_realised_one() {
     assert_ne!(rate.sigma(), sigma(p));
 }
 
-/// The scale of the realised probability, not of p: near 1 they are different numbers.
+/// The scale follows the realised probability, not p. Near 1 these differ.
 #[test]
 fn the_scale_is_the_realised_one() {
     for p in [0.999, 0.9999, 0.99999, 0.999_999_9, 1.0 - 1.2 * ULP] {
@@ -148,7 +148,7 @@ fn the_vectors() {
     }
 }
 
-/// Any p, and what lies within a few roundings of a threshold or half of one.
+/// Any p, and p within two floating-point steps of a threshold or of the middle between two.
 fn p() -> impl Strategy<Value = f64> {
     let near = (0_u64..=1 << 33, -2_i64..=2).prop_map(|(halves, steps)| {
         let p = halves as f64 * 0.5 * ULP;

@@ -1,4 +1,4 @@
-//! The CPU path's softmax before a dropout, and its gradient [M26].
+//! A softmax before a dropout on the CPU path, and its gradient [M26].
 
 use wgpu_dropout::cpu::{Slices, apply, softmax, softmax_backward};
 use wgpu_dropout::half::{bf16, f16};
@@ -12,7 +12,7 @@ use crate::common::elements::{bits, typed};
 use crate::common::inputs::{call, kind_call};
 use crate::common::softmax::{Case, masks};
 
-/// Output, probabilities, gradient from the scores and from the probabilities.
+/// The output, the probabilities, the gradient from scores and the gradient from probabilities.
 type Results = [Vec<u32>; 4];
 
 fn mask(case: &Case) -> AttentionMask<&[f32]> {
@@ -29,7 +29,7 @@ fn mask(case: &Case) -> AttentionMask<&[f32]> {
     }
 }
 
-/// Each with slices of their own and in place.
+/// The results of `case`. Each is computed into another slice and in place.
 fn run<T: Element>(case: &Case) -> Result<Results, CpuError> {
     let (rows, source, call) = (case.softmax, case.add.source.mask_source(), &case.add.call);
     let (scores, grad) = (typed::<T>(&case.add.input), typed::<T>(&case.add.residual));
@@ -82,7 +82,7 @@ fn compare(case: &Case, results: &Results) -> Result<[f64; 2], String> {
     Ok([of_output.max(of_kept), of_gradient.max(from_kept)])
 }
 
-/// Largest errors of outputs and gradients, as parts of their bounds.
+/// The largest errors of outputs and gradients, as fractions of their bounds.
 #[track_caller]
 fn check(case: &Case) -> [f64; 2] {
     compare(case, &of_type(case).unwrap()).unwrap()
@@ -111,7 +111,8 @@ fn rows_of_any_length_under_each_mask_lie_within_the_bound() {
     ] {
         for (number, mask) in masks(rows, columns).into_iter().enumerate() {
             for (of_type, &element) in ElementType::ALL.iter().enumerate() {
-                // Long rows take long: each type has some masks, and each mask some type.
+                // Long rows are slow: each type gets some of the masks, and each mask some of the
+                // types.
                 if columns > 8_000 && (number + of_type) % 3 > 0 {
                     continue;
                 }
@@ -143,7 +144,7 @@ fn softmaxes_of_layouts_samples_and_packed_masks() {
     }
 }
 
-/// The results of a softmax and a dropout apart, with a rounding to the type between.
+/// Softmax, then dropout as a second call, with a rounding to the type between them.
 #[test]
 fn probabilities_that_are_dropped_apart_are_as_near() {
     for kind in [DropoutKind::Inverted, DropoutKind::Classic] {
@@ -152,7 +153,7 @@ fn probabilities_that_are_dropped_apart_are_as_near() {
         let [output, kept, ..] = of_type(&case).unwrap();
         let mut apart = typed::<f32>(&kept);
         apply(Direction::Forward, 40u64 * 33, &mut apart, &case.add.call).unwrap();
-        // One product each, of the same probability.
+        // For f32 the two agree to the bit: both multiply the same probability once.
         assert_eq!(output, bits(&apart));
         case.check_output(&bits(&apart), true).unwrap();
     }
@@ -194,7 +195,7 @@ fn numbers_without_a_softmax_have_one_as_stated() {
         rows_per_matrix: 1,
         offset,
     };
-    // A NaN that is left out makes none.
+    // A masked NaN does not spread.
     assert_eq!(
         of(&[1.0, 1.0, f32::NAN, 0.0], causal(1)),
         [0.5, 0.5, 0.0, 0.0]
@@ -202,7 +203,7 @@ fn numbers_without_a_softmax_have_one_as_stated() {
     assert_eq!(bits(&of(&[1.0; 4], causal(-1))), [0; 4]);
 }
 
-/// Tensors with special numbers have the stated results, and so do their gradients.
+/// Tensors with special numbers, and their gradients, have the results that the contract states.
 #[test]
 fn specials_in_many_rows_are_as_stated() {
     for &element in ElementType::ALL {
@@ -219,7 +220,7 @@ fn specials_in_many_rows_are_as_stated() {
 #[test]
 fn a_row_has_the_same_bits_in_each_batch() {
     for &element in ElementType::ALL {
-        // Tasks of the pool have some of these rows.
+        // Different tasks of the thread pool take these rows.
         let (columns, rows) = (333, 1_000);
         let (many, few) = (plain(rows, columns, element), plain(2, columns, element));
         let (many, few) = (of_type(&many).unwrap(), of_type(&few).unwrap());
@@ -324,7 +325,8 @@ fn what_does_not_fit_a_softmax_is_refused_and_writes_nothing() {
         assert_eq!(
             error.to_string(),
             format!(
-                "matrices of {rows_per_matrix} rows, 1 to 16777216, do not make 3: give the rows of one matrix"
+                "3 rows do not divide into matrices of {rows_per_matrix} rows \
+                 (1 to 16777216 are allowed): give the rows of one matrix"
             )
         );
     }

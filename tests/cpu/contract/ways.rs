@@ -1,4 +1,4 @@
-//! Each way to apply a call to slices: forward and backward, with an output and in place.
+//! Applying a call to slices: forward and backward, with an output slice and in place.
 
 use wgpu_dropout::cpu::{Slices, apply};
 use wgpu_dropout::{CpuError, DropoutCall, Element, MaskSource};
@@ -8,7 +8,7 @@ use crate::common::kinds::Direction;
 
 pub const CANARY: f32 = -6.25e4;
 
-/// The results for `x`, with an output and in place.
+/// The results for `x`: with an output slice, and in place.
 pub fn both_ways<'a, T: Element>(
     direction: Direction,
     source: impl Into<MaskSource<'a>>,
@@ -23,7 +23,7 @@ pub fn both_ways<'a, T: Element>(
     Ok([y, data])
 }
 
-/// Every way ends with `error`, and slices of `len` elements stay as they are.
+/// Both directions, with an output and in place, fail with `error` and change no slice.
 #[track_caller]
 pub fn refuses<'a>(
     source: impl Into<MaskSource<'a>>,

@@ -1,4 +1,4 @@
-//! Refusals of an activation before a dropout. They record nothing.
+//! Refused uses of `ActDropout`. A refused call records nothing.
 
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{
@@ -28,7 +28,7 @@ fn a_bias_that_does_not_repeat_over_the_elements_is_refused() {
             );
         }
         act.bind_in_place(range(&data, 0, 0), bias(6), 12).unwrap();
-        // A gate has two of 600 numbers.
+        // Halves need twice 600 elements, more than the buffer holds.
         let rows = range(&data, 0, 0);
         let input = ActInput::Halves { rows, columns: 300 };
         let output = noop.buffer(4096);
@@ -124,7 +124,7 @@ fn rows_too_long_to_be_cut_are_refused() {
         };
         noop.without_errors(|| act.bind(input, range(&output, 0, 0), None, elements))
     };
-    // 512 elements of each half are bound, from multiples of 64 on.
+    // A binding holds 512 elements of each half and begins at multiples of 64 elements.
     bind(511, 511).unwrap();
     bind(64, 6400).unwrap();
     let error = bind(9, 900).unwrap_err();
@@ -161,7 +161,7 @@ fn forms_of_four_buffers_need_no_limit_and_the_others_name_it() {
         act.bind_backward(c.clone(), halves(0), b.clone(), bias(), 32).unwrap();
         act.bind_backward_in_place(c.clone(), two(), bias(), 32).unwrap();
         act.bind_backward_in_place(c.clone(), halves(0), bias(), 32).unwrap();
-        // An output alone has a buffer left for ids.
+        // A forward needs one buffer fewer, so a binding is left for the ids.
         let with_ids = || Elements::samples(&layout, ids.clone());
         act.bind(a.clone(), b.clone(), bias(), with_ids()).unwrap();
         let error = act.bind_backward(c.clone(), a.clone(), b.clone(), bias(), with_ids());
@@ -171,7 +171,8 @@ fn forms_of_four_buffers_need_no_limit_and_the_others_name_it() {
         assert_eq!(
             error.to_string(),
             "with sample ids or a packed mask this binding takes 5 storage buffers, the device allows 4 \
-             (max_storage_buffers_per_shader_stage): use a layout without, or request the device with a higher limit"
+             (max_storage_buffers_per_shader_stage): \
+             use a layout without them, or request the device with a higher limit"
         );
         let error = act.bind_backward(c.clone(), two(), a.clone(), bias(), 32).unwrap_err();
         assert_eq!(error, BindError::GradientsOfTwo);

@@ -1,4 +1,4 @@
-//! Refusals of a sum of a residual and a branch. They record nothing.
+//! Refused uses of `DropoutAdd`. A refused call records nothing.
 
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{
@@ -41,7 +41,7 @@ fn vectors_that_do_not_repeat_over_the_elements_are_refused() {
     }
     bind(Vectors::bias_and_scale(whole(), 12, 6), 12).unwrap();
     bind(Vectors::bias(whole(), 5), 0).unwrap();
-    // 1,025 numbers in 4,096 bytes.
+    // 1,025 numbers need 4,100 bytes, and the buffer has 4,096.
     let error = bind(Vectors::bias_and_scale(whole(), 1000, 25), 1000).unwrap_err();
     assert_eq!(
         error,
@@ -104,7 +104,7 @@ fn more_buffers_than_the_device_binds_are_refused_with_the_ways_out() {
             "this binding takes 5 storage buffers, the device allows 4 (max_storage_buffers_per_shader_stage): \
              bind in place, leave sample ids or vectors out, or request the device with a higher limit"
         );
-        // Each way out.
+        // Each remedy that the error names works.
         add.bind_in_place(input.clone(), sum.clone(), bias(), elements()).unwrap();
         add.bind(input.clone(), residual.clone(), sum.clone(), None, elements()).unwrap();
         add.bind(input, residual, sum, bias(), &layout).unwrap();

@@ -1,4 +1,4 @@
-//! Buffers: what is refused, with which numbers, and that the last thing before it is taken.
+//! Refused buffers: each error with its numbers, and the nearest binding that is accepted.
 
 use wgpu::BufferUsages;
 use wgpu_dropout::wgsl::Role;
@@ -6,7 +6,7 @@ use wgpu_dropout::{BindError, ElementType, Elements, GaussianDropout, MaskLayout
 
 use super::device::{Noop, range, two_devices};
 
-/// The error and its message.
+/// `got` is `expected`, an error with this message.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(got: Result<T, BindError>, expected: BindError, message: &str) {
     assert_eq!(expected.to_string(), message);
@@ -30,7 +30,7 @@ fn buffers_without_storage() {
             (Role::Input, noop.dropout.bind(bad(), good(), 1)),
             (Role::Output, noop.dropout.bind(good(), bad(), 1)),
             (Role::Data, noop.dropout.bind_in_place(bad(), 1)),
-            // Even for nothing.
+            // The usage is checked even for 0 elements.
             (Role::Data, noop.dropout.bind_in_place(bad(), 0)),
         ] {
             refused(got, expected(role), &message(role));
@@ -75,7 +75,7 @@ fn offsets_follow_the_devices_rule() {
         }
     });
 
-    // A device with a finer rule.
+    // A device that allows smaller multiples.
     let limits = wgpu::Limits {
         min_storage_buffer_offset_alignment: 32,
         ..wgpu::Limits::downlevel_defaults()
@@ -106,7 +106,8 @@ fn ranges_end_in_their_buffer() {
             (0, 1025, 1025),
             (256, 769, 1025),
             (1024, 1, 1025),
-            // No size: the beginning is named.
+            // Size 0 means up to the end of the buffer. The error then names where the range
+            // begins.
             (1280, 0, 1280),
             (aligned_last, 0, aligned_last),
             (aligned_last, 255, u64::MAX),
@@ -156,7 +157,7 @@ fn ranges_hold_their_elements() {
             (768, 0, 256, 260, 65),
             (768, 255, 255, 256, 64),
             (1024, 0, 0, 4, 1),
-            // Lengths whose bytes pass 64 bits.
+            // Lengths whose size in bytes overflows 64 bits.
             (0, 0, 1024, 1 << 63, 1 << 61),
             (0, 0, 1024, u64::MAX, 1 << 62),
             (0, 0, 1024, u64::MAX, (1 << 62) + 1),
@@ -289,7 +290,7 @@ fn the_same_range_twice_is_in_place_by_another_name() {
     noop.without_errors(|| {
         for (input, output, len) in [
             (range(&buffer, 256, 0), range(&buffer, 256, 0), 64),
-            // The elements count, not the ranges.
+            // The ranges of the elements are equal; those of the bindings need not be.
             (range(&buffer, 256, 256), range(&buffer, 256, 512), 64),
         ] {
             refused(
@@ -328,7 +329,7 @@ fn elements_may_touch_but_not_overlap() {
             );
             noop.dropout.bind(at(input), at(output), 64).unwrap();
         }
-        // Other buffers, the same ranges.
+        // The same ranges of two buffers do not overlap.
         let other = noop.buffer(1024);
         noop.dropout.bind(at(0), range(&other, 0, 0), 256).unwrap();
     });
@@ -365,7 +366,7 @@ fn nothing_can_be_bound_anywhere() {
 #[test]
 fn elements_of_16_bits_need_their_last_whole_word() {
     let noop = Noop::downlevel();
-    // wgpu binds no 6 bytes; the error comes before that.
+    // wgpu rejects bindings of 6 bytes. The library's own error comes first.
     let (cut, buffer) = (noop.buffer(518), noop.buffer(1024));
     noop.without_errors(|| {
         for element in [ElementType::F16, ElementType::Bf16] {

@@ -1,4 +1,4 @@
-//! Refusals of recording, and the calls that record nothing.
+//! Refused recordings, and accepted calls that have nothing to record.
 
 use wgpu_dropout::{
     CallError, Direction, Dropout, DropoutBinding, DropoutCall, DropoutKind, Elements,
@@ -15,7 +15,7 @@ type Encode = fn(
     &DropoutCall,
 ) -> Result<(), CallError>;
 
-/// Both directions, by both names.
+/// The two names of each direction.
 const BOTH: [Encode; 4] = [
     Dropout::encode_forward,
     Dropout::encode_backward,
@@ -23,7 +23,7 @@ const BOTH: [Encode; 4] = [
     |dropout, pass, binding, call| dropout.encode(pass, binding, call, Direction::Backward),
 ];
 
-/// The result of the method, and true if it left anything in its pass.
+/// Runs `encode`. Returns its result, and true if it left a command in its pass.
 #[track_caller]
 fn run(
     noop: &Noop,
@@ -87,7 +87,7 @@ fn the_last_index_is_taken_and_the_next_refused() {
     assert_eq!(CallError::from(overflow).to_string(), message);
 }
 
-/// Half of the indices have noise [M18].
+/// Gaussian noise has half of the indices [M18].
 #[test]
 fn the_last_index_of_noise_is_taken_and_the_next_refused() {
     let noop = Noop::downlevel();
@@ -160,7 +160,7 @@ fn kinds_that_do_not_go_with_an_operation_are_refused() {
     let linear = noop.dropout.bind_in_place(whole(&data), 64).unwrap();
     let keep_mask = noop.keep_mask.bind(whole(&mask), 64).unwrap();
     for p in [0.0, 0.5, 1.0] {
-        // Whatever else may be wrong with it.
+        // The kind is checked first, so the origin's overflow is not the error.
         let call = kind_call(p, u64::MAX, DropoutKind::Gaussian);
         let error = |operation| CallError::Kind {
             kind: DropoutKind::Gaussian,
@@ -191,7 +191,7 @@ fn kinds_that_do_not_go_with_an_operation_are_refused() {
                 )
             );
         }
-        // A call that names no kind has noise.
+        // `Inverted` is the default kind, and here it means noise.
         assert!(noop.records(|pass| {
             let call = kind_call(0.5, 0, DropoutKind::Inverted);
             noise.encode(pass, &linear, &call).unwrap();
@@ -217,7 +217,7 @@ fn nothing_has_no_index_to_overflow() {
     assert!(!noop.records(|pass| noop.philox.encode(pass, &blocks, [0; 4], [0; 2])));
 }
 
-/// A rate of 0 is no work in place and a copy elsewhere; behaviour follows the threshold [M8].
+/// A rate of 0 does nothing in place and copies otherwise. The threshold decides, not p [M8].
 #[test]
 fn inference_in_place_records_nothing() {
     let noop = Noop::downlevel();

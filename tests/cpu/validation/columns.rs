@@ -1,4 +1,4 @@
-//! Refusals of a sum of columns. They record nothing.
+//! Refused uses of `ColumnSums`. A refused call records nothing.
 
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{
@@ -96,7 +96,7 @@ fn rows_longer_than_a_dispatch_takes_are_refused() {
          or request the device with higher limits"
     );
     bind(100, 256).unwrap();
-    // All rows in one dispatch.
+    // One dispatch takes all 63 rows, so the length of a row is not limited.
     bind(63, 257).unwrap();
 }
 
@@ -113,7 +113,7 @@ fn the_gradient_of_a_scale_needs_a_scale_and_dropout_that_scales() {
     assert_eq!(error, BindError::NoScale);
     assert_eq!(
         error.to_string(),
-        "the vectors have no scale, whose gradient is asked for: give the forward's vectors"
+        "the vectors have no scale, and so no gradient of one: give the forward's vectors"
     );
     let bound = bind(Vectors::scale(at(2), 8)).unwrap();
     for kind in DropoutKind::ALL {

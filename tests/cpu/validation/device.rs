@@ -1,11 +1,11 @@
-//! The noop device and its kernels.
+//! wgpu's noop device, and handles on it.
 
 use wgpu_dropout::{Dropout, KeepMask, KernelDescriptor, PhiloxBlocks};
 
-/// A device with kernels.
+/// A device and the handles on it.
 pub struct Noop {
     pub device: wgpu::Device,
-    /// Encoders live on it.
+    /// Kept alive because command encoders need it.
     _queue: wgpu::Queue,
     pub dropout: Dropout,
     pub keep_mask: KeepMask,
@@ -22,7 +22,7 @@ pub fn device(features: wgpu::Features, limits: wgpu::Limits) -> (wgpu::Device, 
     wgpu::Device::noop(&descriptor)
 }
 
-/// Two devices of one instance, with these features.
+/// Two devices of one instance, both with these features.
 pub fn two_devices(features: wgpu::Features) -> [(wgpu::Device, wgpu::Queue); 2] {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: wgpu::Backends::NOOP,
@@ -43,12 +43,12 @@ pub fn two_devices(features: wgpu::Features) -> [(wgpu::Device, wgpu::Queue); 2]
 }
 
 impl Noop {
-    /// Kernels on a device with these features and limits.
+    /// A device with these features and limits.
     pub fn new(features: wgpu::Features, limits: wgpu::Limits) -> Self {
         Self::on(device(features, limits))
     }
 
-    /// Kernels on this device.
+    /// Builds the handles on this device.
     pub fn on((device, queue): (wgpu::Device, wgpu::Queue)) -> Self {
         let descriptor = KernelDescriptor::default();
         Self {
@@ -60,7 +60,7 @@ impl Noop {
         }
     }
 
-    /// On a device with no feature and downlevel limits.
+    /// A device without features and with downlevel limits.
     pub fn downlevel() -> Self {
         Self::new(wgpu::Features::empty(), wgpu::Limits::downlevel_defaults())
     }
@@ -78,7 +78,7 @@ impl Noop {
         })
     }
 
-    /// Runs `body`, in which wgpu must find nothing to complain about.
+    /// Runs `body` and expects no validation error from wgpu.
     #[track_caller]
     pub fn without_errors<T>(&self, body: impl FnOnce() -> T) -> T {
         let (result, error) = self.error_of(body);
@@ -86,8 +86,8 @@ impl Noop {
         result
     }
 
-    /// Returns true if `record` leaves something in its pass. If it does not, a dispatch that
-    /// follows has no pipeline, which wgpu reports.
+    /// Returns true if `record` sets a pipeline in its pass. If it does not, the dispatch that
+    /// follows is a validation error.
     #[track_caller]
     pub fn records(&self, record: impl FnOnce(&mut wgpu::ComputePass<'_>)) -> bool {
         let ((), error) = self.error_of(|| {
@@ -115,7 +115,7 @@ impl Noop {
     }
 }
 
-/// `bytes` from `offset` on; without a size for 0.
+/// The binding of `bytes` from `offset` on. 0 bytes means up to the end of the buffer.
 pub fn range(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BufferBinding<'_> {
     wgpu::BufferBinding {
         buffer,

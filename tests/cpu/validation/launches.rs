@@ -1,4 +1,4 @@
-//! Launches for another runtime: one after the other, however long the tensor is.
+//! Launches for another runtime are made one at a time, however long the tensor is.
 
 use wgpu_dropout::launch::{
     ActOperand, FusedOperation, LaunchError, LaunchLimits, fused_launches, launches,
@@ -10,7 +10,7 @@ use wgpu_dropout::{
 
 use crate::common::inputs::{call, kind_call};
 
-/// Elements of a launch that the default limits allow.
+/// Elements of one launch under the default limits.
 const PIECE: u64 = 1 << 25;
 
 fn first_two(layout: &MaskLayout, call: &DropoutCall) -> Result<Vec<u64>, LaunchError> {
@@ -29,7 +29,7 @@ fn first_two(layout: &MaskLayout, call: &DropoutCall) -> Result<Vec<u64>, Launch
 
 #[test]
 fn a_tensor_of_any_length_takes_no_memory() {
-    // 2^25 launches, and as many of a layout that is not linear.
+    // Both layouts need 2^25 launches.
     let rows = MaskLayout::strided(&[1 << 25, 1 << 25], &[1 << 26, 1]).unwrap();
     for layout in [MaskLayout::linear(1 << 50), rows] {
         let mut starts = Vec::new();

@@ -1,4 +1,4 @@
-//! Layouts, sample ids and packed masks: what binding and recording refuse.
+//! Layouts, sample ids and packed masks that binding and recording refuse.
 
 use wgpu::{BufferUsages, Features, Limits};
 use wgpu_dropout::wgsl::Role;
@@ -7,7 +7,7 @@ use wgpu_dropout::{BindError, DropoutCall, Elements, IndexOverflow, MaskLayout, 
 use super::device::{Noop, range};
 use crate::common::inputs::call;
 
-/// The error and its message.
+/// `got` is `expected`, an error with this message.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(got: Result<T, BindError>, expected: BindError, message: &str) {
     assert_eq!(expected.to_string(), message);
@@ -22,7 +22,7 @@ fn small_bindings() -> Noop {
     Noop::new(Features::empty(), limits)
 }
 
-/// Both kinds of elements with a buffer of their own: 64 samples with an id each, 2048 bits.
+/// The two sources with a buffer of their own, in 256 bytes: 64 sample ids, or 2048 mask bits.
 fn with_buffers<'a>(
     layout: &'a MaskLayout,
     buffer: wgpu::BufferBinding<'a>,
@@ -151,7 +151,7 @@ fn ids_and_masks_are_not_written() {
             ] {
                 refused(got, error(), &message);
             }
-            // The input is only read.
+            // An input may share the buffer, since dropout only reads it.
             noop.dropout.bind(a(0), b(0), elements).unwrap();
         }
     });
@@ -200,7 +200,7 @@ fn the_largest_id_has_indices() {
     };
     const SIDE: u64 = 1 << 32;
     noop.without_errors(|| {
-        // (2^32 - 1) 2^32 + 2^32 - 1 is the last index.
+        // The last index is (2^32 - 1) * 2^32 + 2^32 - 1 = 2^64 - 1.
         for (dropout, mask) in [
             bind(&[1, 2], &[SIDE, SIDE - 1], 0),
             bind(&[3, 2], &[SIDE, SIDE - 1], 0),
@@ -218,9 +218,9 @@ fn the_largest_id_has_indices() {
         ] {
             let stride = strides[0];
             let message = format!(
-                "sample id 2^32 - 1 times {stride} mask indices a sample, and index {last_index} of \
-                 sample id 0, pass 2^64 - 1: give samples fewer elements, or the layout a lower first \
-                 index"
+                "mask indices of sample id 2^32 - 1 pass 2^64 - 1, with {stride} indices a sample \
+                 and {last_index} as the largest of sample id 0: \
+                 give samples fewer elements, or the layout a lower first index"
             );
             let overflow = PlanError::IndexOverflow(IndexOverflow::Samples { stride, last_index });
             let error = || BindError::Layout(overflow.clone());
@@ -251,11 +251,12 @@ fn dimensions_are_counted_in_31_bits() {
             };
             let error = || BindError::Layout(too_long.clone());
             let message = "a dimension, or neighbours that the mask treats alike, has 2147483648 \
-                 elements, at most 2147483647: bind it in shards";
+                 elements, and the kernels take 2147483647 at most: bind it in shards";
             refused(bind(&layout), error(), message);
             refused(mask(&layout), error(), message);
         }
-        // Only the buffer is too short for these, and consecutive indices need no dimension.
+        // These layouts are accepted, and only the buffer is too short. Consecutive indices need no
+        // dimension.
         for layout in [
             MaskLayout::drop_path(&[2, (1 << 31) - 1]),
             MaskLayout::elementwise(&[2, 1 << 31]),
@@ -274,7 +275,7 @@ fn the_last_index_is_taken_and_the_next_refused() {
     let (data, ids) = (noop.buffer(1024), noop.buffer(256));
     let whole = || range(&data, 0, 0);
     let strided = |stride| MaskLayout::strided(&[2, 3], &[stride, 1]).unwrap();
-    // A layout, whether its first dimension has ids, and its largest index.
+    // A layout, true if its first dimension has sample ids, and its largest index.
     for (layout, samples, last) in [
         (strided(10), false, 12),
         (strided(3).offset(100).unwrap(), false, 105),
@@ -350,7 +351,7 @@ fn nothing_has_no_index_to_overflow() {
     assert!(!noop.records(|pass| noop.keep_mask.encode(pass, &mask, &call).unwrap()));
 }
 
-/// A packed mask has no indices: any origin will do.
+/// A packed mask has no indices, so no origin is too large.
 #[test]
 fn packed_masks_know_no_origin() {
     let noop = Noop::downlevel();
@@ -360,7 +361,7 @@ fn packed_masks_know_no_origin() {
         .dropout
         .bind_in_place(range(&data, 0, 0), packed)
         .unwrap();
-    // A rate of 0 is work even in place: the mask decides.
+    // At rate 0 a packed mask still drops elements, so even in place there is work.
     for p in [0.0, 0.5, 1.0] {
         let call = call(p, u64::MAX);
         assert!(noop.records(|pass| noop.dropout.encode_forward(pass, &binding, &call).unwrap()));

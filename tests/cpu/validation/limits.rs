@@ -1,4 +1,4 @@
-//! Devices with low limits: refused where not one workgroup fits, else the tensor is cut.
+//! Devices with low limits. A limit below one workgroup is refused; other limits split the tensor.
 
 use wgpu::{Features, Limits};
 use wgpu_dropout::{
@@ -9,7 +9,8 @@ use wgpu_dropout::{
 use super::device::{Noop, device, range};
 use crate::common::inputs::call;
 
-/// A limit and its name, how to set it, and what dropout, masks, blocks, sums and activations need of it.
+/// A limit and its name, a function that sets it, and the values that dropout, masks, blocks,
+/// column sums and activations need.
 type Row = ((Limit, &'static str), fn(&mut Limits, u32), [u32; 5]);
 
 const ROWS: [Row; 9] = [
@@ -34,7 +35,7 @@ const ROWS: [Row; 9] = [
         |limits, value| limits.max_compute_workgroup_size_x = value,
         [256; 5],
     ),
-    // One aligned window.
+    // One window of 256 bytes, the alignment of storage offsets.
     (
         (
             Limit::StorageBufferBindingSize,
@@ -69,7 +70,7 @@ const ROWS: [Row; 9] = [
         |limits, value| limits.max_uniform_buffers_per_shader_stage = value,
         [2; 5],
     ),
-    // Eight dimensions of eight words.
+    // Eight dimensions of eight words each.
     (
         (
             Limit::UniformBufferBindingSize,
@@ -137,7 +138,7 @@ fn philox_has_7_or_10_rounds() {
     }
 }
 
-/// Every dispatch of a cut tensor must be valid under the limit that cuts it.
+/// Counts the dispatches of a tensor. Each of them must be valid under the limit that splits it.
 fn dispatches(limits: Limits, len: u64) -> usize {
     let noop = Noop::new(Features::empty(), limits);
     let (input, output) = (noop.buffer(4 * len), noop.buffer(4 * len));
@@ -192,7 +193,7 @@ fn a_binding_too_small_cuts() {
         (4096, 1024, 1),
         (4096, 1025, 2),
         (4096, 10_240, 10),
-        // Only whole windows of 256 bytes: 1024 elements again.
+        // Bindings begin at multiples of 256 bytes, so 4348 bytes hold no more elements than 4096.
         (4348, 1025, 2),
         (4352, 1025, 1),
     ] {
@@ -206,7 +207,7 @@ fn a_dispatch_too_small_cuts() {
         max_compute_workgroups_per_dimension: workgroups,
         ..Limits::downlevel_defaults()
     };
-    // 8192 elements a workgroup.
+    // One workgroup takes 8192 elements.
     for (workgroups, len, expected) in [
         (1, 8192, 1),
         (1, 8193, 2),

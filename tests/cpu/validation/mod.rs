@@ -1,4 +1,4 @@
-//! Checks before anything is recorded, on wgpu's noop device, which validates as others do and
+//! Checks that run before anything is recorded. wgpu's noop device validates like any other and
 //! computes nothing.
 
 #[cfg(feature = "wgpu")]

@@ -1,4 +1,4 @@
-//! Refusals of a norm behind a sum. They record nothing.
+//! Refused uses of `DropoutAddNorm`. A refused call records nothing.
 
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{
@@ -48,12 +48,13 @@ fn rows_that_are_none_and_vectors_that_do_not_fit_are_refused() {
     }
     assert_eq!(
         bind(7, None, 0, 60).unwrap_err().to_string(),
-        "rows of 7 elements do not make 60, or are no rows of 1 to 16777216: give the columns of the last dimension"
+        "60 elements do not divide into rows of 7 (1 to 16777216 are allowed): \
+         give the columns of the last dimension"
     );
     let (elements, len) = (60, 7);
     let error = bind(12, Some(len), 0, elements).unwrap_err();
     assert_eq!(error, ShapeError::VectorLength { elements, len }.into());
-    // A bias, γ and β.
+    // 36 numbers: a bias, γ and β, of 12 each.
     let error = bind(12, Some(12), 140, 60).unwrap_err();
     let (role, range_bytes, required_bytes, len) = (Role::Vectors, 140, 144, 36);
     assert_eq!(
@@ -195,7 +196,7 @@ fn rows_longer_than_a_dispatch_takes_have_no_norm() {
         "a row has 17 elements, the device takes rows of 16 at most: give fewer rows at a time, columns that a \
          higher power of two divides, or request the device with higher limits"
     );
-    // γ and β are bound whole.
+    // γ and β must fit into one binding.
     let error = bind(513, 1).unwrap_err();
     assert!(matches!(
         error,

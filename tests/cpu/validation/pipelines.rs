@@ -1,4 +1,4 @@
-//! Every kernel compiles for every device: no wgpu error where all of them are first used.
+//! Every kernel compiles on every device: no wgpu error at the first use of each.
 
 use wgpu::{Features, Limits};
 use wgpu_dropout::{
@@ -9,7 +9,8 @@ use wgpu_dropout::{
 use super::device::{Noop, device, range, two_devices};
 use crate::common::inputs::call;
 
-/// (rate, origin, length) that take each kernel of a layout: blocks and elements, scaled and copied.
+/// A rate, origin and length for each kernel of a layout: by blocks and by elements, scaled and
+/// copied.
 const KERNELS: [(f64, u64, u64); 5] = [
     (0.5, 0, 16),
     (0.5, 0, 15),
@@ -64,7 +65,7 @@ fn with_any_features() {
     compile_all(int64 | immediate, immediates);
 }
 
-/// The feature alone does not make room for the parameters: a uniform takes them.
+/// IMMEDIATES with too small a limit cannot hold the parameters: they go into a uniform buffer.
 #[test]
 fn with_immediates_that_hold_too_little() {
     for max_immediate_size in [0, 4, 60] {
@@ -143,7 +144,7 @@ fn with_default_limits() {
     compile_all(Features::empty(), Limits::default());
 }
 
-/// wgpu is given it: one of another device is an error.
+/// The caller's pipeline cache reaches wgpu: a cache of another device is a wgpu error.
 #[test]
 fn with_a_cache_of_the_caller() {
     let [(own, _queue), (other, _other_queue)] = two_devices(Features::PIPELINE_CACHE);
@@ -159,7 +160,7 @@ fn with_a_cache_of_the_caller() {
             data: None,
             fallback: false,
         };
-        // SAFETY: there is no data.
+        // SAFETY: the cache starts without data.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
         let descriptor = KernelDescriptor {
             pipeline_cache: Some(&cache),

@@ -1,5 +1,5 @@
-//! Allocations of recording, beside the same calls of wgpu by hand. Recording compiles nothing that
-//! was compiled before, since compiling allocates.
+//! Counts the allocations of recording, and those of the same wgpu calls by hand. Recording must
+//! not compile anything twice, since compiling allocates.
 
 use std::hint::black_box;
 
@@ -12,13 +12,13 @@ use wgpu_dropout::{
 use super::device::{Noop, range};
 use crate::common::inputs::{call, kind_call};
 
-/// Calls in one pass.
+/// Number of calls in one pass.
 const CALLS: u64 = 100;
 
-/// Elements: one more than a single dispatch takes, so that there are two.
+/// One element more than a single dispatch takes, so that there are two dispatches.
 const LONG: u64 = (1 << 16) + 1;
 
-/// As many bytes of parameters as the library's kernels take.
+/// As many bytes of parameters as a kernel of the library takes.
 const PARAMS: [u8; 64] = [0; 64];
 
 const KERNEL: &str = "
@@ -32,12 +32,12 @@ fn by_hand(@builtin(global_invocation_id) id: vec3u) {
     output[id.x] = input[id.x] * params.words[0].x;
 }";
 
-/// Noise does not go with packed masks, which are read-only storage.
+/// Gaussian noise refuses packed masks, the only extra buffer that is read-only storage.
 fn goes_with(kind: DropoutKind, extra: Option<BufferBindingType>) -> bool {
     kind != DropoutKind::Gaussian || !matches!(extra, Some(Storage { .. }))
 }
 
-/// A device whose kernels take immediates, and buffers.
+/// A device with IMMEDIATES, and buffers.
 struct Recorder {
     noop: Noop,
     input: wgpu::Buffer,
@@ -69,7 +69,7 @@ impl Recorder {
         dropout.bind(input, output, elements.into()).unwrap()
     }
 
-    /// A binding of each kind, and what it has beside input and output.
+    /// One binding for each source of decisions, and the type of its third buffer.
     fn bindings(&self) -> [(DropoutBinding, Option<BufferBindingType>); 4] {
         let strided = MaskLayout::strided(&[6, 32], &[40, 1]).unwrap();
         let packed = Elements::packed(range(&self.extra, 0, 0), 1024);
@@ -81,7 +81,7 @@ impl Recorder {
         ]
     }
 
-    /// The pipeline and the group of one dispatch.
+    /// A pipeline and a bind group for one dispatch by hand.
     fn by_hand(
         &self,
         extra: Option<BufferBindingType>,
@@ -140,7 +140,7 @@ impl Recorder {
         (pipeline, group)
     }
 
-    /// Allocations from the beginning of an encoder with [`CALLS`] calls of `record` to its end.
+    /// Allocations of one encoder, from its creation to `finish`, with [`CALLS`] calls of `record`.
     fn allocations(&self, mut record: impl FnMut(&mut ComputePass<'_>)) -> u64 {
         let info = allocation_counter::measure(|| {
             let mut encoder = self.noop.device.create_command_encoder(&Default::default());
@@ -173,7 +173,7 @@ fn allocates_no_more_than_the_same_calls_by_hand() {
                 }
             })
         };
-        // The device allocates what it keeps.
+        // The first run lets the device allocate what it keeps.
         recorder.noop.without_errors(by_hand);
         let by_hand = by_hand();
         for encode in [Dropout::encode_forward, Dropout::encode_backward] {
@@ -185,7 +185,7 @@ fn allocates_no_more_than_the_same_calls_by_hand() {
                 let record = |pass: &mut ComputePass<'_>| {
                     encode(dropout, pass, &binding, &call).unwrap();
                 };
-                // Compiles what is not compiled yet.
+                // The first run compiles the kernels.
                 recorder
                     .noop
                     .without_errors(|| recorder.allocations(record));
@@ -194,7 +194,7 @@ fn allocates_no_more_than_the_same_calls_by_hand() {
                     library <= by_hand,
                     "{library}, by hand {by_hand}: {binding:?}, {call:?}"
                 );
-                // The count sees one more a call.
+                // Negative control: one more allocation a call is counted.
                 let more = recorder.allocations(|pass| {
                     record(pass);
                     black_box(Box::new(0));
@@ -205,7 +205,7 @@ fn allocates_no_more_than_the_same_calls_by_hand() {
     }
 }
 
-/// A buffer and a group a dispatch, which by hand nobody needs.
+/// With uniforms, each dispatch allocates a buffer and a bind group; with immediates neither.
 #[test]
 fn the_path_that_a_handle_names_is_the_one_it_takes() {
     let recorder = Recorder::new();

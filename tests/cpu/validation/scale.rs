@@ -1,4 +1,4 @@
-//! The cost of a rank's share does not grow with the number of ranks. `cargo test --test cpu --
+//! The cost of a rank's shard does not grow with the number of ranks. `cargo test --test cpu --
 //! scale --nocapture` prints the table of docs/parallel-training.md.
 
 use std::time::Instant;
@@ -9,7 +9,7 @@ use wgpu_dropout::{Direction, DropoutCall, DropoutRate, ElementType, MaskKey, Ma
 
 use super::device::Noop;
 
-/// Side of a rank's shard, which has 2^28 elements.
+/// Side of a rank's square shard, which has 2^28 elements.
 const SIDE: u64 = 1 << 14;
 const RANKS: [u64; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 
@@ -34,7 +34,7 @@ fn both(ranks: u64, rank: u64) -> MaskLayout {
     whole(rows, columns).mesh(&cuts).unwrap()
 }
 
-/// Twice as many, of which a rank has two.
+/// The second of a rank's two zigzag shards. The whole has twice as many rows.
 fn zigzag(ranks: u64, rank: u64) -> MaskLayout {
     let [_, late] = whole(2 * ranks, 1).zigzag(0, ranks, rank).unwrap();
     late
@@ -69,12 +69,12 @@ fn a_ranks_work_does_not_grow_with_the_ranks() {
         ("data x tensor", both),
         ("zig-zag", zigzag),
     ];
-    // Negative control: what grows is seen.
+    // Negative control: a tensor of twice the size needs twice the launches.
     let planned_of = |layout: &MaskLayout| planned(layout).len();
     assert_eq!(planned_of(&whole(2, 1)), 2 * planned_of(&whole(1, 1)));
     println!("cut            ranks  dispatches  allocations  microseconds");
     for (name, shard) in cuts {
-        // One rank has the whole, whose indices are consecutive.
+        // The counts of 2 ranks. A single rank differs, since the whole has consecutive indices.
         let mut of_two: Option<(Vec<_>, AllocationInfo)> = None;
         for ranks in RANKS {
             let last = || shard(ranks, ranks - 1);
@@ -83,7 +83,7 @@ fn a_ranks_work_does_not_grow_with_the_ranks() {
                 .into_iter()
                 .map(|launch| (launch.kernel, launch.workgroups))
                 .collect();
-            // The shard, its bind groups and its dispatches.
+            // Makes the shard, its bind groups and its dispatches.
             let record = || {
                 let layout = last();
                 let binding = noop
@@ -94,10 +94,10 @@ fn a_ranks_work_does_not_grow_with_the_ranks() {
                 let mut pass = encoder.begin_compute_pass(&Default::default());
                 noop.keep_mask.encode(&mut pass, &binding, &call()).unwrap();
             };
-            // Pipelines are compiled at their first use.
+            // The first use compiles the pipelines.
             record();
             let cost = measure(|| drop((last(), planned(&last()))));
-            // The least is what other programs on the machine disturb least.
+            // The minimum, since it is the time that other programs disturb least.
             let seconds = (0..20).map(|_| {
                 let start = Instant::now();
                 record();

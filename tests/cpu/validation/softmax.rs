@@ -63,8 +63,8 @@ fn rows_and_masks_that_do_not_fit_are_refused() {
         assert_eq!(
             error.to_string(),
             format!(
-                "a mask of {len} numbers does not repeat over 60 elements in rows of 12: give whole rows, as many as \
-                 repeat over the tensor's"
+                "a mask of {len} numbers does not repeat over 60 elements in rows of 12: \
+                 give whole rows, whose number divides that of the tensor's rows"
             )
         );
     }

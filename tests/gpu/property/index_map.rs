@@ -1,4 +1,4 @@
-//! Layouts at random, and what they must mean.
+//! Random layouts, and the indices that their definition gives.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use wgpu_dropout::{LayoutError, MaskLayout};
 /// The most elements of a tensor that is not linear.
 pub const MAX_ELEMENTS: u64 = 6000;
 
-/// A layout, and what it must mean by its definition [M13].
+/// A layout, and the shape, strides and first index that it must have [M13].
 #[derive(Clone, Debug)]
 pub struct IndexMap {
     pub layout: MaskLayout,
@@ -17,7 +17,8 @@ pub struct IndexMap {
     pub first: u64,
 }
 
-/// A layout by name: the fewest dimensions, and which of so many have decisions of their own.
+/// A constructor, the fewest dimensions it takes, and a function of axis and rank: true if the axis
+/// has decisions of its own.
 type Named = (
     fn(&[u64]) -> Result<MaskLayout, LayoutError>,
     usize,
@@ -35,8 +36,8 @@ const NAMED: [Named; 6] = [
     (MaskLayout::drop_path, 1, |axis, _| axis == 0),
 ];
 
-/// With at most so many samples, and room for ids up to `max_id`: a name or strides, then a view, a shard and an
-/// offset.
+/// A random layout: a constructor or strides, then a view, a shard and an offset. It has at most
+/// `samples` samples, and room for ids up to `max_id`.
 pub fn index_map(samples: u64, max_id: Option<u64>) -> BoxedStrategy<IndexMap> {
     let size = prop_oneof![6 => 1_u64..5, 1 => Just(8_u64), 1 => 60_u64..140].boxed();
     let outer = prop_oneof![
@@ -110,8 +111,8 @@ impl IndexMap {
         }
     }
 
-    /// Strides that are made smaller where an index would pass 2^64 - 1, whichever dimension is the samples' and
-    /// wherever a part of it begins.
+    /// A layout with these strides, lowered until no index passes 2^64 - 1. That holds for every
+    /// dimension of samples and for every shard.
     fn strided(shape: &[u64], strides: &[u64], max_id: u64) -> Self {
         let mut room = u64::MAX;
         let fitting = |(&stride, &size): (&u64, &u64)| {
@@ -129,7 +130,7 @@ impl IndexMap {
         }
     }
 
-    /// The dimensions in the order of their keys.
+    /// The dimensions in the order of their sort keys.
     fn permuted(&self, keys: &[u8]) -> Self {
         let mut order: Vec<usize> = (0..self.shape.len()).collect();
         order.sort_by_key(|&axis| keys[axis]);
@@ -141,7 +142,7 @@ impl IndexMap {
         }
     }
 
-    /// The part between two coordinates of each dimension.
+    /// The shard between two coordinates in each dimension.
     fn part(&self, ends: &[(u64, u64)]) -> Self {
         let range = |(&size, &(a, b)): (&u64, &(u64, u64))| {
             let (a, b) = (a % size, b % size);
@@ -162,7 +163,7 @@ impl IndexMap {
         }
     }
 
-    /// As far up as there is room.
+    /// Moves the layout by `offset`, or by as much as there is room for.
     fn offset(self, offset: u64, max_id: Option<u64>) -> Self {
         let offset = offset.min(u64::MAX - self.last(max_id));
         Self {
@@ -172,7 +173,7 @@ impl IndexMap {
         }
     }
 
-    /// The largest index, where the outermost coordinate may be `max_id`.
+    /// The largest index if the outermost coordinate may be as large as `max_id`.
     pub fn last(&self, max_id: Option<u64>) -> u64 {
         let ends = self.shape.iter().map(|size| size - 1);
         let mut steps = self.strides.iter().zip(ends);

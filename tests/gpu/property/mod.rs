@@ -1,9 +1,9 @@
-//! Whatever is bound on whatever device has the naive reference's bits: layouts, ids, packed masks, origins, rates,
-//! kinds, types and ways at random, on devices with lowered limits.
+//! Property test: dropout equals the naive reference for random layouts, ids, packed masks,
+//! origins, rates, kinds, types and modes, on devices with random lowered limits.
 //!
-//! A round has a device and a seed for all that is done on it. Rounds follow each other for
-//! `WGPU_DROPOUT_PROPERTY_SECONDS` on each adapter, 10 unless set. `WGPU_DROPOUT_PROPERTY_SEED` is the first round's
-//! seed, and then all of that round is run: a failure says which seed repeats it.
+//! A round has one device and one seed. Each adapter runs rounds for
+//! `WGPU_DROPOUT_PROPERTY_SECONDS`, 10 unless set. `WGPU_DROPOUT_PROPERTY_SEED` sets the first
+//! round's seed, and then that round runs to its end. A failure prints the seed that repeats it.
 
 mod index_map;
 mod tensor;
@@ -26,7 +26,7 @@ use crate::case::{Case, scoped, text};
 use crate::common::compare;
 use crate::common::inputs::KINDS;
 use crate::gpu::Gpu;
-use crate::run::{self, Item, WAYS, Way};
+use crate::run::{self, Item, MODES, Mode};
 use tensor::{Map, Tensor, Value, tensors};
 
 pub const CASES: &[Case] = &[
@@ -36,7 +36,7 @@ pub const CASES: &[Case] = &[
 
 const SECONDS: &str = "WGPU_DROPOUT_PROPERTY_SECONDS";
 const SEED: &str = "WGPU_DROPOUT_PROPERTY_SEED";
-/// Compiling takes most of the time: a round has few kernels, and each of them many tensors.
+/// A round has few kernels and uses each for many tensors, since compiling takes most of the time.
 const PASSES_OF_A_ROUND: u32 = 4;
 
 fn equals_the_reference(adapter: &TestAdapter) -> Result<(), String> {
@@ -56,7 +56,7 @@ fn equals_the_reference(adapter: &TestAdapter) -> Result<(), String> {
     Ok(())
 }
 
-/// `None` where it is not set.
+/// The number in an environment variable, or `None` if that is not set.
 fn variable(name: &str) -> Result<Option<u64>, String> {
     let value = env::var(name).ok();
     let number = |text: String| {
@@ -73,18 +73,18 @@ fn equals_in_a_round(
 ) -> Result<(), String> {
     let has_failed = Cell::new(false);
     Round::new(adapter, seed, PASSES_OF_A_ROUND)?.run(|gpu, pass| {
-        // A failure is made smaller by more runs.
+        // After a failure the time does not count: more runs make the failing pass smaller.
         if is_over() && !has_failed.get() {
             return Ok(());
         }
-        let judgements = pass.check(gpu, Tensor::indices);
-        let result = judgements.and_then(|judgements| judgements.into_iter().collect());
+        let verdicts = pass.check(gpu, Tensor::indices);
+        let result = verdicts.and_then(|verdicts| verdicts.into_iter().collect());
         has_failed.set(has_failed.get() || result.is_err());
         result
     })
 }
 
-/// The comparison can fail: where the decisions are those of the next index.
+/// Negative control: the comparison notices decisions of the next index.
 fn another_reference_differs(adapter: &TestAdapter) -> Result<(), String> {
     let noticed = Cell::new(0);
     let next = |tensor: &Tensor| {
@@ -92,10 +92,10 @@ fn another_reference_differs(adapter: &TestAdapter) -> Result<(), String> {
         indices.map(|index| index.wrapping_add(1)).collect()
     };
     Round::new(adapter, 0x5EED, 4)?.run(|gpu, pass| {
-        for (tensor, judgement) in pass.tensors.iter().zip(pass.check(gpu, next)?) {
+        for (tensor, verdict) in pass.tensors.iter().zip(pass.check(gpu, next)?) {
             let differ = tensor.kept(tensor.indices()) != tensor.kept(next(tensor));
-            if judgement.is_err() != differ {
-                return Err(format!("{judgement:?} of {tensor:?}"));
+            if verdict.is_err() != differ {
+                return Err(format!("{verdict:?} of {tensor:?}"));
             }
             noticed.set(noticed.get() + u32::from(differ));
         }
@@ -125,7 +125,7 @@ impl fmt::Display for Limits<'_> {
     }
 }
 
-/// A device that a seed chooses, and the passes on it.
+/// A random device, and random passes to run on it.
 struct Round {
     gpu: Gpu,
     passes: BoxedStrategy<Pass>,
@@ -138,23 +138,23 @@ impl Round {
             cases: passes,
             failure_persistence: None,
             rng_seed: RngSeed::Fixed(seed),
-            // Milliseconds.
+            // In milliseconds.
             max_shrink_time: 30_000,
             max_shrink_iters: 10_000,
             ..Config::default()
         });
-        let ways = prop::sample::select(&WAYS[..]);
+        let modes = prop::sample::select(&MODES[..]);
         let types = vec![ElementType::F32, ElementType::F16, ElementType::Bf16];
         let types = prop::sample::select(types);
         let kinds = prop::sample::select(&KINDS[..]);
         let device = device(adapter.features(), adapter.limits());
-        let chosen = (device, ways, types, kinds).new_tree(&mut runner);
-        let ((features, limits), way, element, kind) = chosen.map_err(text)?.current();
-        // Sample ids are one binding.
+        let chosen = (device, modes, types, kinds).new_tree(&mut runner);
+        let ((features, limits), mode, element, kind) = chosen.map_err(text)?.current();
+        // All sample ids must fit into one binding.
         let samples = limits.max_storage_buffer_binding_size / 4;
         let tensors = prop::collection::vec(tensors(kind, samples), 1..3);
         let pass = tensors.prop_map(move |tensors| Pass {
-            way,
+            mode,
             element,
             tensors: tensors.concat(),
         });
@@ -166,7 +166,7 @@ impl Round {
         })
     }
 
-    /// Runs them until one fails, and then smaller ones that fail too.
+    /// Runs the passes until one fails. Then it looks for smaller passes that fail too.
     fn run(mut self, run: impl Fn(&Gpu, Pass) -> Result<(), String>) -> Result<(), String> {
         let Self {
             gpu,
@@ -179,7 +179,8 @@ impl Round {
     }
 }
 
-/// Some of an adapter's features, and limits that are lower than its own.
+/// Features and limits of a random device: some of the adapter's features, and some limits lower
+/// than the adapter's.
 fn device(
     features: wgpu::Features,
     limits: wgpu::Limits,
@@ -216,16 +217,17 @@ fn device(
     )
 }
 
-/// Tensors of one type that go one way in one pass.
+/// Tensors of one type that one pass takes in one mode.
 #[derive(Clone, Debug)]
 struct Pass {
-    way: Way,
+    mode: Mode,
     element: ElementType,
     tensors: Vec<Tensor>,
 }
 
 impl Pass {
-    /// The reference's verdict on each tensor's mask and values, if `indices` are its mask indices.
+    /// Compares masks and values of each tensor with the reference, which uses the mask indices
+    /// from `indices`.
     fn check(
         &self,
         gpu: &Gpu,
@@ -255,11 +257,16 @@ impl Pass {
         kept: &[Vec<bool>],
     ) -> Result<Vec<Result<(), String>>, String> {
         let items: Vec<_> = self.tensors.iter().map(Tensor::item::<T>).collect();
-        let got = run::dropout(gpu, self.way, &items)?;
-        let judge = |((item, kept), got): ((&Item<T>, &Vec<bool>), Vec<T>)| {
-            T::check(&item.call, self.way.direction, kept, &item.x, &got)
+        let got = run::dropout(gpu, self.mode, &items)?;
+        let compare_values = |((item, kept), got): ((&Item<T>, &Vec<bool>), Vec<T>)| {
+            T::check(&item.call, self.mode.direction, kept, &item.x, &got)
         };
-        Ok(items.iter().zip(kept).zip(got).map(judge).collect())
+        Ok(items
+            .iter()
+            .zip(kept)
+            .zip(got)
+            .map(compare_values)
+            .collect())
     }
 
     fn check_masks(

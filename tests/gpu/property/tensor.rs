@@ -1,4 +1,4 @@
-//! Tensors at random, and what the reference makes of them.
+//! Random tensors, and the reference's results for them.
 
 use proptest::prelude::*;
 use wgpu_dropout::half::{bf16, f16};
@@ -12,9 +12,9 @@ use crate::run::{Direction, Item, Source};
 
 const MAX_ID: u64 = u32::MAX as u64;
 
-/// A type of elements, and the comparison that is the reference's.
+/// An element type, and its comparison with the reference.
 pub trait Value: Element {
-    /// A value of any bits, or one whose products are no subnormals of `f32`.
+    /// An element from random bits. If `any` is false, its products are never subnormal in `f32`.
     fn of_bits(bits: u64, any: bool) -> Self;
 
     fn check(
@@ -90,27 +90,27 @@ fn check_pairs<T: Element>(
     kinds::check_pairs(format, call, direction, kept, x, got)
 }
 
-/// A tensor and what is done with it.
+/// A tensor: its call, the source of its decisions and its values.
 #[derive(Clone, Debug)]
 pub struct Tensor {
     pub call: DropoutCall,
     pub map: Map,
-    /// The seed of the values.
+    /// The seed of the random values.
     seed: u64,
 }
 
-/// Where decisions come from.
+/// The source of the decisions.
 #[derive(Clone, Debug)]
 pub enum Map {
     /// Consecutive mask indices.
     Linear(u64),
     Layout(IndexMap),
     Samples(IndexMap, Vec<u32>),
-    /// Elements, and a mask from outside with bits beyond them.
+    /// The number of elements, and a packed mask with spare bits.
     Packed(u64, Vec<u32>),
 }
 
-/// Some with one map, and so with few kernels.
+/// Several tensors with the same map, so that they need few kernels.
 pub fn tensors(kind: DropoutKind, samples: u64) -> BoxedStrategy<Vec<Tensor>> {
     let origin = prop_oneof![
         Just(0),
@@ -146,7 +146,7 @@ fn map(samples: u64) -> BoxedStrategy<Map> {
     .boxed()
 }
 
-/// Small ones, the largest and any.
+/// Sample ids: small ones, the largest, and any.
 fn id(random: u64) -> u32 {
     match random >> 61 {
         0 => u32::MAX,
@@ -155,11 +155,11 @@ fn id(random: u64) -> u32 {
     }
 }
 
-/// D, chosen or aimed.
+/// A threshold D: given, or derived from an element.
 #[derive(Clone, Copy, Debug)]
 enum Rate {
     Threshold(u64),
-    /// The threshold equals an element's own number plus this, 0 or 1: the second draw decides.
+    /// D is u(i) of some element plus 0 or 1, so that the second draw decides.
     Tie(u64),
 }
 
@@ -183,7 +183,7 @@ impl Rate {
 }
 
 impl Map {
-    /// The largest index that it or any sample ids give, before an origin is added.
+    /// The largest index of any element or sample id, without the origin.
     fn last(&self) -> u64 {
         match self {
             Self::Linear(len) => len.saturating_sub(1),
@@ -193,7 +193,7 @@ impl Map {
         }
     }
 
-    /// All of them, row major.
+    /// The mask indices of all elements, in row-major order.
     fn indices(&self, origin: u64) -> Vec<u64> {
         match self {
             Self::Linear(len) | Self::Packed(len, _) => (0..*len)
@@ -210,7 +210,7 @@ impl Map {
         }
     }
 
-    /// One of them.
+    /// The mask index of a random element.
     fn index(&self, origin: u64, random: u64) -> u64 {
         let indices = self.indices(origin);
         indices
@@ -222,7 +222,7 @@ impl Map {
 
 impl Tensor {
     fn new(map: &Map, origin: u64, key: MaskKey, rate: Rate, kind: DropoutKind, seed: u64) -> Self {
-        // The last place for so many indices.
+        // The last origin that leaves room for all indices.
         let origin = origin.min(u64::MAX - map.last());
         let threshold = rate.threshold(|| {
             let index = map.index(origin, seed);
@@ -260,7 +260,7 @@ impl Tensor {
     }
 
     pub fn item<T: Value>(&self) -> Item<T> {
-        // No product is computed.
+        // These calls compute no product, so any bits will do.
         let any = self.call.kind == DropoutKind::Classic || self.call.rate.drops_nothing();
         let x = (0..self.len()).map(|element| T::of_bits(mix(self.seed, element), any));
         let source = match &self.map {
@@ -277,7 +277,7 @@ impl Tensor {
     }
 }
 
-/// Sebastiano Vigna's splitmix64, of two numbers.
+/// Sebastiano Vigna's splitmix64, applied to a seed and a number.
 fn mix(seed: u64, number: u64) -> u64 {
     let mut z = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,5 +1,5 @@
-//! `wgpu-dropout-web-bindgen WASM FOLDER`: what wasm-bindgen's own program does, with this workspace's lock
-//! file for all that it is made of.
+//! `wgpu-dropout-web-bindgen WASM FOLDER` does what wasm-bindgen's own program does. Its
+//! dependencies are locked by this workspace's lock file.
 
 use std::env;
 
@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     Bindgen::new()
         .input_path(wasm)
         .web(true)?
-        // The JavaScript knows where the wasm is.
+        // Keep the path of the wasm file in the JavaScript, which loads it.
         .omit_default_module_path(false)
         .remove_name_section(true)
         .remove_producers_section(true)
