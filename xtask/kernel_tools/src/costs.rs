@@ -40,7 +40,7 @@ pub fn print(files: &[&str]) -> Result {
     Ok(())
 }
 
-/// A device that compiles and need not execute. What it makes lives until the program ends.
+/// A device that compiles and need not execute.
 struct Compiler {
     name: String,
     device: ash::Device,
@@ -124,7 +124,7 @@ impl Compiler {
         let words = crate::translate::spirv(&parsed, BoundsCheckPolicies::default())?;
         let (module, _, name) = &parsed;
         let layouts = self.set_layouts(module)?;
-        let pipeline = self.pipeline(&words, name, &layouts)?;
+        let (pipeline, created) = self.pipeline(&words, name, &layouts)?;
         let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
         // SAFETY: the pipeline captured its statistics and is alive.
         let statistics = unsafe {
@@ -148,6 +148,15 @@ impl Compiler {
         let instructions = figure(INSTRUCTIONS).next().ok_or_else(missing)?;
         let registers = figure(REGISTERS).next().ok_or_else(missing)?;
         let spills = figure(SPILLS).sum();
+        // SAFETY: nothing uses them any more. Thousands of them would not fit the memory.
+        unsafe {
+            self.device.destroy_pipeline(pipeline, None);
+            self.device.destroy_pipeline_layout(created.0, None);
+            self.device.destroy_shader_module(created.1, None);
+            for layout in layouts {
+                self.device.destroy_descriptor_set_layout(layout, None);
+            }
+        }
         Ok([instructions, registers, spills])
     }
 
@@ -186,7 +195,7 @@ impl Compiler {
         words: &[u32],
         entry_point: &str,
         layouts: &[vk::DescriptorSetLayout],
-    ) -> Result<vk::Pipeline> {
+    ) -> Result<(vk::Pipeline, (vk::PipelineLayout, vk::ShaderModule))> {
         // Every device has 128 bytes of push constants.
         let immediates = [vk::PushConstantRange::default()
             .size(128)
@@ -212,6 +221,7 @@ impl Compiler {
         // SAFETY: layout and module are the device's.
         let pipelines = unsafe { self.device.create_compute_pipelines(cache, &create, None) };
         let pipelines = pipelines.map_err(|(_, error)| error)?;
-        Ok(*pipelines.first().ok_or("no pipeline")?)
+        let pipeline = pipelines.first().ok_or("no pipeline")?;
+        Ok((*pipeline, (layout, module)))
     }
 }

@@ -146,26 +146,34 @@ impl Drivers {
         let compiled = found.figures.len() + found.complaints.len();
         if compiled < files.len() {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            let (name, all) = (gpu.name, files.len());
-            return Err(format!("{name}: {compiled} of {all} texts were read: {stderr}").into());
+            let (name, all, status) = (gpu.name, files.len(), output.status);
+            let read = format!("{compiled} of {all} texts were read");
+            return Err(format!("{name}: {read}, {status}: {stderr}").into());
         }
         Ok(found)
     }
 
-    /// The same with each GPU's, side by side.
+    /// The same with each GPU's, as many at once as there are cores: a driver needs memory.
     fn compile_all(&self, folder: &Path, files: &[String]) -> Result<Vec<Found>> {
-        let one = |gpu: Gpu| {
-            let found = self.compile(&gpu, folder, files);
-            found.map_err(|error| error.to_string())
-        };
-        thread::scope(|scope| {
-            let workers: Vec<_> = gpus().map(|gpu| scope.spawn(move || one(gpu))).collect();
-            let found = workers.into_iter().map(|worker| {
-                let found = worker.join().map_err(|_| "a thread panicked")?;
-                Ok(found?)
-            });
-            found.collect()
-        })
+        let gpus: Vec<_> = gpus().collect();
+        let mut found = Vec::new();
+        for some in gpus.chunks(thread::available_parallelism()?.get()) {
+            let one = |gpu| {
+                self.compile(gpu, folder, files)
+                    .map_err(|error| error.to_string())
+            };
+            thread::scope(|scope| -> Result {
+                let workers: Vec<_> = some
+                    .iter()
+                    .map(|gpu| scope.spawn(move || one(gpu)))
+                    .collect();
+                for worker in workers {
+                    found.push(worker.join().map_err(|_| "a thread panicked")??);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(found)
     }
 }
 

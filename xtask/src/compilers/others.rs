@@ -11,8 +11,21 @@ use crate::command::output;
 /// Folders without such texts. Those of `shaders` are parts of the kernels that the command line writes.
 const PASSED_OVER: [&str; 2] = ["shaders/", "xtask/"];
 
-/// The beginning of a text's name, and a file or text that programs put before it.
-const BEFORE: [(&str, &str); 4] = [
+/// The element type's part of the chains of `bench`.
+macro_rules! chain {
+    ($text:expr) => {
+        concat!(
+            "const LANES = 4u; const COLUMNS = 1024u; const WIDTH = 64u;
+            fn unpack(w: vec4<u32>) -> Numbers { return Numbers(bitcast<vec4<f32>>(w), vec4<f32>()); }
+            fn pack(n: Numbers) -> vec4<u32> { return bitcast<vec4<u32>>(n.low); }
+            ",
+            $text
+        )
+    };
+}
+
+/// The beginning of a text's name, and what programs put before it.
+const BEFORE: [(&str, &str); 5] = [
     (
         "examples-shaders-",
         include_str!("../../../examples/shaders/step.wgsl"),
@@ -23,12 +36,10 @@ const BEFORE: [(&str, &str); 4] = [
     ),
     ("examples-attention", "const VECTORS: u32 = 16u;\n"),
     (
-        "cli-src-bench-chain",
-        "const LANES = 4u;
-        fn unpack(w: vec4<u32>) -> Numbers { return Numbers(bitcast<vec4<f32>>(w), vec4<f32>()); }
-        fn pack(n: Numbers) -> vec4<u32> { return bitcast<vec4<u32>>(n.low); }
-        ",
+        "cli-src-bench-chain_",
+        chain!(include_str!("../../../cli/src/bench/chain_rows.wgsl")),
     ),
+    ("cli-src-bench-chain", chain!("")),
 ];
 
 /// Puts each into `folder`, behind the mask functions, and returns how many there are.
