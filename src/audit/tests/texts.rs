@@ -848,6 +848,12 @@ pub(super) const TEXTS: &[Case] = &[
         "rest",
     ),
     text(
+        "the gradient of a sum lacks the correction of the mean",
+        is_normed,
+        "let products = second_of(sums) - correction * first_of(sums);",
+        "let products = second_of(sums);",
+    ),
+    text(
         "the gradient of a sum replaces what it should be added to",
         is_normed,
         "select(grad, decode(half_of(before, half)) + grad, has(ACCUMULATE))",
@@ -868,8 +874,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "a softmax does not subtract the largest",
         is_softmaxed,
-        "let distance = number_of(order) - most;",
-        "let distance = number_of(order);",
+        "x - of_row(most, element, half);",
+        "x;",
     ),
     text(
         "a softmax's causality begins anew in each dispatch",
@@ -904,7 +910,7 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "a softmax does not see a NaN",
         is_softmaxed,
-        "select(order, Word(NAN), of_nan)",
+        "select(order, Word(NAN), scores.of_nan)",
         "order",
     ),
     functions(
