@@ -277,11 +277,7 @@ impl SoftmaxDropout {
             self.host.check_whole(&range)?;
             sides.push(range);
         }
-        // All ranges are bound as written, so that they may lie in one buffer.
-        let written = |side: &&CheckedRange<'_>| ranges.iter().any(|range| range.same_buffer(side));
-        if let Some(side) = sides.iter().find(written) {
-            return Err(BindError::WrittenBuffer { role: side.role });
-        }
+        CheckedRange::check_unwritten(&sides, &ranges)?;
         // The backward reads either as its input.
         let ranges: Vec<_> = ranges
             .into_iter()
