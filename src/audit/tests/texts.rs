@@ -848,12 +848,6 @@ pub(super) const TEXTS: &[Case] = &[
         "rest",
     ),
     text(
-        "the gradient of a sum lacks the correction of the mean",
-        is_normed,
-        "let products = second_of(sums) - correction * first_of(sums);",
-        "let products = second_of(sums);",
-    ),
-    text(
         "the gradient of a sum replaces what it should be added to",
         is_normed,
         "select(grad, decode(half_of(before, half)) + grad, has(ACCUMULATE))",
