@@ -293,10 +293,7 @@ impl SoftmaxDropout {
             sides.push(range);
         }
         // All ranges are bound as written, so that they may lie in one buffer.
-        let written = |side: &&CheckedRange<'_>| ranges.iter().any(|range| range.same_buffer(side));
-        if let Some(side) = sides.iter().find(written) {
-            return Err(BindError::WrittenBuffer { role: side.role });
-        }
+        CheckedRange::check_unwritten(&sides, &ranges)?;
         // The backward's kernel has one input, which is either the scores or the probabilities.
         let ranges: Vec<_> = ranges
             .into_iter()

@@ -15,12 +15,19 @@ fn grad_normed(grads: Word, element: u32, half: u32) -> Float {
 
 fn weighed(grads: Word, sums: Word, element: u32, half: u32) -> Sums {
     let grad = grad_normed(grads, element, half);
-    let product = grad * normed(sums, element, half);
+    let product = grad * (decode(half_of(sums, half)) - of_row(mean, element, half));
     return both(in_row(grad, element, half), in_row(product, element, half));
 }
 
-// A Word's part of the sums of gradients, and of their products with normed numbers.
-fn weigh(word: u32, chunk: u32) -> Sums {
+// A Word's part of a row's sums.
+struct Parts {
+    // What the mean leaves, and its squares.
+    centered: Sums,
+    // Gradients, and their products with what the mean leaves.
+    weighed: Sums,
+}
+
+fn weigh(word: u32, chunk: u32) -> Parts {
     let element = LANES * word;
     var grads = load(word);
     if MASK_ON_OUTPUT {
@@ -38,7 +45,7 @@ fn weigh(word: u32, chunk: u32) -> Sums {
     if has_upper(word) {
         own += weighed(grads, sums, element, 1u);
     }
-    return own;
+    return Parts(centered_word(sums, word), own);
 }
 
 // Means over a row of the gradients of normed numbers, and of their products with them.
@@ -59,7 +66,11 @@ fn write_gradients(word: u32, chunk: u32) {
         grads = masked_word(word);
     }
     let sums = sum_word(word);
-    let before = stored(word);
+    // Nothing is loaded that nobody wants.
+    var before = Word();
+    if has(ACCUMULATE) {
+        before = stored(word);
+    }
     var bits = grad_sum(grads, sums, before, element, 0u);
     var masked_bits = dropped_on_branch(bits, element, 0u, chunk);
     if has_upper(word) {
@@ -68,7 +79,7 @@ fn write_gradients(word: u32, chunk: u32) {
         masked_bits |= dropped_on_branch(upper, element, 1u, chunk) << Word(16u);
     } else if LANES == 2u {
         // The spare half behind an odd length stays as it was.
-        bits |= before & Word(0xffff0000u);
+        bits |= stored(word) & Word(0xffff0000u);
         masked_bits |= masked_word(word) & Word(0xffff0000u);
     }
     store(word, bits);
@@ -91,20 +102,25 @@ fn norm_gradient(
 ) {
     begin_rows(local, workgroup.x);
     let words = chunks(workgroup.x);
-    find_moments(stored_sum(), local);
-    var own = Sums();
+    find_mean(stored_sum(), local);
+    var own = Parts();
     var word = own_word;
     for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
         if MASK_ON_OUTPUT {
             draw(chunk, local);
         }
         for (; word < end_in(chunk); word += params.lanes) {
-            own += weigh(word, chunk);
+            let parts = weigh(word, chunk);
+            own.centered += parts.centered;
+            own.weighed += parts.weighed;
         }
     }
-    let sums = total(own, local);
+    set_moments(total(own.centered, local));
+    let sums = total(own.weighed, local);
     grad_mean = select(first_of(sums) * params.reciprocal, Rows(), has(RMS));
-    grad_slope = second_of(sums) * params.reciprocal;
+    // The correction is of what the mean leaves, so that the row is not read for it.
+    let products = second_of(sums) - correction * first_of(sums);
+    grad_slope = factor * products * params.reciprocal;
     word = own_word;
     for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
         if !MASK_ON_OUTPUT {

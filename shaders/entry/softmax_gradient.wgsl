@@ -12,7 +12,7 @@ fn weights(words: Word, element: u32, half: u32) -> Float {
     if has(PROBABILITIES) {
         return decode(select(half_of(words, half), Word(), is_hidden(element, half)));
     }
-    return exponential(ordered(words, element, half), element, half);
+    return exponential(words, element, half);
 }
 
 fn weighed(words: Word, grads: Word, element: u32, half: u32, chunk: u32) -> Sums {

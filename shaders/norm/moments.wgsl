@@ -5,21 +5,32 @@ var<private> correction: Rows;
 // 1 by the deviation.
 var<private> factor: Rows;
 
-fn find_moments(sum: Sums, local: u32) {
+fn find_mean(sum: Sums, local: u32) {
     mean = select(first_of(total(sum, local)) * params.reciprocal, Rows(), has(RMS));
+}
+
+fn find_moments(sum: Sums, local: u32) {
+    find_mean(sum, local);
     var own = Sums();
     for (var word = own_word; word < own_end; word += params.lanes) {
-        let bits = sum_word(word);
-        var part = centered(bits, LANES * word, 0u);
-        if has_upper(word) {
-            part += centered(bits, LANES * word, 1u);
-        }
-        own += part;
+        own += centered_word(sum_word(word), word);
     }
-    let sums = total(own, local);
+    set_moments(total(own, local));
+}
+
+// By the sums of what the mean leaves, and of its squares.
+fn set_moments(sums: Sums) {
     correction = select(first_of(sums) * params.reciprocal, Rows(), has(RMS));
     let variance = second_of(sums) * params.reciprocal - correction * correction;
     factor = inverseSqrt(max(variance, Rows()) + params.epsilon);
+}
+
+fn centered_word(sums: Word, word: u32) -> Sums {
+    var part = centered(sums, LANES * word, 0u);
+    if has_upper(word) {
+        part += centered(sums, LANES * word, 1u);
+    }
+    return part;
 }
 
 fn centered(sums: Word, element: u32, half: u32) -> Sums {

@@ -12,8 +12,9 @@ const NAN: u32 = 0xffffffffu;
 // Columns that each row sees, and its first number of an additive mask.
 var<private> seen: Marks;
 var<private> first_number: Marks;
-// The largest of each row.
+// The largest of each row, and its number.
 var<private> largest: Marks;
+var<private> most: Rows;
 // 1 by the sum of each row's exponentials.
 var<private> reciprocal: Rows;
 
@@ -56,9 +57,15 @@ fn is_hidden(element: u32, half: u32) -> Keep {
     return columns_of(element, half) >= Word(mark_of(seen, element, half));
 }
 
-// Integers of the lower (0) or upper halves (1) of a Word that are the larger, the larger the scores are.
-fn ordered(scores: Word, element: u32, half: u32) -> Word {
-    let score = decode(half_of(scores, half));
+// Numbers that are finite, and which of them come from a NaN.
+struct Scores {
+    x: Float,
+    of_nan: Keep,
+}
+
+// The scores in the lower (0) or upper halves (1) of a Word, behind factor and mask.
+fn scores_of(words: Word, element: u32, half: u32) -> Scores {
+    let score = decode(half_of(words, half));
     var of_nan = is_nan(score);
     var x = params.factor * limited(score, params.score_limit);
     if has(ADDITIVE) {
@@ -66,25 +73,32 @@ fn ordered(scores: Word, element: u32, half: u32) -> Word {
         let number = vector_at(first + column_of(element, half), half, 0u);
         of_nan = of_nan | is_nan(number);
         let limited_number = limited(number, LIMIT);
-        x = limited(x + limited_number, LIMIT);
+        // The sum is finite, so that no bits are needed.
+        x = clamp(x + limited_number, Float(-LIMIT), Float(LIMIT));
         x = select(x, Float(-LIMIT), limited_number == Float(-LIMIT));
     }
-    let bits = bitcast<Word>(x);
+    return Scores(x, of_nan);
+}
+
+// Integers that are the larger, the larger the scores are.
+fn ordered(words: Word, element: u32, half: u32) -> Word {
+    let scores = scores_of(words, element, half);
+    let bits = bitcast<Word>(scores.x);
     let is_negative = bits >= Word(0x80000000u);
     let order = bits ^ select(Word(0x80000000u), Word(0xffffffffu), is_negative);
-    return select(select(order, Word(NAN), of_nan), Word(HIDDEN), is_hidden(element, half));
+    return select(select(order, Word(NAN), scores.of_nan), Word(HIDDEN), is_hidden(element, half));
 }
 
-fn number_of(order: Word) -> Float {
-    let is_negative = order < Word(0x80000000u);
-    return bitcast<Float>(order ^ select(Word(0x80000000u), Word(0xffffffffu), is_negative));
+fn numbers_of(order: Marks) -> Rows {
+    let is_negative = order < Marks(0x80000000u);
+    return bitcast<Rows>(order ^ select(Marks(0x80000000u), Marks(0xffffffffu), is_negative));
 }
 
-// e to the scores less their row's largest.
-fn exponential(order: Word, element: u32, half: u32) -> Float {
-    let most = number_of(Word(mark_of(largest, element, half)));
-    let distance = number_of(order) - most;
-    return select(exp(max(distance, Float(MIN_EXPONENT))), Float(), order == Word(HIDDEN));
+// e to the scores less their row's largest. Scores of a row with a NaN have any.
+fn exponential(words: Word, element: u32, half: u32) -> Float {
+    let distance = scores_of(words, element, half).x - of_row(most, element, half);
+    let e = exp(max(distance, Float(MIN_EXPONENT)));
+    return select(e, Float(), is_hidden(element, half));
 }
 
 // The largest of what a row's invocations have.
@@ -122,6 +136,7 @@ fn find_largest(local: u32) {
         }
     }
     largest = largest_of(own, local);
+    most = numbers_of(largest);
 }
 
 // One of a row's exponentials is 1; a row that sees no column has the sum 0.
