@@ -40,6 +40,7 @@
 mod cube;
 mod dropout;
 mod error;
+mod fused;
 #[cfg(feature = "flex")]
 mod host;
 mod operation;
@@ -49,8 +50,12 @@ mod steps;
 
 pub use dropout::{FusedDropout, FusedDropoutConfig};
 pub use error::DropoutError;
+pub use fused::{
+    AddVectors, NormVectors, ScoreMask, act_dropout, dropout_add, dropout_add_norm, gated_dropout,
+    softmax_dropout,
+};
 pub use operation::dropout;
 pub use run::TrainingRun;
 pub use steps::StepCounter;
 pub use wgpu_dropout;
-pub use wgpu_dropout::MaskPattern;
+pub use wgpu_dropout::{Activation, MaskPattern, Norm};
