@@ -34,7 +34,7 @@
 //!   [error](DropoutError::Compiler).
 
 #![deny(missing_docs)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(feature = "wgpu")]
 mod cube;
@@ -42,6 +42,8 @@ mod dropout;
 mod error;
 #[cfg(feature = "flex")]
 mod host;
+#[cfg(feature = "wgpu")]
+mod kernel;
 mod operation;
 mod run;
 mod site;
