@@ -68,15 +68,6 @@ pub enum DropoutError {
         /// The tensor's type.
         dtype: DType,
     },
-    /// The device's kernels are not compiled from WGSL.
-    #[error(
-        "the device's compiler is {name}, which runs no WGSL: use a device of wgpu<wgsl>, which Burn \
-         makes without its features `vulkan` and `metal`, and with them for other graphics APIs"
-    )]
-    Compiler {
-        /// CubeCL's name of runtime and compiler.
-        name: String,
-    },
     /// A backend that this build has no dropout for.
     #[error(
         "there is no dropout for the device {device}: use the backend wgpu or flex, with this crate's \

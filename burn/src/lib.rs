@@ -34,7 +34,7 @@
 //!   [error](DropoutError::Compiler).
 
 #![deny(missing_docs)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(feature = "wgpu")]
 mod cube;
@@ -43,6 +43,8 @@ mod error;
 mod fused;
 #[cfg(feature = "flex")]
 mod host;
+#[cfg(feature = "wgpu")]
+mod kernel;
 mod operation;
 mod run;
 mod site;

@@ -18,6 +18,8 @@ mod replicas;
 use std::env;
 
 use burn::tensor::Device;
+#[cfg(feature = "vulkan")]
+use burn::tensor::wgpu::WgpuBackend;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Something to prove on a device. Panics are failures.
@@ -40,34 +42,40 @@ fn main() {
     // One: a case reads the account of the pools, which all threads share.
     arguments.test_threads.get_or_insert(1);
     log::install();
-    let gpu = Device::wgpu_options();
-    // Vulkan would be SPIR-V.
-    #[cfg(feature = "vulkan")]
-    let gpu = gpu.graphics_api(burn::tensor::wgpu::WgpuBackend::Gl);
-    let gpu = gpu.init();
     let required = !matches!(env::var("REQUIRE_GPU").as_deref(), Err(_) | Ok("" | "0"));
+    let mut devices = vec![("flex", Ok(Device::flex()))];
+    // Vulkan is SPIR-V where Burn compiles that, other graphics APIs are WGSL.
+    #[cfg(feature = "vulkan")]
+    devices.extend([
+        (
+            "spirv",
+            Device::wgpu_options()
+                .graphics_api(WgpuBackend::Vulkan)
+                .init(),
+        ),
+        (
+            "wgsl",
+            Device::wgpu_options().graphics_api(WgpuBackend::Gl).init(),
+        ),
+    ]);
+    #[cfg(not(feature = "vulkan"))]
+    devices.push(("wgsl", Device::wgpu_options().init()));
+    let devices = devices.into_iter().map(|(name, device)| {
+        let device = device.map_err(|error| error.to_string());
+        (name, device)
+    });
     let mut trials = Vec::new();
-    for &(module, cases) in CASES {
-        for &(name, case) in cases {
-            let on = |device: &str| format!("{module}::{name} [{device}]");
-            trials.push(Trial::test(on("flex"), move || {
-                case(&Device::flex());
-                Ok(())
-            }));
-            trials.push(match &gpu {
-                Ok(device) => {
-                    let device = device.clone();
-                    Trial::test(on("wgpu"), move || {
-                        case(&device);
-                        Ok(())
-                    })
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    Trial::test(on("wgpu"), move || Err(Failed::from(error)))
-                        .with_ignored_flag(!required)
-                }
-            });
+    for (device_name, device) in devices {
+        for &(module, cases) in CASES {
+            for &(name, case) in cases {
+                let device = device.clone();
+                let is_missing = device.is_err();
+                let trial = Trial::test(format!("{module}::{name} [{device_name}]"), move || {
+                    case(&device.map_err(Failed::from)?);
+                    Ok(())
+                });
+                trials.push(trial.with_ignored_flag(is_missing && !required));
+            }
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
