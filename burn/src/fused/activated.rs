@@ -31,7 +31,7 @@ pub fn act_dropout<const D: usize>(
     };
     Ok(Tensor::from_dispatch(Dispatch::act_dropout(
         input.into_dispatch(),
-        bias.map(Tensor::into_dispatch),
+        bias.map(Tensor::into_dispatch).into(),
         activation,
         call,
     )))

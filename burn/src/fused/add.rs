@@ -43,7 +43,7 @@ pub fn dropout_add<const D: usize>(
     Ok(Tensor::from_dispatch(Dispatch::dropout_add(
         input.into_dispatch(),
         residual.into_dispatch(),
-        vectors.bias.map(Tensor::into_dispatch),
+        vectors.bias.map(Tensor::into_dispatch).into(),
         call,
     )))
 }

@@ -10,7 +10,7 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
 use wgpu_dropout::{Activation, Direction, DropoutCall, MaskLayout, Norm};
 
-use super::operation::FusedBackend;
+use super::operation::{FusedBackend, MaybeHidden, MaybeVector};
 use super::softmax::Scores;
 use crate::operation::DropoutBackend;
 
@@ -104,7 +104,7 @@ impl<B: FusedBackend, const N: usize> Backward<B, N> for Act {
         };
         // There is one parent at least.
         let Some(input) = next() else { return };
-        let grad = B::act_dropout_backward(grad, input, next(), activation, call);
+        let grad = B::act_dropout_backward(grad, input, next().into(), activation, call);
         let mut parents = ops.parents.into_iter();
         let (input, bias) = (parents.next().flatten(), parents.next().flatten());
         if let Some(bias) = bias {
@@ -176,6 +176,7 @@ impl<B: FusedBackend> Backward<B, 1> for Softmax {
         let grad = grads.consume::<B>(&ops.node);
         if let [Some(parent)] = ops.parents {
             let scores = checkpointer.retrieve_node_output(scores);
+            let hidden = hidden.map_or(MaybeHidden::Absent, MaybeHidden::Present);
             let grad = B::softmax_dropout_backward(grad, scores, hidden, options, call);
             grads.register::<B>(parent.id, grad);
         }
@@ -232,21 +233,30 @@ fn normed<B: FusedBackend, C: CheckpointStrategy, const N: usize>(
     }
 }
 
+/// Masks are not tracked.
+fn inner_mask<B: Backend, C: CheckpointStrategy>(
+    hidden: MaybeHidden<Autodiff<B, C>>,
+) -> MaybeHidden<B> {
+    hidden
+        .into_option()
+        .map_or(MaybeHidden::Absent, MaybeHidden::Present)
+}
+
 impl<B: FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
     fn dropout_add(
         input: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        bias: MaybeVector<Self>,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
-        match bias {
+        match bias.into_option() {
             None => add::<B, C, 2>([input, residual], call, |[input, residual]| {
-                B::dropout_add(input, residual, None, call)
+                B::dropout_add(input, residual, MaybeVector::Absent, call)
             }),
             Some(bias) => {
                 let tensors = [input, residual, bias];
                 add::<B, C, 3>(tensors, call, |[input, residual, bias]| {
-                    B::dropout_add(input, residual, Some(bias), call)
+                    B::dropout_add(input, residual, MaybeVector::Present(bias), call)
                 })
             }
         }
@@ -254,16 +264,16 @@ impl<B: FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
 
     fn act_dropout(
         input: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        bias: MaybeVector<Self>,
         activation: Activation,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
-        match bias {
+        match bias.into_option() {
             None => act::<B, C, 1>([input], activation, call, |[input]| {
-                B::act_dropout(input, None, activation, call)
+                B::act_dropout(input, MaybeVector::Absent, activation, call)
             }),
             Some(bias) => act::<B, C, 2>([input, bias], activation, call, |[input, bias]| {
-                B::act_dropout(input, Some(bias), activation, call)
+                B::act_dropout(input, MaybeVector::Present(bias), activation, call)
             }),
         }
     }
@@ -271,11 +281,11 @@ impl<B: FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
     fn act_dropout_backward(
         grad: FloatTensor<Self>,
         input: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        bias: MaybeVector<Self>,
         activation: Activation,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
-        let bias = bias.map(inner::<B, C>);
+        let bias = bias.into_option().map(inner::<B, C>).into();
         let [grad, input] = [grad, input].map(inner::<B, C>);
         untracked::<B, C>(B::act_dropout_backward(grad, input, bias, activation, call))
     }
@@ -318,7 +328,7 @@ impl<B: FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
 
     fn softmax_dropout(
         scores: FloatTensor<Self>,
-        hidden: Option<BoolTensor<Self>>,
+        hidden: MaybeHidden<Self>,
         options: Scores,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
@@ -329,12 +339,17 @@ impl<B: FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
             OpsKind::Tracked(mut prepared) => {
                 let kept = prepared.checkpoint(&scores);
                 let scores = inner::<B, C>(scores);
-                let output = B::softmax_dropout(scores, hidden.clone(), options, call);
-                prepared.finish((kept, hidden, options, call), output)
+                let output = B::softmax_dropout(scores, inner_mask(hidden.clone()), options, call);
+                prepared.finish((kept, hidden.into_option(), options, call), output)
             }
             OpsKind::UnTracked(prepared) => {
                 let scores = inner::<B, C>(scores);
-                prepared.finish(B::softmax_dropout(scores, hidden, options, call))
+                prepared.finish(B::softmax_dropout(
+                    scores,
+                    inner_mask(hidden),
+                    options,
+                    call,
+                ))
             }
         }
     }
@@ -342,43 +357,48 @@ impl<B: FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
     fn softmax_dropout_backward(
         grad: FloatTensor<Self>,
         scores: FloatTensor<Self>,
-        hidden: Option<BoolTensor<Self>>,
+        hidden: MaybeHidden<Self>,
         options: Scores,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
         let [grad, scores] = [grad, scores].map(inner::<B, C>);
         untracked::<B, C>(B::softmax_dropout_backward(
-            grad, scores, hidden, options, call,
+            grad,
+            scores,
+            inner_mask(hidden),
+            options,
+            call,
         ))
     }
 
     fn dropout_add_norm(
         input: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        bias: MaybeVector<Self>,
         gamma: FloatTensor<Self>,
-        beta: Option<FloatTensor<Self>>,
+        beta: MaybeVector<Self>,
         norm: Norm,
         call: DropoutCall,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         // Two steps of the graph, of one kernel.
         let mut output = None;
+        let beta = beta.into_option();
         let vectors = (gamma.clone(), beta.clone());
-        let mut both = |input, residual, bias| {
+        let both = |input, residual, bias| {
             let (gamma, beta) = vectors;
-            let (gamma, beta) = (inner::<B, C>(gamma), beta.map(inner::<B, C>));
+            let (gamma, beta) = (inner::<B, C>(gamma), beta.map(inner::<B, C>).into());
             let (sum, normed) = B::dropout_add_norm(input, residual, bias, gamma, beta, norm, call);
             output = Some(normed);
             sum
         };
-        let sum = match bias {
+        let sum = match bias.into_option() {
             None => add::<B, C, 2>([input, residual], call, |[input, residual]| {
-                both(input, residual, None)
+                both(input, residual, MaybeVector::Absent)
             }),
             Some(bias) => {
                 let tensors = [input, residual, bias];
                 add::<B, C, 3>(tensors, call, |[input, residual, bias]| {
-                    both(input, residual, Some(bias))
+                    both(input, residual, MaybeVector::Present(bias))
                 })
             }
         };

@@ -3,7 +3,7 @@
 use burn::backend::TensorMetadata;
 use burn::backend::flex::{Flex, FlexTensor};
 use burn::backend::ops::{BoolTensorOps, FloatTensorOps};
-use burn::backend::tensor::{BoolTensor, FloatTensor};
+use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Element as BurnElement, FloatDType};
 use wgpu_dropout::cpu::{self, AddNorm, Gated, GatedSlices, Vectors};
 use wgpu_dropout::half::{bf16, f16};
@@ -12,7 +12,7 @@ use wgpu_dropout::{
     MaskPlace, Norm, SavedSoftmax, Softmax,
 };
 
-use super::operation::FusedBackend;
+use super::operation::{FusedBackend, MaybeHidden, MaybeVector};
 use super::softmax::Scores;
 use crate::operation::element_type;
 
@@ -51,32 +51,38 @@ impl FusedBackend for Flex {
     fn dropout_add(
         input: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        bias: MaybeVector<Self>,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
         let (input, residual) = (input.to_contiguous(), residual.to_contiguous());
-        of_type!(input, add(&input, &residual, &numbers(bias), &call))
+        of_type!(
+            input,
+            add(&input, &residual, &numbers(bias.into_option()), &call)
+        )
     }
 
     fn act_dropout(
         input: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        bias: MaybeVector<Self>,
         activation: Activation,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
         let input = input.to_contiguous();
-        of_type!(input, act(&input, &numbers(bias), activation, &call))
+        of_type!(
+            input,
+            act(&input, &numbers(bias.into_option()), activation, &call)
+        )
     }
 
     fn act_dropout_backward(
         grad: FloatTensor<Self>,
         input: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        bias: MaybeVector<Self>,
         activation: Activation,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
         let (grad, input) = (grad.to_contiguous(), input.to_contiguous());
-        let bias = numbers(bias);
+        let bias = numbers(bias.into_option());
         of_type!(input, act_backward(&grad, &input, &bias, activation, &call))
     }
 
@@ -104,12 +110,12 @@ impl FusedBackend for Flex {
 
     fn softmax_dropout(
         scores: FloatTensor<Self>,
-        hidden: Option<BoolTensor<Self>>,
+        hidden: MaybeHidden<Self>,
         options: Scores,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
         let dtype = scores.dtype();
-        let (scores, _) = prepared(scores, hidden, options);
+        let (scores, _) = prepared(scores, hidden.into_option(), options);
         let output = softmax(&scores, &call).unwrap_or_else(|error| panic!("{error}"));
         Self::float_cast(output, dtype.into())
     }
@@ -117,12 +123,12 @@ impl FusedBackend for Flex {
     fn softmax_dropout_backward(
         grad: FloatTensor<Self>,
         scores: FloatTensor<Self>,
-        hidden: Option<BoolTensor<Self>>,
+        hidden: MaybeHidden<Self>,
         options: Scores,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
         let dtype = scores.dtype();
-        let (scores, hidden) = prepared(scores, hidden, options);
+        let (scores, hidden) = prepared(scores, hidden.into_option(), options);
         let grad = Self::float_cast(grad, FloatDType::F32).to_contiguous();
         let grad =
             softmax_backward(&grad, &scores, &call).unwrap_or_else(|error| panic!("{error}"));
@@ -136,15 +142,15 @@ impl FusedBackend for Flex {
     fn dropout_add_norm(
         input: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        bias: MaybeVector<Self>,
         gamma: FloatTensor<Self>,
-        beta: Option<FloatTensor<Self>>,
+        beta: MaybeVector<Self>,
         norm: Norm,
         call: DropoutCall,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (input, residual) = (input.to_contiguous(), residual.to_contiguous());
-        let (bias, gamma) = (numbers(bias), numbers(Some(gamma)));
-        let beta = beta_of(norm, numbers(beta), gamma.len());
+        let (bias, gamma) = (numbers(bias.into_option()), numbers(Some(gamma)));
+        let beta = beta_of(norm, numbers(beta.into_option()), gamma.len());
         let norm = add_norm(norm, &bias, &gamma, &beta);
         of_type!(input, normed(&norm, &input, &residual, &call))
     }

@@ -48,9 +48,9 @@ pub fn dropout_add_norm<const D: usize>(
     let (sum, normed) = Dispatch::dropout_add_norm(
         input.into_dispatch(),
         residual.into_dispatch(),
-        vectors.bias.map(Tensor::into_dispatch),
+        vectors.bias.map(Tensor::into_dispatch).into(),
         vectors.gamma.into_dispatch(),
-        vectors.beta.map(Tensor::into_dispatch),
+        vectors.beta.map(Tensor::into_dispatch).into(),
         norm,
         call,
     );

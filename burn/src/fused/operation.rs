@@ -1,11 +1,55 @@
 //! The operations of backends, for masks of consecutive indices. Callers have checked everything.
 
-use burn::backend::backend_extension;
 use burn::backend::tensor::{BoolTensor, FloatTensor};
+use burn::backend::{Backend, ExtensionType, backend_extension};
 use wgpu_dropout::{Activation, DropoutCall, Norm};
 
 use super::softmax::Scores;
 use crate::operation::DropoutBackend;
+
+/// A vector, or none: arguments of backends may not be an [`Option`].
+#[derive(Clone, Debug, ExtensionType)]
+#[cfg_attr(feature = "fusion", extension_type(fusion))]
+pub enum MaybeVector<B: Backend> {
+    /// No vector.
+    Absent,
+    /// A vector.
+    Present(FloatTensor<B>),
+}
+
+/// A mask of scores, or none.
+#[derive(Clone, Debug, ExtensionType)]
+#[cfg_attr(feature = "fusion", extension_type(fusion))]
+pub enum MaybeHidden<B: Backend> {
+    /// No mask.
+    Absent,
+    /// A mask.
+    Present(BoolTensor<B>),
+}
+
+impl<B: Backend> MaybeVector<B> {
+    pub fn into_option(self) -> Option<FloatTensor<B>> {
+        match self {
+            Self::Absent => None,
+            Self::Present(vector) => Some(vector),
+        }
+    }
+}
+
+impl<B: Backend> From<Option<FloatTensor<B>>> for MaybeVector<B> {
+    fn from(vector: Option<FloatTensor<B>>) -> Self {
+        vector.map_or(Self::Absent, Self::Present)
+    }
+}
+
+impl<B: Backend> MaybeHidden<B> {
+    pub fn into_option(self) -> Option<BoolTensor<B>> {
+        match self {
+            Self::Absent => None,
+            Self::Present(mask) => Some(mask),
+        }
+    }
+}
 
 /// Fused operations by a backend. Vectors have a number for each column of the last dimension.
 #[backend_extension(
@@ -20,7 +64,7 @@ pub trait FusedBackend: DropoutBackend {
     fn dropout_add(
         input: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        #[extension_type] bias: MaybeVector<Self>,
         call: DropoutCall,
     ) -> FloatTensor<Self>;
 
@@ -28,7 +72,7 @@ pub trait FusedBackend: DropoutBackend {
     #[fusion(dtype = input, shape = input)]
     fn act_dropout(
         input: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        #[extension_type] bias: MaybeVector<Self>,
         activation: Activation,
         call: DropoutCall,
     ) -> FloatTensor<Self>;
@@ -38,7 +82,7 @@ pub trait FusedBackend: DropoutBackend {
     fn act_dropout_backward(
         grad: FloatTensor<Self>,
         input: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        #[extension_type] bias: MaybeVector<Self>,
         activation: Activation,
         call: DropoutCall,
     ) -> FloatTensor<Self>;
@@ -67,7 +111,7 @@ pub trait FusedBackend: DropoutBackend {
     #[fusion(dtype = scores, shape = scores)]
     fn softmax_dropout(
         scores: FloatTensor<Self>,
-        hidden: Option<BoolTensor<Self>>,
+        #[extension_type] hidden: MaybeHidden<Self>,
         options: Scores,
         call: DropoutCall,
     ) -> FloatTensor<Self>;
@@ -77,7 +121,7 @@ pub trait FusedBackend: DropoutBackend {
     fn softmax_dropout_backward(
         grad: FloatTensor<Self>,
         scores: FloatTensor<Self>,
-        hidden: Option<BoolTensor<Self>>,
+        #[extension_type] hidden: MaybeHidden<Self>,
         options: Scores,
         call: DropoutCall,
     ) -> FloatTensor<Self>;
@@ -87,9 +131,9 @@ pub trait FusedBackend: DropoutBackend {
     fn dropout_add_norm(
         input: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        #[extension_type] bias: MaybeVector<Self>,
         gamma: FloatTensor<Self>,
-        beta: Option<FloatTensor<Self>>,
+        #[extension_type] beta: MaybeVector<Self>,
         norm: Norm,
         call: DropoutCall,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);

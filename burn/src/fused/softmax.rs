@@ -4,7 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{Bool, Tensor};
 use wgpu_dropout::{DropoutCall, MaskLayout, Operation, Softmax};
 
-use super::operation::FusedBackend;
+use super::operation::{FusedBackend, MaybeHidden};
 use super::{checked, columns, composed};
 use crate::error::DropoutError;
 
@@ -60,7 +60,9 @@ pub fn softmax_dropout(
     let fill = mask.as_ref().map_or(0.0, |mask| mask.fill);
     Ok(Tensor::from_dispatch(Dispatch::softmax_dropout(
         scores.into_dispatch(),
-        mask.map(|mask| mask.hidden.into_dispatch()),
+        mask.map_or(MaybeHidden::Absent, |mask| {
+            MaybeHidden::Present(mask.hidden.into_dispatch())
+        }),
         Scores { factor, fill },
         call,
     )))
