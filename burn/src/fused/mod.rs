@@ -4,6 +4,8 @@ mod activated;
 mod add;
 mod autodiff;
 mod composed;
+#[cfg(feature = "wgpu")]
+mod gpu;
 #[cfg(feature = "flex")]
 mod host;
 mod layer;

@@ -228,7 +228,7 @@ pub(crate) fn dropped_out<N: Size>(
 
 /// Every `step`th bit of `keep`, one a lane.
 #[cube]
-fn lanes<N: Size>(keep: u32, #[comptime] step: u32) -> Vector<bool, N> {
+pub(crate) fn lanes<N: Size>(keep: u32, #[comptime] step: u32) -> Vector<bool, N> {
     let mut bits = Vector::<u32, N>::empty();
     #[unroll]
     for lane in 0..N::value() {

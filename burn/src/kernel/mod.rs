@@ -8,9 +8,15 @@
     reason = "the macro's, in functions that call themselves"
 )]
 
+pub(crate) mod activation;
+pub(crate) mod beside;
 pub(crate) mod dropout;
 pub(crate) mod element;
+pub(crate) mod groups;
 pub(crate) mod index;
 pub(crate) mod mask;
 pub(crate) mod noise;
+pub(crate) mod normed;
 pub(crate) mod philox;
+pub(crate) mod rows;
+pub(crate) mod softmax;
