@@ -48,9 +48,8 @@ pub(crate) fn beside<T: Float, N: Size>(
     let vectors = comptime!(GROUP / width as u32);
     let a = first_group();
     let keep = keep_of_groups(mask, a, variant.draw);
-    #[unroll]
     for g in 0..4u32 {
-        let group = a + comptime!(g * WORKGROUP_SIZE);
+        let group = a + g * WORKGROUP_SIZE;
         #[unroll]
         for v in 0..vectors {
             let i = group * vectors + v;
@@ -61,7 +60,7 @@ pub(crate) fn beside<T: Float, N: Size>(
                 } else {
                     x
                 };
-                let shift = comptime!(8 * g + v * width as u32);
+                let shift = 8u32 * g + comptime!(v * width as u32);
                 let keep = lanes::<N>(keep >> shift, 1u32);
                 let other = second[i as usize];
                 output[i as usize] = value(x, other, mask, keep, variant);
@@ -139,14 +138,13 @@ pub(crate) fn gated_gradient<T: Float, N: Size>(
     let a = first_group();
     let keep = keep_of_groups(mask, a, draw);
     let zero = Vector::<T, N>::new(T::from_int(0));
-    #[unroll]
     for g in 0..4u32 {
-        let group = a + comptime!(g * WORKGROUP_SIZE);
+        let group = a + g * WORKGROUP_SIZE;
         #[unroll]
         for v in 0..vectors {
             let i = group * vectors + v;
             if i < len {
-                let shift = comptime!(8 * g + v * width as u32);
+                let shift = 8u32 * g + comptime!(v * width as u32);
                 let keep = lanes::<N>(keep >> shift, 1u32);
                 let d =
                     Vector::<f32, N>::cast_from(grad[i as usize]) * Vector::new(mask.keep_scale);

@@ -42,17 +42,24 @@ pub(crate) fn keep_groups(
         let b = advance(mask.first_index, b);
         let c = advance(mask.first_index, c);
         let d = advance(mask.first_index, d);
-        let first = keep_blocks(mask, block_of(a), block_of(b), block_of(c), block_of(d));
         if comptime!(draw == Draw::Blocks) {
-            first
+            keep_blocks(mask, block_of(a), block_of(b), block_of(c), block_of(d))
         } else {
-            let second = keep_blocks(
-                mask,
-                advance(block_of(a), 1u32),
-                advance(block_of(b), 1u32),
-                advance(block_of(c), 1u32),
-                advance(block_of(d), 1u32),
-            );
+            let mut first = 0u32;
+            let mut second = 0u32;
+            let mut half = 0u32;
+            // A loop: half the code of both.
+            while half < 2u32 {
+                first = second;
+                second = keep_blocks(
+                    mask,
+                    advance(block_of(a), half),
+                    advance(block_of(b), half),
+                    advance(block_of(c), half),
+                    advance(block_of(d), half),
+                );
+                half += 1u32;
+            }
             group(first, second, 0u32, a.low & 7u32)
                 | group(first, second, 8u32, b.low & 7u32)
                 | group(first, second, 16u32, c.low & 7u32)

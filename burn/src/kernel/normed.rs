@@ -61,7 +61,6 @@ fn moments<T: Float, N: Size>(
     let mut span = 0u32;
     let end = spans(numbers.columns, rows);
     while span < end {
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {
@@ -114,7 +113,6 @@ pub(crate) fn add_norm<T: Float, N: Size>(
     let end = spans(numbers.columns, rows);
     while span < end {
         let keep = keep_span(mask, place, span, numbers.columns, rows);
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {
@@ -132,7 +130,7 @@ pub(crate) fn add_norm<T: Float, N: Size>(
                     let kept =
                         Vector::<f32, N>::cast_from(other) + x * Vector::new(mask.keep_scale);
                     let kept = rounded(kept, rows.element);
-                    let keep = lanes::<N>(keep >> comptime!(8 * g + v * width as u32), 1u32);
+                    let keep = lanes::<N>(keep >> (8u32 * g + comptime!(v * width as u32)), 1u32);
                     let total = select_many(keep, Vector::cast_from(kept), other);
                     sum[i as usize] = total;
                     own += lanes_sum(Vector::<f32, N>::cast_from(total));
@@ -145,7 +143,6 @@ pub(crate) fn add_norm<T: Float, N: Size>(
     let moments = moments(&*sum, numbers, place, own, &mut memory, variant);
     span = 0u32;
     while span < end {
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {
@@ -196,7 +193,6 @@ pub(crate) fn norm_gradient<T: Float, N: Size>(
     let end = spans(numbers.columns, rows);
     if comptime!(!variant.is_rms) {
         while span < end {
-            #[unroll]
             for g in 0..4u32 {
                 #[unroll]
                 for v in 0..vectors {
@@ -215,7 +211,6 @@ pub(crate) fn norm_gradient<T: Float, N: Size>(
     let mut own_product = f32::new(0.0);
     span = 0u32;
     while span < end {
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {
@@ -240,7 +235,6 @@ pub(crate) fn norm_gradient<T: Float, N: Size>(
     let slope = row_sum(own_product, place, &mut memory, rows) * numbers.reciprocal;
     span = 0u32;
     while span < end {
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {

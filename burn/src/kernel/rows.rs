@@ -64,12 +64,7 @@ pub(crate) fn place(count: u32, #[comptime] rows: Rows) -> Place {
 
 /// The first column of group `g`, 0 to 3, in the invocation's span number `span`.
 #[cube]
-pub(crate) fn column_of(
-    place: Place,
-    span: u32,
-    #[comptime] g: u32,
-    #[comptime] rows: Rows,
-) -> u32 {
+pub(crate) fn column_of(place: Place, span: u32, g: u32, #[comptime] rows: Rows) -> u32 {
     let group = (span * GROUPS + g) * comptime!(rows.lanes) + place.lane;
     group * GROUP
 }

@@ -126,7 +126,6 @@ fn find_largest<T: Float, B: Int, N: Size>(
     let mut span = 0u32;
     let end = spans(numbers.columns, rows);
     while span < end {
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {
@@ -173,7 +172,6 @@ pub(crate) fn softmax<T: Float, B: Int, N: Size>(
     let mut span = 0u32;
     let end = spans(numbers.columns, rows);
     while span < end {
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {
@@ -193,7 +191,6 @@ pub(crate) fn softmax<T: Float, B: Int, N: Size>(
     span = 0u32;
     while span < end {
         let keep = keep_span(mask, place, span, numbers.columns, rows);
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {
@@ -204,7 +201,7 @@ pub(crate) fn softmax<T: Float, B: Int, N: Size>(
                     let score = score(scores, i, hidden, numbers);
                     let p = exponential(score, largest) * Vector::new(factor);
                     let kept = rounded(p * Vector::new(mask.keep_scale), rows.element);
-                    let keep = lanes::<N>(keep >> comptime!(8 * g + v * width as u32), 1u32);
+                    let keep = lanes::<N>(keep >> (8u32 * g + comptime!(v * width as u32)), 1u32);
                     output[i as usize] = select_many(keep, Vector::cast_from(kept), zero);
                 }
             }
@@ -259,7 +256,6 @@ pub(crate) fn softmax_gradient<T: Float, B: Int, N: Size>(
     let end = spans(numbers.columns, rows);
     while span < end {
         keep = keep_span(mask, place, span, numbers.columns, rows);
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {
@@ -268,7 +264,7 @@ pub(crate) fn softmax_gradient<T: Float, B: Int, N: Size>(
                     let i = (place.row * numbers.columns + column) / comptime!(width as u32);
                     let hidden = is_hidden(hidden, first, column, has_mask);
                     let weight = exponential(score(scores, i, hidden, numbers), largest);
-                    let shift = comptime!(8 * g + v * width as u32);
+                    let shift = 8u32 * g + comptime!(v * width as u32);
                     let grad = dropped(grad, i, keep >> shift, mask);
                     own += lanes_sum(weight);
                     own_product += lanes_sum(weight * grad);
@@ -285,7 +281,6 @@ pub(crate) fn softmax_gradient<T: Float, B: Int, N: Size>(
         if comptime!(!rows.is_short) {
             keep = keep_span(mask, place, span, numbers.columns, rows);
         }
-        #[unroll]
         for g in 0..4u32 {
             #[unroll]
             for v in 0..vectors {
@@ -295,7 +290,7 @@ pub(crate) fn softmax_gradient<T: Float, B: Int, N: Size>(
                     let hidden = is_hidden(hidden, first, column, has_mask);
                     let score = score(scores, i, hidden, numbers);
                     let p = exponential(score, largest) * Vector::new(factor);
-                    let shift = comptime!(8 * g + v * width as u32);
+                    let shift = 8u32 * g + comptime!(v * width as u32);
                     let rest = dropped(grad, i, keep >> shift, mask) - Vector::new(mean);
                     let grad = p * rest * Vector::new(numbers.factor);
                     let zero = Vector::new(0.0f32);

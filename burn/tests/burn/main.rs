@@ -6,6 +6,7 @@
 mod checkpointing;
 mod errors;
 mod forward;
+mod fused;
 mod gradients;
 mod independence;
 mod layer;
@@ -32,6 +33,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("layer", layer::CASES),
     ("independence", independence::CASES),
     ("replicas", replicas::CASES),
+    ("fused", fused::CASES),
     ("learner", learner::CASES),
     ("checkpointing", checkpointing::CASES),
     ("errors", errors::CASES),
