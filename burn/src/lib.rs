@@ -49,6 +49,7 @@ mod operation;
 mod run;
 mod site;
 mod steps;
+mod transformer;
 
 pub use dropout::{FusedDropout, FusedDropoutConfig};
 pub use error::DropoutError;
@@ -59,5 +60,8 @@ pub use fused::{
 pub use operation::dropout;
 pub use run::TrainingRun;
 pub use steps::StepCounter;
+pub use transformer::{
+    AttentionMasks, FusedAttention, FusedDecoder, FusedEncoder, FusedFeedForward, ModelPath,
+};
 pub use wgpu_dropout;
 pub use wgpu_dropout::{Activation, MaskPattern, Norm};

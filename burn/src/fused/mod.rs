@@ -3,7 +3,7 @@
 mod activated;
 mod add;
 mod autodiff;
-mod composed;
+pub(crate) mod composed;
 #[cfg(feature = "wgpu")]
 mod gpu;
 #[cfg(feature = "flex")]

@@ -483,7 +483,7 @@ fn keeps_the_input_alone(device: &Device) {
     assert_eq!(tensors(in_use().unwrap() - before), 2.0);
     let sum = dropout_add(
         output.unwrap(),
-        x,
+        x.clone(),
         AddVectors::default(),
         &layout,
         &call(0.5),

@@ -15,6 +15,7 @@ mod log;
 mod oracle;
 mod patterns;
 mod replicas;
+mod transformer;
 
 use std::env;
 
@@ -34,6 +35,7 @@ const CASES: &[(&str, &[Case])] = &[
     ("independence", independence::CASES),
     ("replicas", replicas::CASES),
     ("fused", fused::CASES),
+    ("transformer", transformer::CASES),
     ("learner", learner::CASES),
     ("checkpointing", checkpointing::CASES),
     ("errors", errors::CASES),
