@@ -25,6 +25,13 @@
 //! # Ok::<(), wgpu_dropout_burn::DropoutError>(())
 //! ```
 //!
+//! # Fused with its neighbours
+//!
+//! An operation of one's own is opaque to Burn's fusion. [`dropout_add`], [`act_dropout`],
+//! [`gated_dropout`], [`softmax_dropout`] and [`dropout_add_norm`] take what stands beside dropout
+//! into its kernel; [`FusedDropout`] has a method for each. [`FusedEncoder`] and its relatives do so
+//! for Burn's own transformer modules.
+//!
 //! # Cargo features
 //!
 //! - `wgpu` (default): GPUs, through Burn's `wgpu` backend.

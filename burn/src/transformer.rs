@@ -247,6 +247,19 @@ fn hidden<const D: usize>(
 ///
 /// Sums of the residual stream are [`dropout_add`], with the bias of the layer before. Norms are
 /// Burn's.
+///
+/// ```
+/// use burn::nn::transformer::TransformerEncoderConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use wgpu_dropout_burn::{AttentionMasks, FusedEncoder, TrainingRun};
+///
+/// let device = Device::flex().autodiff();
+/// let encoder = TransformerEncoderConfig::new(16, 32, 2, 1).init(&device);
+/// let x = Tensor::<3>::ones([2, 5, 16], &device);
+/// let place = TrainingRun::current().at("encoder");
+/// let output = encoder.forward_fused(x, AttentionMasks::default(), &place);
+/// assert_eq!(output.dims(), [2, 5, 16]);
+/// ```
 pub trait FusedEncoder {
     /// The output, as of Burn's `forward`. Where nothing is dropped it is made of Burn's operations
     /// alone.
