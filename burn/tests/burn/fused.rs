@@ -62,14 +62,14 @@ fn assert_near<const D: usize>(tensor: Tensor<D>, expected: &[f64], bound: f64) 
     assert!(error <= bound, "an error of {error}, not {bound}");
 }
 
-/// Gradients of `sum(output * weights)`, whose own is `weights`.
+/// Gradients where the output's own is `weights`.
 fn gradients<const D: usize, const N: usize>(
     output: Tensor<D>,
     weights: &[f64],
     of: [&Tensor<D>; N],
 ) -> ([Tensor<D>; N], burn::tensor::Gradients) {
     let weights = device_tensor(weights, output.dims(), &output.device());
-    let mut gradients = (output * weights.detach()).sum().backward();
+    let mut gradients = (output * weights.detach()).backward();
     let tensors = of.map(|tensor| tensor.grad_remove(&mut gradients).unwrap());
     (tensors, gradients)
 }
@@ -392,7 +392,7 @@ fn other_layouts_and_scales(device: &Device) {
         let expected: Vec<f64> = (0..40).map(|i| r[i] + term(i) * s[i % 10]).collect();
         assert_near(output.clone(), &expected, 1e-6);
         let terms: Vec<f64> = (0..40).map(term).collect();
-        let gradients = output.sum().backward();
+        let gradients = output.backward();
         assert_near(scale.grad(&gradients).unwrap(), &sums(&terms, 10), 1e-5);
     }
 }
@@ -458,7 +458,7 @@ fn checkpoints(device: &Device) {
         );
         let sum = sum.unwrap().reshape([1, 2, 4, 80]);
         let output = softmax_dropout(sum, 1.0, None, &layout, &call(0.2)).unwrap();
-        let gradients = output.clone().powi_scalar(2).sum().backward();
+        let gradients = output.clone().powi_scalar(2).backward();
         input.grad(&gradients).unwrap().into_data()
     };
     let plain = gradient(&device.clone().autodiff());
