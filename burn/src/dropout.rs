@@ -127,18 +127,29 @@ impl FusedDropout {
     /// Where [`forward_with`](Self::forward_with) has an error, or if `prob` was set to no
     /// probability.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        if !self.training.is_enabled() || !input.device().is_autodiff() || self.prob == 0.0 {
+        if !self.drops(&input) {
             return input;
         }
         let output = self.next_call(&input).and_then(|call| {
             let output = self.forward_with(input, &call)?;
-            self.site.set_last(call);
+            self.applied(call);
             Ok(output)
         });
         output.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn next_call<const D: usize>(&self, input: &Tensor<D>) -> Result<DropoutCall, DropoutError> {
+    pub(crate) fn drops<const D: usize>(&self, input: &Tensor<D>) -> bool {
+        self.training.is_enabled() && input.device().is_autodiff() && self.prob != 0.0
+    }
+
+    pub(crate) fn applied(&self, call: DropoutCall) {
+        self.site.set_last(call);
+    }
+
+    pub(crate) fn next_call<const D: usize>(
+        &self,
+        input: &Tensor<D>,
+    ) -> Result<DropoutCall, DropoutError> {
         let rate = DropoutRate::new(self.prob)?;
         let Site { number, run, .. } = &self.site;
         let key = run.next_key(*number, &input.device(), self.shared_mask)?;
@@ -156,13 +167,20 @@ impl FusedDropout {
         input: Tensor<D>,
         call: &DropoutCall,
     ) -> Result<Tensor<D>, DropoutError> {
+        let layout = self.layout(&input)?;
+        dropout(input, &layout, call)
+    }
+
+    pub(crate) fn layout<const D: usize>(
+        &self,
+        input: &Tensor<D>,
+    ) -> Result<MaskLayout, DropoutError> {
         let shape = input.dims().map(|size| size as u64);
-        let layout = match &self.pattern {
+        Ok(match &self.pattern {
             // This layout is for any number of dimensions.
             MaskPattern::Elementwise => MaskLayout::linear(shape.iter().product()),
             pattern => pattern.layout(&shape)?,
-        };
-        dropout(input, &layout, call)
+        })
     }
 
     /// The last call that [`forward`](Self::forward) applied, of this layer or a clone; a fork has

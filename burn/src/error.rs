@@ -2,7 +2,7 @@
 
 use burn::tensor::DType;
 use wgpu_dropout::launch::LaunchError;
-use wgpu_dropout::{CallError, FoldOverflow, LayoutError, RateError};
+use wgpu_dropout::{CallError, FoldOverflow, LayoutError, RateError, SoftmaxError};
 
 /// A tensor or a call that dropout cannot take. Nothing was computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -31,20 +31,42 @@ pub enum DropoutError {
         /// Elements of the layout.
         required: u64,
     },
+    /// A tensor of another shape than the input's goes with.
+    #[error("the {name} has the shape {shape:?}, and the input takes {expected:?}: reshape it")]
+    Shape {
+        /// The tensor's part in the operation.
+        name: &'static str,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The shape that it takes; a mask's may be 1 in all dimensions but the last.
+        expected: Vec<usize>,
+    },
+    /// A tensor of another type than the input.
+    #[error("the {name}'s elements are {dtype:?}, the input's {expected:?}: cast one of them")]
+    Type {
+        /// The tensor's part in the operation.
+        name: &'static str,
+        /// Its type.
+        dtype: DType,
+        /// The input's type.
+        expected: DType,
+    },
+    /// Rows or a factor that make no softmax.
+    #[error(transparent)]
+    Softmax(#[from] SoftmaxError),
+    /// Rows of no element or of more than a norm takes.
+    #[error("rows of {columns} elements have no norm here: give 1 to {max} columns")]
+    NormColumns {
+        /// Elements of the last dimension.
+        columns: usize,
+        /// The most.
+        max: u32,
+    },
     /// Elements that are neither f32 nor f16 nor bf16.
     #[error("the tensor's elements are {dtype:?}: cast it to F32, F16 or BF16")]
     Element {
         /// The tensor's type.
         dtype: DType,
-    },
-    /// The device's kernels are not compiled from WGSL.
-    #[error(
-        "the device's compiler is {name}, which runs no WGSL: use a device of wgpu<wgsl>, which Burn \
-         makes without its features `vulkan` and `metal`, and with them for other graphics APIs"
-    )]
-    Compiler {
-        /// CubeCL's name of runtime and compiler.
-        name: String,
     },
     /// A backend that this build has no dropout for.
     #[error(

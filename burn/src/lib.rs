@@ -25,6 +25,13 @@
 //! # Ok::<(), wgpu_dropout_burn::DropoutError>(())
 //! ```
 //!
+//! # Fused with its neighbours
+//!
+//! An operation of one's own is opaque to Burn's fusion. [`dropout_add`], [`act_dropout`],
+//! [`gated_dropout`], [`softmax_dropout`] and [`dropout_add_norm`] take what stands beside dropout
+//! into its kernel; [`FusedDropout`] has a method for each. [`FusedEncoder`] and its relatives do so
+//! for Burn's own transformer modules.
+//!
 //! # Cargo features
 //!
 //! - `wgpu` (default): GPUs, through Burn's `wgpu` backend.
@@ -34,23 +41,34 @@
 //!   [error](DropoutError::Compiler).
 
 #![deny(missing_docs)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(feature = "wgpu")]
 mod cube;
 mod dropout;
 mod error;
+mod fused;
 #[cfg(feature = "flex")]
 mod host;
+#[cfg(feature = "wgpu")]
+mod kernel;
 mod operation;
 mod run;
 mod site;
 mod steps;
+mod transformer;
 
 pub use dropout::{FusedDropout, FusedDropoutConfig};
 pub use error::DropoutError;
+pub use fused::{
+    AddVectors, NormVectors, ScoreMask, act_dropout, dropout_add, dropout_add_norm, gated_dropout,
+    softmax_dropout,
+};
 pub use operation::dropout;
 pub use run::TrainingRun;
 pub use steps::StepCounter;
+pub use transformer::{
+    AttentionMasks, FusedAttention, FusedDecoder, FusedEncoder, FusedFeedForward, ModelPath,
+};
 pub use wgpu_dropout;
-pub use wgpu_dropout::MaskPattern;
+pub use wgpu_dropout::{Activation, MaskPattern, Norm};

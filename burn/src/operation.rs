@@ -72,7 +72,7 @@ fn check_device(
         #[cfg(feature = "wgpu")]
         DispatchDevice::Cube(device) => {
             let client = device.client();
-            crate::cube::launches(&client, layout, element, call, Direction::Forward).map(drop)
+            crate::cube::parts(&client, layout, element, call).map(drop)
         }
         #[cfg(feature = "flex")]
         DispatchDevice::Flex(_) => Ok(()),

@@ -42,7 +42,7 @@ impl Site {
 }
 
 /// From 2^60 on, where no counted layer is: 60 bits of the name's 64-bit FNV-1a hash.
-fn number(name: &str) -> u64 {
+pub fn number(name: &str) -> u64 {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -1,0 +1,69 @@
+//! A softmax before a dropout: attention's.
+
+use burn::backend::Dispatch;
+use burn::tensor::{Bool, Tensor};
+use wgpu_dropout::{DropoutCall, MaskLayout, Operation, Softmax};
+
+use super::operation::{FusedBackend, MaybeHidden};
+use super::{checked, columns, composed};
+use crate::error::DropoutError;
+
+/// Scores that a softmax replaces, as Burn's attention does.
+#[derive(Clone, Debug)]
+pub struct ScoreMask {
+    /// True where the score is replaced; of the scores' size or 1 in each of the first three
+    /// dimensions.
+    pub hidden: Tensor<4, Bool>,
+    /// The number that it is replaced by, behind the factor. A row that is hidden whole is uniform,
+    /// with any number.
+    pub fill: f32,
+}
+
+/// What is done to the scores first.
+#[derive(Clone, Copy, Debug)]
+pub struct Scores {
+    pub factor: f32,
+    pub fill: f32,
+}
+
+/// `dropout(softmax(factor * scores))` \[M26\] over the last dimension of
+/// `[batch, heads, queries, keys]`, in one pass. The scores are kept for backward, which makes the
+/// probabilities again.
+///
+/// # Errors
+///
+/// See [`DropoutError`].
+pub fn softmax_dropout(
+    scores: Tensor<4>,
+    factor: f32,
+    mask: Option<ScoreMask>,
+    layout: &MaskLayout,
+    call: &DropoutCall,
+) -> Result<Tensor<4>, DropoutError> {
+    let linear = checked(&scores, layout, call, Operation::SoftmaxDropout)?;
+    let columns = u32::try_from(columns(&scores)).unwrap_or(u32::MAX);
+    Softmax::new(columns, factor)?;
+    if let Some(mask) = &mask {
+        let (shape, expected) = (mask.hidden.dims(), scores.dims());
+        let repeats = |dimension: usize| [1, expected[dimension]].contains(&shape[dimension]);
+        if !(0..3).all(repeats) || shape[3] != expected[3] {
+            return Err(DropoutError::Shape {
+                name: "mask",
+                shape: shape.to_vec(),
+                expected: expected.to_vec(),
+            });
+        }
+    }
+    let Some(call) = linear else {
+        return composed::softmax(scores, factor, mask, Some((layout, call)));
+    };
+    let fill = mask.as_ref().map_or(0.0, |mask| mask.fill);
+    Ok(Tensor::from_dispatch(Dispatch::softmax_dropout(
+        scores.into_dispatch(),
+        mask.map_or(MaybeHidden::Absent, |mask| {
+            MaybeHidden::Present(mask.hidden.into_dispatch())
+        }),
+        Scores { factor, fill },
+        call,
+    )))
+}
