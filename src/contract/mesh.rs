@@ -42,7 +42,7 @@ impl MaskLayout {
     ///     let micro_batch = batch.mesh(&[(0, MICRO_BATCHES, i)])?;
     ///     let moved = call.with_origin(i * micro_batch.len());
     ///     assert_eq!(micro_batch.index(0), moved.origin);
-    ///     // … forward and backward of the micro-batch; the optimizer's step comes behind the last …
+    ///     // … forward and backward of the micro-batch; the optimizer steps after the last one …
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

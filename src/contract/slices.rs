@@ -55,7 +55,7 @@ impl MaskSource<'_> {
         call.base(first, last).map(drop)
     }
 
-    /// Checks that the elements have a packed mask under `call`.
+    /// Checks that `call` can make a packed mask of the elements.
     pub(crate) fn check_keep_mask(&self, call: &DropoutCall) -> Result<(), CallError> {
         call.refuse_noise(Operation::KeepMask)?;
         self.check_call(call)
