@@ -45,6 +45,15 @@ struct Replacement {
     in_place: bool,
 }
 
+/// A text of a driver or of the system as code of Markdown. A character that could end the code or a table's cell, or
+/// deceive a reader, becomes `?`.
+pub fn code(text: &str) -> String {
+    let is_known = |c: char| (c.is_ascii_graphic() || c == ' ') && c != '`' && c != '|';
+    let text = text.trim().chars();
+    let text: String = text.map(|c| if is_known(c) { c } else { '?' }).collect();
+    format!("`{text}`")
+}
+
 impl Output {
     /// Standard output.
     pub fn stdout() -> Self {

@@ -1,5 +1,7 @@
 //! `verify`: runs the library's audit on adapters, and prints tables, or JSON for a bug report.
 
+mod markdown;
+
 use std::env::consts::{ARCH, OS};
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
@@ -33,8 +35,11 @@ pub struct Args {
     /// Write the results as JSON, for a bug report; `-` is standard output, instead of the tables
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Dispatch every kernel that the adapter can run, on the largest ranges that it binds. This
-    /// takes minutes, on a software adapter more than 25
+    /// Write rows for a table of adapters in Markdown; `-` is standard output, in place of the tables
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Dispatch every kernel that the adapter can, and the largest ranges that it binds: minutes, on a
+    /// software adapter more than 25
     #[arg(long)]
     long: bool,
     /// The seed of keys, lengths, layouts and values; by default a fixed one, with --long a random
@@ -69,6 +74,7 @@ pub fn run(args: &Args) -> Result<()> {
     let adapters = args.adapter.adapters(args.all)?;
     // The file is opened first, so that an error comes before the work and not after it.
     let json = args.json.as_deref().map(Output::create).transpose()?;
+    let markdown = args.markdown.as_deref().map(Output::create).transpose()?;
     let style = ProgressStyle::with_template("{bar:40} {pos:>3} of {len} checks  {msg}")?;
     let bar = ProgressBar::new((adapters.len() * CHECKS.len()) as u64).with_style(style);
     let options = args.options();
@@ -82,7 +88,13 @@ pub fn run(args: &Args) -> Result<()> {
         output::write_json(&mut json, &Record::new(&audits))?;
         json.finish()
     });
-    let printed = match args.json.as_deref().is_some_and(output::is_stdout) {
+    let rows = markdown.map_or(Ok(()), |mut markdown| {
+        markdown::write(&mut markdown, &audits)?;
+        markdown.finish()
+    });
+    let written = output::both(written, rows);
+    let mut files = args.json.iter().chain(&args.markdown);
+    let printed = match files.any(|path| output::is_stdout(path)) {
         true => Ok(()),
         false => write!(io::stdout(), "{}", text(&audits)),
     };
@@ -366,12 +378,12 @@ mod tests {
         }
     }
 
-    fn right() -> Audited {
+    pub fn right() -> Audited {
         let reason = "the device has none".to_owned();
         audited("Right", Outcome::NotApplicable { reason })
     }
 
-    fn wrong() -> Audited {
+    pub fn wrong() -> Audited {
         let (expected, got) = ("0x00000001 in element 5".to_owned(), "0x2".to_owned());
         audited("Wrong", Outcome::Failed { expected, got })
     }
@@ -476,6 +488,7 @@ mod tests {
         let options = |long, seed| {
             let adapter = AdapterArgs::default();
             let args = Args {
+                markdown: None,
                 all: false,
                 json: None,
                 long,

@@ -218,9 +218,8 @@ mod tests {
             offsets!(MaskParams: mask, len, first_word, first_block)
         );
         assert_eq!(bytes, size_of::<MaskParams>());
-        // The recording is compared with kernels that take as many bytes:
-        // tests/cpu/validation/recording.rs, benches/recording.rs, cli/src/bench/recording.rs.
-        // Browsers offer this many.
+        // As the kernels take that the recording is compared with: tests/cpu/validation/recording.rs,
+        // cli/src/bench/recording.rs. Browsers offer this many bytes.
         assert_eq!(bytes, 64);
         let (offsets, bytes) = wgsl_struct(&text, "DropoutMask");
         assert_eq!(

@@ -3,5 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod contract;
+mod layers;
 mod negative;
 mod validation;

@@ -1,12 +1,11 @@
-// Gives every portable kernel of a folder that `wgpu-dropout wgsl --output-dir` wrote to Tint, and has
-// Dawn make its pipeline under WebGPU's default limits. Null backend: no driver, nothing runs. The texts
-// in the folder's folder `others` are compiled alone.
+// Gives every portable kernel of a folder that `wgpu-dropout wgsl --output-dir` wrote to Tint, and has Dawn make its
+// pipeline under WebGPU's default limits. Null backend: no driver, nothing runs. The texts in the folder's folder
+// `others` are compiled alone.
 // Prints a line for each kernel that is refused, and last how many there are.
 // Usage: node tint.mjs FOLDER
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create, globals } from 'webgpu';
-import { createPipeline, portableKernels } from './kernels.mjs';
 
 Object.assign(globalThis, globals);
 
@@ -14,25 +13,39 @@ Object.assign(globalThis, globals);
 const gpu = create(['backend=null']);
 const adapter = await gpu.requestAdapter();
 const device = await adapter.requestDevice();
+const [folder] = process.argv.slice(2);
+
+// A pipeline of `code` with a kernel's buffers.
+function createPipeline({ buffers, entry_point }, code) {
+  const bindGroupLayouts = [...new Set(buffers.map(({ group }) => group))].map((wanted) => {
+    const entries = buffers
+      .filter(({ group }) => group === wanted)
+      .map(({ binding, type }) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } }));
+    return device.createBindGroupLayout({ entries });
+  });
+  return device.createComputePipeline({
+    layout: device.createPipelineLayout({ bindGroupLayouts }),
+    compute: { module: device.createShaderModule({ code }), entryPoint: entry_point },
+  });
+}
 
 // Dawn's messages against a kernel of this text, warnings too, or ''.
 async function complaint(kernel, code) {
   device.pushErrorScope('validation');
   const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
-  if (kernel.buffers) createPipeline(device, kernel, code);
+  if (kernel.buffers) createPipeline(kernel, code);
   const error = await device.popErrorScope();
   return [
     ...messages.map(({ type, lineNum, message }) => `${type}, line ${lineNum}: ${message}`),
     ...(error ? [error.message] : []),
-  ].join('\n');
+  ].join(' | ');
 }
 
-const kernels = portableKernels(process.argv[2]);
-const folder = join(process.argv[2], 'others');
-const others = readdirSync(folder).map((file) => ({
-  file,
-  code: readFileSync(join(folder, file), 'utf8'),
-}));
+const read = (...path) => readFileSync(join(folder, ...path), 'utf8');
+const portable = JSON.parse(read('kernels.json')).filter(({ features }) => features.length === 0);
+const kernels = portable.map((kernel) => ({ ...kernel, code: read(kernel.file) }));
+const others = readdirSync(join(folder, 'others'));
+kernels.push(...others.map((file) => ({ file, code: read('others', file) })));
 
 // A judge is refused if it finds nothing wrong in these.
 const [first] = kernels;
@@ -47,9 +60,9 @@ for (const [what, kernel, text] of [
   if (!(await complaint(kernel, text))) throw new Error(`Tint accepts ${what}`);
 }
 
-for (const kernel of [...kernels, ...others]) {
+for (const kernel of kernels) {
   const message = await complaint(kernel, kernel.code);
-  if (message) console.log(`${kernel.file}: ${message.replaceAll('\n', ' | ')}`);
+  if (message) console.log(`${kernel.file}: ${message.replaceAll('\n', ' ')}`);
 }
-console.log(kernels.length + others.length);
+console.log(kernels.length);
 device.destroy();

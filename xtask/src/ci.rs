@@ -2,22 +2,20 @@
 
 use std::env;
 use std::fs;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 use crate::Result;
 use crate::adapters::{self, Need, Profile};
-use crate::command::{self, cargo, root};
+use crate::command::{self, announce, cargo, output, root, table};
 use crate::compilers::gpus;
-use crate::report::Report;
 use crate::suite::{self, BURN, BURN_FEATURES, MPI};
-use crate::table::table;
 use crate::web;
 
 /// The value of REQUIRE_GPU: the adapters on which no trial may be skipped.
-const REQUIRED: &str = match Need::SOFTWARE {
-    Need::VulkanAndGl => "vulkan,gl",
-    Need::Any => "1",
+const REQUIRED: (&str, &str) = match Need::SOFTWARE {
+    Need::VulkanAndGl => ("REQUIRE_GPU", "vulkan,gl"),
+    Need::Any => ("REQUIRE_GPU", "1"),
 };
 
 /// Examples that would train for a minute or more, and what makes them short.
@@ -26,49 +24,61 @@ const LONG_EXAMPLES: [(&str, [&str; 2]); 2] = [
     ("transformer_block", ["--steps", "2"]),
 ];
 
+/// The library first alone: the workspace's other members and the tests switch features on.
+const SELECTIONS: [&str; 8] = [
+    "--package wgpu-dropout",
+    "--package wgpu-dropout --no-default-features",
+    "--package wgpu-dropout --no-default-features --features cpu",
+    "--package wgpu-dropout --no-default-features --features wgpu",
+    "--package wgpu-dropout --no-default-features --all-targets",
+    "--package wgpu-dropout --no-default-features --features cpu --all-targets",
+    "--workspace --all-targets --all-features",
+    "--release --manifest-path xtask/kernel_tools/Cargo.toml --target-dir target/kernel-tools",
+];
+
 /// Runs every step, stopping at the first that fails.
 pub fn run() -> Result {
-    let mut steps = Steps::default();
+    let mut steps = Steps(vec![
+        ["step", "result", "seconds"].map(String::from).to_vec(),
+    ]);
+    let start = Instant::now();
     let outcome = check(&mut steps);
-    println!("\n{}", steps.table());
-    println!("{}", outcome?.counts());
+    steps.note("all", "", start);
+    println!("\n{}", table(&steps.0, 1));
+    println!("{}", outcome?);
     Ok(())
 }
 
-fn check(steps: &mut Steps) -> Result<Report> {
+/// Returns the counts of the tests.
+fn check(steps: &mut Steps) -> Result<String> {
     steps.step("toolchain", || {
         command::run(Command::new("rustc").args(["--version", "--verbose"]))?;
         command::run(&mut cargo("--version"))
     })?;
-    steps.step("format", || command::run(&mut cargo("fmt --all --check")))?;
-    // The library first alone: the workspace's other members and the tests switch features on.
-    for selection in [
-        "--package wgpu-dropout",
-        "--package wgpu-dropout --no-default-features",
-        "--package wgpu-dropout --no-default-features --features cpu",
-        "--package wgpu-dropout --no-default-features --features wgpu",
-        "--package wgpu-dropout --no-default-features --all-targets",
-        "--package wgpu-dropout --no-default-features --features cpu --all-targets",
-        "--workspace --all-targets --all-features",
-    ] {
+    for manifest in ["Cargo.toml", "xtask/kernel_tools/Cargo.toml"] {
+        let mut format = cargo("fmt --all --check --manifest-path");
+        steps.step("format", || command::run(format.arg(manifest)))?;
+    }
+    for selection in SELECTIONS {
         let mut clippy = cargo(&format!("clippy {selection} -- -D warnings"));
         steps.step("lint", || command::run(&mut clippy))?;
     }
-    steps.step("oldest Rust", oldest_rust)?;
-    steps.step("layers", crate::layers::run)?;
-    for selection in [
-        "--package wgpu-dropout --no-default-features --features cpu",
-        "--workspace --all-features",
-    ] {
+    for selection in [SELECTIONS[2], "--workspace --all-features"] {
         let mut docs = cargo(&format!("doc --no-deps {selection}"));
         docs.env("RUSTDOCFLAGS", "-D warnings");
         steps.step("docs", || command::run(&mut docs))?;
     }
-
     steps.step("adapters", || {
         adapters::ensure(Need::SOFTWARE, Profile::Dev, true)
     })?;
-    let report = steps.step("tests", || tests(REQUIRED))?;
+    let counts = steps.step("tests", || {
+        let report = suite::run(&[], &[REQUIRED])?;
+        report.verdict()?;
+        match report.counts() {
+            [0, ..] => Err("no test ran".into()),
+            _ => Ok(report.sum()),
+        }
+    })?;
     let folder = steps.step("examples", command::examples)?;
     for name in examples()? {
         let mut example = Command::new(folder.join(&name));
@@ -79,70 +89,25 @@ fn check(steps: &mut Steps) -> Result<Report> {
     }
     let mut bench = cargo("run --release --package wgpu-dropout-cli -- bench --sizes 65536");
     steps.step("bench", || command::run(&mut bench))?;
-    steps.step("page", || {
-        web::try_in_browser(&web::build(true)?, true)?.verdict()
-    })?;
-
-    steps.step("GPU compilers", || gpus::main_kernels(false, false))?;
+    steps.step("page", || web::try_in_browser(&web::build(true)?, true))?;
+    steps.step("GPU compilers", || gpus::run(false))?;
     steps.step("package", package)?;
-    steps.step("burn", || burn(REQUIRED))?;
+    steps.step("burn", burn)?;
     steps.step("mpi", mpi)?;
-    Ok(report)
-}
-
-/// Compiles the library with the Rust that its manifest promises. Where rustup can fetch none, the
-/// workflow in `.github` is left to do it.
-fn oldest_rust() -> Result {
-    let manifest = fs::read_to_string(root()?.join("Cargo.toml"))?;
-    let value = |line: &str| {
-        Some(
-            line.strip_prefix("rust-version = \"")?
-                .strip_suffix('"')?
-                .to_owned(),
-        )
-    };
-    let rust = manifest
-        .lines()
-        .find_map(value)
-        .ok_or("Cargo.toml has no rust-version")?;
-    let mut install = Command::new("rustup");
-    install.args(["toolchain", "install", &rust, "--profile", "minimal"]);
-    if let Err(error) = command::run(&mut install) {
-        println!("{error}: the library was not compiled with Rust {rust}");
-        return Ok(());
-    }
-    let mut check = Command::new("rustup");
-    check.args([
-        "run",
-        &rust,
-        "cargo",
-        "check",
-        "--package",
-        "wgpu-dropout",
-        "--all-features",
-    ]);
-    // Another compiler's build would throw this one's away.
-    check.args(["--target-dir", "target/oldest-rust"]);
-    command::run(&mut check)
+    Ok(counts)
 }
 
 /// Builds the library's package, and looks for the examples' data in each.
 fn package() -> Result {
     for selection in ["--package wgpu-dropout", "--package wgpu-dropout-cli", BURN] {
         let mut list = cargo(&format!("package --list --allow-dirty {selection}"));
-        command::announce(&list);
-        let output = list.stderr(Stdio::inherit()).output()?;
-        let files = String::from_utf8(output.stdout)?;
-        if !output.status.success() || !files.contains("Cargo.toml") {
-            return Err("`cargo package --list` failed".into());
-        }
-        let foreign = foreign(&files);
-        if !foreign.is_empty() {
-            let foreign = foreign.join(", ");
-            return Err(format!(
-                "a package has data under CC BY-SA 3.0: {foreign}; leave it out in Cargo.toml"
-            )
-            .into());
+        announce(&list);
+        let files = output(&mut list)?;
+        // The examples' data, or MNIST's under another path.
+        let is_foreign = |file: &&str| file.contains("examples/data/") || file.contains("-ubyte");
+        if let Some(file) = files.lines().find(is_foreign) {
+            let message = "a package has data under CC BY-SA 3.0; leave it out in Cargo.toml";
+            return Err(format!("{message}: {file}").into());
         }
     }
     let mut package = cargo("package --package wgpu-dropout");
@@ -153,20 +118,14 @@ fn package() -> Result {
     command::run(&mut package)
 }
 
-/// The package's files that are the examples' data, or MNIST's under another path.
-fn foreign(files: &str) -> Vec<&str> {
-    let is_foreign = |file: &&str| file.contains("examples/data/") || file.contains("-ubyte");
-    files.lines().filter(is_foreign).collect()
-}
-
 /// The crate for Burn: the same steps in its own workspace.
-fn burn(required: &str) -> Result {
+fn burn() -> Result {
     command::run(cargo(&format!("fmt --check {BURN}")).arg("--all"))?;
     // Always the same features: Burn is compiled once for them, and once without fusion.
     let on = |words: &str| cargo(&format!("{words} {BURN} {BURN_FEATURES}"));
     command::run(on("clippy --all-targets").args(["--", "-D", "warnings"]))?;
     command::run(on("doc --no-deps").env("RUSTDOCFLAGS", "-D warnings"))?;
-    for report in suite::run_burn(&[], &[("REQUIRE_GPU", required)])? {
+    for report in suite::run_burn(&[], &[REQUIRED])? {
         report.verdict()?;
     }
     command::run(on("run --example bench").args(["--", "1"]))
@@ -178,17 +137,7 @@ fn mpi() -> Result {
     let on = |words: &str| cargo(&format!("{words} {MPI}"));
     command::run(on("fmt --check").arg("--all"))?;
     command::run(on("clippy --all-targets").args(["--", "-D", "warnings"]))?;
-    suite::run_mpi(&[], &[])?.verdict()
-}
-
-fn tests(required: &str) -> Result<Report> {
-    let report = suite::run(&[], &[("REQUIRE_GPU", required)])?;
-    report.verdict()?;
-    if report.counts().ran() {
-        Ok(report)
-    } else {
-        Err("no test ran".into())
-    }
+    suite::run_mpi(&[])?.verdict()
 }
 
 /// The names of `examples/*.rs` and of `examples/*/main.rs`, as cargo finds them.
@@ -207,40 +156,24 @@ fn examples() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The steps done so far, with their wall time.
-#[derive(Default)]
-struct Steps(Vec<(&'static str, Duration, &'static str)>);
+/// A table of the steps done so far, with their wall time.
+struct Steps(Vec<Vec<String>>);
 
 impl Steps {
     /// Runs one step and notes how long it took; its error names it.
-    fn step<T>(&mut self, name: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    fn step<T>(&mut self, name: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
         println!("\n== {name} ==");
         let start = Instant::now();
         let outcome = run();
         let word = if outcome.is_ok() { "ok" } else { "FAILED" };
-        self.0.push((name, start.elapsed(), word));
+        self.note(name, word, start);
         outcome.map_err(|error| format!("step `{name}`: {error}").into())
     }
 
-    fn table(&self) -> String {
-        let total = self.0.iter().map(|(_, time, _)| *time).sum();
-        let mut rows = vec![["step", "result", "seconds"].map(String::from).to_vec()];
-        rows.extend(
-            self.0
-                .iter()
-                .map(|&(name, time, word)| row(name, word, time)),
-        );
-        rows.push(row("all", "", total));
-        table(&rows, 1)
+    fn note(&mut self, name: &str, word: &str, start: Instant) {
+        let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
+        self.0.push(vec![name.into(), word.into(), seconds]);
     }
-}
-
-fn row(name: &str, word: &str, time: Duration) -> Vec<String> {
-    vec![
-        name.into(),
-        word.into(),
-        format!("{:.1}", time.as_secs_f64()),
-    ]
 }
 
 #[cfg(test)]
@@ -249,36 +182,18 @@ mod tests {
 
     #[test]
     fn a_failed_step_is_named_and_listed() {
-        let mut steps = Steps::default();
-        steps.step("format", || Ok(())).unwrap();
-        let error = steps
-            .step("lint", || Err::<(), _>("a warning".into()))
-            .unwrap_err();
-        assert_eq!(error.to_string(), "step `lint`: a warning");
-        let table = steps.table();
-        assert!(table.contains("format  ok"), "{table}");
-        assert!(table.contains("lint    FAILED"), "{table}");
-    }
-
-    #[test]
-    fn the_data_of_the_examples_is_foreign_to_a_package() {
-        let files = "Cargo.toml\nexamples/data/README.md\nexamples/train_mlp/idx.rs\ndata/t10k-images-idx3-ubyte.gz\n";
-        let foreign = foreign(files);
-        assert_eq!(
-            foreign,
-            ["examples/data/README.md", "data/t10k-images-idx3-ubyte.gz"]
-        );
+        let mut steps = Steps(Vec::new());
+        let failed = steps.step("lint", || Err::<(), _>("a warning".into()));
+        assert_eq!(failed.unwrap_err().to_string(), "step `lint`: a warning");
+        assert_eq!(steps.0[0][..2], ["lint", "FAILED"]);
     }
 
     #[test]
     fn examples_are_files_and_folders_with_a_main() {
         let names = examples().unwrap();
-        for name in ["quickstart", LONG_EXAMPLES[0].0, LONG_EXAMPLES[1].0] {
-            assert!(names.iter().any(|found| found == name), "{name}");
-        }
-        // A module of several examples, and data.
-        for name in ["mlp", "data"] {
-            assert!(names.iter().all(|found| found != name), "{name}");
-        }
+        let has = |name: &str| names.iter().any(|found| found == name);
+        assert!(has("quickstart") && LONG_EXAMPLES.iter().all(|(name, _)| has(name)));
+        // Data, and a module of several examples.
+        assert!(!has("data") && !has("mlp"));
     }
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::Result;
 
@@ -33,10 +33,8 @@ pub fn examples() -> Result<PathBuf> {
 /// The repository's root, which cargo tells by the folder of this package.
 pub fn root() -> Result<PathBuf> {
     let package = env::var_os("CARGO_MANIFEST_DIR").ok_or("start this as `cargo xtask`")?;
-    let root = Path::new(&package)
-        .parent()
-        .ok_or("xtask has no parent folder")?;
-    Ok(root.to_owned())
+    let root = Path::new(&package).parent();
+    Ok(root.ok_or("xtask has no parent folder")?.to_owned())
 }
 
 /// Prints the command, runs it and waits for it.
@@ -46,10 +44,22 @@ pub fn run(command: &mut Command) -> Result {
     let status = command
         .status()
         .map_err(|error| format!("cannot start `{line}`: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`{line}` failed: {status}").into())
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("`{line}` failed: {status}").into()),
+    }
+}
+
+/// The command's standard output.
+pub fn output(command: &mut Command) -> Result<String> {
+    let line = line(command);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cannot start `{line}`: {error}"))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout)?),
+        false => Err(format!("`{line}` failed: {}", output.status).into()),
     }
 }
 
@@ -65,26 +75,74 @@ pub fn line(command: &Command) -> String {
         .filter_map(|(name, value)| Some(format!("{}={}", name.display(), quoted(value?))));
     let program = Path::new(command.get_program());
     let program = program.file_stem().unwrap_or(program.as_os_str());
-    variables
-        .chain([quoted(program)])
-        .chain(command.get_args().map(quoted))
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = [quoted(program)];
+    let words = words.into_iter().chain(command.get_args().map(quoted));
+    variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
-    if word.is_empty() || word.contains(char::is_whitespace) {
-        format!("'{word}'")
-    } else {
-        word.into_owned()
+    match word.is_empty() || word.contains(char::is_whitespace) {
+        true => format!("'{word}'"),
+        false => word.into_owned(),
     }
+}
+
+/// Where a program of this name is.
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// The npm package that `scripts` has its lock file for, beside them.
+pub fn npm_package(package: &str, scripts: &Path, install: bool) -> Result {
+    let mut npm = Command::new("npm");
+    // A package's script could do anything here, and none of these needs its own.
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(scripts);
+    fetch(
+        &scripts.join("node_modules").join(package),
+        &mut npm,
+        install,
+    )
+}
+
+/// Runs what brings `missing` under the checkout, or says that it would.
+pub fn fetch(missing: &Path, command: &mut Command, install: bool) -> Result {
+    if missing.exists() {
+        Ok(())
+    } else if install {
+        run(command)
+    } else {
+        let (missing, line) = (missing.display(), line(command));
+        Err(
+            format!("there is no {missing}. Without --no-install, this would run:\n  {line}")
+                .into(),
+        )
+    }
+}
+
+/// The rows with their cells padded to columns; the last `numbers` columns are right-aligned.
+pub fn table(rows: &[Vec<String>], numbers: usize) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<_> = (0..columns).map(|at| width(at).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(at, (cell, &width))| match at + numbers < columns {
+            true => format!("{cell:<width$}"),
+            false => format!("{cell:>width$}"),
+        });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process::Stdio;
-
     use super::*;
 
     #[test]
@@ -100,6 +158,6 @@ mod tests {
     fn a_failing_program_is_an_error() {
         assert!(run(cargo("--version").stdout(Stdio::null())).is_ok());
         assert!(run(cargo("no-such-command").stderr(Stdio::null())).is_err());
-        assert!(run(&mut Command::new("no-such-program")).is_err());
+        assert!(output(&mut Command::new("no-such-program")).is_err());
     }
 }

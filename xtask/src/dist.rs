@@ -2,11 +2,11 @@
 //! texts, each an archive, with their SHA-256.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
-use crate::command::{announce, cargo, root, run as run_command};
+use crate::command::{cargo, output, root, run as run_command};
 
 /// The shells whose completions are written, and the files that they look for.
 const COMPLETIONS: [(&str, &str); 4] = [
@@ -25,10 +25,7 @@ const BESIDE: [&str; 4] = [
 ];
 
 /// Writes the archives to `target/dist`.
-pub fn run(mut args: impl Iterator<Item = String>) -> Result {
-    if let Some(arg) = args.next() {
-        return Err(format!("`dist` has no option `{arg}`").into());
-    }
+pub fn run() -> Result {
     let root = root()?;
     run_command(&mut cargo("build --release --package wgpu-dropout-cli"))?;
     let name = format!("wgpu-dropout{}", std::env::consts::EXE_SUFFIX);
@@ -45,13 +42,10 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result {
         fs::copy(root.join(file), commands.join(to))?;
     }
     for (shell, file) in COMPLETIONS {
-        let mut print = Command::new(&program);
-        announce(print.args(["completions", shell]));
-        let output = print.output()?;
-        if !output.status.success() || output.stdout.is_empty() {
-            return Err(format!("no completions of {shell}: {}", output.status).into());
+        match output(Command::new(&program).args(["completions", shell]))? {
+            text if text.is_empty() => return Err(format!("no completions of {shell}").into()),
+            text => fs::write(completions.join(file), text)?,
         }
-        fs::write(completions.join(file), output.stdout)?;
     }
     let texts = folder.join("wgsl");
     let mut write = Command::new(&program);
@@ -59,33 +53,21 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result {
 
     let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
     let archives = [
-        archive(
-            &folder,
-            "wgpu-dropout",
-            &format!("wgpu-dropout-{target}.tar.gz"),
-        )?,
-        archive(&folder, "wgsl", "wgpu-dropout-wgsl.tar.gz")?,
+        ("wgpu-dropout", format!("wgpu-dropout-{target}.tar.gz")),
+        ("wgsl", "wgpu-dropout-wgsl.tar.gz".to_owned()),
     ];
-    let mut hash = Command::new("sha256sum");
-    announce(hash.current_dir(&folder).args(&archives));
-    let output = hash
-        .output()
-        .map_err(|error| format!("cannot start sha256sum, of GNU coreutils: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("sha256sum: {}", output.status).into());
+    for (packed, file) in &archives {
+        let mut tar = Command::new("tar");
+        run_command(tar.current_dir(&folder).args(["-czf", file, packed]))?;
+        fs::remove_dir_all(folder.join(packed))?;
     }
-    fs::write(folder.join("SHA256SUMS"), &output.stdout)?;
-    print!("{}", String::from_utf8_lossy(&output.stdout));
-    Ok(())
-}
-
-/// Packs a folder, of which the archive alone is left.
-fn archive(folder: &Path, name: &str, file: &str) -> Result<PathBuf> {
-    run_command(
-        Command::new("tar")
-            .current_dir(folder)
-            .args(["-czf", file, name]),
+    // Of GNU coreutils.
+    let mut hash = Command::new("sha256sum");
+    let sums = output(
+        hash.current_dir(&folder)
+            .args(archives.map(|(_, file)| file)),
     )?;
-    fs::remove_dir_all(folder.join(name))?;
-    Ok(PathBuf::from(file))
+    fs::write(folder.join("SHA256SUMS"), &sums)?;
+    print!("{sums}");
+    Ok(())
 }

@@ -6,16 +6,9 @@ mod command;
 mod compilers;
 mod debian;
 mod dist;
-mod layers;
 mod matrix;
 mod mutants;
-mod options;
-mod programs;
-mod records;
-mod report;
-mod statistics;
 mod suite;
-mod table;
 mod web;
 
 use std::env;
@@ -24,8 +17,7 @@ use std::process::ExitCode;
 
 use adapters::{Need, Profile};
 use command::cargo;
-use options::Options;
-use report::Report;
+use suite::Report;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -41,16 +33,11 @@ Commands:
   ci                              Run all that CI checks
   faults [NAME]                   Plant every fault of src/audit/tests/ into the kernels and the host, or those
                                   whose name has NAME, one after the other; the auditor must find each. An hour
-  layers                          Check that no import of the library points from a lower layer to a higher one
-  records [--check]               Write the pages of docs/ that are made from records
   mutants [--list] [--file NAME]… Change each constant, operator, lane and statement of the shaders,
                                   or of some, and see whether a test fails
-  mutants --rust [FILTERS]        The same with what cargo-mutants 27.1 changes in the library; FILTERS
-                                  are its own: --file src/rate.rs, --shard 0/4 --sharding round-robin
   matrix [--no-install] [--record]
-                                  Run the gpu tests and `verify` on every adapter, Debian's other software
-                                  drivers among them, and the page's tests in Chromium; --record keeps the
-                                  audits under adapters/
+                                  Run the gpu tests and `verify` on every adapter, Debian's newer Mesa and
+                                  SwiftShader among them; --record keeps the audits under adapters/
   compilers [--no-install]        Give every kernel's text and the mask functions to other compilers and
                                   validators, the repository's other WGSL to a browser's, and run some by
                                   JavaScript and Python
@@ -62,8 +49,6 @@ Commands:
   web [--port N] [--build | --test] [--no-install]
                                   Build the page with the library in it and serve it at localhost:8080;
                                   --build stops there, --test tries the page in headless Chromium
-  statistics [--no-install] [--record FILE]
-                                  Give the random streams to dieharder and ent, ten minutes
 
 `test` and `bench` need a wgpu adapter. Where there is none and apt is at hand
 they install Mesa's software Vulkan, as root or through sudo, printing each
@@ -83,13 +68,89 @@ Examples:
   cargo xtask test -- --test gpu -- forward
   cargo xtask bench -- --sizes 65536,16777216";
 
+/// A command's name, its options, and what it does. `=` ends an option that takes a value, NAME allows a word without
+/// dashes, and `--` allows arguments for another program behind it.
+type Command = (&'static str, &'static str, fn(&Args) -> Result);
+
+const COMMANDS: [Command; 10] = [
+    ("test", "--no-install --all --", test),
+    ("bench", "--no-install --", bench),
+    ("ci", "", |_| ci::run()),
+    ("faults", "NAME", faults),
+    ("mutants", "--list --file=", mutants::run),
+    ("matrix", "--no-install --record", matrix::run),
+    ("compilers", "--no-install", |args| {
+        compilers::run(args.install())
+    }),
+    ("gpus", "--record", |args| {
+        compilers::gpus::run(args.has("--record"))
+    }),
+    ("dist", "", |_| dist::run()),
+    ("web", "--port= --build --test --no-install", web::run),
+];
+
+/// The arguments behind a command's name.
+#[derive(Default)]
+struct Args {
+    /// Options and their values.
+    given: Vec<(String, String)>,
+    /// For the program that the command starts.
+    rest: Vec<String>,
+}
+
+impl Args {
+    fn parse(allowed: &str, mut args: impl Iterator<Item = String>) -> Result<Self> {
+        let takes = |option: &str| allowed.split(' ').any(|allowed| allowed == option);
+        let mut parsed = Self::default();
+        while let Some(arg) = args.next() {
+            if arg == "--" && takes("--") {
+                parsed.rest = args.by_ref().collect();
+            } else if takes(&format!("{arg}=")) {
+                let value = args
+                    .next()
+                    .ok_or_else(|| format!("`{arg}` needs a value"))?;
+                parsed.given.push((arg, value));
+            } else if takes(&arg) {
+                parsed.given.push((arg, String::new()));
+            } else if takes("NAME") && !arg.starts_with('-') && !parsed.has("NAME") {
+                parsed.given.push(("NAME".into(), arg));
+            } else {
+                return Err(format!("`{arg}` is no option here: see `cargo xtask --help`").into());
+            }
+        }
+        Ok(parsed)
+    }
+
+    fn has(&self, option: &str) -> bool {
+        self.given.iter().any(|(given, _)| given == option)
+    }
+
+    fn install(&self) -> bool {
+        !self.has("--no-install")
+    }
+
+    fn values(&self, option: &str) -> Vec<String> {
+        let given = self.given.iter().filter(|(given, _)| given == option);
+        given.map(|(_, value)| value.clone()).collect()
+    }
+}
+
 fn main() -> ExitCode {
     let args: Vec<_> = env::args().skip(1).collect();
-    if asks_for_help(&args) {
+    // The arguments behind `--` are another program's.
+    let mut own = args.iter().take_while(|arg| *arg != "--");
+    let name = args.first().map_or("", String::as_str);
+    if name == "help" || own.any(|arg| ["-h", "--help"].contains(&arg.as_str())) {
         println!("{HELP}");
         return ExitCode::SUCCESS;
     }
-    match dispatch(args.into_iter()) {
+    let outcome = match COMMANDS.iter().find(|(known, ..)| *known == name) {
+        Some((_, allowed, run)) => {
+            Args::parse(allowed, args.into_iter().skip(1)).and_then(|args| run(&args))
+        }
+        None => Err(format!("there is no command `{name}`\n\n{HELP}").into()),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -98,114 +159,72 @@ fn main() -> ExitCode {
     }
 }
 
-/// The arguments behind `--` are another program's.
-fn asks_for_help(args: &[String]) -> bool {
-    let mut own = args.iter().take_while(|arg| *arg != "--");
-    args.first().is_some_and(|name| name == "help")
-        || own.any(|arg| ["-h", "--help"].contains(&arg.as_str()))
-}
-
-fn dispatch(mut args: impl Iterator<Item = String>) -> Result {
-    let Some(name) = args.next() else {
-        return Err(format!("no command given\n\n{HELP}").into());
-    };
-    if name == "mutants" {
-        return mutants::run(args);
-    }
-    if name == "dist" {
-        return dist::run(args);
-    }
-    if name == "gpus" {
-        return compilers::gpus::run(args);
-    }
-    if name == "layers" {
-        return layers::run();
-    }
-    if name == "faults" {
-        return faults(args);
-    }
-    if name == "matrix" {
-        return matrix::run(args);
-    }
-    if name == "compilers" {
-        return compilers::run(args);
-    }
-    if name == "web" {
-        return web::run(args);
-    }
-    if name == "statistics" {
-        return statistics::run(args);
-    }
-    if name == "records" {
-        return records::run(args);
-    }
-    let options = Options::parse(args)?;
-    match name.as_str() {
-        "test" => test(&options),
-        "bench" => bench(&options),
-        "ci" => {
-            options.refuse_for("ci")?;
-            ci::run()
-        }
-        _ => Err(format!("there is no command `{name}`\n\n{HELP}").into()),
-    }
-}
-
-fn test(options: &Options) -> Result {
-    let adapter = adapters::ensure(Need::Any, Profile::Dev, options.install);
-    if options.all {
+fn test(args: &Args) -> Result {
+    let adapter = adapters::ensure(Need::Any, Profile::Dev, args.install());
+    let all = args.has("--all");
+    if all {
         // Said before the tests that do without.
-        adapters::ensure_mpi(options.install)?;
+        adapters::ensure_mpi(args.install())?;
     }
-    let mut reports = vec![suite::run(&options.rest, &[])?];
-    if options.all {
-        reports.extend(suite::run_burn(&options.rest, &[])?);
-        reports.push(suite::run_mpi(&options.rest, &[])?);
+    let mut reports = vec![suite::run(&args.rest, &[])?];
+    if all {
+        reports.extend(suite::run_burn(&args.rest, &[])?);
+        reports.push(suite::run_mpi(&args.rest)?);
     }
     if let Err(reason) = adapter {
         eprintln!("\nwarning: no test ran on a GPU: {reason}\n");
     }
     for report in &reports {
-        println!("{}", report.counts());
+        println!("{}", report.sum());
     }
     reports.iter().try_for_each(Report::verdict)
 }
 
 /// The test that CI runs for a sample.
-fn faults(mut args: impl Iterator<Item = String>) -> Result {
-    let wanted = args.next().unwrap_or_else(|| "all".to_owned());
-    if let Some(other) = args.next() {
-        return Err(format!("`faults` takes one name, not `{other}` too").into());
-    }
+fn faults(args: &Args) -> Result {
+    let wanted = args.values("NAME").pop().unwrap_or("all".into());
     let mut test = cargo("test --package wgpu-dropout --lib -- planted_faults --nocapture");
     command::run(test.env("FAULTS", wanted).env("REQUIRE_GPU", "1"))
 }
 
-fn bench(options: &Options) -> Result {
-    adapters::ensure(Need::Any, Profile::Release, options.install)?;
+fn bench(args: &Args) -> Result {
+    adapters::ensure(Need::Any, Profile::Release, args.install())?;
     let mut bench = cargo("run --release --package wgpu-dropout-cli -- bench");
-    command::run(bench.args(&options.rest))
+    command::run(bench.args(&args.rest))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::asks_for_help;
+    use super::*;
+
+    fn parse(command: &str, line: &str) -> Result<Args> {
+        let (_, allowed, _) = COMMANDS.iter().find(|(name, ..)| *name == command).unwrap();
+        Args::parse(allowed, line.split_whitespace().map(str::to_owned))
+    }
 
     #[test]
-    fn every_command_knows_the_options_of_help() {
-        let asks = |line: &str| {
-            let args: Vec<_> = line.split(' ').map(str::to_owned).collect();
-            asks_for_help(&args)
-        };
-        assert!(
-            ["help", "-h", "web --help", "test --all -h"]
-                .iter()
-                .all(|line| asks(line))
-        );
-        assert!(
-            !["", "test", "bench -- --help", "test -- help"]
-                .iter()
-                .any(|line| asks(line))
-        );
+    fn each_command_takes_its_own_options_and_no_others() {
+        let args = parse("test", "--no-install -- --test gpu -- --all").unwrap();
+        assert!(!args.install() && !args.has("--all"));
+        assert_eq!(args.rest, ["--test", "gpu", "--", "--all"]);
+        let args = parse("mutants", "--list --file a.wgsl --file b.wgsl").unwrap();
+        assert_eq!(args.values("--file"), ["a.wgsl", "b.wgsl"]);
+        assert_eq!(parse("faults", "seed").unwrap().values("NAME"), ["seed"]);
+        for (command, line, named) in [
+            ("bench", "--sizes 1024", "`--sizes`"),
+            ("ci", "--no-install", "`--no-install`"),
+            ("faults", "one two", "`two`"),
+            ("mutants", "--file", "`--file`"),
+        ] {
+            let error = parse(command, line).err().unwrap().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_command() {
+        for (name, ..) in COMMANDS {
+            assert!(HELP.contains(&format!("\n  {name} ")), "{name}");
+        }
     }
 }

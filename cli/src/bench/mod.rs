@@ -7,6 +7,7 @@ mod dtype;
 mod fused;
 mod gpu;
 mod launches;
+mod markdown;
 mod measure;
 mod norms;
 mod plot;
@@ -102,6 +103,9 @@ pub struct Args {
     /// Draw throughput over size, as SVG
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     plot: Option<PathBuf>,
+    /// Write a page of Markdown: times over those of a copy
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
+    markdown: Option<PathBuf>,
 }
 
 pub fn run(args: &Args, engine: &EngineArgs) -> Result<()> {
@@ -131,10 +135,11 @@ type Writer = fn(&Record, &mut Output) -> Result<()>;
 
 impl Args {
     fn forms(&self) -> impl Iterator<Item = (&Path, Writer)> {
-        let forms: [(&Option<PathBuf>, Writer); 3] = [
+        let forms: [(&Option<PathBuf>, Writer); 4] = [
             (&self.json, Record::write_json),
             (&self.csv, csv::write),
             (&self.plot, plot::write),
+            (&self.markdown, markdown::write),
         ];
         forms
             .into_iter()

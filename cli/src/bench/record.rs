@@ -17,7 +17,7 @@ use super::recording::Recording;
 use super::variants::VariantMeasurement;
 use crate::adapters;
 use crate::engine::Gpu;
-use crate::output::{Output, write_json};
+use crate::output::{Output, code, write_json};
 
 /// Version of the JSON. It changes if a reader of the old version would misunderstand the new one.
 const VERSION: u32 = 1;
@@ -98,6 +98,13 @@ impl Record {
         })
     }
 
+    /// The CPU and its threads, for a page.
+    pub fn machine(&self) -> String {
+        let Machine { cpu, threads, .. } = &self.machine;
+        let cpu = cpu.as_deref().map_or("unknown".to_owned(), code);
+        format!("The CPU is {cpu}, {threads} threads")
+    }
+
     pub fn write_json(&self, output: &mut Output) -> Result<()> {
         write_json(output, self)
     }
@@ -117,7 +124,21 @@ impl Adapter {
         }
     }
 
-    /// The adapter's name in the head of a table or a plot: `vulkan/llvmpipe, a SOFTWARE adapter`.
+    /// For a page.
+    pub fn markdown(&self) -> String {
+        let software = match self.software {
+            true => ", a SOFTWARE adapter: it runs on the CPU and says nothing about a GPU's speed",
+            false => "",
+        };
+        let driver = format!("{} {}", self.driver, self.driver_info);
+        format!(
+            "{}, {}{software}",
+            code(&format!("{}/{}", self.backend, self.name)),
+            code(&driver)
+        )
+    }
+
+    /// For the head of a table or a plot: `vulkan/llvmpipe, a SOFTWARE adapter`.
     pub fn title(&self) -> String {
         let software = if self.software {
             ", a SOFTWARE adapter"

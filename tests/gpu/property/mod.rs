@@ -8,7 +8,7 @@
 mod index_map;
 mod tensor;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::env;
 use std::fmt;
@@ -38,8 +38,6 @@ const SECONDS: &str = "WGPU_DROPOUT_PROPERTY_SECONDS";
 const SEED: &str = "WGPU_DROPOUT_PROPERTY_SEED";
 /// A round has few kernels and uses each for many tensors, since compiling takes most of the time.
 const PASSES_OF_A_ROUND: u32 = 4;
-/// A workgroup has 256 invocations, and each takes 32 elements.
-const ELEMENTS_OF_A_WORKGROUP: u64 = 8192;
 
 fn equals_the_reference(adapter: &TestAdapter) -> Result<(), String> {
     let time = Duration::from_secs(variable(SECONDS)?.unwrap_or(10));
@@ -47,16 +45,14 @@ fn equals_the_reference(adapter: &TestAdapter) -> Result<(), String> {
     let seed = given.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     eprint!("{SEED}={seed} ");
     let end = Instant::now() + time;
-    let counts = RefCell::new(Counts::default());
     for (round, seed) in (0..).map(|round| (round, seed.wrapping_add(round))) {
         if round > 0 && Instant::now() >= end {
             break;
         }
         let is_over = || Instant::now() >= end && (round > 0 || given.is_none());
-        equals_in_a_round(adapter, seed, &counts, is_over)
+        equals_in_a_round(adapter, seed, is_over)
             .map_err(|failure| format!("{failure}\nrepeat it with {SEED}={seed}"))?;
     }
-    eprintln!("{}", counts.into_inner());
     Ok(())
 }
 
@@ -73,10 +69,8 @@ fn variable(name: &str) -> Result<Option<u64>, String> {
 fn equals_in_a_round(
     adapter: &TestAdapter,
     seed: u64,
-    counts: &RefCell<Counts>,
     is_over: impl Fn() -> bool,
 ) -> Result<(), String> {
-    counts.borrow_mut().devices += 1;
     let has_failed = Cell::new(false);
     Round::new(adapter, seed, PASSES_OF_A_ROUND)?.run(|gpu, pass| {
         // After a failure the time does not count: more runs make the failing pass smaller.
@@ -86,7 +80,6 @@ fn equals_in_a_round(
         let verdicts = pass.check(gpu, Tensor::indices);
         let result = verdicts.and_then(|verdicts| verdicts.into_iter().collect());
         has_failed.set(has_failed.get() || result.is_err());
-        counts.borrow_mut().add(&pass, &gpu.device.limits());
         result
     })
 }
@@ -114,44 +107,7 @@ fn another_reference_differs(adapter: &TestAdapter) -> Result<(), String> {
     }
 }
 
-/// Counts of what was run.
-#[derive(Default)]
-struct Counts {
-    devices: u64,
-    passes: u64,
-    tensors: u64,
-    /// Tensors that were split, since they are longer than a binding or a dispatch of their device.
-    cut: u64,
-    elements: u64,
-}
-
-impl Counts {
-    fn add(&mut self, pass: &Pass, limits: &wgpu::Limits) {
-        self.passes += 1;
-        for tensor in &pass.tensors {
-            let bytes = tensor.len() * pass.element.bytes();
-            let dispatch =
-                u64::from(limits.max_compute_workgroups_per_dimension) * ELEMENTS_OF_A_WORKGROUP;
-            self.tensors += 1;
-            self.elements += tensor.len();
-            self.cut += u64::from(
-                bytes > limits.max_storage_buffer_binding_size || tensor.len() > dispatch,
-            );
-        }
-    }
-}
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} tensors, {} of them cut, {} elements, {} passes, {} devices",
-            self.tensors, self.cut, self.elements, self.passes, self.devices
-        )
-    }
-}
-
-/// Prints a device's limits in the message of a failure.
+/// The device's limits, which a failure shows.
 struct Limits<'a>(&'a Gpu);
 
 impl fmt::Display for Limits<'_> {

@@ -1,160 +1,200 @@
-//! `compilers`: other people's compilers and validators read the text of every kernel and of the functions
-//! for others' kernels, a browser's compiler all other WGSL of the repository too, and hosts in other
-//! languages run some. Each first has to refuse something broken: a
-//! judge that accepts everything fails.
+//! `compilers`: other people's compilers and validators read the text of every kernel and of the functions for others'
+//! kernels, a browser's compiler all other WGSL of the repository too, and hosts in other languages run some. Each first
+//! has to refuse something broken: a judge that accepts everything fails.
 
-mod dawn;
-mod functions;
 pub mod gpus;
-mod hosts;
-mod kernels;
 mod others;
-mod tools;
-mod translations;
 
+use std::env;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use crate::Result;
-use crate::command::{self, root};
-use crate::table::table;
-use kernels::Kernel;
-use tools::Tools;
+use crate::adapters::{self, Need, Profile, apt_install};
+use crate::command::{
+    announce, cargo, command_line, fetch, npm_package, on_path, output, root, run as run_command,
+    table,
+};
+use crate::debian::{FOLDER, SWIFTSHADER, With, unpack};
 
-/// Where texts lie that are no kernels of the library.
-const OTHERS: &str = "others";
+/// The examples in other languages.
+const HOSTS: &str = "examples/hosts";
 
-/// The findings of one compiler.
-struct Row {
-    compiler: String,
-    texts: usize,
-    /// Each begins with the name of a text.
-    complaints: Vec<String>,
-    /// The time, summed over processes that ran side by side.
-    time: Duration,
-}
+/// Compilers, the numbers of texts that they took, and the seconds.
+type Rows = Vec<Vec<String>>;
 
 /// Fails where a text is refused.
-pub fn run(args: impl Iterator<Item = String>) -> Result {
-    let mut install = true;
-    for arg in args {
-        match arg.as_str() {
-            "--no-install" => install = false,
-            _ => return Err(format!("`compilers` has no option `{arg}`").into()),
-        }
-    }
+pub fn run(install: bool) -> Result {
+    // Python's host needs an adapter.
+    adapters::ensure(Need::Any, Profile::Dev, install)?;
     let root = root()?;
     let folder = root.join("target/compilers");
     let texts = folder.join("wgsl");
-    fs::create_dir_all(&folder)?;
-    let tools = Tools::find(&root, &folder, install)?;
-
     let _ = fs::remove_dir_all(&texts);
-    let mut write = Command::new(command::command_line()?);
-    command::run(write.args(["wgsl", "--output-dir"]).arg(&texts))?;
-    functions::write(&texts, &root)?;
-    others::write(&texts.join(OTHERS), &root, &functions::functions("")?)?;
-    let mut kernels = Kernel::read(&texts)?;
-    kernels.retain(|kernel| kernel.is_portable() || kernel.typical);
+    fs::create_dir_all(&folder)?;
+    let (dawn, hosts) = (root.join("xtask/dawn"), root.join(HOSTS));
+    npm_package("webgpu", &dawn, install)?;
+    npm_package("webgpu", &hosts, install)?;
+    let python = python(&folder.join("python"), &hosts, install)?;
+    let spirv_val = spirv_val(&root, install)?;
+    let tools = kernel_tools(&root)?;
+    let command_line = command_line()?;
 
-    let mut rows = vec![dawn::tint(&tools, &texts, &kernels)?];
-    rows.extend(translations::judge(&tools, &texts, &kernels)?);
+    run_command(
+        Command::new(&command_line)
+            .args(["wgsl", "--output-dir"])
+            .arg(&texts),
+    )?;
+    let functions = output(Command::new(&command_line).args(["wgsl", "--functions"]))?;
+    others::write(&texts.join("others"), &root, &functions)?;
+
+    let mut rows = Vec::new();
+    let mut judge = |name: &str, command: &mut Command| {
+        rows.push(judge(name, command)?);
+        Ok::<_, Box<dyn std::error::Error>>(())
+    };
+    let node = |folder: &Path, script: &str| {
+        let mut node = Command::new("node");
+        node.arg(folder.join(script));
+        node
+    };
+    judge("Tint", node(&dawn, "tint.mjs").arg(&texts))?;
+    let mut translate = Command::new(&tools);
+    translate.arg("translate").args([&texts, &spirv_val]);
+    judge("naga: SPIR-V by spirv-val, GLSL, HLSL, MSL", &mut translate)?;
+    judge(
+        "naga_oil, an import",
+        Command::new(&tools).arg("compose").arg(&root),
+    )?;
+
+    // The hosts find the command line on their path. They fail where a bit of a mask is not the command line's.
+    let path = env::var_os("PATH").unwrap_or_default();
+    let own = command_line.parent().map(PathBuf::from).into_iter();
+    let path = env::join_paths(own.chain(env::split_paths(&path)))?;
+    let mut mask_py = Command::new(python);
+    run_command(mask_py.arg(hosts.join("mask.py")).env("PATH", &path))?;
+    match SWIFTSHADER.unpack(&root) {
+        Err(reason) => println!("without Dawn's results: {reason}"),
+        Ok(variables) => {
+            let answers = folder.join("answers.json");
+            fs::write(&answers, output(Command::new(&tools).arg("answers"))?)?;
+            let mut dawn = node(&dawn, "answers.mjs");
+            judge(
+                "Dawn on SwiftShader, results",
+                dawn.arg(answers).envs(variables.clone()),
+            )?;
+            // Dawn takes no old lavapipe.
+            run_command(mask_py.envs(variables.clone()))?;
+            run_command(node(&hosts, "mask.mjs").env("PATH", &path).envs(variables))?;
+        }
+    }
     if install {
-        rows.extend(gpus::judge(&root, &texts, &kernels)?);
+        rows.extend(gpus::judge(&root, &texts)?);
     }
-    rows.push(functions::imported(&root, &folder)?);
-    match dawn::masks(&tools, &texts, &root)? {
-        Some(row) => rows.push(row),
-        None => println!("without results of Dawn: SwiftShader was neither there nor fetched"),
-    }
-    rows.extend(hosts::masks(&tools, &root)?);
     fs::remove_dir_all(&texts)?;
-    println!("\n{}", summary(&rows));
-    verdict(&rows)
-}
-
-/// Runs `work` on a thread for each core. The threads share what is left to do.
-fn on_each_core(work: impl Fn() -> std::result::Result<(), String> + Copy + Send) -> Result {
-    let threads = thread::available_parallelism()?.get();
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().map_err(|_| "a thread panicked")?)
-    })?;
+    rows.insert(
+        0,
+        ["compiler", "texts", "seconds"].map(String::from).to_vec(),
+    );
+    println!("\n{}", table(&rows, 2));
     Ok(())
 }
 
-fn summary(rows: &[Row]) -> String {
-    let mut cells = vec![
-        ["compiler", "texts", "ok", "seconds"]
-            .map(String::from)
-            .to_vec(),
-    ];
-    cells.extend(rows.iter().map(|row| {
-        vec![
-            row.compiler.clone(),
-            row.texts.to_string(),
-            row.texts.saturating_sub(row.complaints.len()).to_string(),
-            format!("{:.0}", row.time.as_secs_f64()),
-        ]
-    }));
-    table(&cells, 3)
+/// Builds the program that has naga in it.
+fn kernel_tools(root: &Path) -> Result<PathBuf> {
+    let target = root.join("target/kernel-tools");
+    let mut build = cargo("build --release --locked --manifest-path xtask/kernel_tools/Cargo.toml");
+    run_command(build.current_dir(root).arg("--target-dir").arg(&target))?;
+    Ok(target.join("release/kernel-tools"))
 }
 
-/// How many complaints are told in full.
-const TOLD: usize = 3;
+/// spirv-val: the system's, or unpacked on Debian, or installed.
+fn spirv_val(root: &Path, install: bool) -> Result<PathBuf> {
+    const PACKAGE: &str = "spirv-tools";
+    if let Some(path) = on_path("spirv-val") {
+        return Ok(path);
+    }
+    let tree = || unpack(&root.join(FOLDER), PACKAGE, &[PACKAGE], With::Nothing);
+    if let Some(Ok(tree)) = install.then(tree) {
+        return Ok(tree.join("usr/bin/spirv-val"));
+    }
+    apt_install("there is no spirv-val", &[PACKAGE], install, PACKAGE)?;
+    Ok(on_path("spirv-val").ok_or("spirv-tools has no spirv-val")?)
+}
 
-fn verdict(rows: &[Row]) -> Result {
-    let mut wrong = String::new();
-    for row in rows {
-        if row.texts == 0 {
-            wrong += &format!("{} read nothing\n", row.compiler);
-        }
-        if !row.complaints.is_empty() {
-            let count = row.complaints.len();
-            wrong += &format!("{} has {count} complaints, such as\n", row.compiler);
-        }
-        for complaint in row.complaints.iter().take(TOLD) {
-            wrong += &format!("{complaint}\n");
-        }
+/// A virtual environment with what `hosts` asks for.
+fn python(environment: &Path, hosts: &Path, install: bool) -> Result<PathBuf> {
+    let python = environment.join("bin/python");
+    let mut create = Command::new("python3");
+    fetch(
+        &python,
+        create.args(["-m", "venv"]).arg(environment),
+        install,
+    )?;
+    let mut packages = Command::new(&python);
+    packages.args(["-m", "pip", "install", "--quiet", "--require-hashes", "-r"]);
+    packages.arg(hosts.join("requirements.txt"));
+    // Packages that are there already are not fetched.
+    if install {
+        run_command(&mut packages)?;
     }
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.into())
+    Ok(python)
+}
+
+/// Runs a program, which prints a line for each complaint, a text's name and a colon, and last how much it looked at.
+/// Dawn prints its log there too.
+fn judge(name: &str, command: &mut Command) -> Result<Vec<String>> {
+    announce(command);
+    let start = Instant::now();
+    let said = output(command)?;
+    let seconds = format!("{:.0}", start.elapsed().as_secs_f64());
+    let complaints: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains(".wgsl: "))
+        .collect();
+    let texts: usize = said
+        .lines()
+        .last()
+        .and_then(|line| line.parse().ok())
+        .unwrap_or(0);
+    if texts == 0 || !complaints.is_empty() {
+        let some = complaints
+            .iter()
+            .take(3)
+            .copied()
+            .collect::<Vec<_>>()
+            .join("\n");
+        return Err(format!(
+            "{name}: {} complaints about {texts} texts\n{some}",
+            complaints.len()
+        )
+        .into());
     }
+    Ok(vec![name.to_owned(), texts.to_string(), seconds])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(texts: usize, complaints: &[&str]) -> Row {
-        Row {
-            compiler: "tint".into(),
-            texts,
-            complaints: complaints.iter().map(ToString::to_string).collect(),
-            time: Duration::from_secs(2),
-        }
+    #[test]
+    fn translations_are_by_the_naga_of_wgpu() {
+        let naga = |lock: &str| {
+            let lock = fs::read_to_string(root().unwrap().join(lock)).unwrap();
+            let (_, rest) = lock.split_once("name = \"naga\"\nversion = ").unwrap();
+            rest.lines().next().unwrap().to_owned()
+        };
+        assert_eq!(naga("Cargo.lock"), naga("xtask/kernel_tools/Cargo.lock"));
     }
 
     #[test]
-    fn a_complaint_and_a_compiler_that_read_nothing_are_errors() {
-        assert!(verdict(&[row(3, &[])]).is_ok());
-        let error = verdict(&[row(3, &["a.wgsl: bad"])]).unwrap_err();
-        assert!(error.to_string().contains("a.wgsl: bad"), "{error}");
-        assert!(verdict(&[row(3, &[]), row(0, &[])]).is_err());
-    }
-
-    #[test]
-    fn what_was_refused_is_not_ok() {
-        let summary = summary(&[row(3, &["a.wgsl: bad"])]);
-        assert!(
-            summary.contains("tint          3   2        2"),
-            "{summary}"
-        );
+    fn a_complaint_and_a_judge_that_read_nothing_are_errors() {
+        let judge = |said: &str| judge("tint", Command::new("printf").arg(said));
+        assert_eq!(judge("a log\\n3\\n").unwrap()[1], "3");
+        let error = judge("a.wgsl: bad\\n3\\n").unwrap_err().to_string();
+        assert!(error.ends_with("a.wgsl: bad"), "{error}");
+        assert!(judge("0\\n").is_err() && judge("").is_err());
     }
 }

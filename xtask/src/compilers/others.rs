@@ -2,14 +2,16 @@
 //! Browsers refuse some of what wgpu accepts, such as `a >> b | c`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 
 use crate::Result;
+use crate::command::output;
 
 /// Folders without such texts. Those of `shaders` are parts of the kernels that the command line writes.
-const PASSED_OVER: [&str; 4] = ["target", "node_modules", "/shaders", "/xtask"];
+const PASSED_OVER: [&str; 2] = ["shaders/", "xtask/"];
 
-/// Texts that programs put before their kernels.
+/// The beginning of a text's name, and a file or text that programs put before it.
 const BEFORE: [(&str, &str); 4] = [
     (
         "examples-shaders-",
@@ -29,70 +31,46 @@ const BEFORE: [(&str, &str); 4] = [
     ),
 ];
 
-/// Puts each into `folder`, behind the mask functions.
-pub fn write(folder: &Path, root: &Path, functions: &str) -> Result {
-    let _ = fs::remove_dir_all(folder);
+/// Puts each into `folder`, behind the mask functions, and returns how many there are.
+pub fn write(folder: &Path, root: &Path, functions: &str) -> Result<usize> {
     fs::create_dir_all(folder)?;
-    for (name, text) in texts(root)? {
+    let texts = texts(root)?;
+    for (name, text) in &texts {
         let before = BEFORE.iter().find(|(start, _)| name.starts_with(start));
         let before = before.map_or("", |(_, before)| before);
         fs::write(folder.join(name), format!("{functions}{before}{text}"))?;
     }
-    Ok(())
+    Ok(texts.len())
 }
 
-/// Each kernel, and a name by its file.
+/// Each kernel, and a name by its file: a whole file, or the literals of a program that are kernels.
 fn texts(root: &Path) -> Result<Vec<(String, String)>> {
+    let mut list = Command::new("git");
+    list.current_dir(root)
+        .args(["ls-files", "*.wgsl", "*.rs", "*.py", "*.js", "*.mjs"]);
+    let files = output(&mut list)?;
+    let is_meant = |file: &&str| !PASSED_OVER.iter().any(|folder| file.starts_with(folder));
     let mut texts = Vec::new();
-    for path in files(root)? {
-        let text = fs::read_to_string(&path)?;
-        let name = path.strip_prefix(root)?.to_string_lossy().replace('/', "-");
+    for file in files.lines().filter(is_meant) {
+        let quote = match file.rsplit_once('.') {
+            Some((_, "wgsl")) => '\0',
+            Some((_, "js" | "mjs")) => '`',
+            _ => '"',
+        };
+        let text = fs::read_to_string(root.join(file))?;
+        let kernels = text.split(quote);
+        let kernels = kernels.filter(|kernel| kernel.contains("@compute @workgroup_size"));
         // Browsers have no immediates.
-        let kernels = kernels(&path, &text);
         let kernels = kernels.filter(|kernel| !kernel.contains("var<immediate>"));
+        let name = file.replace('/', "-");
         texts.extend((0..).zip(kernels).map(|(place, kernel)| {
-            let name = format!("{name}-{place}.wgsl");
-            (name, kernel.replace("\n///", "\n"))
+            (
+                format!("{name}-{place}.wgsl"),
+                kernel.replace("\n///", "\n"),
+            )
         }));
     }
     Ok(texts)
-}
-
-/// Programs and texts.
-fn files(root: &Path) -> Result<Vec<PathBuf>> {
-    let (mut files, mut folders) = (Vec::new(), vec![root.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            let own = path.strip_prefix(root)?.to_string_lossy().into_owned();
-            let is_passed_over = PASSED_OVER
-                .iter()
-                .any(|other| match other.strip_prefix('/') {
-                    Some(other) => own == other,
-                    None => path.ends_with(other),
-                });
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            if is_passed_over || own.starts_with('.') {
-            } else if path.is_dir() {
-                folders.push(path);
-            } else if matches!(extension, Some("wgsl" | "rs" | "py" | "js" | "mjs")) {
-                files.push(path);
-            }
-        }
-    }
-    Ok(files)
-}
-
-/// The kernels of a file: all of it, or the literals that are some.
-fn kernels<'a>(path: &Path, text: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    let quote = match extension {
-        Some("wgsl") => '\0',
-        Some("js" | "mjs") => '`',
-        _ => '"',
-    };
-    text.split(quote)
-        .filter(|text| text.contains("@compute @workgroup_size"))
 }
 
 #[cfg(test)]
@@ -117,58 +95,6 @@ mod tests {
                 texts.iter().any(|(found, _)| found.starts_with(name)),
                 "{name}"
             );
-        }
-    }
-
-    /// The first line where operators meet that a browser wants parentheses between.
-    fn mixed(text: &str) -> Option<&str> {
-        text.lines().find(|line| {
-            let mut code = line.split("//").next().unwrap_or_default().to_owned();
-            for (from, to) in [
-                ("->", ";"),
-                ("&&", ";"),
-                ("||", ";"),
-                ("<<", "$"),
-                (">>", "$"),
-            ] {
-                code = code.replace(&format!(" {from} "), to);
-            }
-            // The operators of each level of parentheses; a sum and a product may meet.
-            let mut levels = vec![Vec::new()];
-            code.chars().any(|sign| {
-                let is_sum = "+-*/%".contains(sign);
-                match sign {
-                    '(' | '[' => levels.push(Vec::new()),
-                    ')' | ']' if levels.len() > 1 => drop(levels.pop()),
-                    ',' | ';' | '=' | '<' | '>' | '{' | '}' => levels.last_mut().unwrap().clear(),
-                    '$' | '|' | '&' | '^' => levels.last_mut().unwrap().push(sign),
-                    _ if is_sum => levels.last_mut().unwrap().push('+'),
-                    _ => {}
-                }
-                let mut level = levels.last().unwrap().clone();
-                level.dedup();
-                level.len() > 1
-            })
-        })
-    }
-
-    #[test]
-    fn no_text_mixes_operators_that_browsers_want_parentheses_between() {
-        for line in ["a >> 3u | b", "f(a, b & c + d)", "a + b << 2u", "a & b | c"] {
-            assert!(mixed(line).is_some(), "{line}");
-        }
-        let right = "(a >> 3u) | b; a + b * c < d >> 2u && e | f != 0; f(&a, -b) // a | b + c";
-        assert_eq!(mixed(right), None);
-        let root = root().unwrap();
-        let mut texts = texts(&root).unwrap();
-        for path in files(&root.join("shaders")).unwrap() {
-            texts.push((
-                path.display().to_string(),
-                fs::read_to_string(path).unwrap(),
-            ));
-        }
-        for (name, text) in texts {
-            assert_eq!(mixed(&text), None, "{name}");
         }
     }
 }

@@ -1,48 +1,28 @@
-//! `mutants`: does some test notice each small change of the shaders, or of the library's Rust?
+//! `mutants`: does some test notice each small change of the shaders?
 //!
-//! A copy of the tree under the target folder is built; then each mutant is a changed file and a
-//! run up to the first failure.
+//! A copy of the tree under the target folder is built, which reads its shaders when its tests run. Each mutant is a
+//! changed file and a run up to the first failure.
 
-mod equivalent;
-mod fates;
 mod rules;
 mod runner;
-mod rust;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::Result;
-use crate::command::root;
-use equivalent::{EQUIVALENT, Equivalent};
-use fates::{Fate, Tried, conclude};
+use crate::command::{root, table};
+use crate::{Args, Result};
 use rules::Mutant;
-use runner::Tests;
+use runner::{Run, Tests};
 
-/// The options of `mutants`.
-#[derive(Debug, Default, PartialEq)]
-struct Options {
-    /// Lists the mutants and runs nothing.
-    list: bool,
-    /// Only these files' mutants; an empty list is for all.
-    files: Vec<String>,
-}
+/// Mutants that change no result that a test could see: the file, the line above, the line before and after, the reason.
+const EQUIVALENT: &str = include_str!("../../equivalent.tsv");
 
-impl Options {
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options = Self::default();
-        while let Some(arg) = args.next() {
-            match arg.as_str() {
-                "--list" => options.list = true,
-                "--file" => options
-                    .files
-                    .push(args.next().ok_or("--file needs a name")?),
-                _ => return Err(format!("`mutants` has no option `{arg}`").into()),
-            }
-        }
-        Ok(options)
-    }
-}
+/// Mutants that may survive for want of a test, of those that change a result.
+const SURVIVORS_PERCENT: usize = 5;
+
+/// Columns of the tables, in the order of [`column`].
+const ENDS: [&str; 5] = ["killed", "not valid", "timed out", "survived", "equivalent"];
 
 /// A shader and its mutants.
 struct Shader {
@@ -51,134 +31,154 @@ struct Shader {
     mutants: Vec<Mutant>,
 }
 
-pub fn run(args: impl Iterator<Item = String>) -> Result {
-    let args: Vec<_> = args.collect();
-    if let Some((first, filters)) = args.split_first()
-        && first == "--rust"
-    {
-        return rust::run(filters);
-    }
-    let options = Options::parse(args.into_iter())?;
+/// Tries the mutants of the shaders of `--file`, or of all; `--list` prints them and runs nothing.
+pub fn run(args: &Args) -> Result {
+    let only = &args.values("--file");
     let root = root()?;
-    let shaders = shaders(&root.join("shaders"), &options.files)?;
-    if options.list {
+    let shaders = shaders(&root.join("shaders"), only)?;
+    if args.has("--list") {
         for shader in &shaders {
-            for mutant in &shader.mutants {
-                println!("{}", describe(shader, mutant));
-            }
+            let mutants = shader.mutants.iter();
+            mutants.for_each(|mutant| println!("{}", shader.describe(mutant)));
         }
         return Ok(());
     }
     let mut tests = Tests::build(&root)?;
-    let mut tried = Vec::new();
-    let mut wrong = stale(&shaders, &options.files);
+    let mut wrong = stale(&shaders, only);
+    let mut counts: BTreeMap<String, [usize; 5]> = BTreeMap::new();
     for shader in &shaders {
         let path = tests.tree.join("shaders").join(&shader.name);
         for mutant in &shader.mutants {
             fs::write(&path, mutant.apply(&shader.text))?;
-            let reason = equivalence(shader, mutant);
-            let fate = match (tests.shader_fate()?, reason) {
-                (Fate::Survived, Some(reason)) => Fate::Equivalent(reason),
-                (fate, None) => fate,
-                (fate, Some(_)) => {
-                    let mutant = describe(shader, mutant);
-                    wrong.push(format!(
-                        "listed as equivalent, but it does not survive: {mutant}"
-                    ));
-                    fate
-                }
-            };
-            println!("{}  {}", describe(shader, mutant), fate.describe());
-            tried.push(Tried {
-                file: shader.name.clone(),
-                kind: mutant.kind.name().to_owned(),
-                fate,
-            });
+            let run = tests.try_shaders()?;
+            let reason =
+                equivalents().find_map(|entry| shader.is(&entry, mutant).then(|| entry[4]));
+            let described = shader.describe(mutant);
+            if reason.is_some() && !matches!(run, Run::Passed) {
+                wrong.push(format!(
+                    "listed as equivalent, but it does not survive: {described}"
+                ));
+            }
+            let (column, end) = column(&run, reason);
+            println!("{described}  {end}");
+            for row in [&shader.name, mutant.kind, "all"] {
+                counts.entry(row.to_owned()).or_default()[column] += 1;
+            }
         }
         fs::write(&path, &shader.text)?;
     }
-    conclude(&tried, &wrong)
+    conclude(&counts, &wrong)
 }
 
-/// The shaders in the order of `only`, or all in alphabetical order.
+/// The column that a mutant counts in, and how it ended in words.
+fn column(run: &Run, reason: Option<&str>) -> (usize, String) {
+    match (run, reason) {
+        (Run::Failed(test, false), _) => (0, format!("killed by {test}")),
+        (Run::Failed(_, true), _) => (1, "not valid".into()),
+        (Run::TimedOut, _) => (2, "timed out".into()),
+        (Run::Passed, None) => (3, "SURVIVED".into()),
+        (Run::Passed, Some(reason)) => (4, format!("equivalent: {reason}")),
+    }
+}
+
+/// Prints the counts, a row for each file and kind, and the share of the killed.
+///
+/// # Errors
+///
+/// If too many survived or anything is `wrong` besides.
+fn conclude(counts: &BTreeMap<String, [usize; 5]>, wrong: &[String]) -> Result {
+    let mut rows = vec![["file or kind", "mutants"].map(String::from).to_vec()];
+    rows[0].extend(ENDS.map(String::from));
+    rows.extend(counts.iter().map(|(name, counts)| {
+        let numbers = [counts.iter().sum()].into_iter().chain(*counts);
+        let numbers = numbers.map(|number: usize| number.to_string());
+        [name.clone()].into_iter().chain(numbers).collect()
+    }));
+    println!("\n{}", table(&rows, ENDS.len() + 1));
+    let [killed, _, timed_out, survived, _] = counts.get("all").copied().unwrap_or_default();
+    let counted = killed + timed_out + survived;
+    let percent = 100.0 * (counted - survived) as f64 / counted as f64;
+    println!("{percent:.1} % killed of the {counted} that compile and change a result");
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n").into());
+    }
+    if 100 * survived > SURVIVORS_PERCENT * counted {
+        return Err(format!("less than {} % killed", 100 - SURVIVORS_PERCENT).into());
+    }
+    Ok(())
+}
+
+/// The shaders `only`, or all, in alphabetical order.
 fn shaders(folder: &Path, only: &[String]) -> Result<Vec<Shader>> {
     let mut shaders = Vec::new();
-    for name in names(folder)? {
-        if only.is_empty() || only.contains(&name) {
-            let text = fs::read_to_string(folder.join(&name))?;
-            let mutants = rules::mutants(&text);
-            shaders.push(Shader {
-                name,
-                text,
-                mutants,
-            });
-        }
-    }
-    if shaders.len() < only.len() {
-        return Err("shaders/ has not all these files".into());
-    }
-    let place = |shader: &Shader| only.iter().position(|name| *name == shader.name);
-    shaders.sort_by(|a, b| (place(a), &a.name).cmp(&(place(b), &b.name)));
-    Ok(shaders)
-}
-
-/// The shaders of each folder of `folder`: `mask/keep.wgsl`.
-fn names(folder: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
     for part in fs::read_dir(folder)? {
         let part = part?;
         if !part.file_type()?.is_dir() {
             continue;
         }
         for file in fs::read_dir(part.path())? {
-            let file = file?.file_name();
-            names.push(format!("{}/{}", part.file_name().display(), file.display()));
+            let file = file?;
+            let name = format!(
+                "{}/{}",
+                part.file_name().display(),
+                file.file_name().display()
+            );
+            if only.is_empty() || only.contains(&name) {
+                let text = fs::read_to_string(file.path())?;
+                let mutants = rules::mutants(&text);
+                shaders.push(Shader {
+                    name,
+                    text,
+                    mutants,
+                });
+            }
         }
     }
-    Ok(names)
+    if shaders.len() < only.len() {
+        return Err(format!("shaders/ has not all of {}", only.join(", ")).into());
+    }
+    shaders.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(shaders)
 }
 
-fn describe(shader: &Shader, mutant: &Mutant) -> String {
-    let place = format!("{}:{}", shader.name, mutant.line);
-    let to = match mutant.to.as_str() {
-        "" => "nothing",
-        to => to.trim_start(),
-    };
-    let kind = mutant.kind.name();
-    let change = format!("{} -> {to}", mutant.from);
-    format!("{place:<27} {kind:<10}  {change}")
+impl Shader {
+    fn describe(&self, mutant: &Mutant) -> String {
+        let place = format!("{}:{}", self.name, mutant.line);
+        let to = match mutant.to.as_str() {
+            "" => "nothing",
+            to => to.trim_start(),
+        };
+        format!("{place:<27} {:<10}  {} -> {to}", mutant.kind, mutant.from)
+    }
+
+    /// Returns true if this mutant is the one of an entry of the list.
+    fn is(&self, entry: &[&str; 5], mutant: &Mutant) -> bool {
+        entry[0] == self.name && entry[1..4] == mutant.lines(&self.text)
+    }
 }
 
-/// Why the mutant changes no result, if the list has it.
-fn equivalence(shader: &Shader, mutant: &Mutant) -> Option<&'static str> {
-    EQUIVALENT
-        .iter()
-        .find(|listed| is(listed, shader, mutant))
-        .map(|listed| listed.reason)
-}
-
-fn is(listed: &Equivalent, shader: &Shader, mutant: &Mutant) -> bool {
-    let [above, line, changed] = mutant.lines(&shader.text);
-    listed.file == shader.name
-        && [listed.above, listed.line, listed.changed] == [above, line, changed]
+/// The entries of the list.
+fn equivalents() -> impl Iterator<Item = [&'static str; 5]> {
+    let lines = EQUIVALENT.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| {
+        let mut cells = line.split('\t');
+        std::array::from_fn(|_| cells.next().unwrap_or_default())
+    })
 }
 
 /// Stale entries: listed as equivalent, but no longer generated.
 fn stale(shaders: &[Shader], only: &[String]) -> Vec<String> {
-    let is_mutant = |listed: &&Equivalent| {
-        shaders.iter().any(|shader| {
-            let mut mutants = shader.mutants.iter();
-            mutants.any(|mutant| is(listed, shader, mutant))
-        })
+    let is_mutant = |entry: &[&str; 5]| {
+        let mut shaders = shaders.iter();
+        shaders.any(|shader| shader.mutants.iter().any(|mutant| shader.is(entry, mutant)))
     };
-    EQUIVALENT
-        .iter()
-        .filter(|listed| only.is_empty() || only.iter().any(|only| only == listed.file))
-        .filter(|listed| !is_mutant(listed))
-        .map(|listed| {
+    equivalents()
+        .filter(|entry| only.is_empty() || only.iter().any(|only| only == entry[0]))
+        .filter(|entry| !is_mutant(entry))
+        .map(|entry| {
             format!(
                 "listed as equivalent, but no mutant: {}: {}",
-                listed.file, listed.changed
+                entry[0], entry[3]
             )
         })
         .collect()
@@ -188,22 +188,19 @@ fn stale(shaders: &[Shader], only: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Result<Options> {
-        Options::parse(args.iter().map(ToString::to_string))
-    }
-
-    #[test]
-    fn options_are_read() {
-        let options = parse(&["--list", "--file", "mask/keep.wgsl"]).unwrap();
-        assert!(options.list);
-        assert_eq!(options.files, ["mask/keep.wgsl"]);
-        assert!(parse(&["--file"]).is_err());
-        assert!(parse(&["mask/keep.wgsl"]).is_err());
-    }
-
     #[test]
     fn every_listed_equivalent_is_a_mutant() {
         let shaders = shaders(&root().unwrap().join("shaders"), &[]).unwrap();
         assert_eq!(stale(&shaders, &[]), [""; 0]);
+        assert!(equivalents().all(|entry| !entry[4].is_empty()));
+    }
+
+    #[test]
+    fn one_survivor_in_twenty_is_the_most() {
+        let counts =
+            |survived| BTreeMap::from([("all".to_owned(), [20 - survived, 1, 0, survived, 1])]);
+        assert!(conclude(&counts(1), &[]).is_ok());
+        assert!(conclude(&counts(2), &[]).is_err());
+        assert!(conclude(&counts(0), &["a stale entry".to_owned()]).is_err());
     }
 }

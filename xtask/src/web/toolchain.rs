@@ -10,75 +10,66 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::debian::{Apt, find};
+use crate::command::output;
+use crate::debian::{With, find, unpack};
 
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 const PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src"];
 
-/// The compiler that cargo uses.
-pub enum Toolchain {
-    /// The one that runs this.
-    Own,
-    Debian {
-        rustc: PathBuf,
-        libraries: PathBuf,
-        /// rustup's, which every toolchain of its has.
-        linker: PathBuf,
-    },
+/// Debian's compiler, or nothing where cargo's own will do.
+pub struct Toolchain(Option<Debian>);
+
+struct Debian {
+    rustc: PathBuf,
+    libraries: PathBuf,
+    /// rustup's, which every toolchain of its has.
+    linker: PathBuf,
 }
 
 impl Toolchain {
     pub fn find(folder: &Path, install: bool) -> Result<Self> {
-        let installed = rustc(&["--print", "target-libdir", "--target", TARGET])?;
-        if Path::new(&installed).exists() {
-            return Ok(Self::Own);
+        if rustc(&["--print", "target-libdir", "--target", TARGET])?.exists() {
+            return Ok(Self(None));
         }
         const REMEDY: &str = "`rustup target add wasm32-unknown-unknown` brings it";
         let missing = format!("there is no standard library for {TARGET}: {REMEDY}");
         if !install {
             return Err(missing.into());
         }
-        Self::debian(folder).map_err(|error| format!("{missing}. Without rustup: {error}").into())
-    }
-
-    fn debian(folder: &Path) -> Result<Self> {
-        let apt = folder.join("apt");
-        let name = "rustc-web";
-        let unpacked = Apt::new(&apt)?.unpack_with_dependencies(name, &PACKAGES)?;
-        let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?);
-        let linker = find(&sysroot.join("lib/rustlib"), "rust-lld")?
-            .ok_or_else(|| format!("{} has no rust-lld", sysroot.display()))?;
-        Ok(Self::Debian {
-            rustc: unpacked.join("usr/bin/rustc"),
-            libraries: unpacked.join(format!("usr/lib/{ARCH}-linux-gnu")),
-            linker,
-        })
+        let debian = || -> Result<Debian> {
+            let apt = folder.join("apt");
+            let unpacked = unpack(&apt, "rustc-web", &PACKAGES, With::Dependencies)?;
+            Ok(Debian {
+                rustc: unpacked.join("usr/bin/rustc"),
+                libraries: unpacked.join(format!("usr/lib/{ARCH}-linux-gnu")),
+                linker: find(
+                    &rustc(&["--print", "sysroot"])?.join("lib/rustlib"),
+                    "rust-lld",
+                )?,
+            })
+        };
+        let debian = debian().map_err(|error| format!("{missing}. Without rustup: {error}"))?;
+        Ok(Self(Some(debian)))
     }
 
     /// Tells cargo of it. Builds go to a folder of their own: another compiler's would be thrown away.
     pub fn set<'a>(&self, build: &'a mut Command, target_dir: &Path) -> &'a mut Command {
         build.arg("--target-dir").arg(target_dir);
-        let Self::Debian {
-            rustc,
-            libraries,
-            linker,
-        } = self
-        else {
-            return build;
-        };
+        if let Some(debian) = &self.0 {
+            build
+                .arg("-Zbuild-std=std,panic_abort")
+                .env("RUSTC", &debian.rustc)
+                // For -Z on a stable compiler.
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("LD_LIBRARY_PATH", &debian.libraries)
+                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &debian.linker);
+        }
         build
-            .arg("-Zbuild-std=std,panic_abort")
-            .env("RUSTC", rustc)
-            // For -Z on a stable compiler.
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("LD_LIBRARY_PATH", libraries)
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
     }
 }
 
-/// A line of rustc's output.
-fn rustc(args: &[&str]) -> Result<String> {
-    let output = Command::new("rustc").args(args).output()?;
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+/// A path that rustc prints.
+fn rustc(args: &[&str]) -> Result<PathBuf> {
+    Ok(output(Command::new("rustc").args(args))?.trim().into())
 }

@@ -1,19 +1,17 @@
 //! Compiles WGSL compute shaders with the driver of the first Vulkan GPU and prints, for each file, a line of
 //! instructions, registers and spills, separated by tabs. Mesa's drivers compile as on the real GPU also where none
-//! is there (drm-shim); `cargo xtask compilers` starts this program with such a driver.
+//! is there (drm-shim); xtask starts this program with such a driver.
 //!
 //! The pipelines are wgpu's in all that the compiler sees: SPIR-V by naga, robust buffer access where the driver has
 //! it, immediates as push constants.
 
-use std::env;
-use std::error::Error;
 use std::ffi::{CStr, CString};
 use std::fs;
-use std::process::ExitCode;
 
 use ash::vk;
+use naga::proc::BoundsCheckPolicies;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+use crate::Result;
 
 /// The names of a figure in NVK, RADV, Honeykrisp and Turnip.
 type Names = &'static [&'static str];
@@ -28,40 +26,21 @@ const SPILLS: Names = &[
     "STP Count",
 ];
 
-fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// Prints the GPU's name and driver, and the figures of each file. A file that is not compiled gets its error.
-fn run() -> Result<()> {
+pub fn print(files: &[&str]) -> Result {
     let compiler = Compiler::new()?;
     println!("{}", compiler.name);
-    let mut refused = 0;
-    for file in env::args().skip(1) {
-        match compiler.figures(&file) {
-            Ok([instructions, registers, spills]) => {
-                println!("{file}\t{instructions}\t{registers}\t{spills}");
-            }
-            Err(error) => {
-                let error = error.to_string().replace('\n', " ");
-                println!("{file}\t{error}");
-                refused += 1;
-            }
-        }
+    for file in files {
+        let figures = match compiler.figures(file) {
+            Ok(figures) => figures.map(|figure| figure.to_string()).join("\t"),
+            Err(error) => error.to_string().replace('\n', " "),
+        };
+        println!("{file}\t{figures}");
     }
-    match refused {
-        0 => Ok(()),
-        _ => Err(format!("{refused} files were not compiled").into()),
-    }
+    Ok(())
 }
 
-/// A device that compiles and need not execute.
+/// A device that compiles and need not execute. What it makes lives until the program ends.
 struct Compiler {
     name: String,
     device: ash::Device,
@@ -140,23 +119,12 @@ impl Compiler {
 
     /// Instructions, registers and spills of a WGSL file with one entry point.
     fn figures(&self, file: &str) -> Result<[u64; 3]> {
-        let source = fs::read_to_string(file)?;
-        let module = naga::front::wgsl::parse_str(&source)?;
-        let capabilities = naga::valid::Capabilities::all();
-        let info = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
-            .validate(&module)?;
-        let options = naga::back::spv::Options {
-            lang_version: (1, 3),
-            ..Default::default()
-        };
-        let entry_point = module.entry_points.first().ok_or("no entry point")?;
-        let pipeline = naga::back::spv::PipelineOptions {
-            shader_stage: naga::ShaderStage::Compute,
-            entry_point: entry_point.name.clone(),
-        };
-        let words = naga::back::spv::write_vec(&module, &info, &options, Some(&pipeline))?;
-        let layouts = self.set_layouts(&module)?;
-        let (pipeline, created) = self.pipeline(&words, &entry_point.name, &layouts)?;
+        let parsed = crate::parse(&fs::read_to_string(file)?)?;
+        // The drivers check indices themselves.
+        let words = crate::translate::spirv(&parsed, BoundsCheckPolicies::default())?;
+        let (module, _, name) = &parsed;
+        let layouts = self.set_layouts(module)?;
+        let pipeline = self.pipeline(&words, name, &layouts)?;
         let executable = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
         // SAFETY: the pipeline captured its statistics and is alive.
         let statistics = unsafe {
@@ -180,15 +148,6 @@ impl Compiler {
         let instructions = figure(INSTRUCTIONS).next().ok_or_else(missing)?;
         let registers = figure(REGISTERS).next().ok_or_else(missing)?;
         let spills = figure(SPILLS).sum();
-        // SAFETY: nothing uses them any more.
-        unsafe {
-            self.device.destroy_pipeline(pipeline, None);
-            self.device.destroy_pipeline_layout(created.0, None);
-            self.device.destroy_shader_module(created.1, None);
-            for layout in layouts {
-                self.device.destroy_descriptor_set_layout(layout, None);
-            }
-        }
         Ok([instructions, registers, spills])
     }
 
@@ -227,7 +186,7 @@ impl Compiler {
         words: &[u32],
         entry_point: &str,
         layouts: &[vk::DescriptorSetLayout],
-    ) -> Result<(vk::Pipeline, (vk::PipelineLayout, vk::ShaderModule))> {
+    ) -> Result<vk::Pipeline> {
         // Every device has 128 bytes of push constants.
         let immediates = [vk::PushConstantRange::default()
             .size(128)
@@ -253,7 +212,6 @@ impl Compiler {
         // SAFETY: layout and module are the device's.
         let pipelines = unsafe { self.device.create_compute_pipelines(cache, &create, None) };
         let pipelines = pipelines.map_err(|(_, error)| error)?;
-        let pipeline = pipelines.first().ok_or("no pipeline")?;
-        Ok((*pipeline, (layout, module)))
+        Ok(*pipelines.first().ok_or("no pipeline")?)
     }
 }
