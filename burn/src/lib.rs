@@ -37,20 +37,20 @@
 //! - `wgpu` (default): GPUs, through Burn's `wgpu` backend.
 //! - `flex` (default): the CPU, through Burn's `flex` backend.
 //! - `fusion` (default): Burn's fusion of the operations around dropout; on wherever Burn's is.
-//! - `vulkan`: Burn's SPIR-V compiler. It runs no WGSL: on devices that use it dropout is an
-//!   [error](DropoutError::Compiler).
+//! - `vulkan`: Burn's SPIR-V compiler, for devices of Vulkan.
+//! - `metal`, `cuda`, `rocm`: Burn's runtimes and compilers of these names.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "cubecl")]
 mod cube;
 mod dropout;
 mod error;
 mod fused;
 #[cfg(feature = "flex")]
 mod host;
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "cubecl")]
 mod kernel;
 mod operation;
 mod run;

@@ -58,7 +58,7 @@ pub(crate) fn element_type(dtype: DType) -> Result<ElementType, DropoutError> {
 
 /// Operations cannot fail later: under fusion they run after the call that made them.
 #[cfg_attr(
-    not(feature = "wgpu"),
+    not(feature = "cubecl"),
     expect(unused_variables, reason = "only GPUs have limits")
 )]
 fn check_device(
@@ -69,7 +69,7 @@ fn check_device(
 ) -> Result<(), DropoutError> {
     let device = device.inner();
     match device.as_dispatch() {
-        #[cfg(feature = "wgpu")]
+        #[cfg(feature = "cubecl")]
         DispatchDevice::Cube(device) => {
             let client = device.client();
             crate::cube::parts(&client, layout, element, call).map(drop)
@@ -85,7 +85,7 @@ fn check_device(
 
 /// Dropout by a backend. Callers have checked that the backend can do it.
 #[backend_extension(
-    Cube: cfg(feature = "wgpu"),
+    Cube: cfg(feature = "cubecl"),
     Flex: cfg(feature = "flex"),
     Autodiff,
     Fusion: cfg(feature = "fusion")

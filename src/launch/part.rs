@@ -192,7 +192,7 @@ mod tests {
         };
         for (layout, decisions) in [
             (MaskLayout::linear(1000), Decisions::Blocks),
-            (MaskLayout::linear(1001), Decisions::Rows),
+            (MaskLayout::linear(1000).offset(3).unwrap(), Decisions::Rows),
             (
                 MaskLayout::strided(&[9, 40], &[48, 1]).unwrap(),
                 Decisions::Blocks,

@@ -10,7 +10,7 @@ use crate::adapters::{self, Need, Profile};
 use crate::command::{self, cargo, root};
 use crate::compilers::gpus;
 use crate::report::Report;
-use crate::suite::{self, BURN, MPI};
+use crate::suite::{self, BURN, BURN_FEATURES, MPI};
 use crate::table::table;
 use crate::web;
 
@@ -161,8 +161,9 @@ fn foreign(files: &str) -> Vec<&str> {
 
 /// The crate for Burn: the same steps in its own workspace.
 fn burn(required: &str) -> Result {
-    let on = |words: &str| cargo(&format!("{words} {BURN}"));
-    command::run(on("fmt --check").arg("--all"))?;
+    command::run(cargo(&format!("fmt --check {BURN}")).arg("--all"))?;
+    // Always the same features: Burn is compiled once for them, and once without fusion.
+    let on = |words: &str| cargo(&format!("{words} {BURN} {BURN_FEATURES}"));
     command::run(on("clippy --all-targets").args(["--", "-D", "warnings"]))?;
     command::run(on("doc --no-deps").env("RUSTDOCFLAGS", "-D warnings"))?;
     for report in suite::run_burn(&[], &[("REQUIRE_GPU", required)])? {

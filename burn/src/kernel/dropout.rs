@@ -164,7 +164,8 @@ pub(crate) fn keep_word(
     word: u32,
     #[comptime] decisions: Decisions,
 ) -> u32 {
-    if comptime!(dimensions.len() == 0) {
+    let count = comptime!(dimensions.len());
+    if comptime!(count == 0) {
         keep_32(mask, element_index(mask, dimensions, ELEMENTS * word))
     } else {
         keep_in_turn(mask, dimensions, word, decisions)

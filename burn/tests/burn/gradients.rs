@@ -26,7 +26,7 @@ fn product<T: Element + BurnElement>(len: usize, device: &Device) {
     let x = tensor(&input, [len], device).require_grad();
     let output = dropout(x.clone(), &layout, &call(0.5)).unwrap();
     let weighted = output * tensor(&weights[1..], [len], device);
-    let gradients = weighted.sum().backward();
+    let gradients = weighted.backward();
     let expected = backward(&weights[1..], &layout, &call(0.5));
     assert_bits(x.grad(&gradients).unwrap(), &expected);
 }
@@ -51,7 +51,7 @@ fn of_views(device: &Device) {
     let output = dropout(x.clone().transpose(), &layout, &call(0.5)).unwrap();
     // The gradient comes transposed too.
     let weighted = output.transpose() * tensor(&weights[1..], [24, 36], device);
-    let gradients = weighted.sum().backward();
+    let gradients = weighted.backward();
     let seen = |i: usize| weights[1 + i % 24 * 36 + i / 24];
     let grad: Vec<f32> = (0..24 * 36).map(seen).collect();
     let transposed = backward(&grad, &layout, &call(0.5));
@@ -66,7 +66,7 @@ fn of_kinds(device: &Device) {
         let call = call(0.5).with_kind(kind);
         let x = Tensor::<1>::ones([1000], device).require_grad();
         let output = dropout(x.clone(), &layout, &call).unwrap();
-        let gradients = (output * tensor(&weights, [1000], device)).sum().backward();
+        let gradients = (output * tensor(&weights, [1000], device)).backward();
         let expected = backward(&weights, &layout, &call);
         assert_bits(x.grad(&gradients).unwrap(), &expected);
     }
@@ -78,7 +78,7 @@ fn of_rates_0_and_1(device: &Device) {
     for (p, expected) in [(0.0, 3.0f32), (1.0, 0.0)] {
         let x = Tensor::<1>::ones([100], device).require_grad();
         let output = dropout(x.clone(), &layout, &call(p)).unwrap();
-        let gradients = (output * 3.0).sum().backward();
+        let gradients = (output * 3.0).backward();
         assert_bits(x.grad(&gradients).unwrap(), &[expected; 100]);
     }
 }
@@ -92,7 +92,7 @@ fn between_other_operations(device: &Device) {
     let before = x.clone() * 2.0 + 1.0;
     let output = dropout(before, &layout, &call(0.5)).unwrap();
     let behind = output * 4.0 - 3.0;
-    let gradients = behind.clone().sum().backward();
+    let gradients = behind.clone().backward();
 
     let expected: Vec<f32> = input.iter().map(|x| x * 2.0 + 1.0).collect();
     let expected = forward(&expected, &layout, &call(0.5));

@@ -64,7 +64,7 @@ fn of_micro_batches(device: &Device) {
     let layer = layer();
     let micro_batch = |_| {
         let x = Tensor::<1>::ones([LEN], &device.clone().autodiff()).require_grad();
-        let gradients = layer.forward(x.clone()).sum().backward();
+        let gradients = layer.forward(x.clone()).backward();
         let gradient = x.grad(&gradients).unwrap();
         gradient.into_data().try_to_vec().unwrap()
     };
