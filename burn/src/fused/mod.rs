@@ -4,7 +4,7 @@ mod activated;
 mod add;
 mod autodiff;
 pub(crate) mod composed;
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "cubecl")]
 mod gpu;
 #[cfg(feature = "flex")]
 mod host;
@@ -70,7 +70,7 @@ fn is_linear(layout: &MaskLayout) -> bool {
 /// Operations cannot fail later: under fusion they run after the call that made them.
 fn check_device(device: Device) -> Result<(), DropoutError> {
     match device.inner().as_dispatch() {
-        #[cfg(feature = "wgpu")]
+        #[cfg(feature = "cubecl")]
         DispatchDevice::Cube(_) => Ok(()),
         #[cfg(feature = "flex")]
         DispatchDevice::Flex(_) => Ok(()),

@@ -53,7 +53,7 @@ impl<B: Backend> MaybeHidden<B> {
 
 /// Fused operations by a backend. Vectors have a number for each column of the last dimension.
 #[backend_extension(
-    Cube: cfg(feature = "wgpu"),
+    Cube: cfg(feature = "cubecl"),
     Flex: cfg(feature = "flex"),
     Autodiff,
     Fusion: cfg(feature = "fusion")
