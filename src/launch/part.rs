@@ -8,7 +8,7 @@ use crate::contract::dropout_mask::DropoutMask;
 use crate::contract::element::ElementType;
 use crate::contract::layout::MaskLayout;
 use crate::contract::mask::ELEMENTS_PER_BLOCK;
-use crate::kernel::axes::{Family, IndexKind};
+use crate::kernel::axes::IndexKind;
 use crate::plan::cut::Geometry;
 use crate::plan::dispatch::{cut, unit};
 use crate::plan::index_map::IndexMap;
@@ -134,23 +134,21 @@ impl Source {
         let per_block = u64::from(ELEMENTS_PER_BLOCK);
         let aligned = |element: u64| element.is_multiple_of(per_block);
         let whole = aligned(elements.start) && aligned(elements.end - elements.start);
-        let decisions = match self.map.by_word() {
-            _ if whole && self.map.by_block(self.base).is_some() => Decisions::Blocks,
-            IndexKind::Strided(strided) => match strided.family {
-                Family::BlockRows | Family::Rows { .. } => Decisions::Rows,
-                Family::Runs { .. } => Decisions::Runs,
-                Family::Scattered => Decisions::Scattered,
-            },
-            IndexKind::Linear | IndexKind::Packed => Decisions::Rows,
-        };
         let slots = self.map.params(elements.start).into_iter().flatten();
+        // Slots in front of a layout's dimensions have one coordinate.
+        let dimensions: Vec<_> = slots
+            .map(PartDimension::from)
+            .skip_while(|dimension| dimension.size == 1)
+            .collect();
+        let decisions = match dimensions.last().map(|dimension| dimension.stride) {
+            _ if whole && self.map.by_block(self.base).is_some() => Decisions::Blocks,
+            None | Some(1) => Decisions::Rows,
+            Some(0) => Decisions::Runs,
+            Some(_) => Decisions::Scattered,
+        };
         Part {
             mask: DropoutMask::new(&self.call, first_index),
-            // Slots in front of a layout's dimensions have one coordinate.
-            dimensions: slots
-                .map(PartDimension::from)
-                .skip_while(|dimension| dimension.size == 1)
-                .collect(),
+            dimensions,
             decisions,
             elements,
         }
@@ -208,6 +206,10 @@ mod tests {
             (MaskLayout::drop_path(&[9, 100]).unwrap(), Decisions::Runs),
             (
                 MaskLayout::feature_channels_first(&[3, 5, 7]).unwrap(),
+                Decisions::Runs,
+            ),
+            (
+                MaskLayout::strided(&[5, 7], &[30, 3]).unwrap(),
                 Decisions::Scattered,
             ),
         ] {

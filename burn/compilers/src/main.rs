@@ -77,7 +77,7 @@ fn variants() -> Result<Vec<(Variant, Part, usize)>, Box<dyn Error>> {
         MaskLayout::strided(&[4, 16], &[24, 1])?,
         MaskLayout::strided(&[4, 15], &[16, 1])?,
         MaskLayout::drop_path(&[2, 64])?,
-        MaskLayout::feature_channels_first(&[3, 5, 7])?,
+        MaskLayout::strided(&[5, 7], &[30, 3])?,
     ];
     let mut variants = Vec::new();
     for &element in ElementType::ALL {

@@ -1,5 +1,7 @@
 //! Outputs are the library's, to the bit.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use burn::tensor::{DType, Device, Element as BurnElement, Tensor};
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{DropoutCall, DropoutKind, Element, MaskKey, MaskLayout};
@@ -19,6 +21,7 @@ pub const CASES: &[Case] = &[
     ("kinds", kinds),
     ("origins", origins),
     ("another_call_differs", another_call_differs),
+    ("a_bit_of_an_element_is_seen", a_bit_of_an_element_is_seen),
     (
         "an_input_still_in_use_is_kept",
         an_input_still_in_use_is_kept,
@@ -192,6 +195,20 @@ fn another_call_differs(device: &Device) {
             expected,
             "{wrong}"
         );
+    }
+}
+
+/// The negative control of the comparison: one decision and one last bit that are not the library's.
+fn a_bit_of_an_element_is_seen(device: &Device) {
+    let layout = MaskLayout::linear(1000);
+    let input = values::<f32>(1000);
+    let expected = forward(&input, &layout, &call(0.5));
+    for change in [|x: f32| if x == 0.0 { 1.0 } else { 0.0 }, f32::next_up] {
+        let mut wrong = expected.clone();
+        wrong[777] = change(wrong[777]);
+        let output = dropout(tensor(&input, [1000], device), &layout, &call(0.5)).unwrap();
+        let compare = AssertUnwindSafe(|| assert_bits(output, &wrong));
+        assert!(catch_unwind(compare).is_err());
     }
 }
 

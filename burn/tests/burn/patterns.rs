@@ -2,13 +2,14 @@
 
 use burn::tensor::Device;
 use wgpu_dropout::MaskLayout;
-use wgpu_dropout_burn::{FusedDropoutConfig, MaskPattern};
+use wgpu_dropout_burn::{FusedDropoutConfig, MaskPattern, dropout};
 
 use crate::Case;
 use crate::oracle::{assert_bits, backward, call, forward, tensor, values};
 
 pub const CASES: &[Case] = &[
     ("all", all),
+    ("any_strides", any_strides),
     (
         "elements_of_any_number_of_dimensions",
         elements_of_any_number_of_dimensions,
@@ -34,6 +35,26 @@ fn all(device: &Device) {
     let noise = MaskPattern::NoiseShape(vec![Some(4), Some(1), None]);
     check(&noise, [4, 16, 64], device);
     check(&noise, [2, 4, 16, 64], device);
+}
+
+/// Rows that begin in any lane, rows and runs shorter than a block, strides above 2^32, a shard.
+fn any_strides(device: &Device) {
+    let shard = MaskLayout::elementwise(&[9, 50]).unwrap();
+    let shard = shard.shard(&[2, 3], &[5, 41]).unwrap();
+    for layout in [
+        MaskLayout::strided(&[5, 7, 33], &[40, 0, 1]).unwrap(),
+        MaskLayout::strided(&[50, 3], &[5, 1]).unwrap(),
+        MaskLayout::strided(&[50, 3], &[1, 0]).unwrap(),
+        MaskLayout::strided(&[9, 40], &[1 << 40, 1]).unwrap(),
+        MaskLayout::strided(&[40, 9], &[1, 1 << 33]).unwrap(),
+        shard,
+    ] {
+        let len = layout.len() as usize;
+        let input = values::<f32>(len);
+        let call = call(0.5).with_origin(5);
+        let output = dropout(tensor(&input, [len], device), &layout, &call).unwrap();
+        assert_bits(output, &forward(&input, &layout, &call));
+    }
 }
 
 /// More than a layout has, and than CubeCL's tensors have.
