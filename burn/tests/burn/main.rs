@@ -41,8 +41,8 @@ const CASES: &[(&str, &[Case])] = &[
     ("errors", errors::CASES),
 ];
 
-/// Cases whose kernels have workgroup memory, as Burn's own reductions do: Mesa 22.3's lavapipe crashes
-/// while it reads their SPIR-V. On a GPU, `--include-ignored` runs them.
+/// Cases that crash in Mesa 22.3's lavapipe on SPIR-V, as some of Burn's own reductions do there; their
+/// kernels have workgroup memory in common. On a GPU, `--include-ignored` runs them.
 fn needs_workgroup_memory(module: &str, name: &str) -> bool {
     let row_cases = ["softmaxes", "norms", "checkpoints"];
     module == "transformer" || module == "fused" && row_cases.contains(&name)

@@ -88,8 +88,7 @@ fn assert_gradients(
     }
 }
 
-/// With ReLU: Burn 0.22.1's GPU backends take GELU's slope from its form by tanh, which is off by up to
-/// 5e-4.
+/// With ReLU, since Burn 0.22.1's GPU backends take the slope of GELU from its form by tanh.
 fn encoder(prob: f64, norm_first: bool, device: &Device) -> TransformerEncoder {
     TransformerEncoderConfig::new(16, 24, 2, 2)
         .with_dropout(prob)
