@@ -136,7 +136,7 @@ fn wrong(imports: &Imports) -> Vec<String> {
         };
         for other in imported {
             let is_allowed = allowed.split(' ').any(|name| name == layer(other));
-            if layer(other) != own && !(is_allowed && !other.is_empty()) {
+            if layer(other) != own && (other.is_empty() || !is_allowed) {
                 let other = if other.is_empty() { "the root" } else { other };
                 wrong.push(format!(
                     "{module} imports {other}, which {own} must not know"
