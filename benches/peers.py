@@ -148,13 +148,13 @@ def check_all(device):
 
 def seconds_a_call(operation, pairs, calls):
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    # Outputs are kept. Else PyTorch would write each one over the last, which is in a cache.
-    # Masks are not kept, so PyTorch does that with them.
+    # The list keeps the outputs. Otherwise PyTorch would write each output over the last one, which
+    # is in a cache. The list does not keep masks, so PyTorch writes each mask over the last one.
     outputs = [None] * len(pairs)
     start.record()
     for call in range(calls):
         x, y = pairs[call % len(pairs)]
-        # Else backward would add to the gradient of the last call.
+        # Otherwise backward would add to the gradient of the last call.
         x.grad = None
         outputs[call % len(pairs)] = operation(x, y)
     end.record()
