@@ -62,7 +62,8 @@ impl DropoutCall {
         Self { kind, ..self }
     }
 
-    /// Checks that the call can be applied to a tensor of `layout`, as every use of it does first.
+    /// Checks that the call can be applied to a tensor of `layout`. Every use of the call begins
+    /// with the same check.
     ///
     /// # Errors
     ///
@@ -119,8 +120,8 @@ impl DropoutCall {
     /// [`Inverted`](DropoutKind::Inverted) 1 / (1 - D / 2^32) \[M10\], for
     /// [`Classic`](DropoutKind::Classic) and [`Gaussian`](DropoutKind::Gaussian) 1, for
     /// [`Alpha`](DropoutKind::Alpha) the `a` of [`keep_shift`](Self::keep_shift). If the rate drops
-    /// everything, it is 0. Only a packed mask keeps elements then: they are multiplied by this 0,
-    /// except by `Classic`, which leaves them as they are.
+    /// everything, the factor is 0. A packed mask may keep elements even then. They are multiplied
+    /// by this 0; under `Classic` they stay as they are.
     pub fn keep_scale(&self) -> f32 {
         if self.rate.drops_all() {
             return 0.0;
