@@ -38,11 +38,12 @@ use crate::plan::rows::Rows;
 /// that a cache may still have them at the next reading.
 ///
 /// The backward starts from the sum, so that nothing else has to be kept. It gives two gradients.
-/// The first is that of the sum, which is also the residual's. The second is the masked gradient:
-/// with [`MaskPlace::Branch`] that of the input, with [`MaskPlace::Output`] that of the norm's
-/// output. The gradient of γ comes from [`bind_gamma_gradient`](Self::bind_gamma_gradient). Two
-/// gradients are [sums of columns](ColumnSums): for β, sum the columns of the gradient of the
-/// norm's output; for a bias, sum those of the input's gradient.
+/// The first is the gradient of the sum, which is the residual's gradient too. The second is the
+/// masked gradient. It is the input's gradient with [`MaskPlace::Branch`], and the gradient of the
+/// norm's output with [`MaskPlace::Output`]. The gradient of γ comes from
+/// [`bind_gamma_gradient`](Self::bind_gamma_gradient). Two gradients are [sums of
+/// columns](ColumnSums): for β, sum the columns of the gradient of the norm's output; for a bias,
+/// sum those of the input's gradient.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, [x, stream, y, numbers, dy, dstream]: &[wgpu_dropout::wgpu::Buffer; 6]) -> Result<(), Box<dyn std::error::Error>> {
@@ -279,10 +280,10 @@ impl DropoutAddNorm {
     }
 
     /// Binds `elements` of `grad_output`, of the forward's `sum`, of `grad_sum` and of `masked`,
-    /// which receives the masked gradient: with [`MaskPlace::Branch`] that of the input, with
-    /// [`MaskPlace::Output`] that of the norm's output. `vectors` are the forward's. The kernel
-    /// takes five storage buffers, and one more for sample ids or a packed mask. Requirements,
-    /// errors and panics as for [`bind`](Self::bind).
+    /// which receives the masked gradient. This is the input's gradient with [`MaskPlace::Branch`],
+    /// and the gradient of the norm's output with [`MaskPlace::Output`]. `vectors` are the
+    /// forward's. The kernel takes five storage buffers, and one more for sample ids or a packed
+    /// mask. Requirements, errors and panics as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -493,12 +494,12 @@ impl DropoutAddNorm {
         self.encode(pass, &gradient.0, call, accumulate)
     }
 
-    /// Records the gradient of γ: for each column, the sum over the rows of the gradient of the
-    /// norm's output times the normalised number \[M25\], in f32 and in the order of
-    /// [`ColumnSums`]. It replaces the content of `grad_gamma`, or with `accumulate` is added to
-    /// it. The forward's sum is read twice, for its moments and for these products. The backward
-    /// does not store its moments for this, since its kernel would need one more buffer. It affects
-    /// the pass as [`encode_forward`](Self::encode_forward) does.
+    /// Records the gradient of γ \[M25\]. For each column it multiplies the gradient of the norm's
+    /// output by the normalised number, and adds these products over the rows, in f32 and in the
+    /// order of [`ColumnSums`]. The result replaces the content of `grad_gamma`, or with
+    /// `accumulate` is added to it. The forward's sum is read twice, for its moments and for these
+    /// products. The backward does not store its moments for this, since its kernel would need one
+    /// more buffer. It affects the pass as [`encode_forward`](Self::encode_forward) does.
     pub fn encode_gamma_gradient(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

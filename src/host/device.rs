@@ -43,10 +43,10 @@ pub struct KernelDescriptor<'a> {
     pub pipeline_cache: Option<&'a wgpu::PipelineCache>,
 }
 
-/// Returns the result of `work` and its error, which the device would otherwise report as
-/// uncaptured, by default with a panic. Error scopes see only the errors of this thread. A buffer
-/// without memory and a pipeline that the driver cannot compile cause further errors where they are
-/// used; only the first cause is returned.
+/// Returns the result of `work` and the error that it caused. Without the scopes here, the device
+/// would report that error as uncaptured, by default with a panic. Error scopes see only the errors
+/// of this thread. A buffer without memory and a pipeline that the driver cannot compile cause
+/// further errors where they are used; only the first cause is returned.
 pub(crate) fn scoped<T>(
     device: &wgpu::Device,
     work: impl FnOnce() -> T,
