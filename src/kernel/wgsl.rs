@@ -18,7 +18,9 @@
 //!
 //! - A dispatch processes the first `len` elements of its [buffers](Variant::buffers). Elements of
 //!   16-bit types lie two to a word. The number of workgroups is `len` /
-//!   [`elements_per_workgroup`](Variant::elements_per_workgroup), rounded up.
+//!   [`elements_per_workgroup`](Variant::elements_per_workgroup), rounded up. Kernels of rows or
+//!   columns need another number, which [`fused_launches`](crate::launch::fused_launches) gives for
+//!   norms and softmaxes.
 //! - Access by `words` is right for every length, and by `vectors` for multiples of 16 bytes.
 //!   Access by `blocks` is right for multiples of 8 elements, if the first mask index of each row
 //!   is a multiple of 8 too.
