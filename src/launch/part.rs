@@ -1,4 +1,5 @@
-//! What a kernel in another language than WGSL is told of the part of a tensor that it works on.
+//! The part of a tensor that one dispatch takes, described for kernels in other languages than
+//! WGSL.
 
 use core::ops::Range;
 
@@ -14,17 +15,19 @@ use crate::plan::dispatch::{cut, unit};
 use crate::plan::index_map::IndexMap;
 use crate::plan::params::DimensionParams;
 
-/// Elements of a tensor that one dispatch takes, and where they find their decisions. Kernels for
-/// CubeCL in the crate for Burn are written against it.
+/// The elements of a tensor that one dispatch takes, and the source of their decisions. The CubeCL
+/// kernels in the crate for Burn read it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Part {
     /// The elements.
     pub elements: Range<u64>,
-    /// The call. Its first index is that of the coordinates 0 in all [dimensions](Self::dimensions), and
-    /// without dimensions that of the first element.
+    /// The call's mask. Its first index is the mask index at coordinate 0 in all
+    /// [dimensions](Self::dimensions). If there are no dimensions, it is the mask index of the
+    /// part's first element.
     pub mask: DropoutMask,
-    /// The layout with the fewest dimensions, the outermost first. Without any, indices are consecutive.
+    /// The layout's dimensions, the outermost first, after neighbours were merged where possible.
+    /// If there are none, mask indices are consecutive.
     pub dimensions: Vec<PartDimension>,
     /// The elements that can be decided at once.
     pub decisions: Decisions,
@@ -45,8 +48,8 @@ pub enum Decisions {
 
 /// One dimension of a layout, for a part that begins at coordinate `start` of it.
 ///
-/// The number of coordinates from 0 to `position`, divided by `size`, is
-/// `(position * multiplier) >> (31 + shift)` in 64 bits, for positions within the part.
+/// For every `position` within the part, counted from coordinate 0, `position / size` rounded down
+/// is `(position * multiplier) >> (31 + shift)` in 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PartDimension {
@@ -75,14 +78,15 @@ impl From<DimensionParams> for PartDimension {
     }
 }
 
-/// The parts of a tensor of `layout` under `call`, in any order; an empty tensor has none. Where there are
-/// several, all but the last elements are loaded 16 bytes at a time; a part has 2^26 elements at most.
+/// The parts of a tensor of `layout` under `call`, which may run in any order. An empty tensor has
+/// none. If there are several, all parts but the last one can be loaded 16 bytes at a time. A part
+/// has 2^26 elements at most.
 ///
-/// An invocation is to take 32 elements, in workgroups of 256.
+/// A kernel keeps within `limits` if its workgroups have 256 invocations of 32 elements each.
 ///
 /// # Errors
 ///
-/// See [`LaunchError`]; all of them come before the first part.
+/// See [`LaunchError`]. An error is returned before the first part is made.
 pub fn parts(
     layout: &MaskLayout,
     element: ElementType,
@@ -97,7 +101,8 @@ pub fn parts(
     }))
 }
 
-/// The part of these `elements`, fewer than 2^26: for kernels that are cut otherwise, as by whole rows.
+/// The part that has these `elements`, which must be fewer than 2^26. This is for kernels whose
+/// dispatches are cut in another way, such as by whole rows.
 ///
 /// # Errors
 ///
