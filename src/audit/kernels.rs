@@ -530,7 +530,8 @@ impl Candidate {
                 base,
             };
             let Some(mut run) = self.run(wish, limits, random) else {
-                // No remainder modulo 8 suits every kernel, but of three remainders two do.
+                // A kernel that some tensor selects takes at least two of the remainders 0, 1 and
+                // 2. If none of them gave a run, no tensor selects the kernel.
                 if runs.is_empty() && i == 2 {
                     return runs;
                 }
@@ -624,7 +625,7 @@ impl Candidate {
                 if let Work::Blocks { counter, key, .. } = &mut run.work {
                     *key = [random.word(), random.word()];
                     *counter = core::array::from_fn(|_| random.word());
-                    // The carry passes as many words as are all ones.
+                    // The carry runs through all leading words that are all ones.
                     let full = random.below(5) as usize;
                     for word in counter.iter_mut().take(full) {
                         *word = u32::MAX;
@@ -797,8 +798,8 @@ impl Candidate {
                 false => self.fitting(wish.len.max(33), false, random),
             };
         }
-        // Otherwise strides are random. Ids reach 2^32, so their products may take half of all
-        // indices.
+        // With `natural` the strides are those of a tensor, otherwise they are random. Ids reach
+        // 2^32, so their products may take half of all indices.
         let natural = random.chance(4);
         let mut next = 1;
         let mut strides = vec![0; dimensions];
