@@ -86,9 +86,9 @@ impl FusedDropoutConfig {
         Self { site, ..self }
     }
 
-    /// The same configuration with one mask for all calls of a step on one device, such as the time
-    /// steps of a recurrent cell. Layers at [sites](Self::with_site) of one name also share this
-    /// mask.
+    /// The same configuration with one mask for all calls of a training step on one device, as a
+    /// recurrent cell needs for its time steps. Layers at [sites](Self::with_site) of one name also
+    /// share this mask.
     pub fn shared_mask(self) -> Self {
         Self {
             shared_mask: true,

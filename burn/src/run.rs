@@ -144,7 +144,7 @@ impl TrainingRun {
 
     /// Numbers the replicas: `devices[n]` is replica n.
     ///
-    /// Without this call, the thread that built the first layer determines replica 0: the first
+    /// If no devices are set, the thread that built the first layer determines replica 0: the first
     /// device to which that thread forks a model, or on which it calls a layer. The number of any
     /// other device follows from Burn's id: `2^32 + type_id * 2^16 + index_id`. Masks are then the
     /// same in each run on the same devices, but not on other devices.
