@@ -213,8 +213,8 @@ impl Case {
         let written = self.before.iter().chain([&moments, &scratch, &gamma]);
         let written = written.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
         let contents: Vec<_> = written.chain(constants.map(Content::Constant)).collect();
-        // A part has 128 rows or more. 128 rows have whole tiles of columns, and in bytes they are
-        // a multiple of any device's alignment.
+        // The lowered limit lets a dispatch take 128 rows. They have whole tiles of columns, and in
+        // bytes they are a multiple of any device's alignment.
         let part_bytes = 128 * self.columns * self.element.bytes();
         let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
         let granules = match self.is_cut {

@@ -190,7 +190,8 @@ impl Case {
         let written = self.before.iter();
         let written = written.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
         let contents: Vec<_> = written.chain(constants.map(Content::Constant)).collect();
-        // A part has 128 rows or more. In bytes, 128 rows are a multiple of any device's alignment.
+        // The lowered limit lets a dispatch take 128 rows. In bytes they are a multiple of any
+        // device's alignment.
         let part_bytes = 128 * self.columns() * self.element.bytes();
         let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
         let granules = match self.is_cut {
