@@ -2,8 +2,8 @@
 //! same order of images and the same first weights. Loss, accuracy, time and memory are printed
 //! side by side.
 //!
-//! `cargo run --release --example train_mlp -- [EPOCHS] [DIR]`: 10 epochs unless given, on the 1,000
-//! + 1,000 images in this repository or on four gzipped IDX files of your own.
+//! `cargo run --release --example train_mlp -- [EPOCHS] [DIR]`. EPOCHS is 10 unless given. DIR has
+//! four gzipped IDX files; without it, the 1,000 + 1,000 images of this repository are used.
 
 use std::env;
 use std::error::Error;

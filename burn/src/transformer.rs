@@ -206,8 +206,8 @@ fn quiet(scores: Tensor<4>, factor: f32, mask: Option<ScoreMask>) -> Tensor<4> {
 
 /// [`PositionWiseFeedForward`] with bias, activation and dropout in one pass.
 ///
-/// Activations that the library has are fused: GELU, GELU by tanh, ReLU and the identity. Others are
-/// Burn's, and dropout a kernel of its own.
+/// Activations that the library has are fused: GELU, GELU by tanh, ReLU and the identity. For
+/// others Burn computes the activation, and dropout is a kernel of its own.
 pub trait FusedFeedForward {
     /// The output, like that of Burn's `forward`.
     fn forward_fused<const D: usize>(&self, input: Tensor<D>, place: &ModelPath) -> Tensor<D>;

@@ -1,5 +1,5 @@
-// The gradient of the scores before a softmax and a dropout [M26], from the scores or from the probabilities. On the
-// CPU: src/cpu/softmax.rs.
+// The gradient of the scores before a softmax and a dropout [M26], from the scores or from the
+// probabilities. On the CPU: src/cpu/softmax.rs.
 
 // The gradients of probabilities. Those of hidden columns are 0.
 fn dropped(grads: Word, element: u32, half: u32, chunk: u32) -> Float {

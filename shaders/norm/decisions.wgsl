@@ -1,4 +1,5 @@
-// The decisions of a workgroup's elements, 256 mask words at a time: each invocation draws one word, and all read it.
+// The decisions of a workgroup's elements, 256 mask words at a time. Each invocation draws one
+// word, and any invocation may read it.
 var<workgroup> keep_words: array<u32, WORKGROUP_SIZE>;
 
 // Where the workgroup's mask words begin and end.

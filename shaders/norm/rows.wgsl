@@ -23,7 +23,8 @@ fn begin_rows(local: u32, workgroup: u32) {
     own_end = (min(row_start + count, params.len) + LANES - 1u) / LANES;
 }
 
-// Returns true if a Word has upper halves. The last Word of an odd length of 16-bit elements has none.
+// Returns true if a Word has upper halves. The last Word of an odd length of 16-bit elements has
+// none.
 fn has_upper(word: u32) -> bool {
     return ELEMENT_BITS == 0xffffu && (LANES > 2u || LANES * word + 1u < params.len);
 }

@@ -138,7 +138,8 @@ pub(crate) fn keep_8(mask: &Mask, block: Wide) -> u32 {
     keep
 }
 
-/// The decisions of 32 consecutive mask indices from `index` on, the first in bit 0. Draws five blocks.
+/// The decisions of 32 consecutive mask indices from `index` on, the first in bit 0. Draws five
+/// blocks.
 #[cube]
 pub(crate) fn keep_32(mask: &Mask, index: Wide) -> u32 {
     let block = block_of(index);

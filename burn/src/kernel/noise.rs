@@ -59,8 +59,8 @@ struct Pair {
     odd: f32,
 }
 
-/// Two normal numbers out of two words: Box and Muller 1958 \[M19\]. The angle lies in [-pi, pi), where WGSL
-/// bounds the error of sin and cos.
+/// Two normal numbers from two words, by the method of Box and Muller (1958) \[M19\]. The angle
+/// lies in [-pi, pi), where WGSL bounds the error of sin and cos.
 #[cube]
 fn pair(v: u32, w: u32) -> Pair {
     let ulp = 1.192_092_9e-7f32;
