@@ -361,8 +361,8 @@ impl<'a> Audit<'a> {
         passed(format!("{elements} elements"))
     }
 
-    /// Checks masks of one dispatch each: a mask with a decision for each element, which takes long
-    /// to make, and a mask of all workgroups, in which 96 elements share a decision.
+    /// Checks masks of one dispatch each. One has a decision for each element, which takes long to
+    /// make. The other takes all workgroups, and 96 elements share a decision.
     async fn full_masks(&self) -> Result<u64, Failure> {
         let words = longest(self.limits, MASK_WORD)?;
         let part = if self.options.long {

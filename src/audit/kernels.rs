@@ -403,7 +403,7 @@ impl Candidate {
         }
     }
 
-    /// The kernel itself. For a kernel by words: the kernel by vectors, which takes most of a
+    /// The kernel itself, or for a kernel by words the kernel by vectors, which takes most of a
     /// tensor that is cut.
     fn by_vectors(&self) -> Kernel {
         let mut kernel = self.kernel;
@@ -525,7 +525,8 @@ impl Candidate {
                 } else {
                     random.between(1, 700)
                 },
-                // Both halves of the loop have each remainder, each with another base.
+                // Both halves of the loop have every remainder. A remainder has another base in
+                // each half.
                 remainder: (i + i / 8) % 8,
                 base,
             };
@@ -861,7 +862,7 @@ fn base(wish: Wish, remainder: u64, len: u64, end: u64, random: &mut Random) -> 
     if base <= end { base } else { end / 8 * 8 }
 }
 
-/// The granules of a dispatch with which a run has about `dispatches`.
+/// The granules that a dispatch must have for a run to have about `dispatches`.
 fn granules(run: &Run, limits: CutLimits, dispatches: u64) -> u64 {
     let (units, geometry) = match &run.work {
         Work::Dropout {
@@ -996,7 +997,7 @@ pub(super) fn cover(
 /// other pairs.
 pub(super) fn is_pair(one: &str, other: &str) -> bool {
     match (one, other) {
-        // The map does not depend on the number of dimensions, which another file adds up.
+        // The map does not depend on the number of dimensions: another shader file adds these up.
         ("dimensions", "map") => false,
         // The stream's type decides only how the residual and the sum are read and stored.
         (field, "stream") | ("stream", field) => {
