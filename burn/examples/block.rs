@@ -1,5 +1,6 @@
-//! A transformer's encoder layer without dropout, with Burn's and with this crate's: kernels and
-//! bytes by Burn's account of its fusion, memory kept for backward, and the time of a step.
+//! Compares a transformer's encoder layer without dropout, with Burn's dropout and with this
+//! crate's. It prints kernels and bytes as Burn's fusion reports them, the memory kept for
+//! backward, and the time of a step.
 //!
 //! `cargo run --release --example block -- [STEPS]`, 20 unless given.
 
@@ -26,13 +27,13 @@ const D_MODEL: usize = 256;
 const D_FF: usize = 1024;
 const HEADS: usize = 4;
 const PROB: f64 = 0.1;
-/// Not 0, and drops nothing: the fused kernels without a mask.
+/// A rate that drops nothing but is not 0, so that the fused kernels run, without a mask.
 const NOTHING: f64 = 1e-12;
 
 struct Way {
     name: &'static str,
     model: TransformerEncoder,
-    /// Without a run by Burn's own `forward`.
+    /// Without a run, Burn's own `forward` is called.
     run: Option<TrainingRun>,
 }
 
@@ -109,13 +110,14 @@ fn main() -> Result {
     Ok(())
 }
 
-/// Time of all threads, in steps of 10 ms: on a software adapter it is what kernels cost, whatever
-/// else the machine does. NaN where there is no account of it.
+/// The processor time of all threads, in steps of 10 ms. On a software adapter it is the cost of
+/// the kernels, whatever else the machine does. NaN if the system does not report it.
 fn cpu_seconds() -> f64 {
     const TICKS_A_SECOND: f64 = 100.0;
     let ticks = || -> Option<u64> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        // Behind the name, which may have blanks: fields 3 and on; 14 and 15 are user's and system's.
+        // The fields after the name, which may contain blanks, begin with field 3. Fields 14 and 15
+        // are the user's and the system's time.
         let fields = stat.rsplit(')').next()?.split_whitespace().skip(11);
         fields.take(2).map(|field| field.parse::<u64>().ok()).sum()
     };
@@ -144,13 +146,13 @@ impl Way {
 
     fn step(&self, input: &Tensor<3>) -> Result {
         let gradients = self.forward(input).backward();
-        // All gradients: fusion computes nothing that nobody can read any more.
+        // Keep all gradients until here: fusion does not compute what nobody can read any more.
         input.device().sync()?;
         drop(gradients);
         Ok(())
     }
 
-    /// What forward and backward launch.
+    /// The kernels that forward and backward launch, and their bytes.
     fn account(&self, input: &Tensor<3>) -> Result<[Account; 2]> {
         let device = input.device();
         device.sync()?;
@@ -167,7 +169,7 @@ impl Way {
         Ok([forward, backward])
     }
 
-    /// Memory between forward and backward.
+    /// The bytes that are kept between forward and backward.
     fn kept(&self, input: &Tensor<3>) -> Result<f64> {
         let device = input.device();
         let in_use = || -> Result<f64> {
@@ -183,7 +185,8 @@ impl Way {
     }
 }
 
-/// Kernels, and the bytes that they read and write at least: each tensor once a kernel.
+/// The number of kernels, and the least number of bytes that they read and write: each kernel
+/// counts a tensor once.
 #[derive(Default)]
 struct Account {
     kernels: u64,
@@ -205,12 +208,12 @@ impl FusionObserver for Shared {
     fn block_starts(&self, block: BlockOperations<'_>) {
         let mut tensors = HashMap::new();
         let mut made = HashSet::new();
-        // Made in the block, and read there for the last time.
+        // Tensors that the block makes and that are read there for the last time.
         let mut inner = HashSet::new();
         let mut works = false;
         for operation in block.iter() {
             if is_view(operation) {
-                // Of a view's tensor nothing is read.
+                // A view reads nothing of its tensor.
                 continue;
             }
             works = true;

@@ -1,6 +1,6 @@
 //! Text classification by Burn's `TransformerEncoder`, twice: with Burn's own `forward` and with
-//! `forward_fused`. The same model, lines in the same order and the same first weights; loss,
-//! accuracy, time and memory side by side.
+//! `forward_fused`. Both have the same model, the same order of lines and the same first weights.
+//! Loss, accuracy, time and memory are printed side by side.
 //!
 //! Lines of Shakespeare's Sonnets, in lower case and without punctuation. The question is whether
 //! the words of a line are in the poet's order or were shuffled.
@@ -33,7 +33,7 @@ const TEXT: &str = concat!(
 const SEED: u64 = 42;
 /// Characters of a line at most; longer ones are cut.
 const LENGTH: usize = 48;
-/// Letters, the blank and what is behind the line's end.
+/// The letters, the blank, and the padding after the end of a line.
 const TOKENS: usize = 28;
 const PADDING: i32 = 27;
 const D_MODEL: usize = 32;
@@ -62,7 +62,7 @@ impl Classifier {
         }
     }
 
-    /// With a run by the fused forward: the one difference.
+    /// With a run, the fused forward is called. This is the only difference.
     fn forward(&self, lines: Tensor<2, Int>, run: Option<&TrainingRun>) -> Tensor<2> {
         let device = lines.device();
         let padding: Tensor<2, Bool> = lines.clone().equal_elem(PADDING);
@@ -81,7 +81,7 @@ impl Classifier {
                 self.encoder.forward_fused(x, masks, &run.at("encoder"))
             }
         };
-        // The mean of what belongs to the line.
+        // The mean over the characters of the line, without the padding.
         let weights = padding.bool_not().float().unsqueeze_dim::<3>(2);
         let sum = (x * weights.clone()).sum_dim(1) / weights.sum_dim(1);
         self.output.forward(sum.squeeze_dim::<2>(1))
@@ -93,7 +93,7 @@ struct Line {
     is_shuffled: bool,
 }
 
-/// Each second line is shuffled.
+/// Every second line is shuffled.
 fn lines(text: &str) -> Vec<Line> {
     let words_of = |line: &str| -> Vec<String> {
         let letters = |word: &str| {
@@ -135,7 +135,7 @@ fn batch(lines: &[&Line], device: &Device) -> (Tensor<2, Int>, Tensor<1, Int>) {
     )
 }
 
-/// The same order for both.
+/// Shuffles in the same order for both models.
 fn shuffle<T>(items: &mut [T], number: usize) {
     // Knuth's linear congruential generator; its upper bits are the good ones.
     let mut state = SEED ^ number as u64;
@@ -147,7 +147,7 @@ fn shuffle<T>(items: &mut [T], number: usize) {
     }
 }
 
-/// Loss of training and test, and hits, of each epoch.
+/// For each epoch the training loss, the test loss and the hits.
 type Epoch = [f32; 3];
 
 struct Figures {
@@ -192,7 +192,7 @@ fn train(
             let gradients = GradientsParams::from_grads(batch_loss.backward(), &model);
             model = optimizer.step(LEARNING_RATE, model, gradients);
             device.sync()?;
-            // The first epoch compiles kernels, and looks at memory.
+            // The first epoch is not timed: it compiles kernels and measures memory.
             if epoch > 0 {
                 figures.steps.push(start.elapsed().as_secs_f64() * 1e3);
             }
@@ -214,7 +214,7 @@ fn train(
     Ok(figures)
 }
 
-/// Bytes, by the account of Burn's pools, where the backend has one.
+/// The bytes in use that Burn's pools report. `None` if the backend does not report them.
 fn in_use(device: &Device) -> Result<Option<u64>> {
     device.sync()?;
     Ok(device.memory_pool_usage().map(|usage| usage.bytes_in_use))

@@ -1,4 +1,4 @@
-//! On any runtime of CubeCL, on Burn's own buffers and queue.
+//! Dropout on any runtime of CubeCL, with Burn's own buffers and queue.
 
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
@@ -18,7 +18,7 @@ use crate::kernel::index::dimensions;
 use crate::kernel::mask::mask;
 use crate::operation::{DropoutBackend, element_type};
 
-/// The parts in which `client` takes a tensor.
+/// The parts into which a tensor is cut for the limits of `client`.
 pub(crate) fn parts(
     client: &Client,
     layout: &MaskLayout,
@@ -43,7 +43,7 @@ impl DropoutBackend for CubeBackend {
         call: DropoutCall,
         direction: Direction,
     ) -> FloatTensor<Self> {
-        // The bits of the input [M11].
+        // The output has the bits of the input [M11].
         if call.rate.drops_nothing() {
             return tensor;
         }
@@ -86,15 +86,15 @@ fn launch_part(
     };
     let workgroups = elements.div_ceil(WORKGROUP_SIZE * ELEMENTS);
     let buffer = |tensor| {
-        // SAFETY: the binding has these words. Behind an odd number of elements of 16 bits it has the other
-        // half of the last one, since CubeCL aligns buffers.
+        // SAFETY: the binding has this number of words. After an odd number of 16-bit elements it
+        // also has the spare half of the last word, since CubeCL aligns buffers.
         #[expect(unsafe_code, reason = "CubeCL checks no length")]
         unsafe {
             BufferArg::from_raw_parts_binding(window(tensor, part), words as usize)
         }
     };
     let (input_words, output_words) = (buffer(input), buffer(output));
-    // SAFETY: the kernel's loops end, and it loads and stores the words of the buffers alone.
+    // SAFETY: the kernel's loops end, and it accesses no word outside of these buffers.
     #[expect(unsafe_code, reason = "a check for each load costs")]
     unsafe {
         dropout::launch_unchecked(

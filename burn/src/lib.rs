@@ -1,9 +1,9 @@
 //! Dropout for [Burn](burn) in one fused pass over memory, with no mask kept.
 //!
-//! [`FusedDropout`] stands where [`burn::nn::Dropout`] stood, and like it drops by another mask in
-//! each call. Its masks are those of [`wgpu_dropout`]: a function of a seed, the step, the layer, the
-//! number of the call in the step, the replica and the element's index, with the same bits on every
-//! GPU and on the CPU.
+//! [`FusedDropout`] replaces [`burn::nn::Dropout`] and, like it, uses a new mask in each call. Its
+//! masks are those of [`wgpu_dropout`]: a function of a seed, the step, the layer, the number of
+//! the call in the step, the replica and the element's index, with the same bits on every GPU and
+//! on the CPU.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -27,16 +27,17 @@
 //!
 //! # Fused with its neighbours
 //!
-//! An operation of one's own is opaque to Burn's fusion. [`dropout_add`], [`act_dropout`],
-//! [`gated_dropout`], [`softmax_dropout`] and [`dropout_add_norm`] take what stands beside dropout
-//! into its kernel; [`FusedDropout`] has a method for each. [`FusedEncoder`] and its relatives do so
-//! for Burn's own transformer modules.
+//! Burn's fusion cannot look into a custom operation. [`dropout_add`], [`act_dropout`],
+//! [`gated_dropout`], [`softmax_dropout`] and [`dropout_add_norm`] therefore compute dropout and
+//! its neighbours in one kernel. [`FusedDropout`] has a method for each. [`FusedEncoder`] and its
+//! relatives do the same for Burn's own transformer modules.
 //!
 //! # Cargo features
 //!
 //! - `wgpu` (default): GPUs, through Burn's `wgpu` backend.
 //! - `flex` (default): the CPU, through Burn's `flex` backend.
-//! - `fusion` (default): Burn's fusion of the operations around dropout; on wherever Burn's is.
+//! - `fusion` (default): Burn's fusion of the operations around dropout. It must be on if
+//!   Burn's `fusion` is.
 //! - `vulkan`: Burn's SPIR-V compiler, for devices of Vulkan.
 //! - `metal`, `cuda`, `rocm`: Burn's runtimes and compilers of these names.
 

@@ -16,8 +16,8 @@ use crate::operation::dropout;
 use crate::run::TrainingRun;
 use crate::site;
 
-/// A module's place in a model: its run, and the path of its fields, as `encoder.layers.0`. Made by
-/// [`TrainingRun::at`].
+/// The place of a module in a model: its run, and the path of field names, such as
+/// `encoder.layers.0`. Made by [`TrainingRun::at`].
 #[derive(Clone, Debug)]
 pub struct ModelPath {
     run: TrainingRun,
@@ -25,11 +25,13 @@ pub struct ModelPath {
 }
 
 impl TrainingRun {
-    /// The place `path` of a model, for the `forward_fused` of the module that stands there. Dropout
-    /// of the module has the site of its own path, as `encoder.layers.0.dropout`: give each module
+    /// The place `path` in a model, for the `forward_fused` of the module there. Each dropout of
+    /// the module is a site whose name is its own path, such as `encoder.layers.0.dropout`. Give
+    /// each module a path of its own.
     /// another path.
-    ///
-    /// A layer has no number here, and no thread that built it: several devices are replicas by their
+    /// These sites get no number by order, and no thread counts as the one that built them. With
+    /// several devices, a device's replica number is its position in
+    /// [`set_devices`](Self::set_devices), or else follows from Burn's id.
     /// place in [`set_devices`](Self::set_devices), else by Burn's id of them.
     pub fn at(&self, path: impl Into<String>) -> ModelPath {
         ModelPath {
@@ -52,7 +54,7 @@ impl ModelPath {
         }
     }
 
-    /// The next call of the field `name`, where it drops.
+    /// The layout and the next call of the dropout in the field `name`. `None` if it does not drop.
     fn begin<const D: usize>(
         &self,
         name: &str,
@@ -78,7 +80,7 @@ fn or_panic<T>(result: Result<T, DropoutError>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A linear layer without its bias, which is left to the operation behind it.
+/// A linear layer's output without its bias, and the bias, which the next operation adds.
 fn product<const D: usize>(linear: &Linear, input: Tensor<D>) -> (Tensor<D>, Option<Tensor<1>>) {
     let bias = linear.bias.as_ref().map(|bias| bias.val());
     let output = burn::tensor::module::linear(input, linear.weight.val(), None);
@@ -99,7 +101,7 @@ fn add<const D: usize>(
     })
 }
 
-/// Tensors that hide keys from queries, as Burn's modules take them: true is hidden.
+/// Masks that hide keys from queries, as Burn's modules take them. True hides a key.
 #[derive(Clone, Debug, Default)]
 pub struct AttentionMasks {
     /// `[batch, keys]`.
@@ -130,7 +132,7 @@ impl AttentionMasks {
 ///
 /// With `quiet_softmax` the softmax is Burn's, and dropout a kernel of its own.
 pub trait FusedAttention {
-    /// The context of `[batch, sequence, d_model]`, as of Burn's `forward`.
+    /// The context of `[batch, sequence, d_model]`, like that of Burn's `forward`.
     fn forward_fused(
         &self,
         query: Tensor<3>,
@@ -204,10 +206,10 @@ fn quiet(scores: Tensor<4>, factor: f32, mask: Option<ScoreMask>) -> Tensor<4> {
 
 /// [`PositionWiseFeedForward`] with bias, activation and dropout in one pass.
 ///
-/// Activations that the library has are fused: GELU, GELU by tanh, ReLU and the identity. Others are
-/// Burn's, and dropout a kernel of its own.
+/// Activations that the library has are fused: GELU, GELU by tanh, ReLU and the identity. For
+/// others Burn computes the activation, and dropout is a kernel of its own.
 pub trait FusedFeedForward {
-    /// The output, as of Burn's `forward`.
+    /// The output, like that of Burn's `forward`.
     fn forward_fused<const D: usize>(&self, input: Tensor<D>, place: &ModelPath) -> Tensor<D>;
 }
 
@@ -217,7 +219,7 @@ impl FusedFeedForward for PositionWiseFeedForward {
     }
 }
 
-/// What the outer layer takes.
+/// The input of the outer linear layer.
 fn hidden<const D: usize>(
     feed_forward: &PositionWiseFeedForward,
     input: Tensor<D>,
@@ -245,8 +247,8 @@ fn hidden<const D: usize>(
 
 /// A transformer's encoder, or a layer of it, with its dropout fused.
 ///
-/// Sums of the residual stream are [`dropout_add`], with the bias of the layer before. Norms are
-/// Burn's.
+/// [`dropout_add`] computes the sums of the residual stream, and adds the bias of the linear layer
+/// before. Norms are Burn's.
 ///
 /// ```
 /// use burn::nn::transformer::TransformerEncoderConfig;
@@ -261,8 +263,8 @@ fn hidden<const D: usize>(
 /// assert_eq!(output.dims(), [2, 5, 16]);
 /// ```
 pub trait FusedEncoder {
-    /// The output, as of Burn's `forward`. Where nothing is dropped it is made of Burn's operations
-    /// alone.
+    /// The output, like that of Burn's `forward`. If nothing is dropped, only Burn's operations
+    /// run.
     fn forward_fused(
         &self,
         input: Tensor<3>,
@@ -324,7 +326,7 @@ impl FusedEncoder for TransformerEncoder {
 
 /// A transformer's decoder, or a layer of it, with its dropout fused; see [`FusedEncoder`].
 pub trait FusedDecoder {
-    /// The output, as of Burn's `forward`.
+    /// The output, like that of Burn's `forward`.
     fn forward_fused(
         &self,
         target: Tensor<3>,

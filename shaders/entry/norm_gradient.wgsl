@@ -1,7 +1,8 @@
-// The gradients of a sum before a norm, and of the operand of dropout [M25]: the branch, or the norm. Mean and
-// deviation are computed again. On the CPU: src/cpu/normed.rs.
+// The gradients of the sum before a norm and of the operand of dropout [M25], which is the branch
+// or the norm's output. The mean and the deviation are computed again. On the CPU:
+// src/cpu/normed.rs.
 
-// A gradient after dropout: its bits by a factor of 1 [M11].
+// The gradient after dropout. A factor of 1 keeps its bits [M11].
 fn dropped(bits: Word, element: u32, half: u32, chunk: u32) -> Word {
     let scaled = scale(bits, params.mask.keep_scale);
     let kept = select(scaled, bits, params.mask.keep_scale == 1.0);
@@ -19,11 +20,11 @@ fn weighed(grads: Word, sums: Word, element: u32, half: u32) -> Sums {
     return both(in_row(grad, element, half), in_row(product, element, half));
 }
 
-// A Word's part of a row's sums.
+// What one Word adds to the sums over its rows.
 struct Parts {
-    // What the mean leaves, and its squares.
+    // Differences from the mean, and their squares.
     centered: Sums,
-    // Gradients, and their products with what the mean leaves.
+    // Gradients of normed numbers, and their products with the differences from the mean.
     weighed: Sums,
 }
 
@@ -48,7 +49,8 @@ fn weigh(word: u32, chunk: u32) -> Parts {
     return Parts(centered_word(sums, word), own);
 }
 
-// Means over a row of the gradients of normed numbers, and of their products with them.
+// Means over a row: of the gradients of normed numbers, and of the products of these gradients with
+// the normed numbers.
 var<private> grad_mean: Rows;
 var<private> grad_slope: Rows;
 
@@ -66,7 +68,7 @@ fn write_gradients(word: u32, chunk: u32) {
         grads = masked_word(word);
     }
     let sums = sum_word(word);
-    // Nothing is loaded that nobody wants.
+    // The content is loaded only if the gradient is added to it.
     var before = Word();
     if has(ACCUMULATE) {
         before = stored(word);
@@ -78,7 +80,7 @@ fn write_gradients(word: u32, chunk: u32) {
         bits |= upper << Word(16u);
         masked_bits |= dropped_on_branch(upper, element, 1u, chunk) << Word(16u);
     } else if LANES == 2u {
-        // The spare half behind an odd length stays as it was.
+        // The spare half after an odd length keeps its content.
         bits |= stored(word) & Word(0xffff0000u);
         masked_bits |= masked_word(word) & Word(0xffff0000u);
     }
@@ -118,7 +120,8 @@ fn norm_gradient(
     set_moments(total(own.centered, local));
     let sums = total(own.weighed, local);
     grad_mean = select(first_of(sums) * params.reciprocal, Rows(), has(RMS));
-    // The correction is of what the mean leaves, so that the row is not read for it.
+    // `weigh` used the mean without its correction. Subtracting the correction here avoids reading
+    // the row again.
     let products = second_of(sums) - correction * first_of(sums);
     grad_slope = factor * products * params.reciprocal;
     word = own_word;

@@ -1,5 +1,5 @@
-// A softmax and a dropout [M26]. Rows are read again from memory, where caches have them. On the CPU:
-// src/cpu/softmax.rs.
+// A softmax and a dropout [M26]. A row is read from memory again, since caches may still have it.
+// On the CPU: src/cpu/softmax.rs.
 
 fn exponential_in(scores: Word, element: u32, half: u32) -> Rows {
     return in_row(exponential(scores, element, half), element, half);
@@ -56,7 +56,7 @@ fn write_output(word: u32, chunk: u32) {
         upper = probability(scores, element, 1u);
         bits |= output_bits(upper, element, 1u, chunk) << Word(16u);
     } else if LANES == 2u {
-        // The spare half behind an odd length stays as it was.
+        // The spare half after an odd length keeps its content.
         bits |= stored(word) & Word(0xffff0000u);
     }
     store(word, bits);

@@ -1,8 +1,10 @@
-// Mean and deviation of rows of stored sums, in two passes of which the second corrects the first: the mean of what is
-// left by the first one's mean is its error [M25]. One pass loses all digits where the mean is large.
+// The mean and the deviation of rows of stored sums, in two passes over a row [M25]. The second
+// pass adds the differences from the first pass's mean, and their squares. The mean of these
+// differences is the rounding error of the first mean, and corrects it. One pass alone would lose
+// all digits where the mean is large.
 var<private> mean: Rows;
 var<private> correction: Rows;
-// 1 by the deviation.
+// 1 / deviation.
 var<private> factor: Rows;
 
 fn find_mean(sum: Sums, local: u32) {
@@ -18,7 +20,7 @@ fn find_moments(sum: Sums, local: u32) {
     set_moments(total(own, local));
 }
 
-// By the sums of what the mean leaves, and of its squares.
+// Sets the moments from the sums of the differences from the mean, and of their squares.
 fn set_moments(sums: Sums) {
     correction = select(first_of(sums) * params.reciprocal, Rows(), has(RMS));
     let variance = second_of(sums) * params.reciprocal - correction * correction;
@@ -38,7 +40,7 @@ fn centered(sums: Word, element: u32, half: u32) -> Sums {
     return both(in_row(d, element, half), in_row(d * d, element, half));
 }
 
-// A half of a Word, less the mean and by the deviation.
+// The normed numbers in one half of a Word.
 fn normed(sums: Word, element: u32, half: u32) -> Float {
     let d = decode(half_of(sums, half)) - of_row(mean, element, half);
     return (d - of_row(correction, element, half)) * of_row(factor, element, half);

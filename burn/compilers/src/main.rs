@@ -1,9 +1,9 @@
-//! Writes the kernels of Burn's dropout as texts for compilers whose devices are not here, into a folder:
-//! `cargo run -p wgpu-dropout-burn-compilers -- FOLDER`, then README.md beside this package says what reads
-//! them.
+//! Writes the texts of wgpu-dropout-burn's kernels into a folder, for compilers whose devices this
+//! machine lacks: `cargo run -p wgpu-dropout-burn-compilers -- FOLDER`. ../README.md says which
+//! compilers then read them.
 
 extern crate self as burn_cubecl;
-/// By this path the kernel finds CubeCL in Burn.
+/// The kernels' sources name CubeCL as `burn_cubecl::cubecl`.
 pub use cubecl_core as cubecl;
 
 #[allow(dead_code, reason = "fused operations have functions of their own")]
@@ -68,7 +68,8 @@ where
     Ok(())
 }
 
-/// Each map of values for each type, and each way to find decisions, with loads of four words and of one.
+/// Each effect for each element type and each way to find decisions, with loads of four words and
+/// of one.
 fn variants() -> Result<Vec<(Variant, Part, usize)>, Box<dyn Error>> {
     let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::new(0, 0));
     let layouts = [
@@ -99,7 +100,7 @@ fn variants() -> Result<Vec<(Variant, Part, usize)>, Box<dyn Error>> {
     Ok(variants)
 }
 
-/// What a launch makes of the kernel, without a device.
+/// The kernel's definition, as a launch would make it on a device.
 fn definition<N: Size>(name: &str, variant: Variant, part: &Part) -> KernelDefinition {
     let settings = KernelSettings::new(
         Dim3::new_1d(WORKGROUP_SIZE),

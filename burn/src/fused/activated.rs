@@ -11,8 +11,8 @@ use crate::error::DropoutError;
 /// `dropout(activation(input + bias))` \[M24\], in one pass. The input is kept for backward, as
 /// without dropout; the output and the mask are not.
 ///
-/// Masks of [other layouts](MaskLayout) than of consecutive indices take dropout's kernel and Burn's
-/// operations before it.
+/// If the layout's mask indices are not consecutive, Burn's operations come first and dropout is a
+/// kernel of its own.
 ///
 /// # Errors
 ///

@@ -8,20 +8,22 @@ use super::operation::FusedBackend;
 use super::{check_beside, check_vector, checked, composed};
 use crate::error::DropoutError;
 
-/// What stands between a branch and its dropout; each has a number for each column.
+/// The vectors that are applied to a branch before its dropout. Each has a number for each column.
 #[derive(Clone, Debug, Default)]
 pub struct AddVectors {
-    /// Is added to the branch: the bias of a linear layer, which then needs none.
+    /// Is added to the branch. Give the bias of the linear layer before, which then needs none of
+    /// its own.
     pub bias: Option<Tensor<1>>,
-    /// Multiplies the branch behind the bias: LayerScale. With it dropout is a kernel of its own.
+    /// Multiplies the branch after the bias is added, as LayerScale does. With a scale, dropout is
+    /// a kernel of its own.
     pub scale: Option<Tensor<1>>,
 }
 
-/// `residual + dropout((input + bias) * scale)` \[M23\], in one pass. Nothing of the input's size is
-/// kept for backward, but with a scale the input.
+/// `residual + dropout((input + bias) * scale)` \[M23\], in one pass. Nothing of the input's size
+/// is kept for backward, except the input itself if there is a scale.
 ///
-/// Masks of [other layouts](MaskLayout) than of consecutive indices, as drop path's, take dropout's
-/// kernel and Burn's operations beside it.
+/// If the layout's mask indices are not consecutive, as in drop path, dropout is a kernel of its
+/// own between Burn's operations.
 ///
 /// # Errors
 ///

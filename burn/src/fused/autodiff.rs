@@ -1,4 +1,4 @@
-//! The steps of the graph.
+//! The steps of the fused operations in the autodiff graph.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -14,7 +14,8 @@ use super::operation::{FusedBackend, MaybeHidden, MaybeVector};
 use super::softmax::Scores;
 use crate::operation::DropoutBackend;
 
-/// The gradient of a vector that was added to the rows of a matrix: the sums of its columns.
+/// The gradient of a vector that was added to each row of a matrix: the column sums of the matrix's
+/// gradient.
 fn column_sums<B: Backend>(grad: FloatTensor<B>) -> FloatTensor<B> {
     let shape = grad.shape();
     let columns = shape[shape.num_dims() - 1];
@@ -23,7 +24,7 @@ fn column_sums<B: Backend>(grad: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(sums, Shape::new([columns]))
 }
 
-/// The tensor, and not its node.
+/// The tensor without its node in the graph.
 fn inner<B: Backend, C: CheckpointStrategy>(tensor: FloatTensor<Autodiff<B, C>>) -> FloatTensor<B> {
     tensor.into_parts().0
 }
@@ -66,7 +67,7 @@ impl<B: FusedBackend, const N: usize> Backward<B, N> for Add {
     }
 }
 
-/// Tracks the sum that `sum` makes of the tensors.
+/// Calls `sum` with the tensors, and records its result in the autodiff graph.
 fn add<B: FusedBackend, C: CheckpointStrategy, const N: usize>(
     nodes: [FloatTensor<Autodiff<B, C>>; N],
     call: DropoutCall,
@@ -215,7 +216,7 @@ impl<B: FusedBackend, const N: usize> Backward<B, N> for Normed {
     }
 }
 
-/// Tracks `normed`, which was made of the first of the tensors.
+/// Records `normed`, which was computed from the first of the tensors, in the autodiff graph.
 fn normed<B: FusedBackend, C: CheckpointStrategy, const N: usize>(
     nodes: [&FloatTensor<Autodiff<B, C>>; N],
     norm: Norm,
@@ -380,7 +381,7 @@ impl<B: FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
         norm: Norm,
         call: DropoutCall,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        // Two steps of the graph, of one kernel.
+        // One kernel computes both outputs, but the graph has a step for each.
         let mut output = None;
         let beta = beta.into_option();
         let vectors = (gamma.clone(), beta.clone());

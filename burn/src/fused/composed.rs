@@ -1,5 +1,5 @@
-//! The same of dropout's own kernel and Burn's operations, or without dropout of these alone, which
-//! Burn fuses.
+//! The fused operations, composed of dropout's own kernel and Burn's operations. Without dropout
+//! only Burn's operations remain, and Burn fuses these.
 
 use burn::tensor::{Tensor, activation};
 use wgpu_dropout::{Activation, DropoutCall, MaskLayout, Norm};

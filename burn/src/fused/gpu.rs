@@ -1,4 +1,4 @@
-//! On any runtime of CubeCL, on Burn's own buffers and queue.
+//! The fused operations on any runtime of CubeCL, with Burn's own buffers and queue.
 
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
@@ -45,7 +45,7 @@ impl Shape {
         self.elements / self.columns
     }
 
-    /// Elements of a load.
+    /// Elements that one load takes.
     fn width(&self) -> u32 {
         if self.columns.is_multiple_of(4) { 4 } else { 1 }
     }
@@ -61,7 +61,8 @@ fn dtype(tensor: &CubeTensor) -> ElemType {
     }
 }
 
-/// Without a mask the kernel reads none.
+/// The type of the mask's elements. Without a mask any type will do, since the kernel reads no
+/// mask.
 fn dtype_of_mask(hidden: Option<&CubeTensor>) -> ElemType {
     ElemType::UInt(match hidden.map(|hidden| hidden.dtype) {
         Some(DType::Bool(BoolStore::U32)) | None => UIntKind::U32,
@@ -85,7 +86,8 @@ fn mask_of(call: &DropoutCall, elements: u32) -> MaskLaunch {
     mask(&params.unwrap_or_else(|error| panic!("{error}")))
 }
 
-/// `start_step` elements lie between the starts of groups that are drawn.
+/// The way to decide groups. Each starts at a multiple of `start_step` elements, or some whole
+/// groups after one.
 fn draw_of(call: &DropoutCall, start_step: u32) -> Draw {
     if call.rate.drops_nothing() {
         Draw::Nothing
@@ -109,7 +111,7 @@ fn elementwise(
     call: &DropoutCall,
 ) -> CubeTensor {
     let first = into_contiguous(first);
-    // A kernel's unused buffers are others of its inputs.
+    // A buffer that the kernel does not use is bound to another input.
     let second = second.map_or_else(|| first.clone(), into_contiguous);
     let has_bias = bias.is_some();
     let bias = bias.map_or_else(|| first.clone(), into_contiguous);
@@ -122,7 +124,7 @@ fn elementwise(
         draw: draw_of(call, GROUP),
     };
     let width = shape.width();
-    // SAFETY: the kernel's loops end, and it loads and stores the elements of the buffers alone.
+    // SAFETY: the kernel's loops end, and it accesses no element outside of these buffers.
     #[expect(unsafe_code, reason = "a check for each load costs")]
     unsafe {
         beside::launch_unchecked(
@@ -144,13 +146,13 @@ fn elementwise(
     output
 }
 
-/// Workgroups for all groups of a tensor, four an invocation.
+/// The number of workgroups for all groups of a tensor. An invocation takes four groups.
 fn groups_count(output: &CubeTensor, shape: &Shape) -> CubeCount {
     let units = shape.elements.div_ceil(GROUP * GROUPS) as usize;
     calculate_cube_count_elemwise(&output.client, units, CubeDim::new_1d(WORKGROUP_SIZE))
 }
 
-/// Workgroups for all rows of a tensor.
+/// The number and the size of the workgroups for all rows of a tensor.
 fn rows_count(output: &CubeTensor, shape: &Shape, rows: Rows) -> (CubeCount, CubeDim) {
     let size = CubeDim::new_1d(rows.workgroup_size());
     let units = shape.rows() as usize * rows.lanes as usize;
@@ -248,7 +250,7 @@ impl FusedBackend for CubeBackend {
         let hidden = hidden.into_option().map(into_contiguous);
         let rows = Rows::new(shape.columns, shape.element, draw_of(&call, shape.columns));
         let (count, size) = rows_count(&output, &shape, rows);
-        // SAFETY: as in `elementwise`; all of a workgroup come to its barriers.
+        // SAFETY: as in `elementwise`. All invocations of a workgroup reach its barriers.
         #[expect(unsafe_code, reason = "a check for each load costs")]
         unsafe {
             softmax::launch_unchecked(

@@ -1,4 +1,4 @@
-//! On the CPU: the library's own CPU path.
+//! The fused operations on the CPU, by the library's own CPU path.
 
 use burn::backend::TensorMetadata;
 use burn::backend::flex::{Flex, FlexTensor};
@@ -31,7 +31,7 @@ macro_rules! of_type {
 }
 
 fn slice<T: BurnElement + Element>(tensor: &FlexTensor) -> &[T] {
-    // Callers give contiguous tensors, which have one.
+    // Callers give contiguous tensors, which have a slice.
     tensor.as_slice::<T>().unwrap_or_default()
 }
 
@@ -39,7 +39,7 @@ fn empty_like(tensor: &FlexTensor) -> FlexTensor {
     FlexTensor::empty(tensor.layout().shape().clone(), tensor.dtype())
 }
 
-/// The numbers of a vector; none without one.
+/// The numbers of a vector. Empty if there is no vector.
 fn numbers(vector: Option<FlexTensor>) -> Vec<f32> {
     vector.map_or_else(Vec::new, |vector| {
         let vector = Flex::float_cast(vector, FloatDType::F32).to_contiguous();
@@ -231,7 +231,7 @@ fn gated_backward<T: Element + BurnElement>(
     call: &DropoutCall,
 ) -> Result<(FlexTensor, FlexTensor), CpuError> {
     let grad = slice::<T>(grad);
-    // Both are copied where they are still in use.
+    // `storage_mut` copies a tensor that is still in use elsewhere.
     let gated = GatedSlices::Two {
         gate: gate.storage_mut::<T>(),
         up: up.storage_mut::<T>(),
@@ -240,7 +240,7 @@ fn gated_backward<T: Element + BurnElement>(
     Ok((gate, up))
 }
 
-/// The scores as the softmax takes them, in f32, and the whole mask.
+/// The scores in f32 with the factor and the mask applied, and the mask in the scores' shape.
 fn prepared(
     scores: FlexTensor,
     hidden: Option<FlexTensor>,
@@ -283,7 +283,7 @@ fn softmax_backward(
     Ok(output)
 }
 
-/// The CPU path has a layer norm with a beta and an RMS norm without.
+/// The beta that the CPU path takes: a layer norm needs one, and an RMS norm has none.
 fn beta_of(norm: Norm, beta: Vec<f32>, columns: usize) -> Vec<f32> {
     match beta.is_empty() && !norm.is_rms() {
         true => vec![0.0; columns],
@@ -320,7 +320,7 @@ fn norm_backward<T: Element + BurnElement>(
     sum: &FlexTensor,
     gamma: &[f32],
 ) -> Result<(FlexTensor, FlexTensor), CpuError> {
-    // Without dropout, which has a step of its own.
+    // This call drops nothing, since dropout's gradient is a step of its own.
     let nothing = DropoutCall::new(DropoutRate::ZERO, MaskKey::new(0, 0));
     let beta = beta_of(norm, Vec::new(), gamma.len());
     let norm = add_norm(norm, &[], gamma, &beta);
@@ -329,7 +329,7 @@ fn norm_backward<T: Element + BurnElement>(
     let (len, sums) = (grads.0.len(), slice::<T>(sum));
     let grad_sums = grad_sum.storage_mut::<T>();
     cpu::add_norm_backward(&norm, len, sums, grads, grad_sums, &nothing, false)?;
-    // The norm before gamma: without a beta, of ones.
+    // The norm before gamma and beta has a gamma of ones and no beta, or a beta of zeros.
     let ones = vec![1.0; gamma.len()];
     let zeros = vec![0.0; if norm.norm.is_rms() { 0 } else { ones.len() }];
     let plain = add_norm(norm.norm, &[], &ones, &zeros);

@@ -10,15 +10,15 @@ use super::{act_dropout, composed, gated_dropout};
 use crate::dropout::FusedDropout;
 use crate::error::DropoutError;
 
-/// Dropout in one pass with what stands beside it.
+/// Dropout in one pass with its neighbouring operations.
 ///
-/// Each of these counts as a call of the layer, as [`forward`](Self::forward) does, and has the mask
-/// that `forward` would have had. Where the layer does not drop they are Burn's own operations, which
-/// Burn fuses.
+/// Each method counts as a call of the layer, as [`forward`](Self::forward) does, and uses the mask
+/// that `forward` would have used. If the layer does not drop, the method runs Burn's own
+/// operations, which Burn fuses.
 ///
 /// # Panics
 ///
-/// Where the function of that name has an error.
+/// If the function that the method names would return an error.
 impl FusedDropout {
     /// `residual + dropout((input + bias) * scale)`: [`dropout_add`].
     pub fn forward_add<const D: usize>(
@@ -88,7 +88,7 @@ impl FusedDropout {
         })
     }
 
-    /// The next call, where the layer drops.
+    /// The layout and the next call. `None` if the layer does not drop.
     fn begin<const D: usize>(&self, input: &Tensor<D>) -> Option<(MaskLayout, DropoutCall)> {
         self.drops(input).then(|| {
             let layout = or_panic(self.layout(input));

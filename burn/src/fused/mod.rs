@@ -25,8 +25,9 @@ pub use softmax::{ScoreMask, softmax_dropout};
 use crate::error::DropoutError;
 use crate::operation::element_type;
 
-/// Checks what every operation needs. `Some` if one kernel can do it: a call for consecutive mask
-/// indices. Other masks take dropout's own kernel and Burn's operations around it.
+/// Checks what every operation needs. Returns `Some` if one kernel can compute the whole operation:
+/// the mask indices must be consecutive. Otherwise dropout is a kernel of its own between Burn's
+/// operations.
 fn checked<const D: usize>(
     input: &Tensor<D>,
     layout: &MaskLayout,
@@ -67,7 +68,8 @@ fn is_linear(layout: &MaskLayout) -> bool {
         })
 }
 
-/// Operations cannot fail later: under fusion they run after the call that made them.
+/// Checks the device before the operation is recorded. Under fusion the operation runs after its
+/// caller has returned, when no error can be returned.
 fn check_device(device: Device) -> Result<(), DropoutError> {
     match device.inner().as_dispatch() {
         #[cfg(feature = "cubecl")]
@@ -118,6 +120,6 @@ fn check_vector<const D: usize>(
 }
 
 fn columns<const D: usize>(input: &Tensor<D>) -> usize {
-    // A tensor has a dimension.
+    // A tensor has at least one dimension.
     input.dims().last().copied().unwrap_or(1)
 }

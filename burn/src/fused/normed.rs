@@ -15,12 +15,13 @@ pub struct NormVectors {
     pub bias: Option<Tensor<1>>,
     /// Multiplies the norm.
     pub gamma: Tensor<1>,
-    /// Is added to it.
+    /// Is added after the multiplication by gamma.
     pub beta: Option<Tensor<1>>,
 }
 
-/// `sum = residual + dropout(input + bias)` and `norm(sum)` \[M25\], both in one pass. The sum is kept
-/// for backward, which makes the norm again and takes two passes: the norm's and dropout's.
+/// `sum = residual + dropout(input + bias)` and `norm(sum)` \[M25\], both in one pass. The sum is
+/// kept for backward, which computes the norm again. Backward takes two passes, one for the norm
+/// and one for dropout.
 ///
 /// # Errors
 ///

@@ -7,7 +7,7 @@ use wgpu_dropout::{Activation, DropoutCall, Norm};
 use super::softmax::Scores;
 use crate::operation::DropoutBackend;
 
-/// A vector, or none: arguments of backends may not be an [`Option`].
+/// An optional vector, since an argument of a backend's operation may not be an [`Option`].
 #[derive(Clone, Debug, ExtensionType)]
 #[cfg_attr(feature = "fusion", extension_type(fusion))]
 pub enum MaybeVector<B: Backend> {
@@ -106,8 +106,8 @@ pub trait FusedBackend: DropoutBackend {
         call: DropoutCall,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// `dropout(softmax(scores))` \[M26\] over the last of four dimensions. `hidden` has the scores'
-    /// size or 1 in each other dimension.
+    /// `dropout(softmax(scores))` \[M26\] over the last of four dimensions. In each of the first
+    /// three, `hidden` has the scores' size or 1.
     #[fusion(dtype = scores, shape = scores)]
     fn softmax_dropout(
         scores: FloatTensor<Self>,
@@ -138,8 +138,8 @@ pub trait FusedBackend: DropoutBackend {
         call: DropoutCall,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The gradient of `sum` from that of its norm, and the gradient's product with the norm before
-    /// gamma, whose column sums are the gradient of gamma.
+    /// The gradient of `sum`, from that of its norm, and the product of the norm's gradient with
+    /// the norm before gamma. The column sums of this product are the gradient of gamma.
     #[fusion(meta = |_, sum, _, _| (sum.clone(), sum.clone()))]
     fn norm_backward(
         grad: FloatTensor<Self>,

@@ -8,18 +8,18 @@ use super::operation::{FusedBackend, MaybeHidden};
 use super::{checked, columns, composed};
 use crate::error::DropoutError;
 
-/// Scores that a softmax replaces, as Burn's attention does.
+/// The scores that are replaced before the softmax, as in Burn's attention.
 #[derive(Clone, Debug)]
 pub struct ScoreMask {
-    /// True where the score is replaced; of the scores' size or 1 in each of the first three
-    /// dimensions.
+    /// True where the score is replaced. Each of the first three dimensions has the scores' size or
+    /// 1.
     pub hidden: Tensor<4, Bool>,
-    /// The number that it is replaced by, behind the factor. A row that is hidden whole is uniform,
-    /// with any number.
+    /// The number that replaces a score after the factor is applied. If a whole row is hidden, its
+    /// probabilities are all equal, whatever the number is.
     pub fill: f32,
 }
 
-/// What is done to the scores first.
+/// The factor on scores, and the value of hidden ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Scores {
     pub factor: f32,
@@ -27,8 +27,8 @@ pub struct Scores {
 }
 
 /// `dropout(softmax(factor * scores))` \[M26\] over the last dimension of
-/// `[batch, heads, queries, keys]`, in one pass. The scores are kept for backward, which makes the
-/// probabilities again.
+/// `[batch, heads, queries, keys]`, in one pass. The scores are kept for backward, which computes
+/// the probabilities again.
 ///
 /// # Errors
 ///

@@ -86,15 +86,15 @@ fn slope<N: Size>(x: Vector<f32, N>, #[comptime] activation: Activation) -> Vect
     }
 }
 
-/// Beyond it e^x has no f32, or one with few digits.
+/// For larger |x|, e^x or e^-x overflows f32, or has few digits.
 const MAX_EXPONENT: f32 = 86.0;
 const QUICK: f32 = 1.702;
-/// 2 sqrt(2 / π), and the cube's factor.
+/// The constants of gelu by tanh: 2 sqrt(2 / π), and the factor of x³.
 const TANH_FACTOR: f32 = 1.595_769_2;
 const CUBE: f32 = 0.044_715;
-/// Beyond it gelu by tanh is x, or nearer to 0 than 1e-35.
+/// For larger |x|, gelu by tanh is x, or is within 1e-35 of 0.
 const MAX_TANH: f32 = 10.0;
-/// Beyond it gelu is x, or nearer to 0 than 1e-37.
+/// For larger |x|, gelu is x, or is within 1e-37 of 0.
 const MAX_ERF: f32 = 13.0;
 
 #[cube]
@@ -120,7 +120,8 @@ fn weighed<N: Size>(x: Vector<f32, N>, z: Vector<f32, N>) -> Vector<f32, N> {
     max(x, Vector::new(comptime!(-MAX_EXPONENT))) / (one() + (-z).exp())
 }
 
-/// s (1 + weight (1 - s)), s the logistic function at z, each of s and 1 - s without a difference.
+/// s (1 + weight (1 - s)), where s is the logistic function at z. Neither s nor 1 - s is computed
+/// as a difference, which would lose digits.
 #[cube]
 fn weighed_slope<N: Size>(z: Vector<f32, N>, weight: Vector<f32, N>) -> Vector<f32, N> {
     let t = (-z.abs()).exp();
@@ -132,8 +133,8 @@ fn weighed_slope<N: Size>(z: Vector<f32, N>, weight: Vector<f32, N>) -> Vector<f
     s * (one() + weight * rest)
 }
 
-/// Half of erfc(|x| / sqrt(2)), by its e^(-x²/2): a fit of fractional error 1.2e-7 (Press et al., Numerical
-/// Recipes, erfcc).
+/// Half of erfc(|x| / sqrt(2)), where `density` is e^(-x²/2). The fit has a relative error of
+/// 1.2e-7 (Press et al., Numerical Recipes, erfcc).
 #[cube]
 fn upper_tail<N: Size>(magnitude: Vector<f32, N>, density: Vector<f32, N>) -> Vector<f32, N> {
     let t = one() / (one() + magnitude * Vector::new(0.353_553_4f32));

@@ -1,4 +1,4 @@
-//! Dropout with what stands beside it, element by element.
+//! Dropout fused with element-wise operations.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -9,7 +9,7 @@ use super::dropout::{WORKGROUP_SIZE, lanes};
 use super::groups::{Draw, GROUP, keep_groups, rounded};
 use super::mask::Mask;
 
-/// What one output is made of.
+/// The formula of one output element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Operation {
     /// `second + dropout(first + bias)`.
@@ -22,7 +22,7 @@ pub(crate) enum Operation {
     Gated(Activation),
 }
 
-/// What a kernel is made for.
+/// The options that a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Variant {
     pub operation: Operation,
@@ -31,7 +31,8 @@ pub(crate) struct Variant {
     pub draw: Draw,
 }
 
-/// Buffers are loaded N elements at a time: `len` of them, and `columns` a row.
+/// Buffers are loaded N elements at a time. `len` is the number of loads, and `columns` the number
+/// of loads in a row.
 #[cube(launch_unchecked)]
 pub(crate) fn beside<T: Float, N: Size>(
     first: &[Vector<T, N>],
@@ -69,8 +70,8 @@ pub(crate) fn beside<T: Float, N: Size>(
     }
 }
 
-/// The first of an invocation's four groups, a workgroup's size apart, so that neighbours load neighbouring
-/// memory.
+/// The first of an invocation's four groups. They are WORKGROUP_SIZE groups apart, so that
+/// neighbouring invocations load neighbouring memory.
 #[cube]
 fn first_group() -> u32 {
     4u32 * WORKGROUP_SIZE * (CUBE_POS as u32) + UNIT_POS

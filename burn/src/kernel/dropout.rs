@@ -17,7 +17,7 @@ pub(crate) const WORKGROUP_SIZE: u32 = 256;
 /// Elements of an invocation.
 pub(crate) const ELEMENTS: u32 = 32;
 
-/// What a kernel is made for.
+/// The options that a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Variant {
     pub element: ElementType,
@@ -32,8 +32,8 @@ impl Variant {
     }
 }
 
-/// Buffers are loaded N words at a time: one of each for N = 1, and where elements lie in blocks, N = 4.
-/// `len` is the part's number of such loads.
+/// Buffers are loaded N words at a time. N is 4 if elements lie in whole blocks, else 4 or 1. `len`
+/// is the number of loads in the part.
 #[cube(launch_unchecked)]
 pub(crate) fn dropout<N: Size>(
     input: &[Vector<u32, N>],
@@ -50,7 +50,8 @@ pub(crate) fn dropout<N: Size>(
     }
 }
 
-/// Four blocks an invocation, a workgroup's size apart, so that neighbours load neighbouring memory.
+/// Dropout by whole blocks. An invocation takes four blocks that are WORKGROUP_SIZE apart, so that
+/// neighbouring invocations load neighbouring memory.
 #[cube]
 fn by_blocks<N: Size>(
     input: &[Vector<u32, N>],
@@ -123,7 +124,7 @@ fn write_block<N: Size>(
     }
 }
 
-/// The elements of a mask word an invocation.
+/// Dropout by mask words. An invocation takes the elements of one word.
 #[cube]
 fn by_words<N: Size>(
     input: &[Vector<u32, N>],
@@ -156,7 +157,7 @@ fn by_words<N: Size>(
     }
 }
 
-/// The decisions of the elements 32 `word` and on, the first in bit 0.
+/// The decisions of 32 elements from element 32 * `word` on, the first in bit 0.
 #[cube]
 pub(crate) fn keep_word(
     mask: &Mask,
@@ -172,8 +173,8 @@ pub(crate) fn keep_word(
     }
 }
 
-/// By as many elements at a time as one block and one position decide: up to eight in a row, a whole run, one
-/// of any other stride.
+/// The decisions of a mask word, in turns. Each turn makes as many decisions as one block and one
+/// position allow: up to eight in a row, a whole run, or one for any other stride.
 #[cube]
 fn keep_in_turn(
     mask: &Mask,
@@ -196,7 +197,7 @@ fn keep_in_turn(
             min(left_in_row(dimensions, element), 8u32 - lane)
         };
         let count = min(count, ELEMENTS - i);
-        // All of a run have the decision of one.
+        // All elements of a run share one decision.
         let part = if comptime!(decisions == Decisions::Runs) {
             0u32 - (lanes & 1u32)
         } else {
@@ -208,7 +209,7 @@ fn keep_in_turn(
     bits
 }
 
-/// The words with the elements whose bit in `keep` is 0 dropped.
+/// The words after dropout. An element is dropped if its bit in `keep` is 0.
 #[cube]
 pub(crate) fn dropped_out<N: Size>(
     words: Vector<u32, N>,
@@ -227,7 +228,7 @@ pub(crate) fn dropped_out<N: Size>(
     }
 }
 
-/// Every `step`th bit of `keep`, one a lane.
+/// Lane l is bit l * `step` of `keep`.
 #[cube]
 pub(crate) fn lanes<N: Size>(keep: u32, #[comptime] step: u32) -> Vector<bool, N> {
     let mut bits = Vector::<u32, N>::empty();
@@ -238,7 +239,7 @@ pub(crate) fn lanes<N: Size>(keep: u32, #[comptime] step: u32) -> Vector<bool, N
     (Vector::new(keep) & bits).not_equal(&Vector::new(0u32))
 }
 
-/// Selected on bits \[M12\].
+/// The elements after dropout, which are selected on bits \[M12\].
 #[cube]
 fn value<N: Size>(
     bits: Vector<u32, N>,
@@ -261,7 +262,8 @@ fn value<N: Size>(
     }
 }
 
-/// The words times the noise of vector `v` of a mask block, whose first block of domain 2 is `first`.
+/// The words times their noise. They are vector `v` of a mask block, whose noise is in two blocks
+/// of domain 2; `first` is the first of these.
 #[cube]
 fn noisy_block<N: Size>(
     words: Vector<u32, N>,
@@ -322,7 +324,7 @@ fn noisy<N: Size>(
     }
 }
 
-/// The noise of every `step`th element.
+/// The noise of every `step`th element from `element` on.
 #[cube]
 fn noise_of<N: Size>(
     mask: &Mask,

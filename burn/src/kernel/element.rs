@@ -1,13 +1,13 @@
 //! Elements as the bits of `u32` words: one of 32 bits, or two of 16, the first in the lower half.
 //!
-//! No type of 16 bits is needed, and roundings are the contract's: SPIR-V's and WGSL's own conversions may
-//! round as they like.
+//! No 16-bit type is needed. Rounding is done on bits as the contract says, since the conversions
+//! of SPIR-V and WGSL may round in either direction.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 use wgpu_dropout::ElementType;
 
-/// The numbers of elements whose bits are the lower 32 or 16 of each lane.
+/// The number in each lane, whose bits are the lower 32 or 16 of the lane.
 #[cube]
 pub(crate) fn decode<N: Size>(
     bits: Vector<u32, N>,
@@ -22,7 +22,8 @@ pub(crate) fn decode<N: Size>(
     }
 }
 
-/// Rounded to nearest even \[M11\]: overflow is infinity, a NaN stays one.
+/// The bits of a number, rounded to nearest even \[M11\]. An overflow becomes infinity, and a NaN
+/// stays a NaN.
 #[cube]
 pub(crate) fn encode<N: Size>(
     number: Vector<f32, N>,
@@ -61,11 +62,13 @@ fn decode_f16<N: Size>(bits: Vector<u32, N>) -> Vector<f32, N> {
     let sign = (bits & Vector::new(0x8000u32)) << Vector::new(16u32);
     let magnitude = bits & Vector::new(0x7FFFu32);
     let shifted = magnitude << Vector::new(13u32);
-    // The exponent's bias grows from 15 to 127, the largest exponent becomes f32's.
+    // The exponent's bias changes from 15 to 127. The largest exponent, that of infinity and NaN,
+    // becomes f32's.
     let biased = shifted + Vector::new(comptime!(112u32 << 23));
     let special = shifted + Vector::new(comptime!(224u32 << 23));
-    // A subnormal m 2^-24 becomes 2^-15 (1 + m 2^-10), so its value is twice that less 2^-14. For normal
-    // numbers the second form is not smaller.
+    // `biased` turns a subnormal m 2^-24 into b = 2^-15 (1 + m 2^-10), whose right value is
+    // 2 b - 2^-14. For normal numbers 2 b - 2^-14 is not smaller than b, so the smaller one is
+    // right.
     let unbiased = float(biased) * Vector::new(2.0f32) - Vector::new(6.103_515_6e-5f32);
     let unbiased = bits_of(unbiased);
     let finite = select_many(unbiased.less_than(&biased), unbiased, biased);
@@ -77,16 +80,16 @@ fn decode_f16<N: Size>(bits: Vector<u32, N>) -> Vector<f32, N> {
 fn encode_f16<N: Size>(bits: Vector<u32, N>) -> Vector<u32, N> {
     let sign = (bits >> Vector::new(16u32)) & Vector::new(0x8000u32);
     let magnitude = bits & Vector::new(0x7FFF_FFFFu32);
-    // 2^16 and more are infinity, whose bits are those that 2^16 would have.
+    // 2^16 and more become infinity: as an f16, 2^16 would have infinity's bits.
     let most = Vector::new(comptime!(143u32 << 23));
     let capped = select_many(magnitude.less_than(&most), magnitude, most);
-    // The last bit of 2^13 times the power of two in a number, 2^-14 at least, counts what f16's last bit
-    // does: a sum with it is rounded there.
+    // The number's power of two is at least 2^-14. 2^13 times this power has the last bit at the
+    // place of f16's last bit, so a sum with it is rounded there.
     let power = capped & Vector::new(0x7F80_0000u32);
     let least = Vector::new(comptime!(113u32 << 23));
     let power = select_many(power.greater_than(&least), power, least);
     let sum = bits_of(float(power) * Vector::new(8192.0f32) + float(capped));
-    // The significand's leading 1 adds one to the exponent.
+    // The leading 1 of the significand is in `power` too, and adds one to the exponent.
     let bias = Vector::new(comptime!((113u32 << 10) + (13u32 << 23)));
     let finite = (power >> Vector::new(13u32)) + (sum - power) - bias;
     let nan = magnitude.greater_than(&Vector::new(0x7F80_0000u32));

@@ -1,4 +1,4 @@
-//! Decisions of groups of eight elements, for kernels beside dropout's own.
+//! Decisions of groups of eight elements, for the fused kernels.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -25,7 +25,7 @@ pub(crate) enum Draw {
     Halves,
 }
 
-/// The decisions of the groups that begin at these elements, a byte each, 1 is kept.
+/// The decisions of the groups that begin at the elements `a` to `d`, one byte for each. 1 is kept.
 #[cube]
 pub(crate) fn keep_groups(
     mask: &Mask,
@@ -48,7 +48,7 @@ pub(crate) fn keep_groups(
             let mut first = 0u32;
             let mut second = 0u32;
             let mut half = 0u32;
-            // A loop: half the code of both.
+            // A loop has half the code of two calls.
             while half < 2u32 {
                 first = second;
                 second = keep_blocks(
@@ -68,7 +68,7 @@ pub(crate) fn keep_groups(
     }
 }
 
-/// The byte at `shift` of a group that begins in lane `lane` of its first block.
+/// The decisions, in the byte at `shift`, of a group that begins in lane `lane` of its first block.
 #[cube]
 fn group(first: u32, second: u32, #[comptime] shift: u32, lane: u32) -> u32 {
     let first = (first >> shift) & 0xFFu32;
@@ -76,7 +76,7 @@ fn group(first: u32, second: u32, #[comptime] shift: u32, lane: u32) -> u32 {
     (((first | (second << 8u32)) >> lane) & 0xFFu32) << shift
 }
 
-/// The number as its type has it: rounded on bits [M11], so that the conversion that follows is exact.
+/// The number rounded to its type, on bits [M11], so that the conversion that follows is exact.
 #[cube]
 pub(crate) fn rounded<N: Size>(
     number: Vector<f32, N>,

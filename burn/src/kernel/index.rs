@@ -18,7 +18,7 @@ pub(crate) struct Dimension {
     pub shift: u32,
 }
 
-/// The argument of a kernel that has the dimensions of a part.
+/// The dimensions of a part, as an argument of a kernel.
 pub(crate) fn dimensions(dimensions: &[PartDimension]) -> SequenceArg<Dimension> {
     dimensions
         .iter()
@@ -43,7 +43,7 @@ pub(crate) fn add(a: Wide, b: Wide) -> Wide {
     }
 }
 
-/// The number `steps` behind `number`: of an index, or of a block.
+/// `number` plus `steps`, for a mask index or the number of a block.
 #[cube]
 pub(crate) fn advance(number: Wide, steps: u32) -> Wide {
     let low = number.low + steps;
@@ -72,8 +72,8 @@ pub(crate) fn element_index(mask: &Mask, dimensions: &Sequence<Dimension>, eleme
     }
 }
 
-/// `index` plus that of the coordinate `steps` behind the part's first, in the outermost `count` dimensions
-/// counted together.
+/// Adds the outermost `count` dimensions to `index`, for the position that is `steps` after the
+/// part's first one. Positions count these dimensions together, in row-major order.
 #[cube]
 fn index_after(
     index: Wide,
@@ -84,7 +84,7 @@ fn index_after(
     let dimension = dimensions.index(comptime!(count - 1));
     let position = dimension.start + steps;
     if comptime!(count == 1) {
-        // The outermost dimension carries nothing.
+        // The outermost dimension has no next one to carry into.
         after(index, position, dimension.stride)
     } else {
         let carry = divide(position, dimension);
@@ -104,7 +104,7 @@ fn after(index: Wide, coordinate: u32, stride: Wide) -> Wide {
     add(index, product)
 }
 
-/// Elements from `element` on in its row or run, itself included.
+/// The number of elements from `element` to the end of its row or run.
 #[cube]
 pub(crate) fn left_in_row(dimensions: &Sequence<Dimension>, element: u32) -> u32 {
     let count = comptime!(dimensions.len());

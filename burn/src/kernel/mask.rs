@@ -22,7 +22,7 @@ pub(crate) struct Mask {
     pub sigma: f32,
 }
 
-/// The argument of a kernel that makes this mask.
+/// The mask as an argument of a kernel.
 pub(crate) fn mask(mask: &DropoutMask) -> MaskLaunch {
     MaskLaunch::new(
         WideLaunch::new(mask.seed_low, mask.seed_high),
@@ -37,7 +37,7 @@ pub(crate) fn mask(mask: &DropoutMask) -> MaskLaunch {
     )
 }
 
-/// Bits of lanes.
+/// The lanes of a block, compared with a bound: lane l in bit l.
 #[derive(CubeType, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
 struct Lanes {
@@ -94,10 +94,12 @@ fn lanes_of_block(mask: &Mask, block: Wide, domain: u32, bound: u32) -> Lanes {
     }
 }
 
-/// The decisions of four blocks, a byte each, lane l in bit l; 1 is kept. A block is that of a mask index,
-/// the first index included. Draws each block once, and all a second time where a half ties \[M9\].
+/// The decisions of four blocks, one byte for each, lane l in bit l. 1 is kept. The number of a
+/// block includes the mask's first index. All blocks are drawn once, and a second time if any half
+/// ties \[M9\].
 ///
-/// A loop, since software adapters execute both sides of every branch.
+/// The second draw is a turn of a loop and not an `if`, since software adapters execute both sides
+/// of every branch.
 #[cube]
 pub(crate) fn keep_blocks(mask: &Mask, a: Wide, b: Wide, c: Wide, d: Wide) -> u32 {
     let mut keep = 0u32;
@@ -136,7 +138,8 @@ pub(crate) fn keep_8(mask: &Mask, block: Wide) -> u32 {
     keep
 }
 
-/// The decisions of 32 consecutive mask indices from `index` on, the first in bit 0. Draws five blocks.
+/// The decisions of 32 consecutive mask indices from `index` on, the first in bit 0. Draws five
+/// blocks.
 #[cube]
 pub(crate) fn keep_32(mask: &Mask, index: Wide) -> u32 {
     let block = block_of(index);
@@ -149,7 +152,7 @@ pub(crate) fn keep_32(mask: &Mask, index: Wide) -> u32 {
         advance(block, 3u32),
     );
     let fifth = keep_8(mask, advance(block, 4u32));
-    // Two steps, since a shift by 32 is one by 0.
+    // Two shifts, since a shift by 32 would shift by 0.
     (four >> lane) | ((fifth << 1u32) << (31u32 - lane))
 }
 

@@ -1,7 +1,7 @@
 //! The mask contract for CubeCL: one source for WGSL, SPIR-V, MSL, CUDA and HIP.
 //!
-//! Numbers of 64 bits are two of 32, since not every runtime has the type. Numbers in brackets are those
-//! of MASK_CONTRACT.md.
+//! A 64-bit number is two 32-bit numbers, since not every runtime has a 64-bit type. Numbers in
+//! brackets are clauses of MASK_CONTRACT.md.
 
 #![allow(
     unused_qualifications,

@@ -51,7 +51,7 @@ pub(crate) fn normal_at(mask: &Mask, index: Wide) -> f32 {
     select(index.low & 1u32 != 0u32, pair.odd, pair.even)
 }
 
-/// The numbers of an even lane and of the odd one behind it.
+/// The numbers of an even lane and of the odd lane after it.
 #[derive(CubeType, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
 struct Pair {
@@ -59,12 +59,12 @@ struct Pair {
     odd: f32,
 }
 
-/// Two normal numbers out of two words: Box and Muller 1958 \[M19\]. The angle lies in [-pi, pi), where WGSL
-/// bounds the error of sin and cos.
+/// Two normal numbers from two words, by the method of Box and Muller (1958) \[M19\]. The angle
+/// lies in [-pi, pi), where WGSL bounds the error of sin and cos.
 #[cube]
 fn pair(v: u32, w: u32) -> Pair {
     let ulp = 1.192_092_9e-7f32;
-    // Both are exact: 23 bits, and a half.
+    // Both numbers are exact: they have 23 bits, and the first one a half more.
     let uniform_a = (f32::cast_from(v >> 9u32) + 0.5f32) * ulp;
     let uniform_b = f32::cast_from(w >> 9u32) * ulp;
     // A device's log of a number just below 1 may be above 0.

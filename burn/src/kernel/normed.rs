@@ -9,7 +9,7 @@ use super::mask::Mask;
 use super::rows::{Place, Rows, column_of, keep_span, place, row_sum, spans};
 use super::softmax::lanes_sum;
 
-/// What a kernel is made for.
+/// The options that a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NormVariant {
     pub rows: Rows,
@@ -33,12 +33,13 @@ pub(crate) struct NormNumbers {
 #[expand(derive(Clone, Copy))]
 struct Moments {
     mean: f32,
-    /// What the mean is off by.
+    /// The number that corrects the mean's rounding error.
     correction: f32,
     factor: f32,
 }
 
-/// In two passes, the second with a correction: the mean's rounding does not count [M25].
+/// The moments of a row in two passes. The second pass finds the rounding error of the first pass's
+/// mean, and corrects the moments by it [M25].
 #[cube]
 fn moments<T: Float, N: Size>(
     sums: &[Vector<T, N>],
@@ -139,7 +140,7 @@ pub(crate) fn add_norm<T: Float, N: Size>(
         }
         span += 1u32;
     }
-    // An invocation reads again what it wrote itself.
+    // No barrier is needed, since an invocation reads only sums that it wrote itself.
     let moments = moments(&*sum, numbers, place, own, &mut memory, variant);
     span = 0u32;
     while span < end {
@@ -171,7 +172,7 @@ fn normed<T: Float, N: Size>(sum: Vector<T, N>, moments: Moments) -> Vector<f32,
     (d - Vector::new(moments.correction)) * Vector::new(moments.factor)
 }
 
-/// The gradient of the sum, and that of the norm times the norm before gamma.
+/// The gradient of the sum, and the product of the norm's gradient with the norm before gamma.
 #[cube(launch_unchecked)]
 pub(crate) fn norm_gradient<T: Float, N: Size>(
     grad: &[Vector<T, N>],

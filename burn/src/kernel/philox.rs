@@ -27,7 +27,8 @@ pub(crate) fn philox(words: Words, key: Wide) -> Words {
     rounds(words, key, 10u32)
 }
 
-/// By recursion while the kernel is made: no variable, no loop.
+/// Recursion unrolls the rounds while the kernel is made, so the kernel has neither a loop nor a
+/// mutable variable.
 #[cube]
 fn rounds(words: Words, key: Wide, #[comptime] left: u32) -> Words {
     if comptime!(left == 0) {
@@ -53,7 +54,7 @@ fn round(words: Words, key: Wide) -> Words {
     }
 }
 
-/// The argument of a kernel that is told `number`.
+/// `number` as an argument of a kernel.
 pub(crate) fn wide(number: u64) -> WideLaunch {
     WideLaunch::new(number as u32, (number >> 32) as u32)
 }

@@ -10,7 +10,7 @@ use super::mask::Mask;
 /// The most invocations of a workgroup.
 const MAX_LANES: u32 = 256;
 
-/// How rows lie over invocations.
+/// The division of rows among invocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rows {
     pub element: ElementType,
@@ -33,7 +33,8 @@ impl Rows {
         }
     }
 
-    /// Invocations in a workgroup: few, where they wait for each other in vain.
+    /// Invocations in a workgroup. They are few if rows are short, since all of a workgroup wait at
+    /// each of its barriers.
     pub fn workgroup_size(self) -> u32 {
         self.lanes.max(64)
     }
@@ -44,9 +45,9 @@ impl Rows {
 #[expand(derive(Clone, Copy))]
 pub(crate) struct Place {
     pub row: u32,
-    /// Number in its row.
+    /// The invocation's number among those of its row.
     pub lane: u32,
-    /// True if there is such a row. Invocations without one take part in sums.
+    /// True if the tensor has this row. Invocations without a row still take part in sums.
     pub is_row: bool,
 }
 
@@ -69,7 +70,8 @@ pub(crate) fn column_of(place: Place, span: u32, g: u32, #[comptime] rows: Rows)
     group * GROUP
 }
 
-/// Spans that an invocation has at most.
+/// The largest number of spans that an invocation has. A span is GROUPS groups of a row, which are
+/// drawn together.
 #[cube]
 pub(crate) fn spans(columns: u32, #[comptime] rows: Rows) -> u32 {
     if comptime!(rows.is_short) {
@@ -97,7 +99,8 @@ pub(crate) fn keep_span(
     keep_groups(mask, a, b, c, d, rows.draw)
 }
 
-/// The sum of what a row's invocations have. All of a workgroup must come here.
+/// The sum of `own` over the invocations of a row. All invocations of a workgroup must call this,
+/// since it has barriers.
 #[cube]
 pub(crate) fn row_sum(
     own: f32,
@@ -108,7 +111,8 @@ pub(crate) fn row_sum(
     folded(own, place, memory, false, rows)
 }
 
-/// The largest of what a row's invocations have.
+/// The largest `own` of the invocations of a row. All invocations of a workgroup must call this
+/// too.
 #[cube]
 pub(crate) fn row_max(
     own: f32,
@@ -119,7 +123,7 @@ pub(crate) fn row_max(
     folded(own, place, memory, true, rows)
 }
 
-/// A tree: its order depends on the columns alone.
+/// Combines the values in a tree. Its order depends only on the number of columns.
 #[cube]
 fn folded(
     own: f32,
@@ -150,7 +154,7 @@ fn folded(
             sync_cube();
         }
         let total = memory[(unit - place.lane) as usize];
-        // Before the memory is written again.
+        // All invocations read the total before a later call overwrites the memory.
         sync_cube();
         total
     }

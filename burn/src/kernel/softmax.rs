@@ -1,4 +1,5 @@
-//! A softmax of rows before a dropout \[M26\]. Rows are read again from memory, where caches have them.
+//! A softmax of rows before a dropout \[M26\]. A row is read from memory again, since caches may
+//! still have it.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -9,10 +10,11 @@ use super::groups::{GROUP, is_nan, rounded};
 use super::mask::Mask;
 use super::rows::{Place, Rows, column_of, keep_span, place, row_max, row_sum, spans};
 
-/// e^z is below half of the smallest f32 from here on.
+/// For smaller z, e^z is below half of the smallest f32.
 const MIN_EXPONENT: f32 = -104.0;
 
-/// The largest magnitude of a score behind its factor: differences of two have an f32.
+/// The largest magnitude of a score after its factor. The difference of two such scores does not
+/// overflow f32.
 pub(crate) const LIMIT: f32 = 1.7e38;
 
 /// The numbers of a softmax, and where a row's mask begins.
@@ -27,7 +29,8 @@ pub(crate) struct ScoreNumbers {
     pub fill: f32,
     pub heads: u32,
     pub queries: u32,
-    /// Rows of the mask from one batch, head and query to the next; 0 where it repeats.
+    /// The number of mask rows from one batch to the next, and likewise for heads and for queries.
+    /// It is 0 where the mask repeats.
     pub batch_stride: u32,
     pub head_stride: u32,
     pub query_stride: u32,
@@ -67,7 +70,7 @@ fn is_hidden<B: Int, N: Size>(
     }
 }
 
-/// Scores behind factor and mask.
+/// Scores with the factor and the mask applied.
 #[cube]
 fn score<T: Float, N: Size>(
     scores: &[Vector<T, N>],
@@ -80,7 +83,7 @@ fn score<T: Float, N: Size>(
     select_many(hidden, Vector::new(numbers.fill), score)
 }
 
-/// e to the scores less their row's largest. A comparison with a NaN is false, so it stays one.
+/// e^(score - largest score of the row). A NaN stays a NaN, since a comparison with it is false.
 #[cube]
 fn exponential<N: Size>(score: Vector<f32, N>, largest: f32) -> Vector<f32, N> {
     let distance = score - Vector::new(largest);
@@ -277,7 +280,7 @@ pub(crate) fn softmax_gradient<T: Float, B: Int, N: Size>(
     let mean = row_sum(own_product, place, &mut memory, rows) * factor;
     span = 0u32;
     while span < end {
-        // A short row's decisions stand where they were drawn.
+        // The decisions of a short row are still in `keep`.
         if comptime!(!rows.is_short) {
             keep = keep_span(mask, place, span, numbers.columns, rows);
         }
@@ -294,7 +297,7 @@ pub(crate) fn softmax_gradient<T: Float, B: Int, N: Size>(
                     let rest = dropped(grad, i, keep >> shift, mask) - Vector::new(mean);
                     let grad = p * rest * Vector::new(numbers.factor);
                     let zero = Vector::new(0.0f32);
-                    // A 0 of either sign is +0.
+                    // A zero of either sign becomes +0.
                     let grad = select_many(grad.equal(&zero).or(hidden), zero, grad);
                     output[i as usize] = Vector::cast_from(rounded(grad, rows.element));
                 }

@@ -85,7 +85,7 @@ fn elements_of_64_bits(device: &Device) {
     }
 }
 
-/// The second time as a device for autodiff: it is the same one.
+/// The device is listed a second time as a device for autodiff. It is the same device.
 fn a_device_twice(device: &Device) {
     let devices = [device.clone(), device.clone().autodiff()];
     let error = TrainingRun::new(1).set_devices(&devices).unwrap_err();

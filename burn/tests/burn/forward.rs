@@ -28,7 +28,8 @@ pub const CASES: &[Case] = &[
     ),
 ];
 
-/// Around words, blocks and vectors; with a last part in a dispatch of its own; over many workgroups.
+/// Lengths near whole words, blocks and vectors; one whose last part has a dispatch of its own; and
+/// some that take many workgroups.
 const LENGTHS: [usize; 14] = [
     1,
     2,
@@ -97,7 +98,7 @@ fn layouts_in_memory(device: &Device) {
         base().flip([1]),
         base().narrow(0, 0, 1).expand([24, 36]),
     ];
-    // Such a slice stays where it is, at an offset of 1 KiB.
+    // A slice of whole rows is not copied: its data begin at an offset of 1 KiB.
     let rows = tensor(&values::<f32>(64 * 64), [64, 64], device).slice([4..20, 0..64]);
     for view in views.into_iter().chain([rows]) {
         let input = view.clone().into_data().try_to_vec::<f32>().unwrap();
@@ -173,7 +174,7 @@ fn origins(device: &Device) {
     }
 }
 
-/// The negative control of all the others.
+/// The negative control of all other cases.
 fn another_call_differs(device: &Device) {
     let layout = MaskLayout::linear(1000);
     let input = vec![1.0f32; 1000];
@@ -198,7 +199,7 @@ fn another_call_differs(device: &Device) {
     }
 }
 
-/// The negative control of the comparison: one decision and one last bit that are not the library's.
+/// The negative control of the comparison: it must see one wrong decision and one wrong last bit.
 fn a_bit_of_an_element_is_seen(device: &Device) {
     let layout = MaskLayout::linear(1000);
     let input = values::<f32>(1000);

@@ -1,4 +1,5 @@
-//! Dropout fused with its neighbours, against the same in f64 with the mask of the library's CPU path.
+//! Dropout fused with its neighbours, compared with a computation in f64 that uses the mask of the
+//! library's CPU path.
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use wgpu_dropout::half::f16;
@@ -27,7 +28,7 @@ pub const CASES: &[Case] = &[
     ("wrong_operands", wrong_operands),
 ];
 
-/// Of both signs, of magnitudes around 1.
+/// Numbers of both signs, with magnitudes around 1.
 fn numbers(len: usize, seed: f64) -> Vec<f64> {
     let number = |i: usize| ((i as f64 * 0.618 + seed).sin() * 2.5) as f32;
     (0..len).map(|i| f64::from(number(i))).collect()
@@ -38,13 +39,13 @@ fn device_tensor<const D: usize>(numbers: &[f64], shape: [usize; D], device: &De
     tensor(&numbers, shape, device).require_grad()
 }
 
-/// What dropout multiplies each element by.
+/// The factor by which dropout multiplies each element.
 fn factors(len: usize, call: &DropoutCall) -> Vec<f64> {
     let factors = forward(&vec![1.0f32; len], &MaskLayout::linear(len as u64), call);
     factors.into_iter().map(f64::from).collect()
 }
 
-/// The largest error, in units of the larger of the number and 1.
+/// The largest error, divided by the expected magnitude if that is above 1.
 fn error<const D: usize>(tensor: Tensor<D>, expected: &[f64]) -> f64 {
     let data = tensor.into_data().convert::<f32>();
     let got = data.as_slice::<f32>().unwrap();
@@ -62,7 +63,7 @@ fn assert_near<const D: usize>(tensor: Tensor<D>, expected: &[f64], bound: f64) 
     assert!(error <= bound, "an error of {error}, not {bound}");
 }
 
-/// Gradients where the output's own is `weights`.
+/// The gradients of the tensors `of`, if the output's gradient is `weights`.
 fn gradients<const D: usize, const N: usize>(
     output: Tensor<D>,
     weights: &[f64],
@@ -82,10 +83,10 @@ fn sums(matrix: &[f64], columns: usize) -> Vec<f64> {
     sums
 }
 
-/// Rows and columns: whole vectors, odd ones, many workgroups, a short one.
+/// Rows and columns: whole vectors, an odd length, many workgroups, and a single element.
 const SHAPES: [[usize; 2]; 5] = [[3, 40], [5, 7], [300, 256], [1, 1], [70, 100]];
 
-/// Where the generator's blocks and the elements begin together, and where not.
+/// Origins for which the generator's blocks begin with the first element, and inside of it.
 const ORIGINS: [u64; 2] = [0, 3];
 
 fn adds(device: &Device) {
@@ -141,7 +142,7 @@ fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// Value and slope in f64, the latter by differences.
+/// The value and the slope of an activation in f64. The slope is computed from differences.
 fn activation(activation: Activation, x: f64) -> (f64, f64) {
     let value = |x: f64| match activation {
         Activation::Identity => x,
@@ -150,7 +151,7 @@ fn activation(activation: Activation, x: f64) -> (f64, f64) {
         Activation::Silu => x * logistic(x),
         Activation::QuickGelu => x * logistic(1.702 * x),
         Activation::GeluTanh => x * logistic(1.595_769_121_6 * (x + 0.044_715 * x * x * x)),
-        // Phi by its series.
+        // Phi is computed by its series.
         Activation::Gelu => {
             let (mut term, mut sum) = (x, x);
             for n in 1..200 {
@@ -248,7 +249,7 @@ fn softmaxes(device: &Device) {
         ([2, 3, 5, 7], Some([2, 1, 1, 7])),
         ([2, 2, 16, 128], Some([2, 1, 16, 128])),
         ([1, 2, 3, 300], None),
-        // More than an invocation's decisions, in a row.
+        // An invocation of such a long row has more decisions than fit a `u32`.
         ([1, 2, 2, 8300], Some([1, 2, 1, 8300])),
     ];
     for (place, (shape, mask_shape)) in shapes.into_iter().enumerate() {
@@ -359,7 +360,7 @@ fn norms(device: &Device) {
             }
         }
         assert_near(output.clone(), &normed, 1e-5);
-        // The sum is used besides, as in a network that norms first.
+        // The sum is used too, as in a network that applies the norm first.
         let both = sums_got + output;
         let ([of_input, of_residual], rest) = gradients(both, &w, [&input, &residual]);
         assert_near(of_residual, &of_sum, 1e-5);
@@ -373,7 +374,7 @@ fn norms(device: &Device) {
     }
 }
 
-/// Drop path, and LayerScale, of dropout's own kernel.
+/// Drop path and LayerScale, for which dropout is a kernel of its own.
 fn other_layouts_and_scales(device: &Device) {
     let device = &device.clone().autodiff();
     let (x, r) = (numbers(40, 0.1), numbers(40, 0.7));
@@ -419,7 +420,8 @@ fn a_wrong_number_is_seen(device: &Device) {
     assert!(error(output(right), &of(wrong)) > 5e-5);
 }
 
-/// Each has the mask that `forward` has as that call, and passes where the layer does not drop.
+/// Each method uses the mask that `forward` would use for the same call, and passes its input on if
+/// the layer does not drop.
 fn layers_count_calls(device: &Device) {
     let build = || TrainingRun::new(3).build(|| FusedDropoutConfig::new(0.5).init());
     let (layer, twin) = (build(), build());
@@ -466,7 +468,7 @@ fn checkpoints(device: &Device) {
     with.assert_eq(&plain, true);
 }
 
-/// By Burn's own account of its pools, where the backend has one.
+/// Compares the memory that Burn's pools report, if the backend reports it.
 fn keeps_the_input_alone(device: &Device) {
     const LEN: usize = 1 << 20;
     let device = device.clone().autodiff();
@@ -479,7 +481,7 @@ fn keeps_the_input_alone(device: &Device) {
     let Some(before) = in_use() else { return };
     let tensors = |bytes: u64| (bytes as f64 / (4 * LEN) as f64 * 1e2).round() / 1e2;
     let output = act_dropout(Activation::Gelu, x.clone() * 2.0, None, &layout, &call(0.5));
-    // The activation's input, and the output.
+    // In use are the activation's input and the output.
     assert_eq!(tensors(in_use().unwrap() - before), 2.0);
     let sum = dropout_add(
         output.unwrap(),
@@ -488,7 +490,7 @@ fn keeps_the_input_alone(device: &Device) {
         &layout,
         &call(0.5),
     );
-    // The activation's input, and the sum: the branch is not kept.
+    // In use are the activation's input and the sum. The branch is not kept.
     assert_eq!(tensors(in_use().unwrap() - before), 2.0);
     drop(sum);
 }

@@ -83,7 +83,8 @@ fn of_rates_0_and_1(device: &Device) {
     }
 }
 
-/// Operations that Burn may fuse before and behind. Powers of two make every product exact.
+/// Other operations stand before and after dropout, and Burn may fuse them. All factors are powers
+/// of two, so that every product is exact.
 fn between_other_operations(device: &Device) {
     let device = &device.clone().autodiff();
     let layout = MaskLayout::linear(4096);
@@ -103,7 +104,7 @@ fn between_other_operations(device: &Device) {
     assert_bits(x.grad(&gradients).unwrap(), &expected);
 }
 
-/// By Burn's own account of its pools, where the backend has one.
+/// Compares the memory that Burn's pools report, if the backend reports it.
 fn keep_nothing(device: &Device) {
     const LEN: usize = 1 << 20;
     let device = device.clone().autodiff();
@@ -122,7 +123,7 @@ fn keep_nothing(device: &Device) {
     let with_theirs = in_use().unwrap();
     // CubeCL keeps a launch's parameters a while, some tens of bytes.
     let tensors = |bytes: u64| (bytes as f64 / (4 * LEN) as f64 * 1e3).round() / 1e3;
-    // The output.
+    // In use is the output.
     assert_eq!(tensors(with_ours - before), 1.0);
     // The negative control: Burn's own keeps its mask too.
     assert_eq!(tensors(with_theirs - with_ours), 2.0);

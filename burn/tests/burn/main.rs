@@ -1,7 +1,8 @@
-//! The crate on Burn's GPU backend and on its CPU backend, one trial each.
+//! Tests the crate on Burn's GPU backend and on its CPU backend. Each case is a trial on each
+//! device.
 //!
-//! The library's CPU path is the oracle. `REQUIRE_GPU` says whether there must be an adapter: unset,
-//! the trials of a machine without one count as ignored; else they fail.
+//! The library's CPU path is the oracle. `REQUIRE_GPU` says whether there must be an adapter. If it
+//! is unset, trials that lack an adapter count as ignored. If it is set, they fail.
 
 mod checkpointing;
 mod errors;
@@ -41,8 +42,8 @@ const CASES: &[(&str, &[Case])] = &[
     ("errors", errors::CASES),
 ];
 
-/// Cases that crash in Mesa 22.3's lavapipe on SPIR-V, as some of Burn's own reductions do there; their
-/// kernels have workgroup memory in common. On a GPU, `--include-ignored` runs them.
+/// Cases that crash on SPIR-V in Mesa 22.3's lavapipe, as some of Burn's own reductions do. All
+/// these kernels use workgroup memory. On a GPU, `--include-ignored` runs them.
 fn needs_workgroup_memory(module: &str, name: &str) -> bool {
     let row_cases = ["softmaxes", "norms", "checkpoints"];
     module == "transformer" || module == "fused" && row_cases.contains(&name)
@@ -50,12 +51,12 @@ fn needs_workgroup_memory(module: &str, name: &str) -> bool {
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // One: a case reads the account of the pools, which all threads share.
+    // One thread, since a case reads the memory of the pools, which all threads share.
     arguments.test_threads.get_or_insert(1);
     log::install();
     let required = !matches!(env::var("REQUIRE_GPU").as_deref(), Err(_) | Ok("" | "0"));
     let mut devices = vec![("flex", Ok(Device::flex()))];
-    // Vulkan is SPIR-V where Burn compiles that, other graphics APIs are WGSL.
+    // With this feature Burn compiles SPIR-V for Vulkan. For other graphics APIs it compiles WGSL.
     #[cfg(feature = "vulkan")]
     devices.extend([
         (

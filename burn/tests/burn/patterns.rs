@@ -57,7 +57,7 @@ fn any_strides(device: &Device) {
     }
 }
 
-/// More than a layout has, and than CubeCL's tensors have.
+/// More dimensions than a layout has, and than a tensor of CubeCL has.
 fn elements_of_any_number_of_dimensions(device: &Device) {
     if *device != Device::flex() {
         return;

@@ -24,7 +24,8 @@ pub const CASES: &[Case] = &[
     ("calls_and_places_have_masks", calls_and_places_have_masks),
 ];
 
-/// It drops nothing, since its threshold is 0, and is none of the cases without dropout.
+/// A rate that drops nothing, since its threshold rounds to 0. Unlike a rate of 0 it selects the
+/// fused operations.
 const NOTHING: f64 = 1e-12;
 
 const SHAPE: [usize; 3] = [2, 5, 16];
@@ -36,7 +37,7 @@ fn input(seed: f32, device: &Device) -> Tensor<3> {
     tensor(&numbers, SHAPE, device)
 }
 
-/// Sample 1 is shorter, and no query sees a key behind it.
+/// Sample 1 is shorter than sample 0, and no query sees a key that comes after it.
 fn masks(device: &Device) -> AttentionMasks {
     let [batch, length, _] = SHAPE;
     let pad: Vec<bool> = (0..batch * length).map(|i| i >= length + 3).collect();
@@ -88,7 +89,8 @@ fn assert_gradients(
     }
 }
 
-/// With ReLU, since Burn 0.22.1's GPU backends take the slope of GELU from its form by tanh.
+/// The activation is ReLU, since Burn 0.22.1's GPU backends compute the slope of GELU as that of
+/// GELU by tanh.
 fn encoder(prob: f64, norm_first: bool, device: &Device) -> TransformerEncoder {
     TransformerEncoderConfig::new(16, 24, 2, 2)
         .with_dropout(prob)
@@ -192,7 +194,7 @@ fn other_activations_are_burns(device: &Device) {
     }
 }
 
-/// At inference, and in a frozen module.
+/// Nothing is dropped at inference or in a frozen module.
 fn nothing_is_dropped_elsewhere(device: &Device) {
     let place = TrainingRun::new(3).at("encoder");
     let training = device.clone().autodiff();
@@ -208,7 +210,8 @@ fn nothing_is_dropped_elsewhere(device: &Device) {
     }
 }
 
-/// The same in another run of the seed; others in another call, at another place and in another layer.
+/// Masks are the same in another run of the same seed. They differ in another call, at another
+/// place and in another layer.
 fn calls_and_places_have_masks(device: &Device) {
     let device = &device.clone().autodiff();
     let encoder = encoder(0.5, true, device);
