@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures dropout by PyTorch and Triton, and a copy, on an NVIDIA GPU. `wgpu-dropout bench` cannot measure those.
+"""Measures dropout by PyTorch, Triton and JAX, and a copy, on an NVIDIA GPU. `wgpu-dropout bench` cannot measure those.
 
     python3 benches/peers.py --json benches/records/DATE-cuda-GPU.json
     TRITON_INTERPRET=1 python3 benches/peers.py --check    # without a GPU: checks the results only
@@ -7,15 +7,21 @@
 Run it right before or after `wgpu-dropout bench --sizes …` with the same sizes, and compare the ratios to the copy:
 each program copies the same bytes. Quote the largest size only. Here each call comes from Python. That costs more
 than the work on a small tensor, and for forward and backward on a fast GPU more than on a medium one. `bench` puts
-all calls into one submission. Results are checked before anything is timed. Needs torch and triton.
+all calls into one submission. Results are checked before anything is timed. Needs torch and triton;
+JAX is measured if it is installed.
 """
 
 import argparse
 import datetime
 import json
+import os
 import statistics
 import subprocess
 import sys
+import time
+
+# JAX would take most of the GPU's memory at its first use, which PyTorch needs.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +53,47 @@ def seeded_dropout(x, y):
     seeded_dropout_kernel[(triton.cdiv(x.numel(), 1024),)](x, y, x.numel(), P, 42, BLOCK=1024)
 
 
+@torch.compile(dynamic=False)
+def compiled_dropout(x):
+    return F.dropout(x, P)
+
+
+def jax_dropout(dtype, elements):
+    """JAX's bernoulli and select, compiled, in one call; None if JAX is missing or has no GPU."""
+    try:
+        import jax
+        import jax.numpy as jnp
+    except ImportError:
+        return None
+    key = jax.random.key(42)
+
+    @jax.jit
+    def dropout(x, key):
+        keep = jax.random.bernoulli(key, 1 - P, x.shape)
+        return jnp.where(keep, x / (1 - P), jnp.zeros_like(x))
+
+    x = jnp.full(elements, 1.5, {"f32": jnp.float32, "f16": jnp.float16, "bf16": jnp.bfloat16}[dtype])
+    return dropout, x, key
+
+
+def measure_jax(dtype, elements):
+    """Seconds a call. JAX allocates its outputs itself, so that it reads one tensor again and again."""
+    made = jax_dropout(dtype, elements)
+    if made is None or made[1].devices().pop().platform != "gpu":
+        return []
+    dropout, x, key = made
+    dropout(x, key).block_until_ready()
+    calls = 20
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for _ in range(calls):
+            output = dropout(x, key)
+        output.block_until_ready()
+        times.append((time.perf_counter() - start) / calls)
+    return times
+
+
 def forward_and_backward(x, y):
     output = F.dropout(x, P)
     output.backward(y)
@@ -57,6 +104,7 @@ def forward_and_backward(x, y):
 OPERATIONS = {
     "copy": lambda x, y: y.copy_(x.detach()),
     "torch forward": lambda x, y: F.dropout(x.detach(), P),
+    "torch compiled forward": lambda x, y: compiled_dropout(x.detach()),
     "torch forward and backward": forward_and_backward,
     "triton seeded forward": lambda x, y: seeded_dropout(x.detach(), y),
 }
@@ -81,6 +129,11 @@ def check_all(device):
         seeded_dropout(x, y)
         check(x, y)
         check(x, F.dropout(x, P))
+        check(x, compiled_dropout(x))
+        if (made := jax_dropout(name, 65_536)) is not None:
+            dropout, constant, key = made
+            values = torch.tensor([float(value) for value in dropout(constant, key)])
+            check(torch.full((65_536,), 1.5), values)
         ones = torch.ones_like(x)
         leaf = ones.clone().requires_grad_()
         forward_and_backward(leaf, ones)
@@ -95,13 +148,13 @@ def check_all(device):
 
 def seconds_a_call(operation, pairs, calls):
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    # Outputs are kept. Else PyTorch would write each one over the last, which is in a cache.
-    # Masks are not kept, so PyTorch does that with them.
+    # The list keeps the outputs. Otherwise PyTorch would write each output over the last one, which
+    # is in a cache. The list does not keep masks, so PyTorch writes each mask over the last one.
     outputs = [None] * len(pairs)
     start.record()
     for call in range(calls):
         x, y = pairs[call % len(pairs)]
-        # Else backward would add to the gradient of the last call.
+        # Otherwise backward would add to the gradient of the last call.
         x.grad = None
         outputs[call % len(pairs)] = operation(x, y)
     end.record()
@@ -157,6 +210,8 @@ def main():
     for name, dtype in DTYPES.items():
         for elements in SIZES:
             times = measure(dtype, elements)
+            if jax_times := measure_jax(name, elements):
+                times["jax forward"] = jax_times
             copy = statistics.median(times["copy"])
             for operation, seconds in times.items():
                 median = statistics.median(seconds)

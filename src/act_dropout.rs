@@ -93,8 +93,8 @@ impl<'a> From<wgpu::BufferBinding<'a>> for ActInput<'a> {
 ///
 /// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
 /// `min_storage_buffer_offset_alignment`, and 4 bytes a number. The operation must not write to it.
-/// The kernel loads it 16 bytes at a time if it has 32 numbers or more, and a multiple of 4, or of
-/// 8 for types of 16 bits.
+/// The kernel loads 16 bytes at a time if the length of a bias is at least 32 and a multiple of 4,
+/// or of 8 for types of 16 bits.
 #[derive(Clone, Debug)]
 pub struct Bias<'a> {
     buffer: wgpu::BufferBinding<'a>,
@@ -412,8 +412,8 @@ impl ActDropout {
 
     /// Records `output = dropout(activation(input + bias))`, or the gated form. It sets the same
     /// state of the pass as [`Dropout::encode_forward`](crate::Dropout::encode_forward). A rate of
-    /// 0 makes no mask: call this with [`DropoutRate::ZERO`](crate::DropoutRate::ZERO) for the
-    /// inference of an inverted call.
+    /// 0 makes no mask: for inference after inverted dropout, call this with
+    /// [`DropoutRate::ZERO`](crate::DropoutRate::ZERO).
     ///
     /// # Errors
     ///

@@ -133,10 +133,10 @@ impl Dropout {
     /// Both need [`wgpu::BufferUsages::STORAGE`], an offset aligned to the device's
     /// `min_storage_buffer_offset_alignment`, and room for the elements. An element of `f32` takes
     /// 4 bytes, one of a 16-bit type takes 2. An odd number of 16-bit elements takes 2 bytes more,
-    /// which keep their content. Input and output may be ranges of one buffer if these bytes do not
-    /// overlap. Bytes behind them are neither read nor written. Any length is allowed: a tensor
-    /// that is longer than the device binds or dispatches at once is cut into several dispatches,
-    /// with the same result. A length of 0 records nothing.
+    /// which keep their content. Input and output may be two ranges of one buffer that share none
+    /// of these bytes. Bytes of a range after its elements are neither read nor written. Any length
+    /// is allowed: a tensor that is longer than the device binds or dispatches at once is cut into
+    /// several dispatches, with the same result. A length of 0 records nothing.
     ///
     /// # Errors
     ///

@@ -387,10 +387,10 @@ impl DropoutAdd {
 
     /// Binds the buffers of a scale's gradient: `elements` of the forward's `input` and of
     /// `grad_output`, which the backward must not have overwritten. `vectors` are the forward's;
-    /// their bias is read. `scratch` has the size of [`ColumnSums::scratch_bytes`] for as many
-    /// columns as the scale has numbers and as many rows as it is repeated. `grad_scale` has 4
-    /// bytes a number. Both lie in buffers of their own. Requirements and panics as for
-    /// [`bind`](Self::bind).
+    /// their bias is read. `scratch` has the size of [`ColumnSums::scratch_bytes`]: its columns are
+    /// the scale's numbers, and its rows are the repetitions of the scale. `grad_scale` has 4 bytes
+    /// for each number of the scale. Both lie in buffers of their own. Requirements and panics as
+    /// for [`bind`](Self::bind).
     ///
     /// # Errors
     ///

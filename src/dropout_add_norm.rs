@@ -26,23 +26,24 @@ use crate::plan::rows::Rows;
 /// `output = dropout(norm(residual + input + bias))`, as for BERT's embeddings.
 ///
 /// A sum has the bits of \[M23\], and an output is within the bound of \[M25\]. Mean and deviation
-/// are taken from the sum as it is stored, the deviation in a second pass over the row, so that a
-/// row whose mean is 1e5 deviations keeps its digits. Masks are those of
+/// are taken from the sum as it is stored. The deviation is computed in a second pass over the row,
+/// so that a row keeps its digits even if its mean is 1e5 times its deviation. Masks are those of
 /// [`Dropout`](crate::Dropout) for the same call and elements. On one device, a row's result has
 /// the same bits in every batch and in every run.
 ///
 /// For each element of `f32` the forward reads 8 bytes and writes 8; a bias, a dropout, an addition
 /// and a norm in passes of their own move 36. The backward moves 16, or 20 if its result is added
 /// to a gradient. Types of 16 bits take half of that. These figures count each tensor once. A
-/// workgroup reads its rows more than once. They take at most 32 KiB, or are a single row, so that
-/// a cache may still have them.
+/// workgroup reads its rows more than once. They are one row, or take at most 32 KiB in all, so
+/// that a cache may still have them at the next reading.
 ///
 /// The backward starts from the sum, so that nothing else has to be kept. It gives two gradients.
-/// The first is that of the sum, which is also the residual's. The second is the masked gradient:
-/// with [`MaskPlace::Branch`] that of the input, with [`MaskPlace::Output`] that of the norm's
-/// output. The gradient of γ comes from [`bind_gamma_gradient`](Self::bind_gamma_gradient). The
-/// gradient of β is the [sum of the columns](ColumnSums) of the gradient of the norm's output, and
-/// the gradient of a bias that of the input's gradient.
+/// The first is the gradient of the sum, which is the residual's gradient too. The second is the
+/// masked gradient. It is the input's gradient with [`MaskPlace::Branch`], and the gradient of the
+/// norm's output with [`MaskPlace::Output`]. The gradient of γ comes from
+/// [`bind_gamma_gradient`](Self::bind_gamma_gradient). Two gradients are [sums of
+/// columns](ColumnSums): for β, sum the columns of the gradient of the norm's output; for a bias,
+/// sum those of the input's gradient.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, [x, stream, y, numbers, dy, dstream]: &[wgpu_dropout::wgpu::Buffer; 6]) -> Result<(), Box<dyn std::error::Error>> {
@@ -78,8 +79,8 @@ pub struct DropoutAddNorm {
 ///
 /// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
 /// `min_storage_buffer_offset_alignment`, and 4 bytes a number. The operation must not write to it.
-/// The kernel loads 16 bytes at a time if mask indices are consecutive and the numbers of columns
-/// and of the bias are multiples of 4, or of 8 for types of 16 bits.
+/// The kernel loads 16 bytes at a time if mask indices are consecutive, and both `columns` and the
+/// length of the bias are multiples of 4, or of 8 for types of 16 bits.
 #[derive(Clone, Debug)]
 pub struct NormVectors<'a> {
     buffer: wgpu::BufferBinding<'a>,
@@ -279,10 +280,10 @@ impl DropoutAddNorm {
     }
 
     /// Binds `elements` of `grad_output`, of the forward's `sum`, of `grad_sum` and of `masked`,
-    /// which receives the masked gradient: with [`MaskPlace::Branch`] that of the input, with
-    /// [`MaskPlace::Output`] that of the norm's output. `vectors` are the forward's. The kernel
-    /// takes five storage buffers, and one more for sample ids or a packed mask. Requirements,
-    /// errors and panics as for [`bind`](Self::bind).
+    /// which receives the masked gradient. This is the input's gradient with [`MaskPlace::Branch`],
+    /// and the gradient of the norm's output with [`MaskPlace::Output`]. `vectors` are the
+    /// forward's. The kernel takes five storage buffers, and one more for sample ids or a packed
+    /// mask. Requirements, errors and panics as for [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -310,8 +311,9 @@ impl DropoutAddNorm {
     /// Binds `elements` of `grad`, of the forward's `sum` and of `grad_sum`. `grad` is the gradient
     /// of the output and is overwritten by the masked gradient. The kernel takes four storage
     /// buffers, and one more for sample ids or a packed mask. With [`MaskPlace::Branch`], record
-    /// the gradient of γ before this backward, since it reads `grad` too. Requirements, errors and
-    /// panics as for [`bind_backward`](Self::bind_backward).
+    /// the gradient of γ before this backward overwrites `grad`, since the gradient of γ is
+    /// computed from it too. Requirements, errors and panics as for
+    /// [`bind_backward`](Self::bind_backward).
     ///
     /// # Errors
     ///
@@ -492,12 +494,12 @@ impl DropoutAddNorm {
         self.encode(pass, &gradient.0, call, accumulate)
     }
 
-    /// Records the gradient of γ: for each column, the sum over the rows of the gradient of the
-    /// norm's output times the normalised number \[M25\], in f32 and in the order of
-    /// [`ColumnSums`]. It replaces the content of `grad_gamma`, or with `accumulate` is added to
-    /// it. The forward's sum is read twice, for its moments and for these products. The backward
-    /// does not store the moments for it, since that would take one more buffer there. It affects
-    /// the pass as [`encode_forward`](Self::encode_forward) does.
+    /// Records the gradient of γ \[M25\]. For each column it multiplies the gradient of the norm's
+    /// output by the normalised number, and adds these products over the rows, in f32 and in the
+    /// order of [`ColumnSums`]. The result replaces the content of `grad_gamma`, or with
+    /// `accumulate` is added to it. The forward's sum is read twice, for its moments and for these
+    /// products. The backward does not store its moments for this, since its kernel would need one
+    /// more buffer. It affects the pass as [`encode_forward`](Self::encode_forward) does.
     pub fn encode_gamma_gradient(
         &self,
         pass: &mut wgpu::ComputePass<'_>,

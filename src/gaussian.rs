@@ -115,8 +115,8 @@ impl GaussianDropout {
     }
 }
 
-/// The call with Gaussian noise. `Inverted` is accepted, since it is the kind of a call that names
-/// none.
+/// The call with Gaussian noise. `Inverted` is accepted, because a call has this kind if its caller
+/// chose no kind.
 fn gaussian_call(call: &DropoutCall) -> Result<DropoutCall, CallError> {
     match call.kind {
         DropoutKind::Inverted | DropoutKind::Gaussian => Ok(call.with_kind(DropoutKind::Gaussian)),

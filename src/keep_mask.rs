@@ -118,8 +118,9 @@ impl KeepMask {
     }
 
     /// Binds a buffer for the mask of samples that have ids \[M16\]. The samples are the first
-    /// dimension of `layout`, and `ids` has a `u32` for each of them. Its buffer is not the mask's,
-    /// and has the requirements of [`Elements::samples`](crate::Elements::samples).
+    /// dimension of `layout`, and `ids` has a `u32` for each of them. The buffer of the ids must
+    /// not be the mask's; its requirements are those of
+    /// [`Elements::samples`](crate::Elements::samples).
     ///
     /// # Errors
     ///

@@ -48,9 +48,10 @@
 //! - `serde`: rates, keys, calls, layouts, patterns and audit reports can be serialized.
 //!
 //! This crate enables no backend of wgpu. Enable one in your own dependency on wgpu, in the version
-//! that this crate re-exports as [`wgpu`]. Name wgpu's types through that dependency: if its major
-//! version differs, the compiler reports it. Types named through the re-export would compile, and
-//! the program would find no adapter, since your backends belong to the other version.
+//! that this crate re-exports as [`wgpu`]. Name wgpu's types through your dependency, not through
+//! the re-export. If the two major versions differ, the compiler then reports it. With types named
+//! through the re-export, the program would compile but find no adapter, since your backends belong
+//! to the other version.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

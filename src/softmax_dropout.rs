@@ -27,7 +27,8 @@ use crate::plan::softmaxed::{IN_OUTPUT, PROBABILITIES, SoftmaxPlan, SoftmaxTenso
 /// For each element of `f32` the forward reads 4 bytes and writes 4; a factor, a mask, a softmax
 /// and a dropout in passes of their own move 36. The backward moves 12. Types of 16 bits take half
 /// of that. These figures count each tensor once. A workgroup reads its rows more than once. They
-/// take at most 32 KiB, or are a single row, so that a cache may still have them.
+/// are one row, or take at most 32 KiB in all, so that a cache may still have them at the next
+/// reading.
 ///
 /// Columns that a causal mask hides are left out: output and gradient are +0 there, whatever the
 /// scores. A row whose visible scores are all -inf is uniform over its visible columns, and a row
@@ -39,10 +40,10 @@ use crate::plan::softmaxed::{IN_OUTPUT, PROBABILITIES, SoftmaxPlan, SoftmaxTenso
 /// probabilities that the forward stored, it saves one reading of the row and the exponentials, but
 /// the probabilities take as much memory as the scores.
 ///
-/// An additive mask may be trained, as a bias by relative position is. The gradient of one of its
-/// numbers is the sum of the scores' gradients over all rows that it was added to, divided by the
-/// factor, which must not be 0 then. [`ColumnSums`](crate::ColumnSums) computes the sum: give it
-/// the scores' gradient as a matrix with as many columns as the mask has numbers.
+/// An additive mask may be trained, as a bias by relative position is. To get the gradient of one
+/// of its numbers, add the scores' gradients over all rows to which the number was added, and
+/// divide by the factor. The factor must not be 0 then. [`ColumnSums`](crate::ColumnSums) computes
+/// the sum: give it the scores' gradient as a matrix with as many columns as the mask has numbers.
 ///
 /// ```no_run
 /// # fn record(device: &wgpu_dropout::wgpu::Device, pass: &mut wgpu_dropout::wgpu::ComputePass<'_>, [scores, weights, grad]: &[wgpu_dropout::wgpu::Buffer; 3]) -> Result<(), Box<dyn std::error::Error>> {
@@ -73,7 +74,7 @@ pub struct SoftmaxDropout {
 ///
 /// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
 /// `min_storage_buffer_offset_alignment`, and 4 bytes a number, all in one binding. No tensor of
-/// the operation may lie in it.
+/// the operation may lie in this buffer.
 #[derive(Clone, Debug)]
 pub struct AdditiveMask<'a> {
     buffer: wgpu::BufferBinding<'a>,
@@ -146,10 +147,10 @@ impl SoftmaxDropout {
         Self { host, limits }
     }
 
-    /// Binds `elements` of `scores`, of `output` and, to store the softmax before dropout, of
-    /// `probabilities`. Requirements and panics as for [`Dropout::bind`](crate::Dropout::bind). The
-    /// kernel takes four storage buffers, and one more for sample ids or a packed mask; WebGPU
-    /// allows 8, wgpu's downlevel limits 4.
+    /// Binds `elements` of `scores`, of `output` and of `probabilities`. The forward stores the
+    /// softmax before dropout in `probabilities`, if it is given. Requirements and panics as for
+    /// [`Dropout::bind`](crate::Dropout::bind). The kernel takes four storage buffers, and one more
+    /// for sample ids or a packed mask; WebGPU allows 8, wgpu's downlevel limits 4.
     ///
     /// # Errors
     ///
@@ -293,10 +294,7 @@ impl SoftmaxDropout {
             sides.push(range);
         }
         // All ranges are bound as written, so that they may lie in one buffer.
-        let written = |side: &&CheckedRange<'_>| ranges.iter().any(|range| range.same_buffer(side));
-        if let Some(side) = sides.iter().find(written) {
-            return Err(BindError::WrittenBuffer { role: side.role });
-        }
+        CheckedRange::check_unwritten(&sides, &ranges)?;
         // The backward's kernel has one input, which is either the scores or the probabilities.
         let ranges: Vec<_> = ranges
             .into_iter()

@@ -1,9 +1,9 @@
 //! The cost of Burn's own dropout and of this crate's on one GPU: time forward and forward +
 //! backward, and the memory kept in between. Outputs are verified first.
 //!
-//! The layer stands before an operation that fusion does not see through, a copy, as layers stand
-//! before matrix products, and backward begins when forward is done. The cost of the layer is the
-//! time with it less the time without it.
+//! The layer stands before a copy, an operation through which fusion does not look, as layers stand
+//! before matrix products. Backward begins when forward is done. The cost of the layer is the
+//! difference between the time with it and the time without it.
 //!
 //! `cargo run --release --example bench -- [REPETITIONS]`, 15 unless given.
 
@@ -20,7 +20,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 const PROB: f64 = 0.1;
 const SIZES: [usize; 5] = [1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24];
-/// Small tensors are passed several times a measurement.
+/// Small tensors pass the layer several times in one measurement.
 const ELEMENTS_A_MEASUREMENT: usize = 1 << 20;
 
 enum Layer {
@@ -29,7 +29,7 @@ enum Layer {
     Ours(FusedDropout),
 }
 
-/// A layer's figure for each: Burn's, ours.
+/// A figure for each layer: for Burn's, then for ours.
 type Pair = [f64; 2];
 
 fn main() -> Result {
@@ -73,7 +73,7 @@ fn main() -> Result {
     Ok(())
 }
 
-/// The library's CPU path has the last word, to the bit.
+/// Compares the outputs with the library's CPU path, to the bit.
 fn verify(layer: &FusedDropout, device: &Device) -> Result {
     const LEN: usize = 1_000_003;
     let input = Tensor::<1>::random([LEN], Distribution::Default, device);
@@ -101,7 +101,7 @@ impl Layer {
 fn times(layers: &[Layer; 3], input: &Tensor<1>, repetitions: usize) -> Result<[Pair; 2]> {
     let passes = (ELEMENTS_A_MEASUREMENT / input.shape().num_elements()).max(1);
     let mut seconds: [[Vec<f64>; 2]; 3] = Default::default();
-    // The first ones compile kernels.
+    // The first repetitions compile kernels.
     for repetition in 0..repetitions + 2 {
         for (layer, seconds) in layers.iter().zip(&mut seconds) {
             let mut sums = [0.0; 2];
@@ -124,8 +124,8 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-/// Seconds until the GPU is done with forward, and with backward. Forward alone would be another
-/// thing: the pools would give the mask's page back each time and ask for it again.
+/// Seconds until the GPU is done with forward, and with both forward and backward. Forward is not
+/// timed alone, since the pools would then free the mask's page each time and allocate it again.
 fn pass(layer: &Layer, input: &Tensor<1>) -> Result<[f64; 2]> {
     let device = input.device();
     let layout = MaskLayout::linear(input.shape().num_elements() as u64);
@@ -137,13 +137,13 @@ fn pass(layer: &Layer, input: &Tensor<1>) -> Result<[f64; 2]> {
     let grad = input.grad(&output.clone().backward());
     device.sync()?;
     let both = start.elapsed().as_secs_f64();
-    // Until here: what nobody can read any more, fusion does not compute.
+    // Keep both until here: fusion does not compute what nobody can read any more.
     drop((output, grad));
     Ok([forward, both])
 }
 
-/// The memory of Burn's pools between forward and backward beside input and output, bytes an
-/// element.
+/// The bytes per element that Burn's pools keep between forward and backward, besides the input and
+/// the output.
 fn kept(layer: &Layer, input: &Tensor<1>) -> Result<f64> {
     let device = input.device();
     let in_use = || -> Result<f64> {

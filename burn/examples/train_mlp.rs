@@ -1,8 +1,9 @@
-//! One network on MNIST twice: with Burn's own dropout and with this crate's. The same images in the
-//! same order and the same first weights; loss, accuracy, time and memory side by side.
+//! Trains one network on MNIST twice: with Burn's own dropout and with this crate's. Both have the
+//! same order of images and the same first weights. Loss, accuracy, time and memory are printed
+//! side by side.
 //!
-//! `cargo run --release --example train_mlp -- [EPOCHS] [DIR]`: 10 epochs unless given, on the 1,000
-//! + 1,000 images in this repository or on four gzipped IDX files of your own.
+//! `cargo run --release --example train_mlp -- [EPOCHS] [DIR]`. EPOCHS is 10 unless given. DIR has
+//! four gzipped IDX files; without it, the 1,000 + 1,000 images of this repository are used.
 
 use std::env;
 use std::error::Error;
@@ -33,7 +34,7 @@ const HIDDEN_PROB: f64 = 0.5;
 const BATCH: usize = 64;
 const LEARNING_RATE: f64 = 1e-3;
 
-/// The one difference.
+/// The only difference between the two networks.
 #[derive(Module, Debug)]
 enum Drop {
     Burns(Dropout),
@@ -129,15 +130,15 @@ fn idx(path: &Path, header_bytes: usize) -> Result<Vec<u8>> {
     Ok(bytes.split_off(header_bytes))
 }
 
-/// A training, and what came of it so far.
+/// A training and its results so far.
 struct Training {
     model: Mlp,
     optimizer: ModuleOptimizer,
-    /// Train loss, test loss, hits among the test images, by epoch.
+    /// For each epoch the training loss, the test loss and the hits among the test images.
     epochs: Vec<[f32; 3]>,
-    /// Milliseconds, by step.
+    /// The milliseconds of each step.
     steps: Vec<f64>,
-    /// The most that forward left for backward.
+    /// The largest number of bytes that forward kept for backward.
     kept_bytes: u64,
 }
 
@@ -152,7 +153,8 @@ impl Training {
         }
     }
 
-    /// One epoch in the order of `places`. The first one compiles kernels, and looks at memory.
+    /// Runs one epoch in the order of `places`. The first epoch compiles kernels and measures
+    /// memory.
     fn epoch(
         &mut self,
         run: &TrainingRun,
@@ -192,7 +194,7 @@ impl Training {
     }
 }
 
-/// Bytes, by Burn's account of its pools.
+/// The bytes in use that Burn's pools report.
 fn in_use(device: &Device) -> Result<u64> {
     device.sync()?;
     let usage = device.memory_pool_usage();
@@ -213,7 +215,7 @@ fn evaluate(model: &Mlp, test: &Images, device: &Device) -> Result<(f32, f32)> {
     ))
 }
 
-/// The same order for both.
+/// Shuffles in the same order for both trainings.
 fn shuffle(places: &mut [usize], epoch: usize) {
     // Knuth's linear congruential generator; its upper bits are the good ones.
     let mut state = SEED ^ epoch as u64;

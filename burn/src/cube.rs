@@ -1,50 +1,39 @@
-//! On the GPU: the library's WGSL, launched by CubeCL on Burn's own buffers and queue.
+//! Dropout on any runtime of CubeCL, with Burn's own buffers and queue.
 
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::client::Client;
-use burn_cubecl::cubecl::ir::attributes::BufferIOAttr;
-use burn_cubecl::cubecl::ir::metadata::Info;
-use burn_cubecl::cubecl::ir::settings::Dim3;
-use burn_cubecl::cubecl::ir::{ElemType, UIntKind};
-use burn_cubecl::cubecl::prelude::{
-    AddressType, CubeCount, ExecutionMode, KernelDefinition, KernelId, KernelMetadata,
-    KernelSettings, Scope,
-};
-use burn_cubecl::cubecl::server::{BufferBinding, KernelArguments, MetadataBindingInfo};
-use burn_cubecl::cubecl::{CubeKernel, PrecompiledSource};
+use burn_cubecl::cubecl::prelude::{BufferArg, CubeCount, CubeDim};
+use burn_cubecl::cubecl::server::BufferBinding;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
-use wgpu_dropout::launch::{self, Launch, LaunchLimits};
-use wgpu_dropout::wgsl::{Variant, Way};
-use wgpu_dropout::{Direction, DropoutCall, ElementType, MaskLayout};
+use wgpu_dropout::launch::{self, LaunchLimits, Part};
+use wgpu_dropout::{Direction, DropoutCall, Effect, ElementType, MaskLayout};
 
 use crate::error::DropoutError;
+use crate::kernel::dropout::{ELEMENTS, Variant, WORKGROUP_SIZE, dropout};
+use crate::kernel::index::dimensions;
+use crate::kernel::mask::mask;
 use crate::operation::{DropoutBackend, element_type};
 
-/// The launches of `client` for a call.
-pub(crate) fn launches(
+/// The parts into which a tensor is cut for the limits of `client`.
+pub(crate) fn parts(
     client: &Client,
     layout: &MaskLayout,
     element: ElementType,
     call: &DropoutCall,
-    direction: Direction,
-) -> Result<impl Iterator<Item = Launch> + use<>, DropoutError> {
-    let name = client.name();
-    if name != "wgpu<wgsl>" {
-        return Err(DropoutError::Compiler { name: name.into() });
-    }
+) -> Result<impl Iterator<Item = Part> + use<>, DropoutError> {
     let properties = client.properties();
     let limits = LaunchLimits {
         max_binding_bytes: properties.memory.max_page_size,
         // CubeCL's alignment of a buffer's offset is a small power of two.
         offset_alignment_bytes: properties.memory.alignment as u32,
         max_workgroups: properties.hardware.max_cube_count.0,
-        int64: properties.supports_type(ElemType::UInt(UIntKind::U64)),
+        ..LaunchLimits::default()
     };
-    Ok(launch::launches(layout, element, call, direction, limits)?)
+    Ok(launch::parts(layout, element, call, limits)?)
 }
 
 impl DropoutBackend for CubeBackend {
@@ -54,83 +43,80 @@ impl DropoutBackend for CubeBackend {
         call: DropoutCall,
         direction: Direction,
     ) -> FloatTensor<Self> {
+        // The output has the bits of the input [M11].
+        if call.rate.drops_nothing() {
+            return tensor;
+        }
         let input = into_contiguous(tensor);
-        let client = input.client.clone();
         let output = empty_device_contiguous_dtype(
-            client.clone(),
+            input.client.clone(),
             input.device.clone(),
             input.shape(),
             input.dtype,
         );
-        let launches = element_type(input.dtype)
-            .and_then(|element| launches(&client, &layout, element, &call, direction))
-            .unwrap_or_else(|error| panic!("{error}"));
-        for launch in launches {
-            let mut arguments = KernelArguments::new()
-                .with_buffer_io(window(&input, &launch), BufferIOAttr::ReadOnly)
-                .with_buffer_io(window(&output, &launch), BufferIOAttr::WriteOnly);
-            arguments.info = MetadataBindingInfo::custom(launch.params);
-            client.launch(
-                Box::new(Kernel {
-                    variant: launch.kernel,
-                    way: launch.way,
-                }),
-                CubeCount::Static(launch.workgroups, 1, 1),
-                arguments,
-            );
+        let effect = Effect::of(call.kind, direction);
+        let parts = element_type(input.dtype).and_then(|element| {
+            let parts = parts(&input.client, &layout, element, &call)?;
+            Ok(parts.map(move |part| (part, element)))
+        });
+        for (part, element) in parts.unwrap_or_else(|error| panic!("{error}")) {
+            launch_part(&input, &output, &part, element, effect);
         }
         output
     }
 }
 
-/// The part of a contiguous tensor that `launch` sees.
-fn window(tensor: &CubeTensor, launch: &Launch) -> BufferBinding {
+fn launch_part(
+    input: &CubeTensor,
+    output: &CubeTensor,
+    part: &Part,
+    element: ElementType,
+    effect: Effect,
+) {
+    let variant = Variant {
+        element,
+        effect,
+        decisions: part.decisions,
+    };
+    let elements = (part.elements.end - part.elements.start) as u32;
+    let words = elements.div_ceil(variant.per_word());
+    let width = match elements * element.bytes() as u32 % 16 {
+        0 => 4,
+        _ => 1,
+    };
+    let workgroups = elements.div_ceil(WORKGROUP_SIZE * ELEMENTS);
+    let buffer = |tensor| {
+        // SAFETY: the binding has this number of words. After an odd number of 16-bit elements it
+        // also has the spare half of the last word, since CubeCL aligns buffers.
+        #[expect(unsafe_code, reason = "CubeCL checks no length")]
+        unsafe {
+            BufferArg::from_raw_parts_binding(window(tensor, part), words as usize)
+        }
+    };
+    let (input_words, output_words) = (buffer(input), buffer(output));
+    // SAFETY: the kernel's loops end, and it accesses no word outside of these buffers.
+    #[expect(unsafe_code, reason = "a check for each load costs")]
+    unsafe {
+        dropout::launch_unchecked(
+            &input.client,
+            CubeCount::Static(workgroups, 1, 1),
+            CubeDim::new_1d(WORKGROUP_SIZE),
+            width,
+            input_words,
+            output_words,
+            mask(&part.mask),
+            dimensions(&part.dimensions),
+            words / width as u32,
+            variant,
+        );
+    }
+}
+
+/// The part of a contiguous tensor that a launch sees.
+fn window(tensor: &CubeTensor, part: &Part) -> BufferBinding {
     let bytes = tensor.elem_size() as u64;
-    let (start, end) = (launch.elements.start * bytes, launch.elements.end * bytes);
+    let (start, end) = (part.elements.start * bytes, part.elements.end * bytes);
     let behind = tensor.handle.size_in_used().saturating_sub(end);
     let handle = tensor.handle.clone();
     handle.offset_start(start).offset_end(behind).binding()
-}
-
-/// A kernel of the library as one of CubeCL.
-struct Kernel {
-    variant: Variant,
-    way: Way,
-}
-
-impl KernelMetadata for Kernel {
-    fn id(&self) -> KernelId {
-        // Its loops end; no guard of theirs is needed.
-        KernelId::new::<Self>()
-            .info((self.variant, self.way))
-            .mode(ExecutionMode::Unchecked)
-    }
-
-    fn address_type(&self) -> ElemType {
-        ElemType::UInt(UIntKind::U32)
-    }
-}
-
-impl CubeKernel for Kernel {
-    /// Nothing: the text is the kernel.
-    fn define(&self) -> KernelDefinition {
-        let settings = KernelSettings::new(
-            Dim3::new_single(),
-            ExecutionMode::Unchecked,
-            AddressType::U32,
-        );
-        KernelDefinition {
-            body: Scope::root(settings.clone()),
-            settings,
-            info: Info::default(),
-        }
-    }
-
-    fn source(&self) -> Option<PrecompiledSource> {
-        Some(PrecompiledSource {
-            source: self.variant.text(self.way),
-            entrypoint_name: self.variant.entry_point().into(),
-            lang: "wgsl",
-        })
-    }
 }

@@ -30,7 +30,7 @@ pub struct FusedDropoutConfig {
     pub shared_mask: bool,
 }
 
-// Not derived: that one reads no file in which a field is missing.
+// Not derived, since the derived `Config` loads no file in which a field is missing.
 impl Config for FusedDropoutConfig {}
 
 impl fmt::Display for FusedDropoutConfig {
@@ -39,11 +39,12 @@ impl fmt::Display for FusedDropoutConfig {
     }
 }
 
-/// Dropout in the place of [`burn::nn::Dropout`].
+/// A layer that replaces [`burn::nn::Dropout`].
 ///
-/// Like that one it passes its input through unless the device is one for autodiff, the layer is in
-/// `training` and `prob` is not 0, and each call has a mask of its own. Its record is that one's: no
-/// mask, no seed and no counter. `prob` may be 1: all zeros, as are the gradients.
+/// Like Burn's layer it drops only if the device is one for autodiff, `training` is on and `prob`
+/// is not 0. Otherwise it returns its input. Each call has a mask of its own. The record is the
+/// same as that of Burn's layer: it holds no mask, no seed and no counter. With a `prob` of 1 the
+/// output and the gradients are all zeros.
 ///
 /// Made by [`FusedDropoutConfig`]. Masks are a function of the [run](crate::TrainingRun)'s seed and
 /// step, the layer, the number of the call in the step and the replica.
@@ -63,7 +64,8 @@ pub struct FusedDropout {
 }
 
 impl FusedDropoutConfig {
-    /// Elements are dropped one by one, with `prob`, and by another mask in each call.
+    /// A configuration that drops single elements with probability `prob`, by a new mask in each
+    /// call.
     pub fn new(prob: f64) -> Self {
         Self {
             prob,
@@ -84,8 +86,9 @@ impl FusedDropoutConfig {
         Self { site, ..self }
     }
 
-    /// The same with one mask for all calls of a step, on one device: for the time steps of a
-    /// recurrent cell, or for layers that are to drop alike, in [sites](Self::with_site) of one name.
+    /// The same configuration with one mask for all calls of a training step on one device, as a
+    /// recurrent cell needs for its time steps. Layers at [sites](Self::with_site) of one name also
+    /// share this mask.
     pub fn shared_mask(self) -> Self {
         Self {
             shared_mask: true,
@@ -93,16 +96,17 @@ impl FusedDropoutConfig {
         }
     }
 
-    /// The layer, as the next one of the [current run](crate::TrainingRun::current).
+    /// Makes the layer as the next one of the [current run](crate::TrainingRun::current).
     ///
     /// # Panics
     ///
-    /// If `prob` is NaN, negative or above 1, as Burn's own; [`try_init`](Self::try_init) does not.
+    /// If `prob` is NaN, negative or above 1, as in Burn. [`try_init`](Self::try_init) returns an
+    /// error instead.
     pub fn init(&self) -> FusedDropout {
         self.try_init().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The layer, as the next one of the [current run](crate::TrainingRun::current).
+    /// Makes the layer as the next one of the [current run](crate::TrainingRun::current).
     ///
     /// # Errors
     ///
@@ -120,33 +124,46 @@ impl FusedDropoutConfig {
 }
 
 impl FusedDropout {
-    /// The output, of any shape that the pattern takes, with the mask of this call.
+    /// Applies dropout with the mask of the layer's next call. The input may have any shape that
+    /// the pattern takes.
     ///
     /// # Panics
     ///
-    /// Where [`forward_with`](Self::forward_with) has an error, or if `prob` was set to no
-    /// probability.
+    /// If [`forward_with`](Self::forward_with) would return an error, or if `prob` was set to a
+    /// number that is not a probability.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        if !self.training.is_enabled() || !input.device().is_autodiff() || self.prob == 0.0 {
+        if !self.drops(&input) {
             return input;
         }
         let output = self.next_call(&input).and_then(|call| {
             let output = self.forward_with(input, &call)?;
-            self.site.set_last(call);
+            self.applied(call);
             Ok(output)
         });
         output.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn next_call<const D: usize>(&self, input: &Tensor<D>) -> Result<DropoutCall, DropoutError> {
+    pub(crate) fn drops<const D: usize>(&self, input: &Tensor<D>) -> bool {
+        self.training.is_enabled() && input.device().is_autodiff() && self.prob != 0.0
+    }
+
+    pub(crate) fn applied(&self, call: DropoutCall) {
+        self.site.set_last(call);
+    }
+
+    pub(crate) fn next_call<const D: usize>(
+        &self,
+        input: &Tensor<D>,
+    ) -> Result<DropoutCall, DropoutError> {
         let rate = DropoutRate::new(self.prob)?;
         let Site { number, run, .. } = &self.site;
         let key = run.next_key(*number, &input.device(), self.shared_mask)?;
         Ok(DropoutCall::new(rate, key))
     }
 
-    /// The output for `call`, on any device and whether in training or not: to see a mask again, for
-    /// Monte-Carlo dropout, for shards that begin at another origin. It does not count as a call.
+    /// Applies `call`, on any device, in training or not. Use it to repeat a mask, for Monte-Carlo
+    /// dropout, or for shards that begin at another origin. It does not count as a call of the
+    /// layer.
     ///
     /// # Errors
     ///
@@ -156,17 +173,24 @@ impl FusedDropout {
         input: Tensor<D>,
         call: &DropoutCall,
     ) -> Result<Tensor<D>, DropoutError> {
-        let shape = input.dims().map(|size| size as u64);
-        let layout = match &self.pattern {
-            // This layout is for any number of dimensions.
-            MaskPattern::Elementwise => MaskLayout::linear(shape.iter().product()),
-            pattern => pattern.layout(&shape)?,
-        };
+        let layout = self.layout(&input)?;
         dropout(input, &layout, call)
     }
 
-    /// The last call that [`forward`](Self::forward) applied, of this layer or a clone; a fork has
-    /// its own. `None` before the first time.
+    pub(crate) fn layout<const D: usize>(
+        &self,
+        input: &Tensor<D>,
+    ) -> Result<MaskLayout, DropoutError> {
+        let shape = input.dims().map(|size| size as u64);
+        Ok(match &self.pattern {
+            // A linear layout takes any number of dimensions; a pattern's takes at most 8.
+            MaskPattern::Elementwise => MaskLayout::linear(shape.iter().product()),
+            pattern => pattern.layout(&shape)?,
+        })
+    }
+
+    /// The call that the last [`forward`](Self::forward) of this layer or of a clone applied. A
+    /// fork has a last call of its own. `None` before the first call.
     pub fn call(&self) -> Option<DropoutCall> {
         self.site.last()
     }

@@ -2,7 +2,7 @@
 
 use burn::tensor::DType;
 use wgpu_dropout::launch::LaunchError;
-use wgpu_dropout::{CallError, FoldOverflow, LayoutError, RateError};
+use wgpu_dropout::{CallError, FoldOverflow, LayoutError, RateError, SoftmaxError};
 
 /// A tensor or a call that dropout cannot take. Nothing was computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -17,13 +17,13 @@ pub enum DropoutError {
     /// The call cannot be applied to the layout.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// A number that no key folds in: 2^61 calls in a step.
+    /// A number that is too large for a key to fold in, as after 2^61 calls in a step.
     #[error(transparent)]
     Key(#[from] FoldOverflow),
     /// The device cannot take the tensor.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// A layout of another number of elements than the tensor.
+    /// The layout and the tensor differ in their number of elements.
     #[error("the tensor has {elements} elements, the layout {required}: make them equal")]
     LayoutLength {
         /// Elements of the tensor.
@@ -31,20 +31,42 @@ pub enum DropoutError {
         /// Elements of the layout.
         required: u64,
     },
+    /// A tensor whose shape does not fit the input's.
+    #[error("the {name} has the shape {shape:?}, and the input takes {expected:?}: reshape it")]
+    Shape {
+        /// The tensor's part in the operation.
+        name: &'static str,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The expected shape. A mask may have the size 1 in each dimension but the last.
+        expected: Vec<usize>,
+    },
+    /// A tensor of another type than the input.
+    #[error("the {name}'s elements are {dtype:?}, the input's {expected:?}: cast one of them")]
+    Type {
+        /// The tensor's part in the operation.
+        name: &'static str,
+        /// Its type.
+        dtype: DType,
+        /// The input's type.
+        expected: DType,
+    },
+    /// Rows or a factor that a softmax does not take.
+    #[error(transparent)]
+    Softmax(#[from] SoftmaxError),
+    /// Rows without an element, or with more than a norm takes.
+    #[error("rows of {columns} elements have no norm here: give 1 to {max} columns")]
+    NormColumns {
+        /// Elements of the last dimension.
+        columns: usize,
+        /// The largest number of elements that a row may have.
+        max: u32,
+    },
     /// Elements that are neither f32 nor f16 nor bf16.
     #[error("the tensor's elements are {dtype:?}: cast it to F32, F16 or BF16")]
     Element {
         /// The tensor's type.
         dtype: DType,
-    },
-    /// The device's kernels are not compiled from WGSL.
-    #[error(
-        "the device's compiler is {name}, which runs no WGSL: use a device of wgpu<wgsl>, which Burn \
-         makes without its features `vulkan` and `metal`, and with them for other graphics APIs"
-    )]
-    Compiler {
-        /// CubeCL's name of runtime and compiler.
-        name: String,
     },
     /// A backend that this build has no dropout for.
     #[error(
@@ -62,9 +84,9 @@ pub enum DropoutError {
     SameDevice {
         /// The device.
         device: String,
-        /// Its first place in the list, from 0.
+        /// Its first position in the list, counted from 0.
         first: usize,
-        /// Its second place.
+        /// Its second position.
         second: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! On the CPU: the library's own CPU path.
+//! Dropout on the CPU, by the library's own CPU path.
 
 use burn::backend::flex::{Flex, FlexTensor};
 use burn::backend::tensor::FloatTensor;
@@ -34,7 +34,7 @@ fn apply<T: Element + BurnElement>(
     direction: Direction,
 ) -> Result<FlexTensor, CpuError> {
     let mut output = FlexTensor::empty(input.layout().shape().clone(), input.dtype());
-    // A contiguous tensor has one.
+    // A contiguous tensor has a slice.
     let values = input.as_slice::<T>().unwrap_or_default();
     let results = output.storage_mut::<T>();
     cpu::apply(direction, layout, (values, results), call)?;

@@ -1,9 +1,9 @@
 //! Dropout for [Burn](burn) in one fused pass over memory, with no mask kept.
 //!
-//! [`FusedDropout`] stands where [`burn::nn::Dropout`] stood, and like it drops by another mask in
-//! each call. Its masks are those of [`wgpu_dropout`]: a function of a seed, the step, the layer, the
-//! number of the call in the step, the replica and the element's index, with the same bits on every
-//! GPU and on the CPU.
+//! [`FusedDropout`] replaces [`burn::nn::Dropout`] and, like it, uses a new mask in each call. Its
+//! masks are those of [`wgpu_dropout`]: a function of a seed, the step, the layer, the number of
+//! the call in the step, the replica and the element's index, with the same bits on every GPU and
+//! on the CPU.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -25,32 +25,51 @@
 //! # Ok::<(), wgpu_dropout_burn::DropoutError>(())
 //! ```
 //!
+//! # Fused with its neighbours
+//!
+//! Burn's fusion cannot look into a custom operation. [`dropout_add`], [`act_dropout`],
+//! [`gated_dropout`], [`softmax_dropout`] and [`dropout_add_norm`] therefore compute dropout and
+//! its neighbours in one kernel. [`FusedDropout`] has a method for each. [`FusedEncoder`] and its
+//! relatives do the same for Burn's own transformer modules.
+//!
 //! # Cargo features
 //!
 //! - `wgpu` (default): GPUs, through Burn's `wgpu` backend.
 //! - `flex` (default): the CPU, through Burn's `flex` backend.
-//! - `fusion` (default): Burn's fusion of the operations around dropout; on wherever Burn's is.
-//! - `vulkan`: Burn's SPIR-V compiler. It runs no WGSL: on devices that use it dropout is an
-//!   [error](DropoutError::Compiler).
+//! - `fusion` (default): Burn's fusion of the operations around dropout. It must be on if
+//!   Burn's `fusion` is.
+//! - `vulkan`: Burn's SPIR-V compiler, for devices of Vulkan.
+//! - `metal`, `cuda`, `rocm`: Burn's runtimes and compilers of these names.
 
 #![deny(missing_docs)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "cubecl")]
 mod cube;
 mod dropout;
 mod error;
+mod fused;
 #[cfg(feature = "flex")]
 mod host;
+#[cfg(feature = "cubecl")]
+mod kernel;
 mod operation;
 mod run;
 mod site;
 mod steps;
+mod transformer;
 
 pub use dropout::{FusedDropout, FusedDropoutConfig};
 pub use error::DropoutError;
+pub use fused::{
+    AddVectors, NormVectors, ScoreMask, act_dropout, dropout_add, dropout_add_norm, gated_dropout,
+    softmax_dropout,
+};
 pub use operation::dropout;
 pub use run::TrainingRun;
 pub use steps::StepCounter;
+pub use transformer::{
+    AttentionMasks, FusedAttention, FusedDecoder, FusedEncoder, FusedFeedForward, ModelPath,
+};
 pub use wgpu_dropout;
-pub use wgpu_dropout::MaskPattern;
+pub use wgpu_dropout::{Activation, MaskPattern, Norm};

@@ -18,7 +18,8 @@ use wgpu_dropout::{Direction, DropoutCall, ElementType, MaskLayout};
 use crate::error::DropoutError;
 
 /// `output = dropout(input)`, with the mask of `layout` under `call`. Backward applies the same
-/// call to the gradient: no mask is kept between them, nor anything else of the tensor's size.
+/// call to the gradient. It needs neither a mask nor anything else of the tensor's size from
+/// forward.
 ///
 /// # Errors
 ///
@@ -56,9 +57,10 @@ pub(crate) fn element_type(dtype: DType) -> Result<ElementType, DropoutError> {
     }
 }
 
-/// Operations cannot fail later: under fusion they run after the call that made them.
+/// Checks the device before the operation is recorded. Under fusion the operation runs after its
+/// caller has returned, when no error can be returned.
 #[cfg_attr(
-    not(feature = "wgpu"),
+    not(feature = "cubecl"),
     expect(unused_variables, reason = "only GPUs have limits")
 )]
 fn check_device(
@@ -69,10 +71,10 @@ fn check_device(
 ) -> Result<(), DropoutError> {
     let device = device.inner();
     match device.as_dispatch() {
-        #[cfg(feature = "wgpu")]
+        #[cfg(feature = "cubecl")]
         DispatchDevice::Cube(device) => {
             let client = device.client();
-            crate::cube::launches(&client, layout, element, call, Direction::Forward).map(drop)
+            crate::cube::parts(&client, layout, element, call).map(drop)
         }
         #[cfg(feature = "flex")]
         DispatchDevice::Flex(_) => Ok(()),
@@ -83,15 +85,15 @@ fn check_device(
     }
 }
 
-/// Dropout by a backend. Callers have checked that the backend can do it.
+/// Dropout as an operation of a backend. Callers have checked that the backend supports it.
 #[backend_extension(
-    Cube: cfg(feature = "wgpu"),
+    Cube: cfg(feature = "cubecl"),
     Flex: cfg(feature = "flex"),
     Autodiff,
     Fusion: cfg(feature = "fusion")
 )]
 pub trait DropoutBackend: Backend {
-    /// The tensor that passed the layer in `direction`.
+    /// The result of dropout in `direction`, forward or backward.
     #[fusion(dtype = tensor, shape = tensor)]
     fn fused_dropout(
         tensor: FloatTensor<Self>,
@@ -101,7 +103,7 @@ pub trait DropoutBackend: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// The step of the graph. Its state is the call and which elements it is for.
+/// Dropout's step in the autodiff graph. Its state is the call and the layout of the elements.
 #[derive(Debug)]
 struct FusedDropout;
 
@@ -121,7 +123,8 @@ impl<B: DropoutBackend> Backward<B, 1> for FusedDropout {
     }
 }
 
-/// Recomputes an output that was not kept: by the same call, so with the same mask.
+/// Recomputes an output that checkpointing did not keep. It applies the same call, so the mask is
+/// the same.
 struct Recompute<B> {
     input: NodeId,
     layout: MaskLayout,

@@ -16,18 +16,18 @@ use crate::error::DropoutError;
 static OF_THE_PROCESS: LazyLock<TrainingRun> = LazyLock::new(TrainingRun::default);
 
 thread_local! {
-    /// The runs whose `build` this thread is in, the innermost last.
+    /// The runs whose `build` this thread is executing, the innermost last.
     static BUILDING: RefCell<Vec<TrainingRun>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A training run: a seed, the step it is at, and how often each layer was called in that step.
 ///
-/// Layers find their run where they are built: it is the [current](Self::current) one. Clones are
-/// handles of the same run.
+/// A layer belongs to the run that is the [current](Self::current) one when the layer is built.
+/// Clones of a run are handles of the same run.
 ///
-/// A call of [`FusedDropout::forward`](crate::FusedDropout::forward) has the key
-/// `MaskKey::new(seed, 0)`, which folds in (M21 of the mask contract) four numbers one after the
-/// other:
+/// The key of a call of [`FusedDropout::forward`](crate::FusedDropout::forward) is
+/// `MaskKey::new(seed, 0)`, into which four numbers are folded one after the other (M21 of the mask
+/// contract):
 ///
 /// | number | is |
 /// |---|---|
@@ -36,8 +36,8 @@ thread_local! {
 /// | call | calls of the layer, its clones and its forks on one device, from 0 in each step |
 /// | replica | the device: see [`set_devices`](Self::set_devices) |
 ///
-/// At level `trace` each call is a line of the [log](::log) with these numbers. The seed is in the
-/// log, at level `info`, as the first call is made.
+/// The [log](::log) has a line with these numbers for each call, at level `trace`. When the first
+/// call is made, the seed is logged at level `info`.
 #[derive(Clone)]
 pub struct TrainingRun(Arc<Mutex<State>>);
 
@@ -46,21 +46,22 @@ struct State {
     step: u32,
     /// The steps of threads that count their own.
     thread_steps: HashMap<ThreadId, u32>,
-    /// Numbered layers so far.
+    /// The number of layers that were numbered so far.
     layers: u64,
-    /// The thread that built the first layer. Were the first device that any thread uses replica 0,
-    /// the threads would race for it.
+    /// The thread that built the first layer. Only this thread makes a device replica 0. If any
+    /// thread could, threads would race for it.
     home: Option<ThreadId>,
     /// Replica 0, while `devices` is empty.
     main: Option<Device>,
     devices: Vec<Device>,
-    /// By layer and replica: a step, and the calls in it.
+    /// For each layer and replica, the step of the last call, and the number of calls in that step.
     calls: HashMap<(u64, u64), (u32, u64)>,
     is_in_log: bool,
 }
 
 impl TrainingRun {
-    /// The run `seed`, at step 0. [`TrainingRun::default()`] takes its seed from the operating
+    /// A run with this seed, at step 0. [`TrainingRun::default()`] takes its seed from the
+    /// operating system.
     /// system.
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
@@ -76,8 +77,9 @@ impl TrainingRun {
         })))
     }
 
-    /// The run of layers that this thread builds now: in [`build`](Self::build) that one, elsewhere
-    /// the process's own, whose seed is from the operating system.
+    /// The run to which the layers belong that this thread builds now. Inside
+    /// [`build`](Self::build) it is that run. Elsewhere it is the run of the process, whose seed
+    /// comes from the operating system.
     ///
     /// # Panics
     ///
@@ -87,8 +89,8 @@ impl TrainingRun {
         building.unwrap_or_else(|| OF_THE_PROCESS.clone())
     }
 
-    /// Calls `make`. The layers that it builds on this thread belong to this run: a second model in
-    /// the process gets the layer numbers, and so the masks, that it would have had alone.
+    /// Calls `make`. The layers that it builds on this thread belong to this run. A second model in
+    /// the process thus gets the layer numbers, and so the masks, that it would have alone.
     ///
     /// ```
     /// use wgpu_dropout_burn::{FusedDropoutConfig, TrainingRun};
@@ -98,7 +100,7 @@ impl TrainingRun {
     /// assert_eq!(first[1].to_string(), second[1].to_string());
     /// ```
     pub fn build<T>(&self, make: impl FnOnce() -> T) -> T {
-        /// Also where `make` panics.
+        /// Leaves the run also if `make` panics.
         struct Leave;
         impl Drop for Leave {
             fn drop(&mut self) {
@@ -129,13 +131,12 @@ impl TrainingRun {
         self.state().step()
     }
 
-    /// Moves the run to `step`, in all threads. Calls are counted from 0 again if that is another
-    /// step than before.
+    /// Moves the run to `step` in all threads. If the step changes, calls are counted from 0 again.
     pub fn set_step(&self, step: u32) {
         self.state().set_step(step);
     }
 
-    /// The step of this thread alone.
+    /// Sets the step of this thread alone.
     pub(crate) fn set_thread_step(&self, step: u32) {
         let mut state = self.state();
         state.thread_steps.insert(thread::current().id(), step);
@@ -143,14 +144,15 @@ impl TrainingRun {
 
     /// Numbers the replicas: `devices[n]` is replica n.
     ///
-    /// Without it, replica 0 is the first device to which the thread that built the first layer
-    /// forks a model, or on which it calls a layer. Other devices are numbered by Burn's id of them:
-    /// `2^32 + type_id * 2^16 + index_id`. Masks are then the same in each run on these devices, but
-    /// not on others.
+    /// If no devices are set, the thread that built the first layer determines replica 0: the first
+    /// device to which that thread forks a model, or on which it calls a layer. The number of any
+    /// other device follows from Burn's id: `2^32 + type_id * 2^16 + index_id`. Masks are then the
+    /// same in each run on the same devices, but not on other devices.
     ///
     /// # Errors
     ///
-    /// [`DropoutError::SameDevice`] if a device is there twice: their calls could not be told apart.
+    /// [`DropoutError::SameDevice`] if a device is listed twice, since the calls of its two
+    /// replicas would have the same keys.
     pub fn set_devices(&self, devices: &[Device]) -> Result<(), DropoutError> {
         for (second, device) in devices.iter().enumerate() {
             let before = &devices[..second];
@@ -173,13 +175,13 @@ impl TrainingRun {
         state.layers - 1
     }
 
-    /// Makes this thread the one whose first device is replica 0, if none is.
+    /// Makes this thread the one that determines replica 0, if no thread is yet.
     pub(crate) fn claim_home(&self) {
         let id = || thread::current().id();
         self.state().home.get_or_insert_with(id);
     }
 
-    /// Makes `device` replica 0, if it is the first and this thread may choose.
+    /// Makes `device` replica 0 if there is none yet and this thread may determine it.
     pub(crate) fn claim_main(&self, device: &Device) {
         self.state().claim_main(device);
     }
@@ -220,7 +222,7 @@ impl TrainingRun {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics halfway.
+        // A poisoned state is still valid: no code panics in the middle of a change to it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

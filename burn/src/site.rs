@@ -10,18 +10,18 @@ use wgpu_dropout::DropoutCall;
 
 use crate::run::TrainingRun;
 
-/// The number of a layer, and its run. A module, since a module learns of `fork`; it has no
-/// parameters, so records do not know it.
+/// A layer's number and its run. This is a `Module`, so that Burn calls its `fork`. It has no
+/// parameters, so records do not contain it.
 #[derive(Clone, Debug)]
 pub struct Site {
     pub number: u64,
     pub run: TrainingRun,
-    /// Clones share it, forks do not: replicas run at the same time.
+    /// The last call. Clones share it. Forks do not, since replicas run at the same time.
     last: Arc<Mutex<Option<DropoutCall>>>,
 }
 
 impl Site {
-    /// The next layer of the current run, or the site `name` of it.
+    /// The site of the current run's next layer, or the site called `name` in that run.
     pub fn new(name: Option<&str>) -> Self {
         let run = TrainingRun::current();
         run.claim_home();
@@ -41,8 +41,9 @@ impl Site {
     }
 }
 
-/// From 2^60 on, where no counted layer is: 60 bits of the name's 64-bit FNV-1a hash.
-fn number(name: &str) -> u64 {
+/// The number of the site `name`: 2^60 plus 60 bits of the name's 64-bit FNV-1a hash. Layers that
+/// are counted have smaller numbers.
+pub fn number(name: &str) -> u64 {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

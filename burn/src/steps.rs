@@ -1,4 +1,4 @@
-//! Counting the run's steps where the optimizer's are counted.
+//! Counts the steps of a run together with the optimizer's steps.
 
 use std::thread::{self, ThreadId};
 
@@ -16,16 +16,17 @@ pub struct StepCounter<S> {
     scheduler: S,
     run: TrainingRun,
     step: u32,
-    /// Where it was made. Its clones in other threads count for those: each worker of distributed
-    /// training has its own, and one may be a step ahead.
+    /// The thread that made it. A clone in another thread counts the steps of that thread alone:
+    /// each worker of distributed training has a clone, and one worker may be a step ahead.
     thread: ThreadId,
 }
 
 impl TrainingRun {
-    /// Wraps the base learning-rate scheduler, a number too, so that the run counts its steps: the
-    /// optimizer's. Its record has seed and step besides, and so have the checkpoints of Burn's
-    /// `Learner`: training that goes on from one has the masks that it would have had without a
-    /// break. A record without them loads as step 0, with a warning in the log.
+    /// Wraps the base learning-rate scheduler, so that the run's step follows the optimizer's.
+    /// `scheduler` may also be a number. The record of the wrapped scheduler also has the seed and
+    /// the step, and so have the checkpoints of Burn's `Learner`. Training that is resumed from a
+    /// checkpoint has the masks that it would have had without a break. A record without them loads
+    /// as step 0, with a warning in the log.
     ///
     /// Call it on the thread that launches the training.
     ///

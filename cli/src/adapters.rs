@@ -221,8 +221,8 @@ fn choose(infos: &[AdapterInfo], wish: &Wish) -> Option<Choice> {
     let reason = match admitted.len() {
         1 => format!("it is the only one{}", matching("matches")),
         n => format!(
-            "of the {n}{} it is the first by type (discrete, integrated, virtual, other, cpu), \
-             then vulkan, metal and dx12 before gl",
+            "it comes first of the {n}{}: by type (discrete, integrated, virtual, other, cpu), \
+             then by backend (gl last)",
             matching("match")
         ),
     };
@@ -356,6 +356,9 @@ mod tests {
             reason(wish(Some("RX"), Some("gl"))).as_deref(),
             Some("it is the only one that matches --adapter RX, WGPU_BACKEND=gl")
         );
-        assert!(reason(wish(None, None)).is_some_and(|text| text.starts_with("of the 5 it is")));
+        assert!(
+            reason(wish(None, None))
+                .is_some_and(|text| text.starts_with("it comes first of the 5:"))
+        );
     }
 }

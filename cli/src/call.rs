@@ -122,7 +122,7 @@ impl CallArgs {
             Self {
                 call: Some(call), ..
             } => call,
-            _ => unreachable!("clap lets neither half a call nor two pass"),
+            _ => unreachable!("clap requires either --call or the three other options"),
         };
         for &n in &self.fold_in {
             call.key = call.key.fold_in(n).expect("the parser takes no other");

@@ -147,8 +147,8 @@ impl Tensor {
             row /= *size;
             let coordinate = rest / row;
             rest %= row;
-            // The piece takes as many coordinates as fit, all that are left at most; at least one,
-            // which a later dimension then cuts.
+            // The piece takes as many coordinates as fit, but no more than are left. If not even
+            // one fits, it takes one, which a later dimension cuts.
             *size = (max / row).clamp(1, *size - coordinate);
             first.push(coordinate);
         }

@@ -1,7 +1,7 @@
 //! Reads .npy files. The header is checked before anything is read or allocated for the tensor.
 //!
-//! This is a reader of our own, because those on crates.io bring a parser generator and a C build
-//! script for a Python dictionary of three entries, and trust the lengths in the file.
+//! This is a reader of our own. The readers on crates.io bring a parser generator and a C build
+//! script, only to parse a Python dictionary of three entries, and they trust the file's lengths.
 
 #[cfg(test)]
 mod fuzz;

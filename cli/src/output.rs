@@ -45,8 +45,8 @@ struct Replacement {
     in_place: bool,
 }
 
-/// A text of a driver or of the system as code of Markdown. A character that could end the code or a table's cell, or
-/// deceive a reader, becomes `?`.
+/// Formats a text from a driver or the system as code in Markdown. A character becomes `?` if it
+/// could end the code or a table's cell, or deceive a reader.
 pub fn code(text: &str) -> String {
     let is_known = |c: char| (c.is_ascii_graphic() || c == ' ') && c != '`' && c != '|';
     let text = text.trim().chars();
@@ -162,7 +162,7 @@ impl Replacement {
                     let in_place = !can_stand_for(file.as_file(), old)?;
                     (file, in_place)
                 }
-                // The old file may be writable in a folder that is not.
+                // The folder may refuse new files although the old file may be written.
                 Err(_) => (partial(PRIVATE).tempfile()?, true),
             },
         };

@@ -124,7 +124,8 @@ impl RuleArgs {
             },
             _ => {
                 return Err(format!(
-                    "of --key, --seeds, --seed and --offset, this --rule takes only {own}"
+                    "this --rule takes only {own}: leave out the others of --key, --seeds, --seed \
+                     and --offset"
                 ));
             }
         };

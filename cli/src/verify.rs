@@ -35,11 +35,12 @@ pub struct Args {
     /// Write the results as JSON, for a bug report; `-` is standard output, instead of the tables
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write rows for a table of adapters in Markdown; `-` is standard output, in place of the tables
+    /// Write rows for a table of adapters in Markdown; `-` is standard output, instead of the
+    /// tables
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
-    /// Dispatch every kernel that the adapter can, and the largest ranges that it binds: minutes, on a
-    /// software adapter more than 25
+    /// Dispatch every kernel that the adapter can run, and the largest ranges that it can bind.
+    /// This takes minutes, on a software adapter more than 25
     #[arg(long)]
     long: bool,
     /// The seed of keys, lengths, layouts and values; by default a fixed one, with --long a random

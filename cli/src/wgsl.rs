@@ -26,8 +26,9 @@ pub struct Args {
     /// Input and output in two buffers, in two ranges of one, or in one range
     #[arg(long, value_parser = ["separate", "pooled", "in-place"])]
     layout: Option<String>,
-    /// The source of the mask. A layout's innermost stride is 1 in rows and 0 in runs. Activations
-    /// have `drawn` for any layout, and `by-side` for sample ids or a packed mask
+    /// The source of the mask. A layout has rows if its innermost stride is 1, and runs if it is 0.
+    /// Kernels of activations take `drawn` for any layout, and `by-side` for sample ids or a packed
+    /// mask
     #[arg(long, value_parser = ["linear", "packed", "rows", "runs", "scattered", "drawn", "by-side"])]
     mask: Option<String>,
     /// The most dimensions of the mask's layout that the kernel takes, after adjacent ones are
@@ -57,8 +58,8 @@ pub struct Args {
         "stored", "scale", "biased-scale", "wide-scale", "biased-wide-scale", "norm",
     ])]
     terms: Option<String>,
-    /// The output or the gradient of an activation, a norm or a softmax; for a norm also in place
-    /// or apart
+    /// The output or the gradient of an activation, a norm or a softmax. A norm's `-apart` writes
+    /// its sum or its gradient to a range of its own and not in place
     #[arg(long, value_parser = [
         "forward", "gradient", "gated", "gated-gradient", "forward-apart", "gradient-apart",
     ])]

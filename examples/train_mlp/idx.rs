@@ -125,12 +125,12 @@ fn parse<const DIMENSIONS: usize>(bytes: &[u8]) -> Result<([u32; DIMENSIONS], Ve
     });
     ensure!(
         expected > 0,
-        "its header tells of none; take a set that is not empty"
+        "its header promises no bytes; take a set that is not empty"
     );
     let got = payload.len();
     ensure!(
         got as u64 == expected,
-        "its header tells of {expected} bytes, {got} follow; fetch it again"
+        "its header promises {expected} bytes, but {got} follow; fetch it again"
     );
     Ok((dimensions, payload.to_vec()))
 }
@@ -154,9 +154,12 @@ mod tests {
         }
         let header = |sizes: [u8; 12]| [&[0, 0, 8, 3][..], &sizes].concat();
         for (bytes, message) in [
-            ([&IMAGES[..], &[0]].concat(), "6 bytes, 7 follow"),
-            (header([0; 12]), "tells of none"),
-            (header([255; 12]), "18446744073709551615 bytes, 0 follow"),
+            ([&IMAGES[..], &[0]].concat(), "6 bytes, but 7 follow"),
+            (header([0; 12]), "promises no bytes"),
+            (
+                header([255; 12]),
+                "18446744073709551615 bytes, but 0 follow",
+            ),
         ] {
             let error = parse::<3>(&bytes).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");

@@ -41,7 +41,7 @@ impl Checkpoint {
             file.write_all(&bytes)?;
             file.sync_all()?;
             fs::rename(&partial, path)?;
-            // The rename is safe on disk once the folder is.
+            // The rename survives a power failure only after the folder is synced.
             #[cfg(unix)]
             File::open(folder(path))?.sync_all()?;
             Ok::<_, std::io::Error>(())

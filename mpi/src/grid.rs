@@ -59,7 +59,7 @@ impl Grid {
         self.world.rank() == 0
     }
 
-    /// Number of this process along `axis`, and so of its part.
+    /// This process's number along `axis`, which is also the number of its part.
     pub fn part(&self, axis: Axis) -> u32 {
         self.along(axis).rank() as u32
     }

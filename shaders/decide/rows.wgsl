@@ -8,8 +8,7 @@ fn bits_from(low: u32, high: u32, shift: u32) -> u32 {
     return select(across, high >> (shift & 31u), shift >= 32u);
 }
 
-// Block k of a mask word, the first `blocks` of which are in one row and the others in the next
-// row.
+// Block k of a mask word. Its first `blocks` blocks are in one row, and the others in the next row.
 fn block_of_two(row: vec2<u32>, next: vec2<u32>, blocks: u32, k: u32) -> vec2<u32> {
     return dropout_advance(select(next, row, k < blocks), select(k - blocks, k, k < blocks));
 }

@@ -1,7 +1,8 @@
-// The gradients of a sum before a norm, and of the operand of dropout [M25]: the branch, or the norm. Mean and
-// deviation are computed again. On the CPU: src/cpu/normed.rs.
+// The gradients of the sum before a norm and of the operand of dropout [M25], which is the branch
+// or the norm's output. The mean and the deviation are computed again. On the CPU:
+// src/cpu/normed.rs.
 
-// A gradient after dropout: its bits by a factor of 1 [M11].
+// The gradient after dropout. A factor of 1 keeps its bits [M11].
 fn dropped(bits: Word, element: u32, half: u32, chunk: u32) -> Word {
     let scaled = scale(bits, params.mask.keep_scale);
     let kept = select(scaled, bits, params.mask.keep_scale == 1.0);
@@ -15,12 +16,19 @@ fn grad_normed(grads: Word, element: u32, half: u32) -> Float {
 
 fn weighed(grads: Word, sums: Word, element: u32, half: u32) -> Sums {
     let grad = grad_normed(grads, element, half);
-    let product = grad * normed(sums, element, half);
+    let product = grad * (decode(half_of(sums, half)) - of_row(mean, element, half));
     return both(in_row(grad, element, half), in_row(product, element, half));
 }
 
-// A Word's part of the sums of gradients, and of their products with normed numbers.
-fn weigh(word: u32, chunk: u32) -> Sums {
+// What one Word adds to the sums over its rows.
+struct Parts {
+    // Differences from the mean, and their squares.
+    centered: Sums,
+    // Gradients of normed numbers, and their products with the differences from the mean.
+    weighed: Sums,
+}
+
+fn weigh(word: u32, chunk: u32) -> Parts {
     let element = LANES * word;
     var grads = load(word);
     if MASK_ON_OUTPUT {
@@ -38,10 +46,11 @@ fn weigh(word: u32, chunk: u32) -> Sums {
     if has_upper(word) {
         own += weighed(grads, sums, element, 1u);
     }
-    return own;
+    return Parts(centered_word(sums, word), own);
 }
 
-// Means over a row of the gradients of normed numbers, and of their products with them.
+// Means over a row: of the gradients of normed numbers, and of the products of these gradients with
+// the normed numbers.
 var<private> grad_mean: Rows;
 var<private> grad_slope: Rows;
 
@@ -59,7 +68,11 @@ fn write_gradients(word: u32, chunk: u32) {
         grads = masked_word(word);
     }
     let sums = sum_word(word);
-    let before = stored(word);
+    // The content is loaded only if the gradient is added to it.
+    var before = Word();
+    if has(ACCUMULATE) {
+        before = stored(word);
+    }
     var bits = grad_sum(grads, sums, before, element, 0u);
     var masked_bits = dropped_on_branch(bits, element, 0u, chunk);
     if has_upper(word) {
@@ -67,8 +80,8 @@ fn write_gradients(word: u32, chunk: u32) {
         bits |= upper << Word(16u);
         masked_bits |= dropped_on_branch(upper, element, 1u, chunk) << Word(16u);
     } else if LANES == 2u {
-        // The spare half behind an odd length stays as it was.
-        bits |= before & Word(0xffff0000u);
+        // The spare half after an odd length keeps its content.
+        bits |= stored(word) & Word(0xffff0000u);
         masked_bits |= masked_word(word) & Word(0xffff0000u);
     }
     store(word, bits);
@@ -91,20 +104,26 @@ fn norm_gradient(
 ) {
     begin_rows(local, workgroup.x);
     let words = chunks(workgroup.x);
-    find_moments(stored_sum(), local);
-    var own = Sums();
+    find_mean(stored_sum(), local);
+    var own = Parts();
     var word = own_word;
     for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
         if MASK_ON_OUTPUT {
             draw(chunk, local);
         }
         for (; word < end_in(chunk); word += params.lanes) {
-            own += weigh(word, chunk);
+            let parts = weigh(word, chunk);
+            own.centered += parts.centered;
+            own.weighed += parts.weighed;
         }
     }
-    let sums = total(own, local);
+    set_moments(total(own.centered, local));
+    let sums = total(own.weighed, local);
     grad_mean = select(first_of(sums) * params.reciprocal, Rows(), has(RMS));
-    grad_slope = second_of(sums) * params.reciprocal;
+    // `weigh` used the mean without its correction. Subtracting the correction here avoids reading
+    // the row again.
+    let products = second_of(sums) - correction * first_of(sums);
+    grad_slope = factor * products * params.reciprocal;
     word = own_word;
     for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
         if !MASK_ON_OUTPUT {

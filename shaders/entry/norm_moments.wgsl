@@ -1,5 +1,5 @@
-// Mean, its correction and 1 by the deviation of each row, for the gradient of gamma [M25]. On the CPU:
-// src/cpu/normed.rs.
+// The mean, its correction and 1 / deviation of each row, for the gradient of gamma [M25]. On the
+// CPU: src/cpu/normed.rs.
 
 fn store_moments(row: u32, element: u32) {
     let place = 3u * (params.first_row + row);

@@ -1,7 +1,8 @@
-// A residual, a branch, and the norm of their sum; dropout of the branch or of the norm [M25]. Rows are read again from
-// memory, where caches have them. On the CPU: src/cpu/normed.rs.
+// Adds a branch to a residual, and computes the norm of the sum, with dropout of the branch or of
+// the norm's output [M25]. A row is read from memory a second time, since caches may still have it.
+// On the CPU: src/cpu/normed.rs.
 
-// As value/add.wgsl [M23].
+// The bits of the sum, as in value/add.wgsl [M23].
 fn added(inputs: Word, residuals: Word, number: u32, element: u32, half: u32, chunk: u32) -> Word {
     let scale = select(params.mask.keep_scale, 1.0, MASK_ON_OUTPUT);
     let residual_bits = half_of(residuals, half);
@@ -13,7 +14,7 @@ fn added(inputs: Word, residuals: Word, number: u32, element: u32, half: u32, ch
     return select(residual_bits, sum, is_kept(element, half, chunk));
 }
 
-// Stores a Word of the sum. Gives its part of the rows' sums.
+// Stores a Word of the sum, and returns what it adds to the sums over its rows.
 fn write_sum(word: u32, number: u32, chunk: u32) -> Rows {
     let inputs = load(word);
     let residuals = residual_word(word);
@@ -25,7 +26,7 @@ fn write_sum(word: u32, number: u32, chunk: u32) -> Rows {
         sum += in_row(decode(upper), element, 1u);
         bits |= upper << Word(16u);
     } else if LANES == 2u {
-        // The spare half behind an odd length stays as it was.
+        // The spare half after an odd length keeps its content.
         bits |= sum_word(word) & Word(0xffff0000u);
     }
     store_sum(word, bits);

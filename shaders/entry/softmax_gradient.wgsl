@@ -1,18 +1,18 @@
-// The gradient of the scores before a softmax and a dropout [M26], from the scores or from the probabilities. On the
-// CPU: src/cpu/softmax.rs.
+// The gradient of the scores before a softmax and a dropout [M26], from the scores or from the
+// probabilities. On the CPU: src/cpu/softmax.rs.
 
-// The gradients of probabilities. A probability that no row sees has the gradient 0.
+// The gradients of probabilities. Those of hidden columns are 0.
 fn dropped(grads: Word, element: u32, half: u32, chunk: u32) -> Float {
     let counts = is_kept(element, half, chunk) & !is_hidden(element, half);
     return decode(select(Word(), half_of(grads, half), counts)) * params.mask.keep_scale;
 }
 
-// The exponentials of scores, or probabilities.
+// The exponentials of scores, or the stored probabilities (PROBABILITIES).
 fn weights(words: Word, element: u32, half: u32) -> Float {
     if has(PROBABILITIES) {
         return decode(select(half_of(words, half), Word(), is_hidden(element, half)));
     }
-    return exponential(ordered(words, element, half), element, half);
+    return exponential(words, element, half);
 }
 
 fn weighed(words: Word, grads: Word, element: u32, half: u32, chunk: u32) -> Sums {
@@ -33,14 +33,14 @@ fn weigh(word: u32, chunk: u32) -> Sums {
     return own;
 }
 
-// The mean of a row's gradients by its probabilities.
+// The mean of a row's gradients, weighted by its probabilities.
 var<private> grad_mean: Rows;
 
 fn grad_scores(words: Word, grads: Word, element: u32, half: u32, chunk: u32) -> Word {
     let p = weights(words, element, half) * of_row(reciprocal, element, half);
     let rest = dropped(grads, element, half, chunk) - of_row(grad_mean, element, half);
     let grad = p * rest * params.factor;
-    // A 0 of either sign is +0.
+    // A zero of either sign becomes +0.
     let bits = select(encode(grad), Word(), grad == Float());
     var of_nan = Keep(mark_of(largest, element, half) == NAN);
     if has(PROBABILITIES) {
@@ -57,7 +57,7 @@ fn write_gradient(word: u32, chunk: u32) {
     if has_upper(word) {
         bits |= grad_scores(words, grads, element, 1u, chunk) << Word(16u);
     } else if LANES == 2u {
-        // The spare half behind an odd length stays as it was.
+        // The spare half after an odd length keeps its content.
         bits |= stored(word) & Word(0xffff0000u);
     }
     store(word, bits);
@@ -91,7 +91,7 @@ fn softmax_gradient(
     word = own_word;
     let is_drawn = words.y - words.x <= WORKGROUP_SIZE;
     for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
-        // The decisions of one chunk stand where they were drawn.
+        // If the workgroup has only one chunk, its decisions are still in `keep_words`.
         if !is_drawn {
             draw(chunk, local);
         }

@@ -1,9 +1,8 @@
-// A softmax and a dropout [M26]. Rows are read again from memory, where caches have them. On the CPU:
-// src/cpu/softmax.rs.
+// A softmax and a dropout [M26]. A row is read from memory again, since caches may still have it.
+// On the CPU: src/cpu/softmax.rs.
 
 fn exponential_in(scores: Word, element: u32, half: u32) -> Rows {
-    let order = ordered(scores, element, half);
-    return in_row(exponential(order, element, half), element, half);
+    return in_row(exponential(scores, element, half), element, half);
 }
 
 fn find_sum(local: u32) {
@@ -21,41 +20,49 @@ fn find_sum(local: u32) {
 }
 
 // The bits of probabilities times `factor`.
-fn scaled(p: Float, factor: f32, order: Word, element: u32, half: u32) -> Word {
+fn scaled(p: Float, factor: f32, element: u32, half: u32) -> Word {
     let has_nan = mark_of(largest, element, half) == NAN;
     let bits = select(encode(p * factor), Word(NAN_BITS), has_nan);
-    return select(bits, Word(), order == Word(HIDDEN));
+    return select(bits, Word(), is_hidden(element, half));
 }
 
-// The bits of outputs and of probabilities.
-struct Results {
-    outputs: Word,
-    probabilities: Word,
+fn probability(scores: Word, element: u32, half: u32) -> Float {
+    return exponential(scores, element, half) * of_row(reciprocal, element, half);
 }
 
-fn results(scores: Word, element: u32, half: u32, chunk: u32) -> Results {
-    let order = ordered(scores, element, half);
-    let p = exponential(order, element, half) * of_row(reciprocal, element, half);
-    let outputs = scaled(p, params.mask.keep_scale, order, element, half);
-    let kept = select(Word(), outputs, is_kept(element, half, chunk));
-    return Results(kept, scaled(p, 1.0, order, element, half));
+fn output_bits(p: Float, element: u32, half: u32, chunk: u32) -> Word {
+    let bits = scaled(p, params.mask.keep_scale, element, half);
+    return select(Word(), bits, is_kept(element, half, chunk));
+}
+
+fn write_probabilities(word: u32, lower: Float, upper: Float) {
+    let element = LANES * word;
+    var bits = scaled(lower, 1.0, element, 0u);
+    if has_upper(word) {
+        bits |= scaled(upper, 1.0, element, 1u) << Word(16u);
+    } else if LANES == 2u {
+        bits |= probabilities[word] & Word(0xffff0000u);
+    }
+    probabilities[word] = bits;
 }
 
 fn write_output(word: u32, chunk: u32) {
     let scores = input_word(word);
     let element = LANES * word;
-    var bits = results(scores, element, 0u, chunk);
+    let lower = probability(scores, element, 0u);
+    var upper = Float();
+    var bits = output_bits(lower, element, 0u, chunk);
     if has_upper(word) {
-        let upper = results(scores, element, 1u, chunk);
-        bits.outputs |= upper.outputs << Word(16u);
-        bits.probabilities |= upper.probabilities << Word(16u);
+        upper = probability(scores, element, 1u);
+        bits |= output_bits(upper, element, 1u, chunk) << Word(16u);
     } else if LANES == 2u {
-        // The spare half behind an odd length stays as it was.
-        bits.outputs |= stored(word) & Word(0xffff0000u);
-        bits.probabilities |= stored_probability(word) & Word(0xffff0000u);
+        // The spare half after an odd length keeps its content.
+        bits |= stored(word) & Word(0xffff0000u);
     }
-    store(word, bits.outputs);
-    store_probability(word, bits.probabilities);
+    store(word, bits);
+    if has(PROBABILITIES) {
+        write_probabilities(word, lower, upper);
+    }
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

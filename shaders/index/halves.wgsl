@@ -1,4 +1,4 @@
-// The positions of the gate's Words and of its other factor's (up) in their ranges. Each has a
+// The positions of the Words of the gate and of its other factor (up) in their ranges. Each has a
 // range of its own, or both are halves of rows. A Word lies in one row.
 
 // Row and column of the invocation's first element.

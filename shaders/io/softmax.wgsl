@@ -14,16 +14,3 @@ fn stored(index: u32) -> Word {
 fn store(index: u32, value: Word) {
     output[index] = value;
 }
-
-fn stored_probability(index: u32) -> Word {
-    if has(PROBABILITIES) {
-        return probabilities[index];
-    }
-    return Word();
-}
-
-fn store_probability(index: u32, value: Word) {
-    if has(PROBABILITIES) {
-        probabilities[index] = value;
-    }
-}

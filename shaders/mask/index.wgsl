@@ -15,7 +15,8 @@ fn dropout_first_index(mask: DropoutMask) -> vec2<u32> {
     return vec2<u32>(mask.first_index_low, mask.first_index_high);
 }
 
-// The mask index of an element that is counted from the first index, for consecutive indices.
+// The mask index of `element`, which is counted from the mask's first index. Mask indices are
+// consecutive.
 fn dropout_index_of(mask: DropoutMask, element: u32) -> vec2<u32> {
     return dropout_advance(dropout_first_index(mask), element);
 }

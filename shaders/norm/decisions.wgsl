@@ -1,4 +1,5 @@
-// The decisions of a workgroup's elements, 256 mask words at a time: each invocation draws one word, and all read it.
+// The decisions of a workgroup's elements, 256 mask words at a time. Each invocation draws one
+// word, and any invocation may read it.
 var<workgroup> keep_words: array<u32, WORKGROUP_SIZE>;
 
 // Where the workgroup's mask words begin and end.
@@ -17,13 +18,13 @@ fn draw(chunk: u32, local: u32) {
     workgroupBarrier();
 }
 
-// Decisions of a Word's elements in lower halves (`half` 0) or upper halves (1).
+// The decisions of the elements in the lower (`half` = 0) or upper halves (`half` = 1) of a Word.
 fn is_kept(element: u32, half: u32, chunk: u32) -> Keep {
     let bits = keep_words[element / 32u - chunk] >> ((element & 31u) + half);
     return (Word(bits) & LANE_BITS) != Word();
 }
 
-// End of the invocation's Words within 256 mask words.
+// The end of the invocation's Words that lie in the 256 mask words from `chunk` on.
 fn end_in(chunk: u32) -> u32 {
     return min(own_end, 32u / LANES * (chunk + WORKGROUP_SIZE));
 }

@@ -1,10 +1,11 @@
-// The rows of a workgroup. `params.lanes` invocations take the Words of a row in turn; rows of an odd number of 16-bit
-// elements share a Word, and are taken two at a time. An invocation reads again what it wrote itself and nothing else,
-// so that storage needs no barrier. The order of additions is RowOrder's in src/contract/norm.rs.
+// The rows of a workgroup. `params.lanes` invocations take the Words of a row in turn. If rows have
+// an odd number of 16-bit elements, two rows share a Word, so invocations take such rows in pairs.
+// An invocation reads again only what it wrote itself, so that storage needs no barrier. The order
+// of additions is that of RowOrder in src/contract/norm.rs.
 
 // The first element of the invocation's row, or of its two.
 var<private> row_start: u32;
-// The invocation's Words: each `params.lanes`-th from the first on, below the end.
+// The invocation's Words: every `params.lanes`-th one from `own_word` on, below `own_end`.
 var<private> own_word: u32;
 var<private> own_end: u32;
 
@@ -22,15 +23,16 @@ fn begin_rows(local: u32, workgroup: u32) {
     own_end = (min(row_start + count, params.len) + LANES - 1u) / LANES;
 }
 
-// Returns true if a Word has upper halves. The last Word of an odd length of 16-bit elements has none.
+// Returns true if a Word has upper halves. The last Word of an odd length of 16-bit elements has
+// none.
 fn has_upper(word: u32) -> bool {
     return ELEMENT_BITS == 0xffffu && (LANES > 2u || LANES * word + 1u < params.len);
 }
 
-// The sums of a row's invocations.
+// The total of the sums that the invocations of a row have.
 fn total(own: Sums, local: u32) -> Sums {
     let lane = local % params.lanes;
-    // The last sums have been read.
+    // Wait until all invocations have read the totals of the previous call.
     workgroupBarrier();
     lane_sums[local] = own;
     workgroupBarrier();
@@ -42,7 +44,7 @@ fn total(own: Sums, local: u32) -> Sums {
         lane_sums[local] = sum;
     }
     workgroupBarrier();
-    // One adds them for all: a barrier costs less than a loop of each.
+    // One invocation adds them for all. A barrier costs less than a loop in every invocation.
     if lane == 0u {
         var sum = lane_sums[local];
         for (var chain = 1u; chain < min(params.lanes, 16u); chain++) {

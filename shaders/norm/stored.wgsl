@@ -1,4 +1,4 @@
-// The sum of a row that was stored before.
+// The sum over a row, computed from its stored elements.
 fn stored_sum() -> Sums {
     var sum = Rows();
     for (var word = own_word; word < own_end; word += params.lanes) {

@@ -1,5 +1,5 @@
-// A number for each row of an invocation, which may have Words of two rows, and sums of two numbers. A Word is two
-// elements.
+// `Rows` has one number for each row of an invocation, and `Sums` has two. Here a Word is two
+// elements, which may lie in two rows.
 alias Rows = vec2<f32>;
 alias Sums = vec4<f32>;
 

@@ -1,11 +1,12 @@
-// Bias, gamma and beta, one behind the other. The lower halves of a Word are asked for before the upper ones.
+// Bias, gamma and beta, which follow each other in one buffer. The lower halves of a Word must be
+// asked for before the upper ones.
 fn biased(x: Float, number: u32, half: u32) -> Float {
-    // Words of more elements than two lie in one repetition.
+    // A Word of more than two elements lies in one repetition of the bias.
     let own = select(number, number_after(number, half % params.bias_len), LANES == 2u);
     return select(x, x + vector_at(own, half, 0u), has(HAS_BIAS));
 }
 
-// The bias's number behind `number`, by fewer steps than it has numbers.
+// The position in the bias that is `steps` after `number`. `steps` is below the bias's length.
 fn number_after(number: u32, steps: u32) -> u32 {
     let next = number + steps;
     return select(next, next - params.bias_len, next >= params.bias_len);

@@ -1,4 +1,5 @@
-// A number for each row of an invocation, which has Words of one row, and sums of two numbers. A Word is four elements, or the lower or upper halves of eight.
+// `Rows` has one number for each row of an invocation, and `Sums` has two. Here an invocation has
+// Words of one row, and a Word is four elements, or the lower or upper halves of eight.
 alias Rows = f32;
 alias Sums = vec2<f32>;
 

@@ -6,8 +6,8 @@ struct Params {
     len: u32,
     first_word: u32,
     first_block: vec2<u32>,
-    // Numbers of the bias, 0 without one, and the number that the dispatch's first element gets.
-    // With a gate the bias of its other factor (up) is behind it and has the same length.
+    // Length of the bias, 0 without one, and the position in it for the dispatch's first element.
+    // With a gate, the bias of its other factor (up) follows and has the same length.
     bias_len: u32,
     bias_start: u32,
     // Elements in half a row if gate and up are the halves of rows, else 0. The dispatch begins

@@ -12,7 +12,7 @@ struct Params {
     first_tile: u32,
     // Number of tiles of the whole matrix.
     tiles: u32,
-    // Numbers of the bias, and the number that the dispatch's first element gets.
+    // Length of the bias, and the position in it for the dispatch's first element.
     bias_len: u32,
     bias_start: u32,
     // 1 if the totals are added to the content of `sums`.

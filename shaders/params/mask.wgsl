@@ -1,7 +1,7 @@
 // Parameters of a dispatch over mask indices. MaskParams in src/plan/params.rs has this layout.
 struct Params {
-    // Its first index is that of the dispatch's first element, or for a strided layout that of the
-    // layout.
+    // The mask's first index is that of the dispatch's first element. For a strided layout it is
+    // the layout's first index.
     @align(16) mask: DropoutMask,
     // Elements in this dispatch.
     len: u32,

@@ -15,8 +15,8 @@ struct Params {
     mode: u32,
     // The dispatch's first row.
     first_row: u32,
-    // Numbers of the bias, 1 without one, and the number that the dispatch's first element gets.
-    // Gamma is behind the bias, and beta behind gamma.
+    // Length of the bias, 1 without one, and the position in it for the dispatch's first element.
+    // Gamma follows the bias, and beta follows gamma.
     bias_len: u32,
     bias_start: u32,
 }

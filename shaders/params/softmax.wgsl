@@ -15,8 +15,8 @@ struct Params {
     // The factor on scores, and the largest magnitude of a score before it.
     factor: f32,
     score_limit: f32,
-    // Rows of an additive mask or of a causal matrix, 1 without either, and the number among them
-    // that the dispatch's first row has.
+    // Rows of an additive mask or of a causal matrix, 1 if there is neither, and the one of these
+    // rows that belongs to the dispatch's first row.
     period_rows: u32,
     first_row: u32,
     // The last column that row 0 of a causal matrix sees.

@@ -6,7 +6,7 @@ struct Params {
     len: u32,
     first_word: u32,
     first_block: vec2<u32>,
-    // Numbers of the bias, 0 without one, and the number that the dispatch's first element gets.
+    // Length of the bias, 0 without one, and the position in it for the dispatch's first element.
     bias_len: u32,
     bias_start: u32,
     // The same for the scale, which is behind the bias.

@@ -1,27 +1,32 @@
-// Scores behind factor and mask, as integers in their order, and their exponentials [M26]. WGSL lets an implementation
-// assume that there is neither a NaN nor an infinity, so that both are found by their bits.
+// Scores with the factor and the mask applied, as integers of the same order, and their
+// exponentials [M26]. WGSL lets an implementation assume that there is neither a NaN nor an
+// infinity, so both are found by their bits.
 
-// Sums and differences of two such numbers have an f32.
+// The largest magnitude of a score. Sums and differences of two such numbers do not overflow f32.
 const LIMIT: f32 = 1.7e38;
-// e^z is below half of the smallest f32 from here on.
+// For smaller z, e^z is below half of the smallest f32.
 const MIN_EXPONENT: f32 = -104.0;
-// An element that its row does not see. No number has it, nor the next.
+// HIDDEN is the integer of an element that its row does not see, and NAN that of a NaN. No number
+// has either.
 const HIDDEN: u32 = 0u;
 const NAN: u32 = 0xffffffffu;
 
-// Columns that each row sees, and its first number of an additive mask.
+// The number of columns that each row sees, and the position of its first number in an additive
+// mask.
 var<private> seen: Marks;
 var<private> first_number: Marks;
-// The largest of each row.
+// The largest score of each row, as an integer and as a number.
 var<private> largest: Marks;
-// 1 by the sum of each row's exponentials.
+var<private> most: Rows;
+// The reciprocal of the sum of each row's exponentials.
 var<private> reciprocal: Rows;
 
 var<workgroup> lane_marks: array<Marks, WORKGROUP_SIZE>;
 
-// Which row of the additive mask or of a causal matrix row number `row` of the dispatch is.
+// The row of the additive mask, or of a causal matrix, that belongs to row number `row` of the
+// dispatch.
 fn row_of_period(row: u32) -> u32 {
-    // No sum passes 32 bits.
+    // A remainder of first_row + row could be wrong, since this sum may overflow 32 bits.
     let left = params.period_rows - params.first_row;
     return select((row - left) % params.period_rows, params.first_row + row, row < left);
 }
@@ -56,9 +61,16 @@ fn is_hidden(element: u32, half: u32) -> Keep {
     return columns_of(element, half) >= Word(mark_of(seen, element, half));
 }
 
-// Integers of the lower (0) or upper halves (1) of a Word that are the larger, the larger the scores are.
-fn ordered(scores: Word, element: u32, half: u32) -> Word {
-    let score = decode(half_of(scores, half));
+// Scores as finite numbers, and a mark for each that was a NaN.
+struct Scores {
+    x: Float,
+    of_nan: Keep,
+}
+
+// The scores in the lower (`half` = 0) or upper halves (`half` = 1) of a Word, with the factor and
+// the mask applied.
+fn scores_of(words: Word, element: u32, half: u32) -> Scores {
+    let score = decode(half_of(words, half));
     var of_nan = is_nan(score);
     var x = params.factor * limited(score, params.score_limit);
     if has(ADDITIVE) {
@@ -66,28 +78,35 @@ fn ordered(scores: Word, element: u32, half: u32) -> Word {
         let number = vector_at(first + column_of(element, half), half, 0u);
         of_nan = of_nan | is_nan(number);
         let limited_number = limited(number, LIMIT);
-        x = limited(x + limited_number, LIMIT);
+        // The sum is finite, so `clamp` is safe here.
+        x = clamp(x + limited_number, Float(-LIMIT), Float(LIMIT));
         x = select(x, Float(-LIMIT), limited_number == Float(-LIMIT));
     }
-    let bits = bitcast<Word>(x);
+    return Scores(x, of_nan);
+}
+
+// The scores as integers of the same order.
+fn ordered(words: Word, element: u32, half: u32) -> Word {
+    let scores = scores_of(words, element, half);
+    let bits = bitcast<Word>(scores.x);
     let is_negative = bits >= Word(0x80000000u);
     let order = bits ^ select(Word(0x80000000u), Word(0xffffffffu), is_negative);
-    return select(select(order, Word(NAN), of_nan), Word(HIDDEN), is_hidden(element, half));
+    return select(select(order, Word(NAN), scores.of_nan), Word(HIDDEN), is_hidden(element, half));
 }
 
-fn number_of(order: Word) -> Float {
-    let is_negative = order < Word(0x80000000u);
-    return bitcast<Float>(order ^ select(Word(0x80000000u), Word(0xffffffffu), is_negative));
+fn numbers_of(order: Marks) -> Rows {
+    let is_negative = order < Marks(0x80000000u);
+    return bitcast<Rows>(order ^ select(Marks(0x80000000u), Marks(0xffffffffu), is_negative));
 }
 
-// e to the scores less their row's largest.
-fn exponential(order: Word, element: u32, half: u32) -> Float {
-    let most = number_of(Word(mark_of(largest, element, half)));
-    let distance = number_of(order) - most;
-    return select(exp(max(distance, Float(MIN_EXPONENT))), Float(), order == Word(HIDDEN));
+// e^(score - largest score of the row). In a row with a NaN the result is arbitrary.
+fn exponential(words: Word, element: u32, half: u32) -> Float {
+    let distance = scores_of(words, element, half).x - of_row(most, element, half);
+    let e = exp(max(distance, Float(MIN_EXPONENT)));
+    return select(e, Float(), is_hidden(element, half));
 }
 
-// The largest of what a row's invocations have.
+// The largest integer that an invocation of the row has.
 fn largest_of(own: Marks, local: u32) -> Marks {
     let lane = local % params.lanes;
     lane_marks[local] = own;
@@ -122,9 +141,11 @@ fn find_largest(local: u32) {
         }
     }
     largest = largest_of(own, local);
+    most = numbers_of(largest);
 }
 
-// One of a row's exponentials is 1; a row that sees no column has the sum 0.
+// The exponential of a row's largest score is 1, so the sum is below 0.5 only for a row that sees
+// no column: it is 0 then.
 fn set_reciprocal(sum: Rows) {
     reciprocal = 1.0 / max(sum, Rows(0.5));
 }

@@ -1,4 +1,5 @@
-// Integers for the rows of an invocation, which may have Words of two rows. A Word is two elements.
+// `Marks` has one integer for each row of an invocation. Here a Word is two elements, which may lie
+// in two rows.
 alias Marks = vec2<u32>;
 
 fn marks(first: u32, second: u32) -> Marks {
@@ -9,7 +10,7 @@ fn mark_of(marks: Marks, element: u32, half: u32) -> u32 {
     return select(marks.x, marks.y, is_second_row(element, half));
 }
 
-// The larger of nothing and of the order.
+// The integer of a score at the place of its row. The other row gets 0.
 fn in_mark(order: Word, element: u32, half: u32) -> Marks {
     return select(Marks(order, 0u), Marks(0u, order), is_second_row(element, half));
 }

@@ -1,5 +1,5 @@
-// Integers for the rows of an invocation, which has Words of one row. A Word is four elements, or the lower or upper
-// halves of eight.
+// `Marks` has one integer for each row of an invocation. Here an invocation has Words of one row,
+// and a Word is four elements, or the lower or upper halves of eight.
 alias Marks = u32;
 
 fn marks(first: u32, second: u32) -> Marks {
@@ -10,7 +10,7 @@ fn mark_of(marks: Marks, element: u32, half: u32) -> u32 {
     return marks;
 }
 
-// The largest of a Word's orders.
+// The largest of the integers of a Word's scores.
 fn in_mark(order: Word, element: u32, half: u32) -> Marks {
     return max(max(order.x, order.y), max(order.z, order.w));
 }

@@ -1,7 +1,7 @@
 // The gate's bias, and behind it the bias of the other factor (up). Each is repeated over the
 // elements. A length of 0 means no bias.
 
-// Number, in the bias, that the invocation's first element gets.
+// The position in the bias for the invocation's first element.
 var<private> first_bias: u32;
 
 // The invocation's elements begin at `element`, a multiple of 32.

@@ -1,6 +1,6 @@
 // A bias, a scale or both, each repeated over the elements. A length of 0 means that there is none.
 
-// The numbers that an invocation's first element gets of the bias and of the scale.
+// The positions in the bias and in the scale for an invocation's first element.
 var<private> first_bias: u32;
 var<private> first_scale: u32;
 

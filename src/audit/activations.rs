@@ -108,7 +108,7 @@ fn case(
         Form::GatedGradient => [Ranges::Apart, Ranges::Halves, Ranges::HalvesInPlace][variant % 3],
     };
     let is_halves = matches!(ranges, Ranges::Halves | Ranges::HalvesInPlace);
-    // Kernels of consecutive elements need whole vectors. Of 16-bit rows the halves must have an
+    // Kernels of consecutive elements need whole vectors. Half rows of 16-bit elements must have an
     // even length. Other tensors have odd lengths.
     let (source, columns, bias_len) = match kernel.decide {
         Decide::Linear => {
@@ -250,7 +250,7 @@ impl Case {
         let data = self.before.iter();
         let data = data.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
         let contents: Vec<_> = data.chain(constants.map(Content::Constant)).collect();
-        // A dispatch of as many granules as a row has elements takes whole rows.
+        // With as many granules as a row has elements, a dispatch takes whole rows.
         let granules = u64::from(2 * self.columns).max(5);
         let granules = if self.is_cut { granules } else { u64::MAX };
         let kernels = kernels.lowered(granules, 4 * MARGIN_WORDS as u64);

@@ -361,8 +361,8 @@ impl<'a> Audit<'a> {
         passed(format!("{elements} elements"))
     }
 
-    /// Checks masks of one dispatch each: a mask with a decision for each element, which takes long
-    /// to make, and a mask of all workgroups, in which 96 elements share a decision.
+    /// Checks masks of one dispatch each. One has a decision for each element, which takes long to
+    /// make. The other takes all workgroups, and 96 elements share a decision.
     async fn full_masks(&self) -> Result<u64, Failure> {
         let words = longest(self.limits, MASK_WORD)?;
         let part = if self.options.long {
@@ -375,8 +375,8 @@ impl<'a> Audit<'a> {
         let call = DropoutCall::new(DropoutRate::new(0.3)?, self.key(4));
         let call = call.with_origin((1 << 35) - 3);
         let mut masks = vec![mask(&runs, call)];
-        // This mask needs enough products to find a carry that is wrong once in 2^24, by halves and
-        // by u64.
+        // This mask needs enough products to show a carry that is wrong once in 2^24. It runs with
+        // each way to multiply: by halves and by u64.
         let own = mask(&linear, call);
         if self.options.long || !self.gpu.multiplies_by_u64() {
             masks.push(own.clone());
@@ -458,15 +458,15 @@ impl<'a> Audit<'a> {
         Ok(runs)
     }
 
-    /// Runs that belong to no single kernel: a long tensor whose last elements have a dispatch of
-    /// their own, and rates of 0 where no kernel is made for them.
+    /// Runs that no single kernel's own runs include: a long tensor whose last elements have a
+    /// dispatch of their own, and a rate of 0 in the kinds of work that have no kernel for it.
     fn others(&self, group: Group) -> Result<Vec<Run>, Failure> {
         use BufferLayout::{InPlace, Pooled, Separate};
         const LEN: u64 = 12 * 41;
         let layout = MaskLayout::strided(&[12, 41], &[64, 1])?;
         let samples = || Source::Samples(layout.clone(), (0..12).collect());
         let dropouts = match group {
-            // A copy binds the mask that it does not read. In place nothing is recorded.
+            // A copy binds the packed mask but does not read it. A copy in place records nothing.
             Group::Copies => vec![
                 (ElementType::F32, Separate, Source::Layout(layout.clone())),
                 (ElementType::F16, Pooled, samples()),

@@ -403,7 +403,7 @@ impl Candidate {
         }
     }
 
-    /// The kernel itself. For a kernel by words: the kernel by vectors, which takes most of a
+    /// The kernel itself, or for a kernel by words the kernel by vectors, which takes most of a
     /// tensor that is cut.
     fn by_vectors(&self) -> Kernel {
         let mut kernel = self.kernel;
@@ -525,12 +525,14 @@ impl Candidate {
                 } else {
                     random.between(1, 700)
                 },
-                // Both halves of the loop have each remainder, each with another base.
+                // Both halves of the loop have every remainder. A remainder has another base in
+                // each half.
                 remainder: (i + i / 8) % 8,
                 base,
             };
             let Some(mut run) = self.run(wish, limits, random) else {
-                // No remainder modulo 8 suits every kernel, but of three remainders two do.
+                // A kernel that some tensor selects takes at least two of the remainders 0, 1 and
+                // 2. If none of them gave a run, no tensor selects the kernel.
                 if runs.is_empty() && i == 2 {
                     return runs;
                 }
@@ -624,7 +626,7 @@ impl Candidate {
                 if let Work::Blocks { counter, key, .. } = &mut run.work {
                     *key = [random.word(), random.word()];
                     *counter = core::array::from_fn(|_| random.word());
-                    // The carry passes as many words as are all ones.
+                    // The carry runs through all leading words that are all ones.
                     let full = random.below(5) as usize;
                     for word in counter.iter_mut().take(full) {
                         *word = u32::MAX;
@@ -797,8 +799,8 @@ impl Candidate {
                 false => self.fitting(wish.len.max(33), false, random),
             };
         }
-        // Otherwise strides are random. Ids reach 2^32, so their products may take half of all
-        // indices.
+        // With `natural` the strides are those of a tensor, otherwise they are random. Ids reach
+        // 2^32, so their products may take half of all indices.
         let natural = random.chance(4);
         let mut next = 1;
         let mut strides = vec![0; dimensions];
@@ -860,7 +862,7 @@ fn base(wish: Wish, remainder: u64, len: u64, end: u64, random: &mut Random) -> 
     if base <= end { base } else { end / 8 * 8 }
 }
 
-/// The granules of a dispatch with which a run has about `dispatches`.
+/// The granules that a dispatch must have for a run to have about `dispatches`.
 fn granules(run: &Run, limits: CutLimits, dispatches: u64) -> u64 {
     let (units, geometry) = match &run.work {
         Work::Dropout {
@@ -995,7 +997,7 @@ pub(super) fn cover(
 /// other pairs.
 pub(super) fn is_pair(one: &str, other: &str) -> bool {
     match (one, other) {
-        // The map does not depend on the number of dimensions, which another file adds up.
+        // The map does not depend on the number of dimensions: another shader file adds these up.
         ("dimensions", "map") => false,
         // The stream's type decides only how the residual and the sum are read and stored.
         (field, "stream") | ("stream", field) => {

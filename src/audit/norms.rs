@@ -1,4 +1,5 @@
-//! Norms behind a residual and a branch, and their gradients, each compared with its definition in f64 \[M25\].
+//! Norms after a residual and a branch, and their gradients. Each result is compared with its
+//! definition in f64 \[M25\].
 
 use super::checks::Audit;
 use super::columns::{one, sources};
@@ -16,7 +17,7 @@ use crate::{
 };
 
 const EPSILON: f64 = f32::EPSILON as f64;
-/// Stands where the gradient of γ goes.
+/// The content of the gradient of γ before the run, to which accumulation adds.
 const BEFORE: f32 = 3.5;
 
 /// The ranges, in the order of their buffers.
@@ -40,17 +41,17 @@ struct Case {
     bias: Vec<f32>,
     gamma: Vec<f32>,
     beta: Vec<f32>,
-    /// True if the sum overwrites the residual, and the dropped gradient overwrites the gradient.
+    /// True if the sum overwrites the residual, and the masked gradient overwrites the gradient.
     in_place: bool,
     accumulate: bool,
-    /// True if limits are lowered, so that a dispatch has some of the rows.
+    /// True if limits are lowered, so that each dispatch takes a part of the rows.
     is_cut: bool,
     avoid: wgpu::Features,
-    /// Content of the ranges, with margins behind it.
+    /// The contents of the ranges, each with a margin after it.
     before: [Vec<u32>; RANGES],
 }
 
-/// Mean, 1 / deviation and normed numbers of a row, and how far those may lie off.
+/// The factor 1 / deviation of a row, its normed numbers, and the bounds of their errors.
 struct Row {
     factor: f64,
     normed: Vec<f64>,
@@ -58,13 +59,13 @@ struct Row {
 }
 
 impl Audit<'_> {
-    /// Each type, each source of decisions, dropout on the branch and on the output. A long audit has all of their
-    /// combinations.
+    /// Checks each type and each source of decisions, with dropout on the branch and on the output.
+    /// A long audit has all combinations.
     pub async fn norms(&self) -> Result<Outcome, Failure> {
         let random = &mut Random::new(self.seed(), 13);
         let mut elements = 0;
         let cases = cases(self.options.long, self.gpu.device.features(), random)?;
-        // Ranges in place take four storage buffers, which every device has.
+        // In place and without a side, a case takes four storage buffers, which every device has.
         let available = self
             .gpu
             .device
@@ -104,7 +105,8 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
     let decide = [Decide::Linear, Decide::Drawn, Decide::BySide][number / 12];
     let is_cut = number % 5 < 3;
     let (source, columns) = match decide {
-        // Rows of several invocations, and one that its workgroup draws decisions for twice.
+        // Several invocations share a row of 776 columns. A row of 9008 has more than 256 mask
+        // words, so its workgroup draws decisions twice.
         Decide::Linear if number.is_multiple_of(2) => (Source::Linear(18 * 776), 776),
         Decide::Linear => (Source::Linear(3 * 9008), 9008),
         decide => {
@@ -121,7 +123,7 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
         3 => Norm::rms(0.25)?,
         _ => Norm::layer(0.125)?,
     };
-    // A row's mean is many of its deviations, which moments of one pass would show.
+    // The mean is many times the deviation, so that moments computed in one pass would be wrong.
     let about = if element == ElementType::F32 {
         1e3
     } else {
@@ -177,7 +179,7 @@ impl Case {
         4 + u32::from(!self.in_place) + u32::from(has_side)
     }
 
-    /// The buffer of a range.
+    /// The number of the buffer that holds a range.
     fn at(&self, range: usize) -> usize {
         match range {
             SUM if self.in_place => RESIDUAL,
@@ -194,7 +196,7 @@ impl Case {
         DropoutAddNorm::new(device, &descriptor, self.norm, self.place)
     }
 
-    /// Counts elements.
+    /// Runs the case and compares it. Returns the number of elements.
     async fn check(&self, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<u64, Failure> {
         let rows = self.source.len() / self.columns;
         // At most 9,008.
@@ -211,7 +213,8 @@ impl Case {
         let written = self.before.iter().chain([&moments, &scratch, &gamma]);
         let written = written.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
         let contents: Vec<_> = written.chain(constants.map(Content::Constant)).collect();
-        // Tiles of columns and rows of 16 bits begin where any device binds.
+        // The lowered limit lets a dispatch take 128 rows. They have whole tiles of columns, and in
+        // bytes they are a multiple of any device's alignment.
         let part_bytes = 128 * self.columns * self.element.bytes();
         let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
         let granules = match self.is_cut {
@@ -299,12 +302,13 @@ impl Case {
         Ok(self.source.len())
     }
 
-    /// Compares what nothing writes: other ranges, margins and halves behind an odd length.
+    /// Checks that everything outside of the results is unchanged: other ranges, margins and the
+    /// spare half after an odd length.
     fn compare_outside(&self, after: &[&[u32]; RANGES]) -> Result<(), Failure> {
         let written = [OUTPUT, GRAD_SUM, SUM, MASKED].map(|range| self.at(range));
         let units = self.source.len() * self.element.bytes() / 2;
         for (range, (before, after)) in self.before.iter().zip(after).enumerate() {
-            // In halves of a word.
+            // `first` counts 16-bit halves of words.
             let first = if written.contains(&range) { units } else { 0 };
             let halves = |words: &[u32]| {
                 let halves = words
@@ -327,7 +331,7 @@ impl Case {
         elements.map(number).collect()
     }
 
-    /// By the sums that are stored.
+    /// The moments and the normed numbers of a row, computed from the sums that the device stored.
     fn row(&self, sum: &[f64]) -> Row {
         let n = sum.len() as f64;
         let is_rms = self.norm.is_rms();
@@ -339,7 +343,8 @@ impl Case {
         let variance = sum.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
         let factor = 1.0 / (variance + f64::from(self.norm.epsilon())).sqrt();
         let normed: Vec<_> = sum.iter().map(|x| (x - mean) * factor).collect();
-        // Additions: 32 words or 64 elements of an invocation, and those of invocations.
+        // The number of additions: 32 words or 64 elements of an invocation, and then the sums of
+        // the invocations.
         let k = 80.0;
         let bound = |normed: &f64| {
             let relative = EPSILON * (k / 2.0 + 8.0) * normed.abs();
@@ -374,7 +379,7 @@ impl Case {
         };
         let of = |range: usize, element| bits(ty, after[self.at(range)], element);
         let old = |range: usize, element| bits(ty, &self.before[range], element);
-        // A gradient after dropout.
+        // The masked gradient's element, from the gradient's bits.
         let masked_bits = |from: u32, kept: bool| match kept {
             true if scale == 1.0 => Expected::BitsOrZero(from),
             true => Expected::BitsOrZero(encode(ty, decode(ty, from) * scale)),
@@ -466,8 +471,8 @@ impl Case {
         Ok(())
     }
 
-    /// Means of weighed gradients, of their products with normed numbers, of the magnitudes of both, and of the errors
-    /// of the products.
+    /// The means over a row of five terms: the weighed gradient, its product with the normed
+    /// number, the magnitudes of these two, and the error of the product.
     fn means(&self, row: &Row, weighed: &[f64]) -> [f64; 5] {
         let mut sums = [0.0; 5];
         for ((grad, normed), bound) in weighed.iter().zip(&row.normed).zip(&row.bounds) {

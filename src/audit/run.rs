@@ -21,7 +21,7 @@ const BATCH_WORDS: usize = 1 << 21;
 /// Elements that one task compares.
 const TASK_ELEMENTS: usize = 1 << 14;
 
-/// Of noise longer than this, only one task in [`NOISE_STEP`] is compared, since its numbers take
+/// Noise longer than this is compared in only one task of [`NOISE_STEP`], since its numbers take
 /// long to compute.
 const LONG_NOISE: u64 = 1 << 22;
 const NOISE_STEP: usize = 16;

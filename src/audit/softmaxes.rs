@@ -1,4 +1,5 @@
-//! Softmaxes before a dropout, and their gradients, each compared with its definition in f64 \[M26\].
+//! Softmaxes before a dropout, and their gradients. Each result is compared with its definition in
+//! f64 \[M26\].
 
 use super::checks::Audit;
 use super::columns::{one, sources};
@@ -16,7 +17,8 @@ use crate::{
 };
 
 const EPSILON: f64 = f32::EPSILON as f64;
-/// Additions: 32 words or 64 elements of an invocation, and those of invocations.
+/// The number of additions: 32 words or 64 elements of an invocation, and then the sums of the
+/// invocations.
 const ADDITIONS: f64 = 80.0;
 
 /// The ranges, in the order of their buffers.
@@ -37,14 +39,14 @@ struct Case {
     call: DropoutCall,
     /// True if results overwrite scores and gradients.
     in_place: bool,
-    /// True if limits are lowered, so that a dispatch has some of the rows.
+    /// True if limits are lowered, so that each dispatch takes a part of the rows.
     is_cut: bool,
     avoid: wgpu::Features,
-    /// Content of the ranges, with margins behind it.
+    /// The contents of the ranges, each with a margin after it.
     before: [Vec<u32>; RANGES],
 }
 
-/// Probabilities of the columns that a row sees, and how far they may lie off, as parts of them.
+/// The probabilities of the columns that a row sees, and the bounds of their relative errors.
 struct Row {
     has_nan: bool,
     probabilities: Vec<f64>,
@@ -52,12 +54,12 @@ struct Row {
 }
 
 impl Audit<'_> {
-    /// Each type, each source of decisions and each mask. A long audit has all of their combinations.
+    /// Checks each type, each source of decisions and each mask. A long audit has all combinations.
     pub async fn softmaxes(&self) -> Result<Outcome, Failure> {
         let random = &mut Random::new(self.seed(), 14);
         let mut elements = 0;
         let cases = cases(self.options.long, self.gpu.device.features(), random)?;
-        // Without a side they take four storage buffers, which every device has.
+        // Without a side a case takes four storage buffers, which every device has.
         let limits = self.gpu.device.limits();
         let available = limits.max_storage_buffers_per_shader_stage;
         let fits = |case: &Case| case.source.side().is_empty() || available > 4;
@@ -91,7 +93,8 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
     let element = ElementType::ALL[number % 3];
     let is_cut = number % 5 < 3;
     let (source, columns) = match [Decide::Linear, Decide::Drawn, Decide::BySide][number / 9] {
-        // Rows of several invocations, and one that its workgroup draws decisions for twice.
+        // Several invocations share a row of 776 columns. A row of 9008 has more than 256 mask
+        // words, so its workgroup draws decisions twice.
         Decide::Linear if number.is_multiple_of(2) => (Source::Linear(18 * 776), 776),
         Decide::Linear => (Source::Linear(6 * 9008), 9008),
         decide => {
@@ -109,7 +112,8 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
     let mask = match number / 3 % 3 {
         0 => AttentionMask::None,
         1 => {
-            // Rows that a dispatch does not begin with.
+            // The mask has three rows, so that a later dispatch begins with another row than the
+            // first.
             let mut mask: Vec<_> = (0..3 * columns).map(|_| one(random)).collect();
             mask.iter_mut().step_by(5).for_each(|x| *x = -f32::INFINITY);
             AttentionMask::Additive(mask)
@@ -133,11 +137,12 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
         });
         words.chain((0..MARGIN_WORDS).map(canary)).collect()
     };
-    // Powers that only differences from the largest have.
+    // Every third row has large scores. Their exponentials would overflow f32 if the row's largest
+    // score were not subtracted first.
     let mut scores = range(60.0);
     let gradient = range(1.0);
     let words_of = |elements: u64| (elements * element.bytes() / 4) as usize;
-    // A row of -inf, and a NaN.
+    // Row 1 is all -inf, and one score of another row is a NaN.
     let infinity =
         encode(element, f32::NEG_INFINITY) * if element.bytes() == 2 { 0x1_0001 } else { 1 };
     scores[words_of(row)..words_of(2 * row)].fill(infinity);
@@ -174,7 +179,7 @@ impl Case {
         self.softmax.columns().into()
     }
 
-    /// Counts elements.
+    /// Runs the case and compares it. Returns the number of elements.
     async fn check(&self, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<u64, Failure> {
         let side = [self.source.side(), &[0]].concat();
         let numbers = match &self.mask {
@@ -185,7 +190,8 @@ impl Case {
         let written = self.before.iter();
         let written = written.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
         let contents: Vec<_> = written.chain(constants.map(Content::Constant)).collect();
-        // Rows of 16 bits begin where any device binds.
+        // The lowered limit lets a dispatch take 128 rows. In bytes they are a multiple of any
+        // device's alignment.
         let part_bytes = 128 * self.columns() * self.element.bytes();
         let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
         let granules = match self.is_cut {
@@ -241,11 +247,12 @@ impl Case {
         Ok(self.source.len())
     }
 
-    /// Compares what nothing writes: scores, gradients, margins and halves behind an odd length.
+    /// Checks that everything outside of the results is unchanged: scores, gradients, margins and
+    /// the spare half after an odd length.
     fn compare_outside(&self, after: &[&[u32]; RANGES]) -> Result<(), Failure> {
         let units = self.source.len() * self.element.bytes() / 2;
         for (range, (before, after)) in self.before.iter().zip(after).enumerate() {
-            // In halves of a word.
+            // `first` counts 16-bit halves of words.
             let first = if range >= OUTPUT { units } else { 0 };
             let halves = |words: &[u32]| {
                 let halves = words
@@ -268,7 +275,7 @@ impl Case {
         elements.map(number).collect()
     }
 
-    /// Columns that a row sees.
+    /// The number of columns that a row sees.
     fn seen(&self, row: u64) -> usize {
         let columns = self.columns() as i64;
         match self.mask {
@@ -283,7 +290,8 @@ impl Case {
         }
     }
 
-    /// The scores of a row behind factor and mask, and how far they may lie off.
+    /// The probabilities of a row, from its scores with the factor and the mask applied, and the
+    /// bounds of their relative errors.
     fn row(&self, row: u64) -> Row {
         let columns = self.columns() as usize;
         let scores = self.numbers(&self.before[SCORES], row);
@@ -306,7 +314,8 @@ impl Case {
                 };
                 match number {
                     Some(number) if number == -f32::INFINITY => (-limit, 0.0),
-                    // A row of -inf has one such product.
+                    // Only a score of -inf has such a product. If its whole row is -inf, all
+                    // products are equal and have no error.
                     _ if product.abs() > 1e37 => (product, 0.0),
                     Some(number) => {
                         let sum = product + f64::from(number);
@@ -447,7 +456,7 @@ impl Case {
     }
 }
 
-/// Products in which 0 stays 0.
+/// The products of `a` and `b`. A 0 in `a` gives 0, also if `b` is infinite or a NaN.
 fn products<'a>(a: &'a [f64], b: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
     let pairs = a.iter().zip(b);
     pairs.map(|(a, b)| if *a == 0.0 { 0.0 } else { a * b })

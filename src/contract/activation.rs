@@ -5,13 +5,13 @@ use core::str::FromStr;
 
 use super::name::{self, ParseNameError};
 
-/// A function that is applied to each element \[M24\]. σ is the logistic function and Φ the normal
-/// distribution's.
+/// A function that is applied to each element \[M24\]. σ is the logistic function, and Φ is the
+/// distribution function of the standard normal distribution.
 ///
-/// | | value at x | infinities become |
+/// | | value at x | value at +infinity, at -infinity |
 /// |---|---|---|
-/// | [`Identity`](Self::Identity) | x | ±infinity |
-/// | [`Relu`](Self::Relu) | x above 0, else +0, at -0 too | infinity, +0 |
+/// | [`Identity`](Self::Identity) | x | infinity, -infinity |
+/// | [`Relu`](Self::Relu) | x if x is above 0, else +0, also at x = -0 | infinity, +0 |
 /// | [`Gelu`](Self::Gelu) | x Φ(x) | infinity, a number below 1e-36 in magnitude |
 /// | [`GeluTanh`](Self::GeluTanh) | x σ(1.5957691216 (x + 0.044715 x^3)), which is x/2 (1 + tanh(sqrt(2/π) (x + 0.044715 x^3))) | infinity, a number below 1e-35 |
 /// | [`Silu`](Self::Silu) | x σ(x) | infinity, a number below 1e-35 |

@@ -62,7 +62,8 @@ impl DropoutCall {
         Self { kind, ..self }
     }
 
-    /// Checks that the call can be applied to a tensor of `layout`, as every use of it does first.
+    /// Checks that the call can be applied to a tensor of `layout`. Every use of the call begins
+    /// with the same check.
     ///
     /// # Errors
     ///
@@ -115,12 +116,12 @@ impl DropoutCall {
         }
     }
 
-    /// The factor on kept elements, and on their gradients, rounded once to f32: for
-    /// [`Inverted`](DropoutKind::Inverted) 1 / (1 - D / 2^32) \[M10\], for
-    /// [`Classic`](DropoutKind::Classic) and [`Gaussian`](DropoutKind::Gaussian) 1, for
-    /// [`Alpha`](DropoutKind::Alpha) the `a` of [`keep_shift`](Self::keep_shift). If the rate drops
-    /// everything, it is 0. Only a packed mask keeps elements then: they are multiplied by this 0,
-    /// except by `Classic`, which leaves them as they are.
+    /// The factor on kept elements, and on their gradients, rounded once to f32. It is 1 / (1 - D /
+    /// 2^32) for [`Inverted`](DropoutKind::Inverted) \[M10\], 1 for
+    /// [`Classic`](DropoutKind::Classic) and [`Gaussian`](DropoutKind::Gaussian), and the `a` of
+    /// [`keep_shift`](Self::keep_shift) for [`Alpha`](DropoutKind::Alpha). If the rate drops
+    /// everything, the factor is 0. A packed mask may keep elements even then. They are multiplied
+    /// by this 0; under `Classic` they stay as they are.
     pub fn keep_scale(&self) -> f32 {
         if self.rate.drops_all() {
             return 0.0;
@@ -142,9 +143,10 @@ impl DropoutCall {
         }
     }
 
-    /// The number that is added to kept elements after scaling: 0, and for
-    /// [`Alpha`](DropoutKind::Alpha) b = -a p α' with a = ((1 - p) (1 + p α'^2))^(-1/2), α' =
-    /// -1.7580993… and the realised p \[M17\].
+    /// The number that is added to kept elements after scaling \[M17\]. It is 0 for every kind but
+    /// [`Alpha`](DropoutKind::Alpha). There it is b = -a p α', where a = ((1 - p) (1 + p
+    /// α'^2))^(-1/2), α' = -1.7580993… and p is the realised probability; if the rate drops
+    /// everything, it is 0.
     pub fn keep_shift(&self) -> f32 {
         if self.kind == DropoutKind::Alpha && !self.rate.drops_all() {
             (-self.alpha_scale() * self.rate.realized() * ALPHA_PRIME) as f32
@@ -153,8 +155,8 @@ impl DropoutCall {
         }
     }
 
-    /// The value of dropped elements: +0, and for [`Alpha`](DropoutKind::Alpha) a α' + b, unless
-    /// everything is dropped.
+    /// The value of dropped elements. It is a α' + b for [`Alpha`](DropoutKind::Alpha), unless the
+    /// rate drops everything, and +0 otherwise.
     pub fn dropped_value(&self) -> f32 {
         if self.kind == DropoutKind::Alpha && !self.rate.drops_all() {
             (self.alpha_scale() * ALPHA_PRIME * (1.0 - self.rate.realized())) as f32

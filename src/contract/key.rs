@@ -9,8 +9,8 @@ use super::philox::mask_block;
 /// `(seed, stream)` pair is one mask. A training run therefore gives each dropout layer at each
 /// step a stream of its own, by [`layer_step`](Self::layer_step). Other masks, such as those of an
 /// ensemble's members, need keys that no layer has at any step: make these by
-/// [`fold_in`](Self::fold_in). `MaskKey::new(seed, member)` would be the key of layer 0 at step
-/// `member`.
+/// [`fold_in`](Self::fold_in). Do not use `MaskKey::new(seed, member)` for a member: it is the key
+/// of layer 0 at step `member`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MaskKey {
@@ -35,8 +35,9 @@ impl MaskKey {
     /// each member of an ensemble. Two numbers never give the same key. A folded key equals some
     /// other key only by chance, with a probability of 2^-128 for each pair of keys.
     ///
-    /// Let the folds of one key count one thing only, and fold again to count another: use `n` of a
-    /// layer in member `m` has the key `key.fold_in(m)?.fold_in(n)?`.
+    /// The numbers that are folded into one key should count one kind of thing only. To count a
+    /// second kind, fold the result again: use `n` of a layer in member `m` has the key
+    /// `key.fold_in(m)?.fold_in(n)?`.
     ///
     /// ```
     /// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey};

@@ -153,9 +153,9 @@ impl MaskLayout {
     /// shares its decisions.
     ///
     /// `None` means the tensor's size, and shares nothing. `Some(1)` shares decisions along its
-    /// dimension, even if the tensor's size is 1. Any other size must be the tensor's, and means
-    /// the same as `None`. Give `None` if the size may vary, as that of a batch does, since 1 would
-    /// mean shared decisions for a batch of one.
+    /// dimension: its stride is 0, even if the tensor's size is 1. Any other size must be the
+    /// tensor's, and means the same as `None`. Give `None` for a size that may vary, such as the
+    /// batch's. The number 1, given as the size of a batch of one, would share decisions.
     ///
     /// ```
     /// use wgpu_dropout::MaskLayout;
@@ -316,8 +316,8 @@ impl MaskLayout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Shard`] names the dimension in which it lies outside; [`LayoutError::Rank`]
-    /// unless both have this layout's number of dimensions.
+    /// [`LayoutError::Shard`] if the part reaches past this layout; the error names the dimension.
+    /// [`LayoutError::Rank`] unless `start` and `shape` have this layout's number of dimensions.
     pub fn shard(&self, start: &[u64], shape: &[u64]) -> Result<Self, LayoutError> {
         same_rank(DimensionList::ShardStart, self.shape.len(), start.len())?;
         same_rank(DimensionList::ShardShape, self.shape.len(), shape.len())?;
@@ -455,9 +455,9 @@ impl MaskLayout {
         self.shape.contains(&0)
     }
 
-    /// Mask index of element `element` in row-major order, before the call's origin is added;
-    /// `element` counts modulo [`len`](Self::len). In a layout without elements the result is
-    /// [`first_index`](Self::first_index).
+    /// Mask index of element `element` in row-major order, before the call's origin is added. An
+    /// `element` of [`len`](Self::len) or more wraps around. In a layout without elements the
+    /// result is [`first_index`](Self::first_index).
     pub fn index(&self, element: u64) -> u64 {
         self.index_of(element, |place| place)
     }

@@ -28,8 +28,9 @@ impl MaskLayout {
     /// ```
     ///
     /// A batch is also cut if its gradients are accumulated over micro-batches. Under the whole
-    /// batch's call, each micro-batch has its slice of the mask that the undivided batch has. If
-    /// its mask indices are consecutive, an origin in the call does the same as a cut.
+    /// batch's call, each micro-batch has its slice of the mask that the undivided batch has. If a
+    /// micro-batch's mask indices are consecutive, a call with another origin does the same as a
+    /// cut of the layout.
     ///
     /// ```
     /// use wgpu_dropout::{DropoutCall, DropoutRate, MaskKey, MaskLayout};
@@ -42,7 +43,7 @@ impl MaskLayout {
     ///     let micro_batch = batch.mesh(&[(0, MICRO_BATCHES, i)])?;
     ///     let moved = call.with_origin(i * micro_batch.len());
     ///     assert_eq!(micro_batch.index(0), moved.origin);
-    ///     // … forward and backward of the micro-batch; the optimizer's step comes behind the last …
+    ///     // … forward and backward of the micro-batch; the optimizer steps after the last one …
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

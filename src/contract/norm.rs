@@ -97,7 +97,7 @@ pub(crate) struct RowOrder {
 
 impl RowOrder {
     const MAX_LANES: u32 = 256;
-    /// Elements of an invocation. A longer row gets more invocations, up to
+    /// Elements that one invocation adds. A longer row gets more invocations, up to
     /// [`MAX_LANES`](Self::MAX_LANES).
     const LANE_ELEMENTS: u32 = 32;
 

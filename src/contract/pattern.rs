@@ -1,4 +1,4 @@
-//! Named patterns, which tell the elements of a tensor that share a decision.
+//! Named patterns: each says which elements of a tensor share a decision.
 
 use core::fmt;
 use core::str::FromStr;

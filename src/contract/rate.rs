@@ -4,7 +4,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
-/// 2^32: the number of values of a mask's uniform u(i).
+/// 2^32, the number of values that a mask's uniform u(i) can take.
 const UNIFORMS: f64 = 4_294_967_296.0;
 
 /// An invalid probability of dropping.

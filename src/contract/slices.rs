@@ -1,4 +1,4 @@
-//! Checks that slices on the host fit each other, and the spare bits of packed masks.
+//! Checks that slices on the host fit each other, and clears the spare bits of packed masks.
 
 use super::call::DropoutCall;
 use super::error::{CallError, Operation, SourceError};
@@ -15,7 +15,8 @@ impl MaskSource<'_> {
         self.check_side()
     }
 
-    /// Checks that there is an id for each sample, and a packed mask of all elements.
+    /// Checks that there is an id for each sample, or that the packed mask has the words of all
+    /// elements. Other sources always pass.
     pub(crate) fn check_side(&self) -> Result<(), SourceError> {
         match *self {
             Self::Samples { layout, ids } => {
@@ -31,7 +32,7 @@ impl MaskSource<'_> {
         }
     }
 
-    /// Checks a packed mask of `words` for the elements.
+    /// Checks that a packed mask of the elements has `words` words.
     pub(crate) fn check_mask(&self, words: usize) -> Result<(), SourceError> {
         let (len, required) = (self.len(), self.mask_words());
         if words as u64 != required {
@@ -55,14 +56,14 @@ impl MaskSource<'_> {
         call.base(first, last).map(drop)
     }
 
-    /// Checks that the elements have a packed mask under `call`.
+    /// Checks that `call` can make a packed mask of the elements.
     pub(crate) fn check_keep_mask(&self, call: &DropoutCall) -> Result<(), CallError> {
         call.refuse_noise(Operation::KeepMask)?;
         self.check_call(call)
     }
 }
 
-/// Clears the bits behind element `len` of its packed mask \[M15\].
+/// Clears the spare bits of a packed mask: those after the bits of its `len` elements \[M15\].
 pub(crate) fn clear_spare_bits(words: &mut [u32], len: u64) {
     let used = len % u64::from(ELEMENTS_PER_MASK_WORD);
     match words.last_mut() {

@@ -24,18 +24,18 @@ pub struct Softmax {
 pub enum AttentionMask<M> {
     /// No mask: a row sees every column.
     None,
-    /// `f32` numbers, for tensors of every type, which are added to the scores after these were
-    /// multiplied by their factor. They are whole rows, and repeat over the tensor's rows: one row
-    /// for all of them, or one matrix for all heads and samples, or a matrix for each. A number of
-    /// -inf takes its element out.
+    /// Numbers of `f32`, for tensors of every type. They are added to the scores after these were
+    /// multiplied by their factor. The mask has one row or several, and repeats over the tensor's
+    /// rows: one row serves all rows, one matrix serves all heads and samples, or each of these has
+    /// a matrix of its own. A number of -inf takes its element out.
     Additive(M),
     /// Row r of a matrix sees columns c <= r + `offset`; the others are left out. The tensor's rows
     /// are cut into matrices one after the other.
     Causal {
         /// Rows of a matrix, from 1 to [`Softmax::MAX_COLUMNS`]; the tensor has whole matrices.
         rows_per_matrix: u32,
-        /// The last column that row 0 sees. If a cache of keys precedes the keys of the queries,
-        /// this is the number of cached keys.
+        /// The last column that row 0 sees. If cached keys precede the new keys, this is the number
+        /// of cached keys.
         offset: i32,
     },
 }

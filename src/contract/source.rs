@@ -25,7 +25,7 @@ pub enum MaskSource<'a> {
     /// A packed mask \[M15\] of the caller. The call's key and origin do not matter then; its rate
     /// and kind give the factors.
     Packed {
-        /// The words of the mask, [`mask_words`] of `len`.
+        /// The words of the mask. There are [`mask_words`]`(len)` of them.
         mask: &'a [u32],
         /// Number of elements.
         len: u64,

@@ -37,8 +37,8 @@ pub enum Gated<'a, T> {
     },
 }
 
-/// A gate and its other factor, and where their gradients go: into the same slices, or for rows of
-/// two halves into a slice of their own.
+/// A gate, its other factor (up) and the slices for their gradients. A gradient overwrites its
+/// factor; the gradients of rows of two halves may go to another slice instead.
 #[derive(Debug)]
 pub enum GatedSlices<'a, T> {
     /// Two slices.
@@ -137,12 +137,13 @@ pub fn activate_backward<'a, 'b, T: Element>(
 }
 
 /// `output = dropout(activation(gate + bias_gate) * (up + bias_up))` \[M24\]. `biases` is empty, or
-/// has the gate's bias and behind it one of the same length for `up`.
+/// holds the gate's bias followed by a bias of the same length for `up`.
 ///
 /// # Errors
 ///
-/// The same as [`activate`], and [`CpuError::Columns`] and [`CpuError::Halves`] unless rows of two
-/// halves have twice the elements.
+/// The same as [`activate`]. For rows of two halves also [`CpuError::Columns`] unless the gate is a
+/// whole number of half rows, and [`CpuError::Halves`] unless the rows have twice as many elements
+/// as the gate.
 ///
 /// ```
 /// use wgpu_dropout::cpu::{self, Gated};
@@ -325,8 +326,9 @@ impl<'a, T: Element> Both<'a, T> {
     }
 }
 
-/// Cuts `elements` at rows of `columns` and calls `each` for each part, with its range within
-/// `elements` and with the offset of its gate in the rows of two halves.
+/// Splits `elements` where a row of `columns` ends, and calls `each` for each part. `each` receives
+/// the part's range, counted from the first of `elements`, and the offset of the part's gate in the
+/// rows of two halves.
 #[inline(always)]
 fn for_each_part(
     elements: Range<usize>,

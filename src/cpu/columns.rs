@@ -112,8 +112,8 @@ pub(super) fn check_columns(elements: usize, len: usize) -> Result<(), CpuError>
     }
 }
 
-/// Sums the columns of a matrix whose elements `terms` computes: it writes those of a range into a
-/// slice.
+/// Sums the columns of a matrix of `elements` elements. `terms` computes the matrix: it writes the
+/// elements of a range into a slice.
 pub(super) fn add_rows(
     elements: usize,
     sums: &mut [f32],

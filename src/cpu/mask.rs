@@ -189,7 +189,7 @@ pub(super) struct Decisions<'a> {
 impl<'a> Decisions<'a> {
     fn new(layout: &'a MaskLayout, ids: Option<&'a [u32]>) -> Self {
         let folded = layout.folded(ids.is_some());
-        // With ids, the indices of successive samples are no stride apart.
+        // With ids, successive samples are not a constant number of mask indices apart.
         let mut in_rows = folded.into_iter().skip(usize::from(ids.is_some()));
         let line = in_rows.next_back();
         Self {

@@ -106,10 +106,11 @@ pub fn add_norm<'a, 'b, T: Element>(
 
 /// The gradients of [`add_norm`] \[M25\], from the gradient of its output and from its sum: what
 /// [`DropoutAddNorm::encode_backward`](crate::DropoutAddNorm::encode_backward) does with buffers.
-/// `grads` are the gradient of the output and its dropped gradient, or one slice in which the
-/// second overwrites the first. The dropped gradient is that of the input if dropout is on the
-/// branch, and that of the norm's result if it is on the output. `grad_sum` is the gradient of the
-/// sum, which is also that of the residual; with `accumulate` it is added to the contents.
+/// `grads` are the gradient of the output and the masked gradient, or one slice in which the second
+/// overwrites the first. The masked gradient is that of the input if dropout is on the branch, and
+/// that of the norm's result if dropout is on the output. `grad_sum` receives the gradient of the
+/// sum, which is also that of the residual. With `accumulate` this gradient is added to the
+/// contents.
 ///
 /// # Errors
 ///
@@ -153,9 +154,9 @@ pub fn add_norm_backward<'a, 'b, T: Element>(
 /// The gradient of γ, the sum over the rows of `grad_normed * (sum - mean) / deviation` \[M25\], as
 /// [`DropoutAddNorm::encode_gamma_gradient`](crate::DropoutAddNorm::encode_gamma_gradient) does
 /// with buffers. `grad_normed` is the gradient of the norm's result: that of [`add_norm`]'s output
-/// or, if dropout is on the output, the dropped gradient that [`add_norm_backward`] writes. The
-/// sums replace the contents of `grad_gamma`, or with `accumulate` are added to them. The gradient
-/// of β is [`column_sums`](super::column_sums) of `grad_normed`.
+/// or, if dropout is on the output, the masked gradient that [`add_norm_backward`] writes. The sums
+/// replace the contents of `grad_gamma`, or with `accumulate` are added to them. The gradient of β
+/// is [`column_sums`](super::column_sums) of `grad_normed`.
 ///
 /// # Errors
 ///
@@ -247,8 +248,8 @@ impl AddNorm<'_> {
     }
 }
 
-/// Sums the two numbers that `numbers` makes of each element of a row, in the order of the kernels.
-/// `row` is the row's number.
+/// Returns two sums over a row. `numbers` computes an element's term of each sum. The order of
+/// additions is that of the kernels. `row` is the row's number.
 #[inline(always)]
 pub(super) fn row_sums<T: Element>(
     order: &RowOrder,
@@ -277,7 +278,8 @@ pub(super) fn row_sums<T: Element>(
         let mut column = 0;
         while column < values.len() {
             let offset = first + column;
-            // The word's remaining elements. Of a word that two rows share, the row has one.
+            // The row's elements in this word. A word that two rows share holds only one of this
+            // row.
             let end = (column + word - offset % word).min(values.len());
             let parts = (column..end).map(|column| numbers(column, values[column]));
             let sum = |sum: [f32; 2], part: [f32; 2]| [sum[0] + part[0], sum[1] + part[1]];

@@ -193,8 +193,8 @@ impl Rows<'_> {
 /// For smaller z, e^z is below half of the smallest f32.
 const MIN_EXPONENT: f32 = -104.0;
 
-/// 1 / `sum`, the sum of a row's exponentials. One of them is 1, so the sum is below 0.5 only for a
-/// row that sees no column.
+/// 1 / `sum`, the sum of a row's exponentials. The exponential of the row's largest score is 1, so
+/// the sum is below 0.5 only for a row that sees no column.
 fn reciprocal(sum: f32) -> f32 {
     1.0 / sum.max(0.5)
 }

@@ -34,8 +34,8 @@ fn has_pool() -> bool {
         || rayon::current_thread_index().is_some()
         || *GLOBAL.get_or_init(|| match ThreadPoolBuilder::new().build_global() {
             Ok(()) => true,
-            // An error with a source comes from the system. The other error says that the pool was
-            // started before; only a panic shows whether that failed.
+            // An error with a source comes from the system. An error without a source means that
+            // the pool was already started. Only a panic shows whether that start failed.
             Err(error) => {
                 error.source().is_none() && catch_unwind(rayon::current_num_threads).is_ok()
             }

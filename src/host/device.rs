@@ -28,14 +28,14 @@ use crate::plan::params::{DIMENSIONS_BYTES, DimensionParams, MAX_DIMENSIONS};
 pub struct KernelDescriptor<'a> {
     /// The beginning of the label of each wgpu object that is created.
     pub label: wgpu::Label<'a>,
-    /// Features of the device to leave unused. Results have the same bits without them, so that
-    /// this is for checking them, and for a driver in which a feature is broken. By default
+    /// Features of the device to leave unused. Results have the same bits without them. This is for
+    /// checks that compare both, and for a driver in which a feature is broken. By default
     /// [`SHADER_INT64`](wgpu::Features::SHADER_INT64) and
     /// [`IMMEDIATES`](wgpu::Features::IMMEDIATES) are used if the device has them, and immediates
     /// only if its `max_immediate_size` is enough. [`ParameterPath`] tells if immediates are used.
     pub avoid: wgpu::Features,
-    /// A cache of compiled pipelines, which saves compiling those that an earlier run of the
-    /// program compiled. It is passed to wgpu with each pipeline. The caller makes it by
+    /// A cache of compiled pipelines. A pipeline that an earlier run of the program compiled is not
+    /// compiled again. It is passed to wgpu with each pipeline. The caller makes it by
     /// [`create_pipeline_cache`](wgpu::Device::create_pipeline_cache), on a device with
     /// [`PIPELINE_CACHE`](wgpu::Features::PIPELINE_CACHE). That function is unsafe, since wgpu
     /// trusts the data it is given. To save the cache, write what
@@ -43,10 +43,10 @@ pub struct KernelDescriptor<'a> {
     pub pipeline_cache: Option<&'a wgpu::PipelineCache>,
 }
 
-/// Returns the result of `work` and its error, which the device would otherwise report as
-/// uncaptured, by default with a panic. Error scopes see only the errors of this thread. A buffer
-/// without memory and a pipeline that the driver cannot compile cause further errors where they are
-/// used; only the first cause is returned.
+/// Returns the result of `work` and the error that it caused. Without the scopes here, the device
+/// would report that error as uncaptured, by default with a panic. Error scopes see only the errors
+/// of this thread. A buffer without memory and a pipeline that the driver cannot compile cause
+/// further errors where they are used; only the first cause is returned.
 pub(crate) fn scoped<T>(
     device: &wgpu::Device,
     work: impl FnOnce() -> T,
@@ -83,8 +83,8 @@ pub(crate) struct KernelHost {
     params_bytes: u32,
     pipeline_cache: Option<wgpu::PipelineCache>,
     pipelines: Arc<RwLock<Vec<(Kernel, wgpu::ComputePipeline)>>>,
-    /// Bytes after its elements that a window includes, as far as the buffer reaches. It is 0
-    /// except in an audit.
+    /// A window includes this many bytes after its elements, or fewer if the buffer ends before
+    /// them. It is 0 except in an audit.
     room_bytes: u64,
 }
 
@@ -292,7 +292,7 @@ impl KernelHost {
         dimensions: impl Fn(Segment) -> Option<[DimensionParams; MAX_DIMENSIONS]>,
     ) -> Result<Vec<BoundSegment>, BindError> {
         let buffers = kernel.buffers(ParamsSource::Immediates);
-        // A kernel has fewer than ten.
+        // A kernel has fewer than ten, so that the number fits 32 bits.
         let required = kernel.storage_buffers() as u32;
         let available = self.device.limits().max_storage_buffers_per_shader_stage;
         if required > available {

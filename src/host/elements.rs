@@ -48,15 +48,17 @@ impl<'a> Elements<'a> {
 
     /// Samples with ids. The samples are the layout's first dimension, and `ids[i]` replaces the
     /// number i of a sample in its mask indices \[M16\]. A sample's mask then depends neither on
-    /// its position in the batch, nor on the batch's size, nor on samples that pad the batch. Ids
-    /// count from the layout's first index, so that the parts of a batch on several devices take
-    /// layouts which begin at sample 0.
+    /// its position in the batch, nor on the batch's size, nor on samples that pad the batch. The
+    /// layout's first index is added to the indices of each id. If parts of a batch lie on several
+    /// devices, each part therefore needs a layout that begins at sample 0, not a shard that begins
+    /// at a later one.
     ///
     /// `ids` has a `u32` for each sample, in a [`STORAGE`](wgpu::BufferUsages::STORAGE) buffer that
     /// dropout does not write.
     ///
-    /// If decisions are made along a sequence, its mask changes with the length to which the batch
-    /// is padded: [`elementwise`](MaskLayout::elementwise) shows a layout whose masks do not.
+    /// If the elements along a sequence have decisions of their own, its mask changes with the
+    /// length to which the batch is padded. [`elementwise`](MaskLayout::elementwise) shows a layout
+    /// whose masks do not depend on that length.
     ///
     /// Token dropout is [drop path](MaskLayout::drop_path) of tokens, whose ids are their numbers
     /// in the vocabulary. A token is then dropped everywhere or nowhere, as in Keras 1

@@ -15,7 +15,8 @@ pub(crate) struct CheckedRange<'a> {
     offset_bytes: u64,
     unit_bytes: u64,
     len: u64,
-    /// Bytes after its elements that a window includes, as far as the buffer reaches.
+    /// A window includes this many bytes after its elements, or fewer if the buffer ends before
+    /// them.
     room_bytes: u64,
 }
 
@@ -90,8 +91,9 @@ impl<'a> CheckedRange<'a> {
         self.buffer == other.buffer
     }
 
-    /// Checks that no side shares a buffer with one of `ranges`. All of `ranges` are bound as
-    /// `read_write`, so that they may share a buffer among themselves.
+    /// Checks that none of `sides`, which are sample ids, a packed mask or vectors, shares a buffer
+    /// with one of `ranges`. All of `ranges` are bound as `read_write`, so that they may share a
+    /// buffer among themselves.
     pub fn check_unwritten(sides: &[Self], ranges: &[Self]) -> Result<(), BindError> {
         let is_written = |side: &&Self| ranges.iter().any(|range| range.same_buffer(side));
         match sides.iter().find(is_written) {
@@ -106,9 +108,11 @@ impl<'a> CheckedRange<'a> {
         self.sub_range(start, whole_words(u64::from(segment.len) * self.unit_bytes))
     }
 
-    /// Returns the window of a packed mask that holds the words for `segment`, which counts
-    /// elements, and the number of the first such word in the window. Sample ids and vectors are
-    /// bound whole, since a dispatch may read any of them.
+    /// Returns the window that the dispatch of `segment` sees of sample ids, vectors or a packed
+    /// mask. Sample ids and vectors are bound whole, since a dispatch may read any of them. A
+    /// packed mask's window has the words for the segment's elements. It begins at an aligned
+    /// offset, which may lie before them. The second result is the number of their first word in
+    /// the window.
     pub fn side_window(
         &self,
         segment: Segment,

@@ -162,10 +162,10 @@ fn is_lost(device: &wgpu::Device) -> bool {
 const MAX_PROBES: u32 = 100;
 
 /// Checks that the queue is the device's own. A queue does not tell its device, and an error of a
-/// foreign queue goes to the other device, where the scopes here do not see it. The check uses a
-/// mapping instead: it is finished by the thread that next submits to the queue of the buffer's
-/// device, or next polls that device. If the mapping is finished by this thread right after it
-/// submits to the queue, the queue is the device's own.
+/// foreign queue goes to the other device, where the scopes here do not see it. The check uses the
+/// mapping of a buffer instead. A mapping is finished by the thread that next polls the buffer's
+/// device or submits to its queue. If the mapping is finished by this thread right after it submits
+/// to the queue, the queue is the device's own.
 #[cfg(not(target_arch = "wasm32"))]
 fn check_queue(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<(), RunError> {
     for _ in 0..MAX_PROBES {

@@ -11,8 +11,8 @@ use crate::plan::fused::VectorShape;
 ///
 /// The buffer needs [`STORAGE`](wgpu::BufferUsages::STORAGE), an offset aligned to the device's
 /// `min_storage_buffer_offset_alignment`, and 4 bytes a number. The operation must not write to it.
-/// The kernel loads it 16 bytes at a time if each vector has 32 numbers or more, and a multiple of
-/// 4, or of 8 for types of 16 bits.
+/// The kernel loads 16 bytes at a time if the length of each vector is at least 32 and a multiple
+/// of 4, or of 8 for types of 16 bits.
 ///
 /// ```no_run
 /// # fn bind(parameters: &wgpu_dropout::wgpu::Buffer) {

@@ -497,8 +497,8 @@ impl Kernel {
         }
     }
 
-    /// Returns true if the kernel can take [`ParamsSource::Bound`], as other runtimes need. Input
-    /// and output are ranges of one buffer then, and the kernel has no third one.
+    /// Returns true if the kernel can take [`ParamsSource::Bound`], as other runtimes need. Such a
+    /// kernel reads and writes two ranges of one buffer, and binds nothing else but its parameters.
     pub fn takes_bound_params(self) -> bool {
         let lone = match self.mask() {
             Some(IndexKind::Packed) => false,
@@ -594,7 +594,7 @@ impl fmt::Display for Role {
 }
 
 impl Role {
-    /// Returns true if a binding of this role takes a range of the `other` one.
+    /// Returns true if a binding of this role can take a range of role `other`.
     #[cfg(feature = "wgpu")]
     pub(crate) fn takes(self, other: Self) -> bool {
         self == other || self == Self::Side && matches!(other, Self::SampleIds | Self::Mask)

@@ -1,5 +1,5 @@
-//! Kernels of rows with a norm. A device is told by parameters which norm it is, whether there is a bias, and which of
-//! a kernel's ranges are there.
+//! Kernels of rows with a norm. Parameters tell a kernel which norm it computes, whether there is a
+//! bias, and which of its ranges are bound.
 
 use super::activated::Decide;
 use crate::contract::element::ElementType;
@@ -18,13 +18,15 @@ pub(crate) struct Normed {
 /// The results that the kernel computes, and the ranges that it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum NormForm {
-    /// Sum and output, of a residual that the sum overwrites or without one of the two.
+    /// Computes sum and output. Residual and sum share one range: the sum overwrites the residual,
+    /// or at least one of the two is absent.
     Forward,
-    /// Sum and output, of a residual in a range of its own.
+    /// Computes sum and output. Residual and sum have a range each.
     ForwardApart,
-    /// Gradients, of which that of the output is overwritten.
+    /// Computes the gradient of the sum and the masked gradient, which overwrites the gradient of
+    /// the output.
     Gradient,
-    /// Gradients in ranges of their own.
+    /// Computes the same two gradients, each into a range of its own.
     GradientApart,
 }
 

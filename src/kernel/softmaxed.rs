@@ -1,5 +1,5 @@
-//! Kernels of rows with a softmax. A device is told by parameters which mask there is, and which of a kernel's ranges
-//! are there.
+//! Kernels of rows with a softmax. Parameters tell a kernel which mask there is, and which of its
+//! ranges are bound.
 
 use super::activated::Decide;
 use crate::contract::element::ElementType;

@@ -217,8 +217,8 @@ fn words(element: ElementType, narrow: bool) -> Vec<String> {
             "alias Keep = vec4<bool>;",
         ]
     };
-    // `LANES` is the number of elements in a `Word`. `LANE_BITS` has the bit of each element; where
-    // words hold two elements, of those in the lower halves.
+    // `LANES` is the number of elements in a `Word`. `LANE_BITS` has one bit for each `u32` of a
+    // `Word`: the bit of its element, or of the element in its lower half if it holds two.
     let constants = [
         format!("const LANES = {lanes}u;"),
         format!("const LANE_BITS = {lane_bits};"),
@@ -251,8 +251,8 @@ impl Role {
 }
 
 impl Kernel {
-    /// Returns true if a `Word` of the kernel takes only four elements of this buffer, which has
-    /// 16-bit elements.
+    /// Returns true if this buffer has 16-bit elements and a `Word` of the kernel takes only four
+    /// of them.
     fn has_four_of_16_bits(self, role: Role) -> bool {
         let Self::Dropout {
             neighbours,

@@ -18,17 +18,19 @@
 //!
 //! - A dispatch processes the first `len` elements of its [buffers](Variant::buffers). Elements of
 //!   16-bit types lie two to a word. The number of workgroups is `len` /
-//!   [`elements_per_workgroup`](Variant::elements_per_workgroup), rounded up.
+//!   [`elements_per_workgroup`](Variant::elements_per_workgroup), rounded up. Kernels of rows or
+//!   columns need another number, which [`fused_launches`](crate::launch::fused_launches) gives for
+//!   norms and softmaxes.
 //! - Access by `words` is right for every length, and by `vectors` for multiples of 16 bytes.
 //!   Access by `blocks` is right for multiples of 8 elements, if the first mask index of each row
 //!   is a multiple of 8 too.
-//! - A layout's dimensions fill the last of eight slots, with the innermost dimension in the last
-//!   one. With `sample-ids` the dimension of the samples is in the first slot. All other slots have
-//!   size 1, start 0 and stride 0. A kernel serves layouts of up to `dimensions` dimensions.
-//!   `scattered` is right for every layout. `runs` and `rows` need an innermost dimension of 32
-//!   elements or more, which must not be the samples' if these have ids. `rows` by `blocks` needs
-//!   an innermost dimension whose size and `start` are multiples of 8. `whole-words` promises that
-//!   both are multiples of 32.
+//! - A layout has eight slots. Its dimensions fill the slots at the end, and the innermost
+//!   dimension has the eighth slot. With `sample-ids` the dimension of the samples is in the first
+//!   slot. All other slots have size 1, start 0 and stride 0. A kernel serves layouts of up to
+//!   `dimensions` dimensions. `scattered` is right for every layout. `runs` and `rows` need an
+//!   innermost dimension of 32 elements or more. It must not be the samples' dimension if these
+//!   have ids. `rows` by `blocks` needs an innermost dimension whose size and `start` are multiples
+//!   of 8. `whole-words` promises that this size and this `start` are multiples of 32.
 //! - Bind a packed mask so that it begins with the dispatch's first word, and set `first_word` to
 //!   0.
 
@@ -95,8 +97,9 @@ impl Variant {
         self.kernel.buffers(way.params)
     }
 
-    /// Number of elements that a workgroup processes, or of raw blocks for `philox-blocks`. A host
-    /// dispatches workgroups in the first dimension.
+    /// Number of elements that a workgroup processes, or of raw blocks for `philox-blocks`. For
+    /// kernels of rows or columns it is the number of invocations. A host dispatches workgroups in
+    /// the first dimension.
     pub fn elements_per_workgroup(&self) -> u32 {
         self.kernel.per_workgroup()
     }
@@ -109,15 +112,15 @@ impl Variant {
     /// | `kernel` | `dropout`, `copy` (a rate of 0), `activated`, `norm`, `norm-moments` (mean and deviation of rows), `softmax`, `keep-mask`, `column-tiles` and `column-totals` (sums of columns), `philox-blocks` |
     /// | `dtype` | an [`ElementType`] |
     /// | `layout` | `separate`, `pooled` (two ranges of one buffer), `in-place` |
-    /// | `mask` | `linear` (consecutive indices), `packed`, or by the [layout](crate::MaskLayout)'s innermost stride `rows` (1), `runs` (0), `scattered`; for `activated`, `norm` and `softmax`, whose parameter `mode` tells the rest: `linear`, `drawn`, or `by-side` (by sample ids or a packed mask) |
+    /// | `mask` | `linear` (consecutive indices); `packed`; or a word for the [layout](crate::MaskLayout)'s innermost dimension: `rows` (stride 1), `runs` (stride 0), `scattered` (any). `activated`, `norm` and `softmax` have only `linear`, `drawn` (any layout) and `by-side` (sample ids or a packed mask); their parameter `mode` tells them the rest |
     /// | `dimensions` | the most dimensions of a layout, after neighbours are merged |
     /// | `whole-words` | whether rows or runs are multiples of 32 elements: `yes`, `no` |
     /// | `sample-ids` | whether [ids](crate::Elements::samples) replace the outermost coordinate: `yes`, `no` |
     /// | `value` | `scale`: kept elements are multiplied; `keep`: they keep their bits; `affine`: they go through an affine map; `noise`: all elements are multiplied by noise |
     /// | `beside` | `residual`: a residual is added; `residual-and-vectors`: with a bias or scale too; `scale`: a scale is applied after dropout |
     /// | `stream` | the type of residual, sum and its gradient: the branch's `dtype`, or `f32` |
-    /// | `terms` | the summed terms: `stored` elements; those of a `scale`'s gradient, with a bias `biased-scale`, with a gradient of `f32` for elements of 16 bits `wide-scale`, with both `biased-wide-scale`; those of the gradient of a `norm`'s γ |
-    /// | `form` | for `activated`: `forward`, `gradient`, `gated`, `gated-gradient`; for `norm`: `forward`, `gradient`, or with one more range `forward-apart`, `gradient-apart`; for `softmax`: `forward`, `gradient` |
+    /// | `terms` | the summed terms: `stored` (the elements), `scale` (the terms of a scale's gradient), `biased-scale` (the same with a bias), `wide-scale` (the same with an output gradient of `f32` for elements of 16 bits), `biased-wide-scale` (with both), `norm` (the terms of the gradient of a norm's γ) |
+    /// | `form` | for `activated`: `forward`, `gradient`, `gated`, `gated-gradient`; for `norm`: `forward`, `gradient`, `forward-apart`, `gradient-apart` (these two bind one more range); for `softmax`: `forward`, `gradient` |
     /// | `place` | the tensor that dropout is applied to: the `branch`, the norm's `output` |
     /// | `activation` | an [`Activation`](crate::Activation) |
     /// | `access` | `blocks` (16 bytes at once, whole mask blocks), `vectors` (16 bytes at once), `words` (4 bytes at once) |
@@ -292,8 +295,8 @@ impl Way {
     }
 }
 
-/// Each kernel that can be dispatched. Copies differ only in bindings that they do not use, so that
-/// the copy of consecutive indices stands for all of them.
+/// Each kernel that can be dispatched. Copies for different masks differ only in bindings that they
+/// do not use, so that the copy for consecutive indices stands for all of them.
 fn kernels() -> impl Iterator<Item = Kernel> {
     const BUFFERS: [BufferLayout; 3] = [
         BufferLayout::Separate,
@@ -484,7 +487,7 @@ mod tests {
         Variant::all().flat_map(|variant| variant.ways().map(move |way| (variant, way)))
     }
 
-    /// Each typical kernel in one of its ways. The choice of the way goes round.
+    /// Each typical kernel in one of its ways. One kernel after the other takes the next way.
     fn typical() -> impl Iterator<Item = (Variant, Way)> {
         let kernels = Variant::all().filter(Variant::is_typical);
         kernels.enumerate().flat_map(|(turn, variant)| {
@@ -659,8 +662,8 @@ mod tests {
             }
         }
         assert!(chosen.is_subset(&known), "{:?}", &chosen - &known);
-        // The planner chooses each family, with ids and without, for the fewest dimensions that the
-        // listing has for it.
+        // For each family, with ids and without, the planner chooses the listed kernel of the
+        // fewest dimensions for some layout.
         let least = |kinds: &HashSet<IndexKind>, is: fn(Family) -> bool, sample_ids| {
             let dimensions = kinds.iter().filter_map(|kind| match kind {
                 IndexKind::Strided(strided)

@@ -35,9 +35,9 @@ use crate::plan::softmaxed::{PROBABILITIES, SoftmaxPlan, SoftmaxTensor};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum FusedOperation {
-    /// `output = residual + dropout((input + bias) * scale)` \[M23\]. In the backward, `output` is
-    /// the gradient of the forward's input, and `input` is the gradient of its output. `vectors`
-    /// has the bias, and the scale behind it.
+    /// `output = residual + dropout((input + bias) * scale)` \[M23\]. In the backward, `input` is
+    /// the gradient of the forward's output, and `output` receives the gradient of the forward's
+    /// input. `vectors` has the bias, and the scale behind it.
     Add {
         /// True if the residual and the sum are `f32` for every type of the branch.
         residual_is_f32: bool,
@@ -87,8 +87,9 @@ pub enum FusedOperation {
 pub enum ActOperand {
     /// One range.
     One,
-    /// A gate, `input`, and its other factor, `up`. In the backward, `output` is the other factor,
-    /// which its gradient overwrites, and the gate's gradient overwrites `input`.
+    /// A gate in `input`, and its other factor in `up`. In the backward, `output` holds the other
+    /// factor instead. The gate's gradient overwrites `input`, and the other factor's gradient
+    /// overwrites `output`.
     Gated,
     /// Rows that hold `columns` elements of the gate and behind them as many of the other factor.
     Halves {
@@ -115,8 +116,8 @@ pub struct FusedLaunch {
 /// The content of a kernel's binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// These bytes of the caller's range of the buffer's role. They begin at a multiple of the
-    /// offset alignment if the range does.
+    /// These bytes of the range that the caller has for the buffer's role. They begin at a multiple
+    /// of the offset alignment if the range does.
     Range(Range<u64>),
     /// A uniform with this content.
     Uniform(Vec<u8>),

@@ -3,10 +3,12 @@
 //! results have the bits of [`Dropout`](crate::Dropout).
 
 mod fused;
+mod part;
 
 use core::ops::Range;
 
 pub use fused::{ActOperand, Bound, FusedLaunch, FusedLaunches, FusedOperation, fused_launches};
+pub use part::{Decisions, Part, PartDimension, part, parts};
 
 use crate::contract::call::DropoutCall;
 use crate::contract::effect::Direction;

@@ -51,7 +51,8 @@ impl ActivatedTensor {
         halves.ok_or(ShapeError::LongHalves { columns })
     }
 
-    /// Checks that rows of two halves of `columns` have `elements` of a gate.
+    /// Checks that the `elements` of a gate are whole rows of `columns` each, and that the two
+    /// halves of a row share no `u32`.
     ///
     /// # Errors
     ///
@@ -115,7 +116,7 @@ pub(super) fn is_consecutive(map: &IndexMap, mode: u32) -> bool {
 pub(super) fn first_index(map: &IndexMap, base: u64, segment: Segment) -> u64 {
     match map.by_word() {
         IndexKind::Linear => base + segment.start,
-        // A strided dispatch has its start in its coordinates.
+        // The dimensions of a strided dispatch hold the coordinates of its start.
         IndexKind::Strided(_) | IndexKind::Packed => base,
     }
 }
@@ -187,7 +188,7 @@ impl<T: Deref<Target = ActivatedTensor>> ActivatedPlan<T> {
     pub fn params(&self, segment: Segment, first_word: u32) -> ActivatedParams {
         let first_index = match self.mask {
             IndexKind::Linear => self.base + segment.start,
-            // A strided dispatch has its start in its coordinates.
+            // The dimensions of a strided dispatch hold the coordinates of its start.
             IndexKind::Strided(_) | IndexKind::Packed => self.base,
         };
         let mut mask = MaskParams::new(&self.call, first_index, segment.len);

@@ -96,8 +96,8 @@ impl Geometry {
     }
 
     /// The rule for rows that are bound as two halves of `columns` elements each. Segments count
-    /// the elements of one half, `len` in all, and begin with a row. `None` if no such segment
-    /// fits.
+    /// the elements of one half of each row: `len` in the whole tensor. Each segment begins with
+    /// the first element of a row. `None` if no such segment fits.
     pub fn in_halves(self, columns: u64, len: u64) -> Option<Self> {
         let most = self.max_units / 2;
         // The greatest common divisor, since a granule is a power of two.

@@ -152,7 +152,7 @@ impl Plan {
     pub fn params(&self, segment: Segment, first_word: u32) -> MaskParams {
         let first_index = match self.by_word {
             IndexKind::Linear => self.base + segment.start,
-            // A strided dispatch has its start in its coordinates.
+            // The dimensions of a strided dispatch hold the coordinates of its start.
             IndexKind::Strided(_) | IndexKind::Packed => self.base,
         };
         MaskParams {

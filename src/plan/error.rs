@@ -30,8 +30,8 @@ pub enum PlanError {
         /// The most columns that a dispatch takes.
         max_columns: u64,
     },
-    /// A norm or a softmax whose rows are so long that a dispatch cannot take even the fewest of
-    /// them that keep bindings aligned.
+    /// Rows of a norm or of a softmax that are too long. A dispatch cannot take even the rows from
+    /// one aligned offset to the next.
     #[error(
         "a row has {columns} elements, the device takes rows of {max_columns} at most: \
          give fewer rows at a time, columns that a higher power of two divides, \

@@ -163,7 +163,7 @@ impl<T: Deref<Target = FusedTensor>> FusedPlan<T> {
     pub fn params(&self, segment: Segment, first_word: u32) -> VectorParams {
         let first_index = match self.mask {
             IndexKind::Linear => self.base + segment.start,
-            // A strided dispatch has its start in its coordinates.
+            // The dimensions of a strided dispatch hold the coordinates of its start.
             IndexKind::Strided(_) | IndexKind::Packed => self.base,
         };
         let VectorShape {

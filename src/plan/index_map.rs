@@ -78,8 +78,8 @@ impl IndexMap {
         }
     }
 
-    /// The same for kernels that need a layout in any case. Consecutive indices are passed as one
-    /// row.
+    /// As [`params`](Self::params), for kernels that read a layout whatever the source is.
+    /// Consecutive indices are passed as one row.
     pub fn params_of_any(&self, start: u64) -> [DimensionParams; MAX_DIMENSIONS] {
         self.params(start).unwrap_or_else(|| {
             let one = Dimension { size: 1, stride: 0 };
@@ -105,14 +105,15 @@ impl IndexMap {
         }
     }
 
-    /// The kernels that make the decisions of a whole block at a time, if the tensor's elements are
-    /// whole blocks under a call whose first mask index is `base`.
+    /// The kernels that make the decisions of a whole block at a time. `None` unless the tensor's
+    /// elements are whole blocks when its first mask index is `base`.
     pub fn by_block(&self, base: u64) -> Option<IndexKind> {
         self.of_blocks(base, 0)
     }
 
-    /// The kernels that compute the index of each element by itself, for noise. The same number of
-    /// dimensions serves all layouts, since noise costs more than an index.
+    /// The kernels that compute the index of each element by itself, for noise. One kernel, for the
+    /// most dimensions, serves all layouts: noise costs more than an index, so that fewer
+    /// dimensions would save little.
     pub fn by_element(&self) -> IndexKind {
         match self {
             Self::Packed => IndexKind::Packed,

@@ -1,4 +1,4 @@
-//! Which dispatches rows with a norm take, and with which kernels.
+//! The dispatches for rows with a norm, and their kernels.
 
 use core::ops::Deref;
 
@@ -41,7 +41,8 @@ impl NormRows {
             epsilon: self.norm.epsilon(),
             lanes: self.rows.order().lanes,
             mode: if self.norm.is_rms() { RMS } else { 0 },
-            // Not above the moments that a device binds.
+            // Only the kernel of moments reads this. It fits 32 bits there, since the device binds
+            // the moments of all rows at once.
             first_row: (segment.start / u64::from(columns)) as u32,
             bias_len: 1,
             ..NormParams::zeroed()
@@ -91,7 +92,7 @@ pub(crate) struct NormPlan<T> {
 }
 
 impl<T: Deref<Target = NormTensor>> NormPlan<T> {
-    /// With `accumulate` gradients of sums are added to what stands there.
+    /// With `accumulate` the gradient of the sum is added to the content of its range.
     ///
     /// # Errors
     ///

@@ -218,8 +218,9 @@ mod tests {
             offsets!(MaskParams: mask, len, first_word, first_block)
         );
         assert_eq!(bytes, size_of::<MaskParams>());
-        // As the kernels take that the recording is compared with: tests/cpu/validation/recording.rs,
-        // cli/src/bench/recording.rs. Browsers offer this many bytes.
+        // Kernels that are recorded by hand take as many bytes, so that the times of recording can
+        // be compared: see tests/cpu/validation/recording.rs and cli/src/bench/recording.rs.
+        // Browsers offer this many bytes.
         assert_eq!(bytes, 64);
         let (offsets, bytes) = wgsl_struct(&text, "DropoutMask");
         assert_eq!(

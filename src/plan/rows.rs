@@ -1,4 +1,4 @@
-//! Which dispatches kernels take that have whole rows.
+//! The dispatches of kernels that process whole rows.
 
 use super::cut::{CutLimits, Segment};
 use super::dispatch::VECTOR_BYTES;
@@ -8,7 +8,7 @@ use crate::contract::mask::ELEMENTS_PER_MASK_WORD;
 use crate::contract::norm::{Norm, RowOrder};
 use crate::kernel::axes::WORKGROUP_SIZE;
 
-/// No index that a kernel computes within one dispatch passes 32 bits below this.
+/// Up to this length, every index that a kernel computes within a dispatch fits 32 bits.
 const MAX_SEGMENT_ELEMENTS: u64 = 1 << 26;
 
 /// Rows of one type.
@@ -20,7 +20,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// The rows of `columns` that `elements` are.
+    /// Divides `elements` into rows of `columns`.
     ///
     /// # Errors
     ///
@@ -57,8 +57,9 @@ impl Rows {
         (segment.len / self.columns).div_ceil(self.workgroup_rows())
     }
 
-    /// The dispatches of `len` elements, each of whole rows. They begin where a binding and a word of a packed mask
-    /// can, and so with an even row of 16-bit ones that share a word.
+    /// The dispatches of `len` elements, each of whole rows. A dispatch begins at an element with
+    /// which both an aligned binding and a word of a packed mask can begin. It therefore begins
+    /// with an even row if rows of 16-bit elements share words.
     ///
     /// # Errors
     ///
@@ -70,7 +71,7 @@ impl Rows {
     ) -> Result<impl Iterator<Item = Segment> + use<>, PlanError> {
         let (columns, bytes) = (u64::from(self.columns), self.element.bytes());
         let alignment = u64::from(limits.offset_alignment_bytes) / bytes;
-        // Powers of two but for the columns, which may have more of them.
+        // The granule is a power of two, so that only the powers of two in `columns` matter.
         let granule = alignment.max(ELEMENTS_PER_MASK_WORD.into());
         let granule_rows = granule / granule.min(1 << columns.trailing_zeros());
         let elements = (limits.max_binding_bytes / bytes).min(MAX_SEGMENT_ELEMENTS);
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn a_row_too_long_is_named_with_both_numbers() {
         let rows = rows(3001, ElementType::F16);
-        // 128 rows begin where a binding can.
+        // A binding can begin with every 128th row only.
         let error = rows.segments(limits(1 << 19, 65_535), 200 * 3001).err();
         let expected = PlanError::WholeRowTooLong {
             columns: 3001,
@@ -145,7 +146,7 @@ mod tests {
         };
         assert_eq!(error, Some(expected));
         assert!(rows.segments(limits(1 << 20, 65_535), 200 * 3001).is_ok());
-        // A few are not cut.
+        // So few rows fit one dispatch and need no cut.
         assert!(rows.segments(limits(1 << 19, 65_535), 80 * 3001).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Which dispatches rows with a softmax take, and with which kernels.
+//! The dispatches for rows with a softmax, and their kernels.
 
 use core::ops::Deref;
 
@@ -26,7 +26,7 @@ pub(crate) const PROBABILITIES: u32 = 64;
 pub(crate) struct SoftmaxTensor {
     pub softmax: Softmax,
     pub rows: Rows,
-    /// An additive mask is given by its numbers.
+    /// An additive mask is given by its length.
     pub mask: AttentionMask<u32>,
     pub form: SoftmaxForm,
     /// [`IN_OUTPUT`] and [`PROBABILITIES`].

@@ -9,8 +9,8 @@ use super::reference::{BF16, Format, drop_threshold, keep_scale, keeps};
 /// `-alpha'` of Klambauer et al. (2017), the constant of PyTorch's Dropout.cpp.
 const ALPHA: f64 = 1.758_099_340_847_376_6;
 
-/// Roundings of `f32(a) * x + f32(b)`: the constants, the product, the sum. One is to spare for
-/// products of these errors.
+/// Roundings of `f32(a) * x + f32(b)`: of the constants, of the product and of the sum. One more
+/// covers the products of these errors.
 const ALPHA_ROUNDINGS: f64 = 4.0;
 
 /// The factor `a` and the shift `b` of PyTorch's `nn.AlphaDropout`, for the realised p.

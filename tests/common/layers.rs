@@ -84,8 +84,8 @@ pub const BATCHES: [Batch; 10] = [
     }),
 ];
 
-/// The table of layers. Channels are 6 or 3 and samples 2 or more; the other sizes are both
-/// multiples of the vector width and not.
+/// The table of layers. There are 6 or 3 channels and 2 samples or more. Some of the other sizes
+/// are multiples of the vector width, and some are not.
 pub fn layers() -> Vec<Layer> {
     type Made = Result<MaskLayout, LayoutError>;
     let layer = |name, layout: Made, definition| Layer {

@@ -1,5 +1,6 @@
-//! Every comparison and every file of known answers, seen failing once for each thing that it is there to find. That the
-//! answers tell a wrong kernel from a right one is shown by `cargo xtask mutants`, for each constant and operator.
+//! Each comparison and each file of known answers fails for every kind of mistake that it must
+//! find. `cargo xtask mutants` shows that the answers tell a wrong kernel from a right one, for
+//! each constant and operator.
 
 use wgpu_dropout::DropoutKind;
 
@@ -161,14 +162,15 @@ fn wrong_kinds() {
         y.pop();
         check(direction, &(call, kept, y)).unwrap_err();
     }
-    // Nothing and everything.
+    // Rates that drop nothing and everything.
     check(Forward, &make(0.0, Alpha, 1.0, 0.0, 0.0)).unwrap();
     check(Forward, &make(0.0, Alpha, 1.0, 0.001, 0.0)).unwrap_err();
     check(Forward, &make(1.0, Alpha, 1.0, 0.0, 0.0)).unwrap();
     check(Forward, &make(1.0, Alpha, 1.0, 0.0, -0.0)).unwrap_err();
 }
 
-/// Mistakes in what becomes of 16-bit elements, all of them kept, each found at 0.4.
+/// Mistakes in the results of 16-bit elements, all of which are kept. The check finds each mistake
+/// at a rate of 0.4.
 #[test]
 fn wrong_pairs() {
     use reference::{BF16, F16};
@@ -207,7 +209,8 @@ fn wrong_pairs() {
     }
 }
 
-/// Each layer's definition against all others of its shape, and against its own from the next index.
+/// A layer's definition differs from every other one of its shape, and from its own that begins at
+/// the next index.
 #[test]
 fn wrong_layers() {
     let right = call(0.3, 0);

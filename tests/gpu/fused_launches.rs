@@ -399,7 +399,7 @@ fn bound(gpu: &Gpu, site: &Site<'_>, call: &DropoutCall, buffers: &Buffers) -> R
                         .map_err(text)
                 }
                 (false, vectors) => {
-                    // A gradient without vectors still needs some: a bias does not change it.
+                    // `bind_backward` needs vectors. A bias does not change the gradient.
                     let vectors = vectors.unwrap_or(Vectors::bias(of(Role::Vectors), 1));
                     let bound = add.bind_backward(input, output, vectors, elements);
                     add.encode_backward(pass, &bound.map_err(text)?, call)

@@ -60,7 +60,7 @@ pub fn checks() -> Vec<Check> {
     CHECKS.iter().map(check).collect()
 }
 
-/// The mask hash of a right device.
+/// The mask hash that a device must have.
 #[wasm_bindgen(js_name = contractHash)]
 pub fn contract_hash() -> String {
     hex(MASK_HASH)

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::adapters::{self, Need, Profile};
 use crate::command::{self, announce, cargo, output, root, table};
 use crate::compilers::gpus;
-use crate::suite::{self, BURN, MPI};
+use crate::suite::{self, BURN, BURN_FEATURES, MPI};
 use crate::web;
 
 /// The value of REQUIRE_GPU: the adapters on which no trial may be skipped.
@@ -120,8 +120,9 @@ fn package() -> Result {
 
 /// The crate for Burn: the same steps in its own workspace.
 fn burn() -> Result {
-    let on = |words: &str| cargo(&format!("{words} {BURN}"));
-    command::run(on("fmt --check").arg("--all"))?;
+    command::run(cargo(&format!("fmt --check {BURN}")).arg("--all"))?;
+    // Always the same features: Burn is compiled once for them, and once without fusion.
+    let on = |words: &str| cargo(&format!("{words} {BURN} {BURN_FEATURES}"));
     command::run(on("clippy --all-targets").args(["--", "-D", "warnings"]))?;
     command::run(on("doc --no-deps").env("RUSTDOCFLAGS", "-D warnings"))?;
     for report in suite::run_burn(&[], &[REQUIRED])? {

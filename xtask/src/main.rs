@@ -6,6 +6,7 @@ mod command;
 mod compilers;
 mod debian;
 mod dist;
+mod hardware;
 mod matrix;
 mod mutants;
 mod suite;
@@ -46,6 +47,8 @@ Commands:
                                   docs/gpu-costs.md
   dist                            Write a release's files to target/dist: the command line with its completions,
                                   the kernels' texts, and their SHA-256
+  hardware                        Write target/hardware.tar.gz: all that a machine with a GPU needs to answer every
+                                  open question in eight minutes, without cargo; on Debian
   web [--port N] [--build | --test] [--no-install]
                                   Build the page with the library in it and serve it at localhost:8080;
                                   --build stops there, --test tries the page in headless Chromium
@@ -72,7 +75,7 @@ Examples:
 /// dashes, and `--` allows arguments for another program behind it.
 type Command = (&'static str, &'static str, fn(&Args) -> Result);
 
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 11] = [
     ("test", "--no-install --all --", test),
     ("bench", "--no-install --", bench),
     ("ci", "", |_| ci::run()),
@@ -86,6 +89,7 @@ const COMMANDS: [Command; 10] = [
         compilers::gpus::run(args.has("--record"))
     }),
     ("dist", "", |_| dist::run()),
+    ("hardware", "", |_| hardware::run()),
     ("web", "--port= --build --test --no-install", web::run),
 ];
 

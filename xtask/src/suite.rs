@@ -38,10 +38,17 @@ pub fn run(args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
     cargo_test(WORKSPACE, args, variables)
 }
 
-/// The same with the crate for Burn, with Burn's fusion and without.
+/// The features with which the crate for Burn is checked: the default ones and Burn's SPIR-V compiler, which Vulkan
+/// devices then use; OpenGL keeps WGSL.
+pub const BURN_FEATURES: &str = "--features vulkan";
+
+/// The same with the crate for Burn: with Burn's fusion and SPIR-V, and without both.
 pub fn run_burn(args: &[String], variables: &[(&str, &str)]) -> Result<[Report; 2]> {
     let run = |features: &str| cargo_test(&format!("{BURN} {features}"), args, variables);
-    Ok([run("")?, run("--no-default-features --features wgpu,flex")?])
+    Ok([
+        run(BURN_FEATURES)?,
+        run("--no-default-features --features wgpu,flex")?,
+    ])
 }
 
 /// The same with the training by MPI.

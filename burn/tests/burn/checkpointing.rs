@@ -1,4 +1,4 @@
-//! Gradient checkpointing recomputes outputs: with the masks of the forward pass.
+//! Gradient checkpointing recomputes outputs with the masks of the forward pass.
 
 use burn::tensor::{Device, Tensor};
 use wgpu_dropout_burn::{FusedDropoutConfig, TrainingRun};
@@ -9,21 +9,21 @@ use crate::oracle::{assert_bits, tensor, values};
 pub const CASES: &[Case] = &[("has_the_same_gradients", has_the_same_gradients)];
 
 /// The gradient of a square needs dropout's output, which checkpointing did not keep. The layer is
-/// called twice: each call is recomputed by its own mask.
+/// called twice, and each call must be recomputed with its own mask.
 fn gradient(seed: u64, device: &Device, move_on: bool) -> Tensor<1> {
     let run = TrainingRun::new(seed);
     let layer = run.build(|| FusedDropoutConfig::new(0.5).init());
     let x = tensor(&values::<f32>(1000)[6..96], [90], device).require_grad();
     let first = layer.forward(x.clone() * 2.0);
     let second = layer.forward(x.clone() * 3.0);
-    let loss = (first.clone() * first + second.clone() * second).sum();
+    let squares = first.clone() * first + second.clone() * second;
     if move_on {
-        // The call is what is kept, neither the run nor the layer's count.
+        // The recomputation must use the kept call, not the run or the layer's count.
         run.set_seed(seed + 1);
         run.set_step(1);
         layer.forward(x.clone());
     }
-    let gradients = loss.backward();
+    let gradients = squares.backward();
     x.grad(&gradients).unwrap()
 }
 

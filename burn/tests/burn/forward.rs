@@ -1,5 +1,7 @@
 //! Outputs are the library's, to the bit.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use burn::tensor::{DType, Device, Element as BurnElement, Tensor};
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{DropoutCall, DropoutKind, Element, MaskKey, MaskLayout};
@@ -19,13 +21,15 @@ pub const CASES: &[Case] = &[
     ("kinds", kinds),
     ("origins", origins),
     ("another_call_differs", another_call_differs),
+    ("a_bit_of_an_element_is_seen", a_bit_of_an_element_is_seen),
     (
         "an_input_still_in_use_is_kept",
         an_input_still_in_use_is_kept,
     ),
 ];
 
-/// Around words, blocks and vectors; with a last part in a dispatch of its own; over many workgroups.
+/// Lengths near whole words, blocks and vectors; one whose last part has a dispatch of its own; and
+/// some that take many workgroups.
 const LENGTHS: [usize; 14] = [
     1,
     2,
@@ -94,7 +98,7 @@ fn layouts_in_memory(device: &Device) {
         base().flip([1]),
         base().narrow(0, 0, 1).expand([24, 36]),
     ];
-    // Such a slice stays where it is, at an offset of 1 KiB.
+    // A slice of whole rows is not copied: its data begin at an offset of 1 KiB.
     let rows = tensor(&values::<f32>(64 * 64), [64, 64], device).slice([4..20, 0..64]);
     for view in views.into_iter().chain([rows]) {
         let input = view.clone().into_data().try_to_vec::<f32>().unwrap();
@@ -170,7 +174,7 @@ fn origins(device: &Device) {
     }
 }
 
-/// The negative control of all the others.
+/// The negative control of all other cases.
 fn another_call_differs(device: &Device) {
     let layout = MaskLayout::linear(1000);
     let input = vec![1.0f32; 1000];
@@ -192,6 +196,20 @@ fn another_call_differs(device: &Device) {
             expected,
             "{wrong}"
         );
+    }
+}
+
+/// The negative control of the comparison: it must see one wrong decision and one wrong last bit.
+fn a_bit_of_an_element_is_seen(device: &Device) {
+    let layout = MaskLayout::linear(1000);
+    let input = values::<f32>(1000);
+    let expected = forward(&input, &layout, &call(0.5));
+    for change in [|x: f32| if x == 0.0 { 1.0 } else { 0.0 }, f32::next_up] {
+        let mut wrong = expected.clone();
+        wrong[777] = change(wrong[777]);
+        let output = dropout(tensor(&input, [1000], device), &layout, &call(0.5)).unwrap();
+        let compare = AssertUnwindSafe(|| assert_bits(output, &wrong));
+        assert!(catch_unwind(compare).is_err());
     }
 }
 

@@ -26,7 +26,7 @@ fn product<T: Element + BurnElement>(len: usize, device: &Device) {
     let x = tensor(&input, [len], device).require_grad();
     let output = dropout(x.clone(), &layout, &call(0.5)).unwrap();
     let weighted = output * tensor(&weights[1..], [len], device);
-    let gradients = weighted.sum().backward();
+    let gradients = weighted.backward();
     let expected = backward(&weights[1..], &layout, &call(0.5));
     assert_bits(x.grad(&gradients).unwrap(), &expected);
 }
@@ -51,7 +51,7 @@ fn of_views(device: &Device) {
     let output = dropout(x.clone().transpose(), &layout, &call(0.5)).unwrap();
     // The gradient comes transposed too.
     let weighted = output.transpose() * tensor(&weights[1..], [24, 36], device);
-    let gradients = weighted.sum().backward();
+    let gradients = weighted.backward();
     let seen = |i: usize| weights[1 + i % 24 * 36 + i / 24];
     let grad: Vec<f32> = (0..24 * 36).map(seen).collect();
     let transposed = backward(&grad, &layout, &call(0.5));
@@ -66,7 +66,7 @@ fn of_kinds(device: &Device) {
         let call = call(0.5).with_kind(kind);
         let x = Tensor::<1>::ones([1000], device).require_grad();
         let output = dropout(x.clone(), &layout, &call).unwrap();
-        let gradients = (output * tensor(&weights, [1000], device)).sum().backward();
+        let gradients = (output * tensor(&weights, [1000], device)).backward();
         let expected = backward(&weights, &layout, &call);
         assert_bits(x.grad(&gradients).unwrap(), &expected);
     }
@@ -78,12 +78,13 @@ fn of_rates_0_and_1(device: &Device) {
     for (p, expected) in [(0.0, 3.0f32), (1.0, 0.0)] {
         let x = Tensor::<1>::ones([100], device).require_grad();
         let output = dropout(x.clone(), &layout, &call(p)).unwrap();
-        let gradients = (output * 3.0).sum().backward();
+        let gradients = (output * 3.0).backward();
         assert_bits(x.grad(&gradients).unwrap(), &[expected; 100]);
     }
 }
 
-/// Operations that Burn may fuse before and behind. Powers of two make every product exact.
+/// Other operations stand before and after dropout, and Burn may fuse them. All factors are powers
+/// of two, so that every product is exact.
 fn between_other_operations(device: &Device) {
     let device = &device.clone().autodiff();
     let layout = MaskLayout::linear(4096);
@@ -92,7 +93,7 @@ fn between_other_operations(device: &Device) {
     let before = x.clone() * 2.0 + 1.0;
     let output = dropout(before, &layout, &call(0.5)).unwrap();
     let behind = output * 4.0 - 3.0;
-    let gradients = behind.clone().sum().backward();
+    let gradients = behind.clone().backward();
 
     let expected: Vec<f32> = input.iter().map(|x| x * 2.0 + 1.0).collect();
     let expected = forward(&expected, &layout, &call(0.5));
@@ -103,7 +104,7 @@ fn between_other_operations(device: &Device) {
     assert_bits(x.grad(&gradients).unwrap(), &expected);
 }
 
-/// By Burn's own account of its pools, where the backend has one.
+/// Compares the memory that Burn's pools report, if the backend reports it.
 fn keep_nothing(device: &Device) {
     const LEN: usize = 1 << 20;
     let device = device.clone().autodiff();
@@ -122,7 +123,7 @@ fn keep_nothing(device: &Device) {
     let with_theirs = in_use().unwrap();
     // CubeCL keeps a launch's parameters a while, some tens of bytes.
     let tensors = |bytes: u64| (bytes as f64 / (4 * LEN) as f64 * 1e3).round() / 1e3;
-    // The output.
+    // In use is the output.
     assert_eq!(tensors(with_ours - before), 1.0);
     // The negative control: Burn's own keeps its mask too.
     assert_eq!(tensors(with_theirs - with_ours), 2.0);

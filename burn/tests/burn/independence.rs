@@ -1,4 +1,5 @@
-//! Every call of a layer that drops has a mask of its own, whichever way the second call comes about.
+//! Every call of a layer that drops has a mask of its own, in whichever way the second call is
+//! made.
 //!
 //! At p = 0.5 two independent masks make p^2 + (1 - p)^2 = 1/2 of their decisions alike.
 
@@ -31,14 +32,14 @@ fn mask(layer: &FusedDropout, device: &Device) -> Vec<f32> {
     layer.forward(ones).into_data().try_to_vec().unwrap()
 }
 
-/// The share of elements that both drop or both keep.
+/// The share of elements for which two masks decide alike.
 fn alike(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     let alike = a.iter().zip(b).filter(|&(a, b)| (*a == 0.0) == (*b == 0.0));
     alike.count() as f64 / a.len() as f64
 }
 
-/// Within 5 standard deviations of a half, for every two of them.
+/// Every two masks agree in a half of their decisions, within 5 standard deviations.
 #[track_caller]
 pub fn assert_independent(masks: &[Vec<f32>]) {
     assert!(masks.len() > 1);
@@ -59,12 +60,13 @@ fn of_two_calls(device: &Device) {
     assert_independent(&[mask(&layer, device), mask(&layer, device)]);
 }
 
-/// Forward and backward several times before the optimizer's step. The gradient has the mask.
+/// Several micro-batches run forward and backward before one step of the optimizer. The gradient
+/// must have the mask of its forward pass.
 fn of_micro_batches(device: &Device) {
     let layer = layer();
     let micro_batch = |_| {
         let x = Tensor::<1>::ones([LEN], &device.clone().autodiff()).require_grad();
-        let gradients = layer.forward(x.clone()).sum().backward();
+        let gradients = layer.forward(x.clone()).backward();
         let gradient = x.grad(&gradients).unwrap();
         gradient.into_data().try_to_vec().unwrap()
     };
@@ -78,7 +80,7 @@ fn of_a_clone(device: &Device) {
     assert_independent(&[mask(&layer, device), mask(&clone, device)]);
 }
 
-/// On the same device.
+/// A layer and its fork on the same device.
 fn of_a_fork(device: &Device) {
     let layer = layer();
     let fork = layer.clone().fork(&device.clone().autodiff());
@@ -96,7 +98,7 @@ fn of_two_layers(device: &Device) {
     assert_independent(&layers.map(|layer| mask(&layer, device)));
 }
 
-/// The first call on each device, in one step.
+/// The first call on each device, in the same step.
 fn of_replicas(device: &Device) {
     let layer = layer();
     let devices = devices(device);
@@ -111,14 +113,14 @@ fn of_replicas(device: &Device) {
     }
 }
 
-/// The negative control of all the others: the same call.
+/// The negative control of all other cases: the same call, twice.
 fn of_one_mask_is_none(device: &Device) {
     let layer = layer();
     let first = mask(&layer, device);
     let again = layer.forward_with(Tensor::<1>::ones([LEN], device), &layer.call().unwrap());
     let again: Vec<f32> = again.unwrap().into_data().try_to_vec().unwrap();
     assert_eq!(alike(&first, &again), 1.0);
-    // The bound is narrow: one element in a hundred is seen.
+    // The bound is narrow: it sees two masks in which every hundredth element was made equal.
     let mut near = mask(&layer, device);
     let every_hundredth = near.iter_mut().zip(&first).step_by(100);
     every_hundredth.for_each(|(near, first)| *near = *first);

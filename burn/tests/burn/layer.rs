@@ -1,4 +1,4 @@
-//! The layer behaves as Burn's own, but for what it promises beyond.
+//! The layer behaves as Burn's own, except where it promises more.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -79,7 +79,7 @@ fn drops_in_training_alone(device: &Device) {
     assert_bits(all, &[0.0f32; LEN]);
 }
 
-/// The call is the one of the command line with `--seed 9 --stream 0` and four times `--fold-in`.
+/// The call must be that of the command line's `--seed 9 --stream 0` and four times `--fold-in`.
 fn a_call_is_the_numbers_it_folds(device: &Device) {
     let device = &device.clone().autodiff();
     let input = values::<f32>(LEN);
@@ -110,7 +110,7 @@ fn calls_count_anew_in_a_step(device: &Device) {
     let two = || [(); 2].map(|()| data(layer.forward(ones(device))));
     let first = two();
     assert_ne!(first[0], first[1]);
-    // Another worker says the same step a second time: its count goes on.
+    // Another worker sets the same step a second time. The count of calls goes on.
     run.set_step(0);
     assert!(!first.contains(&two()[0]));
     run.set_step(1);
@@ -131,7 +131,8 @@ fn layers_are_numbered_as_they_are_built(_: &Device) {
     let text = |n| format!("FusedDropout {{prob: 0.5, layer: {n}}}");
     let (run, other) = (TrainingRun::new(1), TrainingRun::default());
     assert_eq!(number(layer(0.5, &run)), text(0));
-    // A model in a model's making, and a refused layer, take no number from it.
+    // Neither a model that is built while another is being built, nor a refused layer, takes a
+    // number from the other model.
     run.build(|| {
         assert_eq!(number(layer(0.5, &other)), text(0));
         assert!(FusedDropoutConfig::new(2.0).try_init().is_err());
@@ -152,7 +153,7 @@ fn a_site_has_the_number_of_its_name(device: &Device) {
     let before = site("head");
     let mask = data(before.forward(ones(device)));
     layer(0.5, &run);
-    // 60 bits of FNV-1a, here by another program.
+    // 60 bits of the FNV-1a hash, computed by another program.
     let text = "FusedDropout {prob: 0.5, layer: 1200474475296563392}";
     assert_eq!(site("head").to_string(), text);
     assert_ne!(site("tail").to_string(), text);
@@ -177,7 +178,7 @@ fn a_shared_mask_is_one_a_step(device: &Device) {
     assert_ne!(mask(&layer), first);
 }
 
-/// Monte-Carlo dropout: a member a stream, at inference.
+/// Monte-Carlo dropout at inference. Each member has a stream of its own.
 fn any_call_on_any_device(device: &Device) {
     let layer = layer(0.5, &TrainingRun::new(1));
     let input = values::<f32>(LEN);
@@ -202,7 +203,7 @@ fn shards_have_the_whole_mask(device: &Device) {
     assert_eq!(whole, [part(0, 333), part(333, 667)].concat());
 }
 
-/// Flags are in no record, seeds and counts neither.
+/// Records hold neither flags nor seeds nor counts.
 fn records_are_those_of_burns_own(device: &Device) {
     let device = &device.clone().autodiff();
     let (run, again) = (TrainingRun::new(1), TrainingRun::new(1));
@@ -241,7 +242,7 @@ fn text_and_configuration(_: &Device) {
         text,
         "FusedDropout {prob: 0.5, layer: 1, training: disabled}"
     );
-    // As Burn's own, of which it stands in the place.
+    // The text of Burn's layer, which this one replaces, has the same form.
     let theirs = DropoutConfig::new(0.5).init().freeze().to_string();
     assert_eq!(theirs, "Dropout {prob: 0.5, training: disabled}");
 
@@ -253,7 +254,7 @@ fn text_and_configuration(_: &Device) {
     assert_eq!(read(config.to_string()), config);
     let theirs = DropoutConfig::new(0.25);
     assert_eq!(read(theirs.to_string()), FusedDropoutConfig::new(0.25));
-    // And back, for a model that goes on without this crate.
+    // The file also loads as Burn's configuration, for a model that goes on without this crate.
     let back = DropoutConfig::load_binary(config.to_string().as_bytes()).unwrap();
     assert_eq!(back.prob, 0.5);
 }

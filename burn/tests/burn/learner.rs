@@ -41,7 +41,7 @@ const ITEMS: usize = 4;
 
 /// A call, and the mask that it made.
 type Applied = (DropoutCall, Vec<f32>);
-/// By device, in the order of its calls.
+/// The calls and masks of each device, in the order of its calls.
 type Masks = BTreeMap<String, Vec<Applied>>;
 
 #[derive(Module, Debug)]
@@ -109,7 +109,8 @@ fn loader() -> Arc<dyn DataLoader<Tensor<2>>> {
     DataLoaderBuilder::new(Ones).batch_size(1).build(items)
 }
 
-/// Trains on `devices` from behind epoch `from` to epoch `to`, by steps of 2 micro-batches.
+/// Trains on `devices` from the end of epoch `from` to the end of epoch `to`. A step has 2
+/// micro-batches.
 fn train(
     run: &TrainingRun,
     scheduler: impl Into<ModuleLrScheduler>,
@@ -153,13 +154,14 @@ fn one_line_is_independent_masks(device: &Device) {
     let run = TrainingRun::default();
     let masks = train(&run, 1e-3, folder.path(), &devices, [0, 2]);
     let masks = self::masks(masks);
-    // Epochs, batches, calls. Validation drops nothing.
+    // The product of epochs, batches and calls per batch. Validation drops nothing.
     assert_eq!(masks.len(), 2 * ITEMS * 2);
     assert_independent(&masks);
     assert_eq!(run.step(), 0);
 }
 
-/// Four epochs, and four with a break in the middle, in another process.
+/// Trains four epochs at once, and four epochs with a break in the middle, after which another run
+/// goes on.
 fn a_checkpoint_has_the_step(device: &Device) {
     let [whole, halves] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let devices = [device.clone()];
@@ -169,7 +171,7 @@ fn a_checkpoint_has_the_step(device: &Device) {
     let run = TrainingRun::new(5);
     let unbroken = counted(&run, whole.path(), [0, 4]);
     let unbroken = masks(unbroken);
-    // Two micro-batches a step.
+    // A step has two micro-batches.
     assert_eq!(run.step(), 4 * ITEMS as u32 / 2);
 
     counted(&TrainingRun::new(5), halves.path(), [0, 2]);
@@ -178,15 +180,16 @@ fn a_checkpoint_has_the_step(device: &Device) {
     assert_eq!(masks(second_half), unbroken[2 * ITEMS * 2..]);
     assert_eq!((resumed.seed(), resumed.step()), (5, run.step()));
 
-    // The negative control: without the second line, the second half begins as the first one.
+    // The negative control: without `count_steps` the second half begins with the masks of the
+    // first.
     let forgetful = train(&TrainingRun::new(5), 1e-3, halves.path(), &devices, [2, 4]);
     let forgetful = masks(forgetful);
     assert_ne!(forgetful, unbroken[2 * ITEMS * 2..]);
     assert_eq!(forgetful[0], unbroken[0]);
 }
 
-/// Compares calls and not masks: on two wgpu devices of Mesa 22.3, Burn 0.22.1 at times reads a batch
-/// before it is written, without any dropout too.
+/// Compares calls instead of masks, since on two wgpu devices of Mesa 22.3, Burn 0.22.1 at times
+/// reads a batch before it is written, even without dropout.
 fn several_devices_are_the_same_each_time(device: &Device) {
     let devices = devices(device);
     if devices.len() == 1 {
@@ -203,7 +206,7 @@ fn several_devices_are_the_same_each_time(device: &Device) {
     };
     let first = calls(5);
     let mut keys: Vec<String> = first.iter().flatten().map(ToString::to_string).collect();
-    // Epochs, batches, calls.
+    // The product of epochs, batches and calls per batch.
     assert_eq!((first.len(), keys.len()), (2, 2 * ITEMS * 2));
     keys.sort();
     keys.dedup();

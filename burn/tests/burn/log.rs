@@ -13,7 +13,7 @@ pub fn install() {
     ::log::set_max_level(LevelFilter::Trace);
 }
 
-/// The lines since the last time.
+/// Returns the lines that were logged since the last call.
 pub fn take() -> Vec<String> {
     std::mem::take(&mut LINES.lock().unwrap())
 }

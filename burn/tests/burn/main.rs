@@ -1,11 +1,13 @@
-//! The crate on Burn's GPU backend and on its CPU backend, one trial each.
+//! Tests the crate on Burn's GPU backend and on its CPU backend. Each case is a trial on each
+//! device.
 //!
-//! The library's CPU path is the oracle. `REQUIRE_GPU` says whether there must be an adapter: unset,
-//! the trials of a machine without one count as ignored; else they fail.
+//! The library's CPU path is the oracle. `REQUIRE_GPU` says whether there must be an adapter. If it
+//! is unset, trials that lack an adapter count as ignored. If it is set, they fail.
 
 mod checkpointing;
 mod errors;
 mod forward;
+mod fused;
 mod gradients;
 mod independence;
 mod layer;
@@ -14,10 +16,13 @@ mod log;
 mod oracle;
 mod patterns;
 mod replicas;
+mod transformer;
 
 use std::env;
 
 use burn::tensor::Device;
+#[cfg(feature = "vulkan")]
+use burn::tensor::wgpu::WgpuBackend;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Something to prove on a device. Panics are failures.
@@ -30,44 +35,60 @@ const CASES: &[(&str, &[Case])] = &[
     ("layer", layer::CASES),
     ("independence", independence::CASES),
     ("replicas", replicas::CASES),
+    ("fused", fused::CASES),
+    ("transformer", transformer::CASES),
     ("learner", learner::CASES),
     ("checkpointing", checkpointing::CASES),
     ("errors", errors::CASES),
 ];
 
+/// Cases that crash on SPIR-V in Mesa 22.3's lavapipe, as some of Burn's own reductions do. All
+/// these kernels use workgroup memory. On a GPU, `--include-ignored` runs them.
+fn needs_workgroup_memory(module: &str, name: &str) -> bool {
+    let row_cases = ["softmaxes", "norms", "checkpoints"];
+    module == "transformer" || module == "fused" && row_cases.contains(&name)
+}
+
 fn main() {
     let mut arguments = Arguments::from_args();
-    // One: a case reads the account of the pools, which all threads share.
+    // One thread, since a case reads the memory of the pools, which all threads share.
     arguments.test_threads.get_or_insert(1);
     log::install();
-    let gpu = Device::wgpu_options();
-    // Vulkan would be SPIR-V.
-    #[cfg(feature = "vulkan")]
-    let gpu = gpu.graphics_api(burn::tensor::wgpu::WgpuBackend::Gl);
-    let gpu = gpu.init();
     let required = !matches!(env::var("REQUIRE_GPU").as_deref(), Err(_) | Ok("" | "0"));
+    let mut devices = vec![("flex", Ok(Device::flex()))];
+    // With this feature Burn compiles SPIR-V for Vulkan. For other graphics APIs it compiles WGSL.
+    #[cfg(feature = "vulkan")]
+    devices.extend([
+        (
+            "spirv",
+            Device::wgpu_options()
+                .graphics_api(WgpuBackend::Vulkan)
+                .init(),
+        ),
+        (
+            "wgsl",
+            Device::wgpu_options().graphics_api(WgpuBackend::Gl).init(),
+        ),
+    ]);
+    #[cfg(not(feature = "vulkan"))]
+    devices.push(("wgsl", Device::wgpu_options().init()));
+    let devices = devices.into_iter().map(|(name, device)| {
+        let device = device.map_err(|error| error.to_string());
+        (name, device)
+    });
     let mut trials = Vec::new();
-    for &(module, cases) in CASES {
-        for &(name, case) in cases {
-            let on = |device: &str| format!("{module}::{name} [{device}]");
-            trials.push(Trial::test(on("flex"), move || {
-                case(&Device::flex());
-                Ok(())
-            }));
-            trials.push(match &gpu {
-                Ok(device) => {
-                    let device = device.clone();
-                    Trial::test(on("wgpu"), move || {
-                        case(&device);
-                        Ok(())
-                    })
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    Trial::test(on("wgpu"), move || Err(Failed::from(error)))
-                        .with_ignored_flag(!required)
-                }
-            });
+    for (device_name, device) in devices {
+        for &(module, cases) in CASES {
+            for &(name, case) in cases {
+                let device = device.clone();
+                let is_missing = device.is_err();
+                let trial = Trial::test(format!("{module}::{name} [{device_name}]"), move || {
+                    case(&device.map_err(Failed::from)?);
+                    Ok(())
+                });
+                let crashes = device_name == "spirv" && needs_workgroup_memory(module, name);
+                trials.push(trial.with_ignored_flag(crashes || is_missing && !required));
+            }
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

@@ -9,7 +9,7 @@ pub fn call(p: f64) -> DropoutCall {
     DropoutCall::new(DropoutRate::new(p).unwrap(), key)
 }
 
-/// Values of both signs and many magnitudes, and the awkward ones.
+/// Values of both signs and many magnitudes, and special values such as zeros and infinities.
 pub fn values<T: Element>(len: usize) -> Vec<T> {
     const AWKWARD: [f32; 6] = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, 3e4, -1e-3];
     let value = |i: usize| match i % 97 {
@@ -50,7 +50,7 @@ fn apply<T: Element>(
     output
 }
 
-/// To the bit.
+/// Fails unless the tensor has these elements to the bit.
 #[track_caller]
 pub fn assert_bits<T: Element + BurnElement, const D: usize>(tensor: Tensor<D>, expected: &[T]) {
     assert_eq!(tensor.dtype(), T::dtype());
@@ -72,8 +72,8 @@ pub fn supports(device: &Device, dtype: DType) -> bool {
     device.supports_dtype(dtype)
 }
 
-/// `device`, and what stands beside it as a second one: to Burn two devices, though one adapter may
-/// be behind them.
+/// `device` and other devices of this machine. Burn takes them for separate devices, even if they
+/// use the same adapter.
 pub fn devices(device: &Device) -> Vec<Device> {
     let mut devices = vec![device.clone()];
     if *device != Device::flex() {

@@ -2,13 +2,14 @@
 
 use burn::tensor::Device;
 use wgpu_dropout::MaskLayout;
-use wgpu_dropout_burn::{FusedDropoutConfig, MaskPattern};
+use wgpu_dropout_burn::{FusedDropoutConfig, MaskPattern, dropout};
 
 use crate::Case;
 use crate::oracle::{assert_bits, backward, call, forward, tensor, values};
 
 pub const CASES: &[Case] = &[
     ("all", all),
+    ("any_strides", any_strides),
     (
         "elements_of_any_number_of_dimensions",
         elements_of_any_number_of_dimensions,
@@ -36,7 +37,27 @@ fn all(device: &Device) {
     check(&noise, [2, 4, 16, 64], device);
 }
 
-/// More than a layout has, and than CubeCL's tensors have.
+/// Rows that begin in any lane, rows and runs shorter than a block, strides above 2^32, a shard.
+fn any_strides(device: &Device) {
+    let shard = MaskLayout::elementwise(&[9, 50]).unwrap();
+    let shard = shard.shard(&[2, 3], &[5, 41]).unwrap();
+    for layout in [
+        MaskLayout::strided(&[5, 7, 33], &[40, 0, 1]).unwrap(),
+        MaskLayout::strided(&[50, 3], &[5, 1]).unwrap(),
+        MaskLayout::strided(&[50, 3], &[1, 0]).unwrap(),
+        MaskLayout::strided(&[9, 40], &[1 << 40, 1]).unwrap(),
+        MaskLayout::strided(&[40, 9], &[1, 1 << 33]).unwrap(),
+        shard,
+    ] {
+        let len = layout.len() as usize;
+        let input = values::<f32>(len);
+        let call = call(0.5).with_origin(5);
+        let output = dropout(tensor(&input, [len], device), &layout, &call).unwrap();
+        assert_bits(output, &forward(&input, &layout, &call));
+    }
+}
+
+/// More dimensions than a layout has, and than a tensor of CubeCL has.
 fn elements_of_any_number_of_dimensions(device: &Device) {
     if *device != Device::flex() {
         return;
@@ -70,7 +91,7 @@ fn check<const D: usize>(pattern: &MaskPattern, shape: [usize; D], device: &Devi
     let x = tensor(&input, shape, device).require_grad();
     let output = layer.forward_with(x.clone(), &call(0.5)).unwrap();
     let weighted = output.clone() * tensor(&weights[1..], shape, device);
-    let gradients = weighted.sum().backward();
+    let gradients = weighted.backward();
     assert_bits(output, &forward(&input, &layout, &call(0.5)));
     let expected = backward(&weights[1..], &layout, &call(0.5));
     assert_bits(x.grad(&gradients).unwrap(), &expected);

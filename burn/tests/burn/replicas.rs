@@ -38,14 +38,14 @@ const STEPS: usize = 3;
 const RUNS: usize = 20;
 
 type Model = [FusedDropout; 2];
-/// By device, in the order of its calls.
+/// The masks of each device, in the order of its calls.
 type Masks = BTreeMap<usize, Vec<Vec<f32>>>;
 
 fn model(run: &TrainingRun) -> Model {
     run.build(|| [0.5; 2].map(|prob| FusedDropoutConfig::new(prob).init()))
 }
 
-/// Two micro-batches, with two calls of the second layer in each.
+/// Runs two micro-batches. Each calls the second layer twice.
 fn step(model: &Model, device: &Device) -> Vec<Vec<f32>> {
     let mask = |layer: &FusedDropout| {
         let ones = Tensor::<1>::ones([LEN], &device.clone().autodiff());
@@ -86,7 +86,7 @@ fn models_built_in_two_threads(device: &Device) {
     assert_ne!(alone[0], alone[1]);
 }
 
-/// A run gives the same on one device as on another.
+/// A run has the same masks on one device as on another.
 fn flex_and_a_gpu_alike(device: &Device) {
     let input = values::<f32>(LEN);
     let outputs = |seed, device: &Device| {
@@ -102,8 +102,8 @@ fn flex_and_a_gpu_alike(device: &Device) {
     assert_ne!(other, flex);
 }
 
-/// As Burn's `Learner` trains on several devices: the model is forked to the first one; workers
-/// fork it again for each batch; the optimizer's step is taken where the workers are waited for.
+/// Works as Burn's `Learner` does on several devices. The model is forked to the first device, and
+/// the workers fork it again for each batch. The optimizer steps after all workers are done.
 fn one_optimizer(seed: u64, devices: &[Device]) -> Masks {
     let run = TrainingRun::new(seed);
     let model = model(&run).fork(&devices[0].clone().autodiff());
@@ -128,13 +128,13 @@ fn one_optimizer(seed: u64, devices: &[Device]) -> Masks {
 fn workers_of_one_optimizer(device: &Device) {
     let devices = devices(device);
     assert_same_each_run(|seed| one_optimizer(seed, &devices));
-    // The first device is replica 0, as it is alone.
+    // The first device is replica 0, as it is when it trains alone.
     let alone = steps(&TrainingRun::new(5), &devices[0]);
     assert_eq!(one_optimizer(5, &devices)[&0], alone);
 }
 
-/// As Burn's `Learner` trains distributed: each worker forks the model for itself and clones the
-/// scheduler, and none waits for another.
+/// Works as Burn's `Learner` does for distributed training. Each worker forks the model and clones
+/// the scheduler, and no worker waits for another.
 fn own_optimizers(seed: u64, devices: &[Device]) -> Masks {
     let run = TrainingRun::new(seed);
     let model = model(&run);
@@ -168,7 +168,7 @@ fn workers_with_optimizers_of_their_own(device: &Device) {
     assert_same_each_run(|seed| own_optimizers(seed, &devices));
 }
 
-/// No two masks of a run are the same, those of another seed are others, and `RUNS` runs agree.
+/// Fails unless all masks of a run differ, another seed gives other masks, and `RUNS` runs agree.
 #[track_caller]
 fn assert_same_each_run(masks: impl Fn(u64) -> Masks) {
     let first = masks(5);
@@ -204,7 +204,7 @@ fn train(model: &Model, scheduler: &mut impl LrScheduler, device: &Device) -> Ve
     (0..STEPS).flat_map(step).collect()
 }
 
-/// The second half begins in another process, with another seed of its own.
+/// A new run, as in another process, goes on with the second half. It begins with another seed.
 fn resuming_is_as_not_stopping(device: &Device) {
     let run = TrainingRun::new(5);
     let before = model(&run);

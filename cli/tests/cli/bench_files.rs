@@ -24,7 +24,8 @@ fn ensure(condition: bool, what: impl Into<String>) -> Result<(), String> {
     if condition { Ok(()) } else { Err(what.into()) }
 }
 
-/// Places and operations of a run on one size in two types; the rand loop is of one.
+/// Number of rows of a run on one size in two types. The rand loop has one row, since it has one
+/// type and one operation.
 fn rows() -> usize {
     let threads = std::thread::available_parallelism().unwrap().get();
     let pools = if threads == 1 { 1 } else { 2 };

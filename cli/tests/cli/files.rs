@@ -256,8 +256,8 @@ mod unix {
         assert_eq!(names(folder.path()), ["in.npy", "out.npy", "z"]);
     }
 
-    /// The file belongs to another user and may be written. Its folder may not be written; then it
-    /// is sticky.
+    /// The file belongs to another user and may be written. In the first round its folder may not
+    /// be written; in the second it is sticky.
     #[test]
     fn a_file_that_can_be_written_and_not_replaced_is_written() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! `apply --kind`, on the CPU and on each adapter: the library's CPU path, which tests/cpu/contract holds against the
-//! formulas of [M17] and [M20].
+//! `apply --kind` on the CPU and on each adapter gives the numbers of the library's CPU path. Tests
+//! in tests/cpu/contract compare that path with the formulas of [M17] and [M20].
 
 use wgpu_dropout::{Direction, DropoutCall, DropoutKind, DropoutRate, MaskKey, cpu};
 
@@ -30,7 +30,7 @@ fn expected(kind: DropoutKind, direction: Direction) -> Vec<f32> {
     y
 }
 
-/// The largest error, over the input's size where that passes 1.
+/// The largest error. The error of an input above 1 in magnitude is divided by that magnitude.
 fn off(output: &[f32], expected: &[f32]) -> f32 {
     let pairs = output.iter().zip(expected).zip(input());
     pairs.fold(0.0, |worst, ((y, expected), x)| {
@@ -44,7 +44,7 @@ fn each_kind_is_the_librarys() {
     for (kind, bound) in [
         (DropoutKind::Inverted, 0.0),
         (DropoutKind::Classic, 0.0),
-        // A fused product rounds once where two roundings are exact too, and an adapter's sine has an error.
+        // An adapter may fuse alpha's product and sum, and its sines and logarithms have errors.
         (DropoutKind::Alpha, 1e-6),
         (DropoutKind::Gaussian, 0.66 / 256.0),
     ] {
@@ -73,7 +73,7 @@ fn each_kind_is_the_librarys() {
     );
 }
 
-/// A layout's noise is shared as its decisions are, and a gradient of f16 has it too.
+/// A layout shares noise in the way in which it shares decisions. A gradient of f16 has noise too.
 #[test]
 fn gaussian_takes_layouts_and_halves() {
     let (_folder, x, _) = folder_with(&vector(&[2.0; 8]));

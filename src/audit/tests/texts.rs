@@ -868,8 +868,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "a softmax does not subtract the largest",
         is_softmaxed,
-        "let distance = number_of(order) - most;",
-        "let distance = number_of(order);",
+        "x - of_row(most, element, half);",
+        "x;",
     ),
     text(
         "a softmax's causality begins anew in each dispatch",
@@ -904,7 +904,7 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "a softmax does not see a NaN",
         is_softmaxed,
-        "select(order, Word(NAN), of_nan)",
+        "select(order, Word(NAN), scores.of_nan)",
         "order",
     ),
     functions(

@@ -15,7 +15,8 @@ const SCALE: f32 = 4.656_612_7e-10;
 /// low-memory dropout.
 ///
 /// Offsets have 64 bits. If a kernel's offsets are `int32` and negative, add 2^32, because Triton
-/// sets the upper word to 0. A rate of 0 drops two of 2^32 words, as in Triton.
+/// sets the upper word to 0. As in Triton, a rate of 0 still drops an element whose word is 0 or
+/// 2^32 - 1: both give the uniform 0, which is not above 0.
 ///
 /// The mask is right for 10 rounds, the default, in Triton 2.1 and newer.
 ///

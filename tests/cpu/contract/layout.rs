@@ -79,7 +79,8 @@ fn a_batch_of_one_has_the_strides_of_many() {
     }
 }
 
-/// The strides if every size of 1 in the noise shape meant sharing, except that of a batch of one.
+/// The strides under another rule: a size of 1 in the noise shape always shares decisions, except
+/// as the first dimension of a batch of one.
 fn strides_by_size(shape: &[u64], noise: &[u64]) -> Vec<u64> {
     let stride = |axis: usize| match (noise[axis], (axis, shape[axis])) {
         (1, (0, 1)) => noise[1..].iter().product(),
@@ -429,7 +430,7 @@ fn shards_lie_in_their_whole() {
             expected: 3..=3,
             got,
         };
-        let message = format!("{got} numbers in {list}, 3 dimensions: give one for each dimension");
+        let message = format!("{got} numbers in {list} for 3 dimensions: give one for each dimension");
         refused(whole.shard(start, len), error, &message);
     }
 }

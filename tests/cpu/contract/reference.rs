@@ -1,4 +1,5 @@
-//! The reference against the known answers, before it judges anything; tests/cpu/negative.rs has more of them.
+//! Compares the reference with the known answers, since every other test trusts the reference.
+//! tests/cpu/negative.rs has more of these comparisons.
 
 use crate::common::reference::{drop_threshold, indices, keep_scale, keeps, uniform};
 use crate::common::vectors;
@@ -45,7 +46,8 @@ fn mask_vectors_numbers() {
     }
 }
 
-/// From Random123's `philox4x32_R` (commit 9545ff6), put together from M3 to M7 in C.
+/// A C program made these numbers: it applies M3 to M7 to Random123's `philox4x32_R` (commit
+/// 9545ff6).
 #[test]
 fn uniforms_at_the_edges_of_the_index() {
     let uniforms = [

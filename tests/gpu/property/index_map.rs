@@ -111,8 +111,8 @@ impl IndexMap {
         }
     }
 
-    /// A layout with these strides, lowered until no index passes 2^64 - 1. That holds for every
-    /// dimension of samples and for every shard.
+    /// A layout with these strides, which are lowered until no index passes 2^64 - 1, whichever
+    /// dimension holds the samples and whatever shard is taken.
     fn strided(shape: &[u64], strides: &[u64], max_id: u64) -> Self {
         let mut room = u64::MAX;
         let fitting = |(&stride, &size): (&u64, &u64)| {

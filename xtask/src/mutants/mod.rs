@@ -21,7 +21,7 @@ const EQUIVALENT: &str = include_str!("../../equivalent.tsv");
 /// Mutants that may survive for want of a test, of those that change a result.
 const SURVIVORS_PERCENT: usize = 5;
 
-/// Columns of the tables, in the order of [`column`].
+/// Columns of the tables, in the order of [`column()`].
 const ENDS: [&str; 5] = ["killed", "not valid", "timed out", "survived", "equivalent"];
 
 /// A shader and its mutants.
