@@ -430,7 +430,8 @@ fn shards_lie_in_their_whole() {
             expected: 3..=3,
             got,
         };
-        let message = format!("{got} numbers in {list} for 3 dimensions: give one for each dimension");
+        let message =
+            format!("{got} numbers in {list} for 3 dimensions: give one for each dimension");
         refused(whole.shard(start, len), error, &message);
     }
 }
