@@ -1,4 +1,4 @@
-//! What each process does besides training: it joins MPI's world, opens an adapter and ends.
+//! A process besides its training: it joins MPI's world, opens an adapter and ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -20,7 +20,7 @@ fn weighed(grads: Word, sums: Word, element: u32, half: u32) -> Sums {
     return both(in_row(grad, element, half), in_row(product, element, half));
 }
 
-// What one Word adds to the sums over its rows.
+// A Word's share of the sums over its rows.
 struct Parts {
     // Differences from the mean, and their squares.
     centered: Sums,

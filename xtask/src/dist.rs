@@ -61,7 +61,7 @@ pub fn run() -> Result {
         run_command(tar.current_dir(&folder).args(["-czf", file, packed]))?;
         fs::remove_dir_all(folder.join(packed))?;
     }
-    // Of GNU coreutils.
+    // GNU coreutils has it.
     let mut hash = Command::new("sha256sum");
     let sums = output(
         hash.current_dir(&folder)

@@ -1,4 +1,4 @@
-//! What `cargo xtask compilers` and `gpus` do with naga, naga_oil and a Vulkan driver: a program beside xtask, so that
+//! The work of `cargo xtask compilers` and `gpus` with naga, naga_oil and a Vulkan driver: a program beside xtask, so that
 //! neither `test` nor `bench` compiles them. Judges print a line for each complaint, a text's name and a colon, and last
 //! how many texts they read.
 
