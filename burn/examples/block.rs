@@ -175,7 +175,7 @@ impl Way {
         let in_use = || -> Result<f64> {
             device.sync()?;
             let usage = device.memory_pool_usage();
-            Ok(usage.ok_or("no account of the pools")?.bytes_in_use as f64)
+            Ok(usage.ok_or("the backend reports no memory")?.bytes_in_use as f64)
         };
         let before = in_use()?;
         let output = self.forward(input);

@@ -1,4 +1,4 @@
-//! Under Burn's own `Learner`.
+//! The layer in a model that Burn's own `Learner` trains.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub const CASES: &[Case] = &[
 ];
 
 const LEN: usize = 1 << 12;
-/// Batches of 1, which the devices share.
+/// Number of items in the data set. A batch has one item, and the devices share the batches.
 const ITEMS: usize = 4;
 
 /// A call, and the mask that it made.
