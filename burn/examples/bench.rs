@@ -1,9 +1,10 @@
 //! Measures what Burn's own dropout and this crate's cost on one GPU: the time forward, the time
 //! forward and backward, and the memory kept in between. Outputs are verified first.
 //!
-//! A copy follows the layer. Fusion does not look into a copy, so the layer writes its output to
-//! memory, as it does before a matrix product. Backward begins when forward is done. The cost of
-//! the layer is the difference between the time with it and the time without it.
+//! A dropout that drops nothing follows the layer. Fusion does not look into such an operation, so
+//! the layer writes its output to memory, as it does before a matrix product. Backward begins when
+//! forward is done. The cost of the layer is the difference between the time with it and the time
+//! without it.
 //!
 //! `cargo run --release --example bench -- [REPETITIONS]`, 15 unless given.
 
@@ -29,7 +30,7 @@ enum Layer {
     Ours(FusedDropout),
 }
 
-/// A figure for each layer: for Burn's, then for ours.
+/// A figure for Burn's layer, then one for this crate's.
 type Pair = [f64; 2];
 
 fn main() -> Result {
@@ -137,7 +138,7 @@ fn pass(layer: &Layer, input: &Tensor<1>) -> Result<[f64; 2]> {
     let grad = input.grad(&output.clone().backward());
     device.sync()?;
     let both = start.elapsed().as_secs_f64();
-    // Keep both until here: fusion does not compute what nobody can read any more.
+    // Both live until here, since fusion does not compute a tensor that was dropped.
     drop((output, grad));
     Ok([forward, both])
 }

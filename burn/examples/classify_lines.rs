@@ -1,6 +1,6 @@
-//! Text classification by Burn's `TransformerEncoder`, twice: with Burn's own `forward` and with
-//! `forward_fused`. Both have the same model, the same order of lines and the same first weights.
-//! Loss, accuracy, time and memory are printed side by side.
+//! Trains Burn's `TransformerEncoder` to classify lines of text, twice: with Burn's own `forward`
+//! and with `forward_fused`. Both trainings have the same model, the same order of lines and the
+//! same first weights. Loss, accuracy, time and memory are printed side by side.
 //!
 //! The lines are from Shakespeare's Sonnets, in lower case and without punctuation. The question is
 //! whether the words of a line are in the poet's order or were shuffled.
@@ -62,7 +62,7 @@ impl Classifier {
         }
     }
 
-    /// With a run, the fused forward is called. This is the only difference.
+    /// With a run, `forward_fused` is called. This is the only difference between the two models.
     fn forward(&self, lines: Tensor<2, Int>, run: Option<&TrainingRun>) -> Tensor<2> {
         let device = lines.device();
         let padding: Tensor<2, Bool> = lines.clone().equal_elem(PADDING);
@@ -93,7 +93,7 @@ struct Line {
     is_shuffled: bool,
 }
 
-/// Every second line is shuffled.
+/// The lines of `text`. The words of every second line are shuffled.
 fn lines(text: &str) -> Vec<Line> {
     let words_of = |line: &str| -> Vec<String> {
         let letters = |word: &str| {

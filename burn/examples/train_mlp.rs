@@ -34,7 +34,7 @@ const HIDDEN_PROB: f64 = 0.5;
 const BATCH: usize = 64;
 const LEARNING_RATE: f64 = 1e-3;
 
-/// The only difference between the two networks.
+/// The dropout layer, which is the only difference between the two networks.
 #[derive(Module, Debug)]
 enum Drop {
     Burns(Dropout),
@@ -107,7 +107,7 @@ impl Images {
     }
 }
 
-/// The content of a gzipped IDX file after its header.
+/// The bytes of a gzipped IDX file after its header.
 fn idx(path: &Path, header_bytes: usize) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(|error| {
         format!(
@@ -153,8 +153,8 @@ impl Training {
         }
     }
 
-    /// Runs one epoch in the order of `places`. The first epoch compiles kernels and measures
-    /// memory.
+    /// Runs one epoch over the images that `places` numbers, in this order. The first epoch
+    /// compiles kernels and measures memory.
     fn epoch(
         &mut self,
         run: &TrainingRun,

@@ -86,7 +86,7 @@ fn sums(matrix: &[f64], columns: usize) -> Vec<f64> {
 /// Rows and columns: whole vectors, an odd length, many workgroups, and a single element.
 const SHAPES: [[usize; 2]; 5] = [[3, 40], [5, 7], [300, 256], [1, 1], [70, 100]];
 
-/// The first element begins a block of the generator, or lies inside one.
+/// With these origins the first element begins a block of the generator, or lies inside one.
 const ORIGINS: [u64; 2] = [0, 3];
 
 fn adds(device: &Device) {
@@ -398,7 +398,7 @@ fn other_layouts_and_scales(device: &Device) {
     }
 }
 
-/// The negative control of all bounds: an error of 1e-4 is above each, and so is another mask.
+/// The negative control of the comparison: it sees an error of 1e-4, and it sees another mask.
 fn a_wrong_number_is_seen(device: &Device) {
     let device = &device.clone().autodiff();
     let x = numbers(1000, 0.1);

@@ -160,8 +160,8 @@ fn one_line_is_independent_masks(device: &Device) {
     assert_eq!(run.step(), 0);
 }
 
-/// Trains four epochs at once, and four epochs with a break in the middle, after which another run
-/// goes on.
+/// Trains four epochs without a break, and four epochs with a break in the middle, after which
+/// another run resumes.
 fn a_checkpoint_has_the_step(device: &Device) {
     let [whole, halves] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let devices = [device.clone()];
