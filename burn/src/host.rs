@@ -19,7 +19,7 @@ impl DropoutBackend for Flex {
             Ok(ElementType::F32) => apply::<f32>,
             Ok(ElementType::F16) => apply::<f16>,
             Ok(ElementType::Bf16) => apply::<bf16>,
-            Ok(other) => panic!("elements of type {other}"),
+            Ok(other) => panic!("no dropout for elements of type {other}"),
             Err(error) => panic!("{error}"),
         };
         apply(&tensor.to_contiguous(), &layout, &call, direction)
@@ -34,7 +34,7 @@ fn apply<T: Element + BurnElement>(
     direction: Direction,
 ) -> Result<FlexTensor, CpuError> {
     let mut output = FlexTensor::empty(input.layout().shape().clone(), input.dtype());
-    // A contiguous tensor has a slice.
+    // Only a tensor that is not contiguous has no slice, and this one is contiguous.
     let values = input.as_slice::<T>().unwrap_or_default();
     let results = output.storage_mut::<T>();
     cpu::apply(direction, layout, (values, results), call)?;

@@ -23,7 +23,7 @@ macro_rules! of_type {
             Ok(ElementType::F32) => $function::<f32>($($argument),*),
             Ok(ElementType::F16) => $function::<f16>($($argument),*),
             Ok(ElementType::Bf16) => $function::<bf16>($($argument),*),
-            Ok(other) => panic!("elements of type {other}"),
+            Ok(other) => panic!("no dropout for elements of type {other}"),
             Err(error) => panic!("{error}"),
         }
         .unwrap_or_else(|error| panic!("{error}"))
@@ -329,7 +329,8 @@ fn norm_backward<T: Element + BurnElement>(
     let (len, sums) = (grads.0.len(), slice::<T>(sum));
     let grad_sums = grad_sum.storage_mut::<T>();
     cpu::add_norm_backward(&norm, len, sums, grads, grad_sums, &nothing, false)?;
-    // The norm before gamma and beta has a gamma of ones and no beta, or a beta of zeros.
+    // With a gamma of ones, and with no beta or a beta of zeros, the result is the norm before
+    // gamma and beta.
     let ones = vec![1.0; gamma.len()];
     let zeros = vec![0.0; if norm.norm.is_rms() { 0 } else { ones.len() }];
     let plain = add_norm(norm.norm, &[], &ones, &zeros);

@@ -60,7 +60,7 @@ fn error<const D: usize>(tensor: Tensor<D>, expected: &[f64]) -> f64 {
 #[track_caller]
 fn assert_near<const D: usize>(tensor: Tensor<D>, expected: &[f64], bound: f64) {
     let error = error(tensor, expected);
-    assert!(error <= bound, "an error of {error}, not {bound}");
+    assert!(error <= bound, "the error {error} is above {bound}");
 }
 
 /// The gradients of the tensors `of`, if the output's gradient is `weights`.
@@ -86,7 +86,7 @@ fn sums(matrix: &[f64], columns: usize) -> Vec<f64> {
 /// Rows and columns: whole vectors, an odd length, many workgroups, and a single element.
 const SHAPES: [[usize; 2]; 5] = [[3, 40], [5, 7], [300, 256], [1, 1], [70, 100]];
 
-/// Origins for which the generator's blocks begin with the first element, and inside of it.
+/// With these origins the first element begins a block of the generator, or lies inside one.
 const ORIGINS: [u64; 2] = [0, 3];
 
 fn adds(device: &Device) {
@@ -398,7 +398,7 @@ fn other_layouts_and_scales(device: &Device) {
     }
 }
 
-/// The negative control of all bounds: an error of 1e-4 is above each, and so is another mask.
+/// The negative control of the comparison: it sees an error of 1e-4, and it sees another mask.
 fn a_wrong_number_is_seen(device: &Device) {
     let device = &device.clone().autodiff();
     let x = numbers(1000, 0.1);
@@ -481,7 +481,7 @@ fn keeps_the_input_alone(device: &Device) {
     let Some(before) = in_use() else { return };
     let tensors = |bytes: u64| (bytes as f64 / (4 * LEN) as f64 * 1e2).round() / 1e2;
     let output = act_dropout(Activation::Gelu, x.clone() * 2.0, None, &layout, &call(0.5));
-    // In use are the activation's input and the output.
+    // The activation's input and the output are in use.
     assert_eq!(tensors(in_use().unwrap() - before), 2.0);
     let sum = dropout_add(
         output.unwrap(),
@@ -490,7 +490,7 @@ fn keeps_the_input_alone(device: &Device) {
         &layout,
         &call(0.5),
     );
-    // In use are the activation's input and the sum. The branch is not kept.
+    // The activation's input and the sum are in use. The branch is not kept.
     assert_eq!(tensors(in_use().unwrap() - before), 2.0);
     drop(sum);
 }
