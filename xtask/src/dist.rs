@@ -1,5 +1,5 @@
 //! `dist`: the files of a release for people without cargo: the command line with its completions, and the kernels'
-//! texts, each an archive, with their SHA-256.
+//! texts, each an archive.
 
 use std::fs;
 use std::path::Path;
@@ -60,13 +60,5 @@ pub fn run() -> Result {
         run_command(tar.current_dir(&folder).args(["-czf", file, packed]))?;
         fs::remove_dir_all(folder.join(packed))?;
     }
-    // GNU coreutils has it.
-    let mut hash = Command::new("sha256sum");
-    let sums = output(
-        hash.current_dir(&folder)
-            .args(archives.map(|(_, file)| file)),
-    )?;
-    fs::write(folder.join("SHA256SUMS"), &sums)?;
-    print!("{sums}");
     Ok(())
 }

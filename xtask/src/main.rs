@@ -46,7 +46,7 @@ Commands:
                                   there, and print instructions and registers; Debian only. --record writes
                                   docs/gpu-costs.md
   dist                            Write a release's files to target/dist: the command line with its completions,
-                                  the kernels' texts, and their SHA-256
+                                  and the kernels' texts
   hardware                        Write target/hardware.tar.gz: all that a machine with a GPU needs to answer every
                                   open question in eight minutes, without cargo; on Debian
   web [--port N] [--build | --test] [--no-install]
