@@ -11,7 +11,7 @@ const words = (bytes) => new Uint32Array(bytes.buffer.slice(bytes.byteOffset, by
 const run = (args) => execFileSync(program, args, { maxBuffer: 1 << 28, stdio: "pipe" });
 
 /** The rows for docs/adapters.md of the page's file. */
-export function rows(file) {
+export function markdownRows(file) {
   return run(["verify", "--from", file, "--markdown", "-"]).toString();
 }
 

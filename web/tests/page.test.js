@@ -6,7 +6,7 @@ import { copyFileSync, readFileSync, readdirSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 
 import { launch, open, screenshot } from "./browser.js";
-import { apply, equal, mask, rows } from "./native.js";
+import { apply, equal, markdownRows, mask } from "./native.js";
 
 const MASK_HASH = "a086d68c9cf1f04c";
 const KINDS = ["Elementwise", "Feature", "TimeLocked", "Path"];
@@ -246,7 +246,7 @@ describe("with WebGPU", () => {
     assert.equal(record.adapters[0].mask_hash, MASK_HASH);
     assert.deepEqual(Object.keys(record.adapters[0].checks[0]), ["name", "outcome", "figure"]);
     assert.equal(record.adapters[0].device_type, "cpu");
-    assert.match(rows(process.env.AUDIT), /`linux wasm32` .* 20 passed/);
+    assert.match(markdownRows(process.env.AUDIT), /`linux wasm32` .* 20 passed/);
   });
 
   test("it looks as these pictures show", async () => {
