@@ -176,8 +176,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "blocks are wrong from workgroup 4097 on",
         all,
-        "let block_a = block_number(a);",
-        "let block_a = block_number(a + u32(a >= 4194304u));",
+        "let keep = keep_of_blocks(a",
+        "let keep = u32(a >= 4194304u) ^ keep_of_blocks(a",
     ),
     text(
         "words are wrong from workgroup 4097 on",
@@ -387,18 +387,6 @@ pub(super) const TEXTS: &[Case] = &[
         "dropout_lane_bits(even == bounds, odd == bounds) & ~u32(32 * i32(domain == 0u)),",
     ),
     text(
-        "a tie of a block's even lane is overlooked",
-        all,
-        "(ties(words_a) | ties(words_b)) & 0x80008000u;",
-        "(ties(words_a) | ties(words_b)) & 0x80000000u;",
-    ),
-    text(
-        "a settled tie of a block drops where it keeps",
-        all,
-        "select(vec4<u32>(0u), vec4<u32>(0xffffu), kept_odd)",
-        "select(vec4<u32>(0xffffu), vec4<u32>(0u), kept_odd)",
-    ),
-    text(
         "block numbers do not carry",
         all,
         "return dropout_advance(params.first_block, n);",
@@ -407,8 +395,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "the last round of Philox has the key of the last but one",
         all,
-        "let k9 = k8 + DROPOUT_PHILOX_W32;",
-        "let k9 = k8;",
+        "        k += DROPOUT_PHILOX_W32; c = dropout_philox_round(c, k);\n    }",
+        "        c = dropout_philox_round(c, k);\n    }",
     ),
     text(
         "a raw block's counter does not carry into its last word",
