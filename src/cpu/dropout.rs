@@ -2,7 +2,6 @@
 
 use core::ops::Range;
 
-use half::f16;
 use multiversion::multiversion;
 use multiversion::target::match_target;
 
@@ -190,7 +189,7 @@ fn write<T: Element>(
             use core::arch::x86_64::{_MM_FROUND_TO_NEAREST_INT, _mm256_cvtph_ps, _mm256_cvtps_ph};
             let f16 = F16 {
                 widen: |halves: Halves| {
-                    let eights: [[f16; 8]; GROUP / 8] = bytemuck::cast(halves);
+                    let eights: [[half::f16; 8]; GROUP / 8] = bytemuck::cast(halves);
                     bytemuck::cast(eights.map(|x| _mm256_cvtph_ps(bytemuck::cast(x))))
                 },
                 narrow: |wide: Wide| {
