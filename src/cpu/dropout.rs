@@ -145,7 +145,17 @@ pub fn apply<'a, 'b, T: Element>(
                 copy(input, data);
                 multiply_by_noise(data, mask, call, start as u64);
             }
-            _ => write(input, data, mask, call, start as u64, (effect, factors)),
+            _ => {
+                let start = start as u64;
+                let work = Work {
+                    mask,
+                    call,
+                    start,
+                    effect,
+                    factors,
+                };
+                write(input, data, work);
+            }
         }
     });
     Ok(())
@@ -169,6 +179,16 @@ impl Factors {
     }
 }
 
+/// The dropout of a task's elements, the first of which is the tensor's element `start`.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    mask: Mask<'a>,
+    call: &'a DropoutCall,
+    start: u64,
+    effect: Effect,
+    factors: Factors,
+}
+
 pub(super) fn copy<T: Copy>(input: Option<&[T]>, data: &mut [T]) {
     if let Some(input) = input {
         data.copy_from_slice(input);
@@ -176,14 +196,7 @@ pub(super) fn copy<T: Copy>(input: Option<&[T]>, data: &mut [T]) {
 }
 
 #[multiversion(targets("x86_64+avx+avx2+f16c"))]
-fn write<T: Element>(
-    input: Option<&[T]>,
-    data: &mut [T],
-    mask: Mask<'_>,
-    call: &DropoutCall,
-    start: u64,
-    value: (Effect, Factors),
-) {
+fn write<T: Element>(input: Option<&[T]>, data: &mut [T], work: Work<'_>) {
     match_target! {
         "x86_64+avx+avx2+f16c" => {
             use core::arch::x86_64::{_MM_FROUND_TO_NEAREST_INT, _mm256_cvtph_ps, _mm256_cvtps_ph};
@@ -199,9 +212,9 @@ fn write<T: Element>(
                     }))
                 },
             };
-            write_by(f16, input, data, mask, call, start, value);
+            write_by(f16, input, data, work);
         },
-        _ => write_by(portable(), input, data, mask, call, start, value),
+        _ => write_by(portable(), input, data, work),
     }
 }
 
@@ -210,15 +223,12 @@ fn write_by<T: Element>(
     f16: F16<impl Fn(Halves) -> Wide + Copy, impl Fn(Wide) -> Halves + Copy>,
     input: Option<&[T]>,
     data: &mut [T],
-    mask: Mask<'_>,
-    call: &DropoutCall,
-    start: u64,
-    value: (Effect, Factors),
+    work: Work<'_>,
 ) {
-    if mask.suits_short_batches(call, start) {
-        write_batches::<T, SHORT_BATCH_ELEMENTS>(f16, input, data, mask, call, start, value);
+    if work.mask.suits_short_batches(work.call, work.start) {
+        write_batches::<T, SHORT_BATCH_ELEMENTS>(f16, input, data, work);
     } else {
-        write_batches::<T, BATCH_ELEMENTS>(f16, input, data, mask, call, start, value);
+        write_batches::<T, BATCH_ELEMENTS>(f16, input, data, work);
     }
 }
 
@@ -227,26 +237,29 @@ fn write_batches<T: Element, const BATCH: usize>(
     f16: F16<impl Fn(Halves) -> Wide + Copy, impl Fn(Wide) -> Halves + Copy>,
     input: Option<&[T]>,
     data: &mut [T],
-    mask: Mask<'_>,
-    call: &DropoutCall,
-    start: u64,
-    (effect, factors): (Effect, Factors),
+    work: Work<'_>,
 ) {
-    let dropped = T::from_f32(factors.dropped);
-    let value = (effect, factors, dropped);
-    for_each_batch::<BATCH>(mask, call, start, data.len(), |range, keep| {
-        let data = &mut data[range.clone()];
-        let input = input.map(|input| &input[range]);
-        let whole = data.len() / GROUP * GROUP;
-        for first in (0..whole).step_by(GROUP) {
-            let group = first..first + GROUP;
-            replace(f16, input, data, keep, group, value);
-        }
-        if whole < data.len() {
-            let group = whole..data.len();
-            replace(f16, input, data, keep, group, value);
-        }
-    });
+    let dropped = T::from_f32(work.factors.dropped);
+    let value = (work.effect, work.factors, dropped);
+    for_each_batch::<BATCH>(
+        work.mask,
+        work.call,
+        work.start,
+        data.len(),
+        |range, keep| {
+            let data = &mut data[range.clone()];
+            let input = input.map(|input| &input[range]);
+            let whole = data.len() / GROUP * GROUP;
+            for first in (0..whole).step_by(GROUP) {
+                let group = first..first + GROUP;
+                replace(f16, input, data, keep, group, value);
+            }
+            if whole < data.len() {
+                let group = whole..data.len();
+                replace(f16, input, data, keep, group, value);
+            }
+        },
+    );
 }
 
 /// Drops out the elements of `group`, at most [`GROUP`].
