@@ -20,7 +20,7 @@ use super::dtype::Dtype;
 use super::gpu::{GpuTensors, checked};
 use super::measure::{Time, in_rounds};
 use super::norms::Norms;
-use super::rows;
+use super::rows::{self, RowFusion};
 use super::samples::Samples;
 use super::softmaxes::Softmaxes;
 use crate::engine::Gpu;
@@ -51,8 +51,16 @@ pub enum Op {
 
 /// An operation that one pass and a chain of passes compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum Fusion {
+    Elements(ElementFusion),
+    Rows(RowFusion),
+}
+
+/// An operation on elements, each by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ElementFusion {
     /// residual + dropout(x)
     Residual,
     /// residual + dropout(x + bias)
@@ -65,24 +73,9 @@ pub enum Fusion {
     /// dropout(gelu(x + bias)), by tanh
     Gelu,
     GeluGradient,
-    /// norm(residual + dropout(x + bias)) of rows
-    Norm {
-        columns: u32,
-    },
-    NormGradient {
-        columns: u32,
-    },
-    /// dropout(softmax(factor * scores + mask)) of rows. The fused backward reads the scores, the
-    /// chain's the probabilities
-    Softmax {
-        columns: u32,
-    },
-    SoftmaxGradient {
-        columns: u32,
-    },
 }
 
-impl Fusion {
+impl ElementFusion {
     /// The fusions that are measured for an operation.
     fn of(op: Op) -> &'static [Self] {
         match op {
@@ -102,30 +95,39 @@ impl Fusion {
         !matches!(self, Self::Residual | Self::BiasResidual)
     }
 
-    /// The number of times that one pass and the chain read or write an element.
-    pub fn accesses(self) -> [u32; 2] {
+    fn accesses(self) -> [u32; 2] {
         match self {
             Self::Residual => [3, 5],
             Self::BiasResidual => [3, 7],
             Self::ScaleGradient => [2, 4],
             Self::Relu | Self::Gelu => [2, 6],
             Self::ReluGradient | Self::GeluGradient => [3, 5],
-            Self::Norm { .. } => [4, 9],
-            Self::NormGradient { .. } => [4, 5],
-            Self::Softmax { .. } => [2, 6],
-            Self::SoftmaxGradient { .. } => [3, 7],
+        }
+    }
+}
+
+impl Fusion {
+    /// The number of times that one pass and the chain read or write an element.
+    pub fn accesses(self) -> [u32; 2] {
+        match self {
+            Self::Elements(fusion) => fusion.accesses(),
+            Self::Rows(fusion) => fusion.accesses(),
         }
     }
 }
 
 impl fmt::Display for Fusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elements(fusion) => fusion.fmt(f),
+            Self::Rows(fusion) => fusion.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ElementFusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Norm { columns } => return write!(f, "norm of {columns}"),
-            Self::Softmax { columns } => return write!(f, "softmax of {columns}"),
-            Self::NormGradient { columns } | Self::SoftmaxGradient { columns } => {
-                return write!(f, "its gradient, {columns}");
-            }
             Self::Residual => "residual",
             Self::BiasResidual => "bias, residual",
             Self::ScaleGradient => "gradient, scale",
@@ -151,6 +153,17 @@ pub struct FusedMeasurement {
 }
 
 impl FusedMeasurement {
+    pub fn new(fusion: Fusion, dtype: Dtype, elements: usize) -> Self {
+        Self {
+            fusion,
+            dtype,
+            elements,
+            fused_seconds: Samples::default(),
+            chain_seconds: Samples::default(),
+            copy_seconds: Samples::default(),
+        }
+    }
+
     /// The bound on the time of the fused pass: the chain's time minus 0.8 times the time to copy
     /// the bytes that one pass saves.
     pub fn bound_seconds(&self) -> f64 {
@@ -233,32 +246,27 @@ fn of_type<T: Element>(
     let input: Vec<T> = random_input(buffers.len)?;
     let bench = checked(&gpu.device, || Bench::new(gpu, buffers, &input, call))?;
     let mut rows = Vec::new();
-    for &fusion in Fusion::of(op) {
+    for &fusion in ElementFusion::of(op) {
         bench
             .verify::<T>(gpu, fusion)
             .with_context(|| format!("{fusion}: nothing was timed"))?;
-        rows.push(FusedMeasurement {
-            fusion,
-            dtype: buffers.dtype,
-            elements: buffers.len,
-            fused_seconds: Samples::default(),
-            chain_seconds: Samples::default(),
-            copy_seconds: Samples::default(),
-        });
+        let measurement =
+            FusedMeasurement::new(Fusion::Elements(fusion), buffers.dtype, buffers.len);
+        rows.push((fusion, measurement));
     }
     let of_one = |time: Time| {
         let time = time.gpu.unwrap_or(time.wall);
         time.as_secs_f64() / buffers.pairs as f64
     };
     in_rounds(duration, progress, || {
-        for row in &mut rows {
-            row.fused_seconds.push(of_one(bench.fused(row.fusion)?));
-            row.chain_seconds.push(of_one(bench.chain(row.fusion)?));
+        for (fusion, row) in &mut rows {
+            row.fused_seconds.push(of_one(bench.fused(*fusion)?));
+            row.chain_seconds.push(of_one(bench.chain(*fusion)?));
             row.copy_seconds.push(of_one(bench.copy()?));
         }
         Ok(())
     })?;
-    Ok(rows)
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
 impl<'a> Bench<'a> {
@@ -371,35 +379,32 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn fused(&self, fusion: Fusion) -> Result<Time> {
+    fn fused(&self, fusion: ElementFusion) -> Result<Time> {
         let (add, call) = (&self.add, &self.call);
         let [relu, gelu] = &self.act;
         self.tensors.time(|pass| {
             for bound in &self.bound {
                 match fusion {
-                    Fusion::Residual => add.encode_forward(pass, &bound.fused[0], call),
-                    Fusion::BiasResidual => add.encode_forward(pass, &bound.fused[1], call),
-                    Fusion::ScaleGradient => add.encode_backward(pass, &bound.fused_gradient, call),
-                    Fusion::Relu => relu.encode_forward(pass, &bound.activated[0], call),
-                    Fusion::Gelu => gelu.encode_forward(pass, &bound.activated[1], call),
-                    Fusion::ReluGradient => {
+                    ElementFusion::Residual => add.encode_forward(pass, &bound.fused[0], call),
+                    ElementFusion::BiasResidual => add.encode_forward(pass, &bound.fused[1], call),
+                    ElementFusion::ScaleGradient => {
+                        add.encode_backward(pass, &bound.fused_gradient, call)
+                    }
+                    ElementFusion::Relu => relu.encode_forward(pass, &bound.activated[0], call),
+                    ElementFusion::Gelu => gelu.encode_forward(pass, &bound.activated[1], call),
+                    ElementFusion::ReluGradient => {
                         relu.encode_backward(pass, &bound.activated_gradients[0], call)
                     }
-                    Fusion::GeluGradient => {
+                    ElementFusion::GeluGradient => {
                         gelu.encode_backward(pass, &bound.activated_gradients[1], call)
                     }
-                    // rows.rs measures these fusions.
-                    Fusion::Norm { .. }
-                    | Fusion::NormGradient { .. }
-                    | Fusion::Softmax { .. }
-                    | Fusion::SoftmaxGradient { .. } => Ok(()),
                 }?;
             }
             Ok(())
         })
     }
 
-    fn chain(&self, fusion: Fusion) -> Result<Time> {
+    fn chain(&self, fusion: ElementFusion) -> Result<Time> {
         let (dropout, call) = (&self.dropout, &self.call);
         let run = |pass: &mut wgpu::ComputePass<'_>, name: &str, group: &wgpu::BindGroup| {
             for (_, pipeline) in self.chain.iter().filter(|(other, _)| *other == name) {
@@ -413,22 +418,22 @@ impl<'a> Bench<'a> {
                 let [to_output, in_output, of_residual] = &bound.dropout;
                 let [input_output, output_residual] = &bound.groups;
                 match fusion {
-                    Fusion::Residual => {
+                    ElementFusion::Residual => {
                         dropout.encode_forward(pass, to_output, call)?;
                         run(pass, "add", output_residual);
                     }
-                    Fusion::BiasResidual => {
+                    ElementFusion::BiasResidual => {
                         run(pass, "add_vector", input_output);
                         dropout.encode_forward(pass, in_output, call)?;
                         run(pass, "add", output_residual);
                     }
-                    Fusion::ScaleGradient => {
+                    ElementFusion::ScaleGradient => {
                         dropout.encode_backward(pass, to_output, call)?;
                         // The result goes into the residual, whose memory this fusion does not use.
                         run(pass, "scale_vector", output_residual);
                     }
-                    Fusion::Relu | Fusion::Gelu => {
-                        let name = if fusion == Fusion::Relu {
+                    ElementFusion::Relu | ElementFusion::Gelu => {
+                        let name = if fusion == ElementFusion::Relu {
                             "relu"
                         } else {
                             "gelu_tanh"
@@ -437,18 +442,14 @@ impl<'a> Bench<'a> {
                         run(pass, name, input_output);
                         dropout.encode_forward(pass, in_output, call)?;
                     }
-                    Fusion::ReluGradient | Fusion::GeluGradient => {
+                    ElementFusion::ReluGradient | ElementFusion::GeluGradient => {
                         let name = match fusion {
-                            Fusion::ReluGradient => "relu_gradient",
+                            ElementFusion::ReluGradient => "relu_gradient",
                             _ => "gelu_tanh_gradient",
                         };
                         dropout.encode_backward(pass, of_residual, call)?;
                         run(pass, name, input_output);
                     }
-                    Fusion::Norm { .. }
-                    | Fusion::NormGradient { .. }
-                    | Fusion::Softmax { .. }
-                    | Fusion::SoftmaxGradient { .. } => {}
                 }
             }
             Ok(())
@@ -488,14 +489,14 @@ impl<'a> Bench<'a> {
     }
 
     /// Compares one pass with the chain, with residuals that equal the inputs.
-    fn verify<T: Element>(&self, gpu: &Gpu, fusion: Fusion) -> Result<()> {
+    fn verify<T: Element>(&self, gpu: &Gpu, fusion: ElementFusion) -> Result<()> {
         self.fill_residuals(gpu);
         self.fused(fusion)?;
         let fused: Vec<T> = self.result(fusion.is_in_output())?;
         self.fill_residuals(gpu);
         self.chain(fusion)?;
         // The chain leaves the scaled gradient in the residual.
-        let in_output = fusion.is_in_output() && fusion != Fusion::ScaleGradient;
+        let in_output = fusion.is_in_output() && fusion != ElementFusion::ScaleGradient;
         let chain: Vec<T> = self.result(in_output)?;
         // Inputs are at most 1 in magnitude, so 16 roundings of 1 are a bound for every fusion.
         compare(&fused, &chain, &self.call, |_| 16.0)

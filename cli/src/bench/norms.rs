@@ -9,10 +9,10 @@ use wgpu_dropout::{
 };
 
 use super::buffers::Buffers;
-use super::fused::{self, Fusion};
+use super::fused;
 use super::gpu::GpuTensors;
 use super::measure::Time;
-use super::rows::{self, Ways, group};
+use super::rows::{self, RowFusion, Ways, group};
 use crate::engine::Gpu;
 
 /// A tensor in rows of one length, with the bindings of one pass and of the chain.
@@ -37,8 +37,14 @@ pub struct Norms<'a> {
 }
 
 impl<'a> Ways<'a> for Norms<'a> {
-    fn fusions(columns: u32) -> [Fusion; 2] {
-        [Fusion::Norm { columns }, Fusion::NormGradient { columns }]
+    /// Whether the gradient is measured.
+    type Form = bool;
+
+    fn fusions(columns: u32) -> Vec<(bool, RowFusion)> {
+        vec![
+            (false, RowFusion::Norm { columns }),
+            (true, RowFusion::NormGradient { columns }),
+        ]
     }
 
     fn new<T: Element>(

@@ -1,9 +1,11 @@
 //! Tensors in rows of several lengths, processed in one pass and in the chain of passes that it
 //! replaces.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 use wgpu::{BufferBinding, BufferUsages};
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{DropoutCall, Element};
@@ -13,16 +15,69 @@ use super::dtype::Dtype;
 use super::fused::{self, FusedMeasurement, Fusion};
 use super::gpu::checked;
 use super::measure::{Time, in_rounds};
-use super::samples::Samples;
 use crate::engine::Gpu;
 
 /// Row lengths, from the width of an attention head to the size of a vocabulary.
 const COLUMNS: [u32; 4] = [64, 768, 4096, 65_536];
 
+/// An operation on rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowFusion {
+    /// norm(residual + dropout(x + bias))
+    Norm {
+        columns: u32,
+    },
+    NormGradient {
+        columns: u32,
+    },
+    /// dropout(softmax(factor * scores + mask))
+    Softmax {
+        columns: u32,
+    },
+    /// The gradient from the scores. The chain computes the probabilities first
+    SoftmaxGradient {
+        columns: u32,
+    },
+    /// The gradient from stored probabilities
+    SoftmaxGradientOfProbabilities {
+        columns: u32,
+    },
+}
+
+impl RowFusion {
+    /// The number of times that one pass and the chain read or write an element.
+    pub fn accesses(self) -> [u32; 2] {
+        match self {
+            Self::Norm { .. } => [4, 9],
+            Self::NormGradient { .. } => [4, 5],
+            Self::Softmax { .. } => [2, 6],
+            Self::SoftmaxGradient { .. } => [3, 11],
+            Self::SoftmaxGradientOfProbabilities { .. } => [3, 7],
+        }
+    }
+}
+
+impl fmt::Display for RowFusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Norm { columns } => write!(f, "norm of {columns}"),
+            Self::Softmax { columns } => write!(f, "softmax of {columns}"),
+            Self::NormGradient { columns } => write!(f, "its gradient, {columns}"),
+            Self::SoftmaxGradient { columns } => write!(f, "gradient of scores, {columns}"),
+            Self::SoftmaxGradientOfProbabilities { columns } => {
+                write!(f, "of probabilities, {columns}")
+            }
+        }
+    }
+}
+
 /// A tensor in rows of one length, with one pass and the chain of passes that process it.
 pub trait Ways<'a>: Sized {
-    /// The fusions for forward and for the gradient.
-    fn fusions(columns: u32) -> [Fusion; 2];
+    /// Which of the operations is measured.
+    type Form: Copy;
+
+    fn fusions(columns: u32) -> Vec<(Self::Form, RowFusion)>;
 
     fn new<T: Element>(
         gpu: &'a Gpu,
@@ -35,9 +90,9 @@ pub trait Ways<'a>: Sized {
     /// Compares one pass with the chain.
     fn verify<T: Element>(&self, gpu: &Gpu) -> Result<()>;
 
-    fn fused(&self, is_gradient: bool) -> Result<Time>;
+    fn fused(&self, form: Self::Form) -> Result<Time>;
 
-    fn chain(&self, is_gradient: bool) -> Result<Time>;
+    fn chain(&self, form: Self::Form) -> Result<Time>;
 
     fn copy(&self) -> Result<Time>;
 }
@@ -81,25 +136,18 @@ fn of_type<'a, W: Ways<'a>, T: Element>(
         bench
             .verify::<T>(gpu)
             .with_context(|| format!("rows of {columns}: nothing was timed"))?;
-        for (fusion, is_gradient) in W::fusions(columns).into_iter().zip([false, true]) {
-            let measurement = FusedMeasurement {
-                fusion,
-                dtype,
-                elements,
-                fused_seconds: Samples::default(),
-                chain_seconds: Samples::default(),
-                copy_seconds: Samples::default(),
-            };
-            rows.push((made.len(), is_gradient, measurement));
+        for (form, fusion) in W::fusions(columns) {
+            let measurement = FusedMeasurement::new(Fusion::Rows(fusion), dtype, elements);
+            rows.push((made.len(), form, measurement));
         }
         made.push(bench);
     }
     let seconds = |time: Time| time.gpu.unwrap_or(time.wall).as_secs_f64();
     in_rounds(duration, progress, || {
-        for (number, is_gradient, row) in &mut rows {
+        for (number, form, row) in &mut rows {
             let bench: &W = &made[*number];
-            row.fused_seconds.push(seconds(bench.fused(*is_gradient)?));
-            row.chain_seconds.push(seconds(bench.chain(*is_gradient)?));
+            row.fused_seconds.push(seconds(bench.fused(*form)?));
+            row.chain_seconds.push(seconds(bench.chain(*form)?));
             row.copy_seconds.push(seconds(bench.copy()?));
         }
         Ok(())

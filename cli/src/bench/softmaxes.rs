@@ -8,14 +8,22 @@ use wgpu_dropout::{
 };
 
 use super::buffers::Buffers;
-use super::fused::{self, Fusion};
+use super::fused;
 use super::gpu::GpuTensors;
 use super::measure::Time;
-use super::rows::{self, Ways, group};
+use super::rows::{self, RowFusion, Ways, group};
 use crate::engine::Gpu;
 
 /// The factor on scores, as FACTOR in chain_softmax.wgsl.
 const FACTOR: f32 = 0.125;
+
+/// The forward, and the two forms of the gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Forward,
+    OfScores,
+    OfProbabilities,
+}
 
 /// A tensor of scores in rows of one length, with the bindings of one pass and of the chain.
 pub struct Softmaxes<'a> {
@@ -26,7 +34,8 @@ pub struct Softmaxes<'a> {
     softmax: SoftmaxDropout,
     dropout: Dropout,
     forward: SoftmaxDropoutBinding,
-    backward: SoftmaxDropoutGradient,
+    /// The gradients from the scores and from the probabilities.
+    backward: [SoftmaxDropoutGradient; 2],
     copy: DropoutBinding,
     /// Bindings for dropout of the probabilities, and of their gradient.
     drops: [DropoutBinding; 2],
@@ -38,10 +47,16 @@ pub struct Softmaxes<'a> {
 }
 
 impl<'a> Ways<'a> for Softmaxes<'a> {
-    fn fusions(columns: u32) -> [Fusion; 2] {
-        [
-            Fusion::Softmax { columns },
-            Fusion::SoftmaxGradient { columns },
+    type Form = Form;
+
+    fn fusions(columns: u32) -> Vec<(Form, RowFusion)> {
+        vec![
+            (Form::Forward, RowFusion::Softmax { columns }),
+            (Form::OfScores, RowFusion::SoftmaxGradient { columns }),
+            (
+                Form::OfProbabilities,
+                RowFusion::SoftmaxGradientOfProbabilities { columns },
+            ),
         ]
     }
 
@@ -83,14 +98,22 @@ impl<'a> Ways<'a> for Softmaxes<'a> {
             })
             .collect();
         let rows = Softmax::new(columns, FACTOR)?;
-        let saved = SavedSoftmax::Scores(input.clone());
+        let saved = [
+            SavedSoftmax::Scores(input.clone()),
+            SavedSoftmax::Probabilities(probabilities.clone()),
+        ];
         let copy = dropout.bind(input.clone(), output.clone(), elements())?;
         let drops = [
             dropout.bind(probabilities, output.clone(), elements())?,
             dropout.bind(grad.clone(), masked, elements())?,
         ];
         let forward = softmax.bind(rows, mask(), input, output, None, elements())?;
-        let backward = softmax.bind_backward(rows, mask(), saved, grad, grad_scores, elements())?;
+        let backward = |saved| {
+            let (grad, grad_scores) = (grad.clone(), grad_scores.clone());
+            softmax.bind_backward(rows, mask(), saved, grad, grad_scores, elements())
+        };
+        let [scores, probabilities] = saved;
+        let backward = [backward(scores)?, backward(probabilities)?];
         Ok(Self {
             tensors,
             own,
@@ -107,18 +130,20 @@ impl<'a> Ways<'a> for Softmaxes<'a> {
         })
     }
 
-    fn fused(&self, is_gradient: bool) -> Result<Time> {
+    fn fused(&self, form: Form) -> Result<Time> {
         let (softmax, call) = (&self.softmax, &self.call);
         self.tensors.time(|pass| {
-            match is_gradient {
-                true => softmax.encode_backward(pass, &self.backward, call)?,
-                false => softmax.encode_forward(pass, &self.forward, call)?,
+            let [of_scores, of_probabilities] = &self.backward;
+            match form {
+                Form::Forward => softmax.encode_forward(pass, &self.forward, call)?,
+                Form::OfScores => softmax.encode_backward(pass, of_scores, call)?,
+                Form::OfProbabilities => softmax.encode_backward(pass, of_probabilities, call)?,
             }
             Ok(())
         })
     }
 
-    fn chain(&self, is_gradient: bool) -> Result<Time> {
+    fn chain(&self, form: Form) -> Result<Time> {
         let run = |pass: &mut wgpu::ComputePass<'_>, number: usize| {
             let (pipeline, group) = &self.passes[number];
             pass.set_pipeline(pipeline);
@@ -127,16 +152,18 @@ impl<'a> Ways<'a> for Softmaxes<'a> {
         };
         let [of_output, of_gradient] = &self.drops;
         self.tensors.time(|pass| {
-            if is_gradient {
-                self.dropout
-                    .encode_backward(pass, of_gradient, &self.call)?;
-                run(pass, 2);
-                run(pass, 3);
-            } else {
+            if form != Form::OfProbabilities {
                 run(pass, 0);
                 run(pass, 1);
-                self.dropout.encode_forward(pass, of_output, &self.call)?;
             }
+            if form == Form::Forward {
+                self.dropout.encode_forward(pass, of_output, &self.call)?;
+                return Ok(());
+            }
+            self.dropout
+                .encode_backward(pass, of_gradient, &self.call)?;
+            run(pass, 2);
+            run(pass, 3);
             Ok(())
         })
     }
@@ -160,18 +187,22 @@ impl<'a> Ways<'a> for Softmaxes<'a> {
         // The bound allows roundings of the element and of the mean probability, since gradients
         // are differences.
         let roundings = |chain: f32| 4.0 * (chain.abs() + 1.0 / self.columns as f32);
-        self.fused(false)?;
+        self.fused(Form::Forward)?;
         let output: Vec<T> = self.tensors.first_output()?;
-        self.chain(false)?;
+        self.chain(Form::Forward)?;
         let chain: Vec<T> = self.tensors.first_output()?;
         fused::compare(&output, &chain, &self.call, roundings)?;
         let gradient = || {
             self.tensors
                 .read_back::<T>(&self.own[4], self.tensors.tensor_bytes())
         };
-        self.fused(true)?;
-        let fused = gradient()?;
-        self.chain(true)?;
-        fused::compare(&fused, &gradient()?, &self.call, roundings)
+        // The forward's chain has left the probabilities.
+        for form in [Form::OfScores, Form::OfProbabilities] {
+            self.fused(form)?;
+            let fused = gradient()?;
+            self.chain(form)?;
+            fused::compare(&fused, &gradient()?, &self.call, roundings)?;
+        }
+        Ok(())
     }
 }
