@@ -14,13 +14,41 @@ fn grad_normed(grads: Word, element: u32, half: u32) -> Float {
     return by_gamma(decode(half_of(grads, half)), column_of(element, half), half);
 }
 
-fn weighed(grads: Word, sums: Word, element: u32, half: u32) -> Sums {
+fn weighed(grads: Word, sum: Float, element: u32, half: u32) -> Sums {
     let grad = grad_normed(grads, element, half);
-    let product = grad * (decode(half_of(sums, half)) - of_row(mean, element, half));
+    let product = grad * (sum - of_row(mean, element, half));
     return both(in_row(grad, element, half), in_row(product, element, half));
 }
 
-// A Word's share of the sums over its rows.
+// The bits of a pair's gradients of the output.
+fn grad_words(word: u32) -> Words {
+    let first = load(word);
+    if HALVES {
+        return Words(first, first);
+    }
+    return Words(first, load(second_word(word)));
+}
+
+fn masked_words(word: u32) -> Words {
+    let first = masked_word(word);
+    if HALVES {
+        return Words(first, first);
+    }
+    return Words(first, masked_word(second_word(word)));
+}
+
+fn store_masked_pair(word: u32, first: Word, second: Word) {
+    var bits = joined(first, second);
+    if has_spare(word) {
+        bits = with_spare(first, masked_word(word));
+    }
+    store_masked(word, bits);
+    if !HALVES && has_second(word) {
+        store_masked(second_word(word), second);
+    }
+}
+
+// An invocation's share of the sums over its rows.
 struct Parts {
     // Differences from the mean, and their squares.
     centered: Sums,
@@ -28,25 +56,25 @@ struct Parts {
     weighed: Sums,
 }
 
-fn weigh(word: u32, chunk: u32) -> Parts {
+fn weigh(own: Parts, sums: Pair, word: u32, chunk: u32) -> Parts {
     let element = LANES * word;
-    var grads = load(word);
+    let second = LANES * second_word(word);
+    var grads = grad_words(word);
     if MASK_ON_OUTPUT {
-        var bits = dropped(half_of(grads, 0u), element, 0u, chunk);
-        if has_upper(word) {
-            bits |= dropped(half_of(grads, 1u), element, 1u, chunk) << Word(16u);
-        } else if LANES == 2u {
-            bits |= masked_word(word) & Word(0xffff0000u);
-        }
-        store_masked(word, bits);
-        grads = bits;
+        let first_bits = dropped(half_of(grads.first, 0u), element, 0u, chunk);
+        let second_bits = dropped(half_of(grads.second, SECOND), second, SECOND, chunk);
+        store_masked_pair(word, first_bits, second_bits);
+        grads = Words(first_bits, second_bits << Word(16u * SECOND));
     }
-    let sums = sum_word(word);
-    var own = weighed(grads, sums, element, 0u);
-    if has_upper(word) {
-        own += weighed(grads, sums, element, 1u);
+    let first_part = weighed(grads.first, sums.first, element, 0u);
+    var second_part = Sums();
+    if has_second(word) {
+        second_part = weighed(grads.second, sums.second, second, SECOND);
     }
-    return Parts(centered_word(sums, word), own);
+    return Parts(
+        add_centered(own.centered, sums, word),
+        plus(own.weighed, first_part, second_part),
+    );
 }
 
 // Means over a row: of the gradients of normed numbers, and of the products of these gradients with
@@ -54,47 +82,37 @@ fn weigh(word: u32, chunk: u32) -> Parts {
 var<private> grad_mean: Rows;
 var<private> grad_slope: Rows;
 
-fn grad_sum(grads: Word, sums: Word, before: Word, element: u32, half: u32) -> Word {
+fn grad_sum(grads: Word, sum: Float, before: Word, element: u32, half: u32) -> Word {
     let rest = grad_normed(grads, element, half) - of_row(grad_mean, element, half);
-    let along = normed(sums, element, half) * of_row(grad_slope, element, half);
+    let along = normed(sum, element, half) * of_row(grad_slope, element, half);
     let grad = of_row(factor, element, half) * (rest - along);
     return encode(select(grad, decode(half_of(before, half)) + grad, has(ACCUMULATE)));
 }
 
-fn write_gradients(word: u32, chunk: u32) {
+fn write_gradients(sums: Pair, word: u32, chunk: u32) {
     let element = LANES * word;
-    var grads = load(word);
+    let second = LANES * second_word(word);
+    var grads: Words;
     if MASK_ON_OUTPUT {
-        grads = masked_word(word);
+        grads = masked_words(word);
+    } else {
+        grads = grad_words(word);
     }
-    let sums = sum_word(word);
     // The content is loaded only if the gradient is added to it.
-    var before = Word();
+    var before = Words();
     if has(ACCUMULATE) {
-        before = stored(word);
+        before = Words(stored(word), stored(second_word(word)));
     }
-    var bits = grad_sum(grads, sums, before, element, 0u);
-    var masked_bits = dropped_on_branch(bits, element, 0u, chunk);
-    if has_upper(word) {
-        let upper = grad_sum(grads, sums, before, element, 1u);
-        bits |= upper << Word(16u);
-        masked_bits |= dropped_on_branch(upper, element, 1u, chunk) << Word(16u);
-    } else if LANES == 2u {
-        // The spare half after an odd length keeps its content.
-        bits |= stored(word) & Word(0xffff0000u);
-        masked_bits |= masked_word(word) & Word(0xffff0000u);
-    }
-    store(word, bits);
+    let first_bits = grad_sum(grads.first, sums.first, before.first, element, 0u);
+    let second_bits = grad_sum(grads.second, sums.second, before.second, second, SECOND);
+    store_pair(word, first_bits, second_bits);
     if !MASK_ON_OUTPUT {
-        store_masked(word, masked_bits);
+        store_masked_pair(
+            word,
+            dropped(first_bits, element, 0u, chunk),
+            dropped(second_bits, second, SECOND, chunk),
+        );
     }
-}
-
-fn dropped_on_branch(bits: Word, element: u32, half: u32, chunk: u32) -> Word {
-    if MASK_ON_OUTPUT {
-        return Word();
-    }
-    return dropped(bits, element, half, chunk);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -103,18 +121,30 @@ fn norm_gradient(
     @builtin(local_invocation_index) local: u32,
 ) {
     begin_rows(local, workgroup.x);
-    let words = chunks(workgroup.x);
+    let elements = elements_of(workgroup.x);
     find_mean(stored_sum(), local);
     var own = Parts();
-    var word = own_word;
-    for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
+    var word = pair_word(4u);
+    for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
         if MASK_ON_OUTPUT {
-            draw(chunk, local);
+            draw(chunk, elements.y, local);
         }
-        for (; word < end_in(chunk); word += params.lanes) {
-            let parts = weigh(word, chunk);
-            own.centered += parts.centered;
-            own.weighed += parts.weighed;
+        if chunk == elements.x {
+            if pair_word(0u) < own_end {
+                own = weigh(own, held.a, pair_word(0u), chunk);
+            }
+            if pair_word(1u) < own_end {
+                own = weigh(own, held.b, pair_word(1u), chunk);
+            }
+            if pair_word(2u) < own_end {
+                own = weigh(own, held.c, pair_word(2u), chunk);
+            }
+            if pair_word(3u) < own_end {
+                own = weigh(own, held.d, pair_word(3u), chunk);
+            }
+        }
+        for (; word < end_in(chunk); word += pair_step()) {
+            own = weigh(own, stored_pair(word), word, chunk);
         }
     }
     set_moments(total(own.centered, local));
@@ -124,13 +154,27 @@ fn norm_gradient(
     // the row again.
     let products = second_of(sums) - correction * first_of(sums);
     grad_slope = factor * products * params.reciprocal;
-    word = own_word;
-    for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
+    word = pair_word(4u);
+    for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
         if !MASK_ON_OUTPUT {
-            draw(chunk, local);
+            draw(chunk, elements.y, local);
         }
-        for (; word < end_in(chunk); word += params.lanes) {
-            write_gradients(word, chunk);
+        if chunk == elements.x {
+            if pair_word(0u) < own_end {
+                write_gradients(held.a, pair_word(0u), chunk);
+            }
+            if pair_word(1u) < own_end {
+                write_gradients(held.b, pair_word(1u), chunk);
+            }
+            if pair_word(2u) < own_end {
+                write_gradients(held.c, pair_word(2u), chunk);
+            }
+            if pair_word(3u) < own_end {
+                write_gradients(held.d, pair_word(3u), chunk);
+            }
+        }
+        for (; word < end_in(chunk); word += pair_step()) {
+            write_gradients(stored_pair(word), word, chunk);
         }
     }
 }

@@ -15,12 +15,11 @@ fn norm_moments(
 ) {
     begin_rows(local, workgroup.x);
     find_moments(stored_sum(), local);
-    if local % params.lanes != 0u || row_start >= params.len {
+    if lane_of(local) != 0u || row_start >= params.len {
         return;
     }
-    let row = row_start / params.columns;
-    store_moments(row, row_start);
-    if elements_at_once() > params.columns && row_start + params.columns < params.len {
-        store_moments(row + 1u, row_start + params.columns);
+    store_moments(own_row, row_start);
+    if rows_at_once() == 2u && row_start + params.columns < params.len {
+        store_moments(own_row + 1u, row_start + params.columns);
     }
 }

@@ -1,6 +1,6 @@
 // Adds a branch to a residual, and computes the norm of the sum, with dropout of the branch or of
-// the norm's output [M25]. A row is read from memory a second time, since caches may still have it.
-// On the CPU: src/cpu/normed.rs.
+// the norm's output [M25]. What an invocation does not keep of its row is read from memory again,
+// since caches may still have it. On the CPU: src/cpu/normed.rs.
 
 // The bits of the sum, as in value/add.wgsl [M23].
 fn added(inputs: Word, residuals: Word, number: u32, element: u32, half: u32, chunk: u32) -> Word {
@@ -14,28 +14,46 @@ fn added(inputs: Word, residuals: Word, number: u32, element: u32, half: u32, ch
     return select(residual_bits, sum, is_kept(element, half, chunk));
 }
 
-// Stores a Word of the sum, and returns what it adds to the sums over its rows.
-fn write_sum(word: u32, number: u32, chunk: u32) -> Rows {
+// The position in the bias for the invocation's next Word, and its distance from that of the Word
+// after it.
+var<private> number: u32;
+var<private> number_step: u32;
+
+// Stores a pair of sums.
+fn write_sum(word: u32, chunk: u32) -> Pair {
+    let second = second_word(word);
     let inputs = load(word);
     let residuals = residual_word(word);
-    let element = LANES * word;
-    var bits = added(inputs, residuals, number, element, 0u, chunk);
-    var sum = in_row(decode(bits), element, 0u);
-    if has_upper(word) {
-        let upper = added(inputs, residuals, number, element, 1u, chunk);
-        sum += in_row(decode(upper), element, 1u);
-        bits |= upper << Word(16u);
+    var second_inputs = inputs;
+    var second_residuals = residuals;
+    var second_number = number;
+    if !HALVES {
+        second_inputs = load(second);
+        second_residuals = residual_word(second);
+        second_number = number_after(number, number_step);
+    }
+    var bits = added(inputs, residuals, number, LANES * word, 0u, chunk);
+    var pair = Pair(decode(bits), Float());
+    if has_second(word) {
+        let second_bits = added(
+            second_inputs, second_residuals, second_number, LANES * second, SECOND, chunk);
+        pair.second = decode(second_bits);
+        if HALVES {
+            bits = joined(bits, second_bits);
+        } else {
+            store_sum(second, second_bits);
+        }
     } else if LANES == 2u {
-        // The spare half after an odd length keeps its content.
-        bits |= sum_word(word) & Word(0xffff0000u);
+        bits = with_spare(bits, sum_word(word));
     }
     store_sum(word, bits);
-    return sum;
+    number = number_after(second_number, number_step);
+    return pair;
 }
 
-fn output_bits(sums: Word, element: u32, half: u32, chunk: u32) -> Word {
+fn output_bits(sum: Float, element: u32, half: u32, chunk: u32) -> Word {
     let column = column_of(element, half);
-    let y = with_beta(by_gamma(normed(sums, element, half), column, half), column, half);
+    let y = with_beta(by_gamma(normed(sum, element, half), column, half), column, half);
     if MASK_ON_OUTPUT {
         let kept = encode(y * params.mask.keep_scale);
         return select(Word(), kept, is_kept(element, half, chunk));
@@ -43,16 +61,9 @@ fn output_bits(sums: Word, element: u32, half: u32, chunk: u32) -> Word {
     return encode(y);
 }
 
-fn write_output(word: u32, chunk: u32) {
-    let sums = sum_word(word);
-    let element = LANES * word;
-    var bits = output_bits(sums, element, 0u, chunk);
-    if has_upper(word) {
-        bits |= output_bits(sums, element, 1u, chunk) << Word(16u);
-    } else if LANES == 2u {
-        bits |= stored(word) & Word(0xffff0000u);
-    }
-    store(word, bits);
+fn write_output(sums: Pair, word: u32, chunk: u32) {
+    let first = output_bits(sums.first, LANES * word, 0u, chunk);
+    store_pair(word, first, output_bits(sums.second, LANES * second_word(word), SECOND, chunk));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -61,28 +72,59 @@ fn norm_rows(
     @builtin(local_invocation_index) local: u32,
 ) {
     begin_rows(local, workgroup.x);
-    let words = chunks(workgroup.x);
-    var sum = Rows();
-    var number = (params.bias_start + LANES * own_word) % params.bias_len;
-    let step = LANES * params.lanes % params.bias_len;
-    var word = own_word;
-    for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
+    let elements = elements_of(workgroup.x);
+    number = (params.bias_start + LANES * own_word) % params.bias_len;
+    number_step = LANES * params.lanes % params.bias_len;
+    var own = Sums();
+    var word = pair_word(4u);
+    for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
         if !MASK_ON_OUTPUT {
-            draw(chunk, local);
+            draw(chunk, elements.y, local);
         }
-        for (; word < end_in(chunk); word += params.lanes) {
-            sum += write_sum(word, number, chunk);
-            number = number_after(number, step);
+        if chunk == elements.x {
+            if pair_word(0u) < own_end {
+                held.a = write_sum(pair_word(0u), chunk);
+                own = pair_sum(own, held.a, pair_word(0u));
+            }
+            if pair_word(1u) < own_end {
+                held.b = write_sum(pair_word(1u), chunk);
+                own = pair_sum(own, held.b, pair_word(1u));
+            }
+            if pair_word(2u) < own_end {
+                held.c = write_sum(pair_word(2u), chunk);
+                own = pair_sum(own, held.c, pair_word(2u));
+            }
+            if pair_word(3u) < own_end {
+                held.d = write_sum(pair_word(3u), chunk);
+                own = pair_sum(own, held.d, pair_word(3u));
+            }
+        }
+        for (; word < end_in(chunk); word += pair_step()) {
+            own = pair_sum(own, write_sum(word, chunk), word);
         }
     }
-    find_moments(both(sum, Rows()), local);
-    word = own_word;
-    for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
+    find_moments(own, local);
+    word = pair_word(4u);
+    for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
         if MASK_ON_OUTPUT {
-            draw(chunk, local);
+            draw(chunk, elements.y, local);
         }
-        for (; word < end_in(chunk); word += params.lanes) {
-            write_output(word, chunk);
+        if chunk == elements.x {
+            if pair_word(0u) < own_end {
+                write_output(held.a, pair_word(0u), chunk);
+            }
+            if pair_word(1u) < own_end {
+                write_output(held.b, pair_word(1u), chunk);
+            }
+            if pair_word(2u) < own_end {
+                write_output(held.c, pair_word(2u), chunk);
+            }
+            if pair_word(3u) < own_end {
+                write_output(held.d, pair_word(3u), chunk);
+            }
+        }
+        for (; word < end_in(chunk); word += pair_step()) {
+            write_output(stored_pair(word), word, chunk);
         }
     }
 }

@@ -1,66 +1,97 @@
 // The gradient of the scores before a softmax and a dropout [M26], from the scores or from the
 // probabilities. On the CPU: src/cpu/softmax.rs.
 
-// The gradients of probabilities. Those of hidden columns are 0.
-fn dropped(grads: Word, element: u32, half: u32, chunk: u32) -> Float {
-    let counts = is_kept(element, half, chunk) & !is_hidden(element, half);
-    return decode(select(Word(), half_of(grads, half), counts)) * params.mask.keep_scale;
-}
-
-// The exponentials of scores, or the stored probabilities (PROBABILITIES).
-fn weights(words: Word, element: u32, half: u32) -> Float {
-    if has(PROBABILITIES) {
-        return decode(select(half_of(words, half), Word(), is_hidden(element, half)));
-    }
-    return exponential(words, element, half);
-}
-
-fn weighed(words: Word, grads: Word, element: u32, half: u32, chunk: u32) -> Sums {
-    let x = weights(words, element, half);
-    let product = x * dropped(grads, element, half, chunk);
-    return both(in_row(x, element, half), in_row(product, element, half));
-}
-
-// A Word's part of the sums of weights, and of their products with gradients.
-fn weigh(word: u32, chunk: u32) -> Sums {
-    let element = LANES * word;
-    let words = input_word(word);
-    let grads = load(word);
-    var own = weighed(words, grads, element, 0u, chunk);
-    if has_upper(word) {
-        own += weighed(words, grads, element, 1u, chunk);
-    }
-    return own;
-}
-
 // The mean of a row's gradients, weighted by its probabilities.
 var<private> grad_mean: Rows;
 
-fn grad_scores(words: Word, grads: Word, element: u32, half: u32, chunk: u32) -> Word {
-    let p = weights(words, element, half) * of_row(reciprocal, element, half);
-    let rest = dropped(grads, element, half, chunk) - of_row(grad_mean, element, half);
-    let grad = p * rest * params.factor;
-    // A zero of either sign becomes +0.
-    let bits = select(encode(grad), Word(), grad == Float());
-    var of_nan = Keep(mark_of(largest, element, half) == NAN);
-    if has(PROBABILITIES) {
-        of_nan = is_nan(decode(half_of(words, half)));
+// The gradients of probabilities. Those of hidden columns are 0.
+fn dropped(grads: Word, element: u32, half: u32, chunk: u32) -> Float {
+    var bits = select(Word(), half_of(grads, half), is_kept(element, half, chunk));
+    if has(CAUSAL) {
+        bits = select(bits, Word(), is_hidden(element, half));
     }
-    return select(select(bits, Word(NAN_BITS), of_nan), Word(), is_hidden(element, half));
+    return decode(bits) * params.mask.keep_scale;
 }
 
-fn write_gradient(word: u32, chunk: u32) {
-    let element = LANES * word;
-    let words = input_word(word);
-    let grads = load(word);
-    var bits = grad_scores(words, grads, element, 0u, chunk);
-    if has_upper(word) {
-        bits |= grad_scores(words, grads, element, 1u, chunk) << Word(16u);
-    } else if LANES == 2u {
-        // The spare half after an odd length keeps its content.
-        bits |= stored(word) & Word(0xffff0000u);
+fn pair_grads(word: u32, chunk: u32) -> Pair {
+    let second = second_word(word);
+    let first_bits = load(word);
+    var second_bits = first_bits;
+    if !HALVES {
+        second_bits = load(second);
     }
-    store(word, bits);
+    var pair = Pair(dropped(first_bits, LANES * word, 0u, chunk), Float());
+    if has_second(word) {
+        pair.second = dropped(second_bits, LANES * second, SECOND, chunk);
+    }
+    return pair;
+}
+
+fn probabilities_of(words: Word, element: u32, half: u32) -> Float {
+    var bits = half_of(words, half);
+    if has(CAUSAL) {
+        bits = select(bits, Word(), is_hidden(element, half));
+    }
+    return decode(bits);
+}
+
+// The stored probabilities (PROBABILITIES), or the exponentials of scores.
+fn weights_of(scores: Pair, word: u32) -> Pair {
+    if !has(PROBABILITIES) {
+        return exponentials(scores, word);
+    }
+    let words = input_words(word);
+    var pair = Pair(probabilities_of(words.first, LANES * word, 0u), Float());
+    if has_second(word) {
+        pair.second = probabilities_of(words.second, LANES * second_word(word), SECOND);
+    }
+    return pair;
+}
+
+// The same for a pair that is not held.
+fn weights(word: u32) -> Pair {
+    var scores = Pair();
+    if !has(PROBABILITIES) {
+        scores = pair_scores(word);
+    }
+    return weights_of(scores, word);
+}
+
+// Adds the sum of weights, and that of their products with gradients.
+fn weigh(own: Sums, x: Pair, word: u32, chunk: u32) -> Sums {
+    let grads = pair_grads(word, chunk);
+    let element = LANES * word;
+    let second = LANES * second_word(word);
+    return plus(
+        own,
+        both(in_row(x.first, element, 0u), in_row(x.first * grads.first, element, 0u)),
+        both(in_row(x.second, second, SECOND), in_row(x.second * grads.second, second, SECOND)),
+    );
+}
+
+fn grad_scores(x: Float, grads: Float, element: u32, half: u32) -> Word {
+    let p = x * of_row(reciprocal, element, half);
+    let grad = p * (grads - of_row(grad_mean, element, half)) * params.factor;
+    // A zero of either sign becomes +0.
+    var bits = select(encode(grad), Word(), grad == Float());
+    var of_nan = Keep(has_nan(element, half));
+    if has(PROBABILITIES) {
+        of_nan = is_nan(x);
+    }
+    bits = select(bits, Word(NAN_BITS), of_nan);
+    if has(CAUSAL) {
+        bits = select(bits, Word(), is_hidden(element, half));
+    }
+    return bits;
+}
+
+fn write_gradient(x: Pair, word: u32, chunk: u32) {
+    let grads = pair_grads(word, chunk);
+    store_pair(
+        word,
+        grad_scores(x.first, grads.first, LANES * word, 0u),
+        grad_scores(x.second, grads.second, LANES * second_word(word), SECOND),
+    );
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -70,16 +101,34 @@ fn softmax_gradient(
 ) {
     begin_rows(local, workgroup.x);
     begin_masks();
-    let words = chunks(workgroup.x);
+    let elements = elements_of(workgroup.x);
     if !has(PROBABILITIES) {
         find_largest(local);
     }
     var own = Sums();
-    var word = own_word;
-    for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
-        draw(chunk, local);
-        for (; word < end_in(chunk); word += params.lanes) {
-            own += weigh(word, chunk);
+    var word = pair_word(4u);
+    for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
+        draw(chunk, elements.y, local);
+        if chunk == elements.x {
+            if pair_word(0u) < own_end {
+                held.a = weights_of(held.a, pair_word(0u));
+                own = weigh(own, held.a, pair_word(0u), chunk);
+            }
+            if pair_word(1u) < own_end {
+                held.b = weights_of(held.b, pair_word(1u));
+                own = weigh(own, held.b, pair_word(1u), chunk);
+            }
+            if pair_word(2u) < own_end {
+                held.c = weights_of(held.c, pair_word(2u));
+                own = weigh(own, held.c, pair_word(2u), chunk);
+            }
+            if pair_word(3u) < own_end {
+                held.d = weights_of(held.d, pair_word(3u));
+                own = weigh(own, held.d, pair_word(3u), chunk);
+            }
+        }
+        for (; word < end_in(chunk); word += pair_step()) {
+            own = weigh(own, weights(word), word, chunk);
         }
     }
     let sums = total(own, local);
@@ -88,15 +137,29 @@ fn softmax_gradient(
         reciprocal = Rows(1.0);
     }
     grad_mean = second_of(sums) * reciprocal;
-    word = own_word;
-    let is_drawn = words.y - words.x <= WORKGROUP_SIZE;
-    for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
+    word = pair_word(4u);
+    let is_drawn = elements.y - elements.x <= CHUNK;
+    for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
         // If the workgroup has only one chunk, its decisions are still in `keep_words`.
         if !is_drawn {
-            draw(chunk, local);
+            draw(chunk, elements.y, local);
         }
-        for (; word < end_in(chunk); word += params.lanes) {
-            write_gradient(word, chunk);
+        if chunk == elements.x {
+            if pair_word(0u) < own_end {
+                write_gradient(held.a, pair_word(0u), chunk);
+            }
+            if pair_word(1u) < own_end {
+                write_gradient(held.b, pair_word(1u), chunk);
+            }
+            if pair_word(2u) < own_end {
+                write_gradient(held.c, pair_word(2u), chunk);
+            }
+            if pair_word(3u) < own_end {
+                write_gradient(held.d, pair_word(3u), chunk);
+            }
+        }
+        for (; word < end_in(chunk); word += pair_step()) {
+            write_gradient(weights(word), word, chunk);
         }
     }
 }

@@ -1,33 +1,37 @@
-// A softmax and a dropout [M26]. A row is read from memory again, since caches may still have it.
-// On the CPU: src/cpu/softmax.rs.
-
-fn exponential_in(scores: Word, element: u32, half: u32) -> Rows {
-    return in_row(exponential(scores, element, half), element, half);
-}
+// A softmax and a dropout [M26]. What an invocation does not keep of its row is read from memory
+// again, since caches may still have it. On the CPU: src/cpu/softmax.rs.
 
 fn find_sum(local: u32) {
-    var own = Rows();
-    for (var word = own_word; word < own_end; word += params.lanes) {
-        let scores = input_word(word);
-        let element = LANES * word;
-        var part = exponential_in(scores, element, 0u);
-        if has_upper(word) {
-            part += exponential_in(scores, element, 1u);
-        }
-        own += part;
+    var own = Sums();
+    if pair_word(0u) < own_end {
+        held.a = exponentials(held.a, pair_word(0u));
+        own = pair_sum(own, held.a, pair_word(0u));
     }
-    set_reciprocal(first_of(total(both(own, Rows()), local)));
+    if pair_word(1u) < own_end {
+        held.b = exponentials(held.b, pair_word(1u));
+        own = pair_sum(own, held.b, pair_word(1u));
+    }
+    if pair_word(2u) < own_end {
+        held.c = exponentials(held.c, pair_word(2u));
+        own = pair_sum(own, held.c, pair_word(2u));
+    }
+    if pair_word(3u) < own_end {
+        held.d = exponentials(held.d, pair_word(3u));
+        own = pair_sum(own, held.d, pair_word(3u));
+    }
+    for (var word = pair_word(4u); word < own_end; word += pair_step()) {
+        own = pair_sum(own, exponentials(pair_scores(word), word), word);
+    }
+    set_reciprocal(first_of(total(own, local)));
 }
 
 // The bits of probabilities times `factor`.
 fn scaled(p: Float, factor: f32, element: u32, half: u32) -> Word {
-    let has_nan = mark_of(largest, element, half) == NAN;
-    let bits = select(encode(p * factor), Word(NAN_BITS), has_nan);
-    return select(bits, Word(), is_hidden(element, half));
-}
-
-fn probability(scores: Word, element: u32, half: u32) -> Float {
-    return exponential(scores, element, half) * of_row(reciprocal, element, half);
+    var bits = select(encode(p * factor), Word(NAN_BITS), has_nan(element, half));
+    if has(CAUSAL) {
+        bits = select(bits, Word(), is_hidden(element, half));
+    }
+    return bits;
 }
 
 fn output_bits(p: Float, element: u32, half: u32, chunk: u32) -> Word {
@@ -35,33 +39,34 @@ fn output_bits(p: Float, element: u32, half: u32, chunk: u32) -> Word {
     return select(Word(), bits, is_kept(element, half, chunk));
 }
 
-fn write_probabilities(word: u32, lower: Float, upper: Float) {
-    let element = LANES * word;
-    var bits = scaled(lower, 1.0, element, 0u);
-    if has_upper(word) {
-        bits |= scaled(upper, 1.0, element, 1u) << Word(16u);
-    } else if LANES == 2u {
-        bits |= probabilities[word] & Word(0xffff0000u);
+fn write_probabilities(p: Pair, word: u32) {
+    let second = second_word(word);
+    let first_bits = scaled(p.first, 1.0, LANES * word, 0u);
+    let second_bits = scaled(p.second, 1.0, LANES * second, SECOND);
+    var bits = joined(first_bits, second_bits);
+    if has_spare(word) {
+        bits = with_spare(first_bits, probabilities[word]);
     }
     probabilities[word] = bits;
+    if !HALVES && has_second(word) {
+        probabilities[second] = second_bits;
+    }
 }
 
-fn write_output(word: u32, chunk: u32) {
-    let scores = input_word(word);
+fn write_output(weights: Pair, word: u32, chunk: u32) {
     let element = LANES * word;
-    let lower = probability(scores, element, 0u);
-    var upper = Float();
-    var bits = output_bits(lower, element, 0u, chunk);
-    if has_upper(word) {
-        upper = probability(scores, element, 1u);
-        bits |= output_bits(upper, element, 1u, chunk) << Word(16u);
-    } else if LANES == 2u {
-        // The spare half after an odd length keeps its content.
-        bits |= stored(word) & Word(0xffff0000u);
-    }
-    store(word, bits);
+    let second = LANES * second_word(word);
+    let p = Pair(
+        weights.first * of_row(reciprocal, element, 0u),
+        weights.second * of_row(reciprocal, second, SECOND),
+    );
+    store_pair(
+        word,
+        output_bits(p.first, element, 0u, chunk),
+        output_bits(p.second, second, SECOND, chunk),
+    );
     if has(PROBABILITIES) {
-        write_probabilities(word, lower, upper);
+        write_probabilities(p, word);
     }
 }
 
@@ -72,14 +77,28 @@ fn softmax_rows(
 ) {
     begin_rows(local, workgroup.x);
     begin_masks();
-    let words = chunks(workgroup.x);
+    let elements = elements_of(workgroup.x);
     find_largest(local);
     find_sum(local);
-    var word = own_word;
-    for (var chunk = words.x; chunk < words.y; chunk += WORKGROUP_SIZE) {
-        draw(chunk, local);
-        for (; word < end_in(chunk); word += params.lanes) {
-            write_output(word, chunk);
+    var word = pair_word(4u);
+    for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
+        draw(chunk, elements.y, local);
+        if chunk == elements.x {
+            if pair_word(0u) < own_end {
+                write_output(held.a, pair_word(0u), chunk);
+            }
+            if pair_word(1u) < own_end {
+                write_output(held.b, pair_word(1u), chunk);
+            }
+            if pair_word(2u) < own_end {
+                write_output(held.c, pair_word(2u), chunk);
+            }
+            if pair_word(3u) < own_end {
+                write_output(held.d, pair_word(3u), chunk);
+            }
+        }
+        for (; word < end_in(chunk); word += pair_step()) {
+            write_output(exponentials(pair_scores(word), word), word, chunk);
         }
     }
 }

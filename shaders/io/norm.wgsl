@@ -17,11 +17,3 @@ fn store_sum(index: u32, value: Word) {
         sum[index] = value;
     }
 }
-
-fn stored(index: u32) -> Word {
-    return output[index];
-}
-
-fn store(index: u32, value: Word) {
-    output[index] = value;
-}

@@ -6,11 +6,3 @@ fn input_word(index: u32) -> Word {
     }
     return input[index];
 }
-
-fn stored(index: u32) -> Word {
-    return output[index];
-}
-
-fn store(index: u32, value: Word) {
-    output[index] = value;
-}

@@ -1,11 +1,27 @@
-// The mean and the deviation of rows of stored sums, in two passes over a row [M25]. The second
-// pass adds the differences from the first pass's mean, and their squares. The mean of these
-// differences is the rounding error of the first mean, and corrects it. One pass alone would lose
-// all digits where the mean is large.
+// The mean and the deviation of rows of sums, in two passes over a row [M25]. The second pass adds
+// the differences from the first pass's mean, and their squares. The mean of these differences is
+// the rounding error of the first mean, and corrects it. One pass alone would lose all digits where
+// the mean is large.
 var<private> mean: Rows;
 var<private> correction: Rows;
 // 1 / deviation.
 var<private> factor: Rows;
+// The sums of the first pairs.
+var<private> held: Held;
+
+// A pair of stored sums.
+fn stored_pair(word: u32) -> Pair {
+    let first = sum_word(word);
+    var second = first;
+    if !HALVES {
+        second = sum_word(second_word(word));
+    }
+    var pair = Pair(decode(half_of(first, 0u)), Float());
+    if has_second(word) {
+        pair.second = decode(half_of(second, SECOND));
+    }
+    return pair;
+}
 
 fn find_mean(sum: Sums, local: u32) {
     mean = select(first_of(total(sum, local)) * params.reciprocal, Rows(), has(RMS));
@@ -14,8 +30,20 @@ fn find_mean(sum: Sums, local: u32) {
 fn find_moments(sum: Sums, local: u32) {
     find_mean(sum, local);
     var own = Sums();
-    for (var word = own_word; word < own_end; word += params.lanes) {
-        own += centered_word(sum_word(word), word);
+    if pair_word(0u) < own_end {
+        own = add_centered(own, held.a, pair_word(0u));
+    }
+    if pair_word(1u) < own_end {
+        own = add_centered(own, held.b, pair_word(1u));
+    }
+    if pair_word(2u) < own_end {
+        own = add_centered(own, held.c, pair_word(2u));
+    }
+    if pair_word(3u) < own_end {
+        own = add_centered(own, held.d, pair_word(3u));
+    }
+    for (var word = pair_word(4u); word < own_end; word += pair_step()) {
+        own = add_centered(own, stored_pair(word), word);
     }
     set_moments(total(own, local));
 }
@@ -27,21 +55,21 @@ fn set_moments(sums: Sums) {
     factor = inverseSqrt(max(variance, Rows()) + params.epsilon);
 }
 
-fn centered_word(sums: Word, word: u32) -> Sums {
-    var part = centered(sums, LANES * word, 0u);
-    if has_upper(word) {
-        part += centered(sums, LANES * word, 1u);
+fn add_centered(own: Sums, sums: Pair, word: u32) -> Sums {
+    let first = centered(sums.first, LANES * word, 0u);
+    var second = Sums();
+    if has_second(word) {
+        second = centered(sums.second, LANES * second_word(word), SECOND);
     }
-    return part;
+    return plus(own, first, second);
 }
 
-fn centered(sums: Word, element: u32, half: u32) -> Sums {
-    let d = decode(half_of(sums, half)) - of_row(mean, element, half);
+fn centered(sum: Float, element: u32, half: u32) -> Sums {
+    let d = sum - of_row(mean, element, half);
     return both(in_row(d, element, half), in_row(d * d, element, half));
 }
 
-// The normed numbers in one half of a Word.
-fn normed(sums: Word, element: u32, half: u32) -> Float {
-    let d = decode(half_of(sums, half)) - of_row(mean, element, half);
+fn normed(sum: Float, element: u32, half: u32) -> Float {
+    let d = sum - of_row(mean, element, half);
     return (d - of_row(correction, element, half)) * of_row(factor, element, half);
 }

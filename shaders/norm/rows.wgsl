@@ -3,7 +3,8 @@
 // An invocation reads again only what it wrote itself, so that storage needs no barrier. The order
 // of additions is that of RowOrder in src/contract/norm.rs.
 
-// The first element of the invocation's row, or of its two.
+// The number of the invocation's row, or of the first of its two, and that row's first element.
+var<private> own_row: u32;
 var<private> row_start: u32;
 // The invocation's Words: every `params.lanes`-th one from `own_word` on, below `own_end`.
 var<private> own_word: u32;
@@ -11,27 +12,34 @@ var<private> own_end: u32;
 
 var<workgroup> lane_sums: array<Sums, WORKGROUP_SIZE>;
 
+fn rows_at_once() -> u32 {
+    return select(1u, 2u, LANES == 2u && params.columns % 2u == 1u);
+}
+
 fn elements_at_once() -> u32 {
-    return params.columns * select(1u, 2u, LANES == 2u && params.columns % 2u == 1u);
+    return params.columns * rows_at_once();
+}
+
+// The rows, or pairs of rows, of a workgroup. `params.lanes` is a power of two.
+fn units() -> u32 {
+    return WORKGROUP_SIZE >> firstTrailingBit(params.lanes);
+}
+
+fn lane_of(local: u32) -> u32 {
+    return local & (params.lanes - 1u);
 }
 
 fn begin_rows(local: u32, workgroup: u32) {
-    let count = elements_at_once();
-    let rows = WORKGROUP_SIZE / params.lanes;
-    row_start = (workgroup * rows + local / params.lanes) * count;
-    own_word = row_start / LANES + local % params.lanes;
-    own_end = (min(row_start + count, params.len) + LANES - 1u) / LANES;
-}
-
-// Returns true if a Word has upper halves. The last Word of an odd length of 16-bit elements has
-// none.
-fn has_upper(word: u32) -> bool {
-    return ELEMENT_BITS == 0xffffu && (LANES > 2u || LANES * word + 1u < params.len);
+    own_row = workgroup * units() + (local >> firstTrailingBit(params.lanes));
+    own_row *= rows_at_once();
+    row_start = own_row * params.columns;
+    own_word = row_start / LANES + lane_of(local);
+    own_end = (min(row_start + elements_at_once(), params.len) + LANES - 1u) / LANES;
 }
 
 // The total of the sums that the invocations of a row have.
 fn total(own: Sums, local: u32) -> Sums {
-    let lane = local % params.lanes;
+    let lane = lane_of(local);
     // Wait until all invocations have read the totals of the previous call.
     workgroupBarrier();
     lane_sums[local] = own;

@@ -10,9 +10,9 @@ fn mark_of(marks: Marks, element: u32, half: u32) -> u32 {
     return marks;
 }
 
-// The largest of the integers of a Word's scores.
-fn in_mark(order: Word, element: u32, half: u32) -> Marks {
-    return order;
+// The largest of a Float's numbers.
+fn most_of(x: Float, element: u32, half: u32) -> Rows {
+    return x;
 }
 
 fn columns_of(element: u32, half: u32) -> Word {

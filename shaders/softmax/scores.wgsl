@@ -1,27 +1,26 @@
-// Scores with the factor and the mask applied, as integers of the same order, and their
-// exponentials [M26]. WGSL lets an implementation assume that there is neither a NaN nor an
-// infinity, so both are found by their bits.
+// Scores with the factor and the mask applied, and their exponentials [M26]. WGSL lets an
+// implementation assume that there is neither a NaN nor an infinity, so both are found by their
+// bits.
 
-// The largest magnitude of a score. Sums and differences of two such numbers do not overflow f32.
+// The largest magnitude of a score.
 const LIMIT: f32 = 1.7e38;
+// NAN stands for a score that is a NaN, and -NAN for one that its row does not see. No score has
+// this magnitude. Sums and differences of two such numbers do not overflow f32.
+const NAN: f32 = 1.701e38;
 // For smaller z, e^z is below half of the smallest f32.
 const MIN_EXPONENT: f32 = -104.0;
-// HIDDEN is the integer of an element that its row does not see, and NAN that of a NaN. No number
-// has either.
-const HIDDEN: u32 = 0u;
-const NAN: u32 = 0xffffffffu;
 
 // The number of columns that each row sees, and the position of its first number in an additive
 // mask.
 var<private> seen: Marks;
 var<private> first_number: Marks;
-// The largest score of each row, as an integer and as a number.
-var<private> largest: Marks;
+// The largest score of each row, and the reciprocal of the sum of its exponentials.
 var<private> most: Rows;
-// The reciprocal of the sum of each row's exponentials.
 var<private> reciprocal: Rows;
+// The scores of the first pairs, and then their exponentials.
+var<private> held: Held;
 
-var<workgroup> lane_marks: array<Marks, WORKGROUP_SIZE>;
+var<workgroup> lane_most: array<Rows, WORKGROUP_SIZE>;
 
 // The row of the additive mask, or of a causal matrix, that belongs to row number `row` of the
 // dispatch.
@@ -41,10 +40,11 @@ fn seen_of(row: u32) -> u32 {
 }
 
 fn begin_masks() {
-    let row = row_start / params.columns;
-    seen = marks(seen_of(row), seen_of(row + 1u));
-    let columns = params.columns;
-    first_number = marks(row_of_period(row) * columns, row_of_period(row + 1u) * columns);
+    seen = marks(seen_of(own_row), seen_of(own_row + 1u));
+    if has(ADDITIVE) {
+        let rows = marks(row_of_period(own_row), row_of_period(own_row + 1u));
+        first_number = rows * params.columns;
+    }
 }
 
 fn is_nan(x: Float) -> Keep {
@@ -61,15 +61,9 @@ fn is_hidden(element: u32, half: u32) -> Keep {
     return columns_of(element, half) >= Word(mark_of(seen, element, half));
 }
 
-// Scores as finite numbers, and a mark for each that was a NaN.
-struct Scores {
-    x: Float,
-    of_nan: Keep,
-}
-
 // The scores in the lower (`half` = 0) or upper halves (`half` = 1) of a Word, with the factor and
 // the mask applied.
-fn scores_of(words: Word, element: u32, half: u32) -> Scores {
+fn scores_of(words: Word, element: u32, half: u32) -> Float {
     let score = decode(half_of(words, half));
     var of_nan = is_nan(score);
     var x = params.factor * limited(score, params.score_limit);
@@ -82,70 +76,104 @@ fn scores_of(words: Word, element: u32, half: u32) -> Scores {
         x = clamp(x + limited_number, Float(-LIMIT), Float(LIMIT));
         x = select(x, Float(-LIMIT), limited_number == Float(-LIMIT));
     }
-    return Scores(x, of_nan);
+    x = select(x, Float(NAN), of_nan);
+    if has(CAUSAL) {
+        x = select(x, Float(-NAN), is_hidden(element, half));
+    }
+    return x;
 }
 
-// The scores as integers of the same order.
-fn ordered(words: Word, element: u32, half: u32) -> Word {
-    let scores = scores_of(words, element, half);
-    let bits = bitcast<Word>(scores.x);
-    let is_negative = bits >= Word(0x80000000u);
-    let order = bits ^ select(Word(0x80000000u), Word(0xffffffffu), is_negative);
-    return select(select(order, Word(NAN), scores.of_nan), Word(HIDDEN), is_hidden(element, half));
+// The bits of a pair's scores or stored probabilities.
+fn input_words(word: u32) -> Words {
+    let first = input_word(word);
+    if HALVES {
+        return Words(first, first);
+    }
+    return Words(first, input_word(second_word(word)));
 }
 
-fn numbers_of(order: Marks) -> Rows {
-    let is_negative = order < Marks(0x80000000u);
-    return bitcast<Rows>(order ^ select(Marks(0x80000000u), Marks(0xffffffffu), is_negative));
+fn pair_scores(word: u32) -> Pair {
+    let words = input_words(word);
+    var pair = Pair(scores_of(words.first, LANES * word, 0u), Float(-NAN));
+    if has_second(word) {
+        pair.second = scores_of(words.second, LANES * second_word(word), SECOND);
+    }
+    return pair;
 }
 
 // e^(score - largest score of the row). In a row with a NaN the result is arbitrary.
-fn exponential(words: Word, element: u32, half: u32) -> Float {
-    let distance = scores_of(words, element, half).x - of_row(most, element, half);
-    let e = exp(max(distance, Float(MIN_EXPONENT)));
-    return select(e, Float(), is_hidden(element, half));
+fn exponential(x: Float, element: u32, half: u32) -> Float {
+    return exp(max(x - of_row(most, element, half), Float(MIN_EXPONENT)));
 }
 
-// The largest integer that an invocation of the row has.
-fn largest_of(own: Marks, local: u32) -> Marks {
-    let lane = local % params.lanes;
-    lane_marks[local] = own;
+fn exponentials(scores: Pair, word: u32) -> Pair {
+    return Pair(
+        exponential(scores.first, LANES * word, 0u),
+        exponential(scores.second, LANES * second_word(word), SECOND),
+    );
+}
+
+// The largest number that an invocation of the row has.
+fn largest_of(own: Rows, local: u32) -> Rows {
+    let lane = lane_of(local);
+    lane_most[local] = own;
     workgroupBarrier();
     if lane < 16u {
-        var most = own;
+        var largest = own;
         for (var other = lane + 16u; other < params.lanes; other += 16u) {
-            most = max(most, lane_marks[local + other - lane]);
+            largest = max(largest, lane_most[local + other - lane]);
         }
-        lane_marks[local] = most;
+        lane_most[local] = largest;
     }
     workgroupBarrier();
     if lane == 0u {
-        var most = lane_marks[local];
+        var largest = lane_most[local];
         for (var chain = 1u; chain < min(params.lanes, 16u); chain++) {
-            most = max(most, lane_marks[local + chain]);
+            largest = max(largest, lane_most[local + chain]);
         }
-        lane_marks[local] = most;
+        lane_most[local] = largest;
     }
     workgroupBarrier();
-    return lane_marks[local - lane];
+    return lane_most[local - lane];
+}
+
+fn largest_in(pair: Pair, word: u32) -> Rows {
+    return max(
+        most_of(pair.first, LANES * word, 0u),
+        most_of(pair.second, LANES * second_word(word), SECOND),
+    );
 }
 
 fn find_largest(local: u32) {
-    var own = Marks();
-    for (var word = own_word; word < own_end; word += params.lanes) {
-        let scores = input_word(word);
-        let element = LANES * word;
-        own = max(own, in_mark(ordered(scores, element, 0u), element, 0u));
-        if has_upper(word) {
-            own = max(own, in_mark(ordered(scores, element, 1u), element, 1u));
-        }
+    var own = Rows(-NAN);
+    if pair_word(0u) < own_end {
+        held.a = pair_scores(pair_word(0u));
+        own = largest_in(held.a, pair_word(0u));
     }
-    largest = largest_of(own, local);
-    most = numbers_of(largest);
+    if pair_word(1u) < own_end {
+        held.b = pair_scores(pair_word(1u));
+        own = max(own, largest_in(held.b, pair_word(1u)));
+    }
+    if pair_word(2u) < own_end {
+        held.c = pair_scores(pair_word(2u));
+        own = max(own, largest_in(held.c, pair_word(2u)));
+    }
+    if pair_word(3u) < own_end {
+        held.d = pair_scores(pair_word(3u));
+        own = max(own, largest_in(held.d, pair_word(3u)));
+    }
+    for (var word = pair_word(4u); word < own_end; word += pair_step()) {
+        own = max(own, largest_in(pair_scores(word), word));
+    }
+    most = largest_of(own, local);
 }
 
-// The exponential of a row's largest score is 1, so the sum is below 0.5 only for a row that sees
-// no column: it is 0 then.
+fn has_nan(element: u32, half: u32) -> bool {
+    return of_row(most, element, half) > LIMIT;
+}
+
+// The sum is 0 only for a row that no element has. For all others it is at least 1, the exponential
+// of the largest score.
 fn set_reciprocal(sum: Rows) {
     reciprocal = 1.0 / max(sum, Rows(0.5));
 }

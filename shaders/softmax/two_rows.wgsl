@@ -10,9 +10,9 @@ fn mark_of(marks: Marks, element: u32, half: u32) -> u32 {
     return select(marks.x, marks.y, is_second_row(element, half));
 }
 
-// The integer of a score at the place of its row. The other row gets 0.
-fn in_mark(order: Word, element: u32, half: u32) -> Marks {
-    return select(Marks(order, 0u), Marks(0u, order), is_second_row(element, half));
+// A score at the place of its row. The other row gets the least number.
+fn most_of(x: Float, element: u32, half: u32) -> Rows {
+    return select(Rows(x, -NAN), Rows(-NAN, x), is_second_row(element, half));
 }
 
 fn columns_of(element: u32, half: u32) -> Word {

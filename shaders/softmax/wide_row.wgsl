@@ -10,9 +10,9 @@ fn mark_of(marks: Marks, element: u32, half: u32) -> u32 {
     return marks;
 }
 
-// The largest of the integers of a Word's scores.
-fn in_mark(order: Word, element: u32, half: u32) -> Marks {
-    return max(max(order.x, order.y), max(order.z, order.w));
+// The largest of a Float's numbers.
+fn most_of(x: Float, element: u32, half: u32) -> Rows {
+    return max(max(x.x, x.y), max(x.z, x.w));
 }
 
 fn columns_of(element: u32, half: u32) -> Word {

@@ -38,6 +38,7 @@ mod kernels;
 mod norms;
 mod random;
 mod reference;
+mod rows;
 mod run;
 mod softmaxes;
 mod statistics;

@@ -2,21 +2,20 @@
 //! definition in f64 \[M25\].
 
 use super::checks::Audit;
-use super::columns::{one, sources};
-use super::kernels::rate;
+use super::columns::one;
 use super::random::Random;
 use super::reference::{self, Expected, Uniforms, bits, branch, decode, encode};
+use super::rows::{self, ADDITIONS, EPSILON, Rows};
 use super::run::canary;
-use super::work::{MARGIN_WORDS, Source, drop_threshold};
+use super::work::{MARGIN_WORDS, drop_threshold};
 use super::{Failure, Outcome};
 use crate::host::round_trip::{self, Content};
 use crate::kernel::activated::Decide;
 use crate::{
-    ColumnSums, CreateError, DropoutAddNorm, DropoutCall, DropoutKind, ElementType, GammaBuffers,
-    KernelDescriptor, MaskKey, MaskPlace, Norm, NormVectors,
+    ColumnSums, CreateError, DropoutAddNorm, ElementType, GammaBuffers, KernelDescriptor,
+    MaskPlace, Norm, NormVectors,
 };
 
-const EPSILON: f64 = f32::EPSILON as f64;
 /// The content of the gradient of γ before the run, to which accumulation adds.
 const BEFORE: f32 = 3.5;
 
@@ -34,18 +33,13 @@ const RANGES: usize = 7;
 struct Case {
     norm: Norm,
     place: MaskPlace,
-    element: ElementType,
-    source: Source,
-    call: DropoutCall,
-    columns: u64,
+    rows: Rows,
     bias: Vec<f32>,
     gamma: Vec<f32>,
     beta: Vec<f32>,
     /// True if the sum overwrites the residual, and the masked gradient overwrites the gradient.
     in_place: bool,
     accumulate: bool,
-    /// True if limits are lowered, so that each dispatch takes a part of the rows.
-    is_cut: bool,
     avoid: wgpu::Features,
     /// The contents of the ranges, each with a margin after it.
     before: [Vec<u32>; RANGES],
@@ -85,89 +79,48 @@ impl Audit<'_> {
 }
 
 fn cases(long: bool, features: wgpu::Features, random: &mut Random) -> Result<Vec<Case>, Failure> {
-    let none = wgpu::Features::empty();
     // Each of these 36 numbers has a different combination of type, place, source and ranges.
-    let numbers: Vec<_> = if long {
-        (0..36).collect()
-    } else {
-        vec![0, 7, 14, 21, 28, 35]
-    };
-    let ways = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
-    let ways = [(6, features & ways)];
-    let ways = ways.into_iter().filter(|(_, avoid)| !avoid.is_empty());
-    let all = numbers.into_iter().map(|number| (number, none)).chain(ways);
-    all.map(|(number, avoid)| case(number, avoid, random))
+    let numbers = rows::numbers(long, [36, 6], &[0, 7, 14, 21, 28, 35], features);
+    let numbers = numbers.into_iter();
+    numbers
+        .map(|(number, avoid)| case(number, avoid, random))
         .collect()
 }
 
 fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Case, Failure> {
-    let element = ElementType::ALL[number % 3];
     let decide = [Decide::Linear, Decide::Drawn, Decide::BySide][number / 12];
-    let is_cut = number % 5 < 3;
-    let (source, columns) = match decide {
-        // Several invocations share a row of 776 columns. A row of 9008 has more than 256 mask
-        // words, so its workgroup draws decisions twice.
-        Decide::Linear if number.is_multiple_of(2) => (Source::Linear(18 * 776), 776),
-        Decide::Linear => (Source::Linear(3 * 9008), 9008),
-        decide => {
-            let [_, packed, row_ids, rows, run_ids, runs, _, any] = sources(35)?;
-            let chosen = match decide {
-                Decide::BySide => [packed, row_ids, run_ids],
-                _ => [rows, runs, any],
-            };
-            let columns = if is_cut { 43 } else { 129 };
-            (chosen[random.below(3) as usize].clone(), columns)
-        }
-    };
+    let rows = Rows::new(number, decide, [3, 35], random)?;
     let norm = match number % 4 {
         3 => Norm::rms(0.25)?,
         _ => Norm::layer(0.125)?,
     };
     // The mean is many times the deviation, so that moments computed in one pass would be wrong.
-    let about = if element == ElementType::F32 {
-        1e3
+    let mean = if rows.element == ElementType::F32 {
+        1e4
     } else {
         32.0
     };
-    let words = (source.len() * element.bytes()).div_ceil(4);
-    let mut range = |about: f32| -> Vec<u32> {
-        let words = (0..words).map(|_| {
-            let mut bits = || encode(element, about + one(random));
-            match element {
-                ElementType::F32 => bits(),
-                _ => bits() | bits() << 16,
-            }
-        });
-        words.chain((0..MARGIN_WORDS).map(canary)).collect()
-    };
-    let before = [0.0, about, 0.0, 0.0, 0.0, 0.0, 0.0].map(&mut range);
-    let mut vector = |len: u64| (0..len).map(|_| one(random)).collect::<Vec<_>>();
+    // Gradients and γ have a mean too: the correction of a row's mean counts as often as they do.
+    let before = [0.0, mean, 1.0, 0.0, 0.0, 0.0, 0.0].map(|mean| rows.about(mean, random));
+    let columns = rows.columns;
+    let mut vector = |len: u32| (0..len).map(|_| one(random)).collect::<Vec<_>>();
     let bias_len = [columns, 3 * columns, 0][number % 5 % 3];
-    let (bias, gamma) = (vector(bias_len), vector(columns));
+    let (bias, mut gamma) = (vector(bias_len), vector(columns));
+    gamma.iter_mut().for_each(|number| *number += 0.5);
     let beta = if norm.is_rms() {
         vec![]
     } else {
         vector(columns)
     };
-    let key = MaskKey::new(random.next(), random.next());
-    let drop_threshold = random.between(1 << 29, 7 << 29) * u64::from(number % 13 != 12);
-    let kinds = [DropoutKind::Inverted, DropoutKind::Classic];
-    let call = DropoutCall::new(rate(drop_threshold), key)
-        .with_origin(random.below(1 << 60))
-        .with_kind(kinds[usize::from(number % 7 == 6)]);
     Ok(Case {
         norm,
         place: [MaskPlace::Branch, MaskPlace::Output][number / 3 % 2],
-        element,
-        source,
-        call,
-        columns,
+        rows,
         bias,
         gamma,
         beta,
         in_place: (number / 6).is_multiple_of(2),
         accumulate: number.is_multiple_of(2),
-        is_cut,
         avoid,
         before,
     })
@@ -175,7 +128,7 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
 
 impl Case {
     fn storage_buffers(&self) -> u32 {
-        let has_side = !self.source.side().is_empty();
+        let has_side = !self.rows.source.side().is_empty();
         4 + u32::from(!self.in_place) + u32::from(has_side)
     }
 
@@ -198,38 +151,28 @@ impl Case {
 
     /// Runs the case and compares it. Returns the number of elements.
     async fn check(&self, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<u64, Failure> {
-        let rows = self.source.len() / self.columns;
-        // At most 9,008.
-        let columns = self.columns as u32;
+        let (rows, columns) = (self.rows.number_of_rows(), self.rows.columns);
         let margin =
             |words: u64| -> Vec<u32> { (0..words as usize + MARGIN_WORDS).map(canary).collect() };
         let moments = margin(DropoutAddNorm::moments_bytes(rows) / 4);
         let scratch = margin(ColumnSums::scratch_bytes(rows, columns) / 4);
-        let mut gamma = margin(self.columns);
+        let mut gamma = margin(columns.into());
         gamma[..columns as usize].fill(BEFORE.to_bits());
-        let side = [self.source.side(), &[0]].concat();
+        let side = [self.rows.source.side(), &[0]].concat();
         let numbers = [&self.bias[..], &self.gamma, &self.beta].concat();
         let constants = [bytemuck::cast_slice(&side), bytemuck::cast_slice(&numbers)];
         let written = self.before.iter().chain([&moments, &scratch, &gamma]);
         let written = written.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
         let contents: Vec<_> = written.chain(constants.map(Content::Constant)).collect();
-        // The lowered limit lets a dispatch take 128 rows. They have whole tiles of columns, and in
-        // bytes they are a multiple of any device's alignment.
-        let part_bytes = 128 * self.columns * self.element.bytes();
-        let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
-        let granules = match self.is_cut {
-            true => part_bytes.div_ceil(alignment_bytes),
-            false => u64::MAX,
-        };
         let kernels = self.kernels(device)?;
-        let kernels = kernels.lowered(granules, 4 * MARGIN_WORDS as u64);
+        let kernels = kernels.lowered(self.rows.granules(device), 4 * MARGIN_WORDS as u64);
         let mut words: Vec<u32> = Vec::new();
         let record = |pass: &mut wgpu::ComputePass<'_>, buffers: &[wgpu::Buffer]| {
             let buffer = |place: usize| buffers[place].as_entire_buffer_binding();
             let at = |range| buffer(self.at(range));
             let elements = || {
                 let side = buffer(RANGES + 3);
-                self.source.elements(side).of_type(self.element)
+                self.rows.source.elements(side).of_type(self.rows.element)
             };
             let vectors = || match self.bias.len() as u32 {
                 0 => NormVectors::new(buffer(RANGES + 4), columns),
@@ -248,7 +191,7 @@ impl Case {
                     elements(),
                 )?,
             };
-            kernels.encode_forward(pass, &forward, &self.call)?;
+            kernels.encode_forward(pass, &forward, &self.rows.call)?;
             let on_branch = self.place == MaskPlace::Branch;
             let of_gamma = GammaBuffers {
                 grad_normed: at(if on_branch { GRADIENT } else { MASKED }),
@@ -257,7 +200,8 @@ impl Case {
                 scratch: buffer(RANGES + 1),
                 grad_gamma: buffer(RANGES + 2),
             };
-            let of_gamma = kernels.bind_gamma_gradient(of_gamma, (rows, columns), self.element)?;
+            let of_gamma =
+                kernels.bind_gamma_gradient(of_gamma, (rows, columns), self.rows.element)?;
             if on_branch {
                 kernels.encode_gamma_gradient(pass, &of_gamma, self.accumulate);
             }
@@ -278,7 +222,7 @@ impl Case {
                     elements(),
                 )?,
             };
-            kernels.encode_backward(pass, &backward, &self.call, self.accumulate)?;
+            kernels.encode_backward(pass, &backward, &self.rows.call, self.accumulate)?;
             if !on_branch {
                 kernels.encode_gamma_gradient(pass, &of_gamma, self.accumulate);
             }
@@ -290,7 +234,12 @@ impl Case {
         let after = self.before.each_ref().map(|before| next(before.len()));
         let memory = [&moments, &scratch, &gamma];
         let memory_after = memory.map(|before| next(before.len()));
-        self.compare_outside(&after)?;
+        let written = [OUTPUT, GRAD_SUM, SUM, MASKED].map(|range| self.at(range));
+        for (range, (before, after)) in self.before.iter().zip(after).enumerate() {
+            let ranges = [&before[..], after];
+            self.rows
+                .compare_outside(ranges, written.contains(&range), self)?;
+        }
         for (before, after) in memory.iter().zip(memory_after) {
             let margin = before.len() - MARGIN_WORDS..;
             if before[margin.clone()] != after[margin] {
@@ -299,36 +248,7 @@ impl Case {
             }
         }
         self.compare(&after, memory_after[2])?;
-        Ok(self.source.len())
-    }
-
-    /// Checks that everything outside of the results is unchanged: other ranges, margins and the
-    /// spare half after an odd length.
-    fn compare_outside(&self, after: &[&[u32]; RANGES]) -> Result<(), Failure> {
-        let written = [OUTPUT, GRAD_SUM, SUM, MASKED].map(|range| self.at(range));
-        let units = self.source.len() * self.element.bytes() / 2;
-        for (range, (before, after)) in self.before.iter().zip(after).enumerate() {
-            // `first` counts 16-bit halves of words.
-            let first = if written.contains(&range) { units } else { 0 };
-            let halves = |words: &[u32]| {
-                let halves = words
-                    .iter()
-                    .flat_map(|word| [*word as u16, (word >> 16) as u16]);
-                halves.skip(first as usize).collect::<Vec<_>>()
-            };
-            if halves(before) != halves(after) {
-                let expected =
-                    format!("all beside the results as it was in range {range} ({self})");
-                return Err(Failure::new(expected, "other words"));
-            }
-        }
-        Ok(())
-    }
-
-    fn numbers(&self, words: &[u32], row: u64) -> Vec<f64> {
-        let elements = row * self.columns..(row + 1) * self.columns;
-        let number = |element| f64::from(decode(self.element, bits(self.element, words, element)));
-        elements.map(number).collect()
+        Ok(self.rows.source.len())
     }
 
     /// The moments and the normed numbers of a row, computed from the sums that the device stored.
@@ -343,9 +263,7 @@ impl Case {
         let variance = sum.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
         let factor = 1.0 / (variance + f64::from(self.norm.epsilon())).sqrt();
         let normed: Vec<_> = sum.iter().map(|x| (x - mean) * factor).collect();
-        // The number of additions: 32 words or 64 elements of an invocation, and then the sums of
-        // the invocations.
-        let k = 80.0;
+        let k = ADDITIONS;
         let bound = |normed: &f64| {
             let relative = EPSILON * (k / 2.0 + 8.0) * normed.abs();
             let shift = EPSILON * (k + 4.0) + (k * EPSILON).powi(2) * mean.abs() * factor;
@@ -358,25 +276,11 @@ impl Case {
         }
     }
 
-    fn wrong(&self, what: &str, element: u64, expected: Expected, got: u32) -> Result<(), Failure> {
-        if expected.admits(self.element, got) {
-            return Ok(());
-        }
-        let expected = format!("{expected} in {what} {element} ({self})");
-        let got = decode(self.element, got);
-        Err(Failure::new(expected, format!("{got:e}")))
-    }
-
     fn compare(&self, after: &[&[u32]; RANGES], gamma: &[u32]) -> Result<(), Failure> {
-        let ty = self.element;
-        let scale = reference::factor(self.call.kind, drop_threshold(&self.call));
+        let ty = self.rows.element;
+        let scale = reference::factor(self.rows.call.kind, drop_threshold(&self.rows.call));
         let on_output = self.place == MaskPlace::Output;
-        let mut uniforms = Uniforms::new(self.call.key);
-        let near = |number, bound| Expected::Near {
-            number,
-            bound,
-            flushed: false,
-        };
+        let mut uniforms = Uniforms::new(self.rows.call.key);
         let of = |range: usize, element| bits(ty, after[self.at(range)], element);
         let old = |range: usize, element| bits(ty, &self.before[range], element);
         // The masked gradient's element, from the gradient's bits.
@@ -385,16 +289,16 @@ impl Case {
             true => Expected::BitsOrZero(encode(ty, decode(ty, from) * scale)),
             false => Expected::Bits(0),
         };
-        let mut gammas = vec![[0.0; 2]; self.columns as usize];
-        for row in 0..self.source.len() / self.columns {
-            let first = row * self.columns;
-            let keep: Vec<_> = (first..first + self.columns)
-                .map(|element| self.source.keeps(element, &self.call, &mut uniforms))
-                .collect();
-            let moments = self.row(&self.numbers(after[self.at(SUM)], row));
+        let mut gammas = vec![[0.0; 2]; self.rows.columns as usize];
+        let wrong =
+            |what, element, expected, got| self.rows.compare((what, element, got), expected, self);
+        for row in 0..self.rows.number_of_rows() {
+            let first = self.rows.elements(row).start;
+            let keep = self.rows.kept(row, &mut uniforms);
+            let moments = self.row(&self.rows.numbers(after[self.at(SUM)], row));
             let grads = match on_output {
-                true => self.numbers(after[self.at(MASKED)], row),
-                false => self.numbers(&self.before[GRADIENT], row),
+                true => self.rows.numbers(after[self.at(MASKED)], row),
+                false => self.rows.numbers(&self.before[GRADIENT], row),
             };
             let weighed = grads.iter().zip(&self.gamma);
             let weighed: Vec<_> = weighed
@@ -419,7 +323,7 @@ impl Case {
                     Some(residual),
                     kept_here,
                 );
-                self.wrong("sum", element, sum, of(SUM, element))?;
+                wrong("sum", element, sum, of(SUM, element))?;
 
                 let (normed, bound) = (moments.normed[column], moments.bounds[column]);
                 let gamma = f64::from(self.gamma[column]);
@@ -433,35 +337,35 @@ impl Case {
                 }
                 let expected = match on_output && !kept {
                     true => Expected::Bits(0),
-                    false => near(output, wide),
+                    false => Expected::near(output, wide),
                 };
-                self.wrong("output", element, expected, of(OUTPUT, element))?;
+                wrong("output", element, expected, of(OUTPUT, element))?;
 
                 let before = match self.accumulate {
                     true => f64::from(decode(ty, old(GRAD_SUM, element))),
                     false => 0.0,
                 };
                 let (grad, bound_of_grad) = self.sum_gradient(&moments, &weighed, &means, column);
-                let expected = near(before + grad, bound_of_grad);
+                let expected = Expected::near(before + grad, bound_of_grad);
                 let grad_sum = of(GRAD_SUM, element);
-                self.wrong("gradient of the sum", element, expected, grad_sum)?;
+                wrong("gradient of the sum", element, expected, grad_sum)?;
                 let from = match on_output {
                     true => old(GRADIENT, element),
                     false => grad_sum,
                 };
                 let masked = of(MASKED, element);
-                self.wrong("masked gradient", element, masked_bits(from, kept), masked)?;
+                wrong("masked gradient", element, masked_bits(from, kept), masked)?;
 
                 let sums = &mut gammas[column];
                 let term = grads[column] * normed;
                 sums[0] += term;
-                sums[1] += grads[column].abs() * bound + 80.0 * EPSILON * term.abs();
+                sums[1] += grads[column].abs() * bound + ADDITIONS * EPSILON * term.abs();
             }
         }
         let before = if self.accumulate { BEFORE } else { 0.0 };
         for (column, ([sum, bound], got)) in gammas.into_iter().zip(gamma).enumerate() {
             let (sum, got) = (sum + f64::from(before), f64::from(f32::from_bits(*got)));
-            let bound = bound + 80.0 * EPSILON * f64::from(before);
+            let bound = bound + ADDITIONS * EPSILON * f64::from(before);
             let error = (got - sum).abs();
             if error.is_nan() || error > bound {
                 let what = format!("{sum:e} within {bound:e} for γ of column {column} ({self})");
@@ -504,7 +408,7 @@ impl Case {
         column: usize,
     ) -> (f64, f64) {
         let (grad, x, e) = (weighed[column], row.normed[column], row.bounds[column]);
-        let k = 80.0;
+        let k = ADDITIONS;
         let mut bound = (k + 8.0) * EPSILON * (size + x.abs() * slope_size);
         bound += (k / 2.0 + 12.0) * EPSILON * grad.abs();
         bound += e * (slope.abs() + x.abs() * size) + x.abs() * slope_error;
@@ -517,9 +421,13 @@ impl core::fmt::Display for Case {
         let Self {
             norm,
             place,
-            element,
-            columns,
-            call,
+            rows:
+                Rows {
+                    element,
+                    columns,
+                    call,
+                    ..
+                },
             in_place,
             ..
         } = self;

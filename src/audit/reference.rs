@@ -465,6 +465,14 @@ pub(super) enum Expected {
 }
 
 impl Expected {
+    pub fn near(number: f64, bound: f64) -> Self {
+        Self::Near {
+            number,
+            bound,
+            flushed: false,
+        }
+    }
+
     pub fn admits(self, element: ElementType, bits: u32) -> bool {
         let sign = 1 << (8 * element.bytes() - 1);
         match self {

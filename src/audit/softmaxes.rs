@@ -2,24 +2,15 @@
 //! f64 \[M26\].
 
 use super::checks::Audit;
-use super::columns::{one, sources};
-use super::kernels::rate;
+use super::columns::one;
 use super::random::Random;
-use super::reference::{self, Expected, Uniforms, bits, decode, encode};
-use super::run::canary;
-use super::work::{MARGIN_WORDS, Source, drop_threshold};
+use super::reference::{self, Expected, Uniforms, bits, encode};
+use super::rows::{self, ADDITIONS, EPSILON, Rows};
+use super::work::{MARGIN_WORDS, drop_threshold};
 use super::{Failure, Outcome};
 use crate::host::round_trip::{self, Content};
 use crate::kernel::activated::Decide;
-use crate::{
-    AdditiveMask, AttentionMask, DropoutCall, DropoutKind, ElementType, KernelDescriptor, MaskKey,
-    SavedSoftmax, Softmax, SoftmaxDropout,
-};
-
-const EPSILON: f64 = f32::EPSILON as f64;
-/// The number of additions: 32 words or 64 elements of an invocation, and then the sums of the
-/// invocations.
-const ADDITIONS: f64 = 80.0;
+use crate::{AdditiveMask, AttentionMask, KernelDescriptor, SavedSoftmax, Softmax, SoftmaxDropout};
 
 /// The ranges, in the order of their buffers.
 const SCORES: usize = 0;
@@ -34,13 +25,9 @@ const RANGES: usize = 6;
 struct Case {
     softmax: Softmax,
     mask: AttentionMask<Vec<f32>>,
-    element: ElementType,
-    source: Source,
-    call: DropoutCall,
+    rows: Rows,
     /// True if results overwrite scores and gradients.
     in_place: bool,
-    /// True if limits are lowered, so that each dispatch takes a part of the rows.
-    is_cut: bool,
     avoid: wgpu::Features,
     /// The contents of the ranges, each with a margin after it.
     before: [Vec<u32>; RANGES],
@@ -62,7 +49,7 @@ impl Audit<'_> {
         // Without a side a case takes four storage buffers, which every device has.
         let limits = self.gpu.device.limits();
         let available = limits.max_storage_buffers_per_shader_stage;
-        let fits = |case: &Case| case.source.side().is_empty() || available > 4;
+        let fits = |case: &Case| case.rows.source.side().is_empty() || available > 4;
         let cases: Vec<_> = cases.into_iter().filter(fits).collect();
         for case in &cases {
             elements += case.check(self.gpu.device, self.gpu.queue).await?;
@@ -74,39 +61,18 @@ impl Audit<'_> {
 }
 
 fn cases(long: bool, features: wgpu::Features, random: &mut Random) -> Result<Vec<Case>, Failure> {
-    let none = wgpu::Features::empty();
     // Each of these 27 numbers has a different combination of type, source and mask.
-    let numbers: Vec<_> = if long {
-        (0..27).collect()
-    } else {
-        vec![0, 4, 8, 12, 16, 20, 26]
-    };
-    let ways = wgpu::Features::SHADER_INT64 | wgpu::Features::IMMEDIATES;
-    let ways = [(4, features & ways)];
-    let ways = ways.into_iter().filter(|(_, avoid)| !avoid.is_empty());
-    let all = numbers.into_iter().map(|number| (number, none)).chain(ways);
-    all.map(|(number, avoid)| case(number, avoid, random))
+    let numbers = rows::numbers(long, [27, 4], &[0, 4, 8, 12, 16, 20, 26], features);
+    let numbers = numbers.into_iter();
+    numbers
+        .map(|(number, avoid)| case(number, avoid, random))
         .collect()
 }
 
 fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Case, Failure> {
-    let element = ElementType::ALL[number % 3];
-    let is_cut = number % 5 < 3;
-    let (source, columns) = match [Decide::Linear, Decide::Drawn, Decide::BySide][number / 9] {
-        // Several invocations share a row of 776 columns. A row of 9008 has more than 256 mask
-        // words, so its workgroup draws decisions twice.
-        Decide::Linear if number.is_multiple_of(2) => (Source::Linear(18 * 776), 776),
-        Decide::Linear => (Source::Linear(6 * 9008), 9008),
-        decide => {
-            let [_, packed, row_ids, rows, run_ids, runs, _, any] = sources(36)?;
-            let chosen = match decide {
-                Decide::BySide => [packed, row_ids, run_ids],
-                _ => [rows, runs, any],
-            };
-            let columns = if is_cut { 43 } else { 129 };
-            (chosen[random.below(3) as usize].clone(), columns)
-        }
-    };
+    let decide = [Decide::Linear, Decide::Drawn, Decide::BySide][number / 9];
+    let rows = Rows::new(number, decide, [6, 36], random)?;
+    let columns = rows.columns;
     let softmax = Softmax::new(columns, [0.75, -2.0][number % 2])?;
     let hidden = random.below(4) as i32;
     let mask = match number / 3 % 3 {
@@ -123,24 +89,13 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
             offset: columns as i32 / 2 * (hidden & 1) - 1,
         },
     };
-    let words = (source.len() * element.bytes()).div_ceil(4);
-    let row = u64::from(columns);
-    let mut range = |of_third_rows: f32| -> Vec<u32> {
-        let words = (0..words).map(|word| {
-            let is_third = 4 * word / element.bytes() / row % 3 == 2;
-            let size = if is_third { of_third_rows } else { 1.0 };
-            let mut bits = || encode(element, size * one(random));
-            match element {
-                ElementType::F32 => bits(),
-                _ => bits() | bits() << 16,
-            }
-        });
-        words.chain((0..MARGIN_WORDS).map(canary)).collect()
-    };
     // Every third row has large scores. Their exponentials would overflow f32 if the row's largest
     // score were not subtracted first.
-    let mut scores = range(60.0);
-    let gradient = range(1.0);
+    let mut scores = rows.range(random, |row, random| {
+        one(random) * if row % 3 == 2 { 60.0 } else { 1.0 }
+    });
+    let gradient = rows.about(0.0, random);
+    let (element, row) = (rows.element, u64::from(columns));
     let words_of = |elements: u64| (elements * element.bytes() / 4) as usize;
     // Row 1 is all -inf, and one score of another row is a NaN.
     let infinity =
@@ -151,37 +106,24 @@ fn case(number: usize, avoid: wgpu::Features, random: &mut Random) -> Result<Cas
         scores.clone(),
         gradient.clone(),
         scores,
-        range(1.0),
+        rows.about(0.0, random),
         gradient.clone(),
         gradient,
     ];
-    let key = MaskKey::new(random.next(), random.next());
-    let drop_threshold = random.between(1 << 29, 7 << 29) * u64::from(number % 13 != 12);
-    let kinds = [DropoutKind::Inverted, DropoutKind::Classic];
-    let call = DropoutCall::new(rate(drop_threshold), key)
-        .with_origin(random.below(1 << 60))
-        .with_kind(kinds[usize::from(number % 7 == 6)]);
     Ok(Case {
         softmax,
         mask,
-        element,
-        source,
-        call,
+        rows,
         in_place: (number / 2).is_multiple_of(2),
-        is_cut,
         avoid,
         before,
     })
 }
 
 impl Case {
-    fn columns(&self) -> u64 {
-        self.softmax.columns().into()
-    }
-
     /// Runs the case and compares it. Returns the number of elements.
     async fn check(&self, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<u64, Failure> {
-        let side = [self.source.side(), &[0]].concat();
+        let side = [self.rows.source.side(), &[0]].concat();
         let numbers = match &self.mask {
             AttentionMask::Additive(mask) => mask.clone(),
             _ => vec![0.0],
@@ -190,24 +132,21 @@ impl Case {
         let written = self.before.iter();
         let written = written.map(|words| Content::Bytes(bytemuck::cast_slice(words)));
         let contents: Vec<_> = written.chain(constants.map(Content::Constant)).collect();
-        // The lowered limit lets a dispatch take 128 rows. In bytes they are a multiple of any
-        // device's alignment.
-        let part_bytes = 128 * self.columns() * self.element.bytes();
-        let alignment_bytes = u64::from(device.limits().min_storage_buffer_offset_alignment);
-        let granules = match self.is_cut {
-            true => part_bytes.div_ceil(alignment_bytes),
-            false => u64::MAX,
-        };
         let descriptor = KernelDescriptor {
             avoid: self.avoid,
             ..Default::default()
         };
         let kernels = SoftmaxDropout::new(device, &descriptor)?;
-        let kernels = kernels.lowered(granules, 4 * MARGIN_WORDS as u64);
+        let kernels = kernels.lowered(self.rows.granules(device), 4 * MARGIN_WORDS as u64);
         let mut words: Vec<u32> = Vec::new();
         let record = |pass: &mut wgpu::ComputePass<'_>, buffers: &[wgpu::Buffer]| {
             let at = |place: usize| buffers[place].as_entire_buffer_binding();
-            let elements = || self.source.elements(at(RANGES)).of_type(self.element);
+            let elements = || {
+                self.rows
+                    .source
+                    .elements(at(RANGES))
+                    .of_type(self.rows.element)
+            };
             let mask = || {
                 self.mask
                     .clone()
@@ -218,7 +157,7 @@ impl Case {
                 true => kernels.bind_in_place(of, mask(), at(OUTPUT), kept, elements())?,
                 false => kernels.bind(of, mask(), at(SCORES), at(OUTPUT), kept, elements())?,
             };
-            kernels.encode_forward(pass, &forward, &self.call)?;
+            kernels.encode_forward(pass, &forward, &self.rows.call)?;
             for (saved, to) in [
                 (SavedSoftmax::Scores(at(SCORES)), FROM_SCORES),
                 (
@@ -234,7 +173,7 @@ impl Case {
                         kernels.bind_backward(of, mask(), saved, grad, to, elements())?
                     }
                 };
-                kernels.encode_backward(pass, &backward, &self.call)?;
+                kernels.encode_backward(pass, &backward, &self.rows.call)?;
             }
             Ok(())
         };
@@ -242,42 +181,17 @@ impl Case {
         let mut rest = &words[..];
         let mut next = |len| rest.split_off(..len).unwrap_or_default();
         let after = self.before.each_ref().map(|before| next(before.len()));
-        self.compare_outside(&after)?;
-        self.compare(&after)?;
-        Ok(self.source.len())
-    }
-
-    /// Checks that everything outside of the results is unchanged: scores, gradients, margins and
-    /// the spare half after an odd length.
-    fn compare_outside(&self, after: &[&[u32]; RANGES]) -> Result<(), Failure> {
-        let units = self.source.len() * self.element.bytes() / 2;
         for (range, (before, after)) in self.before.iter().zip(after).enumerate() {
-            // `first` counts 16-bit halves of words.
-            let first = if range >= OUTPUT { units } else { 0 };
-            let halves = |words: &[u32]| {
-                let halves = words
-                    .iter()
-                    .flat_map(|word| [*word as u16, (word >> 16) as u16]);
-                halves.skip(first as usize).collect::<Vec<_>>()
-            };
-            if halves(before) != halves(after) {
-                let expected =
-                    format!("all beside the results as it was in range {range} ({self})");
-                return Err(Failure::new(expected, "other words"));
-            }
+            let ranges = [&before[..], after];
+            self.rows.compare_outside(ranges, range >= OUTPUT, self)?;
         }
-        Ok(())
-    }
-
-    fn numbers(&self, words: &[u32], row: u64) -> Vec<f64> {
-        let elements = row * self.columns()..(row + 1) * self.columns();
-        let number = |element| f64::from(decode(self.element, bits(self.element, words, element)));
-        elements.map(number).collect()
+        self.compare(&after)?;
+        Ok(self.rows.source.len())
     }
 
     /// The number of columns that a row sees.
     fn seen(&self, row: u64) -> usize {
-        let columns = self.columns() as i64;
+        let columns = i64::from(self.rows.columns);
         match self.mask {
             AttentionMask::Causal {
                 rows_per_matrix,
@@ -293,8 +207,8 @@ impl Case {
     /// The probabilities of a row, from its scores with the factor and the mask applied, and the
     /// bounds of their relative errors.
     fn row(&self, row: u64) -> Row {
-        let columns = self.columns() as usize;
-        let scores = self.numbers(&self.before[SCORES], row);
+        let columns = self.rows.columns as usize;
+        let scores = self.rows.numbers(&self.before[SCORES], row);
         let scores = &scores[..self.seen(row)];
         let limit = f64::from(Softmax::LIMIT);
         let score_limit = f64::from(self.softmax.score_limit());
@@ -345,31 +259,19 @@ impl Case {
         }
     }
 
-    fn wrong(&self, what: &str, element: u64, expected: Expected, got: u32) -> Result<(), Failure> {
-        if expected.admits(self.element, got) {
-            return Ok(());
-        }
-        let expected = format!("{expected} in {what} {element} ({self})");
-        let got = decode(self.element, got);
-        Err(Failure::new(expected, format!("{got:e}")))
-    }
-
     fn compare(&self, after: &[&[u32]; RANGES]) -> Result<(), Failure> {
         let scale = f64::from(reference::factor(
-            self.call.kind,
-            drop_threshold(&self.call),
+            self.rows.call.kind,
+            drop_threshold(&self.rows.call),
         ));
-        let mut uniforms = Uniforms::new(self.call.key);
-        let near = |number, bound| Expected::Near {
-            number,
-            bound,
-            flushed: false,
+        let mut uniforms = Uniforms::new(self.rows.call.key);
+        let wrong = |what, element, range: usize, expected| {
+            let got = bits(self.rows.element, after[range], element);
+            self.rows.compare((what, element, got), expected, self)
         };
-        for row in 0..self.source.len() / self.columns() {
-            let first = row * self.columns();
-            let keep: Vec<_> = (first..first + self.columns())
-                .map(|element| self.source.keeps(element, &self.call, &mut uniforms))
-                .collect();
+        for row in 0..self.rows.number_of_rows() {
+            let first = self.rows.elements(row).start;
+            let keep = self.rows.kept(row, &mut uniforms);
             let expected = self.row(row);
             let seen = expected.probabilities.len();
             for (column, kept) in keep.iter().enumerate() {
@@ -389,22 +291,17 @@ impl Case {
                         } else {
                             number * (expected.relative[column] + EPSILON)
                         };
-                        near(number, bound + 2e-38 * (1.0 + scale))
+                        Expected::near(number, bound + 2e-38 * (1.0 + scale))
                     };
-                    self.wrong(
-                        what,
-                        element,
-                        expected,
-                        bits(self.element, after[range], element),
-                    )?;
+                    wrong(what, element, range, expected)?;
                 }
             }
             let stored = Row {
                 has_nan: expected.has_nan,
-                probabilities: self.numbers(after[PROBABILITIES], row)[..seen].to_vec(),
+                probabilities: self.rows.numbers(after[PROBABILITIES], row)[..seen].to_vec(),
                 relative: vec![0.0; seen],
             };
-            let grads = self.numbers(&self.before[GRADIENT], row);
+            let grads = self.rows.numbers(&self.before[GRADIENT], row);
             let grads = grads.iter().zip(&keep);
             let grads: Vec<_> = grads
                 .map(|(grad, kept)| if *kept { grad * scale } else { 0.0 })
@@ -419,14 +316,9 @@ impl Case {
                     let expected = match gradients.get(column) {
                         None => Expected::Bits(0),
                         Some(_) if from.has_nan => Expected::Nan,
-                        Some((number, bound)) => near(*number, *bound),
+                        Some((number, bound)) => Expected::near(*number, *bound),
                     };
-                    self.wrong(
-                        what,
-                        element,
-                        expected,
-                        bits(self.element, after[range], element),
-                    )?;
+                    wrong(what, element, range, expected)?;
                 }
             }
         }
@@ -466,8 +358,7 @@ impl core::fmt::Display for Case {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self {
             softmax,
-            element,
-            call,
+            rows: Rows { element, call, .. },
             in_place,
             ..
         } = self;

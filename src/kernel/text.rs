@@ -600,6 +600,7 @@ fn normed_files(kernel: Normed) -> Vec<&'static str> {
         shader!("norm/decisions"),
         shader!("norm/vectors"),
         vector_load(kernel.element, !kernel.by_vectors()),
+        shader!("io/row_output"),
     ]);
     files.extend(match kernel.form {
         NormForm::Forward => vec![shader!("io/norm"), shader!("io/residual_in_sum")],
@@ -628,6 +629,7 @@ fn softmaxed_files(kernel: Softmaxed) -> Vec<&'static str> {
         shader!("norm/decisions"),
         vector_load(kernel.element, is_narrow),
         shader!("softmax/scores"),
+        shader!("io/row_output"),
         match (is_narrow, kernel.element.bytes()) {
             (false, _) => shader!("softmax/wide_row"),
             (true, 2) => shader!("softmax/two_rows"),
@@ -645,7 +647,7 @@ fn softmaxed_files(kernel: Softmaxed) -> Vec<&'static str> {
 }
 
 /// The files of rows and their sums.
-fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 4] {
+fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 5] {
     let rows = match (is_narrow, element.bytes()) {
         (false, _) => shader!("norm/wide_row"),
         (true, 2) => shader!("norm/two_rows"),
@@ -656,6 +658,7 @@ fn row_files(element: ElementType, is_narrow: bool) -> [&'static str; 4] {
         shader!("element/half"),
         rows,
         shader!("norm/rows"),
+        shader!("norm/pairs"),
     ]
 }
 

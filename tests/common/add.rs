@@ -1,5 +1,7 @@
 //! The definition of a residual plus a dropped branch [M23], as plainly as possible.
 
+use core::ops::Range;
+
 use wgpu_dropout::{DropoutCall, DropoutKind, ElementType, MaskLayout, MaskSource};
 
 use super::elements::{nearest, number, random, random_elements};
@@ -53,6 +55,18 @@ pub struct Case {
 }
 
 impl Case {
+    /// Some consecutive elements by themselves.
+    pub fn part(&self, elements: Range<usize>) -> Self {
+        let origin = self.call.origin + elements.start as u64;
+        Self {
+            input: self.input[elements.clone()].to_vec(),
+            residual: self.residual[elements.clone()].to_vec(),
+            source: Source::Len(elements.len() as u64),
+            call: self.call.with_origin(origin),
+            ..self.clone()
+        }
+    }
+
     /// A case with this many elements and vectors of these lengths. Length 0 means no vector.
     pub fn new(
         element: ElementType,

@@ -812,6 +812,24 @@ pub(super) const TEXTS: &[Case] = &[
         "correction = Rows();",
     ),
     text(
+        "the gradient of a sum has differences from the mean without its correction",
+        is_normed,
+        "second_of(sums) - correction * first_of(sums)",
+        "second_of(sums)",
+    ),
+    text(
+        "a pair's second Float is left out of a row's sum",
+        all,
+        "return own + first + second;",
+        "return own + first;",
+    ),
+    text(
+        "the kept part of a row ends with its third pair",
+        all,
+        "var word = pair_word(4u)",
+        "var word = pair_word(5u)",
+    ),
+    text(
         "a deviation lacks epsilon",
         all,
         "inverseSqrt(max(variance, Rows()) + params.epsilon)",
@@ -832,8 +850,14 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "the end of a long row has the decisions of its beginning",
         is_normed,
-        "keep_words[local] = mask_word(chunk + local);",
-        "keep_words[local] = mask_word(chunk % WORKGROUP_SIZE + local);",
+        "keep_words[word] = mask_word(first + word);",
+        "keep_words[word] = mask_word(first % WORKGROUP_SIZE + word);",
+    ),
+    text(
+        "the last decisions of the kept part of a row that begins within a mask word are missing",
+        is_normed,
+        "word < count; word += WORKGROUP_SIZE",
+        "word < min(count, WORKGROUP_SIZE); word += WORKGROUP_SIZE",
     ),
     text(
         "the bias before a norm begins at 0 in each dispatch",
@@ -868,8 +892,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "a softmax does not subtract the largest",
         is_softmaxed,
-        "x - of_row(most, element, half);",
-        "x;",
+        "x - of_row(most, element, half)",
+        "x",
     ),
     text(
         "a softmax's causality begins anew in each dispatch",
@@ -880,8 +904,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "a softmax's additive mask has one row",
         is_softmaxed,
-        "first_number = marks(row_of_period(row) * columns, row_of_period(row + 1u) * columns);",
-        "first_number = marks(0u, 0u);",
+        "first_number = rows * params.columns;",
+        "",
     ),
     text(
         "a softmax has no least score",
@@ -890,7 +914,7 @@ pub(super) const TEXTS: &[Case] = &[
         "let magnitude = bits & Word(0x7fffffffu);",
     ),
     text(
-        "the second of two rows has the first one's softmax",
+        "the second of two rows has the first one's mask",
         is_softmaxed,
         "return select(marks.x, marks.y, is_second_row(element, half));",
         "return marks.x;",
@@ -898,14 +922,14 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "the gradient of a softmax lacks the mean",
         is_softmaxed,
-        "chunk) - of_row(grad_mean, element, half);",
-        "chunk);",
+        "(grads - of_row(grad_mean, element, half))",
+        "grads",
     ),
     text(
         "a softmax does not see a NaN",
         is_softmaxed,
-        "select(order, Word(NAN), scores.of_nan)",
-        "order",
+        "x = select(x, Float(NAN), of_nan);",
+        "",
     ),
     functions(
         "dropout_keep_8 has seven lanes",
