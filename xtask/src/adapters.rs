@@ -2,10 +2,11 @@
 //! adapter Mesa's software drivers.
 
 use std::path::Path;
-use std::process::Command;
+
+use xshell::{Cmd, Shell, cmd};
 
 use crate::Result;
-use crate::command::{line, on_path, output, run};
+use crate::command::on_path;
 
 const MESA: &[&str] = &[
     "mesa-vulkan-drivers",
@@ -33,11 +34,13 @@ pub const SOFTWARE: &[&str] = match cfg!(target_os = "linux") {
 /// Looks for an adapter of each backend, or of any where `backends` has none, by the project's command line: what that
 /// sees is what counts. Installs software ones if they are missing and `install` allows it, and looks again. The error
 /// says what is missing and what to do.
-pub fn ensure(backends: &[&str], command_line: &Path, install: bool) -> Result {
+pub fn ensure(sh: &Shell, backends: &[&str], command_line: &Path, install: bool) -> Result {
     let are_there = || {
         // Without an adapter it fails.
-        let listing = output(Command::new(command_line).arg("adapters")).unwrap_or_default();
-        print!("{listing}");
+        let listing = cmd!(sh, "{command_line} adapters")
+            .read()
+            .unwrap_or_default();
+        println!("{listing}");
         has(&listing, backends)
     };
     if are_there() {
@@ -47,7 +50,7 @@ pub fn ensure(backends: &[&str], command_line: &Path, install: bool) -> Result {
         [] => "there is no wgpu adapter".to_owned(),
         _ => format!("there is no adapter for each of {}", backends.join(", ")),
     };
-    apt_install(&missing, MESA, install, ELSEWHERE)?;
+    apt_install(sh, &missing, MESA, install, ELSEWHERE)?;
     match are_there() {
         true => Ok(()),
         false => Err(format!("{missing}, not even after installing Mesa's.\n{ELSEWHERE}").into()),
@@ -63,55 +66,60 @@ fn has(listing: &str, backends: &[&str]) -> bool {
 }
 
 /// Sees to it that there are an MPI and what the crate `mpi` reads its header with.
-pub fn ensure_mpi(install: bool) -> Result {
-    let mut query = Command::new("dpkg-query");
-    query.args(["--show", "--showformat=${db:Status-Status}", "libclang-dev"]);
+pub fn ensure_mpi(sh: &Shell, install: bool) -> Result {
+    let status = "--showformat=${db:Status-Status}";
+    let query = cmd!(sh, "dpkg-query --show {status} libclang-dev").ignore_status();
     // Elsewhere than on Debian bindgen says itself what it lacks.
     let has_libclang = query
-        .output()
-        .map_or(true, |query| query.stdout == b"installed");
-    match has_libclang && on_path("mpicc").is_some() && on_path("mpirun").is_some() {
-        true => Ok(()),
-        false => apt_install(
-            "there is no MPI or no libclang",
-            MPI,
-            install,
-            MPI_ELSEWHERE,
-        ),
+        .ignore_stderr()
+        .read()
+        .map_or(true, |status| status == "installed");
+    if has_libclang && on_path("mpicc").is_some() && on_path("mpirun").is_some() {
+        return Ok(());
     }
+    apt_install(
+        sh,
+        "there is no MPI or no libclang",
+        MPI,
+        install,
+        MPI_ELSEWHERE,
+    )
 }
 
 /// Installs Debian's packages, or says which commands would; without apt the error says what to do `elsewhere`.
-pub fn apt_install(missing: &str, packages: &[&str], install: bool, elsewhere: &str) -> Result {
+pub fn apt_install(
+    sh: &Shell,
+    missing: &str,
+    packages: &[&str],
+    install: bool,
+    elsewhere: &str,
+) -> Result {
     if !cfg!(target_os = "linux") || on_path("apt-get").is_none() {
         return Err(format!("{missing}, and no apt-get to install it with.\n{elsewhere}").into());
     }
-    let mut update = apt(&["update"]);
-    let mut packages = apt(&[&["install", "-y", "--no-install-recommends"], packages].concat());
+    // Through sudo unless root runs it.
+    let is_root = cmd!(sh, "id -u").read().is_ok_and(|id| id == "0");
+    let apt = || -> Cmd {
+        if is_root {
+            sh.cmd("apt-get")
+        } else {
+            cmd!(sh, "sudo apt-get")
+        }
+    };
+    let update = apt().arg("update");
+    let packages = apt()
+        .args(["install", "-y", "--no-install-recommends"])
+        .args(packages);
     if !install {
-        let (update, packages) = (line(&update), line(&packages));
-        return Err(format!(
-            "{missing}. Without --no-install, these would run:\n  {update}\n  {packages}"
-        )
-        .into());
+        let would = format!("Without --no-install, these would run:\n  {update}\n  {packages}");
+        return Err(format!("{missing}. {would}").into());
     }
-    run(&mut update)?;
-    if run(&mut packages).is_err() {
-        run(&mut apt(&["-y", "-f", "install"]))?;
-        run(&mut packages)?;
+    update.run()?;
+    if packages.run().is_err() {
+        apt().args(["-y", "-f", "install"]).run()?;
+        packages.run()?;
     }
     Ok(())
-}
-
-/// An `apt-get` command, through sudo unless root runs it.
-fn apt(args: &[&str]) -> Command {
-    let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0\n");
-    let mut command = Command::new(if is_root { "apt-get" } else { "sudo" });
-    if !is_root {
-        command.arg("apt-get");
-    }
-    command.args(args);
-    command
 }
 
 #[cfg(test)]

@@ -8,26 +8,18 @@ use crate::Result;
 
 /// Prints a JSON array: for each case the input, the results and the launches, bytes in little-endian words.
 pub fn print() -> Result {
+    use MaskLayout as L;
     let mut cases = Vec::new();
     for (name, layout) in [
-        ("one", MaskLayout::linear(1)),
-        ("linear", MaskLayout::linear(40_000)),
-        ("odd", MaskLayout::linear(4099).offset((1 << 33) + 5)?),
-        ("rows", MaskLayout::time_locked_batch_first(&[3, 5, 64])?),
-        (
-            "short rows",
-            MaskLayout::time_locked_batch_first(&[3, 5, 7])?,
-        ),
-        ("runs", MaskLayout::feature_channels_first(&[2, 3, 40, 9])?),
-        (
-            "channels last",
-            MaskLayout::feature_channels_last(&[2, 40, 9, 3])?,
-        ),
-        ("samples", MaskLayout::drop_path(&[5, 333])?),
-        (
-            "transposed",
-            MaskLayout::elementwise(&[48, 31])?.permuted(&[1, 0])?,
-        ),
+        ("one", L::linear(1)),
+        ("linear", L::linear(40_000)),
+        ("odd", L::linear(4099).offset((1 << 33) + 5)?),
+        ("rows", L::time_locked_batch_first(&[3, 5, 64])?),
+        ("short rows", L::time_locked_batch_first(&[3, 5, 7])?),
+        ("runs", L::feature_channels_first(&[2, 3, 40, 9])?),
+        ("channels last", L::feature_channels_last(&[2, 40, 9, 3])?),
+        ("samples", L::drop_path(&[5, 333])?),
+        ("transposed", L::elementwise(&[48, 31])?.permuted(&[1, 0])?),
     ] {
         cases.push(case::<f32>(name, &layout)?);
         cases.push(case::<half::f16>(name, &layout)?);

@@ -1,7 +1,6 @@
 //! The compilers of seven GPUs that are not here. Mesa's drivers for NVIDIA, AMD, Apple and Qualcomm compile without
 //! their hardware, for which drm-shim answers, and execute nothing. They are Mesa's compilers and not the vendors'.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,34 +8,30 @@ use std::thread;
 use std::time::Instant;
 
 use serde_json::Value;
+use xshell::Shell;
 
 use super::{Rows, kernel_tools};
 use crate::Result;
-use crate::command::{command_line, root, run as run_command};
+use crate::command::{command_line, write_texts};
 use crate::debian::{FOLDER, With, find, unpack, version};
 
-/// A GPU, its driver and its shim, and a variable by which the shim takes itself for the GPU's.
-type Gpu = [&'static str; 4];
-
-const GPUS: [Gpu; 7] = [
-    [
-        "NVIDIA Turing",
-        "nouveau",
-        "nouveau",
-        "NOUVEAU_CHIPSET=0x162",
-    ],
-    ["NVIDIA Ada", "nouveau", "nouveau", "NOUVEAU_CHIPSET=0x192"],
-    [
-        "NVIDIA Blackwell",
-        "nouveau",
-        "nouveau",
-        "NOUVEAU_CHIPSET=0x1b2",
-    ],
-    ["AMD RDNA3", "radeon", "amdgpu", "AMDGPU_GPU_ID=navi31"],
-    ["AMD RDNA4", "radeon", "amdgpu", "AMDGPU_GPU_ID=gfx1201"],
-    ["Apple M1", "asahi", "asahi", ""],
-    ["Adreno 740", "freedreno", "freedreno", "FD_GPU_ID=740"],
+/// Each GPU, its driver and its shim, and a variable by which the shim takes itself for the GPU's.
+const GPUS: [&str; 7] = [
+    "NVIDIA Turing, nouveau, nouveau, NOUVEAU_CHIPSET=0x162",
+    "NVIDIA Ada, nouveau, nouveau, NOUVEAU_CHIPSET=0x192",
+    "NVIDIA Blackwell, nouveau, nouveau, NOUVEAU_CHIPSET=0x1b2",
+    "AMD RDNA3, radeon, amdgpu, AMDGPU_GPU_ID=navi31",
+    "AMD RDNA4, radeon, amdgpu, AMDGPU_GPU_ID=gfx1201",
+    "Apple M1, asahi, asahi, ",
+    "Adreno 740, freedreno, freedreno, FD_GPU_ID=740",
 ];
+
+fn gpus() -> [[&'static str; 4]; 7] {
+    GPUS.map(|gpu| {
+        let mut words = gpu.split(", ");
+        std::array::from_fn(|_| words.next().unwrap_or_default())
+    })
+}
 
 /// The names of the rows of the table, and the texts without `.wgsl`.
 const MAIN: &str = "\
@@ -68,30 +63,29 @@ struct Drivers {
 impl Drivers {
     /// Unpacks the drivers of Debian unstable with all that they depend on, the C library too, and builds the program.
     /// Fails where one takes a broken text, in `folder`.
-    fn new(root: &Path, folder: &Path) -> Result<Self> {
+    fn new(sh: &Shell, folder: &Path) -> Result<Self> {
         let packages = ["mesa-vulkan-drivers", "mesa-drm-shim", "libvulkan1"];
-        let tree = unpack(&root.join(FOLDER), "gpus", &packages, With::Unstable)?;
-        let library = find(&tree, "libvulkan_radeon.so")?;
+        let tree = unpack(sh, FOLDER, "gpus", &packages, With::Unstable)?;
+        let library = find(sh, &tree, "libvulkan_radeon.so")?;
         let libraries = library.parent().ok_or("a library has no folder")?;
         let manifests = tree.join("manifests");
-        fs::create_dir_all(&manifests)?;
-        for [_, driver, ..] in GPUS {
+        for [_, driver, ..] in gpus() {
             let name = format!("{driver}_icd.json");
-            let manifest = fs::read_to_string(find(&tree.join("usr/share"), &name)?)?;
+            let manifest = sh.read_file(find(sh, &tree.join("usr/share"), &name)?)?;
             let mut manifest: Value = serde_json::from_str(&manifest)?;
             // The loader knows no folder of this tree.
             let library = libraries.join(format!("libvulkan_{driver}.so"));
             manifest["ICD"]["library_path"] = library.display().to_string().into();
-            fs::write(manifests.join(name), manifest.to_string())?;
+            sh.write_file(manifests.join(name), manifest.to_string())?;
         }
         let drivers = Self {
             version: version(&tree, "mesa-vulkan-drivers")?,
             libraries: libraries.to_owned(),
             manifests,
-            program: kernel_tools(root)?,
+            program: kernel_tools(sh)?,
         };
         let text = "@compute @workgroup_size(1) fn main() { let a = undeclared; }";
-        fs::write(folder.join("broken"), text)?;
+        sh.write_file(folder.join("broken"), text)?;
         match drivers.compile(folder, &["broken".to_owned()]) {
             Ok(_) => Err("a broken text was compiled".into()),
             Err(error) if error.to_string().matches("broken: ").count() == GPUS.len() => {
@@ -106,7 +100,7 @@ impl Drivers {
     fn compile(&self, folder: &Path, files: &[String]) -> Result<Vec<Value>> {
         let mut all: Vec<Value> = Vec::new();
         let mut complaints = Vec::new();
-        for gpus in GPUS.chunks(thread::available_parallelism()?.get()) {
+        for gpus in gpus().chunks(thread::available_parallelism()?.get()) {
             let started = gpus.iter().map(|gpu| self.start(gpu, folder, files));
             let started: Vec<_> = started.collect::<io::Result<_>>()?;
             for ([name, ..], child) in gpus.iter().zip(started) {
@@ -127,7 +121,7 @@ impl Drivers {
     }
 
     /// Starts the program with the driver of one GPU and nothing else of this system.
-    fn start(&self, gpu: &Gpu, folder: &Path, files: &[String]) -> io::Result<Child> {
+    fn start(&self, gpu: &[&str; 4], folder: &Path, files: &[String]) -> io::Result<Child> {
         let [_, driver, shim, variable] = gpu;
         let mut command = Command::new(self.libraries.join("ld-linux-x86-64.so.2"));
         command.arg("--library-path").arg(&self.libraries);
@@ -146,23 +140,20 @@ impl Drivers {
 }
 
 /// `gpus`: compiles the main kernels for each GPU and prints their costs; with `record` these become a page of docs/.
-pub fn run(record: bool) -> Result {
-    let root = root()?;
-    let texts = root.join("target/gpus");
-    let _ = fs::remove_dir_all(&texts);
-    let mut write = Command::new(command_line()?);
-    run_command(write.args(["wgsl", "--output-dir"]).arg(&texts))?;
-    let drivers = Drivers::new(&root, &texts)?;
+pub fn run(sh: &Shell, record: bool) -> Result {
+    let texts = sh.current_dir().join("target/gpus");
+    write_texts(sh, &command_line(sh)?, &texts)?;
+    let drivers = Drivers::new(sh, &texts)?;
     let rows = MAIN.lines().filter_map(|line| line.split_once(": "));
     let rows: Vec<_> = rows
         .map(|(name, file)| (name, format!("{file}.wgsl")))
         .collect();
     let files: Vec<_> = rows.iter().map(|(_, file)| file.clone()).collect();
     let found = drivers.compile(&texts, &files)?;
-    let list: Vec<Value> = serde_json::from_str(&fs::read_to_string(texts.join("kernels.json"))?)?;
-    fs::remove_dir_all(&texts)?;
+    let list: Vec<Value> = serde_json::from_str(&sh.read_file(texts.join("kernels.json"))?)?;
+    sh.remove_path(&texts)?;
 
-    let heads = GPUS.map(|[name, ..]| name);
+    let heads = gpus().map(|[name, ..]| name);
     let mut page = format!(
         "# What kernels cost on seven GPUs\n\
          `cargo xtask gpus --record` wrote this page with Mesa {}. Mesa's drivers for these GPUs compile without the \
@@ -191,16 +182,16 @@ pub fn run(record: bool) -> Result {
     }
     println!("\n{page}");
     if record {
-        fs::write(root.join(PAGE), page)?;
+        sh.write_file(PAGE, page)?;
     }
     Ok(())
 }
 
 /// A row for each GPU: the representative texts that use immediates, as wgpu gives them to Vulkan's drivers.
-pub(super) fn judge(root: &Path, folder: &Path) -> Result<Rows> {
+pub(super) fn judge(sh: &Shell, folder: &Path) -> Result<Rows> {
     let start = Instant::now();
-    let drivers = Drivers::new(root, folder)?;
-    let list: Vec<Value> = serde_json::from_str(&fs::read_to_string(folder.join("kernels.json"))?)?;
+    let drivers = Drivers::new(sh, folder)?;
+    let list: Vec<Value> = serde_json::from_str(&sh.read_file(folder.join("kernels.json"))?)?;
     let immediates = |kernel: &&Value| {
         let features = kernel["features"].as_array();
         kernel["typical"] == true && features.is_some_and(|all| all.contains(&"IMMEDIATES".into()))
@@ -209,7 +200,7 @@ pub(super) fn judge(root: &Path, folder: &Path) -> Result<Rows> {
     let files = files.filter_map(|kernel| Some(kernel["file"].as_str()?.to_owned()));
     let files: Vec<_> = files.collect();
     let found = drivers.compile(folder, &files)?;
-    let rows = GPUS.iter().zip(found).map(|([name, ..], found)| {
+    let rows = gpus().into_iter().zip(found).map(|([name, ..], found)| {
         let driver = found["driver"].as_str().unwrap_or_default();
         let compiler = format!("Mesa {}, {name}, {driver}", drivers.version);
         let seconds = format!("{:.0}", start.elapsed().as_secs_f64());
