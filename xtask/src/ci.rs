@@ -6,7 +6,7 @@ use std::time::Instant;
 use xshell::{Shell, cmd};
 
 use crate::adapters::{self, SOFTWARE};
-use crate::command::{self, cargo, table};
+use crate::command::{self, cargo};
 use crate::compilers::gpus;
 use crate::suite::{self, BURN, BURN_FEATURES, MPI};
 use crate::{Result, web};
@@ -37,13 +37,11 @@ const SELECTIONS: [&str; 8] = [
 
 /// Runs every step, stopping at the first that fails.
 pub fn run(sh: &Shell) -> Result {
-    let mut steps = Steps(vec![
-        ["step", "result", "seconds"].map(String::from).to_vec(),
-    ]);
+    let mut steps = Steps(Vec::new());
     let start = Instant::now();
     let outcome = check(sh, &mut steps);
     steps.note("all", "", start);
-    println!("\n{}", table(&steps.0, 1));
+    println!("\n{}", steps.0.join("\n"));
     println!("{}", outcome?);
     Ok(())
 }
@@ -75,7 +73,7 @@ fn check(sh: &Shell, steps: &mut Steps) -> Result<String> {
         adapters::ensure(sh, SOFTWARE, &program, true)
     })?;
     let counts = steps.step("tests", || {
-        let report = suite::run(sh, &[], &[REQUIRED])?;
+        let report = suite::run(sh, suite::WORKSPACE, &[], &[REQUIRED])?;
         report.verdict()?;
         match report.counts {
             [0, ..] => Err("no test ran".into()),
@@ -115,7 +113,7 @@ fn check(sh: &Shell, steps: &mut Steps) -> Result<String> {
         adapters::ensure_mpi(sh, true)?;
         run(&format!("fmt --check {MPI} --all"))?;
         lint(&format!("--all-targets {MPI}"))?;
-        suite::run_mpi(sh, &[])?.verdict()
+        suite::run(sh, MPI, &[], &[])?.verdict()
     })?;
     Ok(counts)
 }
@@ -151,7 +149,7 @@ fn examples(sh: &Shell) -> Result<Vec<String>> {
 }
 
 /// A table of the steps done so far, with their wall time.
-struct Steps(Vec<Vec<String>>);
+struct Steps(Vec<String>);
 
 impl Steps {
     /// Runs one step and notes how long it took; its error names it.
@@ -165,8 +163,9 @@ impl Steps {
     }
 
     fn note(&mut self, name: &str, word: &str, start: Instant) {
-        let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
-        self.0.push(vec![name.into(), word.into(), seconds]);
+        let seconds = start.elapsed().as_secs_f64();
+        self.0
+            .push(format!("{name:<14} {word:<7} {seconds:>7.1} s"));
     }
 }
 
@@ -179,7 +178,7 @@ mod tests {
         let mut steps = Steps(Vec::new());
         let failed = steps.step("lint", || Err::<(), _>("a warning".into()));
         assert_eq!(failed.unwrap_err().to_string(), "step `lint`: a warning");
-        assert_eq!(steps.0[0][..2], ["lint", "FAILED"]);
+        assert!(steps.0[0].starts_with("lint           FAILED "));
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! What several tasks start, and tables of what came out. xshell prints each command before it runs, and its failure is
-//! an error.
+//! What several tasks start. xshell prints each command before it runs, and its failure is an error.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -89,22 +88,4 @@ pub fn fetch(sh: &Shell, missing: impl AsRef<Path>, bring: &Cmd, install: bool) 
             missing.display()
         ))?,
     }
-}
-
-/// The rows with their cells padded to columns; the last `numbers` columns are right-aligned.
-pub fn table(rows: &[Vec<String>], numbers: usize) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<_> = (0..columns).map(|at| width(at).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(at, (cell, &width))| match at + numbers < columns {
-            true => format!("{cell:<width$}"),
-            false => format!("{cell:>width$}"),
-        });
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text.push('\n');
-    }
-    text
 }

@@ -1,17 +1,13 @@
 //! `hardware`: an archive for one visit to a machine with a GPU, without cargo there: the programs, a Vulkan loader and
 //! the script that starts them.
 
+use std::env::consts::ARCH;
+
 use xshell::{Shell, cmd};
 
 use crate::Result;
 use crate::command::{release, test_binary};
 use crate::debian::{self, With};
-
-/// Debian's folder of libraries for this processor.
-const LIBRARIES: &str = match cfg!(target_arch = "aarch64") {
-    true => "usr/lib/aarch64-linux-gnu",
-    false => "usr/lib/x86_64-linux-gnu",
-};
 
 /// Writes `target/hardware.tar.gz`.
 pub fn run(sh: &Shell) -> Result {
@@ -27,7 +23,7 @@ pub fn run(sh: &Shell) -> Result {
         sh.copy_file(script, &folder)?;
     }
     let loader = debian::unpack(sh, debian::FOLDER, "loader", &["libvulkan1"], With::Nothing)?;
-    for library in sh.read_dir(loader.join(LIBRARIES))? {
+    for library in sh.read_dir(loader.join(format!("usr/lib/{ARCH}-linux-gnu")))? {
         if library.is_file() {
             sh.copy_file(library, &libraries)?;
         }

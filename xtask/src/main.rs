@@ -53,13 +53,11 @@ Commands:
                                   Build the page with the library in it and serve it at localhost:8080;
                                   --build stops there, --test tries the page in headless Chromium
 
-`test` and `bench` need a wgpu adapter. Where there is none and apt is at hand
-they install Mesa's software Vulkan, as root or through sudo, printing each
-command first. Without an adapter `test` skips the GPU trials and `bench` fails.
-`ci` installs software Vulkan and OpenGL in the same way, Chromium for the page
-and an MPI too, and skips nothing.
-The crate for Burn compiles 243 others, and the training in mpi/ needs an MPI and
-libclang: `test` passes over both without --all, which installs Debian's Open MPI.
+`test` and `bench` need a wgpu adapter. Where there is none and apt is at hand they install Mesa's software
+Vulkan, as root or through sudo. Without an adapter `test` skips the GPU trials and `bench` fails. `ci` installs
+software Vulkan and OpenGL in the same way, Chromium for the page and an MPI too, and skips nothing.
+The crate for Burn compiles 243 others, and the training in mpi/ needs an MPI and libclang: `test` passes over
+both without --all, which installs Debian's Open MPI.
 
 Options:
       --no-install  Install nothing; say which commands would
@@ -157,10 +155,10 @@ fn test(sh: &Shell, install: bool, all: bool, args: &[String]) -> Result {
         // Said before the tests that do without.
         adapters::ensure_mpi(sh, install)?;
     }
-    let mut reports = vec![suite::run(sh, args, &[])?];
+    let mut reports = vec![suite::run(sh, suite::WORKSPACE, args, &[])?];
     if all {
         reports.extend(suite::run_burn(sh, args, &[])?);
-        reports.push(suite::run_mpi(sh, args)?);
+        reports.push(suite::run(sh, suite::MPI, args, &[])?);
     }
     if let Err(reason) = adapter {
         eprintln!("\nwarning: no test ran on a GPU: {reason}\n");

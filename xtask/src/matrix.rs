@@ -3,10 +3,11 @@
 
 use xshell::{Shell, cmd};
 
+use crate::Result;
 use crate::adapters::{self, SOFTWARE};
 use crate::command::command_line;
 use crate::debian::{FOLDER, STACKS};
-use crate::{Result, suite};
+use crate::suite::{self, WORKSPACE};
 
 /// Fails where a trial, a check or a mask hash does. With `--record` the audits become files of adapters/.
 pub fn run(sh: &Shell, install: bool, record: bool) -> Result {
@@ -14,7 +15,8 @@ pub fn run(sh: &Shell, install: bool, record: bool) -> Result {
     let program = command_line(sh)?;
     adapters::ensure(sh, SOFTWARE, &program, install)?;
     let try_on = |stack: &str, variables: &[(&str, &str)]| -> Result {
-        suite::run(sh, &["--test", "gpu"].map(String::from), variables)?.verdict()?;
+        let gpu = format!("{WORKSPACE} --test gpu");
+        suite::run(sh, &gpu, &[], variables)?.verdict()?;
         let record = records.join(stack).with_extension("json");
         let verify = cmd!(sh, "{program} verify --all --json {record}");
         Ok(verify.envs(variables.iter().copied()).run()?)

@@ -15,7 +15,7 @@ pub const BURN: &str = "--manifest-path burn/Cargo.toml";
 pub const MPI: &str = "--manifest-path mpi/Cargo.toml";
 
 /// The workspace, with the library's optional features.
-const WORKSPACE: &str = "--workspace --all-features";
+pub const WORKSPACE: &str = "--workspace --all-features";
 
 /// What the harnesses of one run of `cargo test` count.
 #[derive(Default)]
@@ -25,31 +25,21 @@ pub struct Report {
     cargo_succeeded: bool,
 }
 
-/// Runs `cargo test` over the workspace and counts what passed. Failed tests are no error here: they are
-/// in the report.
-pub fn run(sh: &Shell, args: &[String], variables: &[(&str, &str)]) -> Result<Report> {
-    cargo_test(sh, WORKSPACE, args, variables)
-}
-
 /// The features with which the crate for Burn is checked: the default ones and Burn's SPIR-V compiler, which Vulkan
 /// devices then use; OpenGL keeps WGSL.
 pub const BURN_FEATURES: &str = "--features vulkan";
 
-/// The same with the crate for Burn: with Burn's fusion and SPIR-V, and without both.
+/// [`run`] over the crate for Burn: with Burn's fusion and SPIR-V, and without both.
 pub fn run_burn(sh: &Shell, args: &[String], variables: &[(&str, &str)]) -> Result<[Report; 2]> {
-    let run = |features: &str| cargo_test(sh, &format!("{BURN} {features}"), args, variables);
+    let run = |features: &str| run(sh, &format!("{BURN} {features}"), args, variables);
     Ok([
         run(BURN_FEATURES)?,
         run("--no-default-features --features wgpu,flex")?,
     ])
 }
 
-/// The same with the training by MPI.
-pub fn run_mpi(sh: &Shell, args: &[String]) -> Result<Report> {
-    cargo_test(sh, MPI, args, &[])
-}
-
-fn cargo_test(
+/// Runs `cargo test` over a selection and counts what passed. Failed tests are no error here: they are in the report.
+pub fn run(
     sh: &Shell,
     selection: &str,
     args: &[String],

@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::Value;
 use xshell::Shell;
 
-use super::{Rows, kernel_tools};
+use super::{kernel_tools, row};
 use crate::Result;
 use crate::command::{command_line, write_texts};
 use crate::debian::{FOLDER, With, find, unpack, version};
@@ -145,10 +145,9 @@ pub fn run(sh: &Shell, record: bool) -> Result {
     write_texts(sh, &command_line(sh)?, &texts)?;
     let drivers = Drivers::new(sh, &texts)?;
     let rows = MAIN.lines().filter_map(|line| line.split_once(": "));
-    let rows: Vec<_> = rows
+    let (names, files): (Vec<_>, Vec<_>) = rows
         .map(|(name, file)| (name, format!("{file}.wgsl")))
-        .collect();
-    let files: Vec<_> = rows.iter().map(|(_, file)| file.clone()).collect();
+        .unzip();
     let found = drivers.compile(&texts, &files)?;
     let list: Vec<Value> = serde_json::from_str(&sh.read_file(texts.join("kernels.json"))?)?;
     sh.remove_path(&texts)?;
@@ -166,15 +165,15 @@ pub fn run(sh: &Shell, record: bool) -> Result {
         heads.join(" | "),
         "| --: ".repeat(heads.len())
     );
-    for (name, file) in rows {
+    for (name, file) in names.into_iter().zip(&files) {
         // An invocation of a kernel of rows takes any number: its figures are those of the whole text.
-        let kernel = list.iter().find(|kernel| kernel["file"] == file.as_str());
+        let kernel = list.iter().find(|kernel| kernel["file"] == **file);
         let elements = kernel.and_then(|kernel| kernel["elements_per_workgroup"].as_u64());
         let elements = elements.map_or(1, |elements| elements / 256);
         let whole = if elements == 1 { ", whole text" } else { "" };
         page += &format!("| {name}{whole} |");
         for found in &found {
-            let [instructions, registers] = [0, 1].map(|at| found["figures"][&file][at].as_u64());
+            let [instructions, registers] = [0, 1].map(|at| found["figures"][file][at].as_u64());
             let instructions = instructions.unwrap_or(0) as f64 / elements as f64;
             page += &format!(" {instructions:.0} / {} |", registers.unwrap_or(0));
         }
@@ -188,7 +187,7 @@ pub fn run(sh: &Shell, record: bool) -> Result {
 }
 
 /// A row for each GPU: the representative texts that use immediates, as wgpu gives them to Vulkan's drivers.
-pub(super) fn judge(sh: &Shell, folder: &Path) -> Result<Rows> {
+pub(super) fn judge(sh: &Shell, folder: &Path) -> Result<Vec<String>> {
     let start = Instant::now();
     let drivers = Drivers::new(sh, folder)?;
     let list: Vec<Value> = serde_json::from_str(&sh.read_file(folder.join("kernels.json"))?)?;
@@ -203,8 +202,7 @@ pub(super) fn judge(sh: &Shell, folder: &Path) -> Result<Rows> {
     let rows = gpus().into_iter().zip(found).map(|([name, ..], found)| {
         let driver = found["driver"].as_str().unwrap_or_default();
         let compiler = format!("Mesa {}, {name}, {driver}", drivers.version);
-        let seconds = format!("{:.0}", start.elapsed().as_secs_f64());
-        vec![compiler, files.len().to_string(), seconds]
+        row(&compiler, files.len(), start)
     });
     Ok(rows.collect())
 }

@@ -13,14 +13,11 @@ use xshell::{Cmd, Shell, cmd};
 
 use crate::Result;
 use crate::adapters::{self, apt_install};
-use crate::command::{command_line, fetch, npm_package, on_path, table, write_texts};
+use crate::command::{command_line, fetch, npm_package, on_path, write_texts};
 use crate::debian::SWIFTSHADER;
 
 /// The examples in other languages.
 const HOSTS: &str = "examples/hosts";
-
-/// Compilers, the numbers of texts that they took, and the seconds.
-type Rows = Vec<Vec<String>>;
 
 /// Fails where a text is refused.
 pub fn run(sh: &Shell, install: bool) -> Result {
@@ -38,7 +35,7 @@ pub fn run(sh: &Shell, install: bool) -> Result {
     let functions = cmd!(sh, "{program} wgsl --functions").read()?;
     others::write(sh, &texts.join("others"), &(functions + "\n"))?;
 
-    let mut rows = vec![["compiler", "texts", "seconds"].map(String::from).to_vec()];
+    let mut rows = Vec::new();
     for (name, command) in [
         ("Tint", cmd!(sh, "node xtask/dawn/tint.mjs {texts}")),
         (
@@ -72,7 +69,7 @@ pub fn run(sh: &Shell, install: bool) -> Result {
         rows.extend(gpus::judge(sh, &texts)?);
     }
     sh.remove_path(&texts)?;
-    println!("\n{}", table(&rows, 2));
+    println!("\n{}", rows.join("\n"));
     Ok(())
 }
 
@@ -113,22 +110,27 @@ fn python(sh: &Shell, environment: &Path, install: bool) -> Result<PathBuf> {
 
 /// Runs a program, which prints a line for each complaint, a text's name and a colon, and last how much it looked at.
 /// Dawn prints its log there too.
-fn judge(name: &str, command: &Cmd) -> Result<Vec<String>> {
+fn judge(name: &str, command: &Cmd) -> Result<String> {
     println!("$ {command}");
     let start = Instant::now();
     let said = command.read()?;
-    let seconds = format!("{:.0}", start.elapsed().as_secs_f64());
     let complaints = said.lines().filter(|line| line.contains(".wgsl: "));
     let complaints: Vec<_> = complaints.collect();
     let last = said.lines().last().unwrap_or_default();
     match (complaints.len(), last.parse().unwrap_or(0)) {
         (_, 0) => Err(format!("{name} read no text: {last}").into()),
-        (0, texts) => Ok(vec![name.to_owned(), texts.to_string(), seconds]),
+        (0, texts) => Ok(row(name, texts, start)),
         (count, texts) => {
             let some = complaints[..count.min(3)].join("\n");
             Err(format!("{name}: {count} complaints about {texts} texts\n{some}").into())
         }
     }
+}
+
+/// A line of the table: a compiler, the number of texts that it took, and the time.
+fn row(compiler: &str, texts: usize, start: Instant) -> String {
+    let seconds = start.elapsed().as_secs_f64();
+    format!("{compiler:<70} {texts:>5} texts {seconds:>5.0} s")
 }
 
 #[cfg(test)]
@@ -150,7 +152,7 @@ mod tests {
     fn a_complaint_and_a_judge_that_read_nothing_are_errors() {
         let sh = &shell().unwrap();
         let judge = |said: &str| judge("tint", &cmd!(sh, "printf {said}"));
-        assert_eq!(judge("a log\\n3\\n").unwrap()[1], "3");
+        assert!(judge("a log\\n3\\n").unwrap().contains(" 3 texts "));
         let error = judge("a.wgsl: bad\\n3\\n").unwrap_err().to_string();
         assert!(error.ends_with("a.wgsl: bad"), "{error}");
         assert!(judge("0\\n").is_err() && judge("").is_err());

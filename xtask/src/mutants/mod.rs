@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use xshell::{Shell, cmd};
 
 use crate::Result;
-use crate::command::table;
 use rules::Mutant;
 use runner::{Run, Tests};
 
@@ -85,14 +84,12 @@ fn column(run: &Run, reason: Option<&str>) -> (usize, String) {
 ///
 /// If too many survived or anything is `wrong` besides.
 fn conclude(counts: &BTreeMap<String, [usize; 5]>, wrong: &[String]) -> Result {
-    let mut rows = vec![["file or kind", "mutants"].map(String::from).to_vec()];
-    rows[0].extend(ENDS.map(String::from));
-    rows.extend(counts.iter().map(|(name, counts)| {
-        let numbers = [counts.iter().sum()].into_iter().chain(*counts);
-        let numbers = numbers.map(|number: usize| number.to_string());
-        [name.clone()].into_iter().chain(numbers).collect()
-    }));
-    println!("\n{}", table(&rows, ENDS.len() + 1));
+    let heads = ENDS.map(|end| format!("{end:>12}")).concat();
+    println!("\n{:<36} {:>9}{heads}", "file or kind", "mutants");
+    for (name, counts) in counts {
+        let numbers = counts.map(|count| format!("{count:>12}")).concat();
+        println!("{name:<36} {:>9}{numbers}", counts.iter().sum::<usize>());
+    }
     let [killed, _, timed_out, survived, _] = counts.get("all").copied().unwrap_or_default();
     let counted = killed + timed_out + survived;
     let percent = 100.0 * (counted - survived) as f64 / counted as f64;
@@ -161,16 +158,13 @@ fn stale(shaders: &[Shader], only: &[String]) -> Vec<String> {
         let mut shaders = shaders.iter();
         shaders.any(|shader| shader.mutants.iter().any(|mutant| shader.is(entry, mutant)))
     };
-    equivalents()
-        .filter(|entry| only.is_empty() || only.iter().any(|only| only == entry[0]))
-        .filter(|entry| !is_mutant(entry))
-        .map(|entry| {
-            format!(
-                "listed as equivalent, but no mutant: {}: {}",
-                entry[0], entry[3]
-            )
-        })
-        .collect()
+    let listed =
+        equivalents().filter(|[file, ..]| only.is_empty() || only.iter().any(|o| o == file));
+    let stale = listed.filter(|entry| !is_mutant(entry));
+    let line = |[file, _, _, line, ..]: [&str; 5]| {
+        format!("listed as equivalent, but no mutant: {file}: {line}")
+    };
+    stale.map(line).collect()
 }
 
 #[cfg(test)]
