@@ -3,19 +3,13 @@
 
 use std::path::Path;
 
-use xshell::{Cmd, Shell, cmd};
+use xshell::{Shell, cmd};
 
 use crate::Result;
 use crate::command::on_path;
 
-const MESA: &[&str] = &[
-    "mesa-vulkan-drivers",
-    "libvulkan1",
-    "libegl1",
-    "libgl1-mesa-dri",
-    "libegl-mesa0",
-];
-const MPI: &[&str] = &["libopenmpi-dev", "openmpi-bin", "libclang-dev"];
+const MESA: &str = "mesa-vulkan-drivers libvulkan1 libegl1 libgl1-mesa-dri libegl-mesa0";
+const MPI: &str = "libopenmpi-dev openmpi-bin libclang-dev";
 
 const ELSEWHERE: &str = "\
 wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or Direct3D 12 (Windows).
@@ -37,9 +31,8 @@ pub const SOFTWARE: &[&str] = match cfg!(target_os = "linux") {
 pub fn ensure(sh: &Shell, backends: &[&str], command_line: &Path, install: bool) -> Result {
     let are_there = || {
         // Without an adapter it fails.
-        let listing = cmd!(sh, "{command_line} adapters")
-            .read()
-            .unwrap_or_default();
+        let listing = cmd!(sh, "{command_line} adapters").read();
+        let listing = listing.unwrap_or_default();
         println!("{listing}");
         has(&listing, backends)
     };
@@ -77,20 +70,15 @@ pub fn ensure_mpi(sh: &Shell, install: bool) -> Result {
     if has_libclang && on_path("mpicc").is_some() && on_path("mpirun").is_some() {
         return Ok(());
     }
-    apt_install(
-        sh,
-        "there is no MPI or no libclang",
-        MPI,
-        install,
-        MPI_ELSEWHERE,
-    )
+    let missing = "there is no MPI or no libclang";
+    apt_install(sh, missing, MPI, install, MPI_ELSEWHERE)
 }
 
 /// Installs Debian's packages, or says which commands would; without apt the error says what to do `elsewhere`.
 pub fn apt_install(
     sh: &Shell,
     missing: &str,
-    packages: &[&str],
+    packages: &str,
     install: bool,
     elsewhere: &str,
 ) -> Result {
@@ -99,17 +87,14 @@ pub fn apt_install(
     }
     // Through sudo unless root runs it.
     let is_root = cmd!(sh, "id -u").read().is_ok_and(|id| id == "0");
-    let apt = || -> Cmd {
-        if is_root {
-            sh.cmd("apt-get")
-        } else {
-            cmd!(sh, "sudo apt-get")
-        }
+    let apt = || match is_root {
+        true => sh.cmd("apt-get"),
+        false => cmd!(sh, "sudo apt-get"),
     };
     let update = apt().arg("update");
     let packages = apt()
         .args(["install", "-y", "--no-install-recommends"])
-        .args(packages);
+        .args(packages.split(' '));
     if !install {
         let would = format!("Without --no-install, these would run:\n  {update}\n  {packages}");
         return Err(format!("{missing}. {would}").into());
@@ -132,9 +117,7 @@ mod tests {
         let both = format!("{vulkan}\ngl/llvmpipe (LLVM 15.0.6, 256 bits)\n");
         assert!(has(vulkan, &[]) && !has(vulkan, &["vulkan", "gl"]));
         assert!(has(&both, &["vulkan", "gl"]));
-        assert!(!has(
-            "no adapter: install a vulkan/gl driver\nnoop/x\n",
-            &[]
-        ));
+        let none = "no adapter: install a vulkan/gl driver\nnoop/x\n";
+        assert!(!has(none, &[]));
     }
 }

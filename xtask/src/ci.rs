@@ -69,9 +69,8 @@ fn check(sh: &Shell, steps: &mut Steps) -> Result<String> {
         steps.step("docs", || document(selection))?;
     }
     let program = steps.step("command line", || command::command_line(sh))?;
-    steps.step("adapters", || {
-        adapters::ensure(sh, SOFTWARE, &program, true)
-    })?;
+    let ensure = || adapters::ensure(sh, SOFTWARE, &program, true);
+    steps.step("adapters", ensure)?;
     let counts = steps.step("tests", || {
         let report = suite::run(sh, suite::WORKSPACE, &[], &[REQUIRED])?;
         report.verdict()?;
@@ -91,9 +90,8 @@ fn check(sh: &Shell, steps: &mut Steps) -> Result<String> {
         let program = command::release(sh)?;
         Ok(cmd!(sh, "{program} bench --sizes 65536").run()?)
     })?;
-    steps.step("page", || {
-        web::try_in_browser(sh, &web::build(sh, true)?, true)
-    })?;
+    let page = || web::try_in_browser(sh, &web::build(sh, true)?, true);
+    steps.step("page", page)?;
     steps.step("GPU compilers", || gpus::run(sh, false))?;
     steps.step("package", || package(sh))?;
     // The crate for Burn: the same steps in its own workspace, and always the same features: Burn is compiled once for

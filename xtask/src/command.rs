@@ -79,13 +79,13 @@ pub fn npm_package(sh: &Shell, package: &str, scripts: &str, install: bool) -> R
 
 /// Runs what brings `missing` under the checkout, or says that it would.
 pub fn fetch(sh: &Shell, missing: impl AsRef<Path>, bring: &Cmd, install: bool) -> Result {
-    let missing = missing.as_ref();
-    match (sh.path_exists(missing), install) {
+    let missing = missing.as_ref().display().to_string();
+    match (sh.path_exists(&missing), install) {
         (true, _) => Ok(()),
         (_, true) => Ok(bring.run()?),
-        _ => Err(format!(
-            "there is no {}. Without --no-install, this would run:\n  {bring}",
-            missing.display()
-        ))?,
+        _ => {
+            let would = format!("Without --no-install, this would run:\n  {bring}");
+            Err(format!("there is no {missing}. {would}").into())
+        }
     }
 }

@@ -113,9 +113,8 @@ pub fn version(folder: &Path, package: &str) -> Result<String> {
 /// comes from. `targets` has lines of `URI SUITE`.
 fn sources(targets: &str, codename: &str, with: With) -> Option<String> {
     let targets = targets.lines().filter_map(|line| line.split_once(' '));
-    let mut sources: Vec<_> = targets
-        .filter(|(_, suite)| suite.starts_with(codename))
-        .collect();
+    let targets = targets.filter(|(_, suite)| suite.starts_with(codename));
+    let mut sources: Vec<_> = targets.collect();
     let &(archive, _) = sources.iter().find(|(_, suite)| *suite == codename)?;
     let backports = format!("{codename}-backports");
     match with {
@@ -193,9 +192,7 @@ http://elsewhere/ nodistro
             sources.replace(&format!("deb [signed-by={KEYRING}] http://mirror/"), "")
         };
         assert_eq!(sources(With::Unstable), "debian/ sid main\n");
-        assert_eq!(
-            sources(With::Nothing),
-            "debian/ bookworm main\nsecurity/ bookworm-security main\ndebian/ bookworm-backports main\n"
-        );
+        let all = "debian/ bookworm main\nsecurity/ bookworm-security main\ndebian/ bookworm-backports main\n";
+        assert_eq!(sources(With::Nothing), all);
     }
 }

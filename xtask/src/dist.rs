@@ -17,12 +17,7 @@ const COMPLETIONS: [(&str, &str); 4] = [
 ];
 
 /// Files of the repository that go beside the command line.
-const BESIDE: [&str; 4] = [
-    "README.md",
-    "LICENSE-APACHE",
-    "LICENSE-MIT",
-    "docs/command-line.md",
-];
+const BESIDE: &str = "README.md LICENSE-APACHE LICENSE-MIT docs/command-line.md";
 
 /// Writes the archives to `target/dist`.
 pub fn run(sh: &Shell) -> Result {
@@ -30,7 +25,7 @@ pub fn run(sh: &Shell) -> Result {
     sh.remove_path("target/dist")?;
     let commands = sh.create_dir("target/dist/wgpu-dropout")?;
     sh.copy_file(&program, &commands)?;
-    for file in BESIDE {
+    for file in BESIDE.split(' ') {
         sh.copy_file(file, &commands)?;
     }
     for (shell, file) in COMPLETIONS {

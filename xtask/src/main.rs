@@ -28,30 +28,26 @@ What developers and CI of wgpu-dropout run.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test [--no-install] [--all] [-- ARGS]
-                                  Run every test; ARGS go to `cargo test`
-  bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
-  ci                              Run all that CI checks
-  faults [NAME]                   Plant every fault of src/audit/tests/ into the kernels and the host, or those
-                                  whose name has NAME, one after the other; the auditor must find each. An hour
-  mutants [--list] [--file NAME]… Change each constant, operator, lane and statement of the shaders,
-                                  or of some, and see whether a test fails
-  matrix [--no-install] [--record]
-                                  Run the gpu tests and `verify` on every adapter, Debian's newer Mesa and
-                                  SwiftShader among them; --record keeps the audits under adapters/
-  compilers [--no-install]        Give every kernel's text and the mask functions to other compilers and
-                                  validators, the repository's other WGSL to a browser's, and run some by
-                                  JavaScript and Python
-  gpus [--record]                 Compile the main kernels with Mesa's drivers for seven GPUs that need not be
-                                  there, and print instructions and registers; Debian only. --record writes
-                                  docs/gpu-costs.md
-  dist                            Write a release's files to target/dist: the command line with its completions,
-                                  and the kernels' texts
-  hardware                        Write target/hardware.tar.gz: all that a machine with a GPU needs to answer every
-                                  open question in eight minutes, without cargo; on Debian
-  web [--port N] [--build | --test] [--no-install]
-                                  Build the page with the library in it and serve it at localhost:8080;
-                                  --build stops there, --test tries the page in headless Chromium
+  test [--all] [-- ARGS]  Run every test; ARGS go to `cargo test`
+  bench [-- ARGS]         Measure dropout; ARGS go to `wgpu-dropout bench`
+  ci                      Run all that CI checks
+  faults [NAME]           Plant every fault of src/audit/tests/, or those whose name has NAME, one after the other;
+                          the auditor must find each. An hour
+  mutants [--list] [--file NAME]…
+                          Change each constant, operator, lane and statement of the shaders, or of some, and see
+                          whether a test fails
+  matrix [--record]       Run the gpu tests and `verify` on every adapter, Debian's newer Mesa and SwiftShader among
+                          them; --record keeps the audits under adapters/
+  compilers               Give every kernel's text and the mask functions to other compilers and validators, the
+                          repository's other WGSL to a browser's, and run some by JavaScript and Python
+  gpus [--record]         Compile the main kernels with Mesa's drivers for seven GPUs that need not be there, and print
+                          instructions and registers; Debian only. --record writes docs/gpu-costs.md
+  dist                    Write a release's files to target/dist: the command line with its completions, and the texts
+  hardware                Write target/hardware.tar.gz: all that a machine with a GPU needs to answer every open
+                          question in eight minutes, without cargo; on Debian
+  web [--port N] [--build | --test]
+                          Build the page with the library in it and serve it at localhost:8080; --build stops there,
+                          --test tries the page in headless Chromium
 
 `test` and `bench` need a wgpu adapter. Where there is none and apt is at hand they install Mesa's software
 Vulkan, as root or through sudo. Without an adapter `test` skips the GPU trials and `bench` fails. `ci` installs
@@ -60,7 +56,7 @@ The crate for Burn compiles 243 others, and the training in mpi/ needs an MPI an
 both without --all, which installs Debian's Open MPI.
 
 Options:
-      --no-install  Install nothing; say which commands would
+      --no-install  Install nothing; say which commands would: test, bench, matrix, compilers, web
       --all         Test the crate for Burn and the training by MPI too
   -h, --help        Print this help
 
@@ -173,7 +169,7 @@ fn test(sh: &Shell, install: bool, all: bool, args: &[String]) -> Result {
 fn faults(sh: &Shell, name: Option<String>) -> Result {
     let test = cmd!(
         sh,
-        "cargo test --package wgpu-dropout --lib -- planted_faults --nocapture"
+        "cargo test -p wgpu-dropout --lib -- planted_faults --nocapture"
     );
     let wanted = name.as_deref().unwrap_or("all");
     Ok(test.env("FAULTS", wanted).env("REQUIRE_GPU", "1").run()?)

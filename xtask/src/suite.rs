@@ -32,10 +32,8 @@ pub const BURN_FEATURES: &str = "--features vulkan";
 /// [`run`] over the crate for Burn: with Burn's fusion and SPIR-V, and without both.
 pub fn run_burn(sh: &Shell, args: &[String], variables: &[(&str, &str)]) -> Result<[Report; 2]> {
     let run = |features: &str| run(sh, &format!("{BURN} {features}"), args, variables);
-    Ok([
-        run(BURN_FEATURES)?,
-        run("--no-default-features --features wgpu,flex")?,
-    ])
+    let plain = "--no-default-features --features wgpu,flex";
+    Ok([run(BURN_FEATURES)?, run(plain)?])
 }
 
 /// Runs `cargo test` over a selection and counts what passed. Failed tests are no error here: they are in the report.
@@ -73,13 +71,9 @@ pub fn run(
 impl Report {
     /// Adds the numbers of `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
     fn read(&mut self, line: &str) {
-        let numbers = line
-            .strip_prefix("test result: ")
-            .and_then(|line| line.split_once(". "));
-        let parts = numbers
-            .into_iter()
-            .flat_map(|(_, numbers)| numbers.split("; "));
-        for (count, part) in self.counts.iter_mut().zip(parts) {
+        let result = line.strip_prefix("test result: ").unwrap_or_default();
+        let (_, numbers) = result.split_once(". ").unwrap_or_default();
+        for (count, part) in self.counts.iter_mut().zip(numbers.split("; ")) {
             let number = part.split(' ').next().unwrap_or_default();
             *count += number.parse::<usize>().unwrap_or(0);
         }

@@ -41,13 +41,8 @@ fn case<T: Element>(name: &str, layout: &MaskLayout) -> Result<Value> {
     let mut output = input.clone();
     let call = DropoutCall::new(DropoutRate::new(0.3)?, MaskKey::layer_step(42, 3, 7));
     cpu::apply(Direction::Forward, layout, &mut *output, &call)?;
-    let launches = launches(
-        layout,
-        T::TYPE,
-        &call,
-        Direction::Forward,
-        LaunchLimits::default(),
-    )?;
+    let (direction, limits) = (Direction::Forward, LaunchLimits::default());
+    let launches = launches(layout, T::TYPE, &call, direction, limits)?;
     let launches = launches.map(|launch| {
         let size = size_of::<T>() as u64;
         let params = launch

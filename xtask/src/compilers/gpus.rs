@@ -132,10 +132,8 @@ impl Drivers {
         command.env("VK_DRIVER_FILES", manifest);
         command.env("MESA_SHADER_CACHE_DISABLE", "true");
         command.envs(variable.split_once('=')).current_dir(folder);
-        command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn()
     }
 }
 

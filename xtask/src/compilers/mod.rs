@@ -86,7 +86,7 @@ fn kernel_tools(sh: &Shell) -> Result<PathBuf> {
 fn spirv_val(sh: &Shell, install: bool) -> Result<PathBuf> {
     const PACKAGE: &str = "spirv-tools";
     if on_path("spirv-val").is_none() {
-        apt_install(sh, "there is no spirv-val", &[PACKAGE], install, PACKAGE)?;
+        apt_install(sh, "there is no spirv-val", PACKAGE, install, PACKAGE)?;
     }
     Ok(on_path("spirv-val").ok_or("spirv-tools has no spirv-val")?)
 }
@@ -94,12 +94,8 @@ fn spirv_val(sh: &Shell, install: bool) -> Result<PathBuf> {
 /// A virtual environment with what the hosts ask for.
 fn python(sh: &Shell, environment: &Path, install: bool) -> Result<PathBuf> {
     let python = environment.join("bin/python");
-    fetch(
-        sh,
-        &python,
-        &cmd!(sh, "python3 -m venv {environment}"),
-        install,
-    )?;
+    let create = cmd!(sh, "python3 -m venv {environment}");
+    fetch(sh, &python, &create, install)?;
     let packages = cmd!(sh, "{python} -m pip install --quiet --require-hashes -r");
     // Packages that are there already are not fetched.
     if install {

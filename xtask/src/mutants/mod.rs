@@ -52,9 +52,8 @@ pub fn run(sh: &Shell, list: bool, only: &[String]) -> Result {
                 equivalents().find_map(|entry| shader.is(&entry, mutant).then(|| entry[4]));
             let described = shader.describe(mutant);
             if reason.is_some() && !matches!(run, Run::Passed) {
-                wrong.push(format!(
-                    "listed as equivalent, but it does not survive: {described}"
-                ));
+                let not = "listed as equivalent, but it does not survive";
+                wrong.push(format!("{not}: {described}"));
             }
             let (column, end) = column(&run, reason);
             println!("{described}  {end}");

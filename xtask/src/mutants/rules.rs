@@ -87,11 +87,8 @@ impl Mutant {
             let line = number.checked_sub(1).and_then(|at| text.lines().nth(at));
             line.unwrap_or_default().trim().to_owned()
         };
-        [
-            line(text, self.line - 1),
-            line(text, self.line),
-            line(&self.apply(text), self.line),
-        ]
+        let (at, mutated) = (self.line, self.apply(text));
+        [line(text, at - 1), line(text, at), line(&mutated, at)]
     }
 }
 

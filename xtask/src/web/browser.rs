@@ -19,7 +19,7 @@ pub fn try_in_browser(sh: &Shell, site: &Path, install: bool) -> Result {
     let browser = || BROWSERS.iter().find_map(|name| on_path(name));
     if browser().is_none() {
         let missing = "there is no Chromium";
-        apt_install(sh, missing, &BROWSERS[..1], install, "Chrome will do too.")?;
+        apt_install(sh, missing, BROWSERS[0], install, "Chrome will do too.")?;
     }
     npm_package(sh, "playwright-core", "web/tests", install)?;
     let folder = sh.current_dir().join(FOLDER);

@@ -37,13 +37,13 @@ pub fn build(sh: &Shell, install: bool) -> Result<PathBuf> {
     let built = folder.join("build");
     let build = cmd!(
         sh,
-        "cargo build --package wgpu-dropout-web --profile web --target {TARGET}"
+        "cargo build -p wgpu-dropout-web --profile web --target {TARGET}"
     );
     toolchain.set(build, &built).run()?;
     let wasm = built.join(TARGET).join("web/wgpu_dropout_web.wasm");
     cmd!(
         sh,
-        "cargo run --quiet --package wgpu-dropout-web-bindgen -- {wasm} {site}"
+        "cargo run -q -p wgpu-dropout-web-bindgen -- {wasm} {site}"
     )
     .run()?;
     for file in sh.read_dir("web/page")? {
