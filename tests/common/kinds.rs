@@ -45,6 +45,12 @@ pub fn kept(call: &DropoutCall, indices: impl IntoIterator<Item = u64>) -> Vec<b
     indices.into_iter().map(decide).collect()
 }
 
+/// The decisions of a packed mask.
+pub fn unpacked(words: &[u32], len: usize) -> Vec<bool> {
+    let bit = |element: usize| words[element / 32] >> (element % 32) & 1 == 1;
+    (0..len).map(bit).collect()
+}
+
 /// `scaled(x)` for kept elements, +0 for the others.
 fn select(kept: &[bool], x: &[f32], scaled: impl Fn(f32) -> f32) -> Vec<f32> {
     let one = |(&kept, &x): (&bool, &f32)| if kept { scaled(x) } else { 0.0 };

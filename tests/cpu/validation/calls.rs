@@ -6,7 +6,7 @@ use wgpu_dropout::{
 };
 
 use super::device::{Noop, range, whole};
-use crate::common::inputs::{call, kind_call};
+use crate::common::inputs::{call, kind_call, past_last};
 
 type Encode = fn(
     &Dropout,
@@ -70,11 +70,7 @@ fn the_last_index_is_taken_and_the_next_refused() {
             assert!(noop.records(|pass| noop.keep_mask.encode(pass, &mask, &good).unwrap()));
         }
     }
-    let overflow = IndexOverflow::Call {
-        origin: u64::MAX,
-        len: 2,
-        max: u64::MAX,
-    };
+    let overflow = past_last(u64::MAX, 2, u64::MAX);
     let message = "2 mask indices from 18446744073709551615 on pass the largest one, 2^64 - 1: \
          lower the origin, the number of elements, or a layout's strides and offset";
     assert_eq!(overflow.to_string(), message);

@@ -5,10 +5,10 @@ use wgpu_dropout::launch::{
 };
 use wgpu_dropout::{
     Activation, AttentionMask, CallError, Direction, DropoutCall, DropoutKind, ElementType,
-    IndexOverflow, MaskLayout, MaskPlace, Norm, PlanError, ShapeError, Softmax, SoftmaxShapeError,
+    MaskLayout, MaskPlace, Norm, PlanError, ShapeError, Softmax, SoftmaxShapeError,
 };
 
-use crate::common::inputs::{call, kind_call};
+use crate::common::inputs::{call, kind_call, past_last};
 
 /// Elements of one launch under the default limits.
 const PIECE: u64 = 1 << 25;
@@ -49,11 +49,7 @@ fn errors_come_before_the_first_launch() {
     };
     let long = MaskLayout::linear(1 << 50);
     let (good, last) = (call(0.1, 0), call(0.1, u64::MAX));
-    let overflow = IndexOverflow::Call {
-        origin: u64::MAX,
-        len: 1 << 50,
-        max: u64::MAX,
-    };
+    let overflow = past_last(u64::MAX, 1 << 50, u64::MAX);
     let overflow = CallError::IndexOverflow(overflow);
     assert_eq!(
         refused(&long, &last, LaunchLimits::default()),
@@ -61,11 +57,7 @@ fn errors_come_before_the_first_launch() {
     );
     let [late, certain] =
         [(0.1, 1 << 63), (1.0, 0)].map(|(p, origin)| kind_call(p, origin, DropoutKind::Gaussian));
-    let overflow = CallError::IndexOverflow(IndexOverflow::Call {
-        origin: 1 << 63,
-        len: 1 << 50,
-        max: (1 << 63) - 1,
-    });
+    let overflow = CallError::IndexOverflow(past_last(1 << 63, 1 << 50, (1 << 63) - 1));
     assert_eq!(
         refused(&long, &late, LaunchLimits::default()),
         overflow.into()
