@@ -1,8 +1,6 @@
 //! The WGSL functions for own kernels follow the contract to the bit, compared with the reference
 //! in `tests/common`.
 
-use std::borrow::Cow;
-
 use wgpu_dropout::wgsl::{self, FunctionsOptions, Multiply};
 use wgpu_dropout::{DropoutCall, DropoutKind, DropoutMask, MaskLayout};
 
@@ -50,22 +48,7 @@ impl<'a> Functions<'a> {
         let source = wgsl::functions(&options).map_err(text)?
             + &wgsl::functions(&other).map_err(text)?
             + DRIVER;
-        let module = gpu
-            .device
-            .create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some("test: functions"),
-                source: wgpu::ShaderSource::Wgsl(Cow::Owned(source)),
-            });
-        let pipeline = gpu
-            .device
-            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some("test: functions"),
-                layout: None,
-                module: &module,
-                entry_point: None,
-                compilation_options: Default::default(),
-                cache: None,
-            });
+        let pipeline = gpu.pipeline(&source, None, None);
         Ok(Self { gpu, pipeline })
     }
 
@@ -88,17 +71,8 @@ impl<'a> Functions<'a> {
         });
         gpu.queue
             .write_buffer(&uniform, 0, bytemuck::bytes_of(&params));
-        let entries = [(0, &input), (1, &output), (2, &uniform)].map(|(binding, buffer)| {
-            wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
-            }
-        });
-        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("test: functions"),
-            layout: &self.pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
+        let buffers = [&input, &output, &uniform].map(wgpu::Buffer::as_entire_buffer_binding);
+        let group = gpu.group(&self.pipeline, buffers);
         gpu.submit(|pass| {
             pass.set_pipeline(&self.pipeline);
             pass.set_bind_group(0, &group, &[]);

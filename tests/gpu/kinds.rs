@@ -2,7 +2,7 @@
 
 use wgpu_dropout::{DropoutKind, MaskLayout};
 
-use crate::case::Case;
+use crate::case::{Case, text};
 use crate::common::inputs::{SPECIALS, kind_call, values};
 use crate::common::kinds::{self, Direction};
 use crate::gpu::Gpu;
@@ -41,7 +41,7 @@ fn feature_alpha(gpu: &Gpu) -> Result<(), String> {
         let mut items = Vec::new();
         for shape in [[2, 6, 5, 7], [2, 6, 4, 8]] {
             let layout = MaskLayout::feature_channels_first(&shape);
-            let layout = layout.map_err(|error| error.to_string())?;
+            let layout = layout.map_err(text)?;
             for p in [0.1, 0.5, 1.0] {
                 let call = kind_call(p, 3, DropoutKind::Alpha);
                 items.push(Item::of_layout(call, layout.clone()));

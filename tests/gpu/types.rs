@@ -5,7 +5,7 @@ use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{Direction, DropoutCall, Element, MaskLayout, MaskSource};
 
 use crate::adapters::Variant;
-use crate::case::Case;
+use crate::case::{Case, text};
 use crate::common::inputs::{KINDS, call, kind_call};
 use crate::common::kinds;
 use crate::common::reference::{BF16, F16, Format};
@@ -131,13 +131,13 @@ fn sources<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     ];
     let mut items = Vec::new();
     for layout in layouts {
-        let layout = layout.map_err(|error| error.to_string())?;
+        let layout = layout.map_err(text)?;
         let ids = (0..layout.shape()[0] as u32).map(|id| 7 * id + 3).collect();
         let mask = (0..mask_words(layout.len()) as u32).map(|word| word.wrapping_mul(0x9E37_79B9));
         for source in [
             Source::Layout(layout.clone()),
             Source::Samples(layout.clone(), ids),
-            Source::Packed(mask.collect()),
+            Source::Packed(mask.collect(), layout.len()),
         ] {
             let x = of_bits((0..layout.len()).map(|element| (element * 1237) as u16));
             items.push(Item {
@@ -158,7 +158,7 @@ fn packed_masks<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     for kind in KINDS {
         for p in [0.4, 1.0] {
             let mut item = Item::of(kind_call(p, 0, kind), all.clone());
-            item.source = Source::Packed(vec![0x7FFF_FFFF; all.len() / 32]);
+            item.source = Source::Packed(vec![0x7FFF_FFFF; all.len() / 32], all.len() as u64);
             items.push(item);
         }
     }
@@ -173,10 +173,10 @@ fn blocking(gpu: &Gpu) -> Result<(), String> {
     for len in [0, 1, 1000, 2001] {
         let item = Item::<f16>::of(call(0.4, 5), of_bits(0..len));
         let layout = MaskLayout::linear(len.into());
-        let (dropout, queue, x, call) = (&gpu.dropout, &gpu.queue, &item.x, &item.call);
+        let (x, call) = (&item.x, &item.call);
         for source in [MaskSource::Len(len.into()), MaskSource::Layout(&layout)] {
             for &direction in Direction::ALL {
-                let got = dropout.run_blocking(queue, direction, source, x, call);
+                let got = gpu.run(direction, source, x, call);
                 let got = got.map_err(text)?;
                 let bits = bytemuck::cast_slice;
                 kinds::check_pairs(F16, call, direction, &item.kept(), bits(x), bits(&got))?;

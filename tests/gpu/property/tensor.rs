@@ -252,9 +252,7 @@ impl Tensor {
     /// The decision of each element, if these are its mask indices: true keeps it.
     pub fn kept(&self, indices: Vec<u64>) -> Vec<bool> {
         match &self.map {
-            Map::Packed(len, words) => (0..*len as usize)
-                .map(|element| words[element / 32] >> (element % 32) & 1 == 1)
-                .collect(),
+            Map::Packed(len, words) => kinds::unpacked(words, *len as usize),
             _ => kinds::kept(&self.call, indices),
         }
     }
@@ -264,10 +262,10 @@ impl Tensor {
         let any = self.call.kind == DropoutKind::Classic || self.call.rate.drops_nothing();
         let x = (0..self.len()).map(|element| T::of_bits(mix(self.seed, element), any));
         let source = match &self.map {
-            Map::Linear(_) => Source::Consecutive,
+            Map::Linear(len) => Source::Len(*len),
             Map::Layout(map) => Source::Layout(map.layout.clone()),
             Map::Samples(map, ids) => Source::Samples(map.layout.clone(), ids.clone()),
-            Map::Packed(_, words) => Source::Packed(words.clone()),
+            Map::Packed(len, words) => Source::Packed(words.clone(), *len),
         };
         Item {
             call: self.call,
