@@ -421,22 +421,11 @@ pub fn every_input(activation: Activation, element: ElementType) -> impl Iterato
 
 /// Elements near a bound or a kink of an activation, and special numbers (zeros, infinities, NaNs).
 pub fn traps(element: ElementType) -> Vec<u32> {
+    const INF: f32 = f32::INFINITY;
+    const NAN: f32 = f32::NAN;
     match element {
         ElementType::F32 => [
-            -3e38,
-            3e38,
-            f32::INFINITY,
-            f32::NEG_INFINITY,
-            f32::NAN,
-            -f32::NAN,
-            0.0,
-            -0.0,
-            1e-40,
-            -87.0,
-            88.0,
-            -104.0,
-            13.0,
-            -13.0,
+            -3e38, 3e38, INF, -INF, NAN, -NAN, 0.0, -0.0, 1e-40, -87.0, 88.0, -104.0, 13.0, -13.0,
         ]
         .map(f32::to_bits)
         .to_vec(),

@@ -4,7 +4,7 @@
 use wgpu_dropout::wgsl::{self, FunctionsOptions, Multiply};
 use wgpu_dropout::{DropoutCall, DropoutKind, DropoutMask, MaskLayout};
 
-use crate::case::{Case, text};
+use crate::case::{Case, must_differ, text};
 use crate::common::compare;
 use crate::common::inputs::{KEY, KINDS, RATES, kind_call, values};
 use crate::common::kinds::{self, Direction};
@@ -236,8 +236,8 @@ fn another_first_index_differs(gpu: &Gpu) -> Result<(), String> {
     let mask = call.mask_params(1, ELEMENTS as u64).map_err(text)?;
     let rows = functions.run(mask, 1, &x)?;
     let own = bits(&call, call.origin..call.origin + ELEMENTS as u64, 1);
-    match same("keep", &call, &own, &column(&rows, 0)) {
-        Err(_) => Ok(()),
-        Ok(()) => Err("another first index gives the same mask".to_owned()),
-    }
+    must_differ(
+        "another first index",
+        same("keep", &call, &own, &column(&rows, 0)),
+    )
 }

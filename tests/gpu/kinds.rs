@@ -2,7 +2,7 @@
 
 use wgpu_dropout::{DropoutKind, MaskLayout};
 
-use crate::case::{Case, text};
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{SPECIALS, kind_call, values};
 use crate::common::kinds::{self, Direction};
 use crate::gpu::Gpu;
@@ -64,9 +64,7 @@ fn another_kind_differs(gpu: &Gpu) -> Result<(), String> {
         check(item.call)?;
         let others = [Inverted, Classic, Alpha].map(|kind| kind_call(0.5, 0, kind));
         for other in others.into_iter().filter(|call| call.kind != right) {
-            if check(other).is_ok() {
-                return Err(format!("{right} looks like {}", other.kind));
-            }
+            must_differ(other, check(other))?;
         }
         if right != Classic && check(kind_call(0.500_01, 0, right)).is_ok() {
             return Err(format!("{right} of another rate looks the same"));

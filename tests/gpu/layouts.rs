@@ -4,7 +4,7 @@
 use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
 
 use crate::adapters::Variant;
-use crate::case::{Case, text};
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{self, call};
 use crate::common::{compare, vectors};
 use crate::gpu::Gpu;
@@ -169,9 +169,8 @@ fn another_layout_differs(gpu: &Gpu) -> Result<(), String> {
         right.offset(1),
     ] {
         let wrong = wrong.map_err(text)?;
-        if inputs::check_layout(&call, &wrong, &item.x, got).is_ok() {
-            return Err(format!("{wrong:?} looks the same"));
-        }
+        let what = format!("{wrong:?}");
+        must_differ(what, inputs::check_layout(&call, &wrong, &item.x, got))?;
     }
     Ok(())
 }

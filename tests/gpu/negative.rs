@@ -2,7 +2,7 @@
 
 use wgpu_dropout::{DropoutCall, MaskKey};
 
-use crate::case::{Case, text};
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{KEY, call, check_dropout, check_mask};
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
@@ -17,13 +17,6 @@ pub const CASES: &[Case] = &[
 ];
 
 const LEN: u64 = 2000;
-
-fn must_differ(what: &str, result: Result<(), String>) -> Result<(), String> {
-    match result {
-        Ok(()) => Err(format!("{what} was not noticed")),
-        Err(_) => Ok(()),
-    }
-}
 
 /// Calls that differ from this call in one thing, with a name for the difference.
 fn neighbours(call: &DropoutCall) -> [(&'static str, DropoutCall); 8] {

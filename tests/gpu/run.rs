@@ -189,9 +189,9 @@ pub fn dropout<T: Element>(
 }
 
 /// Runs all items and compares each result with the reference.
-pub fn check_dropout(gpu: &Gpu, mode: Mode, items: &[Item]) -> Result<(), String> {
+pub fn check_dropout<T: Element>(gpu: &Gpu, mode: Mode, items: &[Item<T>]) -> Result<(), String> {
     for (item, got) in items.iter().zip(dropout(gpu, mode, items)?) {
-        kinds::check(&item.call, mode.direction, &item.kept(), &item.x, &got)
+        kinds::check_elements(&item.call, mode.direction, &item.kept(), &item.x, &got)
             .map_err(|difference| format!("{mode:?}: {difference}; {:?}", item.source))?;
     }
     Ok(())
@@ -263,6 +263,16 @@ fn packed_masks(
     let after = gpu.download(&buffer)?;
     image.check_outside(&after, &places)?;
     Ok(words_at(&after, &places).map(<[u32]>::to_vec).collect())
+}
+
+/// Checks that the bits of a result are 0 exactly where the packed mask of the call drops.
+pub fn check_zeros(gpu: &Gpu, call: &DropoutCall, got: &[u32]) -> Result<(), String> {
+    let words = masks(gpu, &[(*call, got.len() as u64)])?.remove(0);
+    let kept = kinds::unpacked(&words, got.len());
+    match (0..got.len()).find(|&element| (got[element] != 0) != kept[element]) {
+        None => Ok(()),
+        Some(element) => Err(format!("element {element} is {:#x}; {call}", got[element])),
+    }
 }
 
 /// The blocks to make: first counter, key, number of blocks.

@@ -3,7 +3,7 @@
 use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
 
 use crate::adapters::Variant;
-use crate::case::{Case, text};
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{self, call, values};
 use crate::common::kinds;
 use crate::common::layers::BATCHES;
@@ -239,9 +239,8 @@ fn another_id_differs(gpu: &Gpu) -> Result<(), String> {
         let mut ids = IDS.to_vec();
         ids[place] = ids[place].wrapping_add(1);
         let wrong = Item::of_samples(call, layout.clone(), ids);
-        if kinds::check(&call, MODES[0].direction, &wrong.kept(), &item.x, got).is_ok() {
-            return Err(format!("another id at place {place} looks the same"));
-        }
+        let other = kinds::check(&call, MODES[0].direction, &wrong.kept(), &item.x, got);
+        must_differ(format!("another id at place {place}"), other)?;
     }
     Ok(())
 }
