@@ -28,11 +28,9 @@ impl TrainingRun {
     /// The place `path` in a model, for the `forward_fused` of the module there. Each dropout of
     /// the module is a site whose name is its own path, such as `encoder.layers.0.dropout`. Give
     /// each module a path of its own.
-    /// another path.
     /// These sites get no number by order, and no thread counts as the one that built them. With
     /// several devices, a device's replica number is its position in
     /// [`set_devices`](Self::set_devices), or else follows from Burn's id.
-    /// place in [`set_devices`](Self::set_devices), else by Burn's id of them.
     pub fn at(&self, path: impl Into<String>) -> ModelPath {
         ModelPath {
             run: self.clone(),
@@ -245,6 +243,20 @@ fn hidden<const D: usize>(
     })
 }
 
+/// `residual + dropout(feed_forward(input))` by the fields `pwff` and `dropout` of the module at
+/// `place`.
+fn add_feed_forward(
+    feed_forward: &PositionWiseFeedForward,
+    input: Tensor<3>,
+    residual: Tensor<3>,
+    field: &Dropout,
+    place: &ModelPath,
+) -> Tensor<3> {
+    let hidden = hidden(feed_forward, input, &place.child("pwff"));
+    let branch = product(&feed_forward.linear_outer, hidden);
+    add(branch, residual, field, place)
+}
+
 /// A transformer's encoder, or a layer of it, with its dropout fused.
 ///
 /// [`dropout_add`] computes the sums of the residual stream, and adds the bias of the linear layer
@@ -295,13 +307,7 @@ impl FusedEncoder for TransformerEncoderLayer {
             true => self.norm_1.forward(x.clone()),
             false => x.clone(),
         };
-        let hidden = hidden(&self.pwff, branch, &place.child("pwff"));
-        let x = add(
-            product(&self.pwff.linear_outer, hidden),
-            x,
-            &self.dropout,
-            place,
-        );
+        let x = add_feed_forward(&self.pwff, branch, x, &self.dropout, place);
         match self.norm_first {
             true => x,
             false => self.norm_2.forward(x),
@@ -381,13 +387,7 @@ impl FusedDecoder for TransformerDecoderLayer {
             true => self.norm_2.forward(x.clone()),
             false => x.clone(),
         };
-        let hidden = hidden(&self.pwff, branch, &place.child("pwff"));
-        let x = add(
-            product(&self.pwff.linear_outer, hidden),
-            x,
-            &self.dropout,
-            place,
-        );
+        let x = add_feed_forward(&self.pwff, branch, x, &self.dropout, place);
         match self.norm_first {
             true => x,
             false => self.norm_3.forward(x),
