@@ -39,21 +39,33 @@
 //! - `fusion` (default): Burn's fusion of the operations around dropout. It must be on if
 //!   Burn's `fusion` is.
 //! - `vulkan`: Burn's SPIR-V compiler, for devices of Vulkan.
-//! - `metal`, `cuda`, `rocm`: Burn's runtimes and compilers of these names.
+//! - `metal`, `cuda`, `rocm`, `cpu`: Burn's runtimes and compilers of these names.
+//! - `ndarray`, `tch`: Burn's older backends, by the library's CPU path.
+//! - `remote`: devices that another process hosts. That process needs `remote-server`, and calls
+//!   `with_dropout`. `remote-websocket` adds Burn's transport of this name.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
+#![cfg_attr(
+    any(feature = "ndarray", feature = "tch"),
+    allow(
+        deprecated,
+        reason = "Burn deprecates these backends, and still has them"
+    )
+)]
 
 #[cfg(feature = "cubecl")]
 mod cube;
 mod dropout;
 mod error;
 mod fused;
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
 mod host;
 #[cfg(feature = "cubecl")]
 mod kernel;
 mod operation;
+#[cfg(feature = "remote")]
+mod remote;
 mod run;
 mod site;
 mod steps;
@@ -66,6 +78,8 @@ pub use fused::{
     softmax_dropout,
 };
 pub use operation::dropout;
+#[cfg(feature = "remote-server")]
+pub use remote::ServeDropout;
 pub use run::TrainingRun;
 pub use steps::StepCounter;
 pub use transformer::{

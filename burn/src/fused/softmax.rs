@@ -1,6 +1,7 @@
 //! A softmax before a dropout: attention's.
 
 use burn::backend::Dispatch;
+use burn::serde::{Deserialize, Serialize};
 use burn::tensor::{Bool, Tensor};
 use wgpu_dropout::{DropoutCall, MaskLayout, Operation, Softmax};
 
@@ -20,7 +21,8 @@ pub struct ScoreMask {
 }
 
 /// The factor on scores, and the value of hidden ones.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(crate = "burn::serde")]
 pub struct Scores {
     pub factor: f32,
     pub fill: f32,
