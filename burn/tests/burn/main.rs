@@ -19,6 +19,7 @@ mod patterns;
 mod remote;
 mod replicas;
 mod transformer;
+mod transformer_masks;
 
 use std::env;
 
@@ -38,7 +39,12 @@ const CASES: &[(&str, &[Case])] = &[
     ("independence", independence::CASES),
     ("replicas", replicas::CASES),
     ("fused", fused::CASES),
+    ("fused", fused::elementwise::CASES),
+    ("fused", fused::softmax::CASES),
+    ("fused", fused::norm::CASES),
+    ("fused", fused::layer::CASES),
     ("transformer", transformer::CASES),
+    ("transformer", transformer_masks::CASES),
     ("learner", learner::CASES),
     ("checkpointing", checkpointing::CASES),
     ("errors", errors::CASES),
