@@ -19,7 +19,7 @@ import sys
 import time
 
 FOLDER = pathlib.Path(__file__).resolve().parent
-# What NVIDIA's container images have where the loader does not look.
+# NVIDIA's container images have this file in a folder where the loader does not look.
 NVIDIA_DRIVER = pathlib.Path("/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json")
 TAIL_CHARACTERS = 12_000
 # Two tensors of the largest must fit beside the other ones of a bench.
@@ -27,7 +27,7 @@ SIZES = [65_536, 1 << 20, 1 << 24, 1 << 26, 1 << 28, 1 << 30]
 
 
 def environment():
-    """Our loader is found behind the system's own."""
+    """Our loader is used only if LD_LIBRARY_PATH has no other."""
     variables = dict(os.environ, RUST_BACKTRACE="1")
     paths = [variables.get("LD_LIBRARY_PATH"), str(FOLDER / "loader")]
     variables["LD_LIBRARY_PATH"] = ":".join(path for path in paths if path)

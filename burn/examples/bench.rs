@@ -1,9 +1,10 @@
-//! The cost of Burn's own dropout and of this crate's on one GPU: time forward and forward +
-//! backward, and the memory kept in between. Outputs are verified first.
+//! Measures what Burn's own dropout and this crate's cost on one GPU: the time forward, the time
+//! forward and backward, and the memory kept in between. Outputs are verified first.
 //!
-//! The layer stands before a copy, an operation through which fusion does not look, as layers stand
-//! before matrix products. Backward begins when forward is done. The cost of the layer is the
-//! difference between the time with it and the time without it.
+//! A dropout that drops nothing follows the layer. Fusion does not look into such an operation, so
+//! the layer writes its output to memory, as it does before a matrix product. Backward begins when
+//! forward is done. The cost of the layer is the difference between the time with it and the time
+//! without it.
 //!
 //! `cargo run --release --example bench -- [REPETITIONS]`, 15 unless given.
 
@@ -29,7 +30,7 @@ enum Layer {
     Ours(FusedDropout),
 }
 
-/// A figure for each layer: for Burn's, then for ours.
+/// A figure for Burn's layer, then one for this crate's.
 type Pair = [f64; 2];
 
 fn main() -> Result {
@@ -56,7 +57,7 @@ fn main() -> Result {
 
     println!(
         "| elements | forward: Burn | ours | ratio | forward + backward: Burn | ours | ratio \
-         | kept, bytes an element: Burn | ours |"
+         | kept, bytes per element: Burn | ours |"
     );
     println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for len in SIZES {
@@ -82,7 +83,7 @@ fn verify(layer: &FusedDropout, device: &Device) -> Result {
     let mut expected = input.into_data().try_to_vec::<f32>()?;
     cpu::apply(Direction::Forward, LEN, &mut expected, &call)?;
     if output.as_slice::<f32>()? != expected {
-        return Err("the GPU's output is not the CPU's".into());
+        return Err("the GPU's output differs from the CPU's".into());
     }
     Ok(())
 }
@@ -137,7 +138,7 @@ fn pass(layer: &Layer, input: &Tensor<1>) -> Result<[f64; 2]> {
     let grad = input.grad(&output.clone().backward());
     device.sync()?;
     let both = start.elapsed().as_secs_f64();
-    // Keep both until here: fusion does not compute what nobody can read any more.
+    // Both live until here, since fusion does not compute a tensor that was dropped.
     drop((output, grad));
     Ok([forward, both])
 }
@@ -150,7 +151,7 @@ fn kept(layer: &Layer, input: &Tensor<1>) -> Result<f64> {
         device.sync()?;
         let usage = device
             .memory_pool_usage()
-            .ok_or("no account of the pools")?;
+            .ok_or("the backend reports no memory")?;
         Ok(usage.bytes_in_use as f64)
     };
     let before = in_use()?;

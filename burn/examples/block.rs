@@ -1,6 +1,6 @@
 //! Compares a transformer's encoder layer without dropout, with Burn's dropout and with this
 //! crate's. It prints kernels and bytes as Burn's fusion reports them, the memory kept for
-//! backward, and the time of a step.
+//! backward, and the wall and CPU time of a step.
 //!
 //! `cargo run --release --example block -- [STEPS]`, 20 unless given.
 
@@ -33,7 +33,7 @@ const NOTHING: f64 = 1e-12;
 struct Way {
     name: &'static str,
     model: TransformerEncoder,
-    /// Without a run, Burn's own `forward` is called.
+    /// The run for `forward_fused`. If there is none, Burn's own `forward` is called.
     run: Option<TrainingRun>,
 }
 
@@ -83,9 +83,10 @@ fn main() -> Result {
         }
     }
     println!(
-        "| | kernels: forward | backward | MB: forward | backward | kept, MB | step, ms: median | minimum |"
+        "| | kernels: forward | backward | MB: forward | backward | kept, MB | step, ms: median | minimum \
+         | CPU, ms: median | minimum |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (way, seconds) in ways.iter().zip(seconds) {
         let [forward, backward] = way.account(&input)?;
         let kept = way.kept(&input)?;
@@ -146,7 +147,7 @@ impl Way {
 
     fn step(&self, input: &Tensor<3>) -> Result {
         let gradients = self.forward(input).backward();
-        // Keep all gradients until here: fusion does not compute what nobody can read any more.
+        // The gradients live until here, since fusion does not compute a tensor that was dropped.
         input.device().sync()?;
         drop(gradients);
         Ok(())
@@ -175,7 +176,7 @@ impl Way {
         let in_use = || -> Result<f64> {
             device.sync()?;
             let usage = device.memory_pool_usage();
-            Ok(usage.ok_or("no account of the pools")?.bytes_in_use as f64)
+            Ok(usage.ok_or("the backend reports no memory")?.bytes_in_use as f64)
         };
         let before = in_use()?;
         let output = self.forward(input);

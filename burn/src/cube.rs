@@ -86,7 +86,7 @@ fn launch_part(
     };
     let workgroups = elements.div_ceil(WORKGROUP_SIZE * ELEMENTS);
     let buffer = |tensor| {
-        // SAFETY: the binding has this number of words. After an odd number of 16-bit elements it
+        // SAFETY: the binding has this number of words. If the number of 16-bit elements is odd, it
         // also has the spare half of the last word, since CubeCL aligns buffers.
         #[expect(unsafe_code, reason = "CubeCL checks no length")]
         unsafe {
@@ -95,7 +95,7 @@ fn launch_part(
     };
     let (input_words, output_words) = (buffer(input), buffer(output));
     // SAFETY: the kernel's loops end, and it accesses no word outside of these buffers.
-    #[expect(unsafe_code, reason = "a check for each load costs")]
+    #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
     unsafe {
         dropout::launch_unchecked(
             &input.client,

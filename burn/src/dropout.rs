@@ -1,4 +1,4 @@
-//! The layer.
+//! The dropout layer and its configuration.
 
 use core::fmt;
 
@@ -46,8 +46,8 @@ impl fmt::Display for FusedDropoutConfig {
 /// same as that of Burn's layer: it holds no mask, no seed and no counter. With a `prob` of 1 the
 /// output and the gradients are all zeros.
 ///
-/// Made by [`FusedDropoutConfig`]. Masks are a function of the [run](crate::TrainingRun)'s seed and
-/// step, the layer, the number of the call in the step and the replica.
+/// [`FusedDropoutConfig::init`] makes it. Masks are a function of the [run](crate::TrainingRun)'s
+/// seed and step, the layer, the number of the call in the step and the replica.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct FusedDropout {
@@ -183,7 +183,8 @@ impl FusedDropout {
     ) -> Result<MaskLayout, DropoutError> {
         let shape = input.dims().map(|size| size as u64);
         Ok(match &self.pattern {
-            // A linear layout takes any number of dimensions; a pattern's takes at most 8.
+            // A linear layout takes any number of dimensions; the layout of a pattern takes at most
+            // 8.
             MaskPattern::Elementwise => MaskLayout::linear(shape.iter().product()),
             pattern => pattern.layout(&shape)?,
         })

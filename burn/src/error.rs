@@ -17,7 +17,8 @@ pub enum DropoutError {
     /// The call cannot be applied to the layout.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// A number that is too large for a key to fold in, as after 2^61 calls in a step.
+    /// A number that is too large for a key to fold in, such as a call's number after 2^61 calls in
+    /// a step.
     #[error(transparent)]
     Key(#[from] FoldOverflow),
     /// The device cannot take the tensor.
@@ -32,7 +33,7 @@ pub enum DropoutError {
         required: u64,
     },
     /// A tensor whose shape does not fit the input's.
-    #[error("the {name} has the shape {shape:?}, and the input takes {expected:?}: reshape it")]
+    #[error("the {name} has the shape {shape:?}, but the input needs {expected:?}: reshape it")]
     Shape {
         /// The tensor's part in the operation.
         name: &'static str,
@@ -55,7 +56,7 @@ pub enum DropoutError {
     #[error(transparent)]
     Softmax(#[from] SoftmaxError),
     /// Rows without an element, or with more than a norm takes.
-    #[error("rows of {columns} elements have no norm here: give 1 to {max} columns")]
+    #[error("a norm does not take rows of {columns} elements: give 1 to {max} columns")]
     NormColumns {
         /// Elements of the last dimension.
         columns: usize,

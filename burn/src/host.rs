@@ -60,7 +60,7 @@ macro_rules! of_type {
             Ok(wgpu_dropout::ElementType::Bf16) => {
                 $function::<Self, wgpu_dropout::half::bf16>($($argument),*)
             }
-            Ok(other) => panic!("elements of type {other}"),
+            Ok(other) => panic!("no dropout for elements of type {other}"),
             Err(error) => panic!("{error}"),
         }
         .unwrap_or_else(|error| panic!("{error}"))

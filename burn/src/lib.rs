@@ -10,17 +10,18 @@
 //! use wgpu_dropout_burn::{FusedDropoutConfig, TrainingRun};
 //!
 //! let dropout = FusedDropoutConfig::new(0.5).init();
-//! // Seed and step can be set; without, the seed is the operating system's, and the step 0.
+//! // Seed and step can be set. By default the seed comes from the operating system, and the step
+//! // is 0.
 //! let run = TrainingRun::current();
 //! run.set_seed(42);
 //!
 //! let device = Device::flex().autodiff();
 //! let input = Tensor::<2>::ones([2, 40], &device);
 //! let first = dropout.forward(input.clone()).into_data();
-//! // The call that was applied says it all, to whoever has to see the mask again.
+//! // The applied call is all that is needed to repeat the mask.
 //! let call = dropout.call().expect("forward was called");
 //! assert_eq!(dropout.forward_with(input.clone(), &call)?.into_data(), first);
-//! // The next one has another mask.
+//! // The next call has another mask.
 //! assert_ne!(dropout.forward(input).into_data(), first);
 //! # Ok::<(), wgpu_dropout_burn::DropoutError>(())
 //! ```

@@ -20,7 +20,7 @@ thread_local! {
     static BUILDING: RefCell<Vec<TrainingRun>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A training run: a seed, the step it is at, and how often each layer was called in that step.
+/// A training run: a seed, the current step, and the number of calls of each layer in this step.
 ///
 /// A layer belongs to the run that is the [current](Self::current) one when the layer is built.
 /// Clones of a run are handles of the same run.
@@ -31,10 +31,10 @@ thread_local! {
 ///
 /// | number | is |
 /// |---|---|
-/// | layer | the layers of a run count from 0 in the order in which they are built; a [site](crate::FusedDropoutConfig::site) has a number by its name |
-/// | step | 0, or what [`set_step`](Self::set_step) or [`count_steps`](Self::count_steps) set |
-/// | call | calls of the layer, its clones and its forks on one device, from 0 in each step |
-/// | replica | the device: see [`set_devices`](Self::set_devices) |
+/// | layer | the layer's number in the run, from 0 in the order in which layers are built; the number of a [site](crate::FusedDropoutConfig::site) follows from its name |
+/// | step | 0, or the number that [`set_step`](Self::set_step) or [`count_steps`](Self::count_steps) set |
+/// | call | the call's number in the step, from 0 for each device; a layer, its clones and its forks count together |
+/// | replica | the device's number: see [`set_devices`](Self::set_devices) |
 ///
 /// The [log](::log) has a line with these numbers for each call, at level `trace`. When the first
 /// call is made, the seed is logged at level `info`.
@@ -44,7 +44,7 @@ pub struct TrainingRun(Arc<Mutex<State>>);
 struct State {
     seed: u64,
     step: u32,
-    /// The steps of threads that count their own.
+    /// The steps of the threads that count steps of their own.
     thread_steps: HashMap<ThreadId, u32>,
     /// The number of layers that were numbered so far.
     layers: u64,
@@ -62,7 +62,6 @@ struct State {
 impl TrainingRun {
     /// A run with this seed, at step 0. [`TrainingRun::default()`] takes its seed from the
     /// operating system.
-    /// system.
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             seed,
@@ -77,9 +76,9 @@ impl TrainingRun {
         })))
     }
 
-    /// The run to which the layers belong that this thread builds now. Inside
-    /// [`build`](Self::build) it is that run. Elsewhere it is the run of the process, whose seed
-    /// comes from the operating system.
+    /// The run to which a layer belongs if this thread builds it now. Inside [`build`](Self::build)
+    /// it is that run. Elsewhere it is the run of the process, whose seed comes from the operating
+    /// system.
     ///
     /// # Panics
     ///
@@ -175,7 +174,7 @@ impl TrainingRun {
         state.layers - 1
     }
 
-    /// Makes this thread the one that determines replica 0, if no thread is yet.
+    /// Makes this thread the one that determines replica 0, unless another thread already is.
     pub(crate) fn claim_home(&self) {
         let id = || thread::current().id();
         self.state().home.get_or_insert_with(id);

@@ -1,4 +1,4 @@
-//! A layer's place in its run.
+//! A layer's number in its run, and its last call.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +21,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// The site of the current run's next layer, or the site called `name` in that run.
+    /// The site of the next layer that is built in the current run, or the site called `name` in
+    /// that run.
     pub fn new(name: Option<&str>) -> Self {
         let run = TrainingRun::current();
         run.claim_home();

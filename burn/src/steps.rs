@@ -16,8 +16,8 @@ pub struct StepCounter<S> {
     scheduler: S,
     run: TrainingRun,
     step: u32,
-    /// The thread that made it. A clone in another thread counts the steps of that thread alone:
-    /// each worker of distributed training has a clone, and one worker may be a step ahead.
+    /// The thread that made this counter. A clone in another thread counts the steps of that thread
+    /// alone: each worker of distributed training has a clone, and one worker may be a step ahead.
     thread: ThreadId,
 }
 
@@ -38,7 +38,7 @@ impl TrainingRun {
     /// let mut scheduler = run.count_steps(1e-3);
     /// assert_eq!((scheduler.step(), run.step()), (1e-3, 1));
     ///
-    /// // Elsewhere, later.
+    /// // Another process resumes the run.
     /// let resumed = TrainingRun::default();
     /// resumed.count_steps(1e-3).load_record(scheduler.to_record());
     /// assert_eq!((resumed.seed(), resumed.step()), (42, 1));

@@ -1,4 +1,5 @@
-//! Burn's own transformer modules with their dropout fused: the same structs, the same records.
+//! Runs Burn's own transformer modules with their dropout fused. The structs and the records are
+//! Burn's.
 
 use burn::nn::activation::Activation as NnActivation;
 use burn::nn::attention::MultiHeadAttention;
@@ -17,7 +18,7 @@ use crate::run::TrainingRun;
 use crate::site;
 
 /// The place of a module in a model: its run, and the path of field names, such as
-/// `encoder.layers.0`. Made by [`TrainingRun::at`].
+/// `encoder.layers.0`. [`TrainingRun::at`] makes it.
 #[derive(Clone, Debug)]
 pub struct ModelPath {
     run: TrainingRun,
@@ -25,12 +26,13 @@ pub struct ModelPath {
 }
 
 impl TrainingRun {
-    /// The place `path` in a model, for the `forward_fused` of the module there. Each dropout of
-    /// the module is a site whose name is its own path, such as `encoder.layers.0.dropout`. Give
-    /// each module a path of its own.
-    /// These sites get no number by order, and no thread counts as the one that built them. With
-    /// several devices, a device's replica number is its position in
-    /// [`set_devices`](Self::set_devices), or else follows from Burn's id.
+    /// The place `path` in a model. Give it to the `forward_fused` of the module at this place.
+    /// Each dropout of the module is a site whose name is its own path, such as
+    /// `encoder.layers.0.dropout`. Give each module a path of its own.
+    ///
+    /// The numbers of these sites follow from their names and not from an order, and no thread
+    /// counts as the one that built them. With several devices, a device's replica number is its
+    /// position in [`set_devices`](Self::set_devices), or else follows from Burn's id.
     pub fn at(&self, path: impl Into<String>) -> ModelPath {
         ModelPath {
             run: self.clone(),
@@ -130,7 +132,7 @@ impl AttentionMasks {
 ///
 /// With `quiet_softmax` the softmax is Burn's, and dropout a kernel of its own.
 pub trait FusedAttention {
-    /// The context of `[batch, sequence, d_model]`, like that of Burn's `forward`.
+    /// The context that Burn's `forward` returns, of the shape `[batch, sequence, d_model]`.
     fn forward_fused(
         &self,
         query: Tensor<3>,
@@ -204,8 +206,8 @@ fn quiet(scores: Tensor<4>, factor: f32, mask: Option<ScoreMask>) -> Tensor<4> {
 
 /// [`PositionWiseFeedForward`] with bias, activation and dropout in one pass.
 ///
-/// Activations that the library has are fused: GELU, GELU by tanh, ReLU and the identity. For
-/// others Burn computes the activation, and dropout is a kernel of its own.
+/// Four activations are fused: GELU, GELU by tanh, ReLU and the identity. Burn computes all others,
+/// and dropout after them is a kernel of its own.
 pub trait FusedFeedForward {
     /// The output, like that of Burn's `forward`.
     fn forward_fused<const D: usize>(&self, input: Tensor<D>, place: &ModelPath) -> Tensor<D>;
@@ -260,7 +262,7 @@ fn add_feed_forward(
 /// A transformer's encoder, or a layer of it, with its dropout fused.
 ///
 /// [`dropout_add`] computes the sums of the residual stream, and adds the bias of the linear layer
-/// before. Norms are Burn's.
+/// that precedes each sum. Norms are Burn's.
 ///
 /// ```
 /// use burn::nn::transformer::TransformerEncoderConfig;

@@ -15,8 +15,9 @@ fn widen(magnitude: Word) -> Float {
 fn narrow(number: Float) -> Word {
     // 2^16 and more become infinity: as an f16, 2^16 would have infinity's bits.
     let bits = min(bitcast<Word>(number), Word(143u << 23u));
-    // The last bit of 2^13 times the power of two in a number, 2^-14 at least, counts what f16's
-    // last bit does: a sum with it is rounded there.
+    // `power` is the number's power of two, or 2^-14 if that is larger. In 2^13 times this power,
+    // f32's last bit counts as much as f16's last bit in the number. A sum with it is therefore
+    // rounded to f16's last bit.
     let power = max(bits & Word(0x7f800000u), Word(113u << 23u));
     let sum = bitcast<Word>(bitcast<Float>(power) * 0x1p13 + bitcast<Float>(bits));
     // The leading 1 of the significand is in `power` too, and adds one to the exponent.

@@ -329,7 +329,7 @@ pub enum LayoutError {
     /// A stride that `dropout_index` does not take.
     #[error(
         "dimension {dimension} has the stride {stride}, `dropout_index` takes 2^32 - 1 at most: \
-         add this dimension by `dropout_index_after`"
+         add this dimension's part of the index by `dropout_index_after`"
     )]
     WideStride {
         /// The dimension, from 0 on.

@@ -163,7 +163,8 @@ impl MaskLayout {
     /// let noise_shape = [None, Some(1), None];
     /// let batch = MaskLayout::noise_shape(&[32, 9, 20], &noise_shape)?;
     /// assert_eq!(batch.strides(), [20, 0, 1]);
-    /// // With sample ids [M16] a batch of one has the masks of any batch: its stride is theirs.
+    /// // With sample ids [M16] a sample has the same mask in a batch of one: the strides are
+    /// // equal.
     /// let one = MaskLayout::noise_shape(&[1, 9, 20], &noise_shape)?;
     /// assert_eq!(one.strides(), [20, 0, 1]);
     /// # Ok::<(), wgpu_dropout::LayoutError>(())

@@ -39,7 +39,8 @@ impl MaskLayout {
     /// let batch = MaskLayout::elementwise(&[64, 96])?;
     /// let call = DropoutCall::new(DropoutRate::new(0.1)?, MaskKey::layer_step(42, 3, 7));
     /// for i in 0..MICRO_BATCHES {
-    ///     // Bind once for each, or bind the length alone and move the origin.
+    ///     // Bind each micro-batch once. Or bind its length once, and give each call another
+    ///     // origin.
     ///     let micro_batch = batch.mesh(&[(0, MICRO_BATCHES, i)])?;
     ///     let moved = call.with_origin(i * micro_batch.len());
     ///     assert_eq!(micro_batch.index(0), moved.origin);

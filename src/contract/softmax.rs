@@ -78,7 +78,7 @@ pub enum SoftmaxError {
 pub enum SoftmaxShapeError {
     /// The elements are not whole rows.
     #[error(
-        "rows of {columns} elements do not make {elements}: give the columns of the last dimension"
+        "{elements} elements are not whole rows of {columns}: give the size of the last dimension"
     )]
     Rows {
         /// Elements of the tensor.

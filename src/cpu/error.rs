@@ -48,9 +48,7 @@ pub enum CpuError {
         max: u32,
     },
     /// The elements are not a whole number of rows.
-    #[error(
-        "rows of {columns} elements do not make {elements}: give the elements that half a row has"
-    )]
+    #[error("{elements} elements are not whole rows of {columns}: give the size of half a row")]
     Columns {
         /// Elements of the gate.
         elements: usize,

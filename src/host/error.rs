@@ -142,7 +142,7 @@ pub enum BindError {
     Softmax(#[from] SoftmaxShapeError),
     /// Gate and up are two ranges, and their gradients were given two others.
     #[error(
-        "the gradients of a gate and up in two ranges overwrite them: \
+        "if gate and up are two ranges, their gradients overwrite them: \
          use bind_backward_in_place, or the halves of rows"
     )]
     GradientsOfTwo,

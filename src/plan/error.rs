@@ -64,9 +64,7 @@ pub enum ShapeError {
         len: u32,
     },
     /// The elements are not whole rows of a gate and its other factor.
-    #[error(
-        "rows of {columns} elements do not make {elements}: give the elements that half a row has"
-    )]
+    #[error("{elements} elements are not whole rows of {columns}: give the size of half a row")]
     Columns {
         /// Elements of the gate.
         elements: u64,

@@ -32,7 +32,7 @@ pub const CASES: &[Case] = &[
 
 const PLACES: [MaskPlace; 2] = [MaskPlace::Branch, MaskPlace::Output];
 
-/// Stands where the gradient of γ goes.
+/// The content of the gradient of γ before the run, to which accumulation adds.
 const BEFORE: f32 = 0.5;
 
 fn norms() -> Result<[Norm; 2], String> {

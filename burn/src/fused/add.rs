@@ -1,4 +1,4 @@
-//! A residual and a branch that is dropped.
+//! A residual plus a branch after dropout.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -11,8 +11,8 @@ use crate::error::DropoutError;
 /// The vectors that are applied to a branch before its dropout. Each has a number for each column.
 #[derive(Clone, Debug, Default)]
 pub struct AddVectors {
-    /// Is added to the branch. Give the bias of the linear layer before, which then needs none of
-    /// its own.
+    /// Is added to the branch. Give the bias of the linear layer that computes the branch. That
+    /// layer then needs no bias of its own.
     pub bias: Option<Tensor<1>>,
     /// Multiplies the branch after the bias is added, as LayerScale does. With a scale, dropout is
     /// a kernel of its own.

@@ -425,7 +425,7 @@ impl<B: FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
     }
 }
 
-/// Gradients have no gradients.
+/// A gradient is not tracked, so it has no gradient of its own.
 fn untracked<B: Backend, C: CheckpointStrategy>(
     tensor: FloatTensor<B>,
 ) -> FloatTensor<Autodiff<B, C>> {

@@ -57,7 +57,7 @@ fn dtype(tensor: &CubeTensor) -> ElemType {
         ElementType::F32 => ElemType::Float(FloatKind::F32),
         ElementType::F16 => ElemType::Float(FloatKind::F16),
         ElementType::Bf16 => ElemType::Float(FloatKind::BF16),
-        other => panic!("elements of type {other}"),
+        other => panic!("no dropout for elements of type {other}"),
     }
 }
 
@@ -86,8 +86,8 @@ fn mask_of(call: &DropoutCall, elements: u32) -> MaskLaunch {
     mask(&params.unwrap_or_else(|error| panic!("{error}")))
 }
 
-/// The way to decide groups. Each starts at a multiple of `start_step` elements, or some whole
-/// groups after one.
+/// How the kernel decides groups. A group starts at a multiple of `start_step` elements, or a whole
+/// number of groups after such a multiple.
 fn draw_of(call: &DropoutCall, start_step: u32) -> Draw {
     if call.rate.drops_nothing() {
         Draw::Nothing
@@ -125,7 +125,7 @@ fn elementwise(
     };
     let width = shape.width();
     // SAFETY: the kernel's loops end, and it accesses no element outside of these buffers.
-    #[expect(unsafe_code, reason = "a check for each load costs")]
+    #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
     unsafe {
         beside::launch_unchecked(
             &output.client,
@@ -215,7 +215,7 @@ impl FusedBackend for CubeBackend {
         let shape = Shape::of(&gate);
         let width = shape.width();
         // SAFETY: as in `elementwise`.
-        #[expect(unsafe_code, reason = "a check for each load costs")]
+        #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
         unsafe {
             gated_gradient::launch_unchecked(
                 &gate.client,
@@ -280,7 +280,7 @@ impl FusedBackend for CubeBackend {
         let [bias, beta] = [bias, beta].map(|vector| vector.map_or(gamma.clone(), into_contiguous));
         let (count, size) = rows_count(&output, &shape, variant.rows);
         // SAFETY: as in `softmax_or_gradient`.
-        #[expect(unsafe_code, reason = "a check for each load costs")]
+        #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
         unsafe {
             add_norm::launch_unchecked(
                 &output.client,
@@ -320,7 +320,7 @@ impl FusedBackend for CubeBackend {
         };
         let (count, size) = rows_count(&sum, &shape, variant.rows);
         // SAFETY: as in `softmax_or_gradient`.
-        #[expect(unsafe_code, reason = "a check for each load costs")]
+        #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
         unsafe {
             norm_gradient::launch_unchecked(
                 &sum.client,
@@ -363,7 +363,7 @@ fn softmax_or_gradient(
     let dtypes = [dtype(&scores), dtype_of_mask(hidden.as_ref())];
     let has_mask = hidden.is_some();
     // SAFETY: as in `elementwise`. All invocations of a workgroup reach its barriers.
-    #[expect(unsafe_code, reason = "a check for each load costs")]
+    #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
     unsafe {
         match grad.map(into_contiguous) {
             None => softmax::launch_unchecked(

@@ -304,7 +304,8 @@ fn norm_backward<B: HostBackend, T: Element + BurnElement>(
     let (mut grad_sum, mut product) = (zeros(len), zeros(len));
     let slices = (&grads[..], &mut product[..]);
     cpu::add_norm_backward(&norm, len, &sums, slices, &mut grad_sum, &nothing, false)?;
-    // The norm before gamma and beta has a gamma of ones and no beta, or a beta of zeros.
+    // With a gamma of ones, and with no beta or a beta of zeros, the result is the norm before
+    // gamma and beta.
     let ones = vec![1.0; gamma.len()];
     let zero_beta = vec![0.0; if norm.norm.is_rms() { 0 } else { ones.len() }];
     let plain = add_norm(norm.norm, &[], &ones, &zero_beta);

@@ -1,4 +1,4 @@
-//! The layer with its neighbours.
+//! The layer's methods for dropout fused with its neighbours.
 
 use burn::tensor::Tensor;
 use wgpu_dropout::{Activation, DropoutCall, MaskLayout, Norm};
@@ -18,7 +18,7 @@ use crate::error::DropoutError;
 ///
 /// # Panics
 ///
-/// If the function that the method names would return an error.
+/// If the function that the method's description links would return an error.
 impl FusedDropout {
     /// `residual + dropout((input + bias) * scale)`: [`dropout_add`].
     pub fn forward_add<const D: usize>(

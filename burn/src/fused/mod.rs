@@ -1,4 +1,4 @@
-//! Dropout in one pass with what stands beside it in a network.
+//! Dropout in one pass with the operations beside it in a network.
 
 mod activated;
 mod add;

@@ -1,4 +1,4 @@
-//! A residual, a branch that is dropped and a norm.
+//! The norm of a residual plus a branch after dropout.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;

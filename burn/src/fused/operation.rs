@@ -17,7 +17,7 @@ pub enum MaybeVector<B: Backend> {
     Present(FloatTensor<B>),
 }
 
-/// A mask of scores, or none.
+/// An optional mask of scores.
 #[derive(Clone, Debug, ExtensionType)]
 #[cfg_attr(feature = "fusion", extension_type(fusion))]
 pub enum MaybeHidden<B: Backend> {
@@ -51,7 +51,7 @@ impl<B: Backend> MaybeHidden<B> {
     }
 }
 
-/// Fused operations by a backend. Vectors have a number for each column of the last dimension.
+/// The fused operations of a backend. Vectors have a number for each column of the last dimension.
 #[backend_extension(
     Cube: cfg(feature = "cubecl"),
     Flex: cfg(feature = "flex"),
@@ -141,8 +141,9 @@ pub trait FusedBackend: DropoutBackend {
         call: DropoutCall,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The gradient of `sum`, from that of its norm, and the product of the norm's gradient with
-    /// the norm before gamma. The column sums of this product are the gradient of gamma.
+    /// The gradient of `sum`, from the gradient of its norm. Also the product of the norm's
+    /// gradient with the normalised number, before gamma: its column sums are the gradient of
+    /// gamma.
     #[fusion(meta = |_, sum, _, _| (sum.clone(), sum.clone()))]
     fn norm_backward(
         grad: FloatTensor<Self>,

@@ -1,4 +1,4 @@
-//! A softmax before a dropout: attention's.
+//! A softmax before a dropout, as in attention.
 
 use burn::backend::Dispatch;
 use burn::serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct ScoreMask {
     pub fill: f32,
 }
 
-/// The factor on scores, and the value of hidden ones.
+/// The factor of scores, and the number that replaces hidden scores.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(crate = "burn::serde")]
 pub struct Scores {

@@ -1,4 +1,5 @@
-//! Activations and their derivatives \[M24\], in the steps of shaders/activation/*.wgsl.
+//! Activations and their derivatives \[M24\], computed in the same steps as in
+//! shaders/activation/*.wgsl.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;

@@ -1,4 +1,4 @@
-//! Dropout alone: forward and backward are one map.
+//! Dropout alone. Forward and backward apply the same function.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -14,7 +14,7 @@ use super::philox::Wide;
 /// Invocations in a workgroup.
 pub(crate) const WORKGROUP_SIZE: u32 = 256;
 
-/// Elements of an invocation.
+/// Elements that one invocation takes.
 pub(crate) const ELEMENTS: u32 = 32;
 
 /// The options that a kernel is compiled for.
@@ -173,8 +173,9 @@ pub(crate) fn keep_word(
     }
 }
 
-/// The decisions of a mask word, in turns. Each turn makes as many decisions as one block and one
-/// position allow: up to eight in a row, a whole run, or one for any other stride.
+/// The decisions of a mask word, made in turns. Each turn computes the mask index of one element
+/// and draws its block. It makes all decisions that follow from these: up to eight in a row, a
+/// whole run, or one for any other stride.
 #[cube]
 fn keep_in_turn(
     mask: &Mask,

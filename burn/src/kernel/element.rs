@@ -83,8 +83,9 @@ fn encode_f16<N: Size>(bits: Vector<u32, N>) -> Vector<u32, N> {
     // 2^16 and more become infinity: as an f16, 2^16 would have infinity's bits.
     let most = Vector::new(comptime!(143u32 << 23));
     let capped = select_many(magnitude.less_than(&most), magnitude, most);
-    // The number's power of two is at least 2^-14. 2^13 times this power has the last bit at the
-    // place of f16's last bit, so a sum with it is rounded there.
+    // `power` is the number's power of two, or 2^-14 if that is larger. In 2^13 times this power,
+    // f32's last bit counts as much as f16's last bit in the number. A sum with it is therefore
+    // rounded to f16's last bit.
     let power = capped & Vector::new(0x7F80_0000u32);
     let least = Vector::new(comptime!(113u32 << 23));
     let power = select_many(power.greater_than(&least), power, least);

@@ -76,7 +76,8 @@ fn group(first: u32, second: u32, #[comptime] shift: u32, lane: u32) -> u32 {
     (((first | (second << 8u32)) >> lane) & 0xFFu32) << shift
 }
 
-/// The number rounded to its type, on bits [M11], so that the conversion that follows is exact.
+/// The number, rounded to the element type by operations on bits [M11]. The conversion to this
+/// type, which follows, is then exact.
 #[cube]
 pub(crate) fn rounded<N: Size>(
     number: Vector<f32, N>,

@@ -1,4 +1,4 @@
-//! Which mask index an element has \[M13\].
+//! The mask index of an element \[M13\].
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -7,7 +7,7 @@ use wgpu_dropout::launch::PartDimension;
 use super::mask::Mask;
 use super::philox::{Wide, wide};
 
-/// One dimension of a layout: [`PartDimension`].
+/// One dimension of a layout, with the fields of [`PartDimension`].
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
 pub(crate) struct Dimension {
@@ -72,8 +72,9 @@ pub(crate) fn element_index(mask: &Mask, dimensions: &Sequence<Dimension>, eleme
     }
 }
 
-/// Adds the outermost `count` dimensions to `index`, for the position that is `steps` after the
-/// part's first one. Positions count these dimensions together, in row-major order.
+/// Adds to `index` the coordinates in the outermost `count` dimensions, each multiplied by its
+/// stride. The coordinates are those of the position `steps` after the part's first one. Positions
+/// number all coordinates in these dimensions, in row-major order.
 #[cube]
 fn index_after(
     index: Wide,

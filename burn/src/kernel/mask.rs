@@ -1,4 +1,4 @@
-//! Which mask indices are kept \[M3\] to \[M9\].
+//! Decides for each mask index whether it is kept \[M3\] to \[M9\].
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -7,7 +7,7 @@ use wgpu_dropout::DropoutMask;
 use super::index::advance;
 use super::philox::{Wide, WideLaunch, Words, philox};
 
-/// One mask and its factors: [`DropoutMask`].
+/// One mask and its factors, with the fields of [`DropoutMask`].
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
 pub(crate) struct Mask {
@@ -115,7 +115,7 @@ pub(crate) fn keep_blocks(mask: &Mask, a: Wide, b: Wide, c: Wide, d: Wide) -> u3
         keep = (keep & !tied) | (kept & tied);
         tied &= a.tied | (b.tied << 8u32) | (c.tied << 16u32) | (d.tied << 24u32);
         bound = mask.threshold_low;
-        // A lower half of 0 lets every tie pass.
+        // If the threshold's lower half is 0, every tie is kept without a second draw.
         domain = select(bound == 0u32 || tied == 0u32, 2u32, domain + 1u32);
     }
     keep
@@ -156,7 +156,7 @@ pub(crate) fn keep_32(mask: &Mask, index: Wide) -> u32 {
     (four >> lane) | ((fifth << 1u32) << (31u32 - lane))
 }
 
-/// The decision of one mask index. Draws one block, and a second one where its half ties.
+/// The decision of one mask index. Draws one block, and a second one if its half ties.
 #[cube]
 pub(crate) fn keep_at(mask: &Mask, index: Wide) -> bool {
     (keep_8(mask, block_of(index)) >> (index.low & 7u32)) & 1u32 == 1u32

@@ -5,7 +5,7 @@
 
 #![allow(
     unused_qualifications,
-    reason = "the macro's, in functions that call themselves"
+    reason = "the macro writes them in functions that call themselves"
 )]
 
 pub(crate) mod activation;

@@ -64,7 +64,7 @@ struct Pair {
 #[cube]
 fn pair(v: u32, w: u32) -> Pair {
     let ulp = 1.192_092_9e-7f32;
-    // Both numbers are exact: they have 23 bits, and the first one a half more.
+    // Both numbers are exact: the second one has 23 bits, and the first one 24, with the half.
     let uniform_a = (f32::cast_from(v >> 9u32) + 0.5f32) * ulp;
     let uniform_b = f32::cast_from(w >> 9u32) * ulp;
     // A device's log of a number just below 1 may be above 0.

@@ -1,4 +1,4 @@
-//! A residual, a branch that is dropped and a norm \[M25\].
+//! The norm of a residual plus a branch after dropout \[M25\].
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -18,7 +18,7 @@ pub(crate) struct NormVariant {
     pub has_beta: bool,
 }
 
-/// The numbers of a norm.
+/// The parameters of a norm.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
 pub(crate) struct NormNumbers {
@@ -144,7 +144,8 @@ fn normed<T: Float, N: Size>(sum: Vector<T, N>, moments: Moments) -> Vector<f32,
     (d - Vector::new(moments.correction)) * Vector::new(moments.factor)
 }
 
-/// The gradient of the sum, and the product of the norm's gradient with the norm before gamma.
+/// Computes the gradient of the sum, and the product of the norm's gradient with the normalised
+/// number, before gamma.
 #[cube(launch_unchecked)]
 pub(crate) fn norm_gradient<T: Float, N: Size>(
     grad: &[Vector<T, N>],

@@ -1,4 +1,4 @@
-//! Rows, several in a workgroup, and sums over them.
+//! Rows of a tensor, of which a workgroup takes several, and sums over a row.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -40,7 +40,7 @@ impl Rows {
     }
 }
 
-/// An invocation's place.
+/// An invocation's row, and its number in this row.
 #[derive(CubeType, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
 pub(crate) struct Place {
@@ -172,7 +172,7 @@ pub(crate) fn spans(columns: u32, #[comptime] rows: Rows) -> u32 {
     }
 }
 
-/// The decisions of a span's groups, a byte each.
+/// The decisions of a span's groups, one byte for each.
 #[cube]
 pub(crate) fn keep_span(
     mask: &Mask,

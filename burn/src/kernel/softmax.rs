@@ -1,5 +1,5 @@
-//! A softmax of rows before a dropout \[M26\]. A row is read from memory again, since caches may
-//! still have it.
+//! A softmax of rows before a dropout \[M26\]. A row is read from memory more than once, since
+//! caches may still have it.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -17,7 +17,7 @@ const MIN_EXPONENT: f32 = -104.0;
 /// overflow f32.
 pub(crate) const LIMIT: f32 = 1.7e38;
 
-/// The numbers of a softmax, and where a row's mask begins.
+/// The parameters of a softmax, and the strides that tell where a row's mask begins.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
 pub(crate) struct ScoreNumbers {
@@ -122,7 +122,7 @@ fn find_largest<T: Float, B: Int, N: Size>(
     #[comptime] has_mask: bool,
     #[comptime] rows: Rows,
 ) -> f32 {
-    // Below every score.
+    // This is below every score.
     let mut own = f32::new(-3.0e38);
     let mut span = 0u32;
     let end = spans(numbers.columns, rows);

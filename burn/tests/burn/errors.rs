@@ -1,4 +1,4 @@
-//! Wrong calls are typed errors, and name what to do.
+//! Wrong calls return typed errors that name the remedy.
 
 use burn::tensor::{DType, Device, Tensor};
 use wgpu_dropout::{

@@ -129,7 +129,7 @@ fn special_values(device: &Device) {
         } else {
             x.is_nan()
         };
-        assert!(right, "{x} where 1 gives {expected}");
+        assert!(right, "a NaN became {x}, where 1 becomes {expected}");
     }
 }
 

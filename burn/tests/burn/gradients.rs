@@ -121,11 +121,11 @@ fn keep_nothing(device: &Device) {
     let with_ours = in_use().unwrap();
     let theirs = burn::nn::DropoutConfig::new(0.5).init().forward(x.clone());
     let with_theirs = in_use().unwrap();
-    // CubeCL keeps a launch's parameters a while, some tens of bytes.
+    // CubeCL keeps the parameters of a launch for a while, some tens of bytes.
     let tensors = |bytes: u64| (bytes as f64 / (4 * LEN) as f64 * 1e3).round() / 1e3;
-    // In use is the output.
+    // The output is in use.
     assert_eq!(tensors(with_ours - before), 1.0);
-    // The negative control: Burn's own keeps its mask too.
+    // The negative control: Burn's own layer keeps its mask too.
     assert_eq!(tensors(with_theirs - with_ours), 2.0);
     drop((ours, theirs));
 }

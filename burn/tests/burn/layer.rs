@@ -65,7 +65,7 @@ fn drops_in_training_alone(device: &Device) {
     let idle = layer(0.5, &run);
     assert!(is_whole(idle.forward(ones(device))));
     assert!(is_whole(idle.valid().forward(ones(&training))));
-    // Neither counts as a call.
+    // Neither forward counts as a call.
     assert_eq!(idle.call(), None);
     assert!(is_whole(layer(0.0, &run).forward(ones(&training))));
     let frozen = layer(0.5, &run).freeze();
@@ -74,12 +74,13 @@ fn drops_in_training_alone(device: &Device) {
         frozen.clone().valid().train().forward(ones(&training))
     ));
     assert!(!is_whole(frozen.unfreeze().forward(ones(&training))));
-    // Burn's own refuses this rate.
+    // Burn's own layer refuses this rate.
     let all = layer(1.0, &run).forward(ones(&training));
     assert_bits(all, &[0.0f32; LEN]);
 }
 
-/// The call must be that of the command line's `--seed 9 --stream 0` and four times `--fold-in`.
+/// The call must have the key that the command line makes from `--seed 9 --stream 0` and four times
+/// `--fold-in`.
 fn a_call_is_the_numbers_it_folds(device: &Device) {
     let device = &device.clone().autodiff();
     let input = values::<f32>(LEN);
@@ -141,7 +142,7 @@ fn layers_are_numbered_as_they_are_built(_: &Device) {
     });
     assert_eq!(number(layer(0.5, &run)), text(2));
     assert_eq!(number(layer(0.5, &other)), text(1));
-    // Seeds of the operating system differ.
+    // The operating system gives two runs different seeds.
     assert_ne!(other.seed(), TrainingRun::default().seed());
     assert_ne!(TrainingRun::current().seed(), 1);
 }

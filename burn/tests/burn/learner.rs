@@ -1,4 +1,4 @@
-//! Under Burn's own `Learner`.
+//! The layer in a model that Burn's own `Learner` trains.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub const CASES: &[Case] = &[
 ];
 
 const LEN: usize = 1 << 12;
-/// Batches of 1, which the devices share.
+/// Number of items in the data set. A batch has one item, and the devices share the batches.
 const ITEMS: usize = 4;
 
 /// A call, and the mask that it made.
@@ -160,8 +160,8 @@ fn one_line_is_independent_masks(device: &Device) {
     assert_eq!(run.step(), 0);
 }
 
-/// Trains four epochs at once, and four epochs with a break in the middle, after which another run
-/// goes on.
+/// Trains four epochs without a break, and four epochs with a break in the middle, after which
+/// another run resumes.
 fn a_checkpoint_has_the_step(device: &Device) {
     let [whole, halves] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let devices = [device.clone()];

@@ -28,7 +28,7 @@ use burn::tensor::Device;
 use burn::tensor::wgpu::WgpuBackend;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Something to prove on a device. Panics are failures.
+/// A claim that is tested on a device. It fails by a panic.
 pub type Case = (&'static str, fn(&Device));
 
 const CASES: &[(&str, &[Case])] = &[

@@ -57,7 +57,7 @@ fn any_strides(device: &Device) {
     }
 }
 
-/// More dimensions than a layout has, and than a tensor of CubeCL has.
+/// More dimensions than a layout or a tensor of CubeCL may have.
 fn elements_of_any_number_of_dimensions(device: &Device) {
     if *device != Device::flex() {
         return;

@@ -1,4 +1,5 @@
-//! Burn's transformer modules with fused dropout are Burn's, where all is kept.
+//! If all elements are kept, Burn's transformer modules with fused dropout compute what Burn's own
+//! `forward` computes.
 
 use burn::module::{Module, Param};
 use burn::nn::activation::ActivationConfig;
@@ -64,7 +65,7 @@ fn error<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
 #[track_caller]
 fn assert_near<const D: usize>(a: Tensor<D>, b: Tensor<D>) {
     let error = error(a, b);
-    assert!(error <= 2e-5, "an error of {error}");
+    assert!(error <= 2e-5, "the error {error} is above 2e-5");
 }
 
 /// The gradients of the input and of some parameters agree.

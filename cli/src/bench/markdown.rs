@@ -10,7 +10,7 @@ use super::recording::Way;
 use super::variants::Variant;
 use crate::output::{Output, code};
 
-/// Ratios alone: a software adapter's speed is the CPU's, and never the library's.
+/// The page has ratios only, since a software adapter's speed depends on the CPU.
 pub fn write(record: &Record, output: &mut Output) -> Result<()> {
     let mut page = "# What dropout costs\n".to_owned();
     if let Some(adapter) = &record.adapter {
@@ -18,8 +18,9 @@ pub fn write(record: &Record, output: &mut Output) -> Result<()> {
     }
     page += &format!("{}, {}.\n\n", record.machine(), code(&record.call));
     page += "\
-Time over that of a copy of the same bytes in the same place, the copy kernel or memcpy on as many threads: 1.00 is the best
-there can be. The rand loop is what one writes in a minute, `random_bool` of rand's `SmallRng` an element.
+A number is dropout's time divided by the time of a copy of the same bytes: on the GPU by a copy kernel, on the CPU by
+memcpy with as many threads. 1.00 is the best possible. The rand loop is the simplest dropout on a CPU: it calls
+`random_bool` of rand's `SmallRng` for each element.
 
 ";
     let mut sizes: Vec<_> = record.measurements.iter().map(|row| row.elements).collect();
@@ -75,8 +76,8 @@ fn variants(record: &Record) -> String {
         (row.variant.to_string(), ratios.map(two_digits).to_vec())
     });
     format!(
-        "\nForward on the GPU, {elements} elements: time over that of the copy, and over that of dropout with consecutive \
-         mask indices.\n\n{}",
+        "\nForward on the GPU, {elements} elements: the time divided by that of the copy, and by that of dropout with \
+         consecutive mask indices.\n\n{}",
         table(
             "",
             vec!["copy".to_owned(), "dropout".to_owned()],
@@ -94,8 +95,8 @@ fn recording(record: &Record) -> String {
     let ratio = |way| Some(median(way)? / median(Way::ByHand)?);
     match (ratio(Way::Immediates), ratio(Way::Uniforms)) {
         (Some(immediates), Some(uniforms)) => format!(
-            "\nRecording a dispatch takes {immediates:.2} times the CPU time of the same calls by hand; without \
-             `IMMEDIATES`, {uniforms:.1} times.\n"
+            "\nRecording a dispatch takes {immediates:.2} times the CPU time of the same wgpu calls written by hand; \
+             without `IMMEDIATES`, {uniforms:.1} times.\n"
         ),
         _ => String::new(),
     }

@@ -114,7 +114,7 @@ fn draw_chart(area: &Area<'_>, lines: &[Line<'_>], dtype: Dtype) -> Result<()> {
         .x_desc(format!("elements of a tensor, {dtype}"))
         .x_label_formatter(&|elements| binary(*elements))
         .y_desc(format!(
-            "GB/s by wall time: median, p10 to p90; {} bytes an element",
+            "GB/s by wall time: median, p10 to p90; {} bytes per element",
             2 * dtype.bytes()
         ))
         .y_label_formatter(&|speed| speed.to_string())

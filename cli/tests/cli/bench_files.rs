@@ -133,7 +133,7 @@ fn check_svg(text: &str) -> Result<(), String> {
     for text in [
         "Dropout on the CPU",
         "elements of a tensor, f32",
-        "GB/s by wall time: median, p10 to p90; 8 bytes an element",
+        "GB/s by wall time: median, p10 to p90; 8 bytes per element",
         "4 Ki",
         "CPU, 1 thread: forward",
         "CPU, 1 thread: memcpy",

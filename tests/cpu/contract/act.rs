@@ -330,9 +330,7 @@ fn what_does_not_fit_an_activation_is_refused_and_writes_nothing() {
         };
         assert_eq!(
             gated(&rows, columns, &[], error),
-            format!(
-                "rows of {columns} elements do not make 12: give the elements that half a row has"
-            )
+            format!("12 elements are not whole rows of {columns}: give the size of half a row")
         );
     }
     assert_eq!(

@@ -89,9 +89,8 @@ fn halves_that_are_none_are_refused() {
             columns,
         }
         .into();
-        let message = format!(
-            "rows of {columns} elements do not make 60: give the elements that half a row has"
-        );
+        let message =
+            format!("60 elements are not whole rows of {columns}: give the size of half a row");
         refused(columns, ElementType::F32, error, &message);
     }
     let message = "halves of 15 elements of 16 bits share a u32: give an even number of columns, or gate \
@@ -178,8 +177,8 @@ fn forms_of_four_buffers_need_no_limit_and_the_others_name_it() {
         assert_eq!(error, BindError::GradientsOfTwo);
         assert_eq!(
             error.to_string(),
-            "the gradients of a gate and up in two ranges overwrite them: use bind_backward_in_place, or the \
-             halves of rows"
+            "if gate and up are two ranges, their gradients overwrite them: \
+             use bind_backward_in_place, or the halves of rows"
         );
     });
 }

@@ -48,7 +48,7 @@ fn rows_and_masks_that_do_not_fit_are_refused() {
     assert_eq!(error, SoftmaxShapeError::Rows { elements, columns }.into());
     assert_eq!(
         error.to_string(),
-        "rows of 7 elements do not make 60: give the columns of the last dimension"
+        "60 elements are not whole rows of 7: give the size of the last dimension"
     );
     let columns = 12;
     for len in [0, 6, 24, 120] {

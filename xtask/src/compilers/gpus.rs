@@ -240,12 +240,12 @@ pub fn run(record: bool) -> Result {
 
     let heads = gpus().map(|gpu| gpu.name).collect::<Vec<_>>();
     let mut page = format!(
-        "# What kernels cost on GPUs that are not here\n\
-         By `cargo xtask gpus --record`, Mesa {}. Mesa's drivers for these GPUs compile without the hardware \
-         (drm-shim) and execute\nnothing. They are Mesa's compilers and not the vendors'. Each cell has instructions an \
-         element, or of a kernel of rows those of\nthe whole text, and registers. A second draw, which one decision in \
-         65,536 takes, is counted in full. No kernel spills. `cargo xtask ci`\ncompiles these; `cargo xtask compilers` \
-         each representative text.\n\n\
+        "# What kernels cost on seven GPUs\n\
+         `cargo xtask gpus --record` wrote this page with Mesa {}. Mesa's drivers for these GPUs compile without the \
+         hardware (drm-shim) and\nexecute nothing. They are Mesa's compilers and not the vendors'. Each cell has the \
+         instructions per element and the registers. For a\nkernel of rows it has the instructions of the whole text. \
+         A second draw, which one decision in 65,536 takes, is counted in full. No\nkernel spills. `cargo xtask ci` \
+         compiles these kernels, and `cargo xtask compilers` compiles each representative text.\n\n\
          | instructions / registers | {} |\n| --- {}|\n",
         drivers.version,
         heads.join(" | "),

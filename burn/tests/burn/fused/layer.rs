@@ -79,7 +79,7 @@ fn keeps_the_input_alone(device: &Device) {
     let Some(before) = in_use() else { return };
     let tensors = |bytes: u64| (bytes as f64 / (4 * LEN) as f64 * 1e2).round() / 1e2;
     let output = act_dropout(Activation::Gelu, x.clone() * 2.0, None, &layout, &call(0.5));
-    // In use are the activation's input and the output.
+    // The activation's input and the output are in use.
     assert_eq!(tensors(in_use().unwrap() - before), 2.0);
     let sum = dropout_add(
         output.unwrap(),
@@ -88,7 +88,7 @@ fn keeps_the_input_alone(device: &Device) {
         &layout,
         &call(0.5),
     );
-    // In use are the activation's input and the sum. The branch is not kept.
+    // The activation's input and the sum are in use. The branch is not kept.
     assert_eq!(tensors(in_use().unwrap() - before), 2.0);
     drop(sum);
 }

@@ -103,7 +103,7 @@ pub fn error<const D: usize>(tensor: Tensor<D>, expected: &[f64]) -> f64 {
 #[track_caller]
 pub fn assert_near<const D: usize>(tensor: Tensor<D>, expected: &[f64], bound: f64) {
     let error = error(tensor, expected);
-    assert!(error <= bound, "an error of {error}, not {bound}");
+    assert!(error <= bound, "the error {error} is above {bound}");
 }
 
 /// The gradients of the tensors `of`, if the output's gradient is `weights`.
@@ -126,10 +126,10 @@ pub fn sums(matrix: &[f64], columns: usize) -> Vec<f64> {
     sums
 }
 
-/// Origins for which the generator's blocks begin with the first element, and inside of it.
+/// With these origins the first element begins a block of the generator, or lies inside one.
 pub const ORIGINS: [u64; 2] = [0, 3];
 
-/// The negative control of all bounds: an error of 1e-4 is above each, and so is another mask.
+/// The negative control of the comparison: it sees an error of 1e-4, and it sees another mask.
 fn a_wrong_number_is_seen(device: &Device) {
     let device = &device.clone().autodiff();
     let x = numbers(1000, 0.1);
