@@ -2,7 +2,8 @@
 //! crate's. It prints kernels and bytes as Burn's fusion reports them, the memory kept for
 //! backward, and the wall and CPU time of a step.
 //!
-//! `cargo run --release --example block -- [STEPS]`, 20 unless given.
+//! `cargo run --release --example block -- [STEPS] [gl]`: 20 steps unless given. With `gl` the device
+//! is one of OpenGL, for which Burn compiles WGSL, also with the feature `vulkan`.
 
 use std::collections::{HashMap, HashSet};
 use std::env;
@@ -16,6 +17,7 @@ use burn::backend::fusion::observer::{BlockOperations, FusionObservation, Fusion
 use burn::nn::transformer::{
     TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput,
 };
+use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{Device, Distribution, Tensor};
 use wgpu_dropout_burn::{AttentionMasks, FusedEncoder, TrainingRun};
 
@@ -42,7 +44,12 @@ fn main() -> Result {
         Some(number) => number.parse()?,
         None => 20,
     };
-    let (device, setup) = Device::wgpu_options().init_with_setup()?;
+    let options = match env::args().nth(2).as_deref() {
+        None => Device::wgpu_options(),
+        Some("gl") => Device::wgpu_options().graphics_api(WgpuBackend::Gl),
+        Some(other) => return Err(format!("unknown device {other}: give gl or nothing").into()),
+    };
+    let (device, setup) = options.init_with_setup()?;
     let device = device.autodiff();
     let info = setup.adapter.get_info();
     println!(

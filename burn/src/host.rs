@@ -5,7 +5,7 @@ use std::borrow::Cow;
 #[cfg(feature = "flex")]
 use burn::backend::flex::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{self, Backend, TensorMetadata};
+use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Bytes, Element as BurnElement, TensorData, try_read_sync};
 use wgpu_dropout::{CpuError, Direction, DropoutCall, Element, MaskLayout, cpu};
 
@@ -44,10 +44,10 @@ impl HostBackend for Flex {
 }
 
 #[cfg(feature = "ndarray")]
-impl HostBackend for backend::NdArray {}
+impl HostBackend for burn::backend::NdArray {}
 
 #[cfg(feature = "tch")]
-impl HostBackend for backend::LibTorch {}
+impl HostBackend for burn::backend::LibTorch {}
 
 /// Calls the function of a backend for the elements' type.
 macro_rules! of_type {
