@@ -2,7 +2,8 @@
 //! crate's. It prints kernels and bytes as Burn's fusion reports them, the memory kept for
 //! backward, and the time of a step.
 //!
-//! `cargo run --release --example block -- [STEPS]`, 20 unless given.
+//! `cargo run --release --example block -- [STEPS] [install]`, 20 steps unless given. With
+//! `install`, Burn's fusion takes in the layer `FusedDropout`.
 
 use std::collections::{HashMap, HashSet};
 use std::env;
@@ -14,10 +15,13 @@ use std::time::Instant;
 use burn::backend::fusion::custom::OperationIr;
 use burn::backend::fusion::observer::{BlockOperations, FusionObservation, FusionObserver};
 use burn::nn::transformer::{
-    TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput,
+    TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput, TransformerEncoderLayer,
 };
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Distribution, Tensor};
-use wgpu_dropout_burn::{AttentionMasks, FusedEncoder, TrainingRun};
+use wgpu_dropout_burn::{
+    AttentionMasks, FusedDropout, FusedDropoutConfig, FusedEncoder, TrainingRun, install,
+};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -33,8 +37,16 @@ const NOTHING: f64 = 1e-12;
 struct Way {
     name: &'static str,
     model: TransformerEncoder,
-    /// Without a run, Burn's own `forward` is called.
-    run: Option<TrainingRun>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Burn's own `forward`.
+    Burn,
+    /// `forward_fused`.
+    Fused(TrainingRun),
+    /// Burn's operations, with these layers for dropout.
+    Plain([FusedDropout; 4]),
 }
 
 fn main() -> Result {
@@ -42,6 +54,9 @@ fn main() -> Result {
         Some(number) => number.parse()?,
         None => 20,
     };
+    if env::args().nth(2).is_some_and(|word| word == "install") {
+        install()?;
+    }
     let (device, setup) = Device::wgpu_options().init_with_setup()?;
     let device = device.autodiff();
     let info = setup.adapter.get_info();
@@ -54,16 +69,25 @@ fn main() -> Result {
     let plain = config(0.0).init(&device);
     let with = |prob: f64| config(prob).init(&device);
     let ways = [
-        ("no dropout, Burn's", plain, None),
-        ("Burn's", with(PROB), None),
+        ("no dropout, Burn's", plain, Kind::Burn),
+        ("Burn's", with(PROB), Kind::Burn),
         (
-            "fused, nothing dropped",
-            with(NOTHING),
-            Some(TrainingRun::new(1)),
+            "`FusedDropout`",
+            with(0.0),
+            Kind::Plain([0; 4].map(|_| FusedDropoutConfig::new(PROB).init())),
         ),
-        ("fused", with(PROB), Some(TrainingRun::new(1))),
+        (
+            "`forward_fused`, nothing dropped",
+            with(NOTHING),
+            Kind::Fused(TrainingRun::new(1)),
+        ),
+        (
+            "`forward_fused`",
+            with(PROB),
+            Kind::Fused(TrainingRun::new(1)),
+        ),
     ]
-    .map(|(name, model, run)| Way { name, model, run });
+    .map(|(name, model, kind)| Way { name, model, kind });
     let input = Tensor::<3>::random([BATCH, LENGTH, D_MODEL], Distribution::Default, &device)
         .require_grad();
 
@@ -130,17 +154,39 @@ fn config(prob: f64) -> TransformerEncoderConfig {
         .with_dropout(prob)
 }
 
+/// The forward pass of Burn's layer, norm first, with other layers for dropout.
+fn plain(layer: &TransformerEncoderLayer, x: Tensor<3>, dropout: &[FusedDropout; 4]) -> Tensor<3> {
+    let [on_weights, on_context, inside, on_output] = dropout;
+    let mha = &layer.mha;
+    let normed = layer.norm_2.forward(x.clone());
+    let [query, key, value] = [&mha.query, &mha.key, &mha.value].map(|linear| {
+        let heads = [BATCH, LENGTH, HEADS, D_MODEL / HEADS];
+        let projected = linear.forward(normed.clone());
+        projected.reshape(heads).swap_dims(1, 2)
+    });
+    let scores = query.matmul(key.transpose()) / (mha.d_k as f32).sqrt();
+    let weights = on_weights.forward(softmax(scores, 3));
+    let context = weights.matmul(value).swap_dims(1, 2);
+    let context = mha
+        .output
+        .forward(context.reshape([BATCH, LENGTH, D_MODEL]));
+    let x = x + on_context.forward(context);
+    let ff = &layer.pwff;
+    let wide = ff.linear_inner.forward(layer.norm_1.forward(x.clone()));
+    let wide = inside.forward(ff.activation.forward(wide));
+    x + on_output.forward(ff.linear_outer.forward(wide))
+}
+
 impl Way {
     fn forward(&self, input: &Tensor<3>) -> Tensor<3> {
-        match &self.run {
-            None => self
-                .model
-                .forward(TransformerEncoderInput::new(input.clone())),
-            Some(run) => {
+        let input = input.clone();
+        match &self.kind {
+            Kind::Burn => self.model.forward(TransformerEncoderInput::new(input)),
+            Kind::Fused(run) => {
                 let masks = AttentionMasks::default();
-                self.model
-                    .forward_fused(input.clone(), masks, &run.at("encoder"))
+                self.model.forward_fused(input, masks, &run.at("encoder"))
             }
+            Kind::Plain(layers) => plain(&self.model.layers[0], input, layers),
         }
     }
 

@@ -89,12 +89,10 @@ fn check_device(
 #[backend_extension(
     Cube: cfg(feature = "cubecl"),
     Flex: cfg(feature = "flex"),
-    Autodiff,
-    Fusion: cfg(feature = "fusion")
+    Autodiff
 )]
 pub trait DropoutBackend: Backend {
     /// The result of dropout in `direction`, forward or backward.
-    #[fusion(dtype = tensor, shape = tensor)]
     fn fused_dropout(
         tensor: FloatTensor<Self>,
         layout: MaskLayout,

@@ -8,6 +8,8 @@ mod checkpointing;
 mod errors;
 mod forward;
 mod fused;
+#[cfg(feature = "fusion")]
+mod fusion;
 mod gradients;
 mod independence;
 mod layer;
@@ -36,6 +38,8 @@ const CASES: &[(&str, &[Case])] = &[
     ("independence", independence::CASES),
     ("replicas", replicas::CASES),
     ("fused", fused::CASES),
+    #[cfg(feature = "fusion")]
+    ("fusion", fusion::CASES),
     ("transformer", transformer::CASES),
     ("learner", learner::CASES),
     ("checkpointing", checkpointing::CASES),
@@ -76,7 +80,16 @@ fn main() {
         let device = device.map_err(|error| error.to_string());
         (name, device)
     });
+    let devices: Vec<_> = devices.collect();
+    #[cfg(feature = "fusion")]
+    fusion::prepare(
+        devices
+            .iter()
+            .filter_map(|(_, device)| device.as_ref().ok()),
+    );
     let mut trials = Vec::new();
+    #[cfg(feature = "fusion")]
+    trials.push(Trial::test("fusion::too_late", fusion::too_late));
     for (device_name, device) in devices {
         for &(module, cases) in CASES {
             for &(name, case) in cases {
