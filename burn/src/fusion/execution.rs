@@ -39,7 +39,7 @@ pub(super) struct Site {
     pub output: FuseArg,
 }
 
-/// Element-wise operations and dropouts as one kernel.
+/// Element-wise operations and dropouts as one kernel, or one other operation.
 pub(super) struct DropoutFusion {
     client: Client,
     device: CubeDevice,
@@ -53,6 +53,7 @@ pub(super) struct DropoutFusion {
 #[serde(crate = "burn::serde")]
 pub(super) struct DropoutFusionState {
     pub trace: FuseTrace,
+    /// Without any, the one operation is run as it is.
     pub sites: Vec<Site>,
     /// The number of operations.
     pub len: usize,
@@ -73,8 +74,12 @@ impl FusedOperation for DropoutFusion {
     fn run(
         &mut self,
         context: &mut Context<CubeFusionHandle>,
-        _fallback: &dyn Fn(usize) -> Box<dyn FallbackOperation>,
+        fallback: &dyn Fn(usize) -> Box<dyn FallbackOperation>,
     ) {
+        if self.state.sites.is_empty() {
+            // A matrix product.
+            return fallback(0).run(context);
+        }
         let number = |key: &u64| match context.scalars.get(&ScalarId { value: *key }) {
             Some(ScalarIr::UInt(number)) => *number,
             other => panic!("number {key} of dropout is {other:?}"),

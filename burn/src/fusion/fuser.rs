@@ -2,7 +2,7 @@
 
 use burn::backend::fusion::custom::{CustomOpIr, OperationIr, ScalarIr};
 use burn::backend::fusion::{FuserProperties, FuserStatus, OperationFuser};
-use burn::backend::ir::{BaseOperationIr, CastOpIr};
+use burn::backend::ir::{BaseOperationIr, CastOpIr, FloatOperationIr};
 use burn::tensor::Shape;
 use burn_cubecl::CubeDevice;
 use burn_cubecl::fusion::{CubeOptimization, FusedOperation};
@@ -24,6 +24,10 @@ pub(super) struct DropoutFuser {
     shape: Option<Shape>,
     /// Operations that are neither dropout nor the end of a tensor.
     others: usize,
+    /// A matrix product, and whether dropout follows it. Without a fuser that settles the product
+    /// alone, Burn runs it together with the operation that ended its block, and so does not fuse
+    /// that one.
+    product: Option<bool>,
     status: FuserStatus,
 }
 
@@ -42,6 +46,7 @@ impl DropoutFuser {
             sites: Vec::new(),
             shape: None,
             others: 0,
+            product: None,
             status: FuserStatus::Open,
         }
     }
@@ -105,12 +110,28 @@ impl DropoutFuser {
     }
 }
 
+fn is_dropout(operation: &OperationIr) -> bool {
+    let OperationIr::Custom(operation) = operation else {
+        return false;
+    };
+    let output = operation.outputs.first();
+    output.is_some_and(|output| variant(&operation.id, output.dtype.into()).is_some())
+}
+
 impl OperationFuser<CubeOptimization> for DropoutFuser {
     fn fuse(&mut self, operation: &OperationIr) {
         if self.status == FuserStatus::Closed {
             return;
         }
         let taken = match operation {
+            _ if self.product.is_some() => {
+                self.product = Some(is_dropout(operation));
+                None
+            }
+            OperationIr::Float(_, FloatOperationIr::Matmul(_)) if self.is_empty() => {
+                self.product = Some(false);
+                Some(())
+            }
             OperationIr::Custom(operation) => self.take_dropout(operation),
             _ => self.take_other(operation),
         };
@@ -137,6 +158,10 @@ impl OperationFuser<CubeOptimization> for DropoutFuser {
     }
 
     fn properties(&self) -> FuserProperties {
+        if let Some(ready) = self.product {
+            // Any fuser that takes more comes first.
+            return FuserProperties { ready, score: 1 };
+        }
         FuserProperties {
             // Dropout alone is faster in its own kernel.
             ready: !self.sites.is_empty() && self.others > 0,
@@ -145,7 +170,7 @@ impl OperationFuser<CubeOptimization> for DropoutFuser {
     }
 
     fn len(&self) -> usize {
-        self.trace.len()
+        self.trace.len() + usize::from(self.product.is_some())
     }
 
     fn clone_dyn(&self) -> Box<dyn OperationFuser<CubeOptimization>> {
