@@ -39,7 +39,7 @@ pub(super) struct Site {
     pub output: FuseArg,
 }
 
-/// Element-wise operations and dropouts as one kernel, or one other operation.
+/// Element-wise operations and dropouts as one kernel, after a matrix product if there is one.
 pub(super) struct DropoutFusion {
     client: Client,
     device: CubeDevice,
@@ -53,8 +53,11 @@ pub(super) struct DropoutFusion {
 #[serde(crate = "burn::serde")]
 pub(super) struct DropoutFusionState {
     pub trace: FuseTrace,
-    /// Without any, the one operation is run as it is.
     pub sites: Vec<Site>,
+    /// True if the first operation is a matrix product, of which the trace reads the result.
+    pub product: bool,
+    /// True for one dropout without a neighbour, which is faster in its own kernel.
+    pub alone: bool,
     /// The number of operations.
     pub len: usize,
 }
@@ -76,9 +79,15 @@ impl FusedOperation for DropoutFusion {
         context: &mut Context<CubeFusionHandle>,
         fallback: &dyn Fn(usize) -> Box<dyn FallbackOperation>,
     ) {
-        if self.state.sites.is_empty() {
-            // A matrix product.
-            return fallback(0).run(context);
+        let unfused = match (self.state.alone, self.state.product) {
+            (true, _) => self.state.len,
+            (false, product) => usize::from(product),
+        };
+        for operation in 0..unfused {
+            fallback(operation).run(context);
+        }
+        if self.state.alone {
+            return;
         }
         let number = |key: &u64| match context.scalars.get(&ScalarId { value: *key }) {
             Some(ScalarIr::UInt(number)) => *number,

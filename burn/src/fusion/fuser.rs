@@ -24,10 +24,10 @@ pub(super) struct DropoutFuser {
     shape: Option<Shape>,
     /// Operations that are neither dropout nor the end of a tensor.
     others: usize,
-    /// A matrix product, and whether dropout follows it. Without a fuser that settles the product
-    /// alone, Burn runs it together with the operation that ended its block, and so does not fuse
-    /// that one.
-    product: Option<bool>,
+    /// True if the first operation is a matrix product, which is launched before the kernel. Burn
+    /// forms one block from a product and the operations on its result, so that dropout behind a
+    /// product is fused by a fuser that takes both or by none.
+    product: bool,
     status: FuserStatus,
 }
 
@@ -46,7 +46,7 @@ impl DropoutFuser {
             sites: Vec::new(),
             shape: None,
             others: 0,
-            product: None,
+            product: false,
             status: FuserStatus::Open,
         }
     }
@@ -110,29 +110,20 @@ impl DropoutFuser {
     }
 }
 
-fn is_dropout(operation: &OperationIr) -> bool {
-    let OperationIr::Custom(operation) = operation else {
-        return false;
-    };
-    let output = operation.outputs.first();
-    output.is_some_and(|output| variant(&operation.id, output.dtype.into()).is_some())
-}
-
 impl OperationFuser<CubeOptimization> for DropoutFuser {
     fn fuse(&mut self, operation: &OperationIr) {
         if self.status == FuserStatus::Closed {
             return;
         }
         let taken = match operation {
-            _ if self.product.is_some() => {
-                self.product = Some(is_dropout(operation));
-                None
-            }
             OperationIr::Float(_, FloatOperationIr::Matmul(_)) if self.is_empty() => {
-                self.product = Some(false);
+                self.product = true;
                 Some(())
             }
             OperationIr::Custom(operation) => self.take_dropout(operation),
+            // A matrix product with other operations is for Burn's own fuser. Burn would fuse nothing
+            // of a block that this one keeps open in vain.
+            _ if self.product && self.sites.is_empty() => None,
             _ => self.take_other(operation),
         };
         if taken.is_none() {
@@ -144,6 +135,8 @@ impl OperationFuser<CubeOptimization> for DropoutFuser {
         let state = DropoutFusionState {
             trace: self.trace.finish(),
             sites: self.sites.clone(),
+            product: self.product,
+            alone: self.sites.len() + self.others < 2,
             len: self.len(),
         };
         CubeOptimization::new(DropoutFusion::from_state(&self.device, state))
@@ -158,19 +151,16 @@ impl OperationFuser<CubeOptimization> for DropoutFuser {
     }
 
     fn properties(&self) -> FuserProperties {
-        if let Some(ready) = self.product {
-            // Any fuser that takes more comes first.
-            return FuserProperties { ready, score: 1 };
-        }
         FuserProperties {
-            // Dropout alone is faster in its own kernel.
-            ready: !self.sites.is_empty() && self.others > 0,
-            ..self.trace.properties()
+            ready: !self.sites.is_empty(),
+            // Burn uses no fuser that scores 0. Dropout alone does, but would then be settled
+            // together with the operation that ended its block.
+            score: self.trace.properties().score.max(1),
         }
     }
 
     fn len(&self) -> usize {
-        self.trace.len() + usize::from(self.product.is_some())
+        self.trace.len() + usize::from(self.product)
     }
 
     fn clone_dyn(&self) -> Box<dyn OperationFuser<CubeOptimization>> {

@@ -29,6 +29,7 @@ pub const CASES: &[Case] = &[
     ("several_dropouts", several_dropouts),
     ("broadcast_operands", broadcast_operands),
     ("other_orders_of_memory", other_orders_of_memory),
+    ("behind_a_matrix_product", behind_a_matrix_product),
     ("one_kernel_for_all_calls", one_kernel_for_all_calls),
     (
         "another_shape_ends_the_kernel",
@@ -269,6 +270,32 @@ fn other_orders_of_memory(device: &Device) {
             &map(&forward(&half, &layout, &call), |_, x| x + 1.0),
         );
     }
+}
+
+/// A matrix product is a kernel of its own, and dropout behind it is fused with what follows. For
+/// the observer both are one block.
+fn behind_a_matrix_product(device: &Device) {
+    let (rows, columns) = (24, 40);
+    let layout = MaskLayout::linear((rows * columns) as u64);
+    let (a, b) = (numbers::<f32>(rows * 8, 7), numbers::<f32>(8 * columns, 3));
+    let call = call(0.5);
+    let product = || tensor(&a, [rows, 8], device).matmul(tensor(&b, [8, columns], device));
+    // All terms are multiples of 1 / 16 below 2^10, so that the sums are exact.
+    let exact = product().into_data();
+    let exact = exact.as_slice::<f32>().unwrap();
+    let dropped = forward(exact, &layout, &call);
+    let output = assert_kernels(device, 1, 3, || {
+        dropout(product(), &layout, &call).unwrap() + 1.0
+    });
+    assert_bits(output, &map(&dropped, |_, x| x + 1.0));
+    // Between two products dropout has no neighbour.
+    let identity = (0..columns * columns).map(|i| f32::from(u8::from(i % (columns + 1) == 0)));
+    let identity: Vec<f32> = identity.collect();
+    let output = assert_kernels(device, 2, 3, || {
+        let identity = tensor(&identity, [columns, columns], device);
+        dropout(product(), &layout, &call).unwrap().matmul(identity)
+    });
+    assert_bits(output, &map(&dropped, |_, x| x + 0.0));
 }
 
 /// Burn keeps the kernel of operations that it saw before. Each call has its own numbers there.

@@ -50,7 +50,9 @@ const CASES: &[(&str, &[Case])] = &[
 /// these kernels use workgroup memory. On a GPU, `--include-ignored` runs them.
 fn needs_workgroup_memory(module: &str, name: &str) -> bool {
     let row_cases = ["softmaxes", "norms", "checkpoints"];
-    module == "transformer" || module == "fused" && row_cases.contains(&name)
+    module == "transformer"
+        || module == "fused" && row_cases.contains(&name)
+        || name == "behind_a_matrix_product"
 }
 
 fn main() {
