@@ -57,9 +57,7 @@ fn main() -> Result {
     if env::args().nth(2).is_some_and(|word| word == "install") {
         install()?;
     }
-    let (device, setup) = Device::wgpu_options()
-        .graphics_api(burn::tensor::wgpu::WgpuBackend::Gl)
-        .init_with_setup()?;
+    let (device, setup) = Device::wgpu_options().init_with_setup()?;
     let device = device.autodiff();
     let info = setup.adapter.get_info();
     println!(
