@@ -46,7 +46,7 @@ enum Kind {
     /// `forward_fused`.
     Fused(TrainingRun),
     /// Burn's operations, with these layers for dropout.
-    Plain([FusedDropout; 4]),
+    Plain(Box<[FusedDropout; 4]>),
 }
 
 fn main() -> Result {
@@ -74,7 +74,9 @@ fn main() -> Result {
         (
             "`FusedDropout`",
             with(0.0),
-            Kind::Plain([0; 4].map(|_| FusedDropoutConfig::new(PROB).init())),
+            Kind::Plain(Box::new(
+                [0; 4].map(|_| FusedDropoutConfig::new(PROB).init()),
+            )),
         ),
         (
             "`forward_fused`, nothing dropped",

@@ -36,6 +36,7 @@ pub(crate) struct Step {
 /// Runs `steps`, then `last`. `len` is the number of the reference's vectors. Vectors have 1, 2, 4
 /// or 8 elements, and the reference is contiguous, so the lane l of the vector v is the element
 /// `v * width + l`.
+#[allow(clippy::needless_range_loop, reason = "a loop that is unrolled counts")]
 #[cube(launch_unchecked, address_type = "dynamic")]
 pub(crate) fn traced(
     inputs: &GlobalArgs,
@@ -98,6 +99,7 @@ fn keep_of_groups(source: &Source, first: u32, #[comptime] variant: Variant) -> 
     let d = c + step;
     let mask = &source.mask;
     let dimensions = &source.dimensions;
+    let count = comptime!(dimensions.len());
     if comptime!(variant.effect == Effect::Noise) {
         0u32.runtime()
     } else if comptime!(variant.decisions == Decisions::Blocks) {
@@ -108,7 +110,7 @@ fn keep_of_groups(source: &Source, first: u32, #[comptime] variant: Variant) -> 
             block_of(element_index(mask, dimensions, c)),
             block_of(element_index(mask, dimensions, d)),
         )
-    } else if comptime!(dimensions.len() == 0) {
+    } else if comptime!(count == 0) {
         keep_groups(mask, a, b, c, d, Draw::Halves)
     } else {
         let mut keep = 0u32;
