@@ -28,9 +28,10 @@
 //!
 //! # Fused with its neighbours
 //!
-//! Burn's fusion cannot look into a custom operation. [`dropout_add`], [`act_dropout`],
-//! [`gated_dropout`], [`softmax_dropout`] and [`dropout_add_norm`] therefore compute dropout and
-//! its neighbours in one kernel. [`FusedDropout`] has a method for each. [`FusedEncoder`] and its
+//! After [`install`], Burn's fusion takes the element-wise operations around dropout into one
+//! kernel with it. It cannot take dropout into the kernels of other operations, such as norms.
+//! [`dropout_add`], [`act_dropout`], [`gated_dropout`], [`softmax_dropout`] and
+//! [`dropout_add_norm`] compute dropout and its neighbours in one kernel in any case. [`FusedDropout`] has a method for each. [`FusedEncoder`] and its
 //! relatives do the same for Burn's own transformer modules.
 //!
 //! # Cargo features
@@ -60,6 +61,8 @@ mod cube;
 mod dropout;
 mod error;
 mod fused;
+#[cfg(feature = "fusion")]
+mod fusion;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
 mod host;
 #[cfg(feature = "cubecl")]
@@ -78,6 +81,8 @@ pub use fused::{
     AddVectors, NormVectors, ScoreMask, act_dropout, dropout_add, dropout_add_norm, gated_dropout,
     softmax_dropout,
 };
+#[cfg(all(feature = "cubecl", feature = "fusion"))]
+pub use fusion::{InstallError, install, installed};
 pub use operation::dropout;
 #[cfg(feature = "remote-server")]
 pub use remote::ServeDropout;

@@ -104,12 +104,10 @@ pub(crate) fn check_backend(device: &Device) -> Result<(), DropoutError> {
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
     Remote: cfg(feature = "remote"),
-    Autodiff,
-    Fusion: cfg(feature = "fusion")
+    Autodiff
 )]
 pub trait DropoutBackend: Backend {
     /// The result of dropout in `direction`, forward or backward.
-    #[fusion(dtype = tensor, shape = tensor)]
     fn fused_dropout(
         tensor: FloatTensor<Self>,
         layout: MaskLayout,

@@ -8,6 +8,8 @@ mod checkpointing;
 mod errors;
 mod forward;
 mod fused;
+#[cfg(feature = "fusion")]
+mod fusion;
 mod gradients;
 mod independence;
 mod layer;
@@ -43,6 +45,8 @@ const CASES: &[(&str, &[Case])] = &[
     ("fused", fused::softmax::CASES),
     ("fused", fused::norm::CASES),
     ("fused", fused::layer::CASES),
+    #[cfg(feature = "fusion")]
+    ("fusion", fusion::CASES),
     ("transformer", transformer::CASES),
     ("transformer", transformer_masks::CASES),
     ("learner", learner::CASES),
@@ -63,7 +67,9 @@ fn is_broken_below(device: &str, module: &str, name: &str) -> bool {
                 "norms_in_16_bits",
             ];
             let is_fused = row_cases.contains(&name) || name == "checkpoints";
-            module == "transformer" || module == "fused" && is_fused
+            module == "transformer"
+                || module == "fused" && is_fused
+                || name == "behind_a_matrix_product"
         }
         // Burn-fusion 0.22.1 sends the flip of a float tensor as that of an integer tensor.
         "remote" => name == "layouts_in_memory",
@@ -106,7 +112,16 @@ fn main() {
         "remote",
         remote::device().map_err(|error| error.to_string()),
     )]);
+    let devices: Vec<_> = devices.collect();
+    #[cfg(feature = "fusion")]
+    fusion::prepare(
+        devices
+            .iter()
+            .filter_map(|(_, device)| device.as_ref().ok()),
+    );
     let mut trials = Vec::new();
+    #[cfg(feature = "fusion")]
+    trials.push(Trial::test("fusion::too_late", fusion::too_late));
     for (device_name, device) in devices {
         for &(module, cases) in CASES {
             for &(name, case) in cases {
