@@ -1,4 +1,5 @@
-//! The CPU path on one thread, compared with memcpy and with loops that users write.
+//! The CPU path, compared with memcpy and with loops that users write: on one thread in a cache, and
+//! in memory on one thread and on all.
 
 use std::hint::black_box;
 
@@ -16,6 +17,7 @@ use wgpu_dropout::{
 
 /// Both tensors fit into most second-level caches, so computing takes the time, not the memory.
 const LEN: usize = 1 << 16;
+const LONG_LEN: usize = 1 << 24;
 
 fn call() -> DropoutCall {
     let rate = DropoutRate::new(0.1).unwrap();
@@ -35,14 +37,40 @@ fn one_thread(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Tensors that no cache holds, on one thread and on as many as the processor has.
+fn in_memory(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("cpu, 2^24");
+    group.throughput(Throughput::Elements(LONG_LEN as u64));
+    in_memory_type::<f32>(&mut group);
+    in_memory_type::<f16>(&mut group);
+    in_memory_type::<bf16>(&mut group);
+    group.finish();
+}
+
+fn in_memory_type<T: Element>(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let (input, mut output) = tensors::<T>(LONG_LEN);
+    let call = call();
+    group.bench_function(format!("memcpy {}", T::TYPE), |bencher| {
+        bencher.iter(|| black_box(&mut output).copy_from_slice(black_box(&input)));
+    });
+    for (threads, name) in [(1, "1 thread"), (0, "all threads")] {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.unwrap();
+        group.bench_function(format!("forward {}, {name}", T::TYPE), |bencher| {
+            bencher
+                .iter(|| pool.install(|| forward(LONG_LEN, &input, black_box(&mut output), &call)));
+        });
+    }
+}
+
 /// Input and output tensors. Products of the inputs are never subnormal.
-fn tensors<T: Element>() -> (Vec<T>, Vec<T>) {
-    let input = (0..LEN).map(|i| T::from_f32((i % 1000) as f32 - 499.5));
-    (input.collect(), vec![T::from_f32(1.0); LEN])
+fn tensors<T: Element>(len: usize) -> (Vec<T>, Vec<T>) {
+    let input = (0..len).map(|i| T::from_f32((i % 1000) as f32 - 499.5));
+    (input.collect(), vec![T::from_f32(1.0); len])
 }
 
 fn element_type<T: Element>(group: &mut BenchmarkGroup<'_, WallTime>) {
-    let (input, mut output) = tensors::<T>();
+    let (input, mut output) = tensors::<T>(LEN);
     let call = call();
     let name = |what| format!("{what} {}", T::TYPE);
     for (what, kind) in [
@@ -74,7 +102,7 @@ fn forward<'a, T: Element>(
 }
 
 fn masks(group: &mut BenchmarkGroup<'_, WallTime>) {
-    let (input, mut output) = tensors::<f32>();
+    let (input, mut output) = tensors::<f32>(LEN);
     let call = call();
     let mut mask = vec![0; mask_words(LEN as u64) as usize];
     let square = MaskLayout::elementwise(&[256, LEN as u64 / 256]).unwrap();
@@ -108,7 +136,7 @@ fn masks(group: &mut BenchmarkGroup<'_, WallTime>) {
 }
 
 fn rivals(group: &mut BenchmarkGroup<'_, WallTime>) {
-    let (input, mut output) = tensors::<f32>();
+    let (input, mut output) = tensors::<f32>(LEN);
     let (rate, keep_scale) = (call().rate, call().keep_scale());
     group.bench_function("rand loop", |bencher| {
         bencher.iter(|| {
@@ -140,5 +168,5 @@ fn rivals(group: &mut BenchmarkGroup<'_, WallTime>) {
     });
 }
 
-criterion_group!(benches, one_thread);
+criterion_group!(benches, one_thread, in_memory);
 criterion_main!(benches);

@@ -121,7 +121,7 @@ def main():
     share = 60 * arguments.minutes / 16
     visit.step("verify", [program, "verify", "--json", "verify.json", *choice], 2 * share)
     sizes = [size for size in SIZES if size <= arguments.most and fits(adapter, size)]
-    bench = [program, "bench", "--seconds", "1", *choice]
+    bench = [program, "bench", "--seconds", "10", *choice]
     # The largest size may fail without losing the others.
     ranges = {"bench": sizes[:-1], "bench largest": sizes[-1:]}
     for name, of_sizes in ranges.items():

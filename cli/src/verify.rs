@@ -4,12 +4,13 @@ mod markdown;
 
 use std::env::consts::{ARCH, OS};
 use std::fmt::Write as _;
+use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -39,6 +40,14 @@ pub struct Args {
     /// tables
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    /// Check nothing, and make the rows of --markdown from a file of --json or of the web page
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "markdown",
+        conflicts_with_all = ["json", "all", "long", "seed", "AdapterArgs"]
+    )]
+    from: Option<PathBuf>,
     /// Dispatch every kernel that the adapter can run, and the largest ranges that it can bind.
     /// This takes minutes, on a software adapter more than 25
     #[arg(long)]
@@ -72,6 +81,13 @@ struct Audited {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if let (Some(from), Some(to)) = (&args.from, &args.markdown) {
+        let wrong = || format!("{} is no record of an audit", from.display());
+        let record = serde_json::from_slice(&fs::read(from).with_context(wrong)?);
+        let mut output = Output::create(to)?;
+        markdown::write(&mut output, &record.with_context(wrong)?).with_context(wrong)?;
+        return output.finish();
+    }
     let adapters = args.adapter.adapters(args.all)?;
     // The file is opened first, so that an error comes before the work and not after it.
     let json = args.json.as_deref().map(Output::create).transpose()?;
@@ -90,7 +106,7 @@ pub fn run(args: &Args) -> Result<()> {
         json.finish()
     });
     let rows = markdown.map_or(Ok(()), |mut markdown| {
-        markdown::write(&mut markdown, &audits)?;
+        markdown::write(&mut markdown, &serde_json::to_value(Record::new(&audits))?)?;
         markdown.finish()
     });
     let written = output::both(written, rows);
@@ -401,7 +417,7 @@ mod tests {
         audited
     }
 
-    fn json(audits: &[Audited]) -> serde_json::Value {
+    pub fn json(audits: &[Audited]) -> serde_json::Value {
         serde_json::to_value(Record::new(audits)).unwrap()
     }
 
@@ -490,6 +506,7 @@ mod tests {
             let adapter = AdapterArgs::default();
             let args = Args {
                 markdown: None,
+                from: None,
                 all: false,
                 json: None,
                 long,

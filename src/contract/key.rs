@@ -62,7 +62,7 @@ impl MaskKey {
         if n >> 61 != 0 {
             return Err(FoldOverflow { n });
         }
-        let [seed, stream] = mask_block(self.seed, self.stream, n, 3);
+        let [seed, stream] = mask_block(self.seed, self.stream, [n, n >> 32], 3);
         Ok(Self { seed, stream })
     }
 }

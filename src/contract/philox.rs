@@ -32,11 +32,11 @@ pub(crate) fn philox4x32(counter: [u64; 4], key: [u32; 2], rounds: u32) -> [u64;
     [c0, c1, c2, c3]
 }
 
-/// One block of a mask \[M5\]. Each u64 holds two words, the first in its lower half.
+/// One block of a mask \[M5\], whose number is `high * 2^32` and the lower half of `low`. Each u64
+/// holds two words, the first in its lower half.
 #[inline(always)]
-pub(crate) fn mask_block(seed: u64, stream: u64, block: u64, domain: u32) -> [u64; 2] {
-    let high = block >> 32 | u64::from(domain) << 29;
-    let counter = [block, high, stream, stream >> 32];
+pub(crate) fn mask_block(seed: u64, stream: u64, [low, high]: [u64; 2], domain: u32) -> [u64; 2] {
+    let counter = [low, high | u64::from(domain) << 29, stream, stream >> 32];
     let [w0, w1, w2, w3] = philox4x32(counter, split(seed), MASK_ROUNDS);
     let pair = |low: u64, high: u64| u64::from(low as u32) | high << 32;
     [pair(w0, w1), pair(w2, w3)]

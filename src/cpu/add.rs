@@ -222,7 +222,7 @@ pub(super) fn for_each_decided(
     let keep = match mask {
         Mask::Linear | Mask::Layout(_) if call.rate.drops_all() => 0,
         Mask::Linear | Mask::Layout(_) if call.rate.drops_nothing() => -1,
-        _ => return for_each_batch(mask, call, start, len, each),
+        _ => return for_each_batch::<BATCH_ELEMENTS>(mask, call, start, len, each),
     };
     for done in (0..len).step_by(BATCH_ELEMENTS) {
         each(

@@ -1,16 +1,18 @@
 //! Dropout of slices, as in shaders/entry/dropout_*.wgsl and shaders/value/*.wgsl.
 
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
+use core::ops::Range;
+
 use multiversion::multiversion;
+use multiversion::target::match_target;
 
 use super::error::CpuError;
 use super::gaussian::multiply_by_noise;
-use super::mask::{BATCH_ELEMENTS, Keep, Mask, for_each_batch};
+use super::mask::{BATCH_ELEMENTS, Keep, Mask, SHORT_BATCH_ELEMENTS, for_each_batch};
 use super::tasks::for_each_task;
+use super::value::{F16, GROUP, Halves, Wide, choose, map_f32, portable};
 use crate::contract::call::DropoutCall;
 use crate::contract::effect::{Direction, Effect};
-use crate::contract::element::{Element, ElementType};
+use crate::contract::element::Element;
 use crate::contract::source::MaskSource;
 
 /// Elements of one task of the pool. A task takes some tens of microseconds.
@@ -143,7 +145,17 @@ pub fn apply<'a, 'b, T: Element>(
                 copy(input, data);
                 multiply_by_noise(data, mask, call, start as u64);
             }
-            _ => write(input, data, mask, call, start as u64, (effect, factors)),
+            _ => {
+                let start = start as u64;
+                let work = Work {
+                    mask,
+                    call,
+                    start,
+                    effect,
+                    factors,
+                };
+                write(input, data, work);
+            }
         }
     });
     Ok(())
@@ -167,75 +179,107 @@ impl Factors {
     }
 }
 
+/// The dropout of a task's elements, the first of which is the tensor's element `start`.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    mask: Mask<'a>,
+    call: &'a DropoutCall,
+    start: u64,
+    effect: Effect,
+    factors: Factors,
+}
+
 pub(super) fn copy<T: Copy>(input: Option<&[T]>, data: &mut [T]) {
     if let Some(input) = input {
         data.copy_from_slice(input);
     }
 }
 
-#[multiversion(targets("x86_64+avx+avx2"))]
-fn write<T: Element>(
+#[multiversion(targets("x86_64+avx+avx2+f16c"))]
+fn write<T: Element>(input: Option<&[T]>, data: &mut [T], work: Work<'_>) {
+    match_target! {
+        "x86_64+avx+avx2+f16c" => {
+            use core::arch::x86_64::{_MM_FROUND_TO_NEAREST_INT, _mm256_cvtph_ps, _mm256_cvtps_ph};
+            let f16 = F16 {
+                widen: |halves: Halves| {
+                    let eights: [[half::f16; 8]; GROUP / 8] = bytemuck::cast(halves);
+                    bytemuck::cast(eights.map(|x| _mm256_cvtph_ps(bytemuck::cast(x))))
+                },
+                narrow: |wide: Wide| {
+                    let eights: [[f32; 8]; GROUP / 8] = bytemuck::cast(wide);
+                    bytemuck::cast(eights.map(|x| {
+                        _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(bytemuck::cast(x))
+                    }))
+                },
+            };
+            write_by(f16, input, data, work);
+        },
+        _ => write_by(portable(), input, data, work),
+    }
+}
+
+#[inline(always)]
+fn write_by<T: Element>(
+    f16: F16<impl Fn(Halves) -> Wide + Copy, impl Fn(Wide) -> Halves + Copy>,
     input: Option<&[T]>,
     data: &mut [T],
-    mask: Mask<'_>,
-    call: &DropoutCall,
-    start: u64,
-    value: (Effect, Factors),
+    work: Work<'_>,
 ) {
-    for_each_batch(mask, call, start, data.len(), |range, keep| {
-        let data = &mut data[range.clone()];
-        copy(input.map(|input| &input[range]), data);
-        drop_out(data, keep, value);
-    });
-}
-
-#[inline(always)]
-fn drop_out<T: Element>(data: &mut [T], keep: &[Keep], (effect, factors): (Effect, Factors)) {
-    let Factors {
-        scale,
-        shift,
-        dropped,
-    } = factors;
-    let mut otherwise = T::zeroed();
-    match effect {
-        Effect::Scale => map_f32(data, |x| x * scale),
-        Effect::Affine => {
-            map_f32(data, |x| x * scale + shift);
-            otherwise = T::from_f32(dropped);
-        }
-        Effect::Keep | Effect::Copy | Effect::Noise => {}
-    }
-    for (x, keep) in data.iter_mut().zip(keep) {
-        *x = if *keep != 0 { *x } else { otherwise };
-    }
-}
-
-/// Replaces each element by `map` of it, computed in f32 and rounded to the element's type \[M11\].
-#[inline(always)]
-fn map_f32<T: Element>(data: &mut [T], map: impl Fn(f32) -> f32) {
-    match T::TYPE {
-        ElementType::F32 => map_each(bytemuck::cast_slice_mut(data), map),
-        ElementType::F16 => map_wide::<f16>(bytemuck::cast_slice_mut(data), map),
-        ElementType::Bf16 => map_wide::<bf16>(bytemuck::cast_slice_mut(data), map),
+    if work.mask.suits_short_batches(work.call, work.start) {
+        write_batches::<T, SHORT_BATCH_ELEMENTS>(f16, input, data, work);
+    } else {
+        write_batches::<T, BATCH_ELEMENTS>(f16, input, data, work);
     }
 }
 
 #[inline(always)]
-fn map_each(data: &mut [f32], map: impl Fn(f32) -> f32) {
-    for x in data {
-        *x = map(*x);
-    }
+fn write_batches<T: Element, const BATCH: usize>(
+    f16: F16<impl Fn(Halves) -> Wide + Copy, impl Fn(Wide) -> Halves + Copy>,
+    input: Option<&[T]>,
+    data: &mut [T],
+    work: Work<'_>,
+) {
+    let dropped = T::from_f32(work.factors.dropped);
+    let value = (work.effect, work.factors, dropped);
+    for_each_batch::<BATCH>(
+        work.mask,
+        work.call,
+        work.start,
+        data.len(),
+        |range, keep| {
+            let data = &mut data[range.clone()];
+            let input = input.map(|input| &input[range]);
+            let whole = data.len() / GROUP * GROUP;
+            for first in (0..whole).step_by(GROUP) {
+                let group = first..first + GROUP;
+                replace(f16, input, data, keep, group, value);
+            }
+            if whole < data.len() {
+                let group = whole..data.len();
+                replace(f16, input, data, keep, group, value);
+            }
+        },
+    );
 }
 
-/// `data` has at most [`BATCH_ELEMENTS`].
+/// Drops out the elements of `group`, at most [`GROUP`].
 #[inline(always)]
-fn map_wide<T>(data: &mut [T], map: impl Fn(f32) -> f32)
-where
-    [T]: HalfFloatSliceExt,
-{
-    let mut wide = [0.0; BATCH_ELEMENTS];
-    let wide = &mut wide[..data.len()];
-    data.convert_to_f32_slice(wide);
-    map_each(wide, map);
-    data.convert_from_f32_slice(wide);
+fn replace<T: Element>(
+    f16: F16<impl Fn(Halves) -> Wide, impl Fn(Wide) -> Halves>,
+    input: Option<&[T]>,
+    data: &mut [T],
+    keep: &[Keep],
+    group: Range<usize>,
+    (effect, Factors { scale, shift, .. }, dropped): (Effect, Factors, T),
+) {
+    let len = group.len();
+    let (mut x, mut decisions) = ([T::zeroed(); GROUP], [0; GROUP]);
+    x[..len].copy_from_slice(&input.unwrap_or(data)[group.clone()]);
+    decisions[..len].copy_from_slice(&keep[group.clone()]);
+    let y = match effect {
+        Effect::Scale => choose(map_f32(x, |x| x * scale, f16), decisions, T::zeroed()),
+        Effect::Affine => choose(map_f32(x, |x| x * scale + shift, f16), decisions, dropped),
+        Effect::Keep | Effect::Copy | Effect::Noise => choose(x, decisions, T::zeroed()),
+    };
+    data[group].copy_from_slice(&y[..len]);
 }

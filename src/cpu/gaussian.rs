@@ -30,7 +30,7 @@ pub(super) fn multiply_by_noise<T: Element>(
 
 /// Four normal numbers from a block, by Box and Muller 1958 \[M19\].
 fn normals(key: MaskKey, block: u64) -> [f64; 4] {
-    let [[w0, w1], [w2, w3]] = mask_block(key.seed, key.stream, block, 2).map(split);
+    let [[w0, w1], [w2, w3]] = mask_block(key.seed, key.stream, [block, block >> 32], 2).map(split);
     let pair = |w0: u32, w1: u32| {
         let uniform_0 = (f64::from(w0 >> 9) + 0.5) / f64::from(1 << 23);
         let uniform_1 = f64::from(w1 >> 9) / f64::from(1 << 23);

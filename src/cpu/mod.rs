@@ -22,6 +22,7 @@ mod normed;
 mod philox;
 mod softmax;
 mod tasks;
+mod value;
 
 pub use activated::{
     Gated, GatedSlices, activate, activate_backward, activate_gated, activate_gated_backward,

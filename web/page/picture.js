@@ -62,25 +62,31 @@ export async function open(context, file) {
   }
 }
 
-/** Lets a pointer draw on the canvas. Calls `changed` after each piece of a stroke. */
-export function drawWithPointer(canvas, context, colour, changed) {
+/** The pixels that an arrow key moves. */
+const ARROWS = { ArrowLeft: [-8, 0], ArrowRight: [8, 0], ArrowUp: [0, -8], ArrowDown: [0, 8] };
+
+/** Lets a pointer and the arrow keys draw on the canvas. Calls `changed` after each piece of a stroke. */
+export function letDraw(canvas, context, colour, changed) {
   let last = null;
   const place = (event) => {
     const box = canvas.getBoundingClientRect();
     return [(event.clientX - box.left) * SIDE / box.width, (event.clientY - box.top) * SIDE / box.height];
   };
-  const draw = (event) => {
-    if (last === null) return;
-    const next = place(event);
+  const stroke = (from, to) => {
     context.strokeStyle = colour();
     context.lineWidth = 14;
     context.lineCap = "round";
     context.beginPath();
-    context.moveTo(...last);
-    context.lineTo(...next);
+    context.moveTo(...from);
+    context.lineTo(...to);
     context.stroke();
-    last = next;
     changed();
+  };
+  const draw = (event) => {
+    if (last === null) return;
+    const next = place(event);
+    stroke(last, next);
+    last = next;
   };
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
@@ -91,6 +97,16 @@ export function drawWithPointer(canvas, context, colour, changed) {
   for (const end of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(end, () => { last = null; });
   }
+  let pen = [SIDE / 2, SIDE / 2];
+  canvas.addEventListener("keydown", (event) => {
+    const arrow = ARROWS[event.key];
+    if (!arrow) return;
+    // The page would scroll.
+    event.preventDefault();
+    const next = pen.map((at, axis) => Math.min(SIDE, Math.max(0, at + arrow[axis])));
+    if (!event.shiftKey) stroke(pen, next);
+    pen = next;
+  });
 }
 
 /** The numbers of a canvas's picture. */

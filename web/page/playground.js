@@ -2,7 +2,7 @@
 
 import { Call, Kind, cpuStep, layoutArguments } from "./wgpu_dropout_web.js";
 import { copy, element, integer } from "./page.js";
-import { SIDE, blank, drawWithPointer, landscape, numbers, open, show } from "./picture.js";
+import { SIDE, blank, landscape, letDraw, numbers, open, show } from "./picture.js";
 
 const LINES = {
   Elementwise: "Elementwise dropout, nn.Dropout: each of a pixel's three values has a decision of its own.",
@@ -127,7 +127,7 @@ export function start(gpu, failed) {
   element("file").addEventListener("change", ({ target }) => {
     if (target.files.length > 0) changePicture(open)(target.files[0]);
   });
-  drawWithPointer(element("input"), contexts.input, () => element("brush").value, update);
+  letDraw(element("input"), contexts.input, () => element("brush").value, update);
   element("copy-command").addEventListener("click", ({ target }) =>
     copy(target, element("command").textContent).catch(failed));
 

@@ -10,6 +10,11 @@ const program = process.env.NATIVE;
 const words = (bytes) => new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 const run = (args) => execFileSync(program, args, { maxBuffer: 1 << 28, stdio: "pipe" });
 
+/** The rows for docs/adapters.md of the page's file. */
+export function markdownRows(file) {
+  return run(["verify", "--from", file, "--markdown", "-"]).toString();
+}
+
 /** The packed mask of `wgpu-dropout mask` with these arguments. */
 export function mask(args) {
   return words(run(["mask", ...args, "--output", "-"]));

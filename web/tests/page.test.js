@@ -6,7 +6,7 @@ import { copyFileSync, readFileSync, readdirSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 
 import { launch, open, screenshot } from "./browser.js";
-import { apply, equal, mask } from "./native.js";
+import { apply, equal, markdownRows, mask } from "./native.js";
 
 const MASK_HASH = "a086d68c9cf1f04c";
 const KINDS = ["Elementwise", "Feature", "TimeLocked", "Path"];
@@ -118,6 +118,8 @@ const ACTS = [
     await page.mouse.move(box.x + box.width - 20, box.y + box.height - 20, { steps: 8 });
     await page.mouse.up();
   }],
+  ["drawing by the keyboard", "input output gradient", (page) => page.locator("#input").press("ArrowLeft")],
+  ["moving without drawing", "", (page) => page.locator("#input").press("Shift+ArrowUp")],
   ["a file", "input output gradient", (page) => page.locator("#file").setInputFiles("../page/icon.svg")],
   ["the landscape", "input output gradient", (page) => page.getByText("Landscape").click()],
   ["nothing", "", () => {}],
@@ -244,6 +246,7 @@ describe("with WebGPU", () => {
     assert.equal(record.adapters[0].mask_hash, MASK_HASH);
     assert.deepEqual(Object.keys(record.adapters[0].checks[0]), ["name", "outcome", "figure"]);
     assert.equal(record.adapters[0].device_type, "cpu");
+    assert.match(markdownRows(process.env.AUDIT), /`linux wasm32` .* 20 passed/);
   });
 
   test("it looks as these pictures show", async () => {
@@ -252,7 +255,7 @@ describe("with WebGPU", () => {
     await screenshot(page, "light");
     for (const [name, kind, options] of [
       ["dark", "Feature", { colorScheme: "dark" }],
-      ["narrow", "Time-locked", { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 }],
+      ["narrow", "Time-locked", { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 }],
     ]) {
       const other = await open(browser, options);
       await other.getByLabel(kind).check();
@@ -263,6 +266,22 @@ describe("with WebGPU", () => {
       assert.deepEqual(other.wrong, []);
       await other.close();
     }
+  });
+
+  test("each control has a name, and the keyboard reaches it", async () => {
+    assert.equal(await page.getByRole("slider", { name: "Rate p" }).count(), 1);
+    const all = await page.locator("button:enabled, input:not([type=radio], [hidden]), #input").count();
+    await page.locator("body").click({ position: { x: 1, y: 1 } });
+    const reached = new Set();
+    for (let turn = 0; turn < 2 * all; turn++) {
+      await page.keyboard.press("Tab");
+      reached.add(await page.evaluate(() => {
+        const { id, tagName } = document.activeElement;
+        return tagName === "PRE" || tagName === "BODY" ? "" : document.activeElement.name === "kind" ? "" : id;
+      }));
+    }
+    reached.delete("");
+    assert.equal(reached.size, all, [...reached].join(" "));
   });
 
   test("the policy refuses what the page does not need", async () => {

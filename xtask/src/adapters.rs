@@ -1,13 +1,20 @@
 //! Sees to it that there is a wgpu adapter, or another program, installing Debian's packages where apt can: for an
 //! adapter Mesa's software drivers.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
-use crate::command::{cargo, command_line, line, on_path, output, run};
+use crate::command::{line, on_path, output, run};
 
-const MESA_VULKAN: &[&str] = &["mesa-vulkan-drivers", "libvulkan1"];
-const MESA_GL: &[&str] = &["libegl1", "libgl1-mesa-dri", "libegl-mesa0"];
+const MESA: &[&str] = &[
+    "mesa-vulkan-drivers",
+    "libvulkan1",
+    "libegl1",
+    "libgl1-mesa-dri",
+    "libegl-mesa0",
+];
+const MPI: &[&str] = &["libopenmpi-dev", "openmpi-bin", "libclang-dev"];
 
 const ELSEWHERE: &str = "\
 wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or Direct3D 12 (Windows).
@@ -17,66 +24,42 @@ const MPI_ELSEWHERE: &str = "\
 The training in mpi/ needs mpicc and mpirun of Open MPI or MPICH, and libclang: packages open-mpi and llvm of
 Homebrew, openmpi-devel and clang-devel of Fedora, openmpi and clang of Arch.";
 
-/// The adapters that must be there.
-#[derive(Clone, Copy)]
-pub enum Need {
-    /// One adapter of any backend.
-    Any,
-    /// Both backends that Mesa has software adapters for.
-    VulkanAndGl,
-}
+/// The backends of this system's software adapters.
+pub const SOFTWARE: &[&str] = match cfg!(target_os = "linux") {
+    true => &["vulkan", "gl"],
+    false => &[],
+};
 
-impl Need {
-    /// All that this system has software adapters for.
-    pub const SOFTWARE: Self = if cfg!(target_os = "linux") {
-        Self::VulkanAndGl
-    } else {
-        Self::Any
+/// Looks for an adapter of each backend, or of any where `backends` has none, by the project's command line: what that
+/// sees is what counts. Installs software ones if they are missing and `install` allows it, and looks again. The error
+/// says what is missing and what to do.
+pub fn ensure(backends: &[&str], command_line: &Path, install: bool) -> Result {
+    let are_there = || {
+        // Without an adapter it fails.
+        let listing = output(Command::new(command_line).arg("adapters")).unwrap_or_default();
+        print!("{listing}");
+        has(&listing, backends)
     };
-
-    /// `listing` is what the command line's `adapters` prints: lines of `backend/adapter name`.
-    fn is_met_by(self, listing: &str) -> bool {
-        let has = |backend: &&str| {
-            let mut lines = listing.lines();
-            lines.any(|line| {
-                line.split_once('/')
-                    .is_some_and(|(word, _)| word == *backend)
-            })
-        };
-        match self {
-            Self::Any => ["vulkan", "gl", "metal", "dx12"].iter().any(has),
-            Self::VulkanAndGl => ["vulkan", "gl"].iter().all(has),
-        }
-    }
-}
-
-/// Which build of the command line looks for adapters: the one that is needed afterwards anyway.
-#[derive(Clone, Copy)]
-pub enum Profile {
-    /// As `cargo test` builds it.
-    Dev,
-    /// As `bench` runs it.
-    Release,
-}
-
-/// Looks for adapters, installs software ones if they are missing and `install` allows it, and looks
-/// again. The error says what is missing and what to do.
-pub fn ensure(need: Need, profile: Profile, install: bool) -> Result {
-    if need.is_met_by(&listing(profile)?) {
+    if are_there() {
         return Ok(());
     }
-    let (missing, packages) = match need {
-        Need::Any => ("there is no wgpu adapter", MESA_VULKAN.to_vec()),
-        Need::VulkanAndGl => (
-            "there is not both a Vulkan and an OpenGL adapter",
-            [MESA_VULKAN, MESA_GL].concat(),
-        ),
+    let missing = match backends {
+        [] => "there is no wgpu adapter".to_owned(),
+        _ => format!("there is no adapter for each of {}", backends.join(", ")),
     };
-    apt_install(missing, &packages, install, ELSEWHERE)?;
-    match need.is_met_by(&listing(profile)?) {
+    apt_install(&missing, MESA, install, ELSEWHERE)?;
+    match are_there() {
         true => Ok(()),
         false => Err(format!("{missing}, not even after installing Mesa's.\n{ELSEWHERE}").into()),
     }
+}
+
+/// `listing` has lines of `backend/adapter name`.
+fn has(listing: &str, backends: &[&str]) -> bool {
+    let lines = listing.lines().filter_map(|line| line.split_once('/'));
+    let found: Vec<_> = lines.map(|(backend, _)| backend).collect();
+    let mut any = ["vulkan", "gl", "metal", "dx12"].iter();
+    any.any(|backend| found.contains(backend)) && backends.iter().all(|one| found.contains(one))
 }
 
 /// Sees to it that there are an MPI and what the crate `mpi` reads its header with.
@@ -87,19 +70,11 @@ pub fn ensure_mpi(install: bool) -> Result {
     let has_libclang = query
         .output()
         .map_or(true, |query| query.stdout == b"installed");
-    let missing: Vec<_> = [
-        ("libopenmpi-dev", on_path("mpicc").is_some()),
-        ("openmpi-bin", on_path("mpirun").is_some()),
-        ("libclang-dev", has_libclang),
-    ]
-    .into_iter()
-    .filter_map(|(package, is_there)| (!is_there).then_some(package))
-    .collect();
-    match missing[..] {
-        [] => Ok(()),
-        _ => apt_install(
+    match has_libclang && on_path("mpicc").is_some() && on_path("mpirun").is_some() {
+        true => Ok(()),
+        false => apt_install(
             "there is no MPI or no libclang",
-            &missing,
+            MPI,
             install,
             MPI_ELSEWHERE,
         ),
@@ -128,21 +103,6 @@ pub fn apt_install(missing: &str, packages: &[&str], install: bool, elsewhere: &
     Ok(())
 }
 
-/// The adapters by the project's own command line: what it sees is what counts. Without one it fails.
-fn listing(profile: Profile) -> Result<String> {
-    let mut adapters = match profile {
-        Profile::Dev => Command::new(command_line()?),
-        // Built apart, so that its progress shows and a compile error is not taken for a missing adapter.
-        Profile::Release => {
-            run(&mut cargo("build --release --package wgpu-dropout-cli"))?;
-            cargo("run --quiet --release --package wgpu-dropout-cli --")
-        }
-    };
-    let listing = output(adapters.arg("adapters")).unwrap_or_default();
-    print!("{listing}");
-    Ok(listing)
-}
-
 /// An `apt-get` command, through sudo unless root runs it.
 fn apt(args: &[&str]) -> Command {
     let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0\n");
@@ -162,8 +122,11 @@ mod tests {
     fn one_backend_is_not_both() {
         let vulkan = "vulkan/llvmpipe (LLVM 15.0.6, 256 bits)\n  driver  llvmpipe Mesa 22.3.6\n";
         let both = format!("{vulkan}\ngl/llvmpipe (LLVM 15.0.6, 256 bits)\n");
-        assert!(Need::Any.is_met_by(vulkan) && !Need::VulkanAndGl.is_met_by(vulkan));
-        assert!(Need::VulkanAndGl.is_met_by(&both));
-        assert!(!Need::Any.is_met_by("no adapter: install a vulkan/gl driver\nnoop/x\n"));
+        assert!(has(vulkan, &[]) && !has(vulkan, &["vulkan", "gl"]));
+        assert!(has(&both, &["vulkan", "gl"]));
+        assert!(!has(
+            "no adapter: install a vulkan/gl driver\nnoop/x\n",
+            &[]
+        ));
     }
 }

@@ -6,16 +6,16 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::Result;
-use crate::adapters::{self, Need, Profile};
+use crate::adapters::{self, SOFTWARE};
 use crate::command::{self, announce, cargo, output, root, table};
 use crate::compilers::gpus;
 use crate::suite::{self, BURN, BURN_FEATURES, MPI};
 use crate::web;
 
 /// The value of REQUIRE_GPU: the adapters on which no trial may be skipped.
-const REQUIRED: (&str, &str) = match Need::SOFTWARE {
-    Need::VulkanAndGl => ("REQUIRE_GPU", "vulkan,gl"),
-    Need::Any => ("REQUIRE_GPU", "1"),
+const REQUIRED: (&str, &str) = match SOFTWARE {
+    [] => ("REQUIRE_GPU", "1"),
+    _ => ("REQUIRE_GPU", "vulkan,gl"),
 };
 
 /// Examples that would train for a minute or more, and what makes them short.
@@ -69,7 +69,7 @@ fn check(steps: &mut Steps) -> Result<String> {
         steps.step("docs", || command::run(&mut docs))?;
     }
     steps.step("adapters", || {
-        adapters::ensure(Need::SOFTWARE, Profile::Dev, true)
+        adapters::ensure(SOFTWARE, &command::command_line()?, true)
     })?;
     let counts = steps.step("tests", || {
         let report = suite::run(&[], &[REQUIRED])?;
@@ -87,8 +87,10 @@ fn check(steps: &mut Steps) -> Result<String> {
         }
         steps.step("example", || command::run(&mut example))?;
     }
-    let mut bench = cargo("run --release --package wgpu-dropout-cli -- bench --sizes 65536");
-    steps.step("bench", || command::run(&mut bench))?;
+    steps.step("bench", || {
+        let mut bench = Command::new(command::release()?);
+        command::run(bench.args(["bench", "--sizes", "65536"]))
+    })?;
     steps.step("page", || web::try_in_browser(&web::build(true)?, true))?;
     steps.step("GPU compilers", || gpus::run(false))?;
     steps.step("package", package)?;

@@ -24,6 +24,27 @@ pub fn command_line() -> Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name("wgpu-dropout"))
 }
 
+/// Builds the command line with optimisations, and returns its path.
+pub fn release() -> Result<PathBuf> {
+    run(&mut cargo("build --release --package wgpu-dropout-cli"))?;
+    let name = format!("wgpu-dropout{}", env::consts::EXE_SUFFIX);
+    Ok(root()?.join("target/release").join(name))
+}
+
+/// The path of a test's binary: cargo prints `Executable tests/gpu/main.rs (PATH)`.
+pub fn test_binary(build: &mut Command, source: &str) -> Result<PathBuf> {
+    announce(build.env("CARGO_TERM_COLOR", "never"));
+    let built = build.output()?;
+    let messages = String::from_utf8_lossy(&built.stderr);
+    let path = messages.lines().find_map(|line| {
+        let (name, path) = line.trim().strip_prefix("Executable ")?.split_once('(')?;
+        name.contains(source).then(|| path.strip_suffix(')'))?
+    });
+    let path = path.ok_or_else(|| format!("the tests do not build:\n{messages}"))?;
+    let folder = build.get_current_dir().unwrap_or(Path::new(""));
+    Ok(folder.join(path))
+}
+
 /// Builds the examples as the tests do, and returns the folder that they are in.
 pub fn examples() -> Result<PathBuf> {
     run(&mut cargo(&format!("build {TESTED} --examples")))?;

@@ -1,12 +1,12 @@
 //! `dist`: the files of a release for people without cargo: the command line with its completions, and the kernels'
-//! texts, each an archive, with their SHA-256.
+//! texts, each an archive.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
-use crate::command::{cargo, output, root, run as run_command};
+use crate::command::{output, release, root, run as run_command};
 
 /// The shells whose completions are written, and the files that they look for.
 const COMPLETIONS: [(&str, &str); 4] = [
@@ -27,16 +27,15 @@ const BESIDE: [&str; 4] = [
 /// Writes the archives to `target/dist`.
 pub fn run() -> Result {
     let root = root()?;
-    run_command(&mut cargo("build --release --package wgpu-dropout-cli"))?;
-    let name = format!("wgpu-dropout{}", std::env::consts::EXE_SUFFIX);
-    let program = root.join("target/release").join(&name);
+    let program = release()?;
     let folder = root.join("target/dist");
     let _ = fs::remove_dir_all(&folder);
 
     let commands = folder.join("wgpu-dropout");
     let completions = commands.join("completions");
     fs::create_dir_all(&completions)?;
-    fs::copy(&program, commands.join(&name))?;
+    let name = program.file_name().ok_or("a folder for a command line")?;
+    fs::copy(&program, commands.join(name))?;
     for file in BESIDE.map(Path::new) {
         let to = file.file_name().ok_or("a folder beside the command line")?;
         fs::copy(root.join(file), commands.join(to))?;
@@ -61,13 +60,5 @@ pub fn run() -> Result {
         run_command(tar.current_dir(&folder).args(["-czf", file, packed]))?;
         fs::remove_dir_all(folder.join(packed))?;
     }
-    // GNU coreutils has it.
-    let mut hash = Command::new("sha256sum");
-    let sums = output(
-        hash.current_dir(&folder)
-            .args(archives.map(|(_, file)| file)),
-    )?;
-    fs::write(folder.join("SHA256SUMS"), &sums)?;
-    print!("{sums}");
     Ok(())
 }

@@ -2,11 +2,10 @@
 //! the script that starts them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::command::{cargo, output, root, run as run_command};
+use crate::command::{cargo, release, root, run as run_command, test_binary};
 use crate::debian::{self, With};
 
 /// Debian's folder of libraries for this processor.
@@ -21,11 +20,11 @@ pub fn run() -> Result {
     let folder = root.join("target/hardware");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(folder.join("loader"))?;
-    run_command(&mut cargo("build --release --package wgpu-dropout-cli"))?;
     let program = folder.join("wgpu-dropout");
-    fs::copy(root.join("target/release/wgpu-dropout"), &program)?;
+    fs::copy(release()?, &program)?;
     let tests = folder.join("gpu-tests");
-    fs::copy(gpu_tier()?, &tests)?;
+    let mut build = cargo("test --workspace --all-features --test gpu --no-run");
+    fs::copy(test_binary(&mut build, "tests/gpu/main.rs")?, &tests)?;
     run_command(Command::new("strip").args([&program, &tests]))?;
     for script in ["hardware.py", "peers.py"] {
         fs::copy(root.join("benches").join(script), folder.join(script))?;
@@ -46,18 +45,4 @@ pub fn run() -> Result {
         "Copy target/hardware.tar.gz to the machine with the GPU, unpack it and start python3 hardware/hardware.py."
     );
     Ok(())
-}
-
-/// The binary of the gpu tier, which cargo names by a hash.
-fn gpu_tier() -> Result<PathBuf> {
-    let mut build = cargo("test --workspace --all-features --test gpu --no-run");
-    // JSON, since the names for people stand on standard error.
-    let lines = output(build.arg("--message-format=json"))?;
-    let path = lines.lines().find_map(|line| {
-        let rest = line.split_once(r#""executable":""#)?.1;
-        let path = rest.split_once('"')?.0;
-        let name = Path::new(path).file_name()?.to_str()?;
-        name.starts_with("gpu-").then(|| path.into())
-    });
-    path.ok_or_else(|| "cargo names no binary of the gpu tier".into())
 }

@@ -14,10 +14,10 @@ mod web;
 
 use std::env;
 use std::error::Error;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use adapters::{Need, Profile};
 use command::cargo;
+use pico_args::Arguments;
 use suite::Report;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -46,7 +46,7 @@ Commands:
                                   there, and print instructions and registers; Debian only. --record writes
                                   docs/gpu-costs.md
   dist                            Write a release's files to target/dist: the command line with its completions,
-                                  the kernels' texts, and their SHA-256
+                                  and the kernels' texts
   hardware                        Write target/hardware.tar.gz: all that a machine with a GPU needs to answer every
                                   open question in eight minutes, without cargo; on Debian
   web [--port N] [--build | --test] [--no-install]
@@ -71,90 +71,11 @@ Examples:
   cargo xtask test -- --test gpu -- forward
   cargo xtask bench -- --sizes 65536,16777216";
 
-/// A command's name, its options, and what it does. `=` ends an option that takes a value, NAME allows a word without
-/// dashes, and `--` allows arguments for another program behind it.
-type Command = (&'static str, &'static str, fn(&Args) -> Result);
-
-const COMMANDS: [Command; 11] = [
-    ("test", "--no-install --all --", test),
-    ("bench", "--no-install --", bench),
-    ("ci", "", |_| ci::run()),
-    ("faults", "NAME", faults),
-    ("mutants", "--list --file=", mutants::run),
-    ("matrix", "--no-install --record", matrix::run),
-    ("compilers", "--no-install", |args| {
-        compilers::run(args.install())
-    }),
-    ("gpus", "--record", |args| {
-        compilers::gpus::run(args.has("--record"))
-    }),
-    ("dist", "", |_| dist::run()),
-    ("hardware", "", |_| hardware::run()),
-    ("web", "--port= --build --test --no-install", web::run),
-];
-
-/// The arguments behind a command's name.
-#[derive(Default)]
-struct Args {
-    /// Options and their values.
-    given: Vec<(String, String)>,
-    /// For the program that the command starts.
-    rest: Vec<String>,
-}
-
-impl Args {
-    fn parse(allowed: &str, mut args: impl Iterator<Item = String>) -> Result<Self> {
-        let takes = |option: &str| allowed.split(' ').any(|allowed| allowed == option);
-        let mut parsed = Self::default();
-        while let Some(arg) = args.next() {
-            if arg == "--" && takes("--") {
-                parsed.rest = args.by_ref().collect();
-            } else if takes(&format!("{arg}=")) {
-                let value = args
-                    .next()
-                    .ok_or_else(|| format!("`{arg}` needs a value"))?;
-                parsed.given.push((arg, value));
-            } else if takes(&arg) {
-                parsed.given.push((arg, String::new()));
-            } else if takes("NAME") && !arg.starts_with('-') && !parsed.has("NAME") {
-                parsed.given.push(("NAME".into(), arg));
-            } else {
-                return Err(format!("`{arg}` is no option here: see `cargo xtask --help`").into());
-            }
-        }
-        Ok(parsed)
-    }
-
-    fn has(&self, option: &str) -> bool {
-        self.given.iter().any(|(given, _)| given == option)
-    }
-
-    fn install(&self) -> bool {
-        !self.has("--no-install")
-    }
-
-    fn values(&self, option: &str) -> Vec<String> {
-        let given = self.given.iter().filter(|(given, _)| given == option);
-        given.map(|(_, value)| value.clone()).collect()
-    }
-}
+/// The work that a command line asks for.
+type Task = Box<dyn FnOnce() -> Result>;
 
 fn main() -> ExitCode {
-    let args: Vec<_> = env::args().skip(1).collect();
-    // The arguments behind `--` are another program's.
-    let mut own = args.iter().take_while(|arg| *arg != "--");
-    let name = args.first().map_or("", String::as_str);
-    if name == "help" || own.any(|arg| ["-h", "--help"].contains(&arg.as_str())) {
-        println!("{HELP}");
-        return ExitCode::SUCCESS;
-    }
-    let outcome = match COMMANDS.iter().find(|(known, ..)| *known == name) {
-        Some((_, allowed, run)) => {
-            Args::parse(allowed, args.into_iter().skip(1)).and_then(|args| run(&args))
-        }
-        None => Err(format!("there is no command `{name}`\n\n{HELP}").into()),
-    };
-    match outcome {
+    match task(env::args().skip(1).collect()).and_then(|run| run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -163,17 +84,81 @@ fn main() -> ExitCode {
     }
 }
 
-fn test(args: &Args) -> Result {
-    let adapter = adapters::ensure(Need::Any, Profile::Dev, args.install());
-    let all = args.has("--all");
+/// Refuses what the command does not take, before it does anything.
+fn task(mut args: Vec<String>) -> Result<Task> {
+    // The arguments behind `--` are another program's.
+    let own = args.iter().take_while(|arg| *arg != "--").count();
+    let rest = args.split_off(own);
+    let mut args = Arguments::from_vec(args.into_iter().map(Into::into).collect());
+    let name = args.subcommand()?.unwrap_or_default();
+    if name == "help" || args.contains(["-h", "--help"]) {
+        println!("{HELP}");
+        return Ok(Box::new(|| Ok(())));
+    }
+    if !rest.is_empty() && !["test", "bench"].contains(&&*name) {
+        return Err(format!("`{name}` starts no program that takes `{}`", rest.join(" ")).into());
+    }
+    let rest: Vec<_> = rest.into_iter().skip(1).collect();
+    let mut has = |option| args.contains(option);
+    let task: Task = match &*name {
+        "test" => {
+            let (install, all) = (!has("--no-install"), has("--all"));
+            Box::new(move || test(install, all, &rest))
+        }
+        "bench" => {
+            let install = !has("--no-install");
+            Box::new(move || bench(install, &rest))
+        }
+        "ci" => Box::new(ci::run),
+        "faults" => {
+            let name: Option<String> = args.opt_free_from_str()?;
+            Box::new(|| faults(name))
+        }
+        "mutants" => {
+            let list = has("--list");
+            let files: Vec<String> = args.values_from_str("--file")?;
+            Box::new(move || mutants::run(list, &files))
+        }
+        "matrix" => {
+            let (install, record) = (!has("--no-install"), has("--record"));
+            Box::new(move || matrix::run(install, record))
+        }
+        "compilers" => {
+            let install = !has("--no-install");
+            Box::new(move || compilers::run(install))
+        }
+        "gpus" => {
+            let record = has("--record");
+            Box::new(move || compilers::gpus::run(record))
+        }
+        "dist" => Box::new(dist::run),
+        "hardware" => Box::new(hardware::run),
+        "web" => {
+            let (install, build, test) = (!has("--no-install"), has("--build"), has("--test"));
+            let port = args.opt_value_from_str("--port")?.unwrap_or(8080);
+            Box::new(move || web::run(install, build, test, port))
+        }
+        _ => return Err(format!("there is no command `{name}`\n\n{HELP}").into()),
+    };
+    match args.finish().first() {
+        None => Ok(task),
+        Some(arg) => {
+            let arg = arg.display();
+            Err(format!("`{arg}` is no option here: see `cargo xtask --help`").into())
+        }
+    }
+}
+
+fn test(install: bool, all: bool, args: &[String]) -> Result {
+    let adapter = adapters::ensure(&[], &command::command_line()?, install);
     if all {
         // Said before the tests that do without.
-        adapters::ensure_mpi(args.install())?;
+        adapters::ensure_mpi(install)?;
     }
-    let mut reports = vec![suite::run(&args.rest, &[])?];
+    let mut reports = vec![suite::run(args, &[])?];
     if all {
-        reports.extend(suite::run_burn(&args.rest, &[])?);
-        reports.push(suite::run_mpi(&args.rest)?);
+        reports.extend(suite::run_burn(args, &[])?);
+        reports.push(suite::run_mpi(args)?);
     }
     if let Err(reason) = adapter {
         eprintln!("\nwarning: no test ran on a GPU: {reason}\n");
@@ -185,50 +170,43 @@ fn test(args: &Args) -> Result {
 }
 
 /// The test that CI runs for a sample.
-fn faults(args: &Args) -> Result {
-    let wanted = args.values("NAME").pop().unwrap_or("all".into());
+fn faults(name: Option<String>) -> Result {
     let mut test = cargo("test --package wgpu-dropout --lib -- planted_faults --nocapture");
+    let wanted = name.as_deref().unwrap_or("all");
     command::run(test.env("FAULTS", wanted).env("REQUIRE_GPU", "1"))
 }
 
-fn bench(args: &Args) -> Result {
-    adapters::ensure(Need::Any, Profile::Release, args.install())?;
-    let mut bench = cargo("run --release --package wgpu-dropout-cli -- bench");
-    command::run(bench.args(&args.rest))
+fn bench(install: bool, args: &[String]) -> Result {
+    let program = command::release()?;
+    adapters::ensure(&[], &program, install)?;
+    command::run(Command::new(program).arg("bench").args(args))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(command: &str, line: &str) -> Result<Args> {
-        let (_, allowed, _) = COMMANDS.iter().find(|(name, ..)| *name == command).unwrap();
-        Args::parse(allowed, line.split_whitespace().map(str::to_owned))
-    }
-
     #[test]
     fn each_command_takes_its_own_options_and_no_others() {
-        let args = parse("test", "--no-install -- --test gpu -- --all").unwrap();
-        assert!(!args.install() && !args.has("--all"));
-        assert_eq!(args.rest, ["--test", "gpu", "--", "--all"]);
-        let args = parse("mutants", "--list --file a.wgsl --file b.wgsl").unwrap();
-        assert_eq!(args.values("--file"), ["a.wgsl", "b.wgsl"]);
-        assert_eq!(parse("faults", "seed").unwrap().values("NAME"), ["seed"]);
-        for (command, line, named) in [
-            ("bench", "--sizes 1024", "`--sizes`"),
-            ("ci", "--no-install", "`--no-install`"),
-            ("faults", "one two", "`two`"),
-            ("mutants", "--file", "`--file`"),
+        let task = |line: &str| task(line.split_whitespace().map(str::to_owned).collect());
+        for line in [
+            "test --no-install -- --test gpu -- --all",
+            "mutants --list --file a.wgsl --file b.wgsl",
+            "faults seed",
+            "ci",
         ] {
-            let error = parse(command, line).err().unwrap().to_string();
-            assert!(error.contains(named), "{error}");
+            assert!(task(line).is_ok(), "{line}");
         }
-    }
-
-    #[test]
-    fn the_help_names_every_command() {
-        for (name, ..) in COMMANDS {
-            assert!(HELP.contains(&format!("\n  {name} ")), "{name}");
+        for (line, named) in [
+            ("bench --sizes 1024", "`--sizes`"),
+            ("ci --no-install", "`--no-install`"),
+            ("ci -- --list", "`-- --list`"),
+            ("faults one two", "`two`"),
+            ("mutants --file", "'--file'"),
+            ("web --port x", "'x'"),
+        ] {
+            let error = task(line).err().unwrap().to_string();
+            assert!(error.contains(named), "{error}");
         }
     }
 }

@@ -4,24 +4,22 @@
 use std::fs;
 use std::process::Command;
 
-use crate::adapters::{self, Need, Profile};
+use crate::Result;
+use crate::adapters::{self, SOFTWARE};
 use crate::command::{command_line, root, run as run_command};
 use crate::debian::{FOLDER, STACKS};
 use crate::suite;
-use crate::{Args, Result};
 
 /// Fails where a trial, a check or a mask hash does. With `--record` the audits become files of adapters/.
-pub fn run(args: &Args) -> Result {
-    let install = args.install();
+pub fn run(install: bool, record: bool) -> Result {
     let root = root()?;
     let folder = root.join(FOLDER);
-    let records = if args.has("--record") {
-        root.join("adapters")
-    } else {
-        folder.clone()
+    let records = match record {
+        true => root.join("adapters"),
+        false => folder,
     };
     fs::create_dir_all(&records)?;
-    adapters::ensure(Need::SOFTWARE, Profile::Dev, install)?;
+    adapters::ensure(SOFTWARE, &command_line()?, install)?;
     let try_on = |stack: &str, variables: &[(&str, &str)]| -> Result {
         suite::run(&["--test", "gpu"].map(String::from), variables)?.verdict()?;
         let mut verify = Command::new(command_line()?);

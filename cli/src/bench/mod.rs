@@ -24,7 +24,7 @@ mod variants;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rayon::ThreadPool;
@@ -85,13 +85,14 @@ pub struct Args {
         default_value = "0.1"
     )]
     p: DropoutRate,
-    /// Seconds for each size and each further table; at least five rounds are made
+    /// Seconds for the whole run, which sizes and further tables share; each makes 5 to 101 rounds,
+    /// so that large sizes and software adapters may take longer
     #[arg(
         long,
         value_name = "S",
         value_parser = number::seconds,
         allow_hyphen_values = true,
-        default_value = "10"
+        default_value = "60"
     )]
     seconds: u64,
     /// Write the record of the run as JSON, with every single time
@@ -162,10 +163,10 @@ impl Args {
 /// Measures everything. Prints each table as soon as it is complete.
 fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record> {
     let pools = cpu::thread_pools()?;
-    let duration = Duration::from_secs(args.seconds);
+    let end = Instant::now() + Duration::from_secs(args.seconds);
     let mut record = Record::new(gpu, call)?;
-    // The two further tables are of layouts and kinds, and of many tensors in a pass.
-    let more = if gpu.is_some() { 2 } else { 0 };
+    // The further tables are of layouts and kinds, of many tensors in a pass, and of recording.
+    let more = if gpu.is_some() { 3 } else { 0 };
     let of_dropout = match args.op.contains(&Op::Dropout) {
         true => args.sizes.len() + more,
         false => 0,
@@ -180,6 +181,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
         }
     }
     let parts = of_dropout + fused.len();
+    let mut schedule = Schedule { end, parts };
     let progress = Progress::new(parts, args.has_tables(), args.forms().next().is_some())?;
     progress.print(&report::preamble(&record))?;
     if !fused.is_empty() {
@@ -189,7 +191,7 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
         for (index, &(op, len, dtype)) in fused.iter().enumerate() {
             progress.say(format!("fused, {len} elements of {dtype}"));
             let share = |share| progress.set(of_dropout + index, share);
-            let rows = fused::measure(gpu, op, dtype, len, call, duration, share)
+            let rows = fused::measure(gpu, op, dtype, len, call, schedule.next(), share)
                 .with_context(|| format!("at {len} elements of {dtype}"))?;
             record.fused.extend(rows);
         }
@@ -197,10 +199,28 @@ fn measure(args: &Args, gpu: Option<&Gpu>, call: &DropoutCall) -> Result<Record>
         progress.print(&format!("\n{table}"))?;
     }
     if args.op.contains(&Op::Dropout) {
-        measure_dropout(args, gpu, &pools, call, &progress, &mut record)?;
+        measure_dropout(args, gpu, &pools, call, schedule, &progress, &mut record)?;
         progress.print(&format!("\n{}", report::LEGEND))?;
     }
     Ok(record)
+}
+
+/// Shares the time of a run between its parts. A part that is slow to set up, or whose five rounds
+/// take longer than its share, leaves less to those behind it.
+struct Schedule {
+    end: Instant,
+    /// The parts that are still to come.
+    parts: usize,
+}
+
+impl Schedule {
+    /// The time for the next part.
+    fn next(&mut self) -> Duration {
+        let left = self.end.saturating_duration_since(Instant::now());
+        let share = left / self.parts.max(1) as u32;
+        self.parts -= 1;
+        share
+    }
 }
 
 /// Measures dropout without other operations.
@@ -209,15 +229,15 @@ fn measure_dropout(
     gpu: Option<&Gpu>,
     pools: &[ThreadPool],
     call: &DropoutCall,
+    mut schedule: Schedule,
     progress: &Progress,
     record: &mut Record,
 ) -> Result<()> {
-    let duration = Duration::from_secs(args.seconds);
     for (index, &len) in args.sizes.iter().enumerate() {
         progress.say(format!("{len} elements"));
         let plan = |dtype: &Dtype| Buffers::plan(*dtype, len, gpu);
         let plans: Vec<_> = args.dtype.iter().map(plan).collect::<Result<_>>()?;
-        let measurements = measure_size(gpu, pools, &plans, call, duration, |share| {
+        let measurements = measure_size(gpu, pools, &plans, call, schedule.next(), |share| {
             progress.set(index, share);
         })
         .with_context(|| format!("at {len} elements"))?;
@@ -228,17 +248,17 @@ fn measure_dropout(
     if let Some(gpu) = gpu {
         progress.say("layouts and kinds".to_owned());
         let share = |share| progress.set(args.sizes.len(), share);
-        let (buffers, rows) = variants::measure(gpu, call, duration, share)?;
+        let (buffers, rows) = variants::measure(gpu, call, schedule.next(), share)?;
         let table = report::variants(record.adapter.as_ref(), &buffers, &rows);
         progress.print(&format!("\n{table}"))?;
         record.variants = rows;
         progress.say("many tensors in a pass".to_owned());
         let share = |share| progress.set(args.sizes.len() + 1, share);
-        record.launches = launches::measure(gpu, call, duration, share)?;
+        record.launches = launches::measure(gpu, call, schedule.next(), share)?;
         let table = report::launches(record.adapter.as_ref(), &record.launches);
         progress.print(&format!("\n{table}"))?;
         progress.say("recording".to_owned());
-        record.recording = recording::measure(gpu, call, duration)?;
+        record.recording = recording::measure(gpu, call, schedule.next())?;
         let table = report::recording(record.adapter.as_ref(), &record.recording);
         progress.print(&format!("\n{table}"))?;
     }
@@ -293,4 +313,27 @@ fn subjects<'a, T: Element>(
         subjects.push(Box::new(RandLoop::new(&pools[0], tensors, &input, call)?));
     }
     Ok(subjects)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_share_the_seconds_that_are_left() {
+        let end = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let mut schedule = Schedule {
+            end: end(60),
+            parts: 4,
+        };
+        let next = |schedule: &mut Schedule| schedule.next().as_secs_f64().round();
+        assert_eq!(next(&mut schedule), 15.0);
+        // The first part took 30 s.
+        schedule.end = end(30);
+        assert_eq!(next(&mut schedule), 10.0);
+        schedule.end = Instant::now();
+        assert_eq!(next(&mut schedule), 0.0);
+        schedule.end = end(7);
+        assert_eq!(next(&mut schedule), 7.0);
+    }
 }

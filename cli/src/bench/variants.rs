@@ -24,7 +24,7 @@ use crate::engine::Gpu;
 pub const LEN: usize = 1 << 22;
 
 /// The most pairs on a software adapter, for which a round through more would take many seconds.
-const MAX_SOFTWARE_PAIRS: usize = 8;
+const MAX_SOFTWARE_PAIRS: usize = 4;
 
 /// The number of samples in layouts with ids.
 const SAMPLES: u64 = 64;

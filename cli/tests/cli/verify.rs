@@ -86,3 +86,18 @@ fn what_cannot_be_done_is_refused() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn the_page_s_file_becomes_a_row() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../adapters/");
+    let file = format!("{folder}browser-webgpu-google-swiftshader.json");
+    let output = run(&format!("verify --from {file} --markdown -"));
+    assert_success(&output);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let row = "\n| `webgpu/google swiftshader` | `Chromium 156` | `linux wasm32` | 2026-11-22 | `0.1.0` |";
+    assert!(text.contains(row), "{text}");
+    let output = run(&format!("verify --from {folder}../Cargo.toml --markdown -"));
+    assert_fails(&output, 1, &["no record of an audit"]);
+    let output = run(&format!("verify --from {file}"));
+    assert_fails(&output, 2, &["--markdown"]);
+}

@@ -1,5 +1,5 @@
-//! Compiles WGSL compute shaders with the driver of the first Vulkan GPU and prints, for each file, a line of
-//! instructions, registers and spills, separated by tabs. Mesa's drivers compile as on the real GPU also where none
+//! Compiles WGSL compute shaders with the driver of the first Vulkan GPU and prints as JSON its name, instructions
+//! and registers by file, and complaints about files that it refuses or whose registers spill. Mesa's drivers compile as on the real GPU also where none
 //! is there (drm-shim); xtask starts this program with such a driver.
 //!
 //! The pipelines are wgpu's in all that the compiler sees: SPIR-V by naga, robust buffer access where the driver has
@@ -10,6 +10,7 @@ use std::fs;
 
 use ash::vk;
 use naga::proc::BoundsCheckPolicies;
+use serde_json::json;
 
 use crate::Result;
 
@@ -26,17 +27,21 @@ const SPILLS: Names = &[
     "STP Count",
 ];
 
-/// Prints the GPU's name and driver, and the figures of each file. A file that is not compiled gets its error.
 pub fn print(files: &[&str]) -> Result {
     let compiler = Compiler::new()?;
-    println!("{}", compiler.name);
+    let (mut figures, mut complaints) = (json!({}), Vec::new());
     for file in files {
-        let figures = match compiler.figures(file) {
-            Ok(figures) => figures.map(|figure| figure.to_string()).join("\t"),
-            Err(error) => error.to_string().replace('\n', " "),
-        };
-        println!("{file}\t{figures}");
+        match compiler.figures(file) {
+            Ok([instructions, registers, 0]) => figures[file] = json!([instructions, registers]),
+            Ok([.., spills]) => complaints.push(format!("{file}: {spills} spills")),
+            Err(error) => complaints.push(format!("{file}: {error}")),
+        }
     }
+    let driver = compiler.name.trim();
+    println!(
+        "{}",
+        json!({ "driver": driver, "figures": figures, "complaints": complaints })
+    );
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! The compilers of seven GPUs that are not here. Mesa's drivers for NVIDIA, AMD, Apple and Qualcomm compile without
 //! their hardware, for which drm-shim answers, and execute nothing. They are Mesa's compilers and not the vendors'.
 
-use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -15,37 +15,28 @@ use crate::Result;
 use crate::command::{command_line, root, run as run_command};
 use crate::debian::{FOLDER, With, find, unpack, version};
 
-/// GPUs with their drivers and shims, and a variable by which the shim takes itself for the GPU's.
-const GPUS: &str = "\
-NVIDIA Turing, nouveau, nouveau, NOUVEAU_CHIPSET=0x162
-NVIDIA Ada, nouveau, nouveau, NOUVEAU_CHIPSET=0x192
-NVIDIA Blackwell, nouveau, nouveau, NOUVEAU_CHIPSET=0x1b2
-AMD RDNA3, radeon, amdgpu, AMDGPU_GPU_ID=navi31
-AMD RDNA4, radeon, amdgpu, AMDGPU_GPU_ID=gfx1201
-Apple M1, asahi, asahi
-Adreno 740, freedreno, freedreno, FD_GPU_ID=740
-";
+/// A GPU, its driver and its shim, and a variable by which the shim takes itself for the GPU's.
+type Gpu = [&'static str; 4];
 
-/// A line of the list.
-struct Gpu {
-    name: &'static str,
-    driver: &'static str,
-    shim: &'static str,
-    variable: Option<(&'static str, &'static str)>,
-}
-
-fn gpus() -> impl Iterator<Item = Gpu> {
-    GPUS.lines().map(|line| {
-        let mut cells = line.split(", ");
-        let mut cell = || cells.next().unwrap_or_default();
-        Gpu {
-            name: cell(),
-            driver: cell(),
-            shim: cell(),
-            variable: cell().split_once('='),
-        }
-    })
-}
+const GPUS: [Gpu; 7] = [
+    [
+        "NVIDIA Turing",
+        "nouveau",
+        "nouveau",
+        "NOUVEAU_CHIPSET=0x162",
+    ],
+    ["NVIDIA Ada", "nouveau", "nouveau", "NOUVEAU_CHIPSET=0x192"],
+    [
+        "NVIDIA Blackwell",
+        "nouveau",
+        "nouveau",
+        "NOUVEAU_CHIPSET=0x1b2",
+    ],
+    ["AMD RDNA3", "radeon", "amdgpu", "AMDGPU_GPU_ID=navi31"],
+    ["AMD RDNA4", "radeon", "amdgpu", "AMDGPU_GPU_ID=gfx1201"],
+    ["Apple M1", "asahi", "asahi", ""],
+    ["Adreno 740", "freedreno", "freedreno", "FD_GPU_ID=740"],
+];
 
 /// The names of the rows of the table, and the texts without `.wgsl`.
 const MAIN: &str = "\
@@ -74,16 +65,6 @@ struct Drivers {
     program: PathBuf,
 }
 
-/// The findings on one GPU.
-struct Found {
-    /// The name that the driver gives itself.
-    driver: String,
-    /// Instructions and registers by file.
-    figures: BTreeMap<String, [u64; 2]>,
-    /// A text that is refused and one that spills registers.
-    complaints: Vec<String>,
-}
-
 impl Drivers {
     /// Unpacks the drivers of Debian unstable with all that they depend on, the C library too, and builds the program.
     /// Fails where one takes a broken text, in `folder`.
@@ -91,13 +72,10 @@ impl Drivers {
         let packages = ["mesa-vulkan-drivers", "mesa-drm-shim", "libvulkan1"];
         let tree = unpack(&root.join(FOLDER), "gpus", &packages, With::Unstable)?;
         let library = find(&tree, "libvulkan_radeon.so")?;
-        let libraries = library
-            .parent()
-            .ok_or("a library has no folder")?
-            .to_owned();
+        let libraries = library.parent().ok_or("a library has no folder")?;
         let manifests = tree.join("manifests");
         fs::create_dir_all(&manifests)?;
-        for Gpu { driver, .. } in gpus() {
+        for [_, driver, ..] in GPUS {
             let name = format!("{driver}_icd.json");
             let manifest = fs::read_to_string(find(&tree.join("usr/share"), &name)?)?;
             let mut manifest: Value = serde_json::from_str(&manifest)?;
@@ -108,116 +86,62 @@ impl Drivers {
         }
         let drivers = Self {
             version: version(&tree, "mesa-vulkan-drivers")?,
-            libraries,
+            libraries: libraries.to_owned(),
             manifests,
             program: kernel_tools(root)?,
         };
-        let first = gpus().next().ok_or("no GPU")?;
         let text = "@compute @workgroup_size(1) fn main() { let a = undeclared; }";
         fs::write(folder.join("broken"), text)?;
-        match drivers
-            .compile(&first, folder, &["broken".to_owned()])?
-            .complaints
-            .len()
-        {
-            1 => Ok(drivers),
-            _ => Err("a broken text was compiled".into()),
+        match drivers.compile(folder, &["broken".to_owned()]) {
+            Ok(_) => Err("a broken text was compiled".into()),
+            Err(error) if error.to_string().matches("broken: ").count() == GPUS.len() => {
+                Ok(drivers)
+            }
+            Err(error) => Err(error),
         }
     }
 
-    /// Compiles the files of `folder` with the driver of `gpu` and nothing else of this system.
-    fn compile(&self, gpu: &Gpu, folder: &Path, files: &[String]) -> Result<Found> {
-        let mut command = Command::new(self.libraries.join("ld-linux-x86-64.so.2"));
-        let shim = format!("lib{}_noop_drm_shim.so", gpu.shim);
-        command.arg("--library-path").arg(&self.libraries);
-        command.arg("--preload").arg(self.libraries.join(shim));
-        command
-            .arg(&self.program)
-            .arg("costs")
-            .args(files)
-            .current_dir(folder);
-        command.envs(gpu.variable);
-        let manifest = self.manifests.join(format!("{}_icd.json", gpu.driver));
-        command
-            .env("VK_DRIVER_FILES", manifest)
-            .env("MESA_SHADER_CACHE_DISABLE", "true");
-        let output = command.output()?;
-        let found = Found::read(&String::from_utf8_lossy(&output.stdout));
-        let compiled = found.figures.len() + found.complaints.len();
-        if compiled < files.len() {
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            let (name, all, status) = (gpu.name, files.len(), output.status);
-            let read = format!("{compiled} of {all} texts were read");
-            return Err(format!("{name}: {read}, {status}: {stderr}").into());
-        }
-        Ok(found)
-    }
-
-    /// The same with each GPU's, as many at once as there are cores: a driver needs memory.
-    fn compile_all(&self, folder: &Path, files: &[String]) -> Result<Vec<Found>> {
-        let gpus: Vec<_> = gpus().collect();
-        let mut found = Vec::new();
-        for some in gpus.chunks(thread::available_parallelism()?.get()) {
-            let one = |gpu| {
-                self.compile(gpu, folder, files)
-                    .map_err(|error| error.to_string())
-            };
-            thread::scope(|scope| -> Result {
-                let workers: Vec<_> = some
-                    .iter()
-                    .map(|gpu| scope.spawn(move || one(gpu)))
-                    .collect();
-                for worker in workers {
-                    found.push(worker.join().map_err(|_| "a thread panicked")??);
-                }
-                Ok(())
-            })?;
-        }
-        Ok(found)
-    }
-}
-
-impl Found {
-    /// Reads the lines of `kernel-tools costs`.
-    fn read(stdout: &str) -> Self {
-        let mut lines = stdout.lines();
-        let mut found = Self {
-            driver: lines.next().unwrap_or_default().trim().to_owned(),
-            figures: BTreeMap::new(),
-            complaints: Vec::new(),
-        };
-        for line in lines {
-            let (file, rest) = line.split_once('\t').unwrap_or_default();
-            let numbers: Vec<u64> = rest
-                .split('\t')
-                .filter_map(|cell| cell.parse().ok())
-                .collect();
-            match numbers[..] {
-                [instructions, registers, 0] => {
-                    found
-                        .figures
-                        .insert(file.to_owned(), [instructions, registers]);
-                }
-                [_, _, spills] => found.complaints.push(format!("{file}: {spills} spills")),
-                _ => found.complaints.push(format!("{file}: {rest}")),
+    /// Compiles the files of `folder` with each GPU's driver, as many at once as there are cores: a driver needs memory.
+    /// Fails where one refuses a text or spills registers. The findings are those of `kernel-tools costs`.
+    fn compile(&self, folder: &Path, files: &[String]) -> Result<Vec<Value>> {
+        let mut all: Vec<Value> = Vec::new();
+        let mut complaints = Vec::new();
+        for gpus in GPUS.chunks(thread::available_parallelism()?.get()) {
+            let started = gpus.iter().map(|gpu| self.start(gpu, folder, files));
+            let started: Vec<_> = started.collect::<io::Result<_>>()?;
+            for ([name, ..], child) in gpus.iter().zip(started) {
+                let output = child.wait_with_output()?;
+                let Ok(found) = serde_json::from_slice::<Value>(&output.stdout) else {
+                    let stderr = String::from_utf8_lossy(&output.stderr);
+                    return Err(format!("{name}: {}: {stderr}", output.status).into());
+                };
+                let some = found["complaints"].as_array().into_iter().flatten();
+                complaints.extend(some.map(|complaint| format!("{name}: {complaint}")));
+                all.push(found);
             }
         }
-        found
+        match complaints.is_empty() {
+            true => Ok(all),
+            false => Err(complaints.join("\n").into()),
+        }
     }
-}
 
-/// Fails where a GPU has complaints.
-fn verdict(found: &[Found]) -> Result {
-    let complaints = gpus().zip(found);
-    let complaints = complaints.flat_map(|(gpu, found)| {
-        found
-            .complaints
-            .iter()
-            .map(move |text| format!("{}: {text}", gpu.name))
-    });
-    match complaints.collect::<Vec<_>>() {
-        none if none.is_empty() => Ok(()),
-        some => Err(some.join("\n").into()),
+    /// Starts the program with the driver of one GPU and nothing else of this system.
+    fn start(&self, gpu: &Gpu, folder: &Path, files: &[String]) -> io::Result<Child> {
+        let [_, driver, shim, variable] = gpu;
+        let mut command = Command::new(self.libraries.join("ld-linux-x86-64.so.2"));
+        command.arg("--library-path").arg(&self.libraries);
+        let shim = format!("lib{shim}_noop_drm_shim.so");
+        command.arg("--preload").arg(self.libraries.join(shim));
+        command.arg(&self.program).arg("costs").args(files);
+        let manifest = self.manifests.join(format!("{driver}_icd.json"));
+        command.env("VK_DRIVER_FILES", manifest);
+        command.env("MESA_SHADER_CACHE_DISABLE", "true");
+        command.envs(variable.split_once('=')).current_dir(folder);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
     }
 }
 
@@ -234,11 +158,11 @@ pub fn run(record: bool) -> Result {
         .map(|(name, file)| (name, format!("{file}.wgsl")))
         .collect();
     let files: Vec<_> = rows.iter().map(|(_, file)| file.clone()).collect();
-    let found = drivers.compile_all(&texts, &files)?;
+    let found = drivers.compile(&texts, &files)?;
     let list: Vec<Value> = serde_json::from_str(&fs::read_to_string(texts.join("kernels.json"))?)?;
     fs::remove_dir_all(&texts)?;
 
-    let heads = gpus().map(|gpu| gpu.name).collect::<Vec<_>>();
+    let heads = GPUS.map(|[name, ..]| name);
     let mut page = format!(
         "# What kernels cost on seven GPUs\n\
          `cargo xtask gpus --record` wrote this page with Mesa {}. Mesa's drivers for these GPUs compile without the \
@@ -259,20 +183,17 @@ pub fn run(record: bool) -> Result {
         let whole = if elements == 1 { ", whole text" } else { "" };
         page += &format!("| {name}{whole} |");
         for found in &found {
-            let [instructions, registers] = found.figures.get(&file).copied().unwrap_or_default();
-            page += &format!(
-                " {:.0} / {registers} |",
-                instructions as f64 / elements as f64
-            );
+            let [instructions, registers] = [0, 1].map(|at| found["figures"][&file][at].as_u64());
+            let instructions = instructions.unwrap_or(0) as f64 / elements as f64;
+            page += &format!(" {instructions:.0} / {} |", registers.unwrap_or(0));
         }
         page.push('\n');
     }
     println!("\n{page}");
-    verdict(&found)?;
-    match record {
-        true => Ok(fs::write(root.join(PAGE), page)?),
-        false => Ok(()),
+    if record {
+        fs::write(root.join(PAGE), page)?;
     }
+    Ok(())
 }
 
 /// A row for each GPU: the representative texts that use immediates, as wgpu gives them to Vulkan's drivers.
@@ -284,37 +205,15 @@ pub(super) fn judge(root: &Path, folder: &Path) -> Result<Rows> {
         let features = kernel["features"].as_array();
         kernel["typical"] == true && features.is_some_and(|all| all.contains(&"IMMEDIATES".into()))
     };
-    let files = list
-        .iter()
-        .filter(immediates)
-        .filter_map(|kernel| kernel["file"].as_str());
-    let files: Vec<_> = files.map(str::to_owned).collect();
-    let found = drivers.compile_all(folder, &files)?;
-    verdict(&found)?;
-    let rows = gpus().zip(found).map(|(gpu, found)| {
-        let compiler = format!("Mesa {}, {}, {}", drivers.version, gpu.name, found.driver);
+    let files = list.iter().filter(immediates);
+    let files = files.filter_map(|kernel| Some(kernel["file"].as_str()?.to_owned()));
+    let files: Vec<_> = files.collect();
+    let found = drivers.compile(folder, &files)?;
+    let rows = GPUS.iter().zip(found).map(|([name, ..], found)| {
+        let driver = found["driver"].as_str().unwrap_or_default();
+        let compiler = format!("Mesa {}, {name}, {driver}", drivers.version);
         let seconds = format!("{:.0}", start.elapsed().as_secs_f64());
         vec![compiler, files.len().to_string(), seconds]
     });
     Ok(rows.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spills_and_refusals_are_complaints() {
-        let found =
-            Found::read("NVK\na.wgsl\t64\t20\t0\nb.wgsl\t64\t20\t3\nc.wgsl\tunknown name\n");
-        assert_eq!(found.driver, "NVK");
-        assert_eq!(
-            found.figures,
-            BTreeMap::from([("a.wgsl".to_owned(), [64, 20])])
-        );
-        assert_eq!(
-            found.complaints,
-            ["b.wgsl: 3 spills", "c.wgsl: unknown name"]
-        );
-    }
 }

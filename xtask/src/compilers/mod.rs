@@ -12,12 +12,12 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::Result;
-use crate::adapters::{self, Need, Profile, apt_install};
+use crate::adapters::{self, apt_install};
 use crate::command::{
     announce, cargo, command_line, fetch, npm_package, on_path, output, root, run as run_command,
     table,
 };
-use crate::debian::{FOLDER, SWIFTSHADER, With, unpack};
+use crate::debian::SWIFTSHADER;
 
 /// The examples in other languages.
 const HOSTS: &str = "examples/hosts";
@@ -27,8 +27,9 @@ type Rows = Vec<Vec<String>>;
 
 /// Fails where a text is refused.
 pub fn run(install: bool) -> Result {
+    let command_line = command_line()?;
     // Python's host needs an adapter.
-    adapters::ensure(Need::Any, Profile::Dev, install)?;
+    adapters::ensure(&[], &command_line, install)?;
     let root = root()?;
     let folder = root.join("target/compilers");
     let texts = folder.join("wgsl");
@@ -38,19 +39,15 @@ pub fn run(install: bool) -> Result {
     npm_package("webgpu", &dawn, install)?;
     npm_package("webgpu", &hosts, install)?;
     let python = python(&folder.join("python"), &hosts, install)?;
-    let spirv_val = spirv_val(&root, install)?;
+    let spirv_val = spirv_val(install)?;
     let tools = kernel_tools(&root)?;
-    let command_line = command_line()?;
-
-    run_command(
-        Command::new(&command_line)
-            .args(["wgsl", "--output-dir"])
-            .arg(&texts),
-    )?;
+    let mut write = Command::new(&command_line);
+    run_command(write.args(["wgsl", "--output-dir"]).arg(&texts))?;
     let functions = output(Command::new(&command_line).args(["wgsl", "--functions"]))?;
     others::write(&texts.join("others"), &root, &functions)?;
 
-    let mut rows = Vec::new();
+    let heads = ["compiler", "texts", "seconds"];
+    let mut rows = vec![heads.map(String::from).to_vec()];
     let mut judge = |name: &str, command: &mut Command| {
         rows.push(judge(name, command)?);
         Ok::<_, Box<dyn std::error::Error>>(())
@@ -94,10 +91,6 @@ pub fn run(install: bool) -> Result {
         rows.extend(gpus::judge(&root, &texts)?);
     }
     fs::remove_dir_all(&texts)?;
-    rows.insert(
-        0,
-        ["compiler", "texts", "seconds"].map(String::from).to_vec(),
-    );
     println!("\n{}", table(&rows, 2));
     Ok(())
 }
@@ -110,17 +103,11 @@ fn kernel_tools(root: &Path) -> Result<PathBuf> {
     Ok(target.join("release/kernel-tools"))
 }
 
-/// spirv-val: the system's, or unpacked on Debian, or installed.
-fn spirv_val(root: &Path, install: bool) -> Result<PathBuf> {
+fn spirv_val(install: bool) -> Result<PathBuf> {
     const PACKAGE: &str = "spirv-tools";
-    if let Some(path) = on_path("spirv-val") {
-        return Ok(path);
+    if on_path("spirv-val").is_none() {
+        apt_install("there is no spirv-val", &[PACKAGE], install, PACKAGE)?;
     }
-    let tree = || unpack(&root.join(FOLDER), PACKAGE, &[PACKAGE], With::Nothing);
-    if let Some(Ok(tree)) = install.then(tree) {
-        return Ok(tree.join("usr/bin/spirv-val"));
-    }
-    apt_install("there is no spirv-val", &[PACKAGE], install, PACKAGE)?;
     Ok(on_path("spirv-val").ok_or("spirv-tools has no spirv-val")?)
 }
 
@@ -150,29 +137,17 @@ fn judge(name: &str, command: &mut Command) -> Result<Vec<String>> {
     let start = Instant::now();
     let said = output(command)?;
     let seconds = format!("{:.0}", start.elapsed().as_secs_f64());
-    let complaints: Vec<_> = said
-        .lines()
-        .filter(|line| line.contains(".wgsl: "))
-        .collect();
-    let texts: usize = said
-        .lines()
-        .last()
-        .and_then(|line| line.parse().ok())
-        .unwrap_or(0);
-    if texts == 0 || !complaints.is_empty() {
-        let some = complaints
-            .iter()
-            .take(3)
-            .copied()
-            .collect::<Vec<_>>()
-            .join("\n");
-        return Err(format!(
-            "{name}: {} complaints about {texts} texts\n{some}",
-            complaints.len()
-        )
-        .into());
+    let complaints = said.lines().filter(|line| line.contains(".wgsl: "));
+    let complaints: Vec<_> = complaints.collect();
+    let last = said.lines().last().unwrap_or_default();
+    match (complaints.len(), last.parse().unwrap_or(0)) {
+        (_, 0) => Err(format!("{name} read no text: {last}").into()),
+        (0, texts) => Ok(vec![name.to_owned(), texts.to_string(), seconds]),
+        (count, texts) => {
+            let some = complaints[..count.min(3)].join("\n");
+            Err(format!("{name}: {count} complaints about {texts} texts\n{some}").into())
+        }
     }
-    Ok(vec![name.to_owned(), texts.to_string(), seconds])
 }
 
 #[cfg(test)]

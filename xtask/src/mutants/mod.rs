@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::Result;
 use crate::command::{root, table};
-use crate::{Args, Result};
 use rules::Mutant;
 use runner::{Run, Tests};
 
@@ -31,12 +31,11 @@ struct Shader {
     mutants: Vec<Mutant>,
 }
 
-/// Tries the mutants of the shaders of `--file`, or of all; `--list` prints them and runs nothing.
-pub fn run(args: &Args) -> Result {
-    let only = &args.values("--file");
+/// Tries the mutants of the shaders `only`, or of all; with `list` it prints them and runs nothing.
+pub fn run(list: bool, only: &[String]) -> Result {
     let root = root()?;
     let shaders = shaders(&root.join("shaders"), only)?;
-    if args.has("--list") {
+    if list {
         for shader in &shaders {
             let mutants = shader.mutants.iter();
             mutants.for_each(|mutant| println!("{}", shader.describe(mutant)));

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::command::{announce, cargo, output};
+use crate::command::{cargo, output, test_binary};
 
 /// How the library takes in a shader, and how its copy here does.
 const INCLUDED: &str = r#"include_str!(concat!("../../shaders/", $name, ".wgsl"))"#;
@@ -58,16 +58,8 @@ impl Tests {
             .args(["--config", "profile.dev.package.naga.opt-level=2"])
             .current_dir(&tree)
             .env("CARGO_TARGET_DIR", folder.join("target"))
-            .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            .env("CARGO_TERM_COLOR", "never");
-        announce(&build);
-        let built = build.output()?;
-        let messages = String::from_utf8_lossy(&built.stderr);
-        let binary = |source| {
-            let path = executable(&messages, source);
-            path.map(|path| tree.join(path))
-                .ok_or_else(|| format!("the tests do not build:\n{messages}"))
-        };
+            .env("CARGO_PROFILE_DEV_DEBUG", "0");
+        let mut binary = |source| test_binary(&mut build, source);
         let mut tests = Self {
             unit: binary("src/lib.rs")?,
             gpu: binary("tests/gpu/main.rs")?,
@@ -175,13 +167,6 @@ impl Tests {
 fn failed_test(line: &str) -> Option<&str> {
     let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
     result.ends_with("FAILED").then_some(name.trim_end())
-}
-
-/// The path in `Executable [unittests] SOURCE (PATH)`.
-fn executable<'a>(messages: &'a str, source: &str) -> Option<&'a str> {
-    let mut lines = messages.lines().map(str::trim_start);
-    let line = lines.find(|line| line.starts_with("Executable ") && line.contains(source))?;
-    line.split_once('(')?.1.strip_suffix(')')
 }
 
 /// `[backend/name]` of the first trial.

@@ -1,8 +1,9 @@
 //! The page in headless Chromium, driven by playwright-core: `web/tests`.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::{FOLDER, server};
 use crate::Result;
@@ -31,19 +32,24 @@ pub fn try_in_browser(site: &Path, install: bool) -> Result {
     // A run that ends early leaves none, and must not find the last one's.
     let audit = folder.join("audit.json");
     let _ = fs::remove_file(&audit);
+    let browser = browser().ok_or("Chromium is installed but not to be found")?;
+    let mut server = server(site, 0)?.stdout(Stdio::piped()).spawn()?;
+    let mut address = String::new();
+    let stdout = server.stdout.take().ok_or("no standard output")?;
+    BufReader::new(stdout).read_line(&mut address)?;
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=spec"])
         .current_dir(&tests)
-        .env("PAGE", server::serve_aside(site.to_owned())?)
-        .env(
-            "BROWSER",
-            browser().ok_or("Chromium is installed but not to be found")?,
-        )
+        .env("PAGE", address.trim())
+        .env("BROWSER", browser)
         // The tests compare the page's files with the command line's.
         .env("NATIVE", command_line()?)
         .env("AUDIT", &audit)
         .env("SCREENSHOTS", folder.join("screenshots"));
-    run(&mut node)?;
+    let outcome = run(&mut node);
+    server.kill()?;
+    server.wait()?;
+    outcome?;
     match audit.exists() {
         true => Ok(()),
         false => Err("no test ran in the browser: none saved the page's audit".into()),

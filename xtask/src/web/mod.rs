@@ -1,15 +1,14 @@
 //! `web`: the page with the library in it. Built, then served on this machine or tried in a browser.
 
 mod browser;
-mod server;
 mod toolchain;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::command::{cargo, output, root, run as run_command};
-use crate::{Args, Result};
+use crate::Result;
+use crate::command::{cargo, root, run as run_command};
 pub use browser::try_in_browser;
 use toolchain::{TARGET, Toolchain};
 
@@ -17,19 +16,23 @@ use toolchain::{TARGET, Toolchain};
 const FOLDER: &str = "target/web";
 const PROFILE: &str = "web";
 
-pub fn run(args: &Args) -> Result {
-    let port = args.values("--port").pop().unwrap_or("8080".into());
-    let port = port
-        .parse()
-        .map_err(|_| format!("`--port {port}` is none: 1 to 65535"))?;
-    let site = build(args.install())?;
-    if args.has("--test") {
-        try_in_browser(&site, args.install())
-    } else if args.has("--build") {
+pub fn run(install: bool, only_build: bool, test: bool, port: u16) -> Result {
+    let site = build(install)?;
+    if test {
+        try_in_browser(&site, install)
+    } else if only_build {
         Ok(())
     } else {
-        server::serve(&site, port)
+        run_command(&mut server(&site, port)?)
     }
+}
+
+/// Serves files with the headers that the page needs.
+fn server(site: &Path, port: u16) -> Result<Command> {
+    let mut server = Command::new("python3");
+    let script = root()?.join("web/serve.py");
+    server.arg(script).arg(site).arg(port.to_string());
+    Ok(server)
 }
 
 /// Builds the page and returns its folder, which any server of files could serve.
@@ -51,12 +54,5 @@ pub fn build(install: bool) -> Result<PathBuf> {
         let entry = entry?;
         fs::copy(entry.path(), site.join(entry.file_name()))?;
     }
-    // The sizes that a visitor loads, as they are and as a server would compress them.
-    let mut sizes = Command::new("sh");
-    sizes.args([
-        "-c",
-        "for f in *.wasm; do echo $f: $(wc -c < $f) bytes, $(gzip -9c $f | wc -c) with gzip; done",
-    ]);
-    print!("{}", output(sizes.current_dir(&site)).unwrap_or_default());
     Ok(site)
 }
