@@ -24,6 +24,7 @@ mod transformer;
 mod transformer_masks;
 
 use std::env;
+use std::error::Error;
 
 use burn::tensor::Device;
 #[cfg(feature = "vulkan")]
@@ -84,6 +85,9 @@ fn main() {
     log::install();
     let required = !matches!(env::var("REQUIRE_GPU").as_deref(), Err(_) | Ok("" | "0"));
     let mut devices = vec![("flex", Ok(Device::flex()))];
+    // Early, since the session to this device was closed in long runs before its first case.
+    #[cfg(all(feature = "remote-server", feature = "remote-websocket"))]
+    devices.push(("remote", remote::device()));
     #[cfg(feature = "ndarray")]
     #[expect(deprecated, reason = "Burn deprecates the backend, and still has it")]
     devices.push(("ndarray", Ok(Device::ndarray())));
@@ -94,24 +98,23 @@ fn main() {
             "spirv",
             Device::wgpu_options()
                 .graphics_api(WgpuBackend::Vulkan)
-                .init(),
+                .init()
+                .map_err(Into::into),
         ),
         (
             "wgsl",
-            Device::wgpu_options().graphics_api(WgpuBackend::Gl).init(),
+            Device::wgpu_options()
+                .graphics_api(WgpuBackend::Gl)
+                .init()
+                .map_err(Into::into),
         ),
     ]);
     #[cfg(not(feature = "vulkan"))]
-    devices.push(("wgsl", Device::wgpu_options().init()));
+    devices.push(("wgsl", Device::wgpu_options().init().map_err(Into::into)));
     let devices = devices.into_iter().map(|(name, device)| {
-        let device = device.map_err(|error| error.to_string());
+        let device = device.map_err(|error: Box<dyn Error>| error.to_string());
         (name, device)
     });
-    #[cfg(all(feature = "remote-server", feature = "remote-websocket"))]
-    let devices = devices.chain([(
-        "remote",
-        remote::device().map_err(|error| error.to_string()),
-    )]);
     let devices: Vec<_> = devices.collect();
     #[cfg(feature = "fusion")]
     fusion::prepare(
