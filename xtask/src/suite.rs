@@ -25,9 +25,9 @@ pub struct Report {
     cargo_succeeded: bool,
 }
 
-/// The features with which the crate for Burn is checked: the default ones and Burn's SPIR-V compiler, which Vulkan
-/// devices then use; OpenGL keeps WGSL.
-pub const BURN_FEATURES: &str = "--features vulkan";
+/// The features with which the crate for Burn is checked: the default ones, NdArray, remote devices, and Burn's SPIR-V
+/// compiler, which Vulkan devices then use; OpenGL keeps WGSL.
+pub const BURN_FEATURES: &str = "--features vulkan,ndarray,remote-server,remote-websocket";
 
 /// [`run`] over the crate for Burn: with Burn's fusion and SPIR-V, and without both.
 pub fn run_burn(sh: &Shell, args: &[String], variables: &[(&str, &str)]) -> Result<[Report; 2]> {
