@@ -403,7 +403,10 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             files.extend(mask_files());
             files.extend(index(mask, way));
             files.extend([
-                shader!("decide/all"),
+                match access {
+                    Access::Blocks => shader!("decide/all_blocks"),
+                    Access::Vectors | Access::Words => shader!("decide/all"),
+                },
                 shader!("mask/normal"),
                 match (access, mask) {
                     (Access::Blocks, _) => shader!("noise/blocks"),
@@ -426,7 +429,13 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         }
     }
     let stream = neighbours.stream(element);
-    files.extend(element_files(element, stream));
+    files.push(element_file(element));
+    files.push(match (access, stream.bytes()) {
+        (Access::Blocks, 2) => shader!("io/block_of_pairs"),
+        (Access::Blocks, _) => shader!("io/block_of_words"),
+        (_, 2) => shader!("element/pairs"),
+        _ => shader!("element/words"),
+    });
     files.extend(match (neighbours, effect) {
         (Neighbours::Add { .. }, _) => vec![
             shader!("value/add"),

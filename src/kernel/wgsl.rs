@@ -561,7 +561,13 @@ mod tests {
                 let name = line[6..].split([':', ' ']).next().unwrap();
                 let uses = text.matches(name).count();
                 // Every text has these constants, although only some maps and entries read them.
-                let values = ["LANE_BITS", "FACTOR_MAY_BE_0", "SKIP_DROPPED", "IN_PLACE"];
+                let values = [
+                    "LANES",
+                    "LANE_BITS",
+                    "FACTOR_MAY_BE_0",
+                    "SKIP_DROPPED",
+                    "IN_PLACE",
+                ];
                 // These constants name modes that parameters may ask for. A kernel need not use
                 // every mode.
                 let modes = [
