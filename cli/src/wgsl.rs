@@ -72,8 +72,8 @@ pub struct Args {
         "identity", "relu", "squared-relu", "gelu", "gelu-tanh", "silu", "quick-gelu",
     ])]
     activation: Option<String>,
-    /// The unit of loads and stores: blocks and vectors take 16 bytes, words 4
-    #[arg(long, value_parser = ["blocks", "vectors", "words"])]
+    /// The unit of loads and stores: blocks and vectors take 16 bytes, u64-blocks 8, words 4
+    #[arg(long, value_parser = ["blocks", "u64-blocks", "vectors", "words"])]
     access: Option<String>,
     /// The rounds of philox-blocks
     #[arg(long, value_parser = ["10", "7"])]

@@ -14,7 +14,8 @@ use super::work::{MARGIN_WORDS, Run, Work};
 use crate::cpu::for_each_task;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::host::device::{cut_limits, scoped};
-use crate::kernel::axes::{Kernel, Multiply, ParamsSource, Way};
+use crate::host::driver;
+use crate::kernel::axes::{BlockAccess, Kernel, Multiply, ParamsSource, Way};
 use crate::{
     CreateError, Direction, Dropout, DropoutAdd, DropoutKind, GaussianDropout, KeepMask,
     KernelDescriptor, ParameterPath, PhiloxBlocks,
@@ -85,16 +86,22 @@ impl<'a> Gpu<'a> {
     }
 
     /// The ways in which the device can run kernels if some features are left unused. Its own way
-    /// is first.
+    /// is first. They do not tell how it accesses blocks, since the product decides that.
     pub fn ways(&self) -> Vec<Way> {
         let path = ParameterPath::of(self.device.features(), &self.device.limits());
         let multiplies = [Multiply::U64, Multiply::Halves];
         let params = [ParamsSource::Immediates, ParamsSource::Uniform];
-        let multiplies = &multiplies[usize::from(!self.multiplies_by_u64())..];
+        let info = self.device.adapter_info();
+        let own = driver::multiply(self.device.features(), &info.driver);
+        let multiplies = &multiplies[usize::from(own == Multiply::Halves)..];
         let params = &params[usize::from(path != ParameterPath::Immediates)..];
-        let ways = multiplies
-            .iter()
-            .flat_map(|&multiply| params.iter().map(move |&params| Way { multiply, params }));
+        let ways = multiplies.iter().flat_map(|&multiply| {
+            params.iter().map(move |&params| Way {
+                multiply,
+                params,
+                blocks: BlockAccess::Vectors,
+            })
+        });
         ways.collect()
     }
 

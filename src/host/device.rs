@@ -5,6 +5,7 @@ use core::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::bound::BoundSegment;
+use super::driver;
 #[cfg(all(test, feature = "cpu"))]
 use super::faults;
 use super::params::{ParameterPath, ParamsPath, uniform_buffer};
@@ -13,7 +14,7 @@ use crate::contract::layout::MaskLayout;
 use crate::contract::mask::mask_words;
 use crate::host::error::BindError;
 use crate::kernel::axes::{
-    BufferAccess, Kernel, Multiply, ParamsSource, Role, WORKGROUP_SIZE, Way,
+    BlockAccess, BufferAccess, Kernel, Multiply, ParamsSource, Role, WORKGROUP_SIZE, Way,
 };
 use crate::kernel::text::assemble;
 use crate::plan::cut::{CutLimits, Segment, at_least};
@@ -78,6 +79,7 @@ pub(crate) struct KernelHost {
     pub device: wgpu::Device,
     label: String,
     multiply: Multiply,
+    blocks: BlockAccess,
     pub parameter_path: ParameterPath,
     params: ParamsPath,
     params_bytes: u32,
@@ -138,11 +140,8 @@ impl KernelHost {
         )?;
         let label = descriptor.label.unwrap_or("wgpu-dropout").to_owned();
         let features = device.features() - descriptor.avoid;
-        let multiply = if features.contains(wgpu::Features::SHADER_INT64) {
-            Multiply::U64
-        } else {
-            Multiply::Halves
-        };
+        let driver_name = device.adapter_info().driver;
+        let multiply = driver::multiply(features, &driver_name);
         // Parameters take less than 200 bytes.
         let params_bytes = params_bytes as u32;
         let parameter_path =
@@ -152,6 +151,7 @@ impl KernelHost {
             device: device.clone(),
             label,
             multiply,
+            blocks: driver::block_access(multiply, &driver_name),
             parameter_path,
             params,
             params_bytes,
@@ -413,6 +413,7 @@ impl KernelHost {
         let way = Way {
             multiply: self.multiply,
             params,
+            blocks: self.blocks,
         };
         let text = assemble(kernel, way);
         #[cfg(all(test, feature = "cpu"))]

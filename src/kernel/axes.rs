@@ -38,6 +38,17 @@ pub enum ParamsSource {
     Bound,
 }
 
+/// The type by which kernels of whole mask blocks load and store elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BlockAccess {
+    /// By `vec4<u32>`, 16 bytes at once.
+    Vectors,
+    /// By `u64`, 8 bytes at once, which needs the feature that wgpu calls `SHADER_INT64`. Some
+    /// drivers split a vector into four accesses and check the bounds of each.
+    U64,
+}
+
 /// The way in which a device runs kernels. Results have the same bits in every way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Way {
@@ -45,21 +56,26 @@ pub struct Way {
     pub multiply: Multiply,
     /// The source of a dispatch's parameters.
     pub params: ParamsSource,
+    /// The access to elements by whole mask blocks.
+    pub blocks: BlockAccess,
 }
 
 impl Way {
-    /// Every way.
+    /// Every way. A device that accesses blocks by `u64` multiplies by it too, and a host that
+    /// binds parameters does not know the driver.
     pub fn all() -> impl Iterator<Item = Self> {
-        [Multiply::U64, Multiply::Halves]
-            .into_iter()
-            .flat_map(|multiply| {
-                [
-                    ParamsSource::Immediates,
-                    ParamsSource::Uniform,
-                    ParamsSource::Bound,
-                ]
-                .map(|params| Self { multiply, params })
+        use BlockAccess::Vectors;
+        use ParamsSource::{Bound, Immediates, Uniform};
+        let by = |multiply, blocks, params: &'static [ParamsSource]| {
+            params.iter().map(move |&params| Self {
+                multiply,
+                params,
+                blocks,
             })
+        };
+        by(Multiply::U64, Vectors, &[Immediates, Uniform, Bound])
+            .chain(by(Multiply::U64, BlockAccess::U64, &[Immediates, Uniform]))
+            .chain(by(Multiply::Halves, Vectors, &[Immediates, Uniform, Bound]))
     }
 }
 
@@ -529,11 +545,24 @@ impl Kernel {
         }
     }
 
+    /// Returns true if the kernel decides whole mask blocks, for which [`Way::blocks`] counts.
+    pub fn decides_blocks(self) -> bool {
+        matches!(
+            self,
+            Self::Dropout {
+                effect: Effect::Scale | Effect::Keep | Effect::Affine,
+                access: Access::Blocks,
+                ..
+            }
+        )
+    }
+
     /// The ways in which a device can run it. Each way has a text of its own.
     pub fn ways(self) -> impl Iterator<Item = Way> {
         Way::all().filter(move |way| {
             (self.draws() || way.multiply == Multiply::Halves)
                 && (self.takes_bound_params() || way.params != ParamsSource::Bound)
+                && (self.decides_blocks() || way.blocks == BlockAccess::Vectors)
         })
     }
 }

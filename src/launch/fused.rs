@@ -15,7 +15,7 @@ use crate::contract::norm::{MaskPlace, Norm};
 use crate::contract::softmax::{AttentionMask, Softmax};
 use crate::kernel::activated::Form;
 use crate::kernel::axes::{
-    Buffer, BufferLayout, Kernel, Multiply, Neighbours, ParamsSource, Role, Way,
+    BlockAccess, Buffer, BufferLayout, Kernel, Multiply, Neighbours, ParamsSource, Role, Way,
 };
 use crate::kernel::normed::NormForm;
 use crate::kernel::softmaxed::SoftmaxForm;
@@ -259,6 +259,7 @@ impl Buffers {
                 false => Multiply::Halves,
             },
             params: ParamsSource::Uniform,
+            blocks: BlockAccess::Vectors,
         };
         let bound = |role| match role {
             Role::Params => Bound::Uniform(bytemuck::bytes_of(params).to_vec()),

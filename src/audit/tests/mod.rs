@@ -17,7 +17,7 @@ use super::random::Random;
 use super::work::Run;
 use super::*;
 use crate::host::faults::{self, Fault};
-use crate::kernel::axes::{Multiply, ParamsSource, Way};
+use crate::kernel::axes::{BlockAccess, Multiply, ParamsSource, Way};
 use crate::plan::cut::CutLimits;
 use crate::wgsl::{FunctionsOptions, Variant, functions};
 
@@ -139,7 +139,11 @@ fn limits(offset_alignment_bytes: u32) -> CutLimits {
 
 const WAYS: [Way; 4] = {
     const fn way(multiply: Multiply, params: ParamsSource) -> Way {
-        Way { multiply, params }
+        Way {
+            multiply,
+            params,
+            blocks: BlockAccess::Vectors,
+        }
     }
     [
         way(Multiply::U64, ParamsSource::Immediates),
