@@ -15,7 +15,7 @@ use crate::cpu::for_each_task;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::host::device::{cut_limits, scoped};
 use crate::host::driver;
-use crate::kernel::axes::{BlockAccess, Kernel, Multiply, ParamsSource, Way};
+use crate::kernel::axes::{BlockAccess, F16Conversion, Kernel, Multiply, ParamsSource, Way};
 use crate::{
     CreateError, Direction, Dropout, DropoutAdd, DropoutKind, GaussianDropout, KeepMask,
     KernelDescriptor, ParameterPath, PhiloxBlocks,
@@ -25,6 +25,7 @@ use crate::{
 pub(super) struct Gpu<'a> {
     pub device: &'a wgpu::Device,
     pub queue: &'a wgpu::Queue,
+    f16_conversions: bool,
     /// Kernels, by their purpose and by the features that they leave unused.
     made: Mutex<Vec<(Kind, wgpu::Features, Made)>>,
 }
@@ -75,7 +76,16 @@ impl<'a> Gpu<'a> {
         Self {
             device,
             queue,
+            f16_conversions: false,
             made: Mutex::default(),
+        }
+    }
+
+    /// The same device with kernels that use its conversions of f16.
+    pub fn with_f16_conversions(self) -> Self {
+        Self {
+            f16_conversions: true,
+            ..self
         }
     }
 
@@ -100,6 +110,7 @@ impl<'a> Gpu<'a> {
                 multiply,
                 params,
                 blocks: BlockAccess::Vectors,
+                f16: F16Conversion::Integers,
             })
         });
         ways.collect()
@@ -187,6 +198,7 @@ impl<'a> Gpu<'a> {
         let descriptor = KernelDescriptor {
             label: Some("wgpu-dropout audit"),
             avoid,
+            f16_conversions: self.f16_conversions,
             ..Default::default()
         };
         let (device, descriptor) = (self.device, &descriptor);

@@ -7,8 +7,8 @@ use super::random::Random;
 use super::work::{Run, Source, Work, drop_threshold};
 use crate::contract::effect::Effect;
 use crate::kernel::axes::{
-    Access, BlockAccess, Family, IndexKind, Kernel, Multiply, Neighbours, ParamsSource, Strided,
-    Way,
+    Access, BlockAccess, F16Conversion, Family, IndexKind, Kernel, Multiply, Neighbours,
+    ParamsSource, Strided, Way,
 };
 use crate::philox_blocks::BLOCK;
 use crate::plan::cut::{CutLimits, Geometry};
@@ -46,7 +46,7 @@ pub(super) fn candidates(ways: &[Way]) -> impl Iterator<Item = Candidate> {
     reachable.flat_map(move |kernel| {
         let of_device = kernel.ways().filter(move |way| {
             ways.iter().any(|other| {
-                (other.params, other.blocks) == (way.params, way.blocks)
+                (other.params, other.blocks, other.f16) == (way.params, way.blocks, way.f16)
                     && (other.multiply == way.multiply || !kernel.draws())
             })
         });
@@ -205,6 +205,7 @@ pub(super) fn dispatched(run: &Run, limits: CutLimits) -> impl Iterator<Item = C
                 multiply,
                 params,
                 blocks: BlockAccess::Vectors,
+                f16: F16Conversion::Integers,
             },
             kind,
             direction,

@@ -6,9 +6,9 @@
 
 use super::activated::{Activated, Decide, Form};
 use super::axes::{
-    Access, BlockAccess, Buffer, BufferAccess, BufferLayout, Family, IndexKind, Kernel, Multiply,
-    Neighbours, ParamsSource, Role, Strided, TILE_ROWS, TOTALS_PER_WORKGROUP, Terms,
-    WORKGROUP_SIZE, Way,
+    Access, BlockAccess, Buffer, BufferAccess, BufferLayout, F16Conversion, Family, IndexKind,
+    Kernel, Multiply, Neighbours, ParamsSource, Role, Strided, TILE_ROWS, TOTALS_PER_WORKGROUP,
+    Terms, WORKGROUP_SIZE, Way,
 };
 use super::normed::{NormForm, Normed};
 use super::softmaxed::{SoftmaxForm, Softmaxed};
@@ -436,8 +436,12 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         }
     }
     let stream = neighbours.stream(element);
-    files.push(element_file(element));
+    let by_hardware = kernel.converts_f16() && way.f16 == F16Conversion::Hardware;
+    if !by_hardware {
+        files.push(element_file(element));
+    }
     files.push(match (access, stream.bytes()) {
+        (Access::Blocks, 2) if by_hardware => shader!("io/block_of_f16"),
         (Access::Blocks, 2) => shader!("io/block_of_pairs"),
         (Access::Blocks, _) => shader!("io/block_of_words"),
         (_, 2) => shader!("element/pairs"),
@@ -452,6 +456,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             },
         ],
         (Neighbours::Scale { .. }, _) => vec![shader!("value/scale_after")],
+        (Neighbours::None, Effect::Scale) if by_hardware => vec![],
         (Neighbours::None, Effect::Scale) => vec![shader!("value/scale")],
         (Neighbours::None, Effect::Keep | Effect::Copy) => vec![shader!("value/keep")],
         (Neighbours::None, Effect::Affine) => vec![

@@ -38,7 +38,9 @@ use core::iter;
 
 use super::activated::Activated;
 use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Neighbours, Strided, Terms};
-pub use super::axes::{BlockAccess, Buffer, BufferAccess, Multiply, ParamsSource, Role, Way};
+pub use super::axes::{
+    BlockAccess, Buffer, BufferAccess, F16Conversion, Multiply, ParamsSource, Role, Way,
+};
 pub use super::functions::{FunctionsError, FunctionsOptions, functions};
 use super::normed::Normed;
 use super::softmaxed::Softmaxed;
@@ -124,6 +126,7 @@ impl Variant {
     /// | `place` | the tensor that dropout is applied to: the `branch`, the norm's `output` |
     /// | `activation` | an [`Activation`](crate::Activation) |
     /// | `access` | `blocks` (16 bytes at once, whole mask blocks), `u64-blocks` (the same by 8 bytes), `vectors` (16 bytes at once), `words` (4 bytes at once) |
+    /// | `conversion` | for `f16` that is scaled by blocks: `integers`, `hardware` (not exact on every device, see [`KernelDescriptor::f16_conversions`](crate::KernelDescriptor::f16_conversions)) |
     /// | `rounds` | the rounds of Philox, for `philox-blocks` |
     /// | `multiply` | `u64` (`SHADER_INT64`), `halves` |
     /// | `params` | `immediates` (`IMMEDIATES`), `uniform`, or `bound` in a buffer after input and output (a [`Launch`](crate::launch::Launch)) |
@@ -223,6 +226,13 @@ impl Variant {
                 Access::Words => "words",
             };
             push("access", access);
+            if kernel.converts_f16() {
+                let f16 = match way.f16 {
+                    F16Conversion::Integers => "integers",
+                    F16Conversion::Hardware => "hardware",
+                };
+                push("conversion", f16);
+            }
         }
         if let Kernel::Activated(activated) = kernel {
             push("dtype", &activated.element.to_string());
@@ -506,6 +516,11 @@ mod tests {
                 way.params == ParamsSource::Immediates,
             );
             capabilities.set(Capabilities::SHADER_INT64, way.multiply == Multiply::U64);
+            // WebGPU has these conversions. naga names them for OpenGL ES 3.0, which lacks them.
+            capabilities.set(
+                Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+                way.f16 == F16Conversion::Hardware,
+            );
             let module = validate(&variant.text(way), capabilities).unwrap();
             let [entry] = &module.entry_points[..] else {
                 panic!("one entry point")
@@ -635,6 +650,7 @@ mod tests {
             multiply: Multiply::Halves,
             params: ParamsSource::Uniform,
             blocks: BlockAccess::Vectors,
+            f16: F16Conversion::Integers,
         };
         let text = |mask| assemble(copy(mask), way);
         let linear = text(IndexKind::Linear);

@@ -15,7 +15,8 @@ use crate::contract::norm::{MaskPlace, Norm};
 use crate::contract::softmax::{AttentionMask, Softmax};
 use crate::kernel::activated::Form;
 use crate::kernel::axes::{
-    BlockAccess, Buffer, BufferLayout, Kernel, Multiply, Neighbours, ParamsSource, Role, Way,
+    BlockAccess, Buffer, BufferLayout, F16Conversion, Kernel, Multiply, Neighbours, ParamsSource,
+    Role, Way,
 };
 use crate::kernel::normed::NormForm;
 use crate::kernel::softmaxed::SoftmaxForm;
@@ -260,6 +261,7 @@ impl Buffers {
             },
             params: ParamsSource::Uniform,
             blocks: BlockAccess::Vectors,
+            f16: F16Conversion::Integers,
         };
         let bound = |role| match role {
             Role::Params => Bound::Uniform(bytemuck::bytes_of(params).to_vec()),

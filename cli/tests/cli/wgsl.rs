@@ -25,6 +25,10 @@ fn validate(options: &str, text: &str) -> Result<naga::Module, String> {
         Capabilities::IMMEDIATES,
         options.contains("--params immediates"),
     );
+    capabilities.set(
+        Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+        options.contains("--conversion hardware"),
+    );
     let module = naga::front::wgsl::parse_str(text).map_err(|error| error.to_string())?;
     Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)

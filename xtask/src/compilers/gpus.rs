@@ -45,8 +45,10 @@ dropout, f32, accesses by u64: dropout-f32-separate-linear-scale-u64-blocks-u64-
 dropout, f32, halves: dropout-f32-separate-linear-scale-blocks-halves-immediates
 dropout, bf16: dropout-bf16-separate-linear-scale-blocks-u64-immediates
 dropout, bf16, accesses by u64: dropout-bf16-separate-linear-scale-u64-blocks-u64-immediates
-dropout, f16: dropout-f16-separate-linear-scale-blocks-u64-immediates
-dropout, f16, accesses by u64: dropout-f16-separate-linear-scale-u64-blocks-u64-immediates
+dropout, f16: dropout-f16-separate-linear-scale-blocks-integers-u64-immediates
+dropout, f16, accesses by u64: dropout-f16-separate-linear-scale-u64-blocks-integers-u64-immediates
+dropout, f16, the hardware's conversions: dropout-f16-separate-linear-scale-blocks-hardware-u64-immediates
+dropout, f16, both: dropout-f16-separate-linear-scale-u64-blocks-hardware-u64-immediates
 dropout, rows, f32: dropout-f32-separate-rows-2-dimensions-yes-whole-words-no-sample-ids-scale-vectors-u64-immediates
 keep mask: keep-mask-linear-u64-immediates
 bias + residual, f32: dropout-f32-pooled-linear-scale-residual-and-vectors-f32-vectors-u64-immediates
