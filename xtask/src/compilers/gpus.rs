@@ -131,22 +131,54 @@ impl Drivers {
         }
     }
 
-    /// Starts the program with the driver of one GPU and nothing else of this system.
+    /// Starts the program with the driver of one GPU.
     fn start(&self, gpu: &Gpu, folder: &Path, files: &[String]) -> io::Result<Child> {
+        let mut command = self.command(gpu, &self.program);
+        command.arg("costs").args(files).current_dir(folder);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+    }
+
+    /// Runs `verify` on one GPU of each driver. Fails unless each check failed, since none of the dispatches was
+    /// executed.
+    fn verify(&self) -> Result {
+        let program = command_line()?;
+        for gpu in [&GPUS[1], &GPUS[3], &GPUS[5], &GPUS[6]] {
+            let mut command = self.command(gpu, &program);
+            let output = command
+                .args(["verify", "--adapter", "vulkan", "--json", "-"])
+                .output()?;
+            let found: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                format!("{}: {error}: {stderr}", gpu[0])
+            })?;
+            let checks = found["adapters"][0]["checks"].as_array();
+            let failed = |check: &Value| check["outcome"] == "failed";
+            match checks {
+                Some(checks) if !checks.is_empty() && checks.iter().all(failed) => {
+                    println!("{}: all {} checks of verify failed", gpu[0], checks.len());
+                }
+                _ => return Err(format!("{}: nothing was executed: {found}", gpu[0]).into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// `program` with the driver of one GPU and nothing else of this system.
+    fn command(&self, gpu: &Gpu, program: &Path) -> Command {
         let [_, driver, shim, variable] = gpu;
         let mut command = Command::new(self.libraries.join("ld-linux-x86-64.so.2"));
         command.arg("--library-path").arg(&self.libraries);
         let shim = format!("lib{shim}_noop_drm_shim.so");
         command.arg("--preload").arg(self.libraries.join(shim));
-        command.arg(&self.program).arg("costs").args(files);
+        command.arg(program);
         let manifest = self.manifests.join(format!("{driver}_icd.json"));
         command.env("VK_DRIVER_FILES", manifest);
         command.env("MESA_SHADER_CACHE_DISABLE", "true");
-        command.envs(variable.split_once('=')).current_dir(folder);
+        command.envs(variable.split_once('='));
         command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
     }
 }
 
@@ -215,6 +247,7 @@ pub fn run(record: bool) -> Result {
     }
     println!("\n{page}");
     if record {
+        drivers.verify()?;
         fs::write(root.join(PAGE), page)?;
     }
     Ok(())
@@ -244,6 +277,7 @@ pub(super) fn judge(root: &Path, folder: &Path) -> Result<Rows> {
     let files = files.filter_map(|kernel| Some(kernel["file"].as_str()?.to_owned()));
     let files: Vec<_> = files.collect();
     let found = drivers.compile(folder, &files)?;
+    drivers.verify()?;
     let rows = GPUS.iter().zip(found).map(|([name, ..], found)| {
         let driver = found["driver"].as_str().unwrap_or_default();
         let compiler = format!("Mesa {}, {name}, {driver}", drivers.version);
