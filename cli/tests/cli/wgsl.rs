@@ -18,6 +18,10 @@ fn validate(options: &str, text: &str) -> Result<naga::Module, String> {
     for (capability, option) in [
         (Capabilities::SHADER_INT64, "--multiply u64"),
         (Capabilities::IMMEDIATES, "--params immediates"),
+        (
+            Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+            "--conversion hardware",
+        ),
     ] {
         capabilities.set(capability, options.contains(option));
     }
@@ -119,7 +123,7 @@ fn a_damaged_text_and_a_feature_not_named_are_seen() {
     assert!(validate(options, &text).is_ok());
     assert!(validate("--multiply u64", &text).is_err());
     assert!(validate("--params immediates", &text).is_err());
-    assert!(validate(options, &text.replacen("const LANES", "const OTHER", 1)).is_err());
+    assert!(validate(options, &text.replacen("alias Word", "alias Other", 1)).is_err());
 }
 
 #[test]
