@@ -6,13 +6,15 @@
 //! forward is done. The cost of the layer is the difference between the time with it and the time
 //! without it.
 //!
-//! `cargo run --release --example bench -- [REPETITIONS]`, 15 unless given.
+//! `cargo run --release --example bench -- [REPETITIONS] [gl]`: 15 repetitions unless given. With
+//! `gl` the device is one of OpenGL, for which Burn compiles WGSL, also with the feature `vulkan`.
 
 use std::env;
 use std::error::Error;
 use std::time::Instant;
 
 use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{Device, Distribution, Tensor};
 use wgpu_dropout::{Direction, DropoutCall, DropoutRate, MaskKey, MaskLayout, cpu};
 use wgpu_dropout_burn::{FusedDropout, FusedDropoutConfig, dropout};
@@ -38,7 +40,12 @@ fn main() -> Result {
         Some(number) => number.parse()?,
         None => 15,
     };
-    let (device, setup) = Device::wgpu_options().init_with_setup()?;
+    let options = match env::args().nth(2).as_deref() {
+        None => Device::wgpu_options(),
+        Some("gl") => Device::wgpu_options().graphics_api(WgpuBackend::Gl),
+        Some(other) => return Err(format!("unknown device {other}: give gl or nothing").into()),
+    };
+    let (device, setup) = options.init_with_setup()?;
     let device = device.autodiff();
     let info = setup.adapter.get_info();
     println!(

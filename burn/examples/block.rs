@@ -2,7 +2,9 @@
 //! crate's. It prints kernels and bytes as Burn's fusion reports them, the memory kept for
 //! backward, and the wall and CPU time of a step.
 //!
-//! `cargo run --release --example block -- [STEPS]`, 20 unless given.
+//! `cargo run --release --example block -- [STEPS] [gl] [install]`: 20 steps unless given. With `gl`
+//! the device is one of OpenGL, for which Burn compiles WGSL, also with the feature `vulkan`. With
+//! `install`, Burn's fusion takes in the layer `FusedDropout`.
 
 use std::collections::{HashMap, HashSet};
 use std::env;
@@ -14,10 +16,14 @@ use std::time::Instant;
 use burn::backend::fusion::custom::OperationIr;
 use burn::backend::fusion::observer::{BlockOperations, FusionObservation, FusionObserver};
 use burn::nn::transformer::{
-    TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput,
+    TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput, TransformerEncoderLayer,
 };
+use burn::tensor::activation::softmax;
+use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{Device, Distribution, Tensor};
-use wgpu_dropout_burn::{AttentionMasks, FusedEncoder, TrainingRun};
+use wgpu_dropout_burn::{
+    AttentionMasks, FusedDropout, FusedDropoutConfig, FusedEncoder, TrainingRun, install,
+};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -33,8 +39,16 @@ const NOTHING: f64 = 1e-12;
 struct Way {
     name: &'static str,
     model: TransformerEncoder,
-    /// The run for `forward_fused`. If there is none, Burn's own `forward` is called.
-    run: Option<TrainingRun>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Burn's own `forward`.
+    Burn,
+    /// `forward_fused`.
+    Fused(TrainingRun),
+    /// Burn's operations, with these layers for dropout.
+    Plain(Box<[FusedDropout; 4]>),
 }
 
 fn main() -> Result {
@@ -42,7 +56,15 @@ fn main() -> Result {
         Some(number) => number.parse()?,
         None => 20,
     };
-    let (device, setup) = Device::wgpu_options().init_with_setup()?;
+    let mut options = Device::wgpu_options();
+    for word in env::args().skip(2) {
+        match word.as_str() {
+            "gl" => options = options.graphics_api(WgpuBackend::Gl),
+            "install" => install()?,
+            other => return Err(format!("unknown word {other}: give gl or install").into()),
+        }
+    }
+    let (device, setup) = options.init_with_setup()?;
     let device = device.autodiff();
     let info = setup.adapter.get_info();
     println!(
@@ -54,16 +76,27 @@ fn main() -> Result {
     let plain = config(0.0).init(&device);
     let with = |prob: f64| config(prob).init(&device);
     let ways = [
-        ("no dropout, Burn's", plain, None),
-        ("Burn's", with(PROB), None),
+        ("no dropout, Burn's", plain, Kind::Burn),
+        ("Burn's", with(PROB), Kind::Burn),
         (
-            "fused, nothing dropped",
-            with(NOTHING),
-            Some(TrainingRun::new(1)),
+            "`FusedDropout`",
+            with(0.0),
+            Kind::Plain(Box::new(
+                [0; 4].map(|_| FusedDropoutConfig::new(PROB).init()),
+            )),
         ),
-        ("fused", with(PROB), Some(TrainingRun::new(1))),
+        (
+            "`forward_fused`, nothing dropped",
+            with(NOTHING),
+            Kind::Fused(TrainingRun::new(1)),
+        ),
+        (
+            "`forward_fused`",
+            with(PROB),
+            Kind::Fused(TrainingRun::new(1)),
+        ),
     ]
-    .map(|(name, model, run)| Way { name, model, run });
+    .map(|(name, model, kind)| Way { name, model, kind });
     let input = Tensor::<3>::random([BATCH, LENGTH, D_MODEL], Distribution::Default, &device)
         .require_grad();
 
@@ -131,17 +164,39 @@ fn config(prob: f64) -> TransformerEncoderConfig {
         .with_dropout(prob)
 }
 
+/// The forward pass of Burn's layer, norm first, with other layers for dropout.
+fn plain(layer: &TransformerEncoderLayer, x: Tensor<3>, dropout: &[FusedDropout; 4]) -> Tensor<3> {
+    let [on_weights, on_context, inside, on_output] = dropout;
+    let mha = &layer.mha;
+    let normed = layer.norm_2.forward(x.clone());
+    let [query, key, value] = [&mha.query, &mha.key, &mha.value].map(|linear| {
+        let heads = [BATCH, LENGTH, HEADS, D_MODEL / HEADS];
+        let projected = linear.forward(normed.clone());
+        projected.reshape(heads).swap_dims(1, 2)
+    });
+    let scores = query.matmul(key.transpose()) / (mha.d_k as f32).sqrt();
+    let weights = on_weights.forward(softmax(scores, 3));
+    let context = weights.matmul(value).swap_dims(1, 2);
+    let context = mha
+        .output
+        .forward(context.reshape([BATCH, LENGTH, D_MODEL]));
+    let x = x + on_context.forward(context);
+    let ff = &layer.pwff;
+    let wide = ff.linear_inner.forward(layer.norm_1.forward(x.clone()));
+    let wide = inside.forward(ff.activation.forward(wide));
+    x + on_output.forward(ff.linear_outer.forward(wide))
+}
+
 impl Way {
     fn forward(&self, input: &Tensor<3>) -> Tensor<3> {
-        match &self.run {
-            None => self
-                .model
-                .forward(TransformerEncoderInput::new(input.clone())),
-            Some(run) => {
+        let input = input.clone();
+        match &self.kind {
+            Kind::Burn => self.model.forward(TransformerEncoderInput::new(input)),
+            Kind::Fused(run) => {
                 let masks = AttentionMasks::default();
-                self.model
-                    .forward_fused(input.clone(), masks, &run.at("encoder"))
+                self.model.forward_fused(input, masks, &run.at("encoder"))
             }
+            Kind::Plain(layers) => plain(&self.model.layers[0], input, layers),
         }
     }
 
@@ -203,16 +258,15 @@ impl Shared {
     }
 }
 
-impl FusionObserver for Shared {
-    fn registered(&self, _operation: &OperationIr) {}
-
-    fn block_starts(&self, block: BlockOperations<'_>) {
+impl Shared {
+    /// Counts operations that are one kernel.
+    fn launches(&self, operations: &[&OperationIr]) {
         let mut tensors = HashMap::new();
         let mut made = HashSet::new();
-        // Tensors that the block makes and that are read there for the last time.
+        // Tensors that the kernel makes and that are read there for the last time.
         let mut inner = HashSet::new();
         let mut works = false;
-        for operation in block.iter() {
+        for operation in operations {
             if is_view(operation) {
                 // A view reads nothing of its tensor.
                 continue;
@@ -236,6 +290,22 @@ impl FusionObserver for Shared {
         let mut account = self.lock();
         account.kernels += u64::from(works);
         account.bytes += bytes.sum::<u64>();
+    }
+}
+
+impl FusionObserver for Shared {
+    fn registered(&self, _operation: &OperationIr) {}
+
+    fn block_starts(&self, block: BlockOperations<'_>) {
+        let operations: Vec<_> = block.iter().collect();
+        // This crate's fuser launches a matrix product before the kernel of dropout.
+        let starts = |i: usize, name| format!("{:?}", operations[i]).starts_with(name);
+        let dropout = "Custom(CustomOpIr { id: \"wgpu_dropout";
+        let is_two =
+            starts(0, "Float(F32, Matmul") && (1..operations.len()).any(|i| starts(i, dropout));
+        let (first, second) = operations.split_at(usize::from(is_two));
+        self.launches(first);
+        self.launches(second);
     }
 
     fn block_ran(&self) {}

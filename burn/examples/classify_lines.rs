@@ -1,26 +1,35 @@
-//! Trains Burn's `TransformerEncoder` to classify lines of text, twice: with Burn's own `forward`
-//! and with `forward_fused`. Both trainings have the same model, the same order of lines and the
-//! same first weights. Loss, accuracy, time and memory are printed side by side.
+//! Trains Burn's `TransformerEncoder` to classify lines of text, by Burn's `Learner` on two devices.
+//! It does so three times: without dropout, with Burn's own `forward`, and with `forward_fused`. All
+//! trainings have the same first weights. Loss, accuracy, time and memory are printed side by side.
 //!
 //! The lines are from Shakespeare's Sonnets, in lower case and without punctuation. The question is
 //! whether the words of a line are in the poet's order or were shuffled.
 //!
-//! `cargo run --release --example classify_lines -- [EPOCHS] [DEVICE]`: 10 epochs unless given, on
-//! `wgpu` or `flex`.
+//! `cargo run --release --example classify_lines -- [EPOCHS] [DEVICES]`: 4 epochs unless given, on
+//! `wgpu`, which means two of its devices, or on `gl` or `flex`, which are one device.
 
 use std::env;
 use std::error::Error;
 use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder, batcher::Batcher};
+use burn::data::dataset::InMemDataset;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::transformer::{
     TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput,
 };
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
-use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::optim::AdamConfig;
+use burn::tensor::wgpu::WgpuBackend;
+use burn::tensor::{Bool, Device, DeviceKind, Int, Tensor, TensorData};
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{
+    ClassificationOutput, ExecutionStrategy, InferenceStep, Learner, LearnerSummary,
+    MultiDeviceOptim, SupervisedTraining, TrainOutput, TrainStep,
+};
 use wgpu_dropout_burn::{AttentionMasks, FusedEncoder, TrainingRun};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -38,6 +47,7 @@ const TOKENS: usize = 28;
 const PADDING: i32 = 27;
 const D_MODEL: usize = 32;
 const PROB: f64 = 0.1;
+/// Lines in a batch. Each device takes a batch of its own for a step of the optimizer.
 const BATCH: usize = 64;
 const LEARNING_RATE: f64 = 2e-3;
 
@@ -47,6 +57,12 @@ struct Classifier {
     positions: Embedding,
     encoder: TransformerEncoder,
     output: Linear,
+    /// With a run, `forward_fused` is called. This is the only difference between the two models.
+    #[module(skip)]
+    run: Option<TrainingRun>,
+    /// The beginnings of training steps, those of all devices.
+    #[module(skip)]
+    steps: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Classifier {
@@ -54,21 +70,37 @@ impl Classifier {
         Self {
             letters: EmbeddingConfig::new(TOKENS, D_MODEL).init(device),
             positions: EmbeddingConfig::new(LENGTH, D_MODEL).init(device),
-            encoder: TransformerEncoderConfig::new(D_MODEL, 4 * D_MODEL, 4, 2)
+            encoder: TransformerEncoderConfig::new(D_MODEL, 4 * D_MODEL, 4, 1)
                 .with_norm_first(true)
                 .with_dropout(PROB)
                 .init(device),
             output: LinearConfig::new(D_MODEL, 2).init(device),
+            run: None,
+            steps: Arc::default(),
         }
     }
 
-    /// With a run, `forward_fused` is called. This is the only difference between the two models.
-    fn forward(&self, lines: Tensor<2, Int>, run: Option<&TrainingRun>) -> Tensor<2> {
+    /// The same model, in which each dropout drops with another probability.
+    fn with_prob(mut self, prob: f64) -> Self {
+        for layer in &mut self.encoder.layers {
+            let fields = [
+                &mut layer.dropout,
+                &mut layer.mha.dropout,
+                &mut layer.pwff.dropout,
+            ];
+            for field in fields {
+                field.prob = prob;
+            }
+        }
+        self
+    }
+
+    fn forward(&self, lines: Tensor<2, Int>) -> Tensor<2> {
         let device = lines.device();
         let padding: Tensor<2, Bool> = lines.clone().equal_elem(PADDING);
         let places = Tensor::<1, Int>::arange(0..LENGTH as i64, &device).unsqueeze::<2>();
         let x = self.letters.forward(lines) + self.positions.forward(places);
-        let x = match run {
+        let x = match &self.run {
             None => {
                 let input = TransformerEncoderInput::new(x).mask_pad(padding.clone());
                 self.encoder.forward(input)
@@ -86,8 +118,38 @@ impl Classifier {
         let sum = (x * weights.clone()).sum_dim(1) / weights.sum_dim(1);
         self.output.forward(sum.squeeze_dim::<2>(1))
     }
+
+    fn classify(&self, batch: Batch) -> ClassificationOutput {
+        let outputs = self.forward(batch.tokens);
+        let loss = CrossEntropyLossConfig::new().init(&outputs.device());
+        let loss = loss.forward(outputs.clone(), batch.classes.clone());
+        ClassificationOutput::new(loss, outputs, batch.classes)
+    }
 }
 
+impl TrainStep for Classifier {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        steps.push(Instant::now());
+        drop(steps);
+        let output = self.classify(batch);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Classifier {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> ClassificationOutput {
+        self.classify(batch)
+    }
+}
+
+#[derive(Clone, Debug)]
 struct Line {
     tokens: Vec<i32>,
     is_shuffled: bool,
@@ -126,16 +188,35 @@ fn lines(text: &str) -> Vec<Line> {
     numbered.collect()
 }
 
-fn batch(lines: &[&Line], device: &Device) -> (Tensor<2, Int>, Tensor<1, Int>) {
-    let tokens: Vec<i32> = lines.iter().flat_map(|line| line.tokens.clone()).collect();
-    let classes: Vec<i32> = lines.iter().map(|line| line.is_shuffled.into()).collect();
-    (
-        Tensor::from_data(TensorData::new(tokens, [lines.len(), LENGTH]), device),
-        Tensor::from_data(TensorData::new(classes, [lines.len()]), device),
-    )
+#[derive(Clone, Debug)]
+struct Batch {
+    tokens: Tensor<2, Int>,
+    classes: Tensor<1, Int>,
 }
 
-/// Shuffles in the same order for both models.
+struct Lines;
+
+impl Batcher<Line, Batch> for Lines {
+    fn batch(&self, lines: Vec<Line>, device: &Device) -> Batch {
+        let tokens: Vec<i32> = lines.iter().flat_map(|line| line.tokens.clone()).collect();
+        let classes: Vec<i32> = lines.iter().map(|line| line.is_shuffled.into()).collect();
+        let tokens = TensorData::new(tokens, [lines.len(), LENGTH]);
+        Batch {
+            tokens: Tensor::from_data(tokens, device),
+            classes: Tensor::from_data(TensorData::new(classes, [lines.len()]), device),
+        }
+    }
+}
+
+fn loader(lines: &[Line]) -> Arc<dyn DataLoader<Batch>> {
+    let lines = InMemDataset::new(lines.to_vec());
+    DataLoaderBuilder::new(Lines)
+        .batch_size(BATCH)
+        .shuffle(SEED)
+        .build(lines)
+}
+
+/// Shuffles in the same order each time.
 fn shuffle<T>(items: &mut [T], number: usize) {
     // Knuth's linear congruential generator. Only its upper bits are random enough.
     let mut state = SEED ^ number as u64;
@@ -147,136 +228,161 @@ fn shuffle<T>(items: &mut [T], number: usize) {
     }
 }
 
-/// For each epoch the training loss, the test loss and the hits.
-type Epoch = [f32; 3];
-
 struct Figures {
-    epochs: Vec<Epoch>,
-    steps: Vec<f64>,
+    /// For each epoch the training loss, the test loss and the test accuracy in percent.
+    epochs: Vec<[f64; 3]>,
+    step_ms: f64,
     kept_bytes: Option<u64>,
 }
 
 fn train(
-    mut model: Classifier,
-    run: Option<&TrainingRun>,
-    (train, test): (&[Line], &[Line]),
+    model: Classifier,
+    (training, test): (&[Line], &[Line]),
     epochs: usize,
-    device: &Device,
+    devices: &[Device],
 ) -> Result<Figures> {
-    let mut optimizer = AdamConfig::new().init();
-    let loss = CrossEntropyLossConfig::new().init(device);
-    let mut figures = Figures {
-        epochs: Vec::new(),
-        steps: Vec::new(),
-        kept_bytes: None,
+    let kept_bytes = kept(&model, &training[..BATCH], &devices[0])?;
+    let folder = tempfile::tempdir()?;
+    let strategy = match devices {
+        [device] => ExecutionStrategy::SingleDevice(device.clone()),
+        _ => ExecutionStrategy::MultiDevice(devices.to_vec(), MultiDeviceOptim::OptimMainDevice),
     };
-    let mut order: Vec<&Line> = train.iter().collect();
-    let mut step = 0;
-    for epoch in 0..epochs {
-        shuffle(&mut order, epoch);
-        let mut total = 0.0;
-        for lines in order.chunks(BATCH) {
-            let (tokens, classes) = batch(lines, device);
-            let before = in_use(device)?;
-            let start = Instant::now();
-            if let Some(run) = run {
-                run.set_step(step);
-            }
-            let batch_loss = loss.forward(model.forward(tokens, run), classes);
-            if epoch == 0 {
-                let kept = in_use(device)?
-                    .zip(before)
-                    .map(|(now, before)| now - before);
-                figures.kept_bytes = figures.kept_bytes.max(kept);
-            }
-            let gradients = GradientsParams::from_grads(batch_loss.backward(), &model);
-            model = optimizer.step(LEARNING_RATE, model, gradients);
-            device.sync()?;
-            // The first epoch is not timed: it compiles kernels and measures memory.
-            if epoch > 0 {
-                figures.steps.push(start.elapsed().as_secs_f64() * 1e3);
-            }
-            total += batch_loss.try_into_scalar::<f32>()? * lines.len() as f32;
-            step += 1;
-        }
-        let inference = &device.clone().inner();
-        let (tokens, classes) = batch(&test.iter().collect::<Vec<_>>(), inference);
-        let outputs = model.valid().forward(tokens, None);
-        let test_loss = CrossEntropyLossConfig::new().init(inference);
-        let test_loss = test_loss.forward(outputs.clone(), classes.clone());
-        let hits = outputs.argmax(1).squeeze_dim(1).equal(classes).int().sum();
-        figures.epochs.push([
-            total / train.len() as f32,
-            test_loss.try_into_scalar()?,
-            hits.try_into_scalar::<i32>()? as f32,
-        ]);
+    let (steps, run) = (model.steps.clone(), model.run.clone());
+    let optimizer = AdamConfig::new().init();
+    let learner = match run {
+        None => Learner::new(model, optimizer, LEARNING_RATE),
+        Some(run) => Learner::new(model, optimizer, run.count_steps(LEARNING_RATE)),
+    };
+    let result = SupervisedTraining::new(folder.path(), loader(training), loader(test))
+        .with_training_strategy(strategy.into())
+        .num_epochs(epochs)
+        .metric_train_numeric(LossMetric::new())
+        .metric_valid_numeric(LossMetric::new())
+        .metric_valid_numeric(AccuracyMetric::new())
+        .with_application_logger(None)
+        .launch(learner);
+    if let Some(error) = result.error {
+        return Err(error.to_string().into());
     }
-    Ok(figures)
+    let summary = LearnerSummary::new(folder.path(), &["Loss", "Accuracy"])?.metrics;
+    let [train, valid, accuracy] = [
+        (&summary.train, "Loss"),
+        (&summary.valid, "Loss"),
+        (&summary.valid, "Accuracy"),
+    ]
+    .map(|(metrics, name)| metrics.iter().find(|metric| metric.name == name));
+    let missing = "the training logged no such metric";
+    let values = [
+        train.ok_or(missing)?,
+        valid.ok_or(missing)?,
+        accuracy.ok_or(missing)?,
+    ];
+    let epochs = (0..epochs).map(|epoch| values.map(|metric| metric.entries[epoch].value));
+    // A step of the optimizer has a training step on each device. The first steps compile kernels.
+    let steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+    let starts: Vec<_> = steps.iter().step_by(devices.len()).skip(3).collect();
+    let times = starts
+        .windows(2)
+        .map(|pair| (*pair[1] - *pair[0]).as_secs_f64() * 1e3);
+    let mut times: Vec<f64> = times.collect();
+    times.sort_by(f64::total_cmp);
+    Ok(Figures {
+        epochs: epochs.collect(),
+        step_ms: times.get(times.len() / 2).copied().unwrap_or(f64::NAN),
+        kept_bytes,
+    })
 }
 
-/// The bytes in use that Burn's pools report. `None` if the backend does not report them.
-fn in_use(device: &Device) -> Result<Option<u64>> {
-    device.sync()?;
-    Ok(device.memory_pool_usage().map(|usage| usage.bytes_in_use))
+/// The bytes in use that are added between the beginning of forward and that of backward. `None` if
+/// the backend does not report them.
+fn kept(model: &Classifier, lines: &[Line], device: &Device) -> Result<Option<u64>> {
+    let in_use = || -> Result<Option<u64>> {
+        device.sync()?;
+        Ok(device.memory_pool_usage().map(|usage| usage.bytes_in_use))
+    };
+    let batch = Lines.batch(lines.to_vec(), device);
+    let before = in_use()?;
+    let output = model.classify(batch);
+    let bytes = in_use()?.zip(before).map(|(now, before)| now - before);
+    drop(output);
+    Ok(bytes)
 }
 
 fn main() -> Result {
     let mut arguments = env::args().skip(1);
     let epochs = match arguments.next() {
         Some(number) => number.parse()?,
-        None => 10,
+        None => 4,
     };
-    let device = match arguments.next().as_deref() {
-        None | Some("wgpu") => Device::wgpu_options().init()?,
-        Some("flex") => Device::flex(),
-        Some(other) => return Err(format!("unknown device {other}: give wgpu or flex").into()),
+    let devices = match arguments.next().as_deref() {
+        // On a machine with one adapter, both use it.
+        None | Some("wgpu") => vec![
+            Device::wgpu_options().init()?,
+            Device::wgpu_options().device_kind(DeviceKind::Cpu).init()?,
+        ],
+        Some("gl") => vec![
+            Device::wgpu_options()
+                .graphics_api(WgpuBackend::Gl)
+                .init()?,
+        ],
+        Some("flex") => vec![Device::flex()],
+        Some(other) => return Err(format!("unknown devices {other}: give wgpu, gl or flex").into()),
     };
-    let device = device.autodiff();
-    device.seed(SEED);
-    let run = TrainingRun::new(SEED);
+    let devices: Vec<Device> = devices.into_iter().map(Device::autodiff).collect();
+    devices[0].seed(SEED);
     let mut lines = lines(&fs::read_to_string(TEXT)?);
     shuffle(&mut lines, usize::MAX);
     let (test, training) = lines.split_at(lines.len() / 5);
     println!(
-        "{} lines for training, {} for the test.\n",
+        "{} lines for training, {} for the test; {} devices.",
         training.len(),
-        test.len()
+        test.len(),
+        devices.len()
     );
 
-    let model = Classifier::new(&device);
-    let burns = train(model.clone(), None, (training, test), epochs, &device)?;
-    let ours = train(model, Some(&run), (training, test), epochs, &device)?;
-
-    println!(
-        "| epoch | train loss: Burn | fused | test loss: Burn | fused | test accuracy: Burn | fused |"
-    );
-    println!("|--:|--:|--:|--:|--:|--:|--:|");
-    for (epoch, (burns, ours)) in burns.epochs.iter().zip(&ours.epochs).enumerate() {
-        let percent = |hits: f32| 100.0 * hits / test.len() as f32;
-        println!(
-            "| {} | {:.4} | {:.4} | {:.4} | {:.4} | {:.1} % | {:.1} % |",
-            epoch + 1,
-            burns[0],
-            ours[0],
-            burns[1],
-            ours[1],
-            percent(burns[2]),
-            percent(ours[2])
-        );
-    }
-    let median = |figures: &Figures| {
-        let mut steps = figures.steps.clone();
-        steps.sort_by(f64::total_cmp);
-        steps.get(steps.len() / 2).copied().unwrap_or(f64::NAN)
+    let run = TrainingRun::new(SEED);
+    run.set_devices(&devices)?;
+    let model = Classifier::new(&devices[0]);
+    let fused = Classifier {
+        run: Some(run),
+        steps: Arc::default(),
+        ..model.clone()
     };
-    println!("\n| | Burn | fused |\n|---|--:|--:|");
-    println!(
-        "| step, milliseconds | {:.2} | {:.2} |",
-        median(&burns),
-        median(&ours)
-    );
-    if let (Some(burns), Some(ours)) = (burns.kept_bytes, ours.kept_bytes) {
-        println!("| kept between forward and backward, bytes | {burns} | {ours} |");
+    let plain = Classifier {
+        steps: Arc::default(),
+        ..model.clone().with_prob(0.0)
+    };
+    let start = Instant::now();
+    let mut figures = Vec::new();
+    for model in [plain, model, fused] {
+        figures.push(train(model, (training, test), epochs, &devices)?);
     }
+
+    println!(
+        "\n| epoch | train loss: none | Burn | fused | test loss: none | Burn | fused | accuracy: none | Burn | fused |"
+    );
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for epoch in 0..epochs {
+        print!("| {} |", epoch + 1);
+        for column in 0..3 {
+            for figures in &figures {
+                print!(" {:.3} |", figures.epochs[epoch][column]);
+            }
+        }
+        println!();
+    }
+    println!("\n| | none | Burn | fused |\n|---|--:|--:|--:|");
+    print!("| step, milliseconds |");
+    for figures in &figures {
+        print!(" {:.1} |", figures.step_ms);
+    }
+    print!("\n| kept between forward and backward, bytes |");
+    for figures in &figures {
+        match figures.kept_bytes {
+            Some(bytes) => print!(" {bytes} |"),
+            None => print!(" not reported |"),
+        }
+    }
+    println!("\n\n{:.0} seconds.", start.elapsed().as_secs_f64());
     Ok(())
 }

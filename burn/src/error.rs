@@ -69,13 +69,13 @@ pub enum DropoutError {
         /// The tensor's type.
         dtype: DType,
     },
-    /// A device whose backend has no dropout in this build.
+    /// A device whose backend was enabled in Burn alone.
     #[error(
-        "there is no dropout for the device {device}: use the backend wgpu or flex, with this crate's \
-         feature of that name"
+        "{device} needs this crate's feature for its backend: enable wgpu, flex, ndarray, tch or \
+         remote of wgpu-dropout-burn"
     )]
-    Device {
-        /// The device.
+    Feature {
+        /// The device, after the name of its backend.
         device: String,
     },
     /// Two replicas on one device.

@@ -28,9 +28,10 @@
 //!
 //! # Fused with its neighbours
 //!
-//! Burn's fusion cannot look into a custom operation. [`dropout_add`], [`act_dropout`],
-//! [`gated_dropout`], [`softmax_dropout`] and [`dropout_add_norm`] therefore compute dropout and
-//! its neighbours in one kernel. [`FusedDropout`] has a method for each. [`FusedEncoder`] and its
+//! After [`install`], Burn's fusion takes the element-wise operations around dropout into one
+//! kernel with it. It cannot take dropout into the kernels of other operations, such as norms.
+//! [`dropout_add`], [`act_dropout`], [`gated_dropout`], [`softmax_dropout`] and
+//! [`dropout_add_norm`] compute dropout and its neighbours in one kernel in any case. [`FusedDropout`] has a method for each. [`FusedEncoder`] and its
 //! relatives do the same for Burn's own transformer modules.
 //!
 //! # Cargo features
@@ -40,21 +41,35 @@
 //! - `fusion` (default): Burn's fusion of the operations around dropout. It must be on if
 //!   Burn's `fusion` is.
 //! - `vulkan`: Burn's SPIR-V compiler, for devices of Vulkan.
-//! - `metal`, `cuda`, `rocm`: Burn's runtimes and compilers of these names.
+//! - `metal`, `cuda`, `rocm`, `cpu`: Burn's runtimes and compilers of these names.
+//! - `ndarray`, `tch`: Burn's older backends, by the library's CPU path.
+//! - `remote`: devices that another process hosts. That process needs `remote-server`, and calls
+//!   `with_dropout`. `remote-websocket` adds Burn's transport of this name.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
+#![cfg_attr(
+    any(feature = "ndarray", feature = "tch"),
+    allow(
+        deprecated,
+        reason = "Burn deprecates these backends, and still has them"
+    )
+)]
 
 #[cfg(feature = "cubecl")]
 mod cube;
 mod dropout;
 mod error;
 mod fused;
-#[cfg(feature = "flex")]
+#[cfg(feature = "fusion")]
+mod fusion;
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
 mod host;
 #[cfg(feature = "cubecl")]
 mod kernel;
 mod operation;
+#[cfg(feature = "remote")]
+mod remote;
 mod run;
 mod site;
 mod steps;
@@ -66,7 +81,11 @@ pub use fused::{
     AddVectors, NormVectors, ScoreMask, act_dropout, dropout_add, dropout_add_norm, gated_dropout,
     softmax_dropout,
 };
+#[cfg(all(feature = "cubecl", feature = "fusion"))]
+pub use fusion::{InstallError, install, installed};
 pub use operation::dropout;
+#[cfg(feature = "remote-server")]
+pub use remote::ServeDropout;
 pub use run::TrainingRun;
 pub use steps::StepCounter;
 pub use transformer::{

@@ -38,7 +38,7 @@ pub fn dropout<const D: usize>(
     }
     call.check(layout)?;
     let element = element_type(input.dtype())?;
-    check_device(input.device(), layout, element, call)?;
+    check_device(&input.device(), layout, element, call)?;
     Ok(Tensor::from_dispatch(Dispatch::fused_dropout(
         input.into_dispatch(),
         layout.clone(),
@@ -64,22 +64,34 @@ pub(crate) fn element_type(dtype: DType) -> Result<ElementType, DropoutError> {
     expect(unused_variables, reason = "only GPUs have limits")
 )]
 fn check_device(
-    device: Device,
+    device: &Device,
     layout: &MaskLayout,
     element: ElementType,
     call: &DropoutCall,
 ) -> Result<(), DropoutError> {
-    let device = device.inner();
-    match device.as_dispatch() {
+    check_backend(device)?;
+    #[cfg(feature = "cubecl")]
+    if let DispatchDevice::Cube(device) = device.clone().inner().as_dispatch() {
+        drop(crate::cube::parts(&device.client(), layout, element, call)?);
+    }
+    Ok(())
+}
+
+/// Checks that this build has dropout for the device's backend.
+pub(crate) fn check_backend(device: &Device) -> Result<(), DropoutError> {
+    match device.clone().inner().as_dispatch() {
         #[cfg(feature = "cubecl")]
-        DispatchDevice::Cube(device) => {
-            let client = device.client();
-            crate::cube::parts(&client, layout, element, call).map(drop)
-        }
+        DispatchDevice::Cube(_) => Ok(()),
         #[cfg(feature = "flex")]
         DispatchDevice::Flex(_) => Ok(()),
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => Ok(()),
+        #[cfg(feature = "tch")]
+        DispatchDevice::LibTorch(_) => Ok(()),
+        #[cfg(feature = "remote")]
+        DispatchDevice::Remote(_) => Ok(()),
         #[allow(unreachable_patterns, reason = "Burn may be built with other backends")]
-        device => Err(DropoutError::Device {
+        device => Err(DropoutError::Feature {
             device: format!("{device:?}"),
         }),
     }
@@ -89,12 +101,13 @@ fn check_device(
 #[backend_extension(
     Cube: cfg(feature = "cubecl"),
     Flex: cfg(feature = "flex"),
-    Autodiff,
-    Fusion: cfg(feature = "fusion")
+    NdArray: cfg(feature = "ndarray"),
+    LibTorch: cfg(feature = "tch"),
+    Remote: cfg(feature = "remote"),
+    Autodiff
 )]
 pub trait DropoutBackend: Backend {
     /// The result of dropout in `direction`, forward or backward.
-    #[fusion(dtype = tensor, shape = tensor)]
     fn fused_dropout(
         tensor: FloatTensor<Self>,
         layout: MaskLayout,

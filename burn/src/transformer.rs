@@ -245,6 +245,20 @@ fn hidden<const D: usize>(
     })
 }
 
+/// `residual + dropout(feed_forward(input))` by the fields `pwff` and `dropout` of the module at
+/// `place`.
+fn add_feed_forward(
+    feed_forward: &PositionWiseFeedForward,
+    input: Tensor<3>,
+    residual: Tensor<3>,
+    field: &Dropout,
+    place: &ModelPath,
+) -> Tensor<3> {
+    let hidden = hidden(feed_forward, input, &place.child("pwff"));
+    let branch = product(&feed_forward.linear_outer, hidden);
+    add(branch, residual, field, place)
+}
+
 /// A transformer's encoder, or a layer of it, with its dropout fused.
 ///
 /// [`dropout_add`] computes the sums of the residual stream, and adds the bias of the linear layer
@@ -295,13 +309,7 @@ impl FusedEncoder for TransformerEncoderLayer {
             true => self.norm_1.forward(x.clone()),
             false => x.clone(),
         };
-        let hidden = hidden(&self.pwff, branch, &place.child("pwff"));
-        let x = add(
-            product(&self.pwff.linear_outer, hidden),
-            x,
-            &self.dropout,
-            place,
-        );
+        let x = add_feed_forward(&self.pwff, branch, x, &self.dropout, place);
         match self.norm_first {
             true => x,
             false => self.norm_2.forward(x),
@@ -381,13 +389,7 @@ impl FusedDecoder for TransformerDecoderLayer {
             true => self.norm_2.forward(x.clone()),
             false => x.clone(),
         };
-        let hidden = hidden(&self.pwff, branch, &place.child("pwff"));
-        let x = add(
-            product(&self.pwff.linear_outer, hidden),
-            x,
-            &self.dropout,
-            place,
-        );
+        let x = add_feed_forward(&self.pwff, branch, x, &self.dropout, place);
         match self.norm_first {
             true => x,
             false => self.norm_3.forward(x),

@@ -72,9 +72,12 @@ pub struct Args {
         "identity", "relu", "squared-relu", "gelu", "gelu-tanh", "silu", "quick-gelu",
     ])]
     activation: Option<String>,
-    /// The unit of loads and stores: blocks and vectors take 16 bytes, words 4
-    #[arg(long, value_parser = ["blocks", "vectors", "words"])]
+    /// The unit of loads and stores: blocks and vectors take 16 bytes, u64-blocks 8, words 4
+    #[arg(long, value_parser = ["blocks", "u64-blocks", "vectors", "words"])]
     access: Option<String>,
+    /// The conversions of f16 that is scaled by blocks: `hardware` is not exact on every device
+    #[arg(long, value_parser = ["integers", "hardware"])]
+    conversion: Option<String>,
     /// The rounds of philox-blocks
     #[arg(long, value_parser = ["10", "7"])]
     rounds: Option<String>,
@@ -92,7 +95,7 @@ pub struct Args {
     /// halves by default
     #[arg(long, conflicts_with_all = [
         "kernel", "dtype", "layout", "mask", "dimensions", "whole_words", "sample_ids", "value",
-        "beside", "stream", "terms", "form", "place", "activation", "access", "rounds", "params", "portable", "list", "output_dir",
+        "beside", "stream", "terms", "form", "place", "activation", "access", "conversion", "rounds", "params", "portable", "list", "output_dir",
     ])]
     functions: bool,
     /// The prefix of the functions' names, `dropout_` by default
@@ -262,6 +265,7 @@ impl Args {
             ("place", &self.place),
             ("activation", &self.activation),
             ("access", &self.access),
+            ("conversion", &self.conversion),
             ("rounds", &self.rounds),
             ("multiply", &self.multiply),
             ("params", &self.params),

@@ -50,7 +50,7 @@ pub(super) fn mask(layout: &MaskLayout, call: DropoutCall) -> Run {
 }
 
 /// A run with the device's own features and limits.
-fn of(work: Work, call: DropoutCall) -> Run {
+pub(super) fn of(work: Work, call: DropoutCall) -> Run {
     Run {
         avoid: wgpu::Features::empty(),
         work,

@@ -14,7 +14,8 @@ use super::work::{MARGIN_WORDS, Run, Work};
 use crate::cpu::for_each_task;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::host::device::{cut_limits, scoped};
-use crate::kernel::axes::{Kernel, Multiply, ParamsSource, Way};
+use crate::host::driver;
+use crate::kernel::axes::{BlockAccess, F16Conversion, Kernel, Multiply, ParamsSource, Way};
 use crate::{
     CreateError, Direction, Dropout, DropoutAdd, DropoutKind, GaussianDropout, KeepMask,
     KernelDescriptor, ParameterPath, PhiloxBlocks,
@@ -24,6 +25,7 @@ use crate::{
 pub(super) struct Gpu<'a> {
     pub device: &'a wgpu::Device,
     pub queue: &'a wgpu::Queue,
+    f16_conversions: bool,
     /// Kernels, by their purpose and by the features that they leave unused.
     made: Mutex<Vec<(Kind, wgpu::Features, Made)>>,
 }
@@ -74,7 +76,16 @@ impl<'a> Gpu<'a> {
         Self {
             device,
             queue,
+            f16_conversions: false,
             made: Mutex::default(),
+        }
+    }
+
+    /// The same device with kernels that use its conversions of f16.
+    pub fn with_f16_conversions(self) -> Self {
+        Self {
+            f16_conversions: true,
+            ..self
         }
     }
 
@@ -85,16 +96,23 @@ impl<'a> Gpu<'a> {
     }
 
     /// The ways in which the device can run kernels if some features are left unused. Its own way
-    /// is first.
+    /// is first. They do not tell how it accesses blocks, since the product decides that.
     pub fn ways(&self) -> Vec<Way> {
         let path = ParameterPath::of(self.device.features(), &self.device.limits());
         let multiplies = [Multiply::U64, Multiply::Halves];
         let params = [ParamsSource::Immediates, ParamsSource::Uniform];
-        let multiplies = &multiplies[usize::from(!self.multiplies_by_u64())..];
+        let info = self.device.adapter_info();
+        let own = driver::multiply(self.device.features(), &info.driver);
+        let multiplies = &multiplies[usize::from(own == Multiply::Halves)..];
         let params = &params[usize::from(path != ParameterPath::Immediates)..];
-        let ways = multiplies
-            .iter()
-            .flat_map(|&multiply| params.iter().map(move |&params| Way { multiply, params }));
+        let ways = multiplies.iter().flat_map(|&multiply| {
+            params.iter().map(move |&params| Way {
+                multiply,
+                params,
+                blocks: BlockAccess::Vectors,
+                f16: F16Conversion::Integers,
+            })
+        });
         ways.collect()
     }
 
@@ -180,6 +198,7 @@ impl<'a> Gpu<'a> {
         let descriptor = KernelDescriptor {
             label: Some("wgpu-dropout audit"),
             avoid,
+            f16_conversions: self.f16_conversions,
             ..Default::default()
         };
         let (device, descriptor) = (self.device, &descriptor);

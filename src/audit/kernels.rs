@@ -7,7 +7,8 @@ use super::random::Random;
 use super::work::{Run, Source, Work, drop_threshold};
 use crate::contract::effect::Effect;
 use crate::kernel::axes::{
-    Access, Family, IndexKind, Kernel, Multiply, Neighbours, ParamsSource, Strided, Way,
+    Access, BlockAccess, F16Conversion, Family, IndexKind, Kernel, Multiply, Neighbours,
+    ParamsSource, Strided, Way,
 };
 use crate::philox_blocks::BLOCK;
 use crate::plan::cut::{CutLimits, Geometry};
@@ -45,7 +46,8 @@ pub(super) fn candidates(ways: &[Way]) -> impl Iterator<Item = Candidate> {
     reachable.flat_map(move |kernel| {
         let of_device = kernel.ways().filter(move |way| {
             ways.iter().any(|other| {
-                other.params == way.params && (other.multiply == way.multiply || !kernel.draws())
+                (other.params, other.blocks, other.f16) == (way.params, way.blocks, way.f16)
+                    && (other.multiply == way.multiply || !kernel.draws())
             })
         });
         of_device.flat_map(move |way| {
@@ -199,7 +201,12 @@ pub(super) fn dispatched(run: &Run, limits: CutLimits) -> impl Iterator<Item = C
         };
         Candidate {
             kernel,
-            way: Way { multiply, params },
+            way: Way {
+                multiply,
+                params,
+                blocks: BlockAccess::Vectors,
+                f16: F16Conversion::Integers,
+            },
             kind,
             direction,
         }

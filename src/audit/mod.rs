@@ -32,6 +32,7 @@
 mod activations;
 mod checks;
 mod columns;
+mod conversions;
 mod functions;
 mod gpu;
 mod kernels;
@@ -52,6 +53,7 @@ use core::ops::ControlFlow;
 use std::borrow::Cow;
 
 use checks::Audit;
+pub use conversions::f16_conversions;
 use gpu::Gpu;
 use kernels::Group;
 

@@ -310,7 +310,7 @@ async fn execute(
 }
 
 impl Run {
-    fn place<'a>(&'a self, images: &mut Images) -> Placed<'a> {
+    pub(super) fn place<'a>(&'a self, images: &mut Images) -> Placed<'a> {
         let (len, bytes) = self.work.written();
         let words = (len * bytes).div_ceil(4);
         let input_words = (len * self.work.input_element().bytes()).div_ceil(4);

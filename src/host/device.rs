@@ -5,6 +5,7 @@ use core::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::bound::BoundSegment;
+use super::driver;
 #[cfg(all(test, feature = "cpu"))]
 use super::faults;
 use super::params::{ParameterPath, ParamsPath, uniform_buffer};
@@ -13,7 +14,8 @@ use crate::contract::layout::MaskLayout;
 use crate::contract::mask::mask_words;
 use crate::host::error::BindError;
 use crate::kernel::axes::{
-    BufferAccess, Kernel, Multiply, ParamsSource, Role, WORKGROUP_SIZE, Way,
+    BlockAccess, BufferAccess, F16Conversion, Kernel, Multiply, ParamsSource, Role, WORKGROUP_SIZE,
+    Way,
 };
 use crate::kernel::text::assemble;
 use crate::plan::cut::{CutLimits, Segment, at_least};
@@ -41,6 +43,11 @@ pub struct KernelDescriptor<'a> {
     /// trusts the data it is given. To save the cache, write what
     /// [`get_data`](wgpu::PipelineCache::get_data) returns.
     pub pipeline_cache: Option<&'a wgpu::PipelineCache>,
+    /// True to convert `f16` by WGSL's `unpack2x16float` and `pack2x16float` in inverted dropout of
+    /// whole mask blocks, with fewer instructions. WGSL does not require them to be exact. Set it
+    /// only if [`audit::f16_conversions`](crate::audit::f16_conversions) found that they are on
+    /// this device; otherwise values may differ between devices, but not masks.
+    pub f16_conversions: bool,
 }
 
 /// Returns the result of `work` and the error that it caused. Without the scopes here, the device
@@ -78,6 +85,8 @@ pub(crate) struct KernelHost {
     pub device: wgpu::Device,
     label: String,
     multiply: Multiply,
+    blocks: BlockAccess,
+    f16: F16Conversion,
     pub parameter_path: ParameterPath,
     params: ParamsPath,
     params_bytes: u32,
@@ -138,11 +147,8 @@ impl KernelHost {
         )?;
         let label = descriptor.label.unwrap_or("wgpu-dropout").to_owned();
         let features = device.features() - descriptor.avoid;
-        let multiply = if features.contains(wgpu::Features::SHADER_INT64) {
-            Multiply::U64
-        } else {
-            Multiply::Halves
-        };
+        let driver_name = device.adapter_info().driver;
+        let multiply = driver::multiply(features, &driver_name);
         // Parameters take less than 200 bytes.
         let params_bytes = params_bytes as u32;
         let parameter_path =
@@ -152,6 +158,11 @@ impl KernelHost {
             device: device.clone(),
             label,
             multiply,
+            blocks: driver::block_access(multiply, &driver_name),
+            f16: match descriptor.f16_conversions {
+                true => F16Conversion::Hardware,
+                false => F16Conversion::Integers,
+            },
             parameter_path,
             params,
             params_bytes,
@@ -413,6 +424,8 @@ impl KernelHost {
         let way = Way {
             multiply: self.multiply,
             params,
+            blocks: self.blocks,
+            f16: self.f16,
         };
         let text = assemble(kernel, way);
         #[cfg(all(test, feature = "cpu"))]

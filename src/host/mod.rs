@@ -2,6 +2,7 @@
 
 pub mod bound;
 pub mod device;
+pub mod driver;
 pub mod elements;
 pub mod error;
 #[cfg(all(test, feature = "cpu"))]

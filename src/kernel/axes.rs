@@ -38,6 +38,27 @@ pub enum ParamsSource {
     Bound,
 }
 
+/// The type by which kernels of whole mask blocks load and store elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BlockAccess {
+    /// By `vec4<u32>`, 16 bytes at once.
+    Vectors,
+    /// By `u64`, 8 bytes at once, which needs the feature that wgpu calls `SHADER_INT64`. Some
+    /// drivers split a vector into four accesses and check the bounds of each.
+    U64,
+}
+
+/// The conversions of `f16` to `f32` and back in kernels of whole mask blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum F16Conversion {
+    /// By integers and sums, which are exact on every device.
+    Integers,
+    /// By `unpack2x16float` and `pack2x16float`, which are exact on some.
+    Hardware,
+}
+
 /// The way in which a device runs kernels. Results have the same bits in every way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Way {
@@ -45,21 +66,66 @@ pub struct Way {
     pub multiply: Multiply,
     /// The source of a dispatch's parameters.
     pub params: ParamsSource,
+    /// The access to elements by whole mask blocks.
+    pub blocks: BlockAccess,
+    /// The conversions of `f16`.
+    pub f16: F16Conversion,
 }
 
 impl Way {
-    /// Every way.
+    /// Every way. A device that accesses blocks by `u64` multiplies by it too, and a host that
+    /// binds parameters knows neither the driver nor its conversions.
     pub fn all() -> impl Iterator<Item = Self> {
-        [Multiply::U64, Multiply::Halves]
-            .into_iter()
-            .flat_map(|multiply| {
-                [
-                    ParamsSource::Immediates,
-                    ParamsSource::Uniform,
-                    ParamsSource::Bound,
-                ]
-                .map(|params| Self { multiply, params })
+        use ParamsSource::{Bound, Immediates, Uniform};
+        let by = |(multiply, blocks, f16, params): (_, _, _, &'static [_])| {
+            params.iter().map(move |&params| Self {
+                multiply,
+                params,
+                blocks,
+                f16,
             })
+        };
+        let (bound, own) = (&[Immediates, Uniform, Bound], &[Immediates, Uniform]);
+        [
+            (
+                Multiply::U64,
+                BlockAccess::Vectors,
+                F16Conversion::Integers,
+                &bound[..],
+            ),
+            (
+                Multiply::U64,
+                BlockAccess::U64,
+                F16Conversion::Integers,
+                own,
+            ),
+            (
+                Multiply::Halves,
+                BlockAccess::Vectors,
+                F16Conversion::Integers,
+                bound,
+            ),
+            (
+                Multiply::U64,
+                BlockAccess::Vectors,
+                F16Conversion::Hardware,
+                own,
+            ),
+            (
+                Multiply::U64,
+                BlockAccess::U64,
+                F16Conversion::Hardware,
+                own,
+            ),
+            (
+                Multiply::Halves,
+                BlockAccess::Vectors,
+                F16Conversion::Hardware,
+                own,
+            ),
+        ]
+        .into_iter()
+        .flat_map(by)
     }
 }
 
@@ -529,11 +595,38 @@ impl Kernel {
         }
     }
 
+    /// Returns true if the kernel decides whole mask blocks, for which [`Way::blocks`] counts.
+    pub fn decides_blocks(self) -> bool {
+        matches!(
+            self,
+            Self::Dropout {
+                effect: Effect::Scale | Effect::Keep | Effect::Affine,
+                access: Access::Blocks,
+                ..
+            }
+        )
+    }
+
+    /// Returns true if [`Way::f16`] counts for the kernel.
+    pub fn converts_f16(self) -> bool {
+        matches!(
+            self,
+            Self::Dropout {
+                element: ElementType::F16,
+                effect: Effect::Scale,
+                access: Access::Blocks,
+                ..
+            }
+        )
+    }
+
     /// The ways in which a device can run it. Each way has a text of its own.
     pub fn ways(self) -> impl Iterator<Item = Way> {
         Way::all().filter(move |way| {
             (self.draws() || way.multiply == Multiply::Halves)
                 && (self.takes_bound_params() || way.params != ParamsSource::Bound)
+                && (self.decides_blocks() || way.blocks == BlockAccess::Vectors)
+                && (self.converts_f16() || way.f16 == F16Conversion::Integers)
         })
     }
 }

@@ -6,8 +6,9 @@
 
 use super::activated::{Activated, Decide, Form};
 use super::axes::{
-    Access, Buffer, BufferAccess, BufferLayout, Family, IndexKind, Kernel, Multiply, Neighbours,
-    ParamsSource, Role, Strided, TILE_ROWS, TOTALS_PER_WORKGROUP, Terms, WORKGROUP_SIZE, Way,
+    Access, BlockAccess, Buffer, BufferAccess, BufferLayout, F16Conversion, Family, IndexKind,
+    Kernel, Multiply, Neighbours, ParamsSource, Role, Strided, TILE_ROWS, TOTALS_PER_WORKGROUP,
+    Terms, WORKGROUP_SIZE, Way,
 };
 use super::normed::{NormForm, Normed};
 use super::softmaxed::{SoftmaxForm, Softmaxed};
@@ -182,7 +183,7 @@ fn prelude(kernel: Kernel, way: Way) -> String {
                 let decides = kernel.mask().is_some() || takes_mode;
                 decides || !buffer.role.is_of_mask()
             })
-            .map(|buffer| declaration(kernel, buffer)),
+            .map(|buffer| declaration(kernel, way, buffer)),
     );
     lines.push(String::new());
     lines.join("\n")
@@ -270,7 +271,12 @@ impl Kernel {
     }
 }
 
-fn declaration(kernel: Kernel, buffer: Buffer) -> String {
+/// Returns true if the text accesses elements by `u64`.
+fn accesses_by_u64(kernel: Kernel, way: Way) -> bool {
+    kernel.decides_blocks() && way.blocks == BlockAccess::U64
+}
+
+fn declaration(kernel: Kernel, way: Way, buffer: Buffer) -> String {
     let Buffer {
         role,
         group,
@@ -284,6 +290,7 @@ fn declaration(kernel: Kernel, buffer: Buffer) -> String {
     };
     let ty = match role {
         role if kernel.has_four_of_16_bits(role) => "array<vec2<u32>>",
+        Role::Input | Role::Output | Role::Data if accesses_by_u64(kernel, way) => "array<u64>",
         Role::Input
         | Role::Output
         | Role::Data
@@ -403,7 +410,10 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             files.extend(mask_files());
             files.extend(index(mask, way));
             files.extend([
-                shader!("decide/all"),
+                match access {
+                    Access::Blocks => shader!("decide/all_blocks"),
+                    Access::Vectors | Access::Words => shader!("decide/all"),
+                },
                 shader!("mask/normal"),
                 match (access, mask) {
                     (Access::Blocks, _) => shader!("noise/blocks"),
@@ -426,7 +436,17 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
         }
     }
     let stream = neighbours.stream(element);
-    files.extend(element_files(element, stream));
+    let by_hardware = kernel.converts_f16() && way.f16 == F16Conversion::Hardware;
+    if !by_hardware {
+        files.push(element_file(element));
+    }
+    files.push(match (access, stream.bytes()) {
+        (Access::Blocks, 2) if by_hardware => shader!("io/block_of_f16"),
+        (Access::Blocks, 2) => shader!("io/block_of_pairs"),
+        (Access::Blocks, _) => shader!("io/block_of_words"),
+        (_, 2) => shader!("element/pairs"),
+        _ => shader!("element/words"),
+    });
     files.extend(match (neighbours, effect) {
         (Neighbours::Add { .. }, _) => vec![
             shader!("value/add"),
@@ -436,6 +456,7 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             },
         ],
         (Neighbours::Scale { .. }, _) => vec![shader!("value/scale_after")],
+        (Neighbours::None, Effect::Scale) if by_hardware => vec![],
         (Neighbours::None, Effect::Scale) => vec![shader!("value/scale")],
         (Neighbours::None, Effect::Keep | Effect::Copy) => vec![shader!("value/keep")],
         (Neighbours::None, Effect::Affine) => vec![
@@ -458,9 +479,13 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             shader!("io/wide_gradient_by_words")
         }
         (_, Neighbours::Scale { wide: true }) => shader!("io/wide_gradient"),
+        (BufferLayout::InPlace, Neighbours::None) if accesses_by_u64(kernel, way) => {
+            shader!("io/in_place_by_u64")
+        }
         (BufferLayout::InPlace, Neighbours::None | Neighbours::Scale { .. }) => {
             shader!("io/in_place")
         }
+        _ if accesses_by_u64(kernel, way) => shader!("io/two_by_u64"),
         _ => shader!("io/two"),
     });
     files.extend(match (access, effect, mask) {

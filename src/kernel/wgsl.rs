@@ -22,8 +22,8 @@
 //!   columns need another number, which [`fused_launches`](crate::launch::fused_launches) gives for
 //!   norms and softmaxes.
 //! - Access by `words` is right for every length, and by `vectors` for multiples of 16 bytes.
-//!   Access by `blocks` is right for multiples of 8 elements, if the first mask index of each row
-//!   is a multiple of 8 too.
+//!   Access by `blocks` or `u64-blocks` is right for multiples of 8 elements, if the first mask
+//!   index of each row is a multiple of 8 too.
 //! - A layout has eight slots. Its dimensions fill the slots at the end, and the innermost
 //!   dimension has the eighth slot. With `sample-ids` the dimension of the samples is in the first
 //!   slot. All other slots have size 1, start 0 and stride 0. A kernel serves layouts of up to
@@ -38,7 +38,9 @@ use core::iter;
 
 use super::activated::Activated;
 use super::axes::{Access, BufferLayout, Family, IndexKind, Kernel, Neighbours, Strided, Terms};
-pub use super::axes::{Buffer, BufferAccess, Multiply, ParamsSource, Role, Way};
+pub use super::axes::{
+    BlockAccess, Buffer, BufferAccess, F16Conversion, Multiply, ParamsSource, Role, Way,
+};
 pub use super::functions::{FunctionsError, FunctionsOptions, functions};
 use super::normed::Normed;
 use super::softmaxed::Softmaxed;
@@ -123,7 +125,8 @@ impl Variant {
     /// | `form` | for `activated`: `forward`, `gradient`, `gated`, `gated-gradient`; for `norm`: `forward`, `gradient`, `forward-apart`, `gradient-apart` (these two bind one more range); for `softmax`: `forward`, `gradient` |
     /// | `place` | the tensor that dropout is applied to: the `branch`, the norm's `output` |
     /// | `activation` | an [`Activation`](crate::Activation) |
-    /// | `access` | `blocks` (16 bytes at once, whole mask blocks), `vectors` (16 bytes at once), `words` (4 bytes at once) |
+    /// | `access` | `blocks` (16 bytes at once, whole mask blocks), `u64-blocks` (the same by 8 bytes), `vectors` (16 bytes at once), `words` (4 bytes at once) |
+    /// | `conversion` | for `f16` that is scaled by blocks: `integers`, `hardware` (not exact on every device, see [`KernelDescriptor::f16_conversions`](crate::KernelDescriptor::f16_conversions)) |
     /// | `rounds` | the rounds of Philox, for `philox-blocks` |
     /// | `multiply` | `u64` (`SHADER_INT64`), `halves` |
     /// | `params` | `immediates` (`IMMEDIATES`), `uniform`, or `bound` in a buffer after input and output (a [`Launch`](crate::launch::Launch)) |
@@ -217,11 +220,19 @@ impl Variant {
                 push("stream", &neighbours.stream(element).to_string());
             }
             let access = match access {
+                Access::Blocks if way.blocks == BlockAccess::U64 => "u64-blocks",
                 Access::Blocks => "blocks",
                 Access::Vectors => "vectors",
                 Access::Words => "words",
             };
             push("access", access);
+            if kernel.converts_f16() {
+                let f16 = match way.f16 {
+                    F16Conversion::Integers => "integers",
+                    F16Conversion::Hardware => "hardware",
+                };
+                push("conversion", f16);
+            }
         }
         if let Kernel::Activated(activated) = kernel {
             push("dtype", &activated.element.to_string());
@@ -505,6 +516,11 @@ mod tests {
                 way.params == ParamsSource::Immediates,
             );
             capabilities.set(Capabilities::SHADER_INT64, way.multiply == Multiply::U64);
+            // WebGPU has these conversions. naga names them for OpenGL ES 3.0, which lacks them.
+            capabilities.set(
+                Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+                way.f16 == F16Conversion::Hardware,
+            );
             let module = validate(&variant.text(way), capabilities).unwrap();
             let [entry] = &module.entry_points[..] else {
                 panic!("one entry point")
@@ -546,7 +562,7 @@ mod tests {
             assert!(texts.insert(variant.text(way)), "{variant:?} {way:?}");
         }
         let alone = fields.len() - fused - activated - normed - softmaxed;
-        assert!(alone <= 12_000, "{alone} texts of dropout alone");
+        assert!(alone <= 12_500, "{alone} texts of dropout alone");
         assert!(fused <= 2_000, "{fused} texts with neighbours");
         assert!(activated <= 1_200, "{activated} texts with activations");
         assert!(normed <= 300, "{normed} texts with norms");
@@ -561,7 +577,13 @@ mod tests {
                 let name = line[6..].split([':', ' ']).next().unwrap();
                 let uses = text.matches(name).count();
                 // Every text has these constants, although only some maps and entries read them.
-                let values = ["LANE_BITS", "FACTOR_MAY_BE_0", "SKIP_DROPPED", "IN_PLACE"];
+                let values = [
+                    "LANES",
+                    "LANE_BITS",
+                    "FACTOR_MAY_BE_0",
+                    "SKIP_DROPPED",
+                    "IN_PLACE",
+                ];
                 // These constants name modes that parameters may ask for. A kernel need not use
                 // every mode.
                 let modes = [
@@ -627,6 +649,8 @@ mod tests {
         let way = Way {
             multiply: Multiply::Halves,
             params: ParamsSource::Uniform,
+            blocks: BlockAccess::Vectors,
+            f16: F16Conversion::Integers,
         };
         let text = |mask| assemble(copy(mask), way);
         let linear = text(IndexKind::Linear);

@@ -15,7 +15,8 @@ use crate::contract::norm::{MaskPlace, Norm};
 use crate::contract::softmax::{AttentionMask, Softmax};
 use crate::kernel::activated::Form;
 use crate::kernel::axes::{
-    Buffer, BufferLayout, Kernel, Multiply, Neighbours, ParamsSource, Role, Way,
+    BlockAccess, Buffer, BufferLayout, F16Conversion, Kernel, Multiply, Neighbours, ParamsSource,
+    Role, Way,
 };
 use crate::kernel::normed::NormForm;
 use crate::kernel::softmaxed::SoftmaxForm;
@@ -259,6 +260,8 @@ impl Buffers {
                 false => Multiply::Halves,
             },
             params: ParamsSource::Uniform,
+            blocks: BlockAccess::Vectors,
+            f16: F16Conversion::Integers,
         };
         let bound = |role| match role {
             Role::Params => Bound::Uniform(bytemuck::bytes_of(params).to_vec()),

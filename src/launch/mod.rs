@@ -16,7 +16,7 @@ use crate::contract::element::ElementType;
 use crate::contract::error::CallError;
 use crate::contract::layout::MaskLayout;
 use crate::contract::softmax::SoftmaxShapeError;
-use crate::kernel::axes::{BufferLayout, Multiply, ParamsSource, Way};
+use crate::kernel::axes::{BlockAccess, BufferLayout, F16Conversion, Multiply, ParamsSource, Way};
 use crate::kernel::wgsl::Variant;
 use crate::plan::cut::{CutLimits, Geometry};
 use crate::plan::dispatch::{Plan, Tensor, cut, unit};
@@ -135,6 +135,8 @@ pub fn launches(
                 way: Way {
                     multiply,
                     params: ParamsSource::Bound,
+                    blocks: BlockAccess::Vectors,
+                    f16: F16Conversion::Integers,
                 },
                 elements: segment.start..segment.start + u64::from(segment.len),
                 workgroups: segment.len.div_ceil(kernel.per_workgroup()),

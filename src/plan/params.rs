@@ -166,8 +166,8 @@ mod tests {
     use crate::contract::element::ElementType;
     use crate::kernel::activated::{Activated, Decide, Form};
     use crate::kernel::axes::{
-        Access, BufferLayout, Family, IndexKind, Kernel, Multiply, Neighbours, ParamsSource,
-        Strided, Way,
+        Access, BlockAccess, BufferLayout, F16Conversion, Family, IndexKind, Kernel, Multiply,
+        Neighbours, ParamsSource, Strided, Way,
     };
     use crate::kernel::softmaxed::{SoftmaxForm, Softmaxed};
     use crate::kernel::text::assemble;
@@ -198,7 +198,17 @@ mod tests {
 
     fn text(kernel: Kernel, params: ParamsSource) -> String {
         let multiply = Multiply::Halves;
-        assemble(kernel, Way { multiply, params })
+        let blocks = BlockAccess::Vectors;
+        let f16 = F16Conversion::Integers;
+        assemble(
+            kernel,
+            Way {
+                multiply,
+                params,
+                blocks,
+                f16,
+            },
+        )
     }
 
     fn strided(family: Family, dimensions: u32) -> IndexKind {

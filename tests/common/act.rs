@@ -3,10 +3,8 @@
 
 use wgpu_dropout::{Activation, DropoutCall, DropoutKind, ElementType};
 
-use super::add::Source;
-use super::elements::{self, nearest, number, random, random_elements};
-use super::inputs::{indices, layout_indices, sample_indices};
-use super::kinds;
+use super::add::{Source, numbers, repeated};
+use super::elements::{self, nearest, number, random_elements};
 use super::reference::keep_scale;
 
 const EPSILON: f64 = 1.0 / 8_388_608.0;
@@ -196,10 +194,7 @@ impl Case {
         source: Source,
         columns: usize,
     ) -> Self {
-        let len = match &source {
-            Source::Len(len) | Source::Packed(_, len) => *len,
-            Source::Layout(layout) | Source::Samples(layout, _) => layout.len(),
-        };
+        let len = source.len();
         Self {
             activation,
             element,
@@ -244,15 +239,7 @@ impl Case {
     }
 
     pub fn kept(&self) -> Vec<bool> {
-        let call = &self.call;
-        match &self.source {
-            Source::Len(len) => kinds::kept(call, indices(call, *len)),
-            Source::Layout(layout) => kinds::kept(call, layout_indices(call, layout)),
-            Source::Samples(layout, ids) => kinds::kept(call, sample_indices(call, layout, ids)),
-            Source::Packed(words, len) => (0..*len as usize)
-                .map(|element| words[element / 32] >> (element % 32) & 1 == 1)
-                .collect(),
-        }
+        self.source.kept(&self.call)
     }
 
     fn factor(&self) -> f64 {
@@ -340,7 +327,7 @@ impl Case {
             let Some(ratio) = ratio else {
                 return Err(format!(
                     "{what}: element {element} of {}, {} {}: {:e} ({got:#x}), not {:e} within {:e} (kept: {kept}); \
-                     input {:e}, {:?}, {}, {}, bias of {}",
+                     input {:e}, {:?}, {}, {:?}, bias of {}",
                     self.len(),
                     self.element,
                     self.activation,
@@ -350,10 +337,7 @@ impl Case {
                     number(self.element, self.input[element]),
                     self.arguments(element),
                     self.call,
-                    match &self.source {
-                        Source::Packed(..) => "a packed mask".to_owned(),
-                        source => format!("{source:?}"),
-                    },
+                    self.source,
                     self.bias.len(),
                 ));
             };
@@ -408,15 +392,6 @@ impl Case {
     }
 }
 
-fn repeated(vector: &[f32], element: usize) -> Option<f32> {
-    Some(*vector.get(element.checked_rem(vector.len())?)?)
-}
-
-fn numbers(len: usize, salt: u32) -> Vec<f32> {
-    let number = |i| (random(i, salt) as i32) as f32 / (1 << 30) as f32;
-    (0..len as u64).map(number).collect()
-}
-
 /// Tensors of up to 2^18 elements that together hold every input of a 16-bit type, or every 512th
 /// input of f32. The rate is 0, and the gradients are 1.
 pub fn every_input(activation: Activation, element: ElementType) -> impl Iterator<Item = Case> {
@@ -446,22 +421,11 @@ pub fn every_input(activation: Activation, element: ElementType) -> impl Iterato
 
 /// Elements near a bound or a kink of an activation, and special numbers (zeros, infinities, NaNs).
 pub fn traps(element: ElementType) -> Vec<u32> {
+    const INF: f32 = f32::INFINITY;
+    const NAN: f32 = f32::NAN;
     match element {
         ElementType::F32 => [
-            -3e38,
-            3e38,
-            f32::INFINITY,
-            f32::NEG_INFINITY,
-            f32::NAN,
-            -f32::NAN,
-            0.0,
-            -0.0,
-            1e-40,
-            -87.0,
-            88.0,
-            -104.0,
-            13.0,
-            -13.0,
+            -3e38, 3e38, INF, -INF, NAN, -NAN, 0.0, -0.0, 1e-40, -87.0, 88.0, -104.0, 13.0, -13.0,
         ]
         .map(f32::to_bits)
         .to_vec(),

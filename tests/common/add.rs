@@ -1,5 +1,6 @@
 //! The definition of a residual plus a dropped branch [M23], as plainly as possible.
 
+use core::fmt;
 use core::ops::Range;
 
 use wgpu_dropout::{DropoutCall, DropoutKind, ElementType, MaskLayout, MaskSource};
@@ -12,7 +13,7 @@ use super::reference::keep_scale;
 const EPSILON: f64 = 1.0 / 8_388_608.0;
 
 /// The source of the decisions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Source {
     Len(u64),
     Layout(MaskLayout),
@@ -20,7 +21,32 @@ pub enum Source {
     Packed(Vec<u32>, u64),
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Len(len) => write!(f, "{len} consecutive elements"),
+            Self::Layout(layout) => layout.fmt(f),
+            Self::Samples(layout, ids) => write!(f, "{layout:?}, ids {ids:?}"),
+            Self::Packed(words, _) => write!(f, "a packed mask of {} words", words.len()),
+        }
+    }
+}
+
 impl Source {
+    pub fn len(&self) -> u64 {
+        self.mask_source().len()
+    }
+
+    /// The decision of each element, by the reference: true keeps it.
+    pub fn kept(&self, call: &DropoutCall) -> Vec<bool> {
+        match self {
+            Self::Len(len) => kinds::kept(call, indices(call, *len)),
+            Self::Layout(layout) => kinds::kept(call, layout_indices(call, layout)),
+            Self::Samples(layout, ids) => kinds::kept(call, sample_indices(call, layout, ids)),
+            Self::Packed(words, len) => kinds::unpacked(words, *len as usize),
+        }
+    }
+
     /// The source in the form that the CPU path takes.
     pub fn mask_source(&self) -> MaskSource<'_> {
         match self {
@@ -74,14 +100,7 @@ impl Case {
         source: Source,
         [bias_len, scale_len]: [usize; 2],
     ) -> Self {
-        let len = match &source {
-            Source::Len(len) | Source::Packed(_, len) => *len,
-            Source::Layout(layout) | Source::Samples(layout, _) => layout.len(),
-        };
-        let numbers = |len: usize, salt| {
-            let number = |i| (random(i, salt) as i32) as f32 / (1 << 30) as f32;
-            (0..len as u64).map(number).collect()
-        };
+        let len = source.len();
         Self {
             element,
             stream: element,
@@ -108,15 +127,7 @@ impl Case {
     }
 
     pub fn kept(&self) -> Vec<bool> {
-        let call = &self.call;
-        match &self.source {
-            Source::Len(len) => kinds::kept(call, indices(call, *len)),
-            Source::Layout(layout) => kinds::kept(call, layout_indices(call, layout)),
-            Source::Samples(layout, ids) => kinds::kept(call, sample_indices(call, layout, ids)),
-            Source::Packed(words, len) => (0..*len as usize)
-                .map(|element| words[element / 32] >> (element % 32) & 1 == 1)
-                .collect(),
-        }
+        self.source.kept(&self.call)
     }
 
     pub fn factor(&self) -> f32 {
@@ -345,6 +356,13 @@ pub fn sources() -> Vec<(Source, usize)> {
     sources
 }
 
-fn repeated(vector: &[f32], element: usize) -> Option<f32> {
+/// The element of a vector that repeats over a tensor.
+pub fn repeated(vector: &[f32], element: usize) -> Option<f32> {
     Some(*vector.get(element.checked_rem(vector.len())?)?)
+}
+
+/// Numbers between -2 and 2.
+pub fn numbers(len: usize, salt: u32) -> Vec<f32> {
+    let number = |i| (random(i, salt) as i32) as f32 / (1 << 30) as f32;
+    (0..len as u64).map(number).collect()
 }

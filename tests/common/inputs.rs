@@ -1,6 +1,6 @@
 //! Inputs for every implementation, and the reference's results for them.
 
-use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, MaskKey, MaskLayout};
+use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, IndexOverflow, MaskKey, MaskLayout};
 
 use super::vectors::{self, MaskVector};
 use super::{compare, reference};
@@ -48,6 +48,11 @@ pub fn origins(len: u64) -> Vec<u64> {
 pub fn call(p: f64, origin: u64) -> DropoutCall {
     let rate = DropoutRate::new(p).expect("a probability");
     DropoutCall::new(rate, KEY).with_origin(origin)
+}
+
+/// The error of a call that needs indices past `max`.
+pub fn past_last(origin: u64, len: u64, max: u64) -> IndexOverflow {
+    IndexOverflow::Call { origin, len, max }
 }
 
 /// The kinds of dropout that have a mask.
@@ -189,6 +194,12 @@ pub fn check_mask_of(call: &DropoutCall, indices: Vec<u64>, got: &[u32]) -> Resu
 pub fn check_mask(call: &DropoutCall, len: u64, got: &[u32]) -> Result<(), String> {
     compare::packed_masks(&packed_mask(call, len), got)
         .map_err(|difference| format!("{difference}; {call}, {len} elements"))
+}
+
+/// A packed mask of random bits, also in the spare bits after the last element.
+pub fn random_mask(len: u64) -> Vec<u32> {
+    let word = |word| reference::philox4x32(10, [word, 7, 7, 7], [3, 4])[0];
+    (0..len.div_ceil(32) as u32).map(word).collect()
 }
 
 /// Sebastiano Vigna's splitmix64.

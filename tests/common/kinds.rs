@@ -1,10 +1,10 @@
 //! The result of each kind for values whose decision is known [M11], [M17].
 
 pub use wgpu_dropout::Direction;
-use wgpu_dropout::{DropoutCall, DropoutKind};
+use wgpu_dropout::{DropoutCall, DropoutKind, Element, ElementType};
 
 use super::compare;
-use super::reference::{BF16, Format, drop_threshold, keep_scale, keeps};
+use super::reference::{BF16, F16, Format, drop_threshold, keep_scale, keeps};
 
 /// `-alpha'` of Klambauer et al. (2017), the constant of PyTorch's Dropout.cpp.
 const ALPHA: f64 = 1.758_099_340_847_376_6;
@@ -43,6 +43,12 @@ impl Alpha {
 pub fn kept(call: &DropoutCall, indices: impl IntoIterator<Item = u64>) -> Vec<bool> {
     let decide = |index| keeps(call.rate.p(), call.key.seed, call.key.stream, index);
     indices.into_iter().map(decide).collect()
+}
+
+/// The decisions of a packed mask.
+pub fn unpacked(words: &[u32], len: usize) -> Vec<bool> {
+    let bit = |element: usize| words[element / 32] >> (element % 32) & 1 == 1;
+    (0..len).map(bit).collect()
 }
 
 /// `scaled(x)` for kept elements, +0 for the others.
@@ -93,6 +99,23 @@ pub fn check(
         (_, kind, _) => Err(format!("no definition of {kind}")),
     };
     compared.map_err(|difference| format!("{difference}; {direction:?}, {call}"))
+}
+
+/// [`check`] or [`check_pairs`], by the element type.
+pub fn check_elements<T: Element>(
+    call: &DropoutCall,
+    direction: Direction,
+    kept: &[bool],
+    x: &[T],
+    got: &[T],
+) -> Result<(), String> {
+    use bytemuck::cast_slice;
+    let pairs = |f| check_pairs(f, call, direction, kept, cast_slice(x), cast_slice(got));
+    match T::TYPE {
+        ElementType::F16 => pairs(F16),
+        ElementType::Bf16 => pairs(BF16),
+        _ => check(call, direction, kept, cast_slice(x), cast_slice(got)),
+    }
 }
 
 /// Like [`check`] for 16-bit elements, whose result is rounded once more [M11].

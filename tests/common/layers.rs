@@ -9,27 +9,13 @@ use super::kinds;
 pub struct Layer {
     pub name: &'static str,
     pub layout: MaskLayout,
-    definition: fn(&mut Noise) -> Vec<bool>,
-}
-
-/// The source of a layer's decisions, which are drawn one after the other.
-struct Noise {
-    call: DropoutCall,
-}
-
-impl Noise {
-    /// The next `len` decisions.
-    fn draw(&mut self, len: u64) -> Vec<bool> {
-        let first = self.call.origin;
-        self.call.origin += len;
-        kinds::kept(&self.call, first..first + len)
-    }
+    definition: fn(&DropoutCall) -> Vec<bool>,
 }
 
 impl Layer {
     /// The decision of each element in row-major order: true keeps it.
     pub fn kept(&self, call: &DropoutCall) -> Vec<bool> {
-        (self.definition)(&mut Noise { call: *call })
+        (self.definition)(call)
     }
 }
 
@@ -84,139 +70,52 @@ pub const BATCHES: [Batch; 10] = [
     }),
 ];
 
+/// Each layer: its name, the shape and the layout of its tensor; the number of decisions that it
+/// draws, and which of them an element at these coordinates takes.
+macro_rules! layers {
+    ($($name:literal, $shape:expr, $layout:expr, $draws:expr, $at:pat => $draw:expr;)*) => {
+        vec![$(Layer {
+            name: $name,
+            layout: ($layout)(&$shape).expect("a layout"),
+            definition: |call| {
+                let noise = kinds::kept(call, call.origin..call.origin + $draws);
+                each($shape, |$at| noise[$draw])
+            },
+        }),*]
+    };
+}
+
 /// The table of layers. There are 6 or 3 channels and 2 samples or more. Some of the other sizes
 /// are multiples of the vector width, and some are not.
 pub fn layers() -> Vec<Layer> {
-    type Made = Result<MaskLayout, LayoutError>;
-    let layer = |name, layout: Made, definition| Layer {
-        name,
-        layout: layout.expect("a layout"),
-        definition,
-    };
     use MaskLayout as L;
-    vec![
+    let noise = |noise: &'static [Option<u64>]| move |shape: &[u64]| L::noise_shape(shape, noise);
+    let transposed = |_: &[u64]| L::elementwise(&[12, 40])?.permuted(&[1, 0]);
+    layers! {
         // torch: `empty_like(input).bernoulli_(1 - p)`.
-        layer("nn.Dropout", L::elementwise(&[4, 37, 5]), |noise| {
-            noise.draw(4 * 37 * 5)
-        }),
+        "nn.Dropout", [4, 37, 5], L::elementwise, 4 * 37 * 5, [a, b, c] => (37 * a + b) * 5 + c;
         // torch, `make_feature_noise`: sizes (N, C, 1, ...), broadcast by `mul`.
-        layer(
-            "nn.Dropout1d",
-            L::feature_channels_first(&[3, 5, 7]),
-            |noise| {
-                let noise = noise.draw(3 * 5);
-                each([3, 5, 7], |[n, c, _]| noise[5 * n + c])
-            },
-        ),
-        layer(
-            "nn.Dropout2d",
-            L::feature_channels_first(&[2, 6, 4, 8]),
-            |noise| {
-                let noise = noise.draw(2 * 6);
-                each([2, 6, 4, 8], |[n, c, _, _]| noise[6 * n + c])
-            },
-        ),
-        layer(
-            "nn.Dropout3d",
-            L::feature_channels_first(&[2, 3, 2, 3, 4]),
-            |noise| {
-                let noise = noise.draw(2 * 3);
-                each([2, 3, 2, 3, 4], |[n, c, _, _, _]| noise[3 * n + c])
-            },
-        ),
+        "nn.Dropout1d", [3, 5, 7], L::feature_channels_first, 3 * 5, [n, c, _] => 5 * n + c;
+        "nn.Dropout2d", [2, 6, 4, 8], L::feature_channels_first, 2 * 6, [n, c, ..] => 6 * n + c;
+        "nn.Dropout3d", [2, 3, 2, 3, 4], L::feature_channels_first, 2 * 3, [n, c, ..] => 3 * n + c;
         // Keras, `_get_noise_shape`: (batch, 1, channels), (batch, 1, 1, channels), ...
-        layer(
-            "SpatialDropout1D",
-            L::feature_channels_last(&[3, 7, 6]),
-            |noise| {
-                let noise = noise.draw(3 * 6);
-                each([3, 7, 6], |[n, _, c]| noise[6 * n + c])
-            },
-        ),
-        layer(
-            "SpatialDropout2D",
-            L::feature_channels_last(&[2, 5, 7, 16]),
-            |noise| {
-                let noise = noise.draw(2 * 16);
-                each([2, 5, 7, 16], |[n, _, _, c]| noise[16 * n + c])
-            },
-        ),
-        layer(
-            "SpatialDropout3D",
-            L::feature_channels_last(&[2, 2, 3, 2, 6]),
-            |noise| {
-                let noise = noise.draw(2 * 6);
-                each([2, 2, 3, 2, 6], |[n, _, _, _, c]| noise[6 * n + c])
-            },
-        ),
+        "SpatialDropout1D", [3, 7, 6], L::feature_channels_last, 3 * 6, [n, _, c] => 6 * n + c;
+        "SpatialDropout2D", [2, 5, 7, 16], L::feature_channels_last, 2 * 16, [n, .., c] => 16 * n + c;
+        "SpatialDropout3D", [2, 2, 3, 2, 6], L::feature_channels_last, 2 * 6, [n, .., c] => 6 * n + c;
         // Gal and Ghahramani: each sample has one mask, the same at every time step.
-        layer(
-            "variational, batch first",
-            L::time_locked_batch_first(&[3, 9, 20]),
-            |noise| {
-                let noise = noise.draw(3 * 20);
-                each([3, 9, 20], |[n, _, f]| noise[20 * n + f])
-            },
-        ),
-        layer(
-            "variational, time first",
-            L::time_locked_time_first(&[9, 3, 20]),
-            |noise| {
-                let noise = noise.draw(3 * 20);
-                each([9, 3, 20], |[_, n, f]| noise[20 * n + f])
-            },
-        ),
+        "variational, batch first", [3, 9, 20], L::time_locked_batch_first, 60, [n, _, f] => 20 * n + f;
+        "variational, time first", [9, 3, 20], L::time_locked_time_first, 60, [_, n, f] => 20 * n + f;
         // timm, `drop_path`: shape (N, 1, ...).
-        layer("DropPath", L::drop_path(&[16, 3, 11]), |noise| {
-            let noise = noise.draw(16);
-            each([16, 3, 11], |[n, _, _]| noise[n])
-        }),
-        layer("DropPath of rows", L::drop_path(&[9, 64]), |noise| {
-            let noise = noise.draw(9);
-            each([9, 64], |[n, _]| noise[n])
-        }),
+        "DropPath", [16, 3, 11], L::drop_path, 16, [n, ..] => n;
+        "DropPath of rows", [9, 64], L::drop_path, 9, [n, _] => n;
         // NumPy's broadcasting: missing dimensions come first.
-        layer(
-            "noise_shape (6, 1)",
-            L::noise_shape(&[4, 6, 10], &[None, Some(1)]),
-            |noise| {
-                let noise = noise.draw(6);
-                each([4, 6, 10], |[_, c, _]| noise[c])
-            },
-        ),
-        layer(
-            "noise_shape (10)",
-            L::noise_shape(&[4, 6, 10], &[Some(10)]),
-            |noise| {
-                let noise = noise.draw(10);
-                each([4, 6, 10], |[_, _, f]| noise[f])
-            },
-        ),
-        layer(
-            "noise_shape (4, 1, 10)",
-            L::noise_shape(&[4, 6, 10], &[Some(4), Some(1), None]),
-            |noise| {
-                let noise = noise.draw(4 * 10);
-                each([4, 6, 10], |[n, _, f]| noise[10 * n + f])
-            },
-        ),
-        layer("noise_shape ()", L::noise_shape(&[5, 7], &[]), |noise| {
-            let noise = noise.draw(1);
-            each([5, 7], |_| noise[0])
-        }),
+        "noise_shape (6, 1)", [4, 6, 10], noise(&[None, Some(1)]), 6, [_, c, _] => c;
+        "noise_shape (10)", [4, 6, 10], noise(&[Some(10)]), 10, [_, _, f] => f;
+        "noise_shape (4, 1, 10)", [4, 6, 10], noise(&[Some(4), Some(1), None]), 40, [n, _, f] => 10 * n + f;
+        "noise_shape ()", [5, 7], noise(&[]), 1, _ => 0;
         // Wan et al.: a mask of the weights' shape, for (outputs, inputs).
-        layer("DropConnect", L::elementwise(&[12, 40]), |noise| {
-            let noise = noise.draw(12 * 40);
-            each([12, 40], |[o, i]| noise[40 * o + i])
-        }),
+        "DropConnect", [12, 40], L::elementwise, 12 * 40, [o, i] => 40 * o + i;
         // The same weights, stored as (inputs, outputs).
-        layer(
-            "DropConnect, transposed",
-            L::elementwise(&[12, 40]).and_then(|layout| layout.permuted(&[1, 0])),
-            |noise| {
-                let noise = noise.draw(12 * 40);
-                each([40, 12], |[i, o]| noise[40 * o + i])
-            },
-        ),
-    ]
+        "DropConnect, transposed", [40, 12], transposed, 12 * 40, [i, o] => 40 * o + i;
+    }
 }

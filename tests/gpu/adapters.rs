@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::case::text;
 use crate::gpu::Gpu;
 
 /// The kinds of device that a case can ask an adapter for.
@@ -156,8 +157,8 @@ impl TestAdapter {
             required_limits,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(self.adapter.request_device(&descriptor))
-            .map_err(|error| error.to_string())?;
+        let (device, queue) =
+            pollster::block_on(self.adapter.request_device(&descriptor)).map_err(text)?;
         Gpu::new(self.adapter.clone(), device, queue, wgpu::Features::empty())
     }
 }

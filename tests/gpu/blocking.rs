@@ -1,14 +1,15 @@
 //! `run_blocking` on slices gives the same results as bind, record and read back.
 
 use wgpu_dropout::{
-    CallError, DropoutCall, DropoutKind, DropoutRate, IndexOverflow, MaskLayout, MaskSource,
-    RunError, SourceError, cpu,
+    CallError, DropoutCall, DropoutKind, DropoutRate, MaskLayout, MaskSource, RunError,
+    SourceError, cpu,
 };
 
 use crate::adapters::Variant;
 use crate::case::{Case, text};
 use crate::common::inputs::{
-    RATES, call, check_dropout, check_layout_mask, check_mask, indices, layout_indices, values,
+    RATES, call, check_dropout, check_layout_mask, check_mask, indices, layout_indices, past_last,
+    values,
 };
 use crate::common::kinds::{self, Direction};
 use crate::common::reference;
@@ -40,10 +41,7 @@ fn dropout(gpu: &Gpu) -> Result<(), String> {
     for len in [0, 1, 8, 1001, 70_000] {
         let x = values(len);
         for call in RATES.map(|p| call(p, 5)) {
-            let got = gpu
-                .dropout
-                .run_blocking(&gpu.queue, Direction::Forward, len, &x, &call)
-                .map_err(text)?;
+            let got = gpu.run(Direction::Forward, len, &x, &call).map_err(text)?;
             check_dropout(&call, &x, &got)?;
         }
     }
@@ -55,9 +53,7 @@ fn directions(gpu: &Gpu) -> Result<(), String> {
         let (x, call) = (values(len), alpha(0.3, 5));
         let kept = kinds::kept(&call, indices(&call, len));
         for &direction in Direction::ALL {
-            let y = gpu
-                .dropout
-                .run_blocking(&gpu.queue, direction, len, &x, &call);
+            let y = gpu.run(direction, len, &x, &call);
             kinds::check(&call, direction, &kept, &x, &y.map_err(text)?)?;
         }
     }
@@ -77,35 +73,23 @@ fn layouts(gpu: &Gpu) -> Result<(), String> {
         let (layout, call) = (layout.map_err(text)?, alpha(0.3, 5));
         let x = values(layout.len());
         let kept = kinds::kept(&call, layout_indices(&call, &layout));
-        let (dropout, queue) = (&gpu.dropout, &gpu.queue);
         for &direction in Direction::ALL {
-            let y = dropout.run_blocking(queue, direction, &layout, &x, &call);
+            let y = gpu.run(direction, &layout, &x, &call);
             kinds::check(&call, direction, &kept, &x, &y.map_err(text)?)?;
         }
-        let mask = gpu.keep_mask.run_blocking(queue, &layout, &call);
-        let mask = mask.map_err(text)?;
+        let mask = gpu.mask(&layout, &call).map_err(text)?;
         check_layout_mask(&call, &layout, &mask)?;
         // The same mask as a packed mask, and the ids that the samples have in order.
         let samples = layout.shape().first().copied().unwrap_or(1);
         let ids: Vec<u32> = (0..samples as u32).collect();
+        let (mask, layout, ids, len) = (&mask[..], &layout, &ids[..], layout.len());
         for source in [
-            MaskSource::Packed {
-                mask: &mask,
-                len: layout.len(),
-            },
-            MaskSource::Samples {
-                layout: &layout,
-                ids: &ids,
-            },
+            MaskSource::Packed { mask, len },
+            MaskSource::Samples { layout, ids },
         ] {
-            let y = dropout.run_blocking(queue, Direction::Backward, source, &x, &call);
+            let y = gpu.run(Direction::Backward, source, &x, &call);
             kinds::check(&call, Direction::Backward, &kept, &x, &y.map_err(text)?)?;
-            if gpu
-                .keep_mask
-                .run_blocking(queue, source, &call)
-                .map_err(text)?
-                != mask
-            {
+            if gpu.mask(source, &call).map_err(text)? != mask {
                 return Err(format!("{source:?} has another mask"));
             }
         }
@@ -117,10 +101,7 @@ fn gaussian_noise(gpu: &Gpu) -> Result<(), String> {
     for len in [0, 1, 1001] {
         let (x, call) = (values(len), call(0.3, (1 << 63) - 1001));
         let call = call.with_kind(DropoutKind::Gaussian);
-        let y = gpu
-            .dropout
-            .run_blocking(&gpu.queue, Direction::Forward, len, &x, &call)
-            .map_err(text)?;
+        let y = gpu.run(Direction::Forward, len, &x, &call).map_err(text)?;
         if y.len() != x.len() {
             return Err(format!("{} elements of {len}", y.len()));
         }
@@ -132,10 +113,7 @@ fn gaussian_noise(gpu: &Gpu) -> Result<(), String> {
 fn masks(gpu: &Gpu) -> Result<(), String> {
     for len in [0, 1, 32, 1001, 70_000] {
         let call = call(0.3, 5);
-        let got = gpu
-            .keep_mask
-            .run_blocking(&gpu.queue, len, &call)
-            .map_err(text)?;
+        let got = gpu.mask(len, &call).map_err(text)?;
         check_mask(&call, len, &got)?;
     }
     Ok(())
@@ -158,27 +136,19 @@ fn blocks(gpu: &Gpu) -> Result<(), String> {
 }
 
 fn overflow(origin: u64, len: u64, max: u64) -> RunError {
-    RunError::Call(CallError::IndexOverflow(IndexOverflow::Call {
-        origin,
-        len,
-        max,
-    }))
+    RunError::Call(CallError::IndexOverflow(past_last(origin, len, max)))
 }
 
 fn indices_past_the_last(gpu: &Gpu) -> Result<(), String> {
     let call = call(0.5, u64::MAX - 8);
     let x = values(9);
-    let got = gpu
-        .dropout
-        .run_blocking(&gpu.queue, Direction::Forward, x.len(), &x, &call);
+    let got = gpu.run(Direction::Forward, x.len(), &x, &call);
     check_dropout(&call, &x, &got.map_err(text)?)?;
 
     let call = call.with_origin(u64::MAX - 7);
     let overflow = overflow(u64::MAX - 7, 9, u64::MAX);
-    let dropout = gpu
-        .dropout
-        .run_blocking(&gpu.queue, Direction::Forward, x.len(), &x, &call);
-    let mask = gpu.keep_mask.run_blocking(&gpu.queue, 9u64, &call);
+    let dropout = gpu.run(Direction::Forward, x.len(), &x, &call);
+    let mask = gpu.mask(9u64, &call);
     if dropout.as_ref() != Err(&overflow) || mask.as_ref() != Err(&overflow) {
         return Err(format!("{dropout:?}, {mask:?}"));
     }
@@ -197,9 +167,8 @@ fn slices_of_other_lengths(gpu: &Gpu) -> Result<(), String> {
         if elements == 5 && error.to_string() != message {
             return Err(error.to_string());
         }
-        let (dropout, queue) = (&gpu.dropout, &gpu.queue);
         for source in [MaskSource::Layout(&layout), MaskSource::Len(6)] {
-            let got = dropout.run_blocking(queue, Direction::Forward, source, &x, &call);
+            let got = gpu.run(Direction::Forward, source, &x, &call);
             if got != Err(error.clone()) {
                 return Err(format!("{got:?}, not {error:?}"));
             }
@@ -207,9 +176,8 @@ fn slices_of_other_lengths(gpu: &Gpu) -> Result<(), String> {
     }
     let overflow = overflow(u64::MAX - 4, 6, u64::MAX);
     let call = call(0.5, u64::MAX - 4);
-    let (dropout, queue) = (&gpu.dropout, &gpu.queue);
-    let y = dropout.run_blocking(queue, Direction::Forward, &layout, &values(6), &call);
-    let mask = gpu.keep_mask.run_blocking(queue, &layout, &call);
+    let y = gpu.run(Direction::Forward, &layout, &values(6), &call);
+    let mask = gpu.mask(&layout, &call);
     if y.as_ref() != Err(&overflow) || mask.as_ref() != Err(&overflow) {
         return Err(format!("{y:?}, {mask:?}"));
     }
@@ -225,14 +193,12 @@ fn refused_noise(gpu: &Gpu) -> Result<(), String> {
         (noise(1.0, 0), CallError::Rate { rate }.into()),
     ] {
         let check = call.check(&MaskLayout::linear(9)).map_err(RunError::from);
-        let got = gpu
-            .dropout
-            .run_blocking(&gpu.queue, Direction::Forward, 9u64, &values(9), &call);
+        let got = gpu.run(Direction::Forward, 9u64, &values(9), &call);
         if check != Err(error.clone()) || got != Err(error.clone()) {
             return Err(format!("{check:?} and {got:?}, not {error:?}"));
         }
     }
-    let no_mask = gpu.keep_mask.run_blocking(&gpu.queue, 9u64, &noise(0.5, 0));
+    let no_mask = gpu.mask(9u64, &noise(0.5, 0));
     if !matches!(no_mask, Err(RunError::Call(CallError::Kind { .. }))) {
         return Err(format!("{no_mask:?}"));
     }
@@ -245,7 +211,7 @@ fn refused_noise(gpu: &Gpu) -> Result<(), String> {
 }
 
 fn masks_of_packed_masks(gpu: &Gpu) -> Result<(), String> {
-    let (queue, call) = (&gpu.queue, call(0.5, u64::MAX));
+    let call = call(0.5, u64::MAX);
     let packed = [0xDEAD_BEEF, 0xFFFF_FFFD];
     for (len, expected) in [
         (64, &packed[..]),
@@ -255,7 +221,7 @@ fn masks_of_packed_masks(gpu: &Gpu) -> Result<(), String> {
     ] {
         let mask = &packed[..expected.len()];
         let source = MaskSource::Packed { mask, len };
-        let got = gpu.keep_mask.run_blocking(queue, source, &call);
+        let got = gpu.mask(source, &call);
         if got.as_deref() != Ok(expected) {
             return Err(format!("{got:x?} of {len} elements, not {expected:x?}"));
         }
@@ -295,14 +261,9 @@ fn sources_that_do_not_fit(gpu: &Gpu) -> Result<(), String> {
             cpu::apply(direction, source, &mut y, &call).map_err(text),
             cpu::keep_mask(source, &mut mask, &call).map_err(text),
         ];
-        let dropout = gpu
-            .dropout
-            .run_blocking(&gpu.queue, direction, source, &x, &call);
-        let mask = gpu.keep_mask.run_blocking(&gpu.queue, source, &call);
-        let on_device = [
-            dropout.map(drop).map_err(text),
-            mask.map(drop).map_err(text),
-        ];
+        let dropout = gpu.run(direction, source, &x, &call).map(drop);
+        let mask = gpu.mask(source, &call).map(drop);
+        let on_device = [dropout.map_err(text), mask.map_err(text)];
         if on_device != on_cpu || on_cpu.iter().any(Result::is_ok) {
             return Err(format!("{source:?}: {on_device:?}, not {on_cpu:?}"));
         }

@@ -17,6 +17,14 @@ pub fn text(error: impl Display) -> String {
     error.to_string()
 }
 
+/// Negative control: a comparison with something else must fail.
+pub fn must_differ(what: impl Display, result: Result<(), String>) -> Result<(), String> {
+    match result {
+        Ok(()) => Err(format!("{what} was not noticed")),
+        Err(_) => Ok(()),
+    }
+}
+
 /// The body of a case that opens devices of its own.
 type RunOnAdapter = fn(&TestAdapter) -> Result<(), String>;
 

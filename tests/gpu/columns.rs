@@ -6,7 +6,7 @@ use wgpu_dropout::{
 };
 
 use crate::adapters::Variant;
-use crate::case::{Case, text};
+use crate::case::{Case, must_differ, text};
 use crate::common::add::{self, Source, TYPES, check_columns, sources};
 use crate::common::elements::{number, packed};
 use crate::common::inputs::call;
@@ -248,9 +248,8 @@ fn faults_are_seen(gpu: &Gpu) -> Result<(), String> {
             return Err(format!("{name} looks the same"));
         }
     }
-    if case.check_scale_gradient(&gradient, BEFORE).is_ok() {
-        return Err("sums without the old content look the same".into());
-    }
+    let without = case.check_scale_gradient(&gradient, BEFORE);
+    must_differ("the lack of the old content", without)?;
     let mut terms = input_terms(&case);
     let sums = run(gpu, &kernels, &case, 9, None, false)?;
     terms[500] *= 1.001;

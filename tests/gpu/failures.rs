@@ -204,9 +204,7 @@ fn too_large(gpu: &Gpu) -> Result<(), String> {
         .and_then(|layout| layout.permuted(&[1, 0]))
         .map_err(text)?;
     let x = values(layout.len());
-    let result = gpu
-        .dropout
-        .run_blocking(&gpu.queue, Direction::Forward, &layout, &x, &call);
+    let result = gpu.run(Direction::Forward, &layout, &x, &call);
     let error = BindError::BufferTooLong {
         bytes: 2 * SMALL_BUFFER_BYTES,
         max_bytes: SMALL_BUFFER_BYTES,
@@ -240,9 +238,7 @@ fn of_the_caller(gpu: &Gpu) -> Result<(), String> {
 
 fn works(gpu: &Gpu, call: &DropoutCall) -> Result<(), String> {
     let x = values(LEN as u64);
-    let got = gpu
-        .dropout
-        .run_blocking(&gpu.queue, Direction::Forward, LEN, &x, call);
+    let got = gpu.run(Direction::Forward, LEN, &x, call);
     check_dropout(call, &x, &got.map_err(text)?)
 }
 
@@ -330,9 +326,7 @@ mod linux {
             .and_then(|layout| layout.permuted(&[1, 0]))
             .map_err(text)?;
         limit_bytes(mapped_bytes()? + ROOM_BYTES)?;
-        let result = gpu
-            .dropout
-            .run_blocking(&gpu.queue, Direction::Forward, &layout, &x, &call);
+        let result = gpu.run(Direction::Forward, &layout, &x, &call);
         match result {
             // One buffer to compute in, and one to read back from.
             Err(RunError::OutOfMemory { bytes, .. }) if bytes == 2 * 4 * ELEMENTS => Ok(()),

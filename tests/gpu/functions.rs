@@ -1,12 +1,10 @@
 //! The WGSL functions for own kernels follow the contract to the bit, compared with the reference
 //! in `tests/common`.
 
-use std::borrow::Cow;
-
 use wgpu_dropout::wgsl::{self, FunctionsOptions, Multiply};
 use wgpu_dropout::{DropoutCall, DropoutKind, DropoutMask, MaskLayout};
 
-use crate::case::{Case, text};
+use crate::case::{Case, must_differ, text};
 use crate::common::compare;
 use crate::common::inputs::{KEY, KINDS, RATES, kind_call, values};
 use crate::common::kinds::{self, Direction};
@@ -50,22 +48,7 @@ impl<'a> Functions<'a> {
         let source = wgsl::functions(&options).map_err(text)?
             + &wgsl::functions(&other).map_err(text)?
             + DRIVER;
-        let module = gpu
-            .device
-            .create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some("test: functions"),
-                source: wgpu::ShaderSource::Wgsl(Cow::Owned(source)),
-            });
-        let pipeline = gpu
-            .device
-            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some("test: functions"),
-                layout: None,
-                module: &module,
-                entry_point: None,
-                compilation_options: Default::default(),
-                cache: None,
-            });
+        let pipeline = gpu.pipeline(&source, None, None);
         Ok(Self { gpu, pipeline })
     }
 
@@ -88,17 +71,8 @@ impl<'a> Functions<'a> {
         });
         gpu.queue
             .write_buffer(&uniform, 0, bytemuck::bytes_of(&params));
-        let entries = [(0, &input), (1, &output), (2, &uniform)].map(|(binding, buffer)| {
-            wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
-            }
-        });
-        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("test: functions"),
-            layout: &self.pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
+        let buffers = [&input, &output, &uniform].map(wgpu::Buffer::as_entire_buffer_binding);
+        let group = gpu.group(&self.pipeline, buffers);
         gpu.submit(|pass| {
             pass.set_pipeline(&self.pipeline);
             pass.set_bind_group(0, &group, &[]);
@@ -262,8 +236,8 @@ fn another_first_index_differs(gpu: &Gpu) -> Result<(), String> {
     let mask = call.mask_params(1, ELEMENTS as u64).map_err(text)?;
     let rows = functions.run(mask, 1, &x)?;
     let own = bits(&call, call.origin..call.origin + ELEMENTS as u64, 1);
-    match same("keep", &call, &own, &column(&rows, 0)) {
-        Err(_) => Ok(()),
-        Ok(()) => Err("another first index gives the same mask".to_owned()),
-    }
+    must_differ(
+        "another first index",
+        same("keep", &call, &own, &column(&rows, 0)),
+    )
 }

@@ -2,14 +2,14 @@
 //! `tests/common`.
 
 use wgpu_dropout::{
-    CallError, Direction, DropoutCall, DropoutKind, DropoutRate, GaussianDropout, IndexOverflow,
-    KernelDescriptor, cpu,
+    CallError, Direction, DropoutCall, DropoutKind, DropoutRate, GaussianDropout, KernelDescriptor,
+    cpu,
 };
 
 use crate::adapters::Variant;
-use crate::case::Case;
+use crate::case::{Case, must_differ, text};
 use crate::common::compare;
-use crate::common::inputs::{call, values};
+use crate::common::inputs::{call, past_last, values};
 use crate::common::reference::normal;
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
@@ -102,8 +102,7 @@ fn equals_the_twin(gpu: &Gpu) -> Result<(), String> {
         }
         let mut cpu = vec![0.0; x.len()];
         let call = call.with_kind(DropoutKind::Gaussian);
-        cpu::apply(Direction::Forward, x.len(), (&x, &mut cpu), &call)
-            .map_err(|error| error.to_string())?;
+        cpu::apply(Direction::Forward, x.len(), (&x, &mut cpu), &call).map_err(text)?;
         check(&call, &x, &cpu)?;
     }
     Ok(())
@@ -129,21 +128,17 @@ fn moments(gpu: &Gpu) -> Result<(), String> {
 
 fn refused_calls(gpu: &Gpu) -> Result<(), String> {
     let kernel = GaussianDropout::new(&gpu.device, &KernelDescriptor::default());
-    let kernel = kernel.map_err(|error| error.to_string())?;
+    let kernel = kernel.map_err(text)?;
     let buffer = gpu.upload(&[0; 64]);
     let bound = kernel.bind_in_place(buffer.as_entire_buffer_binding(), 64);
-    let bound = bound.map_err(|error| error.to_string())?;
+    let bound = bound.map_err(text)?;
     gpu.submit(|pass| {
         let origin = (1 << 63) - 63;
         let past = kernel.encode(pass, &bound, &call(0.5, origin));
         let all = kernel.encode(pass, &bound, &call(1.0, 0));
         let max = (1 << 63) - 1;
-        let overflow = IndexOverflow::Call {
-            origin,
-            len: 64,
-            max,
-        };
-        let rate = DropoutRate::new(1.0).map_err(|error| error.to_string())?;
+        let overflow = past_last(origin, 64, max);
+        let rate = DropoutRate::new(1.0).map_err(text)?;
         if past != Err(overflow.into()) || all != Err(CallError::Rate { rate }) {
             return Err(format!("{past:?} and {all:?}"));
         }
@@ -163,14 +158,9 @@ fn another_call_differs(gpu: &Gpu) -> Result<(), String> {
     let got = run(gpu, &right, &x, false)?;
     check(&right, &x, &got)?;
     for wrong in [right.with_origin(9), right.with_origin(12), call(0.49, 8)] {
-        if check(&wrong, &x, &got).is_ok() {
-            return Err(format!("{wrong} looks the same"));
-        }
+        must_differ(wrong, check(&wrong, &x, &got))?;
     }
     let mut no_number = got;
     no_number[7] = f32::NAN;
-    match check(&right, &x, &no_number) {
-        Ok(()) => Err("a NaN looks like a number".into()),
-        Err(_) => Ok(()),
-    }
+    must_differ("a NaN", check(&right, &x, &no_number))
 }

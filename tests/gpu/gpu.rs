@@ -2,7 +2,12 @@
 
 use std::sync::mpsc;
 
-use wgpu_dropout::{Dropout, KeepMask, KernelDescriptor, PhiloxBlocks};
+use wgpu_dropout::{
+    Direction, Dropout, DropoutBinding, DropoutCall, Element, Elements, KeepMask, KernelDescriptor,
+    MaskSource, PhiloxBlocks, RunError,
+};
+
+use crate::case::text;
 
 /// A device, its queue and the handles on it.
 pub struct Gpu {
@@ -48,6 +53,88 @@ impl Gpu {
             10 => &self.philox_10,
             _ => panic!("Philox with {rounds} rounds"),
         }
+    }
+
+    /// [`Dropout::run_blocking`] on this device.
+    pub fn run<'a, T: Element>(
+        &self,
+        direction: Direction,
+        source: impl Into<MaskSource<'a>>,
+        x: &[T],
+        call: &DropoutCall,
+    ) -> Result<Vec<T>, RunError> {
+        self.dropout
+            .run_blocking(&self.queue, direction, source, x, call)
+    }
+
+    /// [`KeepMask::run_blocking`] on this device.
+    pub fn mask<'a>(
+        &self,
+        source: impl Into<MaskSource<'a>>,
+        call: &DropoutCall,
+    ) -> Result<Vec<u32>, RunError> {
+        self.keep_mask.run_blocking(&self.queue, source, call)
+    }
+
+    /// [`Dropout::bind`] for whole buffers.
+    pub fn bind<'a>(
+        &self,
+        input: &wgpu::Buffer,
+        output: &wgpu::Buffer,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutBinding, String> {
+        let [input, output] = [input, output].map(wgpu::Buffer::as_entire_buffer_binding);
+        self.dropout.bind(input, output, elements).map_err(text)
+    }
+
+    /// [`Dropout::bind_in_place`] for a whole buffer.
+    pub fn bind_in_place<'a>(
+        &self,
+        data: &wgpu::Buffer,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutBinding, String> {
+        let data = data.as_entire_buffer_binding();
+        self.dropout.bind_in_place(data, elements).map_err(text)
+    }
+
+    /// A pipeline of a text, as another host would make it.
+    pub fn pipeline(
+        &self,
+        text: &str,
+        entry_point: Option<&str>,
+        layout: Option<&wgpu::PipelineLayout>,
+    ) -> wgpu::ComputePipeline {
+        let module = wgpu::ShaderModuleDescriptor {
+            label: Some("test"),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
+        };
+        let module = self.device.create_shader_module(module);
+        self.device
+            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some("test"),
+                layout,
+                module: &module,
+                entry_point,
+                compilation_options: Default::default(),
+                cache: None,
+            })
+    }
+
+    /// A bind group 0 of the pipeline, whose bindings count from 0.
+    pub fn group<'a>(
+        &self,
+        pipeline: &wgpu::ComputePipeline,
+        ranges: impl IntoIterator<Item = wgpu::BufferBinding<'a>>,
+    ) -> wgpu::BindGroup {
+        let entry = |(binding, range)| wgpu::BindGroupEntry {
+            binding,
+            resource: wgpu::BindingResource::Buffer(range),
+        };
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("test"),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &(0..).zip(ranges).map(entry).collect::<Vec<_>>(),
+        })
     }
 
     /// Storage offset alignment in words. A binding begins at a multiple of it.
@@ -98,14 +185,9 @@ impl Gpu {
         });
         self.device
             .poll(wgpu::PollType::wait_indefinitely())
-            .map_err(|error| error.to_string())?;
-        receiver
-            .recv()
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())?;
-        let view = staging
-            .get_mapped_range(..)
-            .map_err(|error| error.to_string())?;
+            .map_err(text)?;
+        receiver.recv().map_err(text)?.map_err(text)?;
+        let view = staging.get_mapped_range(..).map_err(text)?;
         Ok(view
             .chunks_exact(4)
             .map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))

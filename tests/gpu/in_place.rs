@@ -21,10 +21,7 @@ pub const CASES: &[Case] = &[
 fn rate_of_zero(gpu: &Gpu) -> Result<(), String> {
     let x = SPECIALS.repeat(100);
     let buffer = gpu.upload(bytemuck::cast_slice(&x));
-    let binding = gpu
-        .dropout
-        .bind_in_place(buffer.as_entire_buffer_binding(), x.len() as u64)
-        .map_err(|error| error.to_string())?;
+    let binding = gpu.bind_in_place(&buffer, x.len() as u64)?;
     // At p = 2^-34 the threshold is 0.
     for p in [0.0, -0.0, 1.0 / 17_179_869_184.0] {
         for &direction in Direction::ALL {
@@ -53,10 +50,7 @@ fn calls_follow_each_other(gpu: &Gpu) -> Result<(), String> {
     let calls = [call(0.1, 5), call(0.2, 1 << 40), call(0.1, 5)];
     let mut expected = values(3001);
     let buffer = gpu.upload(bytemuck::cast_slice(&expected));
-    let binding = gpu
-        .dropout
-        .bind_in_place(buffer.as_entire_buffer_binding(), 3001)
-        .map_err(|error| error.to_string())?;
+    let binding = gpu.bind_in_place(&buffer, 3001)?;
     gpu.submit(|pass| {
         calls
             .iter()

@@ -2,7 +2,7 @@
 
 use wgpu_dropout::{DropoutKind, MaskLayout};
 
-use crate::case::Case;
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{SPECIALS, kind_call, values};
 use crate::common::kinds::{self, Direction};
 use crate::gpu::Gpu;
@@ -41,7 +41,7 @@ fn feature_alpha(gpu: &Gpu) -> Result<(), String> {
         let mut items = Vec::new();
         for shape in [[2, 6, 5, 7], [2, 6, 4, 8]] {
             let layout = MaskLayout::feature_channels_first(&shape);
-            let layout = layout.map_err(|error| error.to_string())?;
+            let layout = layout.map_err(text)?;
             for p in [0.1, 0.5, 1.0] {
                 let call = kind_call(p, 3, DropoutKind::Alpha);
                 items.push(Item::of_layout(call, layout.clone()));
@@ -64,9 +64,7 @@ fn another_kind_differs(gpu: &Gpu) -> Result<(), String> {
         check(item.call)?;
         let others = [Inverted, Classic, Alpha].map(|kind| kind_call(0.5, 0, kind));
         for other in others.into_iter().filter(|call| call.kind != right) {
-            if check(other).is_ok() {
-                return Err(format!("{right} looks like {}", other.kind));
-            }
+            must_differ(other, check(other))?;
         }
         if right != Classic && check(kind_call(0.500_01, 0, right)).is_ok() {
             return Err(format!("{right} of another rate looks the same"));

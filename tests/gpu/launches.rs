@@ -6,10 +6,9 @@ use wgpu_dropout::launch::{Launch, LaunchLimits, launches};
 use wgpu_dropout::wgsl::{Variant, Way};
 use wgpu_dropout::{Direction, DropoutCall, Element, ElementType, MaskLayout};
 
-use crate::case::Case;
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{self, call, check_layout, values};
 use crate::common::kinds;
-use crate::common::reference::F16;
 use crate::gpu::Gpu;
 use crate::image::CANARY;
 
@@ -42,7 +41,7 @@ const SHAPES: [([u64; 3], [u64; 3]); 5] = [
 
 fn layouts(gpu: &Gpu) -> Result<(), String> {
     for (shape, strides) in SHAPES {
-        let layout = MaskLayout::strided(&shape, &strides).map_err(|error| error.to_string())?;
+        let layout = MaskLayout::strided(&shape, &strides).map_err(text)?;
         for (p, origin) in [(0.5, 0), (0.1, 3), (0.0, 0)] {
             check(gpu, limits(gpu), &layout, &call(p, origin))?;
         }
@@ -52,15 +51,10 @@ fn layouts(gpu: &Gpu) -> Result<(), String> {
 
 /// Small bindings and few workgroups split the tensor into several launches.
 fn in_pieces(gpu: &Gpu) -> Result<(), String> {
-    let narrow = LaunchLimits {
-        max_binding_bytes: 4096,
-        ..limits(gpu)
-    };
-    let short = LaunchLimits {
-        max_workgroups: 1,
-        ..limits(gpu)
-    };
-    let rows = MaskLayout::strided(&[50, 70], &[100, 1]).map_err(|error| error.to_string())?;
+    let [mut narrow, mut short] = [limits(gpu); 2];
+    narrow.max_binding_bytes = 4096;
+    short.max_workgroups = 1;
+    let rows = MaskLayout::strided(&[50, 70], &[100, 1]).map_err(text)?;
     for limits in [narrow, short] {
         for layout in [&MaskLayout::linear(20_001), &rows] {
             check(gpu, limits, layout, &call(0.5, 0))?;
@@ -75,21 +69,18 @@ fn odd_f16(gpu: &Gpu) -> Result<(), String> {
     for layout in [
         MaskLayout::linear(1),
         MaskLayout::linear(20_001),
-        MaskLayout::strided(&[5, 33], &[40, 1]).map_err(|error| error.to_string())?,
+        MaskLayout::strided(&[5, 33], &[40, 1]).map_err(text)?,
     ] {
         let x: Vec<f16> = values(layout.len())
             .into_iter()
             .map(f16::from_f32)
             .collect();
         for max_binding_bytes in [4096, limits(gpu).max_binding_bytes] {
-            let limits = LaunchLimits {
-                max_binding_bytes,
-                ..limits(gpu)
-            };
+            let mut limits = limits(gpu);
+            limits.max_binding_bytes = max_binding_bytes;
             let got = run(gpu, limits, &layout, &call, &x)?;
             let kept = kinds::kept(&call, inputs::layout_indices(&call, &layout));
-            let [x, got] = [&x, &got].map(|pairs| bytemuck::cast_slice(pairs));
-            kinds::check_pairs(F16, &call, Direction::Forward, &kept, x, got)?;
+            kinds::check_elements(&call, Direction::Forward, &kept, &x, &got)?;
         }
     }
     Ok(())
@@ -102,10 +93,7 @@ fn another_key_differs(gpu: &Gpu) -> Result<(), String> {
     wrong.key.stream += 1;
     let x = values(1000);
     let got = run(gpu, limits(gpu), &layout, &wrong, &x)?;
-    match check_layout(&right, &layout, &x, &got) {
-        Err(_) => Ok(()),
-        Ok(()) => Err("another key gave the same bits".into()),
-    }
+    must_differ("another key", check_layout(&right, &layout, &x, &got))
 }
 
 pub fn limits(gpu: &Gpu) -> LaunchLimits {
@@ -143,8 +131,7 @@ fn run<T: Element>(
     let mut words = vec![CANARY; 2 * half];
     bytemuck::cast_slice_mut(&mut words)[..bytes].copy_from_slice(bytemuck::cast_slice::<T, u8>(x));
     let pool = gpu.upload(&words);
-    let launches = launches(layout, T::TYPE, call, Direction::Forward, limits)
-        .map_err(|error| error.to_string())?;
+    let launches = launches(layout, T::TYPE, call, Direction::Forward, limits).map_err(text)?;
     gpu.submit(|pass| {
         for launch in launches {
             record(gpu, T::TYPE, pass, &pool, 4 * half as u64, &launch);
@@ -168,21 +155,7 @@ pub fn pipeline(
     way: Way,
     layout: Option<&wgpu::PipelineLayout>,
 ) -> wgpu::ComputePipeline {
-    let module = gpu
-        .device
-        .create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: None,
-            source: wgpu::ShaderSource::Wgsl(kernel.text(way).into()),
-        });
-    gpu.device
-        .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: None,
-            layout,
-            module: &module,
-            entry_point: Some(kernel.entry_point()),
-            compilation_options: Default::default(),
-            cache: None,
-        })
+    gpu.pipeline(&kernel.text(way), Some(kernel.entry_point()), layout)
 }
 
 fn record(
@@ -202,23 +175,8 @@ fn record(
         size: wgpu::BufferSize::new(end.next_multiple_of(4) - start),
     };
     let params = gpu.upload(bytemuck::cast_slice(&launch.params));
-    let bindings = [
-        window(0),
-        window(output_offset),
-        params.as_entire_buffer_binding(),
-    ];
-    let entries: Vec<_> = (0..)
-        .zip(bindings)
-        .map(|(binding, range)| wgpu::BindGroupEntry {
-            binding,
-            resource: wgpu::BindingResource::Buffer(range),
-        })
-        .collect();
-    let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: None,
-        layout: &pipeline.get_bind_group_layout(0),
-        entries: &entries,
-    });
+    let params = params.as_entire_buffer_binding();
+    let group = gpu.group(&pipeline, [window(0), window(output_offset), params]);
     pass.set_pipeline(&pipeline);
     pass.set_bind_group(0, &group, &[]);
     pass.dispatch_workgroups(launch.workgroups, 1, 1);

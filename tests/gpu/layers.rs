@@ -1,7 +1,7 @@
 //! Each layer that people know, compared with its own definition in tests/common/layers.rs, not
 //! with strides.
 
-use crate::case::Case;
+use crate::case::{Case, must_differ};
 use crate::common::inputs::call;
 use crate::common::kinds;
 use crate::common::layers::layers;
@@ -59,9 +59,8 @@ fn next_draw_differs(gpu: &Gpu) -> Result<(), String> {
         let item = Item::of_layout(right, layer.layout.clone());
         let got = &run::dropout(gpu, MODES[0], std::slice::from_ref(&item))?[0];
         let kept = layer.kept(&right.with_origin(1));
-        if kinds::check(&right, MODES[0].direction, &kept, &item.x, got).is_ok() {
-            return Err(format!("{}: the next draw looks the same", layer.name));
-        }
+        let next = kinds::check(&right, MODES[0].direction, &kept, &item.x, got);
+        must_differ(format!("{}: the next draw", layer.name), next)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
 
 use crate::adapters::Variant;
-use crate::case::Case;
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{self, call};
 use crate::common::{compare, vectors};
 use crate::gpu::Gpu;
@@ -79,7 +79,7 @@ fn calls(layout: &MaskLayout) -> Vec<DropoutCall> {
 }
 
 fn items() -> Result<Vec<(DropoutCall, MaskLayout)>, String> {
-    let layouts = layouts().map_err(|error| error.to_string())?;
+    let layouts = layouts().map_err(text)?;
     let calls = |layout: MaskLayout| {
         calls(&layout)
             .into_iter()
@@ -112,7 +112,7 @@ fn ranks(gpu: &Gpu) -> Result<(), String> {
         );
         for outer in 0..8 {
             let layout = MaskLayout::strided(&shape[outer..], &strides[outer..]);
-            let layout = layout.map_err(|error| error.to_string())?;
+            let layout = layout.map_err(text)?;
             items.push(Item::of_layout(call(0.5, 3), layout));
         }
     }
@@ -143,9 +143,7 @@ fn contract_vectors(gpu: &Gpu) -> Result<(), String> {
                 key,
                 ..call(vector.p, vector.origin)
             };
-            layout
-                .map(|layout| (call, layout))
-                .map_err(|error| error.to_string())
+            layout.map(|layout| (call, layout)).map_err(text)
         })
         .collect::<Result<_, _>>()?;
     for (vector, got) in vectors.iter().zip(run::layout_masks(gpu, &items)?) {
@@ -158,7 +156,7 @@ fn contract_vectors(gpu: &Gpu) -> Result<(), String> {
 /// Negative control: the comparison notices a wrong stride and a wrong first index.
 fn another_layout_differs(gpu: &Gpu) -> Result<(), String> {
     let new = |strides: &[u64]| MaskLayout::strided(&[20, 50], strides);
-    let right = new(&[61, 1]).map_err(|error| error.to_string())?;
+    let right = new(&[61, 1]).map_err(text)?;
     let call = call(0.5, 0);
     let item = Item::of_layout(call, right.clone());
     let got = &run::dropout(gpu, MODES[0], &[Item::of_layout(call, right.clone())])?[0];
@@ -170,10 +168,9 @@ fn another_layout_differs(gpu: &Gpu) -> Result<(), String> {
         new(&[0, 1]),
         right.offset(1),
     ] {
-        let wrong = wrong.map_err(|error| error.to_string())?;
-        if inputs::check_layout(&call, &wrong, &item.x, got).is_ok() {
-            return Err(format!("{wrong:?} looks the same"));
-        }
+        let wrong = wrong.map_err(text)?;
+        let what = format!("{wrong:?}");
+        must_differ(what, inputs::check_layout(&call, &wrong, &item.x, got))?;
     }
     Ok(())
 }

@@ -38,7 +38,6 @@ mod philox;
 mod pipelines;
 mod pooled;
 mod property;
-mod random;
 mod ranges;
 mod run;
 mod samples;
@@ -95,7 +94,6 @@ const CASES: &[(&str, &[Case])] = &[
     ("failures", failures::CASES),
     ("audit", audit::CASES),
     ("property", property::CASES),
-    ("random", random::CASES),
     ("negative", negative::CASES),
 ];
 

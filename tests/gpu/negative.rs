@@ -2,7 +2,7 @@
 
 use wgpu_dropout::{DropoutCall, MaskKey};
 
-use crate::case::Case;
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{KEY, call, check_dropout, check_mask};
 use crate::gpu::Gpu;
 use crate::image::{Image, binding};
@@ -17,13 +17,6 @@ pub const CASES: &[Case] = &[
 ];
 
 const LEN: u64 = 2000;
-
-fn must_differ(what: &str, result: Result<(), String>) -> Result<(), String> {
-    match result {
-        Ok(()) => Err(format!("{what} was not noticed")),
-        Err(_) => Ok(()),
-    }
-}
 
 /// Calls that differ from this call in one thing, with a name for the difference.
 fn neighbours(call: &DropoutCall) -> [(&'static str, DropoutCall); 8] {
@@ -86,12 +79,8 @@ fn bytes_outside(gpu: &Gpu) -> Result<(), String> {
         let too_long = gpu
             .dropout
             .bind_in_place(binding(&buffer, &place, false), len + 1)
-            .map_err(|error| error.to_string())?;
-        gpu.submit(|pass| {
-            gpu.dropout
-                .encode_forward(pass, &too_long, &call(0.5, 0))
-                .map_err(|error| error.to_string())
-        })?;
+            .map_err(text)?;
+        gpu.submit(|pass| MODES[0].encode(gpu, pass, &too_long, &call(0.5, 0)))?;
         let outside = image.check_outside(&gpu.download(&buffer)?, &[place]);
         must_differ("a canary overwritten", outside)?;
     }

@@ -4,9 +4,8 @@
 use wgpu_dropout::{DropoutCall, DropoutKind, MaskLayout};
 
 use crate::adapters::Variant;
-use crate::case::Case;
-use crate::common::inputs::{KINDS, SPECIALS, call, kind_call, values};
-use crate::common::reference::philox4x32;
+use crate::case::{Case, must_differ, text};
+use crate::common::inputs::{KINDS, SPECIALS, call, kind_call, random_mask, values};
 use crate::common::{compare, kinds};
 use crate::gpu::Gpu;
 use crate::run::{self, Item, MODES, Mode, Source};
@@ -34,15 +33,8 @@ const LENGTHS: [u64; 11] = [0, 1, 7, 8, 9, 31, 32, 33, 1000, 4099, 10_248];
 const LONG: [u64; 4] = [65_535, 65_536, 65_541, 70_001];
 
 fn packed(call: DropoutCall, x: Vec<f32>, mask: Vec<u32>) -> Item {
-    let source = Source::Packed(mask);
+    let source = Source::Packed(mask, x.len() as u64);
     Item { call, x, source }
-}
-
-/// Random bits, also in the spare bits after the last element.
-fn random_mask(len: u64) -> Vec<u32> {
-    (0..len.div_ceil(32) as u32)
-        .map(|word| philox4x32(10, [word, 7, 7, 7], [3, 4])[0])
-        .collect()
 }
 
 /// The output of `KeepMask`, bound as a packed mask, gives the same bits as the call alone.
@@ -75,7 +67,7 @@ fn cut(gpu: &Gpu) -> Result<(), String> {
 
 fn of_a_layout(gpu: &Gpu) -> Result<(), String> {
     let layout = MaskLayout::feature_channels_first(&[2, 6, 5, 7]);
-    let layout = layout.map_err(|error| error.to_string())?;
+    let layout = layout.map_err(text)?;
     let call = call(0.5, 3);
     let mask = run::layout_masks(gpu, &[(call, layout.clone())])?.remove(0);
     let own = Item::of_layout(call, layout);
@@ -139,9 +131,8 @@ fn another_mask_differs(gpu: &Gpu) -> Result<(), String> {
         let mut mask = mask.clone();
         mask[element / 32] ^= 1 << (element % 32);
         let wrong = packed(item.call, item.x.clone(), mask);
-        if kinds::check(&item.call, MODES[0].direction, &wrong.kept(), &item.x, got).is_ok() {
-            return Err(format!("a flipped bit {element} looks the same"));
-        }
+        let other = kinds::check(&item.call, MODES[0].direction, &wrong.kept(), &item.x, got);
+        must_differ(format!("a flipped bit {element}"), other)?;
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! Dropout in the caller's passes: each dispatch uses its own call, and the caller's kernels run
 //! between them.
 
-use crate::case::Case;
+use crate::case::{Case, text};
 use crate::common::compare;
 use crate::common::inputs::{self, call, values};
 use crate::gpu::Gpu;
+use crate::run::MODES;
 
 pub const CASES: &[Case] = &[
     Case::new("one_binding_serves_many_calls", one_binding_many_calls),
@@ -19,30 +20,16 @@ const LEN: u64 = 1003;
 fn one_binding_many_calls(gpu: &Gpu) -> Result<(), String> {
     let x = values(LEN);
     let input = gpu.upload(bytemuck::cast_slice(&x));
-    let calls: Vec<_> = (0..20_u32)
-        .map(|i| call(0.05 * f64::from(i), 1001 * u64::from(i)))
-        .collect();
-    let outputs: Vec<_> = calls
-        .iter()
-        .map(|_| gpu.upload(&[0; LEN as usize]))
-        .collect();
-    let bindings: Vec<_> = outputs
-        .iter()
-        .map(|output| {
-            gpu.dropout.bind(
-                input.as_entire_buffer_binding(),
-                output.as_entire_buffer_binding(),
-                LEN,
-            )
-        })
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())?;
+    let calls = (0..20_u32).map(|i| call(0.05 * f64::from(i), 1001 * u64::from(i)));
+    let calls: Vec<_> = calls.collect();
+    let outputs = calls.iter().map(|_| gpu.upload(&[0; LEN as usize]));
+    let outputs: Vec<_> = outputs.collect();
+    let bindings = outputs.iter().map(|output| gpu.bind(&input, output, LEN));
+    let bindings = bindings.collect::<Result<Vec<_>, _>>()?;
     gpu.submit(|pass| {
         for (i, binding) in bindings.iter().enumerate() {
             for call in &calls[..=i] {
-                gpu.dropout
-                    .encode_forward(pass, binding, call)
-                    .map_err(|error| error.to_string())?;
+                MODES[0].encode(gpu, pass, binding, call)?;
             }
         }
         Ok(())
@@ -57,10 +44,7 @@ fn one_binding_many_calls(gpu: &Gpu) -> Result<(), String> {
 fn failed_call(gpu: &Gpu) -> Result<(), String> {
     let x = values(LEN);
     let data = gpu.upload(bytemuck::cast_slice(&x));
-    let binding = gpu
-        .dropout
-        .bind_in_place(data.as_entire_buffer_binding(), LEN)
-        .map_err(|error| error.to_string())?;
+    let binding = gpu.bind_in_place(&data, LEN)?;
     let good = call(0.5, u64::MAX - (LEN - 1));
     let bad = good.with_origin(good.origin + 1);
     gpu.submit(|pass| {
@@ -68,9 +52,7 @@ fn failed_call(gpu: &Gpu) -> Result<(), String> {
         if refused.is_ok() {
             return Err("an index past the last was taken".into());
         }
-        gpu.dropout
-            .encode_forward(pass, &binding, &good)
-            .map_err(|error| error.to_string())?;
+        MODES[0].encode(gpu, pass, &binding, &good)?;
         let refused = gpu.dropout.encode_backward(pass, &binding, &bad);
         refused.map_or(Ok(()), |()| Err("an index past the last was taken".into()))
     })?;
@@ -80,53 +62,22 @@ fn failed_call(gpu: &Gpu) -> Result<(), String> {
 
 /// A kernel of the caller, with its own pipeline layout, adds 1 to every element.
 fn own_kernels(gpu: &Gpu) -> Result<(), String> {
-    let module = gpu
-        .device
-        .create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("add_one"),
-            source: wgpu::ShaderSource::Wgsl(
-                "@group(0) @binding(0) var<storage, read_write> data: array<f32>;
-                @compute @workgroup_size(64)
-                fn add_one(@builtin(global_invocation_id) id: vec3<u32>) {
-                    if id.x < arrayLength(&data) { data[id.x] += 1.0; }
-                }"
-                .into(),
-            ),
-        });
-    let add_one = gpu
-        .device
-        .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some("add_one"),
-            layout: None,
-            module: &module,
-            entry_point: Some("add_one"),
-            compilation_options: Default::default(),
-            cache: None,
-        });
-    let group = |buffer: &wgpu::Buffer| {
-        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("add_one"),
-            layout: &add_one.get_bind_group_layout(0),
-            entries: &[wgpu::BindGroupEntry {
-                binding: 0,
-                resource: buffer.as_entire_binding(),
-            }],
-        })
-    };
-
+    let add_one = gpu.pipeline(
+        "@group(0) @binding(0) var<storage, read_write> data: array<f32>;
+        @compute @workgroup_size(64)
+        fn add_one(@builtin(global_invocation_id) id: vec3<u32>) {
+            if id.x < arrayLength(&data) { data[id.x] += 1.0; }
+        }",
+        Some("add_one"),
+        None,
+    );
     let x: Vec<f32> = (0..LEN).map(|element| element as f32 + 0.25).collect();
     let input = gpu.upload(bytemuck::cast_slice(&x));
     let output = gpu.upload(&[0; LEN as usize]);
-    let groups = [group(&input), group(&output)];
+    let groups =
+        [&input, &output].map(|buffer| gpu.group(&add_one, [buffer.as_entire_buffer_binding()]));
     let call = call(0.5, 9);
-    let binding = gpu
-        .dropout
-        .bind(
-            input.as_entire_buffer_binding(),
-            output.as_entire_buffer_binding(),
-            LEN,
-        )
-        .map_err(|error| error.to_string())?;
+    let binding = gpu.bind(&input, &output, LEN)?;
     let add_one = |pass: &mut wgpu::ComputePass<'_>, group| {
         pass.set_pipeline(&add_one);
         pass.set_bind_group(0, group, &[]);
@@ -134,9 +85,7 @@ fn own_kernels(gpu: &Gpu) -> Result<(), String> {
     };
     gpu.submit(|pass| {
         add_one(pass, &groups[0]);
-        gpu.dropout
-            .encode_forward(pass, &binding, &call)
-            .map_err(|error| error.to_string())?;
+        MODES[0].encode(gpu, pass, &binding, &call)?;
         add_one(pass, &groups[1]);
         Ok(())
     })?;
@@ -154,38 +103,17 @@ fn mixed(gpu: &Gpu) -> Result<(), String> {
     let grads = gpu.upload(bytemuck::cast_slice(&grad));
     let output = gpu.upload(&[0; LEN as usize]);
     let mask = gpu.upload(&[0; LEN.div_ceil(32) as usize]);
-    let message = |error: wgpu_dropout::BindError| error.to_string();
-    let (input, output) = (&input, &output);
-    let forward = gpu
-        .dropout
-        .bind(
-            input.as_entire_buffer_binding(),
-            output.as_entire_buffer_binding(),
-            LEN,
-        )
-        .map_err(message)?;
-    let backward = gpu
-        .dropout
-        .bind_in_place(grads.as_entire_buffer_binding(), LEN)
-        .map_err(message)?;
-    let keep_mask = gpu
-        .keep_mask
-        .bind(mask.as_entire_buffer_binding(), LEN)
-        .map_err(message)?;
+    let forward = gpu.bind(&input, &output, LEN)?;
+    let backward = gpu.bind_in_place(&grads, LEN)?;
+    let keep_mask = gpu.keep_mask.bind(mask.as_entire_buffer_binding(), LEN);
+    let keep_mask = keep_mask.map_err(text)?;
     gpu.submit(|pass| {
-        let message = |error: wgpu_dropout::CallError| error.to_string();
-        gpu.dropout
-            .encode_forward(pass, &forward, &call)
-            .map_err(message)?;
-        gpu.keep_mask
-            .encode(pass, &keep_mask, &call)
-            .map_err(message)?;
-        gpu.dropout
-            .encode_backward(pass, &backward, &call)
-            .map_err(message)
+        MODES[0].encode(gpu, pass, &forward, &call)?;
+        MODES[1].encode(gpu, pass, &backward, &call)?;
+        gpu.keep_mask.encode(pass, &keep_mask, &call).map_err(text)
     })?;
     let download = |buffer| gpu.download(buffer);
-    inputs::check_dropout(&call, &x, bytemuck::cast_slice(&download(output)?))?;
+    inputs::check_dropout(&call, &x, bytemuck::cast_slice(&download(&output)?))?;
     inputs::check_dropout(&call, &grad, bytemuck::cast_slice(&download(&grads)?))?;
     inputs::check_mask(&call, LEN, &download(&mask)?)
 }

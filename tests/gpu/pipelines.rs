@@ -3,7 +3,7 @@
 use wgpu::Features;
 use wgpu_dropout::{Dropout, KernelDescriptor};
 
-use crate::case::Case;
+use crate::case::{Case, text};
 use crate::common::inputs::call;
 use crate::gpu::Gpu;
 
@@ -16,16 +16,10 @@ fn cache(gpu: &Gpu) -> Result<(), String> {
         let buffer = gpu.upload(&[1.0f32.to_bits(); 64]);
         let binding = dropout
             .bind_in_place(buffer.as_entire_buffer_binding(), 64)
-            .map_err(|error| error.to_string())?;
+            .map_err(text)?;
         let call = call(0.5, 0);
-        dropout
-            .compile(&binding, &call)
-            .map_err(|error| error.to_string())?;
-        gpu.submit(|pass| {
-            dropout
-                .encode_forward(pass, &binding, &call)
-                .map_err(|error| error.to_string())
-        })?;
+        dropout.compile(&binding, &call).map_err(text)?;
+        gpu.submit(|pass| dropout.encode_forward(pass, &binding, &call).map_err(text))?;
         gpu.download(&buffer)
     };
     let expected = words(&gpu.dropout)?;
@@ -42,7 +36,7 @@ fn cache(gpu: &Gpu) -> Result<(), String> {
             pipeline_cache: Some(&cache),
             ..Default::default()
         };
-        let dropout = Dropout::new(&gpu.device, &descriptor).map_err(|error| error.to_string())?;
+        let dropout = Dropout::new(&gpu.device, &descriptor).map_err(text)?;
         if words(&dropout)? != expected {
             return Err(format!("the {run} run has other bits"));
         }

@@ -1,24 +1,20 @@
 //! Runs dropout on many tensors in one pass, with canaries around each.
 
-use core::fmt;
 use core::ops::Range;
 
 use wgpu_dropout::mask::mask_words;
-use wgpu_dropout::{DropoutBinding, DropoutCall, Element, Elements, MaskLayout};
+use wgpu_dropout::{DropoutBinding, DropoutCall, Element, MaskLayout};
 
+use crate::case::text;
 use crate::common::{inputs, kinds};
 use crate::gpu::Gpu;
 use crate::image::{CANARY, Image, binding};
 
-pub use crate::common::kinds::Direction;
+use crate::ranges::elements;
 
-/// The bindings of input and output: two buffers, two ranges of one buffer, or one range.
-#[derive(Clone, Copy, Debug)]
-pub enum Layout {
-    Separate,
-    Pooled,
-    InPlace,
-}
+pub use crate::common::add::Source;
+pub use crate::common::kinds::Direction;
+pub use crate::ranges::Layout;
 
 /// A layout of the ranges and a direction.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +54,7 @@ impl Mode {
             Direction::Forward => gpu.dropout.encode_forward(pass, binding, call),
             Direction::Backward => gpu.dropout.encode_backward(pass, binding, call),
         }
-        .map_err(|error| error.to_string())
+        .map_err(text)
     }
 }
 
@@ -67,29 +63,6 @@ pub struct Item<T = f32> {
     pub call: DropoutCall,
     pub x: Vec<T>,
     pub source: Source,
-}
-
-/// The source of the decisions.
-#[derive(Clone)]
-pub enum Source {
-    /// Consecutive mask indices.
-    Consecutive,
-    Layout(MaskLayout),
-    /// A layout and the ids of its samples.
-    Samples(MaskLayout, Vec<u32>),
-    /// A packed mask that the caller made.
-    Packed(Vec<u32>),
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Consecutive => f.write_str("consecutive"),
-            Self::Layout(layout) => layout.fmt(f),
-            Self::Samples(layout, ids) => write!(f, "{layout:?}, ids {ids:?}"),
-            Self::Packed(words) => write!(f, "a packed mask of {} words", words.len()),
-        }
-    }
 }
 
 impl Item {
@@ -120,37 +93,13 @@ impl Item {
 impl<T: Element> Item<T> {
     /// A tensor of these values with consecutive mask indices.
     pub fn of(call: DropoutCall, x: Vec<T>) -> Self {
-        Self {
-            call,
-            x,
-            source: Source::Consecutive,
-        }
+        let source = Source::Len(x.len() as u64);
+        Self { call, x, source }
     }
 
     /// The decision of each element, by the reference: true keeps it.
     pub fn kept(&self) -> Vec<bool> {
-        let Self { call, x, source } = self;
-        match source {
-            Source::Consecutive => kinds::kept(call, inputs::indices(call, x.len() as u64)),
-            Source::Layout(layout) => kinds::kept(call, inputs::layout_indices(call, layout)),
-            Source::Samples(layout, ids) => {
-                kinds::kept(call, inputs::sample_indices(call, layout, ids))
-            }
-            Source::Packed(mask) => (0..x.len())
-                .map(|element| mask[element / 32] >> (element % 32) & 1 == 1)
-                .collect(),
-        }
-    }
-
-    /// The elements to bind. `side` is the binding of the ids or the packed mask.
-    fn elements<'a>(&'a self, side: wgpu::BufferBinding<'a>) -> Elements<'a> {
-        let elements = match &self.source {
-            Source::Consecutive => Elements::from(self.x.len() as u64),
-            Source::Layout(layout) => Elements::from(layout),
-            Source::Samples(layout, _) => Elements::samples(layout, side),
-            Source::Packed(_) => Elements::packed(side, self.x.len() as u64),
-        };
-        elements.of_type(T::TYPE)
+        self.source.kept(&self.call)
     }
 
     /// The values as words. The unused half behind an odd length holds half a canary.
@@ -160,13 +109,6 @@ impl<T: Element> Item<T> {
             bytes.extend(&CANARY.to_le_bytes()[2..]);
         }
         bytemuck::pod_collect_to_vec(&bytes)
-    }
-
-    fn side(&self) -> &[u32] {
-        match &self.source {
-            Source::Samples(_, words) | Source::Packed(words) => words,
-            Source::Consecutive | Source::Layout(_) => &[],
-        }
     }
 }
 
@@ -192,7 +134,10 @@ pub fn dropout<T: Element>(
     };
 
     let mut side = Image::new(gpu);
-    let sides: Vec<_> = items.iter().map(|item| side.place(item.side())).collect();
+    let sides: Vec<_> = items
+        .iter()
+        .map(|item| side.place(item.source.side()))
+        .collect();
 
     let side_buffer = side.upload(gpu);
     let data_buffer = data.upload(gpu);
@@ -206,12 +151,13 @@ pub fn dropout<T: Element>(
             let exact = i % 2 == 0;
             let input = binding(&data_buffer, &inputs[i], exact);
             let output = binding(output_buffer, &outputs[i], exact);
-            let elements = item.elements(binding(&side_buffer, &sides[i], exact));
+            let side = binding(&side_buffer, &sides[i], exact);
+            let elements = elements(&item.source, side).of_type(T::TYPE);
             let bound = match mode.layout {
                 Layout::InPlace => gpu.dropout.bind_in_place(output, elements),
                 Layout::Separate | Layout::Pooled => gpu.dropout.bind(input, output, elements),
             };
-            let bound = bound.map_err(|error| error.to_string())?;
+            let bound = bound.map_err(text)?;
             mode.encode(gpu, pass, &bound, &item.call)?;
         }
         Ok(())
@@ -243,9 +189,9 @@ pub fn dropout<T: Element>(
 }
 
 /// Runs all items and compares each result with the reference.
-pub fn check_dropout(gpu: &Gpu, mode: Mode, items: &[Item]) -> Result<(), String> {
+pub fn check_dropout<T: Element>(gpu: &Gpu, mode: Mode, items: &[Item<T>]) -> Result<(), String> {
     for (item, got) in items.iter().zip(dropout(gpu, mode, items)?) {
-        kinds::check(&item.call, mode.direction, &item.kept(), &item.x, &got)
+        kinds::check_elements(&item.call, mode.direction, &item.kept(), &item.x, &got)
             .map_err(|difference| format!("{mode:?}: {difference}; {:?}", item.source))?;
     }
     Ok(())
@@ -309,16 +255,24 @@ fn packed_masks(
                     gpu.keep_mask.bind_samples(mask, layout, ids)
                 }
             };
-            let bound = bound.map_err(|error| error.to_string())?;
-            gpu.keep_mask
-                .encode(pass, &bound, call)
-                .map_err(|error| error.to_string())?;
+            let bound = bound.map_err(text)?;
+            gpu.keep_mask.encode(pass, &bound, call).map_err(text)?;
         }
         Ok(())
     })?;
     let after = gpu.download(&buffer)?;
     image.check_outside(&after, &places)?;
     Ok(words_at(&after, &places).map(<[u32]>::to_vec).collect())
+}
+
+/// Checks that the bits of a result are 0 exactly where the packed mask of the call drops.
+pub fn check_zeros(gpu: &Gpu, call: &DropoutCall, got: &[u32]) -> Result<(), String> {
+    let words = masks(gpu, &[(*call, got.len() as u64)])?.remove(0);
+    let kept = kinds::unpacked(&words, got.len());
+    match (0..got.len()).find(|&element| (got[element] != 0) != kept[element]) {
+        None => Ok(()),
+        Some(element) => Err(format!("element {element} is {:#x}; {call}", got[element])),
+    }
 }
 
 /// The blocks to make: first counter, key, number of blocks.
@@ -336,7 +290,7 @@ pub fn blocks(gpu: &Gpu, rounds: u32, items: &[Blocks]) -> Result<Vec<Vec<[u32; 
     gpu.submit(|pass| {
         for (i, (place, &(counter, key, len))) in places.iter().zip(items).enumerate() {
             let bound = philox.bind(binding(&buffer, place, i % 2 == 0), len);
-            let bound = bound.map_err(|error| error.to_string())?;
+            let bound = bound.map_err(text)?;
             philox.encode(pass, &bound, counter, key);
         }
         Ok(())

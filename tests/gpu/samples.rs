@@ -3,7 +3,7 @@
 use wgpu_dropout::{DropoutCall, LayoutError, MaskLayout};
 
 use crate::adapters::Variant;
-use crate::case::Case;
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{self, call, values};
 use crate::common::kinds;
 use crate::common::layers::BATCHES;
@@ -61,7 +61,7 @@ const LAYERS: [Layer; 8] = [
 fn layouts(samples: u64) -> Result<Vec<MaskLayout>, String> {
     LAYERS
         .iter()
-        .map(|(layout, ..)| layout(samples).map_err(|error| error.to_string()))
+        .map(|(layout, ..)| layout(samples).map_err(text))
         .collect()
 }
 
@@ -84,7 +84,7 @@ fn any_ids(gpu: &Gpu) -> Result<(), String> {
     for mode in MODES {
         run::check_dropout(gpu, mode, &items(&layouts[..3]))?;
     }
-    let scalar = MaskLayout::elementwise(&[]).map_err(|error| error.to_string())?;
+    let scalar = MaskLayout::elementwise(&[]).map_err(text)?;
     layouts.push(scalar);
     run::check_dropout(gpu, MODES[0], &items(&layouts[3..]))
 }
@@ -101,7 +101,7 @@ fn masks(gpu: &Gpu) -> Result<(), String> {
         MaskLayout::elementwise(&[70, 299]),
         MaskLayout::elementwise(&[0, 3]),
     ] {
-        let layout = layout.map_err(|error| error.to_string())?;
+        let layout = layout.map_err(text)?;
         let ids = (0..layout.shape()[0] as u32).rev().collect();
         items.push((calls()[1], layout, ids));
     }
@@ -124,7 +124,7 @@ fn batch_of_one(gpu: &Gpu) -> Result<(), String> {
     let ids = [5, u32::MAX];
     for (name, batch) in BATCHES {
         let item = |ids: &[u32]| {
-            let layout = batch(ids.len() as u64).map_err(|error| error.to_string())?;
+            let layout = batch(ids.len() as u64).map_err(text)?;
             Ok::<_, String>((call(0.5, 3), layout, ids.to_vec()))
         };
         let items = [item(&ids)?, item(&ids[..1])?, item(&ids[1..])?];
@@ -168,7 +168,7 @@ fn place_plays_no_role(gpu: &Gpu) -> Result<(), String> {
     for (layout, ..) in LAYERS {
         for call in calls() {
             let item = |ids: &&[u32]| {
-                let layout = layout(ids.len() as u64).map_err(|error| error.to_string())?;
+                let layout = layout(ids.len() as u64).map_err(text)?;
                 let features = layout.len() as usize / ids.len();
                 // A sample's values depend on its id too, so its results can be compared between
                 // batches.
@@ -210,7 +210,7 @@ fn long_batches(gpu: &Gpu) -> Result<(), String> {
         MaskLayout::drop_path(&[6, 3200]),
         MaskLayout::elementwise(&[1000]),
     ] {
-        let layout = layout.map_err(|error| error.to_string())?;
+        let layout = layout.map_err(text)?;
         let ids: Vec<u32> = (0..layout.shape()[0] as u32)
             .map(|place| place.wrapping_mul(0x9E37_79B9))
             .collect();
@@ -224,8 +224,7 @@ fn long_batches(gpu: &Gpu) -> Result<(), String> {
 /// Ids and strides with all halves nonzero, so that each partial product counts.
 fn wide_products(gpu: &Gpu) -> Result<(), String> {
     let ids = [u32::MAX, 0xfffe_0001, 0x0001_ffff, 0x1234_5678];
-    let layout = MaskLayout::strided(&[ids.len() as u64, 30], &[0xfedc_ba98, 1])
-        .map_err(|error| error.to_string())?;
+    let layout = MaskLayout::strided(&[ids.len() as u64, 30], &[0xfedc_ba98, 1]).map_err(text)?;
     let item = Item::of_samples(call(0.5, 0), layout, ids.to_vec());
     run::check_dropout(gpu, MODES[0], &[item])
 }
@@ -233,16 +232,15 @@ fn wide_products(gpu: &Gpu) -> Result<(), String> {
 /// Negative control: the comparison notices another id.
 fn another_id_differs(gpu: &Gpu) -> Result<(), String> {
     let call = call(0.5, 0);
-    let layout = MaskLayout::elementwise(&[5, 24]).map_err(|error| error.to_string())?;
+    let layout = MaskLayout::elementwise(&[5, 24]).map_err(text)?;
     let item = Item::of_samples(call, layout.clone(), IDS.to_vec());
     let got = &run::dropout(gpu, MODES[0], std::slice::from_ref(&item))?[0];
     for place in 0..IDS.len() {
         let mut ids = IDS.to_vec();
         ids[place] = ids[place].wrapping_add(1);
         let wrong = Item::of_samples(call, layout.clone(), ids);
-        if kinds::check(&call, MODES[0].direction, &wrong.kept(), &item.x, got).is_ok() {
-            return Err(format!("another id at place {place} looks the same"));
-        }
+        let other = kinds::check(&call, MODES[0].direction, &wrong.kept(), &item.x, got);
+        must_differ(format!("another id at place {place}"), other)?;
     }
     Ok(())
 }

@@ -24,10 +24,7 @@ const LENGTHS: [u64; 10] = [
 
 fn dropout(gpu: &Gpu) -> Result<(), String> {
     let buffer = gpu.upload(&[0; 70_001]);
-    let long = gpu
-        .dropout
-        .bind_in_place(buffer.as_entire_buffer_binding(), 70_001)
-        .map_err(|error| error.to_string())?;
+    let long = gpu.bind_in_place(&buffer, 70_001)?;
     if long.dispatches() < 5 {
         return Err(format!("only {} dispatches", long.dispatches()));
     }

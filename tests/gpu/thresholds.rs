@@ -3,7 +3,7 @@
 
 use wgpu_dropout::MaskLayout;
 
-use crate::case::Case;
+use crate::case::{Case, text};
 use crate::common::inputs::{KEY, call};
 use crate::common::reference::uniform;
 use crate::gpu::Gpu;
@@ -79,7 +79,7 @@ fn masks_turn(gpu: &Gpu) -> Result<(), String> {
 
 /// Decides one index at a time, as kernels for scattered layouts do.
 fn scattered_masks_turn(gpu: &Gpu) -> Result<(), String> {
-    let layout = MaskLayout::strided(&[2], &[3]).map_err(|error| error.to_string())?;
+    let layout = MaskLayout::strided(&[2], &[3]).map_err(text)?;
     let turns: Vec<_> = turns()
         .into_iter()
         .map(|(origin, element, p, kept)| (origin + element as u64, p, kept))

@@ -5,12 +5,12 @@ use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{Direction, DropoutCall, Element, MaskLayout, MaskSource};
 
 use crate::adapters::Variant;
-use crate::case::Case;
+use crate::case::{Case, must_differ, text};
 use crate::common::inputs::{KINDS, call, kind_call};
 use crate::common::kinds;
 use crate::common::reference::{BF16, F16, Format};
 use crate::gpu::Gpu;
-use crate::run::{self, Item, MODES, Mode, Source};
+use crate::run::{self, Item, MODES, Source};
 
 pub const CASES: &[Case] = &[
     Case::new("every_f16", every_value::<f16>),
@@ -51,23 +51,6 @@ fn of_bits<T: Element16>(bits: impl Iterator<Item = u16>) -> Vec<T> {
     bits.map(|bits| bytemuck::cast(bits)).collect()
 }
 
-fn check<T: Element16>(gpu: &Gpu, mode: Mode, items: &[Item<T>]) -> Result<(), String> {
-    for (item, got) in items.iter().zip(run::dropout(gpu, mode, items)?) {
-        let bits = bytemuck::cast_slice;
-        let Item { call, x, source } = item;
-        kinds::check_pairs(
-            T::FORMAT,
-            call,
-            mode.direction,
-            &item.kept(),
-            bits(x),
-            bits(&got),
-        )
-        .map_err(|difference| format!("{mode:?}: {difference}; {source:?}"))?;
-    }
-    Ok(())
-}
-
 /// Rates: at 0.4, rounding the exact product once differs from rounding twice. At 0.2, products are
 /// ties. The last scale moves 1 just past a tie.
 fn every_value<T: Element16>(gpu: &Gpu) -> Result<(), String> {
@@ -80,7 +63,7 @@ fn every_value<T: Element16>(gpu: &Gpu) -> Result<(), String> {
         .into_iter()
         .flat_map(|p| [0, 5].map(|origin| Item::of(call(p, origin), all.clone())))
         .collect();
-    check(gpu, MODES[0], &items)
+    run::check_dropout(gpu, MODES[0], &items)
 }
 
 /// Every layout and direction with several rates. Alpha dropout has scales below 1, which the
@@ -99,7 +82,7 @@ fn every_kind<T: Element16>(gpu: &Gpu) -> Result<(), String> {
                 }
             }
         }
-        check(gpu, mode, &items)?;
+        run::check_dropout(gpu, mode, &items)?;
     }
     Ok(())
 }
@@ -116,7 +99,7 @@ fn lengths<T: Element16>(gpu: &Gpu) -> Result<(), String> {
         .collect();
     [MODES[0], MODES[3], MODES[4]]
         .into_iter()
-        .try_for_each(|mode| check(gpu, mode, &items))
+        .try_for_each(|mode| run::check_dropout(gpu, mode, &items))
 }
 
 /// A layout of each kernel family, sample ids and a packed mask.
@@ -131,13 +114,13 @@ fn sources<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     ];
     let mut items = Vec::new();
     for layout in layouts {
-        let layout = layout.map_err(|error| error.to_string())?;
+        let layout = layout.map_err(text)?;
         let ids = (0..layout.shape()[0] as u32).map(|id| 7 * id + 3).collect();
         let mask = (0..mask_words(layout.len()) as u32).map(|word| word.wrapping_mul(0x9E37_79B9));
         for source in [
             Source::Layout(layout.clone()),
             Source::Samples(layout.clone(), ids),
-            Source::Packed(mask.collect()),
+            Source::Packed(mask.collect(), layout.len()),
         ] {
             let x = of_bits((0..layout.len()).map(|element| (element * 1237) as u16));
             items.push(Item {
@@ -148,7 +131,7 @@ fn sources<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     }
     [MODES[0], MODES[5]]
         .into_iter()
-        .try_for_each(|mode| check(gpu, mode, &items))
+        .try_for_each(|mode| run::check_dropout(gpu, mode, &items))
 }
 
 /// At rate 1 a packed mask may still keep elements. Their factor is 0, so infinities become NaN.
@@ -158,28 +141,25 @@ fn packed_masks<T: Element16>(gpu: &Gpu) -> Result<(), String> {
     for kind in KINDS {
         for p in [0.4, 1.0] {
             let mut item = Item::of(kind_call(p, 0, kind), all.clone());
-            item.source = Source::Packed(vec![0x7FFF_FFFF; all.len() / 32]);
+            item.source = Source::Packed(vec![0x7FFF_FFFF; all.len() / 32], all.len() as u64);
             items.push(item);
         }
     }
     MODES[..2]
         .iter()
-        .try_for_each(|&mode| check(gpu, mode, &items))
+        .try_for_each(|&mode| run::check_dropout(gpu, mode, &items))
 }
 
 /// Odd and even lengths in both directions, with a length and with a layout as source.
 fn blocking(gpu: &Gpu) -> Result<(), String> {
-    let text = |error: wgpu_dropout::RunError| error.to_string();
     for len in [0, 1, 1000, 2001] {
         let item = Item::<f16>::of(call(0.4, 5), of_bits(0..len));
         let layout = MaskLayout::linear(len.into());
-        let (dropout, queue, x, call) = (&gpu.dropout, &gpu.queue, &item.x, &item.call);
+        let (x, call) = (&item.x, &item.call);
         for source in [MaskSource::Len(len.into()), MaskSource::Layout(&layout)] {
             for &direction in Direction::ALL {
-                let got = dropout.run_blocking(queue, direction, source, x, call);
-                let got = got.map_err(text)?;
-                let bits = bytemuck::cast_slice;
-                kinds::check_pairs(F16, call, direction, &item.kept(), bits(x), bits(&got))?;
+                let got = gpu.run(direction, source, x, call).map_err(text)?;
+                kinds::check_elements(call, direction, &item.kept(), x, &got)?;
             }
         }
     }
@@ -213,9 +193,7 @@ fn one_rounding_differs(gpu: &Gpu) -> Result<(), String> {
         ("another rate", compare_with(F16, &call(0.3, 0), got)),
         ("another number", compare_with(F16, &item.call, &neighbour)),
     ] {
-        if wrong.is_ok() {
-            return Err(format!("{what} was not noticed"));
-        }
+        must_differ(what, wrong)?;
     }
     Ok(())
 }

@@ -2,19 +2,14 @@
 //! adapter Mesa's software drivers.
 
 use std::path::Path;
-use std::process::Command;
+
+use xshell::{Shell, cmd};
 
 use crate::Result;
-use crate::command::{line, on_path, output, run};
+use crate::command::on_path;
 
-const MESA: &[&str] = &[
-    "mesa-vulkan-drivers",
-    "libvulkan1",
-    "libegl1",
-    "libgl1-mesa-dri",
-    "libegl-mesa0",
-];
-const MPI: &[&str] = &["libopenmpi-dev", "openmpi-bin", "libclang-dev"];
+const MESA: &str = "mesa-vulkan-drivers libvulkan1 libegl1 libgl1-mesa-dri libegl-mesa0";
+const MPI: &str = "libopenmpi-dev openmpi-bin libclang-dev";
 
 const ELSEWHERE: &str = "\
 wgpu needs a driver for Vulkan or OpenGL (Linux), Metal (macOS) or Direct3D 12 (Windows).
@@ -33,11 +28,12 @@ pub const SOFTWARE: &[&str] = match cfg!(target_os = "linux") {
 /// Looks for an adapter of each backend, or of any where `backends` has none, by the project's command line: what that
 /// sees is what counts. Installs software ones if they are missing and `install` allows it, and looks again. The error
 /// says what is missing and what to do.
-pub fn ensure(backends: &[&str], command_line: &Path, install: bool) -> Result {
+pub fn ensure(sh: &Shell, backends: &[&str], command_line: &Path, install: bool) -> Result {
     let are_there = || {
         // Without an adapter it fails.
-        let listing = output(Command::new(command_line).arg("adapters")).unwrap_or_default();
-        print!("{listing}");
+        let listing = cmd!(sh, "{command_line} adapters").read();
+        let listing = listing.unwrap_or_default();
+        println!("{listing}");
         has(&listing, backends)
     };
     if are_there() {
@@ -47,7 +43,7 @@ pub fn ensure(backends: &[&str], command_line: &Path, install: bool) -> Result {
         [] => "there is no wgpu adapter".to_owned(),
         _ => format!("there is no adapter for each of {}", backends.join(", ")),
     };
-    apt_install(&missing, MESA, install, ELSEWHERE)?;
+    apt_install(sh, &missing, MESA, install, ELSEWHERE)?;
     match are_there() {
         true => Ok(()),
         false => Err(format!("{missing}, not even after installing Mesa's.\n{ELSEWHERE}").into()),
@@ -63,55 +59,52 @@ fn has(listing: &str, backends: &[&str]) -> bool {
 }
 
 /// Sees to it that there are an MPI and what the crate `mpi` reads its header with.
-pub fn ensure_mpi(install: bool) -> Result {
-    let mut query = Command::new("dpkg-query");
-    query.args(["--show", "--showformat=${db:Status-Status}", "libclang-dev"]);
+pub fn ensure_mpi(sh: &Shell, install: bool) -> Result {
+    let status = "--showformat=${db:Status-Status}";
+    let query = cmd!(sh, "dpkg-query --show {status} libclang-dev").ignore_status();
     // Elsewhere than on Debian bindgen says itself what it lacks.
     let has_libclang = query
-        .output()
-        .map_or(true, |query| query.stdout == b"installed");
-    match has_libclang && on_path("mpicc").is_some() && on_path("mpirun").is_some() {
-        true => Ok(()),
-        false => apt_install(
-            "there is no MPI or no libclang",
-            MPI,
-            install,
-            MPI_ELSEWHERE,
-        ),
+        .ignore_stderr()
+        .read()
+        .map_or(true, |status| status == "installed");
+    if has_libclang && on_path("mpicc").is_some() && on_path("mpirun").is_some() {
+        return Ok(());
     }
+    let missing = "there is no MPI or no libclang";
+    apt_install(sh, missing, MPI, install, MPI_ELSEWHERE)
 }
 
 /// Installs Debian's packages, or says which commands would; without apt the error says what to do `elsewhere`.
-pub fn apt_install(missing: &str, packages: &[&str], install: bool, elsewhere: &str) -> Result {
+pub fn apt_install(
+    sh: &Shell,
+    missing: &str,
+    packages: &str,
+    install: bool,
+    elsewhere: &str,
+) -> Result {
     if !cfg!(target_os = "linux") || on_path("apt-get").is_none() {
         return Err(format!("{missing}, and no apt-get to install it with.\n{elsewhere}").into());
     }
-    let mut update = apt(&["update"]);
-    let mut packages = apt(&[&["install", "-y", "--no-install-recommends"], packages].concat());
+    // Through sudo unless root runs it.
+    let is_root = cmd!(sh, "id -u").read().is_ok_and(|id| id == "0");
+    let apt = || match is_root {
+        true => sh.cmd("apt-get"),
+        false => cmd!(sh, "sudo apt-get"),
+    };
+    let update = apt().arg("update");
+    let packages = apt()
+        .args(["install", "-y", "--no-install-recommends"])
+        .args(packages.split(' '));
     if !install {
-        let (update, packages) = (line(&update), line(&packages));
-        return Err(format!(
-            "{missing}. Without --no-install, these would run:\n  {update}\n  {packages}"
-        )
-        .into());
+        let would = format!("Without --no-install, these would run:\n  {update}\n  {packages}");
+        return Err(format!("{missing}. {would}").into());
     }
-    run(&mut update)?;
-    if run(&mut packages).is_err() {
-        run(&mut apt(&["-y", "-f", "install"]))?;
-        run(&mut packages)?;
+    update.run()?;
+    if packages.run().is_err() {
+        apt().args(["-y", "-f", "install"]).run()?;
+        packages.run()?;
     }
     Ok(())
-}
-
-/// An `apt-get` command, through sudo unless root runs it.
-fn apt(args: &[&str]) -> Command {
-    let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0\n");
-    let mut command = Command::new(if is_root { "apt-get" } else { "sudo" });
-    if !is_root {
-        command.arg("apt-get");
-    }
-    command.args(args);
-    command
 }
 
 #[cfg(test)]
@@ -124,9 +117,7 @@ mod tests {
         let both = format!("{vulkan}\ngl/llvmpipe (LLVM 15.0.6, 256 bits)\n");
         assert!(has(vulkan, &[]) && !has(vulkan, &["vulkan", "gl"]));
         assert!(has(&both, &["vulkan", "gl"]));
-        assert!(!has(
-            "no adapter: install a vulkan/gl driver\nnoop/x\n",
-            &[]
-        ));
+        let none = "no adapter: install a vulkan/gl driver\nnoop/x\n";
+        assert!(!has(none, &[]));
     }
 }

@@ -1,16 +1,15 @@
 //! Everything that CI checks, in the order that fails soonest.
 
 use std::env;
-use std::fs;
-use std::process::Command;
 use std::time::Instant;
 
-use crate::Result;
+use xshell::{Shell, cmd};
+
 use crate::adapters::{self, SOFTWARE};
-use crate::command::{self, announce, cargo, output, root, table};
+use crate::command::{self, cargo};
 use crate::compilers::gpus;
 use crate::suite::{self, BURN, BURN_FEATURES, MPI};
-use crate::web;
+use crate::{Result, web};
 
 /// The value of REQUIRE_GPU: the adapters on which no trial may be skipped.
 const REQUIRED: (&str, &str) = match SOFTWARE {
@@ -37,74 +36,90 @@ const SELECTIONS: [&str; 8] = [
 ];
 
 /// Runs every step, stopping at the first that fails.
-pub fn run() -> Result {
-    let mut steps = Steps(vec![
-        ["step", "result", "seconds"].map(String::from).to_vec(),
-    ]);
+pub fn run(sh: &Shell) -> Result {
+    let mut steps = Steps(Vec::new());
     let start = Instant::now();
-    let outcome = check(&mut steps);
+    let outcome = check(sh, &mut steps);
     steps.note("all", "", start);
-    println!("\n{}", table(&steps.0, 1));
+    println!("\n{}", steps.0.join("\n"));
     println!("{}", outcome?);
     Ok(())
 }
 
 /// Returns the counts of the tests.
-fn check(steps: &mut Steps) -> Result<String> {
+fn check(sh: &Shell, steps: &mut Steps) -> Result<String> {
+    let run = |words: &str| Ok(cargo(sh, words).run()?);
+    let document = |words: &str| {
+        let doc = cargo(sh, &format!("doc --no-deps {words}"));
+        Ok(doc.env("RUSTDOCFLAGS", "-D warnings").run()?)
+    };
+    let lint = |words: &str| run(&format!("clippy {words} -- -D warnings"));
     steps.step("toolchain", || {
-        command::run(Command::new("rustc").args(["--version", "--verbose"]))?;
-        command::run(&mut cargo("--version"))
+        cmd!(sh, "rustc --version --verbose").run()?;
+        run("--version")
     })?;
     for manifest in ["Cargo.toml", "xtask/kernel_tools/Cargo.toml"] {
-        let mut format = cargo("fmt --all --check --manifest-path");
-        steps.step("format", || command::run(format.arg(manifest)))?;
+        let words = format!("fmt --all --check --manifest-path {manifest}");
+        steps.step("format", || run(&words))?;
     }
     for selection in SELECTIONS {
-        let mut clippy = cargo(&format!("clippy {selection} -- -D warnings"));
-        steps.step("lint", || command::run(&mut clippy))?;
+        steps.step("lint", || lint(selection))?;
     }
     for selection in [SELECTIONS[2], "--workspace --all-features"] {
-        let mut docs = cargo(&format!("doc --no-deps {selection}"));
-        docs.env("RUSTDOCFLAGS", "-D warnings");
-        steps.step("docs", || command::run(&mut docs))?;
+        steps.step("docs", || document(selection))?;
     }
-    steps.step("adapters", || {
-        adapters::ensure(SOFTWARE, &command::command_line()?, true)
-    })?;
+    let program = steps.step("command line", || command::command_line(sh))?;
+    let ensure = || adapters::ensure(sh, SOFTWARE, &program, true);
+    steps.step("adapters", ensure)?;
     let counts = steps.step("tests", || {
-        let report = suite::run(&[], &[REQUIRED])?;
+        let report = suite::run(sh, suite::WORKSPACE, &[], &[REQUIRED])?;
         report.verdict()?;
-        match report.counts() {
+        match report.counts {
             [0, ..] => Err("no test ran".into()),
             _ => Ok(report.sum()),
         }
     })?;
-    let folder = steps.step("examples", command::examples)?;
-    for name in examples()? {
-        let mut example = Command::new(folder.join(&name));
-        if let Some((_, short)) = LONG_EXAMPLES.iter().find(|(long, _)| *long == name) {
-            example.args(short);
-        }
-        steps.step("example", || command::run(&mut example))?;
+    let folder = steps.step("examples", || command::examples(sh))?;
+    for name in examples(sh)? {
+        let short = LONG_EXAMPLES.iter().find(|(long, _)| *long == name);
+        let short = short.into_iter().flat_map(|(_, short)| short);
+        let example = sh.cmd(folder.join(&name)).args(short);
+        steps.step("example", || Ok(example.run()?))?;
     }
     steps.step("bench", || {
-        let mut bench = Command::new(command::release()?);
-        command::run(bench.args(["bench", "--sizes", "65536"]))
+        let program = command::release(sh)?;
+        Ok(cmd!(sh, "{program} bench --sizes 65536").run()?)
     })?;
-    steps.step("page", || web::try_in_browser(&web::build(true)?, true))?;
-    steps.step("GPU compilers", || gpus::run(false))?;
-    steps.step("package", package)?;
-    steps.step("burn", burn)?;
-    steps.step("mpi", mpi)?;
+    let page = || web::try_in_browser(sh, &web::build(sh, true)?, true);
+    steps.step("page", page)?;
+    steps.step("GPU compilers", || gpus::run(sh, false))?;
+    steps.step("package", || package(sh))?;
+    // The crate for Burn: the same steps in its own workspace, and always the same features: Burn is compiled once for
+    // them, and once without fusion.
+    steps.step("burn", || {
+        let selection = format!("{BURN} {BURN_FEATURES}");
+        run(&format!("fmt --check {BURN} --all"))?;
+        lint(&format!("{selection} --all-targets"))?;
+        document(&selection)?;
+        for report in suite::run_burn(sh, &[], &[REQUIRED])? {
+            report.verdict()?;
+        }
+        run(&format!("run --example bench {selection} -- 1"))
+    })?;
+    // The training by MPI: the same in its own workspace.
+    steps.step("mpi", || {
+        adapters::ensure_mpi(sh, true)?;
+        run(&format!("fmt --check {MPI} --all"))?;
+        lint(&format!("--all-targets {MPI}"))?;
+        suite::run(sh, MPI, &[], &[])?.verdict()
+    })?;
     Ok(counts)
 }
 
 /// Builds the library's package, and looks for the examples' data in each.
-fn package() -> Result {
+fn package(sh: &Shell) -> Result {
     for selection in ["--package wgpu-dropout", "--package wgpu-dropout-cli", BURN] {
-        let mut list = cargo(&format!("package --list --allow-dirty {selection}"));
-        announce(&list);
-        let files = output(&mut list)?;
+        let files = cargo(sh, &format!("package --list --allow-dirty {selection}")).read()?;
         // The examples' data, or MNIST's under another path.
         let is_foreign = |file: &&str| file.contains("examples/data/") || file.contains("-ubyte");
         if let Some(file) = files.lines().find(is_foreign) {
@@ -112,41 +127,15 @@ fn package() -> Result {
             return Err(format!("{message}: {file}").into());
         }
     }
-    let mut package = cargo("package --package wgpu-dropout");
     // A developer checks before committing; in CI a changed file is a step's doing, and an error.
-    if env::var_os("CI").is_none() {
-        package.arg("--allow-dirty");
-    }
-    command::run(&mut package)
-}
-
-/// The crate for Burn: the same steps in its own workspace.
-fn burn() -> Result {
-    command::run(cargo(&format!("fmt --check {BURN}")).arg("--all"))?;
-    // Always the same features: Burn is compiled once for them, and once without fusion.
-    let on = |words: &str| cargo(&format!("{words} {BURN} {BURN_FEATURES}"));
-    command::run(on("clippy --all-targets").args(["--", "-D", "warnings"]))?;
-    command::run(on("doc --no-deps").env("RUSTDOCFLAGS", "-D warnings"))?;
-    for report in suite::run_burn(&[], &[REQUIRED])? {
-        report.verdict()?;
-    }
-    command::run(on("run --example bench").args(["--", "1"]))
-}
-
-/// The training by MPI: the same in its own workspace.
-fn mpi() -> Result {
-    adapters::ensure_mpi(true)?;
-    let on = |words: &str| cargo(&format!("{words} {MPI}"));
-    command::run(on("fmt --check").arg("--all"))?;
-    command::run(on("clippy --all-targets").args(["--", "-D", "warnings"]))?;
-    suite::run_mpi(&[])?.verdict()
+    let dirty = env::var_os("CI").is_none().then_some("--allow-dirty");
+    Ok(cmd!(sh, "cargo package --package wgpu-dropout {dirty...}").run()?)
 }
 
 /// The names of `examples/*.rs` and of `examples/*/main.rs`, as cargo finds them.
-fn examples() -> Result<Vec<String>> {
+fn examples(sh: &Shell) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(root()?.join("examples"))? {
-        let path = entry?.path();
+    for path in sh.read_dir("examples")? {
         let is_file = path.extension().is_some_and(|extension| extension == "rs");
         if (is_file || path.join("main.rs").exists())
             && let Some(name) = path.file_stem()
@@ -154,12 +143,11 @@ fn examples() -> Result<Vec<String>> {
             names.push(name.to_string_lossy().into_owned());
         }
     }
-    names.sort();
     Ok(names)
 }
 
 /// A table of the steps done so far, with their wall time.
-struct Steps(Vec<Vec<String>>);
+struct Steps(Vec<String>);
 
 impl Steps {
     /// Runs one step and notes how long it took; its error names it.
@@ -173,8 +161,9 @@ impl Steps {
     }
 
     fn note(&mut self, name: &str, word: &str, start: Instant) {
-        let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
-        self.0.push(vec![name.into(), word.into(), seconds]);
+        let seconds = start.elapsed().as_secs_f64();
+        self.0
+            .push(format!("{name:<14} {word:<7} {seconds:>7.1} s"));
     }
 }
 
@@ -187,12 +176,12 @@ mod tests {
         let mut steps = Steps(Vec::new());
         let failed = steps.step("lint", || Err::<(), _>("a warning".into()));
         assert_eq!(failed.unwrap_err().to_string(), "step `lint`: a warning");
-        assert_eq!(steps.0[0][..2], ["lint", "FAILED"]);
+        assert!(steps.0[0].starts_with("lint           FAILED "));
     }
 
     #[test]
     fn examples_are_files_and_folders_with_a_main() {
-        let names = examples().unwrap();
+        let names = examples(&command::shell().unwrap()).unwrap();
         let has = |name: &str| names.iter().any(|found| found == name);
         assert!(has("quickstart") && LONG_EXAMPLES.iter().all(|(name, _)| has(name)));
         // Data, and a module of several examples.

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use xshell::{Shell, cmd};
 
 use crate::Result;
-use crate::command::{output, run};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -24,67 +24,74 @@ pub enum With {
 }
 
 /// A folder of this name in `parent` with what the packages hold. What is there already needs no network.
-pub fn unpack(parent: &Path, name: &str, packages: &[&str], with: With) -> Result<PathBuf> {
+pub fn unpack(
+    sh: &Shell,
+    parent: impl AsRef<Path>,
+    name: &str,
+    packages: &[&str],
+    with: With,
+) -> Result<PathBuf> {
+    let parent = sh.create_dir(parent)?;
     let folder = parent.join(name);
     if folder.exists() {
         return Ok(folder);
     }
-    let lists = parent.join(with_lists(with));
+    let lists = parent.join(if with == With::Unstable {
+        "unstable"
+    } else {
+        "stable"
+    });
     let archives = archives(&folder);
-    fs::create_dir_all(archives.join("partial"))?;
-    fs::create_dir_all(lists.join("lists/partial"))?;
+    sh.create_dir(archives.join("partial"))?;
+    sh.create_dir(lists.join("lists/partial"))?;
     let release = ". /etc/os-release; [ $ID = debian ] && echo $VERSION_CODENAME";
-    let codename = output(Command::new("sh").args(["-c", release]))
-        .map_err(|_| "only Debian has these packages")?;
-    let mut targets = Command::new("apt-get");
-    targets.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"]);
-    let targets = output(targets.arg("Created-By: Packages"))?;
-    let sources = sources(&targets, codename.trim(), with)
+    let codename = cmd!(sh, "sh -c {release}").read();
+    let codename = codename.map_err(|_| "only Debian has these packages")?;
+    let format = "$(REPO_URI) $(RELEASE)";
+    let targets = cmd!(
+        sh,
+        "apt-get indextargets --format {format} 'Created-By: Packages'"
+    )
+    .read()?;
+    let sources = sources(&targets, &codename, with)
         .ok_or("apt has no lists: `apt-get update` fetches them")?;
-    fs::write(lists.join("sources.list"), sources)?;
-    fs::write(lists.join("status"), "")?;
-    let apt = || {
-        let mut apt = Command::new("apt-get");
-        let mut set = |option: &str, path: &Path| {
-            apt.arg(format!("-oDir::{option}={}", path.display()));
-        };
-        set("Etc::SourceParts", Path::new("/dev/null"));
-        set("Etc::SourceList", &lists.join("sources.list"));
-        set("State::Lists", &lists.join("lists"));
-        set("Cache", &lists);
-        set("Cache::Archives", &archives);
-        if with == With::Unstable {
-            // As of a system on which nothing is installed.
-            set("State::status", &lists.join("status"));
-        }
-        // Its own user may not be let into the folder; a package's hash is checked all the same.
-        apt.args(["-qq", "-oAPT::Sandbox::User=root"]);
-        apt.arg("-oAcquire::Languages=none").current_dir(&archives);
-        apt
-    };
-    run(apt().arg("update"))?;
+    let [list, status] = ["sources.list", "status"].map(|file| lists.join(file));
+    sh.write_file(&list, sources)?;
+    sh.write_file(&status, "")?;
+    let set = |option: &str, path: &Path| format!("-oDir::{option}={}", path.display());
+    let mut options = vec![
+        set("Etc::SourceParts", Path::new("/dev/null")),
+        set("Etc::SourceList", &list),
+        set("State::Lists", &lists.join("lists")),
+        set("Cache", &lists),
+        set("Cache::Archives", &archives),
+    ];
+    if with == With::Unstable {
+        // As of a system on which nothing is installed.
+        options.push(set("State::status", &status));
+    }
+    let _archives = sh.push_dir(&archives);
+    // Its own user may not be let into the folder; a package's hash is checked all the same.
+    let common = "-qq -oAPT::Sandbox::User=root -oAcquire::Languages=none";
+    let apt = || sh.cmd("apt-get").args(&options).args(common.split(' '));
+    apt().arg("update").run()?;
     // Nothing is installed, so nothing need be locked.
-    let options = match with {
+    let get = match with {
         With::Nothing => "-oAPT::Default-Release=/-backports$/ download",
         _ => "-y -oDebug::NoLocking=1 --no-install-recommends --download-only --reinstall install",
     };
-    run(apt().args(options.split(' ')).args(packages))?;
+    apt().args(get.split(' ')).args(packages).run()?;
     let partial = folder.with_extension("partial");
-    for entry in fs::read_dir(&archives)? {
-        let package = entry?.path();
-        if package.to_string_lossy().ends_with(".deb") {
-            run(Command::new("dpkg").arg("-x").arg(package).arg(&partial))?;
+    for package in sh.read_dir(".")? {
+        if package
+            .extension()
+            .is_some_and(|extension| extension == "deb")
+        {
+            cmd!(sh, "dpkg -x {package} {partial}").run()?;
         }
     }
     fs::rename(partial, &folder)?;
     Ok(folder)
-}
-
-fn with_lists(with: With) -> &'static str {
-    match with {
-        With::Unstable => "unstable",
-        _ => "stable",
-    }
 }
 
 fn archives(folder: &Path) -> PathBuf {
@@ -106,9 +113,8 @@ pub fn version(folder: &Path, package: &str) -> Result<String> {
 /// comes from. `targets` has lines of `URI SUITE`.
 fn sources(targets: &str, codename: &str, with: With) -> Option<String> {
     let targets = targets.lines().filter_map(|line| line.split_once(' '));
-    let mut sources: Vec<_> = targets
-        .filter(|(_, suite)| suite.starts_with(codename))
-        .collect();
+    let targets = targets.filter(|(_, suite)| suite.starts_with(codename));
+    let mut sources: Vec<_> = targets.collect();
     let &(archive, _) = sources.iter().find(|(_, suite)| *suite == codename)?;
     let backports = format!("{codename}-backports");
     match with {
@@ -120,19 +126,11 @@ fn sources(targets: &str, codename: &str, with: With) -> Option<String> {
 }
 
 /// The file of this name somewhere in a folder.
-pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            } else if entry.file_name() == name {
-                return Ok(entry.path());
-            }
-        }
+pub fn find(sh: &Shell, folder: &Path, name: &str) -> Result<PathBuf> {
+    match cmd!(sh, "find {folder} -not -type d -name {name} -print -quit").read()? {
+        path if path.is_empty() => Err(format!("{} has no {name}", folder.display()).into()),
+        path => Ok(path.into()),
     }
-    Err(format!("{} has no {name}", folder.display()).into())
 }
 
 /// A Vulkan driver out of Debian's packages.
@@ -166,11 +164,11 @@ pub const SWIFTSHADER: &Stack = &STACKS[1];
 
 impl Stack {
     /// Unpacks the driver and returns the variables by which the loader finds it and no other.
-    pub fn unpack(&self, root: &Path) -> Result<[(&'static str, String); 2]> {
-        let folder = unpack(&root.join(FOLDER), self.name, self.packages, With::Nothing)?;
-        let library = find(&folder, self.library)?;
+    pub fn unpack(&self, sh: &Shell) -> Result<[(&'static str, String); 2]> {
+        let folder = unpack(sh, FOLDER, self.name, self.packages, With::Nothing)?;
+        let library = find(sh, &folder, self.library)?;
         let libraries = library.parent().unwrap_or(&folder);
-        let manifest = find(&folder, self.manifest)?;
+        let manifest = find(sh, &folder, self.manifest)?;
         Ok([
             ("VK_DRIVER_FILES", manifest.display().to_string()),
             ("LD_LIBRARY_PATH", libraries.display().to_string()),
@@ -194,9 +192,7 @@ http://elsewhere/ nodistro
             sources.replace(&format!("deb [signed-by={KEYRING}] http://mirror/"), "")
         };
         assert_eq!(sources(With::Unstable), "debian/ sid main\n");
-        assert_eq!(
-            sources(With::Nothing),
-            "debian/ bookworm main\nsecurity/ bookworm-security main\ndebian/ bookworm-backports main\n"
-        );
+        let all = "debian/ bookworm main\nsecurity/ bookworm-security main\ndebian/ bookworm-backports main\n";
+        assert_eq!(sources(With::Nothing), all);
     }
 }

@@ -1,46 +1,34 @@
 //! `hardware`: an archive for one visit to a machine with a GPU, without cargo there: the programs, a Vulkan loader and
 //! the script that starts them.
 
-use std::fs;
-use std::process::Command;
+use std::env::consts::ARCH;
+
+use xshell::{Shell, cmd};
 
 use crate::Result;
-use crate::command::{cargo, release, root, run as run_command, test_binary};
+use crate::command::{release, test_binary};
 use crate::debian::{self, With};
 
-/// Debian's folder of libraries for this processor.
-const LIBRARIES: &str = match cfg!(target_arch = "aarch64") {
-    true => "usr/lib/aarch64-linux-gnu",
-    false => "usr/lib/x86_64-linux-gnu",
-};
-
 /// Writes `target/hardware.tar.gz`.
-pub fn run() -> Result {
-    let root = root()?;
-    let folder = root.join("target/hardware");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("loader"))?;
-    let program = folder.join("wgpu-dropout");
-    fs::copy(release()?, &program)?;
-    let tests = folder.join("gpu-tests");
-    let mut build = cargo("test --workspace --all-features --test gpu --no-run");
-    fs::copy(test_binary(&mut build, "tests/gpu/main.rs")?, &tests)?;
-    run_command(Command::new("strip").args([&program, &tests]))?;
-    for script in ["hardware.py", "peers.py"] {
-        fs::copy(root.join("benches").join(script), folder.join(script))?;
+pub fn run(sh: &Shell) -> Result {
+    sh.remove_path("target/hardware")?;
+    let folder = sh.create_dir("target/hardware")?;
+    let libraries = sh.create_dir(folder.join("loader"))?;
+    let [program, tests] = ["wgpu-dropout", "gpu-tests"].map(|name| folder.join(name));
+    sh.copy_file(release(sh)?, &program)?;
+    let build = "test --workspace --all-features --test gpu --no-run";
+    sh.copy_file(test_binary(sh, build, "tests/gpu/main.rs")?, &tests)?;
+    cmd!(sh, "strip {program} {tests}").run()?;
+    for script in ["benches/hardware.py", "benches/peers.py"] {
+        sh.copy_file(script, &folder)?;
     }
-    let parent = root.join(debian::FOLDER);
-    let loader = debian::unpack(&parent, "loader", &["libvulkan1"], With::Nothing)?;
-    for entry in fs::read_dir(loader.join(LIBRARIES))? {
-        let library = entry?.path();
+    let loader = debian::unpack(sh, debian::FOLDER, "loader", &["libvulkan1"], With::Nothing)?;
+    for library in sh.read_dir(loader.join(format!("usr/lib/{ARCH}-linux-gnu")))? {
         if library.is_file() {
-            let name = library.file_name().ok_or("a library without a name")?;
-            fs::copy(&library, folder.join("loader").join(name))?;
+            sh.copy_file(library, &libraries)?;
         }
     }
-    let mut tar = Command::new("tar");
-    tar.current_dir(root.join("target"));
-    run_command(tar.args(["-czf", "hardware.tar.gz", "hardware"]))?;
+    cmd!(sh, "tar -C target -czf target/hardware.tar.gz hardware").run()?;
     println!(
         "Copy target/hardware.tar.gz to the machine with the GPU, unpack it and start python3 hardware/hardware.py."
     );

@@ -14,11 +14,11 @@ mod web;
 
 use std::env;
 use std::error::Error;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use command::cargo;
 use pico_args::Arguments;
 use suite::Report;
+use xshell::{Shell, cmd};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -28,41 +28,35 @@ What developers and CI of wgpu-dropout run.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test [--no-install] [--all] [-- ARGS]
-                                  Run every test; ARGS go to `cargo test`
-  bench [--no-install] [-- ARGS]  Measure dropout; ARGS go to `wgpu-dropout bench`
-  ci                              Run all that CI checks
-  faults [NAME]                   Plant every fault of src/audit/tests/ into the kernels and the host, or those
-                                  whose name has NAME, one after the other; the auditor must find each. An hour
-  mutants [--list] [--file NAME]… Change each constant, operator, lane and statement of the shaders,
-                                  or of some, and see whether a test fails
-  matrix [--no-install] [--record]
-                                  Run the gpu tests and `verify` on every adapter, Debian's newer Mesa and
-                                  SwiftShader among them; --record keeps the audits under adapters/
-  compilers [--no-install]        Give every kernel's text and the mask functions to other compilers and
-                                  validators, the repository's other WGSL to a browser's, and run some by
-                                  JavaScript and Python
-  gpus [--record]                 Compile the main kernels with Mesa's drivers for seven GPUs that need not be
-                                  there, and print instructions and registers; Debian only. --record writes
-                                  docs/gpu-costs.md
-  dist                            Write a release's files to target/dist: the command line with its completions,
-                                  and the kernels' texts
-  hardware                        Write target/hardware.tar.gz: all that a machine with a GPU needs to answer every
-                                  open question in eight minutes, without cargo; on Debian
-  web [--port N] [--build | --test] [--no-install]
-                                  Build the page with the library in it and serve it at localhost:8080;
-                                  --build stops there, --test tries the page in headless Chromium
+  test [--all] [-- ARGS]  Run every test; ARGS go to `cargo test`
+  bench [-- ARGS]         Measure dropout; ARGS go to `wgpu-dropout bench`
+  ci                      Run all that CI checks
+  faults [NAME]           Plant every fault of src/audit/tests/, or those whose name has NAME, one after the other;
+                          the auditor must find each. An hour
+  mutants [--list] [--file NAME]…
+                          Change each constant, operator, lane and statement of the shaders, or of some, and see
+                          whether a test fails
+  matrix [--record]       Run the gpu tests and `verify` on every adapter, Debian's newer Mesa and SwiftShader among
+                          them; --record keeps the audits under adapters/
+  compilers               Give every kernel's text and the mask functions to other compilers and validators, the
+                          repository's other WGSL to a browser's, and run some by JavaScript and Python
+  gpus [--record]         Compile the main kernels with Mesa's drivers for seven GPUs that need not be there, and print
+                          instructions and registers; Debian only. --record writes docs/gpu-costs.md
+  dist                    Write a release's files to target/dist: the command line with its completions, and the texts
+  hardware                Write target/hardware.tar.gz: all that a machine with a GPU needs to answer every open
+                          question in eight minutes, without cargo; on Debian
+  web [--port N] [--build | --test]
+                          Build the page with the library in it and serve it at localhost:8080; --build stops there,
+                          --test tries the page in headless Chromium
 
-`test` and `bench` need a wgpu adapter. Where there is none and apt is at hand
-they install Mesa's software Vulkan, as root or through sudo, printing each
-command first. Without an adapter `test` skips the GPU trials and `bench` fails.
-`ci` installs software Vulkan and OpenGL in the same way, Chromium for the page
-and an MPI too, and skips nothing.
-The crate for Burn compiles 243 others, and the training in mpi/ needs an MPI and
-libclang: `test` passes over both without --all, which installs Debian's Open MPI.
+`test` and `bench` need a wgpu adapter. Where there is none and apt is at hand they install Mesa's software
+Vulkan, as root or through sudo. Without an adapter `test` skips the GPU trials and `bench` fails. `ci` installs
+software Vulkan and OpenGL in the same way, Chromium for the page and an MPI too, and skips nothing.
+The crate for Burn compiles 243 others, and the training in mpi/ needs an MPI and libclang: `test` passes over
+both without --all, which installs Debian's Open MPI.
 
 Options:
-      --no-install  Install nothing; say which commands would
+      --no-install  Install nothing; say which commands would: test, bench, matrix, compilers, web
       --all         Test the crate for Burn and the training by MPI too
   -h, --help        Print this help
 
@@ -71,11 +65,27 @@ Examples:
   cargo xtask test -- --test gpu -- forward
   cargo xtask bench -- --sizes 65536,16777216";
 
+/// The commands, and those options of each that take no value.
+const COMMANDS: [(&str, &str); 11] = [
+    ("test", "--no-install --all"),
+    ("bench", "--no-install"),
+    ("ci", ""),
+    ("faults", ""),
+    ("mutants", "--list"),
+    ("matrix", "--no-install --record"),
+    ("compilers", "--no-install"),
+    ("gpus", "--record"),
+    ("dist", ""),
+    ("hardware", ""),
+    ("web", "--build --test --no-install"),
+];
+
 /// The work that a command line asks for.
-type Task = Box<dyn FnOnce() -> Result>;
+type Task = Box<dyn FnOnce(&Shell) -> Result>;
 
 fn main() -> ExitCode {
-    match task(env::args().skip(1).collect()).and_then(|run| run()) {
+    let task = task(env::args().skip(1).collect());
+    match task.and_then(|run| run(&command::shell()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -93,72 +103,58 @@ fn task(mut args: Vec<String>) -> Result<Task> {
     let name = args.subcommand()?.unwrap_or_default();
     if name == "help" || args.contains(["-h", "--help"]) {
         println!("{HELP}");
-        return Ok(Box::new(|| Ok(())));
+        return Ok(Box::new(|_| Ok(())));
     }
     if !rest.is_empty() && !["test", "bench"].contains(&&*name) {
         return Err(format!("`{name}` starts no program that takes `{}`", rest.join(" ")).into());
     }
     let rest: Vec<_> = rest.into_iter().skip(1).collect();
-    let mut has = |option| args.contains(option);
-    let task: Task = match &*name {
-        "test" => {
-            let (install, all) = (!has("--no-install"), has("--all"));
-            Box::new(move || test(install, all, &rest))
-        }
-        "bench" => {
-            let install = !has("--no-install");
-            Box::new(move || bench(install, &rest))
-        }
-        "ci" => Box::new(ci::run),
-        "faults" => {
-            let name: Option<String> = args.opt_free_from_str()?;
-            Box::new(|| faults(name))
-        }
-        "mutants" => {
-            let list = has("--list");
-            let files: Vec<String> = args.values_from_str("--file")?;
-            Box::new(move || mutants::run(list, &files))
-        }
-        "matrix" => {
-            let (install, record) = (!has("--no-install"), has("--record"));
-            Box::new(move || matrix::run(install, record))
-        }
-        "compilers" => {
-            let install = !has("--no-install");
-            Box::new(move || compilers::run(install))
-        }
-        "gpus" => {
-            let record = has("--record");
-            Box::new(move || compilers::gpus::run(record))
-        }
-        "dist" => Box::new(dist::run),
-        "hardware" => Box::new(hardware::run),
-        "web" => {
-            let (install, build, test) = (!has("--no-install"), has("--build"), has("--test"));
-            let port = args.opt_value_from_str("--port")?.unwrap_or(8080);
-            Box::new(move || web::run(install, build, test, port))
-        }
-        _ => return Err(format!("there is no command `{name}`\n\n{HELP}").into()),
-    };
-    match args.finish().first() {
-        None => Ok(task),
-        Some(arg) => {
-            let arg = arg.display();
-            Err(format!("`{arg}` is no option here: see `cargo xtask --help`").into())
-        }
+    let (_, options) = COMMANDS
+        .iter()
+        .find(|(command, _)| *command == name)
+        .ok_or_else(|| format!("there is no command `{name}`\n\n{HELP}"))?;
+    let options = options.split_whitespace();
+    let given: Vec<_> = options.filter(|option| args.contains(*option)).collect();
+    let (mut files, mut port, mut fault) = (Vec::<String>::new(), 8080, None::<String>);
+    match &*name {
+        "faults" => fault = args.opt_free_from_str()?,
+        "mutants" => files = args.values_from_str("--file")?,
+        "web" => port = args.opt_value_from_str("--port")?.unwrap_or(port),
+        _ => {}
     }
+    if let Some(arg) = args.finish().first() {
+        let arg = arg.display();
+        return Err(format!("`{arg}` is no option here: see `cargo xtask --help`").into());
+    }
+    Ok(Box::new(move |sh| {
+        let has = |option| given.contains(&option);
+        let (install, record) = (!has("--no-install"), has("--record"));
+        match &*name {
+            "test" => test(sh, install, has("--all"), &rest),
+            "bench" => bench(sh, install, &rest),
+            "ci" => ci::run(sh),
+            "faults" => faults(sh, fault),
+            "mutants" => mutants::run(sh, has("--list"), &files),
+            "matrix" => matrix::run(sh, install, record),
+            "compilers" => compilers::run(sh, install),
+            "gpus" => compilers::gpus::run(sh, record),
+            "dist" => dist::run(sh),
+            "hardware" => hardware::run(sh),
+            _ => web::run(sh, install, has("--build"), has("--test"), port),
+        }
+    }))
 }
 
-fn test(install: bool, all: bool, args: &[String]) -> Result {
-    let adapter = adapters::ensure(&[], &command::command_line()?, install);
+fn test(sh: &Shell, install: bool, all: bool, args: &[String]) -> Result {
+    let adapter = adapters::ensure(sh, &[], &command::command_line(sh)?, install);
     if all {
         // Said before the tests that do without.
-        adapters::ensure_mpi(install)?;
+        adapters::ensure_mpi(sh, install)?;
     }
-    let mut reports = vec![suite::run(args, &[])?];
+    let mut reports = vec![suite::run(sh, suite::WORKSPACE, args, &[])?];
     if all {
-        reports.extend(suite::run_burn(args, &[])?);
-        reports.push(suite::run_mpi(args)?);
+        reports.extend(suite::run_burn(sh, args, &[])?);
+        reports.push(suite::run(sh, suite::MPI, args, &[])?);
     }
     if let Err(reason) = adapter {
         eprintln!("\nwarning: no test ran on a GPU: {reason}\n");
@@ -170,16 +166,19 @@ fn test(install: bool, all: bool, args: &[String]) -> Result {
 }
 
 /// The test that CI runs for a sample.
-fn faults(name: Option<String>) -> Result {
-    let mut test = cargo("test --package wgpu-dropout --lib -- planted_faults --nocapture");
+fn faults(sh: &Shell, name: Option<String>) -> Result {
+    let test = cmd!(
+        sh,
+        "cargo test -p wgpu-dropout --lib -- planted_faults --nocapture"
+    );
     let wanted = name.as_deref().unwrap_or("all");
-    command::run(test.env("FAULTS", wanted).env("REQUIRE_GPU", "1"))
+    Ok(test.env("FAULTS", wanted).env("REQUIRE_GPU", "1").run()?)
 }
 
-fn bench(install: bool, args: &[String]) -> Result {
-    let program = command::release()?;
-    adapters::ensure(&[], &program, install)?;
-    command::run(Command::new(program).arg("bench").args(args))
+fn bench(sh: &Shell, install: bool, args: &[String]) -> Result {
+    let program = command::release(sh)?;
+    adapters::ensure(sh, &[], &program, install)?;
+    Ok(cmd!(sh, "{program} bench {args...}").run()?)
 }
 
 #[cfg(test)]

@@ -244,31 +244,7 @@ impl FusedBackend for CubeBackend {
         options: Scores,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
-        let scores = into_contiguous(scores);
-        let output = empty_like(&scores);
-        let shape = Shape::of(&scores);
-        let hidden = hidden.into_option().map(into_contiguous);
-        let rows = Rows::new(shape.columns, shape.element, draw_of(&call, shape.columns));
-        let (count, size) = rows_count(&output, &shape, rows);
-        // SAFETY: as in `elementwise`. All invocations of a workgroup reach its barriers.
-        #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
-        unsafe {
-            softmax::launch_unchecked(
-                &output.client,
-                count,
-                size,
-                shape.width() as usize,
-                buffer(&scores),
-                buffer(hidden.as_ref().unwrap_or(&scores)),
-                buffer(&output),
-                mask_of(&call, shape.elements),
-                score_numbers(&scores, hidden.as_ref(), &shape, options),
-                hidden.is_some(),
-                rows,
-                [dtype(&scores), dtype_of_mask(hidden.as_ref())],
-            );
-        }
-        output
+        softmax_or_gradient(None, scores, hidden, options, &call)
     }
 
     fn softmax_dropout_backward(
@@ -278,32 +254,7 @@ impl FusedBackend for CubeBackend {
         options: Scores,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
-        let [grad, scores] = [grad, scores].map(into_contiguous);
-        let output = empty_like(&scores);
-        let shape = Shape::of(&scores);
-        let hidden = hidden.into_option().map(into_contiguous);
-        let rows = Rows::new(shape.columns, shape.element, draw_of(&call, shape.columns));
-        let (count, size) = rows_count(&output, &shape, rows);
-        // SAFETY: as in `softmax_dropout`.
-        #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
-        unsafe {
-            softmax_gradient::launch_unchecked(
-                &output.client,
-                count,
-                size,
-                shape.width() as usize,
-                buffer(&grad),
-                buffer(&scores),
-                buffer(hidden.as_ref().unwrap_or(&scores)),
-                buffer(&output),
-                mask_of(&call, shape.elements),
-                score_numbers(&scores, hidden.as_ref(), &shape, options),
-                hidden.is_some(),
-                rows,
-                [dtype(&scores), dtype_of_mask(hidden.as_ref())],
-            );
-        }
-        output
+        softmax_or_gradient(Some(grad), scores, hidden, options, &call)
     }
 
     fn dropout_add_norm(
@@ -328,7 +279,7 @@ impl FusedBackend for CubeBackend {
         };
         let [bias, beta] = [bias, beta].map(|vector| vector.map_or(gamma.clone(), into_contiguous));
         let (count, size) = rows_count(&output, &shape, variant.rows);
-        // SAFETY: as in `softmax_dropout`.
+        // SAFETY: as in `softmax_or_gradient`.
         #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
         unsafe {
             add_norm::launch_unchecked(
@@ -368,7 +319,7 @@ impl FusedBackend for CubeBackend {
             has_beta: false,
         };
         let (count, size) = rows_count(&sum, &shape, variant.rows);
-        // SAFETY: as in `softmax_dropout`.
+        // SAFETY: as in `softmax_or_gradient`.
         #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
         unsafe {
             norm_gradient::launch_unchecked(
@@ -388,6 +339,55 @@ impl FusedBackend for CubeBackend {
         }
         (grad_sum, product)
     }
+}
+
+/// The gradient of the scores if the output's gradient is given, and otherwise the output.
+fn softmax_or_gradient(
+    grad: Option<CubeTensor>,
+    scores: CubeTensor,
+    hidden: MaybeHidden<CubeBackend>,
+    options: Scores,
+    call: &DropoutCall,
+) -> CubeTensor {
+    let scores = into_contiguous(scores);
+    let output = empty_like(&scores);
+    let shape = Shape::of(&scores);
+    let hidden = hidden.into_option().map(into_contiguous);
+    let rows = Rows::new(shape.columns, shape.element, draw_of(call, shape.columns));
+    let (count, size) = rows_count(&output, &shape, rows);
+    let (client, width) = (&output.client, shape.width() as usize);
+    let [of_scores, of_output] = [&scores, &output].map(buffer);
+    let of_hidden = buffer(hidden.as_ref().unwrap_or(&scores));
+    let mask = mask_of(call, shape.elements);
+    let numbers = score_numbers(&scores, hidden.as_ref(), &shape, options);
+    let dtypes = [dtype(&scores), dtype_of_mask(hidden.as_ref())];
+    let has_mask = hidden.is_some();
+    // SAFETY: as in `elementwise`. All invocations of a workgroup reach its barriers.
+    #[expect(unsafe_code, reason = "a bounds check for each load costs time")]
+    unsafe {
+        match grad.map(into_contiguous) {
+            None => softmax::launch_unchecked(
+                client, count, size, width, of_scores, of_hidden, of_output, mask, numbers,
+                has_mask, rows, dtypes,
+            ),
+            Some(grad) => softmax_gradient::launch_unchecked(
+                client,
+                count,
+                size,
+                width,
+                buffer(&grad),
+                of_scores,
+                of_hidden,
+                of_output,
+                mask,
+                numbers,
+                has_mask,
+                rows,
+                dtypes,
+            ),
+        }
+    }
+    output
 }
 
 fn score_numbers(

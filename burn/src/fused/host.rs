@@ -1,64 +1,34 @@
 //! The fused operations on the CPU, by the library's own CPU path.
 
 use burn::backend::TensorMetadata;
-use burn::backend::flex::{Flex, FlexTensor};
-use burn::backend::ops::{BoolTensorOps, FloatTensorOps};
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::tensor::{Element as BurnElement, FloatDType};
 use wgpu_dropout::cpu::{self, AddNorm, Gated, GatedSlices, Vectors};
-use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::{
-    Activation, AttentionMask, CpuError, DropoutCall, DropoutRate, Element, ElementType, MaskKey,
-    MaskPlace, Norm, SavedSoftmax, Softmax,
+    Activation, AttentionMask, CpuError, DropoutCall, DropoutRate, Element, MaskKey, MaskPlace,
+    Norm, SavedSoftmax, Softmax,
 };
 
 use super::operation::{FusedBackend, MaybeHidden, MaybeVector};
 use super::softmax::Scores;
-use crate::operation::element_type;
-
-/// Calls the function for the elements' type.
-macro_rules! of_type {
-    ($tensor:expr, $function:ident($($argument:expr),* $(,)?)) => {
-        match element_type($tensor.dtype()) {
-            Ok(ElementType::F32) => $function::<f32>($($argument),*),
-            Ok(ElementType::F16) => $function::<f16>($($argument),*),
-            Ok(ElementType::Bf16) => $function::<bf16>($($argument),*),
-            Ok(other) => panic!("no dropout for elements of type {other}"),
-            Err(error) => panic!("{error}"),
-        }
-        .unwrap_or_else(|error| panic!("{error}"))
-    };
-}
-
-fn slice<T: BurnElement + Element>(tensor: &FlexTensor) -> &[T] {
-    // Callers give contiguous tensors, which have a slice.
-    tensor.as_slice::<T>().unwrap_or_default()
-}
-
-fn empty_like(tensor: &FlexTensor) -> FlexTensor {
-    FlexTensor::empty(tensor.layout().shape().clone(), tensor.dtype())
-}
+use crate::host::{HostBackend, of_type, zeros};
 
 /// The numbers of a vector. Empty if there is no vector.
-fn numbers(vector: Option<FlexTensor>) -> Vec<f32> {
+fn numbers<B: HostBackend>(vector: Option<FloatTensor<B>>) -> Vec<f32> {
     vector.map_or_else(Vec::new, |vector| {
-        let vector = Flex::float_cast(vector, FloatDType::F32).to_contiguous();
-        slice::<f32>(&vector).to_vec()
+        B::elements::<f32>(&B::float_cast(vector, FloatDType::F32)).into_owned()
     })
 }
 
-impl FusedBackend for Flex {
+impl<B: HostBackend> FusedBackend for B {
     fn dropout_add(
         input: FloatTensor<Self>,
         residual: FloatTensor<Self>,
         bias: MaybeVector<Self>,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
-        let (input, residual) = (input.to_contiguous(), residual.to_contiguous());
-        of_type!(
-            input,
-            add(&input, &residual, &numbers(bias.into_option()), &call)
-        )
+        let bias = numbers::<Self>(bias.into_option());
+        of_type!(input, add(&input, &residual, &bias, &call))
     }
 
     fn act_dropout(
@@ -67,11 +37,8 @@ impl FusedBackend for Flex {
         activation: Activation,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
-        let input = input.to_contiguous();
-        of_type!(
-            input,
-            act(&input, &numbers(bias.into_option()), activation, &call)
-        )
+        let bias = numbers::<Self>(bias.into_option());
+        of_type!(input, act(&input, &bias, activation, &call))
     }
 
     fn act_dropout_backward(
@@ -81,8 +48,7 @@ impl FusedBackend for Flex {
         activation: Activation,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
-        let (grad, input) = (grad.to_contiguous(), input.to_contiguous());
-        let bias = numbers(bias.into_option());
+        let bias = numbers::<Self>(bias.into_option());
         of_type!(input, act_backward(&grad, &input, &bias, activation, &call))
     }
 
@@ -92,7 +58,6 @@ impl FusedBackend for Flex {
         activation: Activation,
         call: DropoutCall,
     ) -> FloatTensor<Self> {
-        let (gate, up) = (gate.to_contiguous(), up.to_contiguous());
         of_type!(gate, gated(&gate, &up, activation, &call))
     }
 
@@ -103,9 +68,7 @@ impl FusedBackend for Flex {
         activation: Activation,
         call: DropoutCall,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let grad = grad.to_contiguous();
-        let (gate, up) = (gate.to_contiguous(), up.to_contiguous());
-        of_type!(gate, gated_backward(&grad, gate, up, activation, &call))
+        of_type!(gate, gated_backward(&grad, &gate, &up, activation, &call))
     }
 
     fn softmax_dropout(
@@ -115,8 +78,8 @@ impl FusedBackend for Flex {
         call: DropoutCall,
     ) -> FloatTensor<Self> {
         let dtype = scores.dtype();
-        let (scores, _) = prepared(scores, hidden.into_option(), options);
-        let output = softmax(&scores, &call).unwrap_or_else(|error| panic!("{error}"));
+        let (scores, _) = prepared::<Self>(scores, hidden.into_option(), options);
+        let output = softmax::<Self>(&scores, &call).unwrap_or_else(|error| panic!("{error}"));
         Self::float_cast(output, dtype.into())
     }
 
@@ -128,10 +91,10 @@ impl FusedBackend for Flex {
         call: DropoutCall,
     ) -> FloatTensor<Self> {
         let dtype = scores.dtype();
-        let (scores, hidden) = prepared(scores, hidden.into_option(), options);
-        let grad = Self::float_cast(grad, FloatDType::F32).to_contiguous();
-        let grad =
-            softmax_backward(&grad, &scores, &call).unwrap_or_else(|error| panic!("{error}"));
+        let (scores, hidden) = prepared::<Self>(scores, hidden.into_option(), options);
+        let grad = Self::float_cast(grad, FloatDType::F32);
+        let grad = softmax_backward::<Self>(&grad, &scores, &call)
+            .unwrap_or_else(|error| panic!("{error}"));
         let mut grad = Self::float_mul_scalar(grad, options.factor.into());
         if let Some(hidden) = hidden {
             grad = Self::float_mask_fill(grad, hidden, 0.0f32.into());
@@ -148,9 +111,9 @@ impl FusedBackend for Flex {
         norm: Norm,
         call: DropoutCall,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (input, residual) = (input.to_contiguous(), residual.to_contiguous());
-        let (bias, gamma) = (numbers(bias.into_option()), numbers(Some(gamma)));
-        let beta = beta_of(norm, numbers(beta.into_option()), gamma.len());
+        let bias = numbers::<Self>(bias.into_option());
+        let gamma = numbers::<Self>(Some(gamma));
+        let beta = beta_of(norm, numbers::<Self>(beta.into_option()), gamma.len());
         let norm = add_norm(norm, &bias, &gamma, &beta);
         of_type!(input, normed(&norm, &input, &residual, &call))
     }
@@ -161,126 +124,137 @@ impl FusedBackend for Flex {
         gamma: FloatTensor<Self>,
         norm: Norm,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (grad, sum) = (grad.to_contiguous(), sum.to_contiguous());
-        let gamma = numbers(Some(gamma));
+        let gamma = numbers::<Self>(Some(gamma));
         of_type!(sum, norm_backward(norm, &grad, &sum, &gamma))
     }
 }
 
-fn add<T: Element + BurnElement>(
-    input: &FlexTensor,
-    residual: &FlexTensor,
+fn add<B: HostBackend, T: Element + BurnElement>(
+    input: &FloatTensor<B>,
+    residual: &FloatTensor<B>,
     bias: &[f32],
     call: &DropoutCall,
-) -> Result<FlexTensor, CpuError> {
-    let mut output = empty_like(input);
+) -> Result<FloatTensor<B>, CpuError> {
+    let residual = B::elements::<T>(residual);
+    let mut output = zeros(residual.len());
     let vectors = Vectors { bias, scale: &[] };
-    let sums = (slice::<T>(residual), output.storage_mut::<T>());
-    cpu::add(sums.0.len(), slice::<T>(input), vectors, sums, call)?;
-    Ok(output)
+    let sums = (&residual[..], &mut output[..]);
+    cpu::add(
+        residual.len(),
+        &B::elements::<T>(input),
+        vectors,
+        sums,
+        call,
+    )?;
+    Ok(B::like(input, output))
 }
 
-fn act<T: Element + BurnElement>(
-    input: &FlexTensor,
+fn act<B: HostBackend, T: Element + BurnElement>(
+    input: &FloatTensor<B>,
     bias: &[f32],
     activation: Activation,
     call: &DropoutCall,
-) -> Result<FlexTensor, CpuError> {
-    let mut output = empty_like(input);
-    let slices = (slice::<T>(input), output.storage_mut::<T>());
-    cpu::activate(activation, slices.0.len(), bias, slices, call)?;
-    Ok(output)
+) -> Result<FloatTensor<B>, CpuError> {
+    let elements = B::elements::<T>(input);
+    let mut output = zeros(elements.len());
+    let slices = (&elements[..], &mut output[..]);
+    cpu::activate(activation, elements.len(), bias, slices, call)?;
+    Ok(B::like(input, output))
 }
 
-fn act_backward<T: Element + BurnElement>(
-    grad: &FlexTensor,
-    input: &FlexTensor,
+fn act_backward<B: HostBackend, T: Element + BurnElement>(
+    grad: &FloatTensor<B>,
+    input: &FloatTensor<B>,
     bias: &[f32],
     activation: Activation,
     call: &DropoutCall,
-) -> Result<FlexTensor, CpuError> {
-    let mut output = empty_like(input);
-    let slices = (slice::<T>(input), output.storage_mut::<T>());
-    let (len, grad) = (slices.0.len(), slice::<T>(grad));
-    cpu::activate_backward(activation, len, bias, grad, slices, call)?;
-    Ok(output)
+) -> Result<FloatTensor<B>, CpuError> {
+    let (grad, elements) = (B::elements::<T>(grad), B::elements::<T>(input));
+    let mut output = zeros(elements.len());
+    let slices = (&elements[..], &mut output[..]);
+    cpu::activate_backward(activation, elements.len(), bias, &grad, slices, call)?;
+    Ok(B::like(input, output))
 }
 
-fn gated<T: Element + BurnElement>(
-    gate: &FlexTensor,
-    up: &FlexTensor,
+fn gated<B: HostBackend, T: Element + BurnElement>(
+    gate: &FloatTensor<B>,
+    up: &FloatTensor<B>,
     activation: Activation,
     call: &DropoutCall,
-) -> Result<FlexTensor, CpuError> {
-    let mut output = empty_like(gate);
+) -> Result<FloatTensor<B>, CpuError> {
+    let (gates, ups) = (B::elements::<T>(gate), B::elements::<T>(up));
+    let mut output = zeros(gates.len());
     let gated = Gated::Two {
-        gate: slice::<T>(gate),
-        up: slice::<T>(up),
+        gate: &gates,
+        up: &ups,
     };
-    let output_elements = output.storage_mut::<T>();
-    let len = output_elements.len();
-    cpu::activate_gated(activation, len, &[], gated, output_elements, call)?;
-    Ok(output)
+    cpu::activate_gated(activation, gates.len(), &[], gated, &mut output[..], call)?;
+    Ok(B::like(gate, output))
 }
 
-fn gated_backward<T: Element + BurnElement>(
-    grad: &FlexTensor,
-    mut gate: FlexTensor,
-    mut up: FlexTensor,
+fn gated_backward<B: HostBackend, T: Element + BurnElement>(
+    grad: &FloatTensor<B>,
+    gate: &FloatTensor<B>,
+    up: &FloatTensor<B>,
     activation: Activation,
     call: &DropoutCall,
-) -> Result<(FlexTensor, FlexTensor), CpuError> {
-    let grad = slice::<T>(grad);
-    // `storage_mut` copies a tensor that is still in use elsewhere.
+) -> Result<(FloatTensor<B>, FloatTensor<B>), CpuError> {
+    let grad = B::elements::<T>(grad);
+    let [mut gates, mut ups] = [gate, up].map(|tensor| B::elements::<T>(tensor).into_owned());
     let gated = GatedSlices::Two {
-        gate: gate.storage_mut::<T>(),
-        up: up.storage_mut::<T>(),
+        gate: &mut gates,
+        up: &mut ups,
     };
-    cpu::activate_gated_backward(activation, grad.len(), &[], grad, gated, call)?;
-    Ok((gate, up))
+    cpu::activate_gated_backward(activation, grad.len(), &[], &grad, gated, call)?;
+    Ok((B::like(gate, gates), B::like(up, ups)))
 }
 
 /// The scores in f32 with the factor and the mask applied, and the mask in the scores' shape.
-fn prepared(
-    scores: FlexTensor,
-    hidden: Option<FlexTensor>,
+fn prepared<B: HostBackend>(
+    scores: FloatTensor<B>,
+    hidden: Option<BoolTensor<B>>,
     options: Scores,
-) -> (FlexTensor, Option<FlexTensor>) {
+) -> (FloatTensor<B>, Option<BoolTensor<B>>) {
     let shape = scores.shape();
-    let hidden = hidden.map(|hidden| Flex::bool_expand(hidden, shape));
-    let scores = Flex::float_cast(scores, FloatDType::F32);
-    let mut scores = Flex::float_mul_scalar(scores, options.factor.into());
+    let hidden = hidden.map(|hidden| B::bool_expand(hidden, shape));
+    let scores = B::float_cast(scores, FloatDType::F32);
+    let mut scores = B::float_mul_scalar(scores, options.factor.into());
     if let Some(hidden) = &hidden {
-        scores = Flex::float_mask_fill(scores, hidden.clone(), options.fill.into());
+        scores = B::float_mask_fill(scores, hidden.clone(), options.fill.into());
     }
-    (scores.to_contiguous(), hidden)
+    (scores, hidden)
 }
 
-fn rows_of(scores: &FlexTensor) -> Softmax {
+fn rows_of<B: HostBackend>(scores: &FloatTensor<B>) -> Softmax {
     let shape = scores.shape();
     let columns = shape[shape.num_dims() - 1] as u32;
     Softmax::new(columns, 1.0).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn softmax(scores: &FlexTensor, call: &DropoutCall) -> Result<FlexTensor, CpuError> {
-    let mut output = empty_like(scores);
-    let slices = (slice::<f32>(scores), output.storage_mut::<f32>());
-    let (rows, len) = (rows_of(scores), slices.0.len());
+fn softmax<B: HostBackend>(
+    scores: &FloatTensor<B>,
+    call: &DropoutCall,
+) -> Result<FloatTensor<B>, CpuError> {
+    let elements = B::elements::<f32>(scores);
+    let (rows, len) = (rows_of::<B>(scores), elements.len());
+    let mut output = zeros(len);
+    let slices = (&elements[..], &mut output[..]);
     cpu::softmax(rows, AttentionMask::None, len, slices, None, call)?;
-    Ok(output)
+    Ok(B::like(scores, output))
 }
 
-fn softmax_backward(
-    grad: &FlexTensor,
-    scores: &FlexTensor,
+fn softmax_backward<B: HostBackend>(
+    grad: &FloatTensor<B>,
+    scores: &FloatTensor<B>,
     call: &DropoutCall,
-) -> Result<FlexTensor, CpuError> {
-    let mut output = empty_like(scores);
-    let slices = (slice::<f32>(grad), output.storage_mut::<f32>());
-    let saved = SavedSoftmax::Scores(slice::<f32>(scores));
-    let (rows, len) = (rows_of(scores), slices.0.len());
+) -> Result<FloatTensor<B>, CpuError> {
+    let (grad, elements) = (B::elements::<f32>(grad), B::elements::<f32>(scores));
+    let (rows, len) = (rows_of::<B>(scores), elements.len());
+    let mut output = zeros(len);
+    let slices = (&grad[..], &mut output[..]);
+    let saved = SavedSoftmax::Scores(&elements[..]);
     cpu::softmax_backward(rows, AttentionMask::None, len, saved, slices, call)?;
-    Ok(output)
+    Ok(B::like(scores, output))
 }
 
 /// The beta that the CPU path takes: a layer norm needs one, and an RMS norm has none.
@@ -301,45 +275,46 @@ fn add_norm<'a>(norm: Norm, bias: &'a [f32], gamma: &'a [f32], beta: &'a [f32]) 
     }
 }
 
-fn normed<T: Element + BurnElement>(
+fn normed<B: HostBackend, T: Element + BurnElement>(
     norm: &AddNorm<'_>,
-    input: &FlexTensor,
-    residual: &FlexTensor,
+    input: &FloatTensor<B>,
+    residual: &FloatTensor<B>,
     call: &DropoutCall,
-) -> Result<(FlexTensor, FlexTensor), CpuError> {
-    let (mut sum, mut output) = (empty_like(input), empty_like(input));
-    let sums = (slice::<T>(residual), sum.storage_mut::<T>());
-    let (len, outputs) = (sums.0.len(), output.storage_mut::<T>());
-    cpu::add_norm(norm, len, slice::<T>(input), sums, outputs, call)?;
-    Ok((sum, output))
+) -> Result<(FloatTensor<B>, FloatTensor<B>), CpuError> {
+    let (elements, residuals) = (B::elements::<T>(input), B::elements::<T>(residual));
+    let len = residuals.len();
+    let (mut sum, mut output) = (zeros(len), zeros(len));
+    let sums = (&residuals[..], &mut sum[..]);
+    cpu::add_norm(norm, len, &elements, sums, &mut output, call)?;
+    Ok((B::like(input, sum), B::like(input, output)))
 }
 
-fn norm_backward<T: Element + BurnElement>(
+fn norm_backward<B: HostBackend, T: Element + BurnElement>(
     norm: Norm,
-    grad: &FlexTensor,
-    sum: &FlexTensor,
+    grad: &FloatTensor<B>,
+    sum: &FloatTensor<B>,
     gamma: &[f32],
-) -> Result<(FlexTensor, FlexTensor), CpuError> {
+) -> Result<(FloatTensor<B>, FloatTensor<B>), CpuError> {
     // This call drops nothing, since dropout's gradient is a step of its own.
     let nothing = DropoutCall::new(DropoutRate::ZERO, MaskKey::new(0, 0));
     let beta = beta_of(norm, Vec::new(), gamma.len());
     let norm = add_norm(norm, &[], gamma, &beta);
-    let (mut grad_sum, mut product) = (empty_like(sum), empty_like(sum));
-    let grads = (slice::<T>(grad), product.storage_mut::<T>());
-    let (len, sums) = (grads.0.len(), slice::<T>(sum));
-    let grad_sums = grad_sum.storage_mut::<T>();
-    cpu::add_norm_backward(&norm, len, sums, grads, grad_sums, &nothing, false)?;
+    let (grads, sums) = (B::elements::<T>(grad), B::elements::<T>(sum));
+    let len = grads.len();
+    let (mut grad_sum, mut product) = (zeros(len), zeros(len));
+    let slices = (&grads[..], &mut product[..]);
+    cpu::add_norm_backward(&norm, len, &sums, slices, &mut grad_sum, &nothing, false)?;
     // With a gamma of ones, and with no beta or a beta of zeros, the result is the norm before
     // gamma and beta.
     let ones = vec![1.0; gamma.len()];
-    let zeros = vec![0.0; if norm.norm.is_rms() { 0 } else { ones.len() }];
-    let plain = add_norm(norm.norm, &[], &ones, &zeros);
-    let zero = vec![T::from_f32(0.0); len];
+    let zero_beta = vec![0.0; if norm.norm.is_rms() { 0 } else { ones.len() }];
+    let plain = add_norm(norm.norm, &[], &ones, &zero_beta);
+    let nothing_added = zeros::<T>(len);
     let mut kept = sums.to_vec();
-    let products = product.storage_mut::<T>();
-    cpu::add_norm(&plain, len, &zero, &mut kept[..], products, &nothing)?;
-    for (x, grad) in products.iter_mut().zip(slice::<T>(grad)) {
+    let kept = &mut kept[..];
+    cpu::add_norm(&plain, len, &nothing_added, kept, &mut product, &nothing)?;
+    for (x, grad) in product.iter_mut().zip(grads.iter()) {
         *x = T::from_f32(x.to_f32() * grad.to_f32());
     }
-    Ok((grad_sum, product))
+    Ok((B::like(sum, grad_sum), B::like(sum, product)))
 }

@@ -6,15 +6,14 @@ mod autodiff;
 pub(crate) mod composed;
 #[cfg(feature = "cubecl")]
 mod gpu;
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "tch"))]
 mod host;
 mod layer;
 mod normed;
-mod operation;
-mod softmax;
+pub(crate) mod operation;
+pub(crate) mod softmax;
 
-use burn::backend::DispatchDevice;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 use wgpu_dropout::{CallError, DropoutCall, DropoutKind, MaskLayout, Operation};
 
 pub use activated::{act_dropout, gated_dropout};
@@ -23,7 +22,7 @@ pub use normed::{NormVectors, dropout_add_norm};
 pub use softmax::{ScoreMask, softmax_dropout};
 
 use crate::error::DropoutError;
-use crate::operation::element_type;
+use crate::operation::{check_backend, element_type};
 
 /// Checks what every operation needs. Returns `Some` if one kernel can compute the whole operation:
 /// the mask indices must be consecutive. Otherwise dropout is a kernel of its own between Burn's
@@ -47,7 +46,7 @@ fn checked<const D: usize>(
         return Err(CallError::Kind { kind, operation }.into());
     }
     element_type(input.dtype())?;
-    check_device(input.device())?;
+    check_backend(&input.device())?;
     // The kernels count elements in 32 bits.
     let fits = (1..=u64::from(u32::MAX)).contains(&elements);
     Ok((fits && is_linear(layout)).then(|| call.with_origin(call.origin + layout.first_index())))
@@ -66,21 +65,6 @@ fn is_linear(layout: &MaskLayout) -> bool {
             next *= size;
             is_next
         })
-}
-
-/// Checks the device before the operation is recorded. Under fusion the operation runs after its
-/// caller has returned, when no error can be returned.
-fn check_device(device: Device) -> Result<(), DropoutError> {
-    match device.inner().as_dispatch() {
-        #[cfg(feature = "cubecl")]
-        DispatchDevice::Cube(_) => Ok(()),
-        #[cfg(feature = "flex")]
-        DispatchDevice::Flex(_) => Ok(()),
-        #[allow(unreachable_patterns, reason = "Burn may be built with other backends")]
-        device => Err(DropoutError::Device {
-            device: format!("{device:?}"),
-        }),
-    }
 }
 
 /// Checks that a tensor beside the input has `shape` and the input's type.

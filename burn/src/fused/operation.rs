@@ -55,6 +55,9 @@ impl<B: Backend> MaybeHidden<B> {
 #[backend_extension(
     Cube: cfg(feature = "cubecl"),
     Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    LibTorch: cfg(feature = "tch"),
+    Remote: cfg(feature = "remote"),
     Autodiff,
     Fusion: cfg(feature = "fusion")
 )]

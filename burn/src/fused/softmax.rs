@@ -1,6 +1,7 @@
 //! A softmax before a dropout, as in attention.
 
 use burn::backend::Dispatch;
+use burn::serde::{Deserialize, Serialize};
 use burn::tensor::{Bool, Tensor};
 use wgpu_dropout::{DropoutCall, MaskLayout, Operation, Softmax};
 
@@ -20,7 +21,8 @@ pub struct ScoreMask {
 }
 
 /// The factor of scores, and the number that replaces hidden scores.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(crate = "burn::serde")]
 pub struct Scores {
     pub factor: f32,
     pub fill: f32,

@@ -169,24 +169,25 @@ pub(crate) fn keep_word(
     if comptime!(count == 0) {
         keep_32(mask, element_index(mask, dimensions, ELEMENTS * word))
     } else {
-        keep_in_turn(mask, dimensions, word, decisions)
+        keep_in_turn(mask, dimensions, ELEMENTS * word, ELEMENTS, decisions)
     }
 }
 
-/// The decisions of a mask word, made in turns. Each turn computes the mask index of one element
-/// and draws its block. It makes all decisions that follow from these: up to eight in a row, a
-/// whole run, or one for any other stride.
+/// The decisions of `elements` elements from element `first` on, the first in bit 0, made in turns.
+/// Each turn computes the mask index of one element and draws its block. It makes all decisions that
+/// follow from these: up to eight in a row, a whole run, or one for any other stride.
 #[cube]
-fn keep_in_turn(
+pub(crate) fn keep_in_turn(
     mask: &Mask,
     dimensions: &Sequence<Dimension>,
-    word: u32,
+    first: u32,
+    #[comptime] elements: u32,
     #[comptime] decisions: Decisions,
 ) -> u32 {
     let mut bits = 0u32;
     let mut i = 0u32;
-    while i < ELEMENTS {
-        let element = ELEMENTS * word + i;
+    while i < elements {
+        let element = first + i;
         let index = element_index(mask, dimensions, element);
         let lane = index.low & 7u32;
         let lanes = keep_8(mask, block_of(index)) >> lane;
@@ -197,14 +198,14 @@ fn keep_in_turn(
         } else {
             min(left_in_row(dimensions, element), 8u32 - lane)
         };
-        let count = min(count, ELEMENTS - i);
+        let count = min(count, elements - i);
         // All elements of a run share one decision.
         let part = if comptime!(decisions == Decisions::Runs) {
             0u32 - (lanes & 1u32)
         } else {
             lanes
         };
-        bits |= (part & (0xFFFF_FFFFu32 >> (ELEMENTS - count))) << i;
+        bits |= (part & (0xFFFF_FFFFu32 >> (32u32 - count))) << i;
         i += count;
     }
     bits

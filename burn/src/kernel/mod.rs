@@ -20,3 +20,5 @@ pub(crate) mod normed;
 pub(crate) mod philox;
 pub(crate) mod rows;
 pub(crate) mod softmax;
+#[cfg(feature = "fusion")]
+pub(crate) mod traced;

@@ -4,9 +4,9 @@ use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
 use super::dropout::lanes;
-use super::groups::{GROUP, rounded};
+use super::groups::rounded;
 use super::mask::Mask;
-use super::rows::{Place, Rows, column_of, keep_span, place, row_sum, spans};
+use super::rows::{Place, Rows, keep_span, place, row_sum, spans, vectors};
 use super::softmax::lanes_sum;
 
 /// The options that a kernel is compiled for.
@@ -50,8 +50,6 @@ fn moments<T: Float, N: Size>(
     #[comptime] variant: NormVariant,
 ) -> Moments {
     let rows = comptime!(variant.rows);
-    let width = N::value();
-    let vectors = comptime!(GROUP / width as u32);
     let mean = if comptime!(variant.is_rms) {
         0.0f32.runtime()
     } else {
@@ -62,17 +60,10 @@ fn moments<T: Float, N: Size>(
     let mut span = 0u32;
     let end = spans(numbers.columns, rows);
     while span < end {
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let d = Vector::<f32, N>::cast_from(sums[i as usize]) - Vector::new(mean);
-                    own += lanes_sum(d);
-                    own_squares += lanes_sum(d * d);
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let d = Vector::<f32, N>::cast_from(sums[at.index]) - Vector::new(mean);
+            own += lanes_sum(d);
+            own_squares += lanes_sum(d * d);
         }
         span += 1u32;
     }
@@ -105,8 +96,6 @@ pub(crate) fn add_norm<T: Float, N: Size>(
     #[define(T)] _dtype: ElemType,
 ) {
     let rows = comptime!(variant.rows);
-    let width = N::value();
-    let vectors = comptime!(GROUP / width as u32);
     let mut memory = Shared::<[f32]>::new_slice(comptime!(rows.workgroup_size() as usize));
     let place = place(numbers.rows, rows);
     let mut own = f32::new(0.0);
@@ -114,29 +103,20 @@ pub(crate) fn add_norm<T: Float, N: Size>(
     let end = spans(numbers.columns, rows);
     while span < end {
         let keep = keep_span(mask, place, span, numbers.columns, rows);
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let x = Vector::<f32, N>::cast_from(input[i as usize]);
-                    let x = if comptime!(variant.has_bias) {
-                        let i = column / comptime!(width as u32);
-                        x + Vector::<f32, N>::cast_from(bias[i as usize])
-                    } else {
-                        x
-                    };
-                    let other = residual[i as usize];
-                    let kept =
-                        Vector::<f32, N>::cast_from(other) + x * Vector::new(mask.keep_scale);
-                    let kept = rounded(kept, rows.element);
-                    let keep = lanes::<N>(keep >> (8u32 * g + comptime!(v * width as u32)), 1u32);
-                    let total = select_many(keep, Vector::cast_from(kept), other);
-                    sum[i as usize] = total;
-                    own += lanes_sum(Vector::<f32, N>::cast_from(total));
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let x = Vector::<f32, N>::cast_from(input[at.index]);
+            let x = if comptime!(variant.has_bias) {
+                x + Vector::<f32, N>::cast_from(bias[at.in_row])
+            } else {
+                x
+            };
+            let other = residual[at.index];
+            let kept = Vector::<f32, N>::cast_from(other) + x * Vector::new(mask.keep_scale);
+            let kept = rounded(kept, rows.element);
+            let keep = lanes::<N>(keep >> at.bit, 1u32);
+            let total = select_many(keep, Vector::cast_from(kept), other);
+            sum[at.index] = total;
+            own += lanes_sum(Vector::<f32, N>::cast_from(total));
         }
         span += 1u32;
     }
@@ -144,23 +124,15 @@ pub(crate) fn add_norm<T: Float, N: Size>(
     let moments = moments(&*sum, numbers, place, own, &mut memory, variant);
     span = 0u32;
     while span < end {
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let j = (column / comptime!(width as u32)) as usize;
-                    let x = normed(sum[i as usize], moments);
-                    let y = x * Vector::<f32, N>::cast_from(gamma[j]);
-                    let y = if comptime!(variant.has_beta) {
-                        y + Vector::<f32, N>::cast_from(beta[j])
-                    } else {
-                        y
-                    };
-                    output[i as usize] = Vector::cast_from(rounded(y, rows.element));
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let x = normed(sum[at.index], moments);
+            let y = x * Vector::<f32, N>::cast_from(gamma[at.in_row]);
+            let y = if comptime!(variant.has_beta) {
+                y + Vector::<f32, N>::cast_from(beta[at.in_row])
+            } else {
+                y
+            };
+            output[at.index] = Vector::cast_from(rounded(y, rows.element));
         }
         span += 1u32;
     }
@@ -186,8 +158,6 @@ pub(crate) fn norm_gradient<T: Float, N: Size>(
     #[define(T)] _dtype: ElemType,
 ) {
     let rows = comptime!(variant.rows);
-    let width = N::value();
-    let vectors = comptime!(GROUP / width as u32);
     let mut memory = Shared::<[f32]>::new_slice(comptime!(rows.workgroup_size() as usize));
     let place = place(numbers.rows, rows);
     let mut own = f32::new(0.0);
@@ -195,15 +165,8 @@ pub(crate) fn norm_gradient<T: Float, N: Size>(
     let end = spans(numbers.columns, rows);
     if comptime!(!variant.is_rms) {
         while span < end {
-            for g in 0..4u32 {
-                #[unroll]
-                for v in 0..vectors {
-                    let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                    if place.is_row && column < numbers.columns {
-                        let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                        own += lanes_sum(Vector::<f32, N>::cast_from(sum[i as usize]));
-                    }
-                }
+            for at in vectors::<N>(place, span, numbers.columns, rows) {
+                own += lanes_sum(Vector::<f32, N>::cast_from(sum[at.index]));
             }
             span += 1u32;
         }
@@ -213,19 +176,11 @@ pub(crate) fn norm_gradient<T: Float, N: Size>(
     let mut own_product = f32::new(0.0);
     span = 0u32;
     while span < end {
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let j = (column / comptime!(width as u32)) as usize;
-                    let d = Vector::<f32, N>::cast_from(grad[i as usize]);
-                    let d = d * Vector::<f32, N>::cast_from(gamma[j]);
-                    own_grad += lanes_sum(d);
-                    own_product += lanes_sum(d * normed(sum[i as usize], moments));
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let d = Vector::<f32, N>::cast_from(grad[at.index]);
+            let d = d * Vector::<f32, N>::cast_from(gamma[at.in_row]);
+            own_grad += lanes_sum(d);
+            own_product += lanes_sum(d * normed(sum[at.index], moments));
         }
         span += 1u32;
     }
@@ -237,22 +192,14 @@ pub(crate) fn norm_gradient<T: Float, N: Size>(
     let slope = row_sum(own_product, place, &mut memory, rows) * numbers.reciprocal;
     span = 0u32;
     while span < end {
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let j = (column / comptime!(width as u32)) as usize;
-                    let d = Vector::<f32, N>::cast_from(grad[i as usize]);
-                    let x = normed(sum[i as usize], moments);
-                    product[i as usize] = Vector::cast_from(rounded(d * x, rows.element));
-                    let d = d * Vector::<f32, N>::cast_from(gamma[j]);
-                    let rest = d - Vector::new(mean) - x * Vector::new(slope);
-                    let of_sum = rounded(rest * Vector::new(moments.factor), rows.element);
-                    grad_sum[i as usize] = Vector::cast_from(of_sum);
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let d = Vector::<f32, N>::cast_from(grad[at.index]);
+            let x = normed(sum[at.index], moments);
+            product[at.index] = Vector::cast_from(rounded(d * x, rows.element));
+            let d = d * Vector::<f32, N>::cast_from(gamma[at.in_row]);
+            let rest = d - Vector::new(mean) - x * Vector::new(slope);
+            let of_sum = rounded(rest * Vector::new(moments.factor), rows.element);
+            grad_sum[at.index] = Vector::cast_from(of_sum);
         }
         span += 1u32;
     }

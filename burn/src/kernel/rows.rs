@@ -63,6 +63,96 @@ pub(crate) fn place(count: u32, #[comptime] rows: Rows) -> Place {
     }
 }
 
+/// A vector of a row.
+#[derive(CubeType, Clone, Copy)]
+#[expand(derive(Clone, Copy))]
+pub(crate) struct RowVector {
+    /// Its first column.
+    pub column: u32,
+    /// Its number among the vectors of a row.
+    pub in_row: usize,
+    /// Its number among the vectors of the tensor.
+    pub index: usize,
+    /// The place of its first element among the decisions of the span.
+    pub bit: u32,
+}
+
+/// An invocation's span of a row. A loop over it visits the vectors that the row has.
+#[derive(CubeType, Clone, Copy)]
+#[expand(derive(Clone, Copy))]
+pub(crate) struct Span {
+    place: Place,
+    number: u32,
+    columns: u32,
+    #[cube(comptime)]
+    width: u32,
+    #[cube(comptime)]
+    rows: Rows,
+}
+
+#[cube]
+pub(crate) fn vectors<N: Size>(
+    place: Place,
+    number: u32,
+    columns: u32,
+    #[comptime] rows: Rows,
+) -> Span {
+    let width = N::value();
+    Span {
+        place,
+        number,
+        columns,
+        width: comptime!(width as u32),
+        rows: comptime!(rows),
+    }
+}
+
+#[cube]
+fn vector_of(span: Span, g: u32, #[comptime] v: u32) -> RowVector {
+    let width = comptime!(span.width);
+    let column = column_of(span.place, span.number, g, comptime!(span.rows)) + comptime!(v * width);
+    RowVector {
+        column,
+        in_row: (column / width) as usize,
+        index: ((span.place.row * span.columns + column) / width) as usize,
+        bit: GROUP * g + comptime!(v * width),
+    }
+}
+
+#[cube]
+fn has(span: Span, column: u32) -> bool {
+    span.place.is_row && column < span.columns
+}
+
+impl IntoIterator for Span {
+    type Item = RowVector;
+    type IntoIter = core::iter::Empty<RowVector>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        cubecl::unexpanded!()
+    }
+}
+
+impl Iterable for SpanExpand {
+    type Item = RowVectorExpand;
+
+    fn expand(self, scope: &Scope, body: &mut dyn FnMut(&Scope, RowVectorExpand)) {
+        let groups = RangeExpand::new(0u32.into_expand(scope), GROUPS.into_expand(scope));
+        groups.expand(scope, &mut |scope, g| {
+            for v in 0..GROUP / self.width {
+                let vector = vector_of::expand(scope, self, g, v);
+                let has = has::expand(scope, self, vector.column);
+                if_expand(scope, has, |scope| body(scope, vector));
+            }
+        });
+    }
+
+    fn expand_unroll(self, scope: &Scope, body: &mut dyn FnMut(&Scope, RowVectorExpand)) {
+        // The vectors of a group are unrolled; the groups need not be.
+        self.expand(scope, body);
+    }
+}
+
 /// The first column of group `g`, 0 to 3, in the invocation's span number `span`.
 #[cube]
 pub(crate) fn column_of(place: Place, span: u32, g: u32, #[comptime] rows: Rows) -> u32 {

@@ -6,9 +6,9 @@ use cubecl::prelude::*;
 
 use super::dropout::lanes;
 use super::element::{bits_of, float};
-use super::groups::{GROUP, is_nan, rounded};
+use super::groups::{is_nan, rounded};
 use super::mask::Mask;
-use super::rows::{Place, Rows, column_of, keep_span, place, row_max, row_sum, spans};
+use super::rows::{Place, Rows, keep_span, place, row_max, row_sum, spans, vectors};
 
 /// For smaller z, e^z is below half of the smallest f32.
 const MIN_EXPONENT: f32 = -104.0;
@@ -74,11 +74,11 @@ fn is_hidden<B: Int, N: Size>(
 #[cube]
 fn score<T: Float, N: Size>(
     scores: &[Vector<T, N>],
-    i: u32,
+    i: usize,
     hidden: Vector<bool, N>,
     numbers: &ScoreNumbers,
 ) -> Vector<f32, N> {
-    let score = Vector::<f32, N>::cast_from(scores[i as usize]);
+    let score = Vector::<f32, N>::cast_from(scores[i]);
     let score = Vector::new(numbers.factor) * limited(score, numbers.score_limit);
     select_many(hidden, Vector::new(numbers.fill), score)
 }
@@ -122,23 +122,14 @@ fn find_largest<T: Float, B: Int, N: Size>(
     #[comptime] has_mask: bool,
     #[comptime] rows: Rows,
 ) -> f32 {
-    let width = N::value();
-    let vectors = comptime!(GROUP / width as u32);
     // This is below every score.
     let mut own = f32::new(-3.0e38);
     let mut span = 0u32;
     let end = spans(numbers.columns, rows);
     while span < end {
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let hidden = is_hidden(hidden, first, column, has_mask);
-                    own = max(own, lanes_max(score(scores, i, hidden, numbers)));
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let hidden = is_hidden(hidden, first, at.column, has_mask);
+            own = max(own, lanes_max(score(scores, at.index, hidden, numbers)));
         }
         span += 1u32;
     }
@@ -156,8 +147,6 @@ pub(crate) fn softmax<T: Float, B: Int, N: Size>(
     #[comptime] rows: Rows,
     #[define(T, B)] _dtypes: [ElemType; 2],
 ) {
-    let width = N::value();
-    let vectors = comptime!(GROUP / width as u32);
     let mut memory = Shared::<[f32]>::new_slice(comptime!(rows.workgroup_size() as usize));
     let place = place(numbers.rows, rows);
     let first = mask_row(numbers, place.row) * numbers.columns;
@@ -175,17 +164,10 @@ pub(crate) fn softmax<T: Float, B: Int, N: Size>(
     let mut span = 0u32;
     let end = spans(numbers.columns, rows);
     while span < end {
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let hidden = is_hidden(hidden, first, column, has_mask);
-                    let score = score(scores, i, hidden, numbers);
-                    own += lanes_sum(exponential(score, largest));
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let hidden = is_hidden(hidden, first, at.column, has_mask);
+            let score = score(scores, at.index, hidden, numbers);
+            own += lanes_sum(exponential(score, largest));
         }
         span += 1u32;
     }
@@ -194,20 +176,13 @@ pub(crate) fn softmax<T: Float, B: Int, N: Size>(
     span = 0u32;
     while span < end {
         let keep = keep_span(mask, place, span, numbers.columns, rows);
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let hidden = is_hidden(hidden, first, column, has_mask);
-                    let score = score(scores, i, hidden, numbers);
-                    let p = exponential(score, largest) * Vector::new(factor);
-                    let kept = rounded(p * Vector::new(mask.keep_scale), rows.element);
-                    let keep = lanes::<N>(keep >> (8u32 * g + comptime!(v * width as u32)), 1u32);
-                    output[i as usize] = select_many(keep, Vector::cast_from(kept), zero);
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let hidden = is_hidden(hidden, first, at.column, has_mask);
+            let score = score(scores, at.index, hidden, numbers);
+            let p = exponential(score, largest) * Vector::new(factor);
+            let kept = rounded(p * Vector::new(mask.keep_scale), rows.element);
+            let keep = lanes::<N>(keep >> at.bit, 1u32);
+            output[at.index] = select_many(keep, Vector::cast_from(kept), zero);
         }
         span += 1u32;
     }
@@ -217,11 +192,11 @@ pub(crate) fn softmax<T: Float, B: Int, N: Size>(
 #[cube]
 fn dropped<T: Float, N: Size>(
     grad: &[Vector<T, N>],
-    i: u32,
+    i: usize,
     keep: u32,
     mask: &Mask,
 ) -> Vector<f32, N> {
-    let kept = Vector::<f32, N>::cast_from(grad[i as usize]) * Vector::new(mask.keep_scale);
+    let kept = Vector::<f32, N>::cast_from(grad[i]) * Vector::new(mask.keep_scale);
     select_many(lanes::<N>(keep, 1u32), kept, Vector::new(0.0f32))
 }
 
@@ -237,8 +212,6 @@ pub(crate) fn softmax_gradient<T: Float, B: Int, N: Size>(
     #[comptime] rows: Rows,
     #[define(T, B)] _dtypes: [ElemType; 2],
 ) {
-    let width = N::value();
-    let vectors = comptime!(GROUP / width as u32);
     let mut memory = Shared::<[f32]>::new_slice(comptime!(rows.workgroup_size() as usize));
     let place = place(numbers.rows, rows);
     let first = mask_row(numbers, place.row) * numbers.columns;
@@ -259,20 +232,12 @@ pub(crate) fn softmax_gradient<T: Float, B: Int, N: Size>(
     let end = spans(numbers.columns, rows);
     while span < end {
         keep = keep_span(mask, place, span, numbers.columns, rows);
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let hidden = is_hidden(hidden, first, column, has_mask);
-                    let weight = exponential(score(scores, i, hidden, numbers), largest);
-                    let shift = 8u32 * g + comptime!(v * width as u32);
-                    let grad = dropped(grad, i, keep >> shift, mask);
-                    own += lanes_sum(weight);
-                    own_product += lanes_sum(weight * grad);
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let hidden = is_hidden(hidden, first, at.column, has_mask);
+            let weight = exponential(score(scores, at.index, hidden, numbers), largest);
+            let grad = dropped(grad, at.index, keep >> at.bit, mask);
+            own += lanes_sum(weight);
+            own_product += lanes_sum(weight * grad);
         }
         span += 1u32;
     }
@@ -284,24 +249,16 @@ pub(crate) fn softmax_gradient<T: Float, B: Int, N: Size>(
         if comptime!(!rows.is_short) {
             keep = keep_span(mask, place, span, numbers.columns, rows);
         }
-        for g in 0..4u32 {
-            #[unroll]
-            for v in 0..vectors {
-                let column = column_of(place, span, g, rows) + comptime!(v * width as u32);
-                if place.is_row && column < numbers.columns {
-                    let i = (place.row * numbers.columns + column) / comptime!(width as u32);
-                    let hidden = is_hidden(hidden, first, column, has_mask);
-                    let score = score(scores, i, hidden, numbers);
-                    let p = exponential(score, largest) * Vector::new(factor);
-                    let shift = 8u32 * g + comptime!(v * width as u32);
-                    let rest = dropped(grad, i, keep >> shift, mask) - Vector::new(mean);
-                    let grad = p * rest * Vector::new(numbers.factor);
-                    let zero = Vector::new(0.0f32);
-                    // A zero of either sign becomes +0.
-                    let grad = select_many(grad.equal(&zero).or(hidden), zero, grad);
-                    output[i as usize] = Vector::cast_from(rounded(grad, rows.element));
-                }
-            }
+        for at in vectors::<N>(place, span, numbers.columns, rows) {
+            let hidden = is_hidden(hidden, first, at.column, has_mask);
+            let score = score(scores, at.index, hidden, numbers);
+            let p = exponential(score, largest) * Vector::new(factor);
+            let rest = dropped(grad, at.index, keep >> at.bit, mask) - Vector::new(mean);
+            let grad = p * rest * Vector::new(numbers.factor);
+            let zero = Vector::new(0.0f32);
+            // A zero of either sign becomes +0.
+            let grad = select_many(grad.equal(&zero).or(hidden), zero, grad);
+            output[at.index] = Vector::cast_from(rounded(grad, rows.element));
         }
         span += 1u32;
     }

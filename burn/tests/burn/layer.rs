@@ -234,6 +234,18 @@ fn the_log_says_how_to_have_a_mask_again(device: &Device) {
     assert_eq!(log::take(), expected);
 }
 
+#[derive(Config, Debug)]
+struct TheirModelConfig {
+    dropout: DropoutConfig,
+    width: usize,
+}
+
+#[derive(Config, Debug)]
+struct OurModelConfig {
+    dropout: FusedDropoutConfig,
+    width: usize,
+}
+
 fn text_and_configuration(_: &Device) {
     let run = TrainingRun::new(1);
     let text = layer(0.5, &run).to_string();
@@ -253,8 +265,18 @@ fn text_and_configuration(_: &Device) {
         .shared_mask();
     let read = |text: String| FusedDropoutConfig::load_binary(text.as_bytes()).unwrap();
     assert_eq!(read(config.to_string()), config);
-    let theirs = DropoutConfig::new(0.25);
-    assert_eq!(read(theirs.to_string()), FusedDropoutConfig::new(0.25));
+    // A saved file of Burn's configuration loads, alone and in that of a model.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.json");
+    DropoutConfig::new(0.25).save(&file).unwrap();
+    let loaded = FusedDropoutConfig::load(&file).unwrap();
+    assert_eq!(loaded, FusedDropoutConfig::new(0.25));
+    let theirs = TheirModelConfig::new(DropoutConfig::new(0.25), 7);
+    theirs.save(&file).unwrap();
+    let ours = OurModelConfig::load(&file).unwrap();
+    assert_eq!((ours.dropout, ours.width), (loaded, 7));
+    // The negative control: a file without a probability does not load.
+    assert!(FusedDropoutConfig::load_binary(br#"{"rate":0.25}"#).is_err());
     // The file also loads as Burn's configuration, for a model that goes on without this crate.
     let back = DropoutConfig::load_binary(config.to_string().as_bytes()).unwrap();
     assert_eq!(back.prob, 0.5);

@@ -1,5 +1,6 @@
 //! Results of the library's CPU path, and the comparison with them.
 
+use burn::backend::DispatchDevice;
 use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{DType, Device, DeviceKind, Element as BurnElement, Tensor, TensorData};
 use wgpu_dropout::{Direction, DropoutCall, DropoutRate, Element, MaskKey, MaskLayout, cpu};
@@ -72,11 +73,14 @@ pub fn supports(device: &Device, dtype: DType) -> bool {
     device.supports_dtype(dtype)
 }
 
-/// `device` and other devices of this machine. Burn takes them for separate devices, even if they
-/// use the same adapter.
+/// A GPU, with other devices of this machine, or else `device` alone. Burn takes them for separate
+/// devices, even if they use the same adapter.
 pub fn devices(device: &Device) -> Vec<Device> {
     let mut devices = vec![device.clone()];
-    if *device != Device::flex() {
+    if matches!(
+        device.clone().inner().as_dispatch(),
+        DispatchDevice::Cube(_)
+    ) {
         let others = [
             Device::wgpu_options().device_kind(DeviceKind::Cpu),
             Device::wgpu_options().graphics_api(WgpuBackend::Gl),

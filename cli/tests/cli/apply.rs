@@ -1,7 +1,6 @@
 //! `apply` against the contract's vectors, and the shapes, headers and files that it must keep.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -20,12 +19,8 @@ pub fn npy(descr: &str, fortran_order: &str, shape: &str, data: &[u8]) -> Vec<u8
 
 /// A .npy file with a tensor of one dimension.
 pub fn vector(values: &[f32]) -> Vec<u8> {
-    npy(
-        "'<f4'",
-        "False",
-        &format!("({},)", values.len()),
-        &bytes(values),
-    )
+    let shape = format!("({},)", values.len());
+    npy("'<f4'", "False", &shape, &bytes(values))
 }
 
 pub fn bytes(values: &[f32]) -> Vec<u8> {
@@ -35,33 +30,24 @@ pub fn bytes(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// A folder with the file `in.npy`, and the paths of `in.npy` and `out.npy` in it.
-pub fn folder_with(input: &[u8]) -> (TempDir, PathBuf, PathBuf) {
+/// A folder with the file `in.npy`, and the paths of `in.npy` and `out.npy` in it as words of a
+/// command line.
+pub fn folder_with(input: &[u8]) -> (TempDir, String, String) {
     let folder = tempfile::tempdir().unwrap();
-    let (x, y) = (folder.path().join("in.npy"), folder.path().join("out.npy"));
+    let [x, y] = ["in.npy", "out.npy"].map(|name| word(&folder.path().join(name)).to_owned());
     fs::write(&x, input).unwrap();
     (folder, x, y)
 }
 
-fn apply(input: &Path, output: &Path, options: &str) -> Vec<u8> {
-    let (x, y) = (word(input), word(output));
+fn apply(x: &str, y: &str, options: &str) -> Vec<u8> {
     assert!(cpu(&format!("apply --input {x} --output {y} {options}")).is_empty());
-    fs::read(output).unwrap()
+    fs::read(y).unwrap()
 }
 
 #[test]
 fn contract_vectors() {
     for known in vectors::masks() {
-        let input: Vec<f32> = (0..known.len).map(|e| 0.1 * e as f32 - 3.0).collect();
-        let expected: Vec<f32> = (0..known.len)
-            .map(|e| {
-                if known.keeps(e) {
-                    input[e] * known.keep_scale
-                } else {
-                    0.0
-                }
-            })
-            .collect();
+        let [input, expected] = known.dropout();
         let (_folder, x, y) = folder_with(&vector(&input));
         for direction in ["", "--backward"] {
             let options = format!("{} {direction}", known.options);
@@ -141,17 +127,10 @@ fn pieces_join_without_a_seam() {
     let (_folder, x, y) = folder_with(&vector(&vec![1.0; first + 40]));
     let whole = apply(&x, &y, "--p 0.5 --seed 1 --stream 2");
     let (_folder, x, y) = folder_with(&vector(&[1.0; 40]));
-    let tail = apply(
-        &x,
-        &y,
-        &format!("--p 0.5 --seed 1 --stream 2 --origin {first}"),
-    );
-    let tail_bytes = 4 * 40;
-    assert_same(
-        "after the first piece",
-        &whole[whole.len() - tail_bytes..],
-        &tail[tail.len() - tail_bytes..],
-    );
+    let tail = format!("--p 0.5 --seed 1 --stream 2 --origin {first}");
+    let tail = apply(&x, &y, &tail);
+    let end = |file: &[u8]| file[file.len() - 4 * 40..].to_vec();
+    assert_same("after the first piece", &end(&whole), &end(&tail));
 }
 
 #[cfg(unix)]
@@ -160,7 +139,7 @@ fn new_files_are_as_readable_as_others() {
     use std::os::unix::fs::PermissionsExt;
     let (_folder, x, y) = folder_with(&vector(&[1.0]));
     apply(&x, &y, "--p 0.5 --seed 1 --stream 2");
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&y), mode(&x));
 }
 
@@ -176,8 +155,6 @@ fn links_and_permissions_of_the_output_stay() {
     let written = apply(&x, &y, "--p 0 --seed 1 --stream 2");
     assert!(fs::symlink_metadata(&y).unwrap().is_symlink());
     assert_same("target", &fs::read(&target).unwrap(), &written);
-    assert_eq!(
-        fs::metadata(&target).unwrap().permissions().mode() & 0o777,
-        0o640
-    );
+    let mode = target.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
 }

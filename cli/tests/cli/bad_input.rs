@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::apply::{folder_with, npy};
-use crate::command::{assert_fails, run, word};
+use crate::command::{assert_fails, fails, refused, succeeds, word};
 
 const CALL: &str = "--p 0.5 --seed 1 --stream 2 --engine cpu";
 
@@ -13,12 +13,8 @@ const CALL: &str = "--p 0.5 --seed 1 --stream 2 --engine cpu";
 #[track_caller]
 fn assert_refused(input: &[u8], parts: &[&str]) {
     let (folder, x, y) = folder_with(input);
-    let output = run(&format!(
-        "apply --input {} --output {} {CALL}",
-        word(&x),
-        word(&y)
-    ));
-    assert_fails(&output, 1, &[&["in.npy"], parts].concat());
+    let line = format!("apply --input {x} --output {y} {CALL}");
+    fails(&line, 1, &[&["in.npy"], parts].concat());
     assert_eq!(entries(folder.path()), ["in.npy"]);
 }
 
@@ -44,20 +40,16 @@ fn a_good_file_is_not_refused() {
 
 #[test]
 fn missing_files() {
-    let output = run(&format!(
-        "apply --input no/such.npy --output out.npy {CALL}"
-    ));
-    assert_fails(&output, 1, &["no/such.npy"]);
+    let line = format!("apply --input no/such.npy --output out.npy {CALL}");
+    fails(&line, 1, &["no/such.npy"]);
 }
 
 #[test]
 fn folders() {
     let folder = tempfile::tempdir().unwrap();
     let path = word(folder.path());
-    let output = run(&format!(
-        "apply --input {path} --output {path}/out.npy {CALL}"
-    ));
-    assert_fails(&output, 1, &[path]);
+    let line = format!("apply --input {path} --output {path}/out.npy {CALL}");
+    fails(&line, 1, &[path]);
 }
 
 #[test]
@@ -124,8 +116,7 @@ fn long_headers() {
     // Negative control: a header one byte shorter is accepted.
     for version in [1, 2, 3] {
         let (_folder, x, y) = folder_with(&file(version, 10_000));
-        let (x, y) = (word(&x), word(&y));
-        crate::command::assert_success(&run(&format!("apply --input {x} --output {y} {CALL}")));
+        succeeds(&format!("apply --input {x} --output {y} {CALL}"));
     }
 }
 
@@ -159,12 +150,11 @@ fn fortran_order() {
 #[test]
 fn unwritable_outputs() {
     let (folder, x, _) = folder_with(&f32s("(2,)", 8));
-    let x = word(&x);
     let path = word(folder.path());
     for output in [format!("{path}/no/folder.npy"), path.to_owned()] {
         for line in [format!("apply --input {x}"), "mask --len 9".to_owned()] {
-            let run = run(&format!("{line} --output {output} {CALL}"));
-            assert_fails(&run, 1, &["cannot write", &output]);
+            let line = format!("{line} --output {output} {CALL}");
+            fails(&line, 1, &["cannot write", &output]);
         }
     }
     assert_eq!(entries(folder.path()), ["in.npy"]);
@@ -183,7 +173,7 @@ fn half_written_files_are_never_seen() {
     let output = std::process::Command::new("sh")
         .args(["-c", limited])
         .arg(binary().get_program())
-        .args(["apply", "--input", word(&x), "--output", word(&y)])
+        .args(["apply", "--input", &x, "--output", &y])
         .args(CALL.split(' '))
         .output()
         .unwrap();
@@ -195,50 +185,36 @@ fn half_written_files_are_never_seen() {
 #[test]
 fn indices_past_the_last() {
     let origin = "--origin 0xffffffffffffffff";
-    let output = run(&format!("mask --len 2 {CALL} {origin} --output -"));
-    assert_fails(
-        &output,
+    let parts = ["2 mask indices", "18446744073709551615", "2^64 - 1"];
+    let output = fails(
+        &format!("mask --len 2 {CALL} {origin} --output -"),
         1,
-        &["2 mask indices", "18446744073709551615", "2^64 - 1"],
+        &parts,
     );
     assert!(output.stdout.is_empty());
 
-    let (_folder, x, y) = folder_with(&f32s("(2,)", 8));
-    let output = run(&format!(
-        "apply --input {} --output {} {CALL} {origin}",
-        word(&x),
-        word(&y)
-    ));
-    assert_fails(
-        &output,
-        1,
-        &["2 mask indices", "18446744073709551615", "2^64 - 1"],
-    );
-    assert!(!y.exists());
+    let (folder, x, y) = folder_with(&f32s("(2,)", 8));
+    let line = format!("apply --input {x} --output {y} {CALL} {origin}");
+    fails(&line, 1, &parts);
+    assert_eq!(entries(folder.path()), ["in.npy"]);
 }
 
 #[test]
 fn numbers_out_of_range_are_usage_errors() {
-    for p in ["-0.1", "1.1", "nan", "x"] {
-        let output = run(&format!(
-            "mask --len 2 --p {p} --seed 1 --stream 2 --output -"
-        ));
-        assert_fails(&output, 2, &["--p", "from 0 to 1"]);
-    }
-    let output = run("mask --len 0x10000000000000000 --p 0.5 --seed 1 --stream 2 --output -");
-    assert_fails(&output, 2, &["--len", "2^64 - 1"]);
-    for line in [
-        "mask --len 2 --p 0.5 --seed -1 --stream 2 --output -",
-        "mask --shape -2,3 --p 0.5 --seed 1 --stream 2 --output -",
-        "words --key -1,2 --counter 0,0,0,0 --blocks 1",
-        "bench --sizes -1,2",
-    ] {
-        assert_fails(&run(line), 2, &["'-", "an integer from 0 on"]);
-    }
-    let output = run("words --key 0,0x100000000 --counter 0,0,0,0 --blocks 1");
-    assert_fails(&output, 2, &["--key", "2^32 - 1"]);
-    let output = run("words --key 0,0 --counter 0,0,0 --blocks 1");
-    assert_fails(&output, 2, &["--counter", "4 numbers", "not 3"]);
+    refused(
+        2,
+        "mask --len 2 --p -0.1 --seed 1 --stream 2 --output - | --p | from 0 to 1
+        mask --len 2 --p 1.1 --seed 1 --stream 2 --output - | --p | from 0 to 1
+        mask --len 2 --p nan --seed 1 --stream 2 --output - | --p | from 0 to 1
+        mask --len 2 --p x --seed 1 --stream 2 --output - | --p | from 0 to 1
+        mask --len 0x10000000000000000 --p 0.5 --seed 1 --stream 2 --output - | --len | 2^64 - 1
+        mask --len 2 --p 0.5 --seed -1 --stream 2 --output - | '- | an integer from 0 on
+        mask --shape -2,3 --p 0.5 --seed 1 --stream 2 --output - | '- | an integer from 0 on
+        words --key -1,2 --counter 0,0,0,0 --blocks 1 | '- | an integer from 0 on
+        bench --sizes -1,2 | '- | an integer from 0 on
+        words --key 0,0x100000000 --counter 0,0,0,0 --blocks 1 | --key | 2^32 - 1
+        words --key 0,0 --counter 0,0,0 --blocks 1 | --counter | 4 numbers | not 3",
+    );
 }
 
 #[test]
@@ -249,172 +225,142 @@ fn numbers_that_no_key_folds_in_are_usage_errors() {
         ("-1", "give an integer from 0 on"),
         ("", "a value is required"),
     ] {
-        assert_fails(&run(&line(n)), 2, &["--fold-in", part]);
+        fails(&line(n), 2, &["--fold-in", part]);
     }
-    crate::command::assert_success(&run(&line("0x1fffffffffffffff")));
+    succeeds(&line("0x1fffffffffffffff"));
 }
 
 #[test]
 fn half_a_call_or_two_are_usage_errors() {
-    let output = run("mask --len 2 --p 0.5 --seed 1 --output -");
-    assert_fails(&output, 2, &["--stream"]);
-    let output = run("mask --len 2 --call p=0.5 --output -");
-    assert_fails(&output, 2, &["seed", "missing"]);
-    let output = run("mask --len 2 --call p=0.5 --seed 1 --output -");
-    assert_fails(&output, 2, &["--call"]);
+    refused(
+        2,
+        "mask --len 2 --p 0.5 --seed 1 --output - | --stream
+        mask --len 2 --call p=0.5 --output - | seed | missing
+        mask --len 2 --call p=0.5 --seed 1 --output - | --call",
+    );
 }
 
 #[test]
 fn an_adapter_for_the_cpu_is_a_contradiction() {
-    let output = run(&format!("mask --len 2 {CALL} --adapter gl --output -"));
-    assert_fails(&output, 1, &["--adapter", "--engine cpu"]);
+    let line = format!("mask --len 2 {CALL} --adapter gl --output -");
+    fails(&line, 1, &["--adapter", "--engine cpu"]);
 }
 
-/// Both `apply` and `mask` refuse these options for a tensor of this shape, with `parts` in the
-/// message.
+/// Both `apply` and `mask` refuse layouts. Each line of `cases` has a shape, options and parts of
+/// the message.
 #[track_caller]
-fn assert_layout_refused(shape: &str, options: &str, parts: &[&str]) {
-    let line = format!("mask --shape {shape} {CALL} {options} --output -");
-    assert_fails(&run(&line), 1, parts);
+fn layouts_refused(cases: &str) {
+    for case in cases.lines() {
+        let mut parts = case.split(" | ").map(str::trim);
+        let (shape, options) = (parts.next().unwrap(), parts.next().unwrap());
+        let parts: Vec<_> = parts.collect();
+        fails(
+            &format!("mask --shape {shape} {CALL} {options} --output -"),
+            1,
+            &parts,
+        );
 
-    let elements: usize = shape
-        .split(',')
-        .map(|size| size.parse::<usize>().unwrap())
-        .product();
-    let (folder, x, y) = folder_with(&f32s(&format!("({shape},)"), 4 * elements));
-    let (x, y) = (word(&x), word(&y));
-    let line = format!("apply --input {x} --output {y} {CALL} {options}");
-    assert_fails(&run(&line), 1, parts);
-    assert_eq!(entries(folder.path()), ["in.npy"]);
+        let sizes = shape.split(',').map(|size| size.parse::<usize>().unwrap());
+        let (folder, x, y) =
+            folder_with(&f32s(&format!("({shape},)"), 4 * sizes.product::<usize>()));
+        fails(
+            &format!("apply --input {x} --output {y} {CALL} {options}"),
+            1,
+            &parts,
+        );
+        assert_eq!(entries(folder.path()), ["in.npy"]);
+    }
 }
 
 /// Negative control: good layouts are accepted, also those without elements.
 #[test]
 fn good_layouts_are_not_refused() {
-    for (shape, options) in [
-        ("2,6,5,7", "--noise-shape 2,6,1,1"),
-        ("2,6,5,7", "--noise-shape 5,1"),
-        ("2,6,5,7", "--mask-strides 6,1,0,0"),
-        ("2,0,3", "--noise-shape 2,1,3"),
-        (
-            "0,3",
-            "--mask-strides 0xffffffffffffffff,0xffffffffffffffff",
-        ),
-        ("2,1,1,1,1,1,1,1", "--noise-shape 2,1,1,1,1,1,1,1"),
-        ("2", "--mask-strides 0xffffffffffffffff"),
+    for layout in [
+        "2,6,5,7 --noise-shape 2,6,1,1",
+        "2,6,5,7 --noise-shape 5,1",
+        "2,6,5,7 --mask-strides 6,1,0,0",
+        "2,0,3 --noise-shape 2,1,3",
+        "0,3 --mask-strides 0xffffffffffffffff,0xffffffffffffffff",
+        "2,1,1,1,1,1,1,1 --noise-shape 2,1,1,1,1,1,1,1",
+        "2 --mask-strides 0xffffffffffffffff",
     ] {
-        let line = format!("mask --shape {shape} {CALL} {options} --output -");
-        crate::command::assert_success(&run(&line));
+        succeeds(&format!("mask --shape {layout} {CALL} --output -"));
     }
 }
 
 #[test]
 #[should_panic(expected = "Some(0)")]
 fn a_good_layout_does_not_pass_for_a_bad_one() {
-    assert_layout_refused("2,6", "--noise-shape 2,1", &[]);
+    layouts_refused("2,6 | --noise-shape 2,1");
 }
 
 #[test]
 fn noise_shapes_that_do_not_broadcast() {
-    assert_layout_refused(
-        "2,6,5,7",
-        "--noise-shape 2,3,1,1",
-        &[
-            "--noise-shape",
-            "has size 3 in dimension 1, the tensor 6",
-            "or None",
-            "[2, 6, 5, 7]",
-        ],
-    );
-    assert_layout_refused(
-        "6,5",
-        "--noise-shape 1,6,5",
-        &["3 numbers in the noise shape for 2 dimensions"],
+    layouts_refused(
+        "2,6,5,7 | --noise-shape 2,3,1,1 | --noise-shape | has size 3 in dimension 1, the tensor 6 | or None | [2, 6, 5, 7]
+        6,5 | --noise-shape 1,6,5 | 3 numbers in the noise shape for 2 dimensions",
     );
     for size in ["x", "-1", "non", "**"] {
         let line = format!("mask --shape 2,6 --noise-shape None,{size} {CALL} --output -");
-        let parts = ["--noise-shape", "or None for the tensor's size"];
-        assert_fails(&run(&line), 2, &parts);
+        fails(
+            &line,
+            2,
+            &["--noise-shape", "or None for the tensor's size"],
+        );
     }
 }
 
 #[test]
 fn strides_that_do_not_fit() {
-    assert_layout_refused(
-        "2,6",
-        "--mask-strides 6,1,0",
-        &[
-            "--mask-strides",
-            "3 numbers in the strides for 2 dimensions",
-        ],
-    );
-    assert_layout_refused(
-        "2,3",
-        "--mask-strides 1,0x8000000000000000",
-        &["mask indices pass 2^64 - 1 in dimension 1"],
-    );
-    assert_layout_refused(
-        "2,3",
-        "--mask-strides 3,1 --origin 0xfffffffffffffffb",
-        &["6 mask indices", "18446744073709551611", "2^64 - 1"],
-    );
-    assert_layout_refused(
-        "2",
-        "--mask-strides 0xffffffffffffffff --origin 1",
-        &["mask indices from 1 on", "2^64 - 1"],
+    layouts_refused(
+        "2,6 | --mask-strides 6,1,0 | --mask-strides | 3 numbers in the strides for 2 dimensions
+        2,3 | --mask-strides 1,0x8000000000000000 | mask indices pass 2^64 - 1 in dimension 1
+        2,3 | --mask-strides 3,1 --origin 0xfffffffffffffffb | 6 mask indices | 18446744073709551611 | 2^64 - 1
+        2 | --mask-strides 0xffffffffffffffff --origin 1 | mask indices from 1 on | 2^64 - 1",
     );
 }
 
 #[test]
 fn too_many_dimensions() {
-    let options = "--noise-shape 1,1,1,1,1,1,1,1,2";
-    assert_layout_refused("1,1,1,1,1,1,1,1,2", options, &["9 dimensions, at most 8"]);
+    layouts_refused(
+        "1,1,1,1,1,1,1,1,2 | --noise-shape 1,1,1,1,1,1,1,1,2 | 9 dimensions, at most 8",
+    );
 }
 
 #[test]
 fn shapes_past_64_bits() {
     let shape = "--shape 0x100000000,0x100000000";
     for options in ["", "--mask-strides 0,0", "--noise-shape 1,1"] {
-        let output = run(&format!("mask {shape} {CALL} {options} --output -"));
-        assert_fails(&output, 1, &["[4294967296, 4294967296]", "passes 64 bits"]);
+        let line = format!("mask {shape} {CALL} {options} --output -");
+        fails(&line, 1, &["[4294967296, 4294967296]", "passes 64 bits"]);
     }
 }
 
 #[test]
 fn two_layouts_or_two_lengths_are_usage_errors() {
-    let output = run(&format!(
-        "mask --len 2 {CALL} --noise-shape 2 --mask-strides 1 --output -"
-    ));
-    assert_fails(&output, 2, &["--noise-shape", "--mask-strides"]);
-    let output = run(&format!("mask --len 2 --shape 2 {CALL} --output -"));
-    assert_fails(&output, 2, &["--len", "--shape"]);
-    let output = run(&format!("mask {CALL} --output -"));
-    assert_fails(&output, 2, &["--len"]);
+    let cases = "--len 2 --noise-shape 2 --mask-strides 1 | --noise-shape | --mask-strides
+        --len 2 --shape 2 | --len | --shape
+        --origin 0 | --len";
+    for case in cases.lines() {
+        refused(2, &format!("mask {CALL} --output - {}", case.trim()));
+    }
 }
 
 #[test]
 fn gaussian_where_it_has_no_sense() {
     let gaussian = "--kind gaussian --engine cpu --seed 1 --stream 2";
-    let output = run(&format!("mask --len 2 --p 0.5 {gaussian} --output -"));
-    assert_fails(&output, 1, &["--kind gaussian", "no mask"]);
+    let line = format!("mask --len 2 --p 0.5 {gaussian} --output -");
+    fails(&line, 1, &["--kind gaussian", "no mask"]);
 
     let (folder, x, y) = folder_with(&f32s("(2,)", 8));
-    let line = format!(
-        "apply --input {} --output {} {gaussian}",
-        word(&x),
-        word(&y)
-    );
-    for (options, parts) in [
-        ("--p 1", &["p = 1", "drops everything"][..]),
-        (
-            "--p 0.5 --origin 0x7fffffffffffffff",
-            &["2 mask indices from 9223372036854775807", "2^63 - 1"],
-        ),
+    let line = format!("apply --input {x} --output {y} {gaussian}");
+    for case in [
+        "--p 1 | p = 1 | drops everything",
+        "--p 0.5 --origin 0x7fffffffffffffff | 2 mask indices from 9223372036854775807 | 2^63 - 1",
     ] {
-        assert_fails(&run(&format!("{line} {options}")), 1, parts);
+        refused(1, &format!("{line} {case}"));
         assert_eq!(entries(folder.path()), ["in.npy"]);
     }
     // Negative control: one index lower, the call fits.
-    let output = run(&format!("{line} --p 0.5 --origin 0x7ffffffffffffffe"));
-    crate::command::assert_success(&output);
+    succeeds(&format!("{line} --p 0.5 --origin 0x7ffffffffffffffe"));
 }

@@ -1,6 +1,6 @@
 //! `bench` with the CPU engine alone.
 
-use crate::command::{assert_fails, cpu, run};
+use crate::command::{cpu, fails, refused};
 
 #[test]
 fn each_size_has_its_rows() {
@@ -23,28 +23,28 @@ fn each_size_has_its_rows() {
 
 #[test]
 fn sizes_without_sense_are_refused() {
-    let output = run("bench --sizes 0 --engine cpu");
-    assert_fails(&output, 1, &["--sizes from 1 on"]);
-    let output = run("bench --dtype f64 --engine cpu");
-    assert_fails(&output, 2, &["f64", "f32, f16, bf16"]);
-    let output = run("bench --sizes 0x0fffffffffffffff --engine cpu");
-    assert_fails(&output, 1, &["lower --sizes"]);
+    refused(1, "bench --sizes 0 --engine cpu | --sizes from 1 on");
+    refused(2, "bench --dtype f64 --engine cpu | f64 | f32, f16, bf16");
+    refused(
+        1,
+        "bench --sizes 0x0fffffffffffffff --engine cpu | lower --sizes",
+    );
 }
 
 #[test]
 fn a_part_of_a_second_is_told_what_is_wrong() {
-    let output = run("bench --seconds 0.1 --engine cpu");
-    assert_fails(&output, 2, &["'0.1'", "--seconds", "whole seconds"]);
+    refused(
+        2,
+        "bench --seconds 0.1 --engine cpu | '0.1' | --seconds | whole seconds",
+    );
 }
 
 #[test]
 fn a_file_that_cannot_be_written_is_refused_before_measuring() {
     for option in ["--json", "--csv", "--plot", "--markdown"] {
         // No test waits for these.
-        let output = run(&format!(
-            "bench --engine cpu --seconds 1000000 {option} no/such/folder/file"
-        ));
-        assert_fails(&output, 1, &["cannot write no/such/folder/file"]);
+        let line = format!("bench --engine cpu --seconds 1000000 {option} no/such/folder/file");
+        let output = fails(&line, 1, &["cannot write no/such/folder/file"]);
         assert!(output.stdout.is_empty());
     }
 }

@@ -18,14 +18,46 @@ pub fn run(line: &str) -> Output {
 
 /// Standard output of a run with the CPU engine. It must succeed.
 pub fn cpu(line: &str) -> Vec<u8> {
-    let output = run(&format!("{line} --engine cpu"));
+    succeeds(&format!("{line} --engine cpu"))
+}
+
+#[track_caller]
+pub fn assert_success(output: &Output) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+}
+
+/// Standard output of a run with the words of `line`. It must succeed.
+#[track_caller]
+pub fn succeeds(line: &str) -> Vec<u8> {
+    let output = run(line);
     assert_success(&output);
     output.stdout
 }
 
-pub fn assert_success(output: &Output) {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {stderr}", output.status);
+/// [`succeeds`] as text.
+#[track_caller]
+pub fn text(line: &str) -> String {
+    String::from_utf8(succeeds(line)).unwrap()
+}
+
+/// Runs the binary with the words of `line`. It must fail as [`assert_fails`] says.
+#[track_caller]
+pub fn fails(line: &str, code: i32, parts: &[&str]) -> Output {
+    let output = run(line);
+    assert_fails(&output, code, parts);
+    output
+}
+
+/// Runs each line of `cases`, which has a command line and behind ` | ` parts of the message with
+/// which it must fail.
+#[track_caller]
+pub fn refused(code: i32, cases: &str) {
+    for case in cases.trim().lines() {
+        let mut parts = case.split(" | ").map(str::trim);
+        let line = parts.next().unwrap();
+        fails(line, code, &parts.collect::<Vec<_>>());
+    }
 }
 
 /// Checks that a run failed with this exit code and that its message has all `parts`.

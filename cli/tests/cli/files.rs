@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use crate::apply::{bytes, folder_with, npy, vector};
-use crate::command::{assert_fails, assert_success, binary, cpu, word};
+use crate::command::{assert_fails, assert_success, binary, succeeds, word};
 use crate::compare::assert_same;
 
 const CALL: &str = "--p 0.5 --seed 1 --stream 2 --engine cpu";
@@ -39,10 +39,7 @@ fn a_dash_is_standard_input_and_output() {
         npy("'<f4'", "False", "(2, 3)", &bytes(&[-1.0; 6])),
     ] {
         let (_folder, x, _) = folder_with(&input);
-        let of_file = cpu(&format!(
-            "apply --input {} --output - --p 0.5 --seed 1 --stream 2",
-            word(&x)
-        ));
+        let of_file = succeeds(&format!("apply --input {x} --output - {CALL}"));
         let of_stdin = piped("apply --input - --output -", &input);
         assert_success(&of_stdin);
         assert_same("standard input", &of_stdin.stdout, &of_file);
@@ -106,7 +103,7 @@ mod unix {
     }
 
     fn mask() -> Vec<u8> {
-        cpu(&format!("{MASK} --p 0.5 --seed 1 --stream 2 --output -"))
+        succeeds(&format!("{MASK} {CALL} --output -"))
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -197,20 +194,15 @@ mod unix {
         let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
         symlink("second", &first).unwrap();
         symlink("below/../below/target", &second).unwrap();
-        cpu(&format!(
-            "{MASK} --p 0.5 --seed 1 --stream 2 --output {}",
-            word(&first)
-        ));
+        succeeds(&format!("{MASK} {CALL} --output {}", word(&first)));
         assert!(first.is_symlink() && second.is_symlink());
         assert_same("target", &fs::read(below.join("target")).unwrap(), &mask());
         assert_eq!(names(&below), ["target"]);
 
         let ring = folder.path().join("ring");
         symlink("ring", &ring).unwrap();
-        let output = shell(
-            &format!("\"$0\" {MASK} {CALL} --output \"$1/ring\""),
-            folder.path(),
-        );
+        let script = format!("\"$0\" {MASK} {CALL} --output \"$1/ring\"");
+        let output = shell(&script, folder.path());
         assert_fails(&output, 1, &["cannot write", "ring"]);
         assert!(ring.is_symlink());
     }
@@ -219,15 +211,12 @@ mod unix {
     fn a_file_keeps_its_owner_and_its_mode() {
         let (_folder, x, _) = folder_with(&vector(&[1.0; 100]));
         for mode in [0o640, 0o666] {
-            if !give_away(&x) {
+            if !give_away(Path::new(&x)) {
                 return;
             }
             fs::set_permissions(&x, fs::Permissions::from_mode(mode)).unwrap();
-            cpu(&format!(
-                "apply --input {x} --output {x} --p 0.5 --seed 1 --stream 2",
-                x = word(&x)
-            ));
-            let after = x.metadata().unwrap();
+            succeeds(&format!("apply --input {x} --output {x} {CALL}"));
+            let after = fs::metadata(&x).unwrap();
             assert_eq!((after.uid(), after.gid()), (OTHER, OTHER));
             assert_eq!(after.mode() & 0o777, mode);
         }
@@ -236,19 +225,14 @@ mod unix {
     #[test]
     fn the_names_of_a_file_stay_one_file() {
         let (folder, x, y) = folder_with(&vector(&[1.0; 1000]));
-        let options = "--p 0.5 --seed 1 --stream 2";
-        let expected = cpu(&format!("apply --input {} --output - {options}", word(&x)));
+        let expected = succeeds(&format!("apply --input {x} --output - {CALL}"));
         let z = folder.path().join("z");
         // The old contents are longer than the new ones, then equal to the input.
         for old in [vec![7; 10_000], fs::read(&x).unwrap()] {
             fs::write(&y, old).unwrap();
             let _ = fs::remove_file(&z);
             fs::hard_link(&y, &z).unwrap();
-            cpu(&format!(
-                "apply --input {} --output {} {options}",
-                word(&x),
-                word(&y)
-            ));
+            succeeds(&format!("apply --input {x} --output {y} {CALL}"));
             assert_same("the name", &fs::read(&y).unwrap(), &expected);
             assert_same("the other name", &fs::read(&z).unwrap(), &expected);
             assert_eq!(z.metadata().unwrap().nlink(), 2);
@@ -295,7 +279,7 @@ mod unix {
         mkfifo(&fifo);
         for line in [
             format!("apply --input {} --output -", word(&fifo)),
-            format!("apply --input {} --output {}", word(&x), word(&fifo)),
+            format!("apply --input {x} --output {}", word(&fifo)),
             format!("mask --len 9 --output {}", word(&fifo)),
         ] {
             let start = Instant::now();
@@ -315,19 +299,15 @@ mod unix {
     #[test]
     fn pipes_with_and_without_a_name_are_read_and_written() {
         let (folder, x, y) = folder_with(&vector(&[1.0; 100_000]));
-        let options = "--p 0.5 --seed 1 --stream 2";
-        let expected = cpu(&format!("apply --input {} --output - {options}", word(&x)));
+        let expected = succeeds(&format!("apply --input {x} --output - {CALL}"));
         let fifos: [PathBuf; 2] = ["from", "to"].map(|name| folder.path().join(name));
         fifos.iter().for_each(|fifo| mkfifo(fifo));
         let [from, to] = &fifos;
-        let mut writer = spawn(&format!("cat {} > \"$0\"", word(&x)), from);
+        let mut writer = spawn(&format!("cat {x} > \"$0\""), from);
         let copy = folder.path().join("copy");
         let mut reader = spawn(&format!("cat \"$0\" > {}", word(&copy)), to);
-        cpu(&format!(
-            "apply --input {} --output {} {options}",
-            word(from),
-            word(to)
-        ));
+        let (from, to) = (word(from), word(to));
+        succeeds(&format!("apply --input {from} --output {to} {CALL}"));
         assert!(writer.wait().unwrap().success() && reader.wait().unwrap().success());
         assert_same("FIFOs", &fs::read(copy).unwrap(), &expected);
 

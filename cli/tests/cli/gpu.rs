@@ -5,7 +5,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::command::{assert_fails, assert_success, binary, cpu, run, word};
+use crate::apply::folder_with;
+use crate::command::{assert_fails, assert_success, binary, cpu, fails, run, word};
 use crate::compare::assert_same;
 
 /// The labels of the machine's adapters. With REQUIRE_GPU set, at least one must be there.
@@ -73,38 +74,27 @@ fn masks_and_words_are_those_of_the_cpu() {
             "mask --len 100003 --p 0.1 --seed 42 --stream 7 --origin 0xfffffffd --output -",
             "words --key 1,2 --counter 0xfffffff0,0xffffffff,0,0 --blocks 100 --raw",
         ] {
-            assert_same(
-                &format!("{line} on {adapter}"),
-                &gpu(line, &adapter),
-                &cpu(line),
-            );
+            let what = format!("{line} on {adapter}");
+            assert_same(&what, &gpu(line, &adapter), &cpu(line));
         }
     }
 }
 
 #[test]
 fn the_sample_is_the_same_on_the_cpu() {
-    let sample = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../examples/data/activations.npy"
-    );
-    let folder = tempfile::tempdir().unwrap();
-    let output = folder.path().join("out.npy");
+    let folder = env!("CARGO_MANIFEST_DIR");
+    let sample = format!("{folder}/../examples/data/activations.npy");
+    let (_folder, _, output) = folder_with(b"");
     for adapter in adapters() {
         for direction in ["", "--backward"] {
-            let line = format!(
-                "apply --input {sample} --output {} --p 0.1 --seed 42 --stream 7 {direction}",
-                word(&output)
-            );
+            let call = "--p 0.1 --seed 42 --stream 7";
+            let line = format!("apply --input {sample} --output {output} {call} {direction}");
             gpu(&line, &adapter);
             let on_gpu = fs::read(&output).unwrap();
             cpu(&line);
-            assert_same(
-                &format!("{line} on {adapter}"),
-                &on_gpu,
-                &fs::read(&output).unwrap(),
-            );
-            assert_ne!(on_gpu, fs::read(sample).unwrap());
+            let on_cpu = fs::read(&output).unwrap();
+            assert_same(&format!("{line} on {adapter}"), &on_gpu, &on_cpu);
+            assert_ne!(on_gpu, fs::read(&sample).unwrap());
         }
     }
 }
@@ -154,14 +144,7 @@ fn the_benchmark_verifies_and_measures() {
             .flat_map(|row| row["variant"].as_str())
             .collect();
         assert_eq!(names.len(), variants.len());
-        for name in [
-            "copy",
-            "linear",
-            "drop_path",
-            "gaussian",
-            "sample_ids",
-            "packed_mask",
-        ] {
+        for name in "copy linear drop_path gaussian sample_ids packed_mask".split(' ') {
             assert!(names.contains(&name), "no {name} in {names:?}");
         }
         for row in variants {
@@ -171,18 +154,12 @@ fn the_benchmark_verifies_and_measures() {
         let csv = fs::read_to_string(csv).unwrap();
         let rows = csv.lines().filter(|line| line.contains(",4194304,"));
         assert_eq!(rows.clone().count(), variants.len(), "{csv}");
-        assert!(
-            rows.clone()
-                .all(|row| row.starts_with(&format!("\"{adapter}")))
-        );
-        assert_eq!(
-            rows.filter(|row| row.ends_with(",\"packed mask\"")).count(),
-            1
-        );
-        assert!(
-            output.lines().any(|line| line.starts_with("GPU ")),
-            "{output}"
-        );
+        let start = format!("\"{adapter}");
+        assert!(rows.clone().all(|row| row.starts_with(&start)));
+        let packed = rows.filter(|row| row.ends_with(",\"packed mask\""));
+        assert_eq!(packed.count(), 1);
+        let has_times = output.lines().any(|line| line.starts_with("GPU "));
+        assert!(has_times, "{output}");
     }
 }
 
@@ -207,6 +184,6 @@ fn an_unknown_adapter_is_answered_with_those_there_are() {
         return;
     }
     let parts: Vec<_> = labels.iter().map(String::as_str).collect();
-    let output = run("mask --len 1 --p 0 --seed 0 --stream 0 --output - --adapter no/such");
-    assert_fails(&output, 1, &[&["--adapter no/such"], &parts[..]].concat());
+    let line = "mask --len 1 --p 0 --seed 0 --stream 0 --output - --adapter no/such";
+    fails(line, 1, &[&["--adapter no/such"], &parts[..]].concat());
 }

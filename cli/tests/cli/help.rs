@@ -1,11 +1,9 @@
 //! The texts of each command's `--help`.
 
-use crate::command::{assert_fails, assert_success, run};
+use crate::command::{refused, text};
 
 fn help(command: &str) -> String {
-    let output = run(&format!("{command} --help"));
-    assert_success(&output);
-    String::from_utf8(output.stdout).unwrap()
+    text(&format!("{command} --help"))
 }
 
 #[test]
@@ -58,8 +56,7 @@ fn an_engine_is_offered_where_it_computes() {
         assert_eq!(text.contains("--adapter <"), has_adapter, "{command}");
         assert_eq!(text.contains("--engine <"), has_engine, "{command}");
         if !has_engine {
-            let output = run(&format!("{command} --engine cpu"));
-            assert_fails(&output, 2, &["--engine"]);
+            refused(2, &format!("{command} --engine cpu | --engine"));
         }
     }
 }

@@ -4,7 +4,7 @@
 use wgpu_dropout::{Direction, DropoutCall, DropoutKind, DropoutRate, MaskKey, cpu};
 
 use crate::apply::{folder_with, npy, vector};
-use crate::command::{binary, word};
+use crate::command::binary;
 use crate::gpu::everywhere;
 
 const LEN: usize = 10_007;
@@ -48,15 +48,10 @@ fn each_kind_is_the_librarys() {
         (DropoutKind::Alpha, 1e-6),
         (DropoutKind::Gaussian, 0.66 / 256.0),
     ] {
-        for (direction, option) in [
-            (Direction::Forward, ""),
-            (Direction::Backward, "--backward"),
-        ] {
+        use Direction::{Backward, Forward};
+        for (direction, option) in [(Forward, ""), (Backward, "--backward")] {
             let expected = expected(kind, direction);
-            let line = format!(
-                "apply --input {} --output - {CALL} --kind {kind} {option}",
-                word(&x)
-            );
+            let line = format!("apply --input {x} --output - {CALL} --kind {kind} {option}");
             for (place, file) in everywhere(&line) {
                 let off = off(&elements(&file), &expected);
                 assert!(off <= bound, "{kind}, {direction:?}, {place}: off by {off}");
@@ -64,33 +59,24 @@ fn each_kind_is_the_librarys() {
         }
     }
     // Negative control: another kind is found.
-    let inverted = expected(DropoutKind::Inverted, Direction::Forward);
-    assert!(
-        off(
-            &inverted,
-            &expected(DropoutKind::Gaussian, Direction::Forward)
-        ) > 0.1
-    );
+    let forward = |kind| expected(kind, Direction::Forward);
+    let inverted = forward(DropoutKind::Inverted);
+    assert!(off(&inverted, &forward(DropoutKind::Gaussian)) > 0.1);
 }
 
 /// A layout shares noise in the way in which it shares decisions. A gradient of f16 has noise too.
 #[test]
 fn gaussian_takes_layouts_and_halves() {
     let (_folder, x, _) = folder_with(&vector(&[2.0; 8]));
-    let outputs = everywhere(&format!(
-        "apply --input {} --output - {CALL} --kind gaussian --noise-shape 1",
-        word(&x)
-    ));
-    for (place, file) in outputs {
+    let line = format!("apply --input {x} --output - {CALL} --kind gaussian --noise-shape 1");
+    for (place, file) in everywhere(&line) {
         let data: Vec<_> = file[file.len() - 32..].chunks_exact(4).collect();
         assert!(data.iter().all(|element| element == &data[0]), "{place}");
     }
     let halves = npy("'<f2'", "False", "(2,)", &[0, 0x40, 0, 0x40]);
     let (_folder, x, _) = folder_with(&halves);
-    for (place, file) in everywhere(&format!(
-        "apply --backward --input {} --output - {CALL} --kind gaussian",
-        word(&x)
-    )) {
+    let line = format!("apply --backward --input {x} --output - {CALL} --kind gaussian");
+    for (place, file) in everywhere(&line) {
         assert_eq!(file.len(), halves.len(), "{place}");
         assert_ne!(file, halves, "{place}");
     }
@@ -101,17 +87,12 @@ fn a_calls_own_kind_counts_where_none_is_given() {
     let (_folder, x, _) = folder_with(&vector(&input()));
     let of = |kind: &[&str]| {
         let call = "p=0.3 seed=42 stream=7 origin=0xfffffffd kind=classic";
+        let line = format!("apply --engine cpu --output - --input {x}");
         let mut command = binary();
-        command.args([
-            "apply",
-            "--engine",
-            "cpu",
-            "--output",
-            "-",
-            "--input",
-            word(&x),
-        ]);
-        command.args(["--call", call]).args(kind);
+        command
+            .args(line.split(' '))
+            .args(["--call", call])
+            .args(kind);
         elements(&command.output().unwrap().stdout)
     };
     assert_eq!(of(&[]), expected(DropoutKind::Classic, Direction::Forward));

@@ -1,7 +1,7 @@
 //! `mask` and `apply` with layouts, on the CPU and on each adapter, against the contract's vectors.
 
 use crate::apply::{bytes, folder_with, npy, vector};
-use crate::command::{cpu, word};
+use crate::command::cpu;
 use crate::compare::assert_same;
 use crate::gpu::everywhere;
 use crate::vectors::{self, MaskVector};
@@ -18,10 +18,13 @@ fn layout(what: &str) -> MaskVector {
 #[test]
 fn contract_vectors() {
     for known in vectors::layouts() {
-        let line = format!(
-            "mask --shape {} --mask-strides {} {} --output -",
-            known.shape, known.strides, known.options
-        );
+        let MaskVector {
+            shape,
+            strides,
+            options,
+            ..
+        } = &known;
+        let line = format!("mask --shape {shape} --mask-strides {strides} {options} --output -");
         for (place, mask) in everywhere(&line) {
             assert_same(&format!("{} on {place}", known.what), &mask, &known.mask);
         }
@@ -72,27 +75,16 @@ fn a_shape_alone_is_its_elements() {
 
 /// A file with signs, zeros and large values, and the vector's dropout of it.
 fn applied(known: &MaskVector) -> (Vec<u8>, Vec<u8>) {
-    let input: Vec<f32> = (0..known.len).map(|e| 0.1 * e as f32 - 3.0).collect();
-    let output: Vec<f32> = (0..known.len)
-        .map(|e| {
-            if known.keeps(e) {
-                input[e] * known.keep_scale
-            } else {
-                0.0
-            }
-        })
-        .collect();
-    let file = |values: &[f32]| {
-        let shape = format!("({},)", known.shape);
-        npy("'<f4'", "False", &shape, &bytes(values))
-    };
+    let shape = format!("({},)", known.shape);
+    let [input, output] = known.dropout();
+    let file = |values: &[f32]| npy("'<f4'", "False", &shape, &bytes(values));
     (file(&input), file(&output))
 }
 
 #[test]
 fn tensors_get_the_layouts_masks() {
     for known in vectors::layouts() {
-        let (input, expected) = applied(&known);
+        let ((input, expected), call) = (applied(&known), &known.options);
         let (_folder, x, _) = folder_with(&input);
         let mut layouts = vec![format!("--mask-strides {}", known.strides)];
         if known.what == NCHW {
@@ -100,11 +92,7 @@ fn tensors_get_the_layouts_masks() {
         }
         for options in layouts {
             for direction in ["", "--backward"] {
-                let line = format!(
-                    "apply --input {} --output - {} {options} {direction}",
-                    word(&x),
-                    known.options
-                );
+                let line = format!("apply --input {x} --output - {call} {options} {direction}");
                 for (place, output) in everywhere(&line) {
                     assert_same(&format!("{line} on {place}"), &output, &expected);
                 }
@@ -120,7 +108,7 @@ fn a_missing_layout_is_found() {
     let known = layout(NCHW);
     let (input, expected) = applied(&known);
     let (_folder, x, _) = folder_with(&input);
-    let line = format!("apply --input {} --output - {}", word(&x), known.options);
+    let line = format!("apply --input {x} --output - {}", known.options);
     assert_same("no layout", &cpu(&line), &expected);
 }
 
@@ -132,9 +120,8 @@ fn pieces_of_a_tensor_join_without_a_seam() {
     let input = npy("'<f4'", "False", &format!("({rows}, {columns})"), &data);
     let (_folder, x, _) = folder_with(&input);
     let options = "--p 0.5 --seed 1 --stream 3 --output -";
-    let path = word(&x);
-    let line = format!("apply --input {path} {options} --mask-strides {columns},1");
-    let linear = cpu(&format!("apply --input {path} {options}"));
+    let line = format!("apply --input {x} {options} --mask-strides {columns},1");
+    let linear = cpu(&format!("apply --input {x} {options}"));
     for (place, output) in everywhere(&line) {
         assert_same(&place, &output, &linear);
     }
@@ -163,7 +150,7 @@ fn no_elements_are_a_header_or_nothing() {
     }
     let input = vector(&[]);
     let (_folder, x, _) = folder_with(&input);
-    let line = format!("apply --input {} --mask-strides 1 {options}", word(&x));
+    let line = format!("apply --input {x} --mask-strides 1 {options}");
     for (place, output) in everywhere(&line) {
         assert_same(&place, &output, &input);
     }

@@ -36,7 +36,7 @@ fn of_headers() {
         format!("'<f4', '{EVIL}': '{long}'"),
     ] {
         let (_folder, x, _) = folder_with(&npy(&descr, "False", "(1,)", &[0; 4]));
-        let mut args = vec!["apply", "--output", "-", "--input", word(&x)];
+        let mut args = vec!["apply", "--output", "-", "--input", &x];
         args.extend(CALL.split(' '));
         assert_eq!(check(&message(&args)), Ok(()));
     }

@@ -18,8 +18,19 @@ pub struct MaskVector {
 }
 
 impl MaskVector {
-    pub fn keeps(&self, element: usize) -> bool {
-        self.mask[element / 8] >> (element % 8) & 1 == 1
+    /// Numbers of both signs, and the vector's dropout of them.
+    pub fn dropout(&self) -> [Vec<f32>; 2] {
+        let x: Vec<f32> = (0..self.len).map(|e| 0.1 * e as f32 - 3.0).collect();
+        let keeps = |e: usize| self.mask[e / 8] >> (e % 8) & 1 == 1;
+        let dropped = |e: usize| {
+            if keeps(e) {
+                x[e] * self.keep_scale
+            } else {
+                0.0
+            }
+        };
+        let y = (0..self.len).map(dropped).collect();
+        [x, y]
     }
 }
 
@@ -33,29 +44,30 @@ pub struct BlockVector {
 
 /// The vectors with consecutive mask indices.
 pub fn masks() -> Vec<MaskVector> {
-    let mut vectors = all_masks();
-    vectors.retain(|vector| vector.strides == "1");
-    assert!(vectors.len() > 30, "only {} vectors", vectors.len());
-    vectors
+    at_least(31, all_masks().filter(|vector| vector.strides == "1"))
 }
 
 /// The vectors with other layouts.
 pub fn layouts() -> Vec<MaskVector> {
-    let mut vectors = all_masks();
-    vectors.retain(|vector| vector.strides != "1");
-    assert!(vectors.len() >= 8, "only {} vectors", vectors.len());
+    at_least(8, all_masks().filter(|vector| vector.strides != "1"))
+}
+
+fn at_least<T>(count: usize, vectors: impl Iterator<Item = T>) -> Vec<T> {
+    let vectors: Vec<_> = vectors.collect();
+    assert!(vectors.len() >= count, "only {} vectors", vectors.len());
     vectors
+}
+
+fn sizes(text: &str) -> impl Iterator<Item = usize> {
+    text.split(' ').map(|size| size.parse::<usize>().unwrap())
 }
 
 /// Reads the columns: what, seed, stream, p, drop_threshold, keep_scale_bits, shape, strides,
 /// origin, kept, mask.
-fn all_masks() -> Vec<MaskVector> {
-    let vector = |row: &Vec<String>| MaskVector {
+fn all_masks() -> impl Iterator<Item = MaskVector> {
+    let vector = |row: Vec<String>| MaskVector {
         what: row[0].clone(),
-        len: row[6]
-            .split(' ')
-            .map(|size| size.parse::<usize>().unwrap())
-            .product(),
+        len: sizes(&row[6]).product(),
         shape: row[6].replace(' ', ","),
         strides: row[7].replace(' ', ","),
         options: format!(
@@ -65,26 +77,20 @@ fn all_masks() -> Vec<MaskVector> {
         keep_scale: f32::from_bits(u32::from_str_radix(&row[5], 16).unwrap()),
         mask: hex(&row[10]),
     };
-    rows("mask_v1.kat").iter().map(vector).collect()
+    rows("mask_v1.kat").into_iter().map(vector)
 }
 
 /// Reads the columns: rounds, counter, key, words, source.
 pub fn blocks() -> Vec<BlockVector> {
     let numbers = |words: &str| format!("0x{}", words.replace(' ', ",0x"));
-    let vectors: Vec<_> = rows("philox4x32.kat")
-        .iter()
-        .map(|row| BlockVector {
-            options: format!(
-                "--rounds {} --counter {} --key {}",
-                row[0],
-                numbers(&row[1]),
-                numbers(&row[2])
-            ),
+    let vector = |row: Vec<String>| {
+        let (counter, key) = (numbers(&row[1]), numbers(&row[2]));
+        BlockVector {
+            options: format!("--rounds {} --counter {counter} --key {key}", row[0]),
             words: row[3].clone(),
-        })
-        .collect();
-    assert!(vectors.len() > 5, "only {} vectors", vectors.len());
-    vectors
+        }
+    };
+    at_least(6, rows("philox4x32.kat").into_iter().map(vector))
 }
 
 /// A key, a number, and the key that folding the number in gives. Keys are `--seed … --stream …`.
@@ -96,14 +102,12 @@ pub struct FoldVector {
 
 /// Reads the columns: what, seed, stream, n, folded seed, folded stream.
 pub fn folds() -> Vec<FoldVector> {
-    let vector = |row: &Vec<String>| FoldVector {
+    let vector = |row: Vec<String>| FoldVector {
         key: format!("--seed 0x{} --stream 0x{}", row[1], row[2]),
         n: format!("0x{}", row[3]),
         folded: format!("--seed 0x{} --stream 0x{}", row[4], row[5]),
     };
-    let vectors: Vec<_> = rows("fold_in_v1.kat").iter().map(vector).collect();
-    assert!(vectors.len() > 30, "only {} vectors", vectors.len());
-    vectors
+    at_least(31, rows("fold_in_v1.kat").into_iter().map(vector))
 }
 
 fn rows(file: &str) -> Vec<Vec<String>> {
@@ -116,9 +120,9 @@ fn rows(file: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn hex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
+pub fn hex(text: &str) -> Vec<u8> {
+    let bytes = (0..text.len()).step_by(2);
+    bytes
         .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
         .collect()
 }

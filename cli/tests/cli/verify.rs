@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::command::{assert_fails, assert_success, binary, run, word};
+use crate::command::{assert_success, binary, fails, refused, succeeds, text, word};
 use crate::gpu::adapters;
 
 /// The mask hash of contract version 1.
@@ -63,26 +63,18 @@ fn all_adapters_are_those_of_the_listing_and_json_may_take_the_tables_place() {
     if labels.is_empty() {
         return;
     }
-    let output = run("verify --all --json -");
-    assert_success(&output);
-    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let audited: Vec<_> = json["adapters"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(label)
-        .collect();
-    assert_eq!(audited, labels);
+    let json: Value = serde_json::from_slice(&succeeds("verify --all --json -")).unwrap();
+    let audited = json["adapters"].as_array().unwrap().iter().map(label);
+    assert_eq!(audited.collect::<Vec<_>>(), labels);
 }
 
 #[test]
 fn what_cannot_be_done_is_refused() {
-    let output = run("verify --all --adapter no/such");
-    assert_fails(&output, 1, &[]);
+    let output = fails("verify --all --adapter no/such", 1, &[]);
     assert!(output.stdout.is_empty());
     if !adapters().is_empty() {
-        let output = run("verify --json no/such/folder/verify.json");
-        assert_fails(&output, 1, &["cannot write no/such/folder/verify.json"]);
+        let file = "no/such/folder/verify.json";
+        let output = fails(&format!("verify --json {file}"), 1, &["cannot write", file]);
         assert!(output.stdout.is_empty());
     }
 }
@@ -91,13 +83,10 @@ fn what_cannot_be_done_is_refused() {
 fn the_page_s_file_becomes_a_row() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../adapters/");
     let file = format!("{folder}browser-webgpu-google-swiftshader.json");
-    let output = run(&format!("verify --from {file} --markdown -"));
-    assert_success(&output);
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = text(&format!("verify --from {file} --markdown -"));
     let row = "\n| `webgpu/google swiftshader` | `Chromium 156` | `linux wasm32` | 2026-11-22 | `0.1.0` |";
     assert!(text.contains(row), "{text}");
-    let output = run(&format!("verify --from {folder}../Cargo.toml --markdown -"));
-    assert_fails(&output, 1, &["no record of an audit"]);
-    let output = run(&format!("verify --from {file}"));
-    assert_fails(&output, 2, &["--markdown"]);
+    let toml = format!("verify --from {folder}../Cargo.toml --markdown -");
+    fails(&toml, 1, &["no record of an audit"]);
+    refused(2, &format!("verify --from {file} | --markdown"));
 }

@@ -6,25 +6,25 @@ use std::fs;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use serde_json::{Value, json};
 
-use crate::command::{assert_fails, assert_success, run};
+use crate::command::{self, assert_fails, assert_success, fails, refused};
 
 fn text(options: &str) -> String {
-    let output = run(&format!("wgsl {options}"));
-    assert_success(&output);
-    String::from_utf8(output.stdout).unwrap()
+    command::text(&format!("wgsl {options}"))
 }
 
 /// Validates a text with only those capabilities that the options name.
 fn validate(options: &str, text: &str) -> Result<naga::Module, String> {
     let mut capabilities = Capabilities::empty();
-    capabilities.set(
-        Capabilities::SHADER_INT64,
-        options.contains("--multiply u64"),
-    );
-    capabilities.set(
-        Capabilities::IMMEDIATES,
-        options.contains("--params immediates"),
-    );
+    for (capability, option) in [
+        (Capabilities::SHADER_INT64, "--multiply u64"),
+        (Capabilities::IMMEDIATES, "--params immediates"),
+        (
+            Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+            "--conversion hardware",
+        ),
+    ] {
+        capabilities.set(capability, options.contains(option));
+    }
     let module = naga::front::wgsl::parse_str(text).map_err(|error| error.to_string())?;
     Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
@@ -49,24 +49,10 @@ fn what_the_list_names_is_printed_and_valid() {
         assert_eq!(module.entry_points.len(), 1, "{options}");
         assert!(texts.insert(text), "{options}");
     }
-    for part in [
-        "kernel dropout",
-        "kernel keep-mask",
-        "kernel philox-blocks",
-        "dtype f16",
-        "dtype bf16",
-        "layout pooled",
-        "layout in-place",
-        "mask packed",
-        "mask rows",
-        "mask runs",
-        "mask scattered",
-        "sample-ids yes",
-        "value affine",
-        "value noise",
-        "access vectors",
-        "params uniform",
-    ] {
+    let parts = "kernel dropout, kernel keep-mask, kernel philox-blocks, dtype f16, dtype bf16, layout pooled, \
+                 layout in-place, mask packed, mask rows, mask runs, mask scattered, sample-ids yes, \
+                 value affine, value noise, access vectors, params uniform";
+    for part in parts.split(", ") {
         assert!(lines.iter().any(|line| line.contains(part)), "{part}");
     }
 }
@@ -137,18 +123,19 @@ fn a_damaged_text_and_a_feature_not_named_are_seen() {
     assert!(validate(options, &text).is_ok());
     assert!(validate("--multiply u64", &text).is_err());
     assert!(validate("--params immediates", &text).is_err());
-    assert!(validate(options, &text.replacen("const LANES", "const OTHER", 1)).is_err());
+    assert!(validate(options, &text.replacen("alias Word", "alias Other", 1)).is_err());
 }
 
 #[test]
 fn what_there_is_not_is_answered_with_what_there_is() {
-    let output = run("wgsl --dtype f64");
-    assert_fails(&output, 2, &["'f64'", "--dtype", "f32, f16, bf16"]);
-    let output = run("wgsl --mask packed --access blocks");
-    assert_fails(&output, 1, &["--mask packed --access blocks", "--list"]);
+    refused(2, "wgsl --dtype f64 | 'f64' | --dtype | f32, f16, bf16");
+    let part = "--mask packed --access blocks";
+    let output = fails(&format!("wgsl {part}"), 1, &[part, "--list"]);
     assert!(output.stdout.is_empty());
-    let output = run("wgsl --portable --params immediates");
-    assert_fails(&output, 1, &["--portable --params immediates"]);
+    refused(
+        1,
+        "wgsl --portable --params immediates | --portable --params immediates",
+    );
 }
 
 /// Limits files to `blocks` blocks of 512 or 1024 bytes. With 64, each text fits, but
@@ -158,7 +145,7 @@ fn write_limited(folder: &std::path::Path, blocks: u32) -> std::process::Output 
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     std::process::Command::new("sh")
         .args(["-c", &script])
-        .arg(crate::command::binary().get_program())
+        .arg(command::binary().get_program())
         .args(
             "wgsl --kernel dropout --dtype f32 --layout separate --portable --output-dir"
                 .split(' '),
@@ -213,7 +200,7 @@ fn a_new_folder_is_as_readable_as_others() {
 fn a_folder_that_has_a_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mine"), "").unwrap();
-    let output = run(&format!("wgsl --output-dir {}", folder.path().display()));
-    assert_fails(&output, 1, &["mine", "a new folder"]);
+    let line = format!("wgsl --output-dir {}", folder.path().display());
+    fails(&line, 1, &["mine", "a new folder"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

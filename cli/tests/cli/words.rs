@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::command::{assert_fails, binary, cpu, run};
+use crate::command::{binary, cpu, fails};
 use crate::compare::assert_same;
 use crate::vectors;
 
@@ -49,13 +49,11 @@ fn raw_words_are_little_endian() {
 #[test]
 fn pieces_join_without_a_seam() {
     let first = 1 << 20;
-    let raw = cpu(&format!(
-        "words --key 3,4 --counter 0,0,0,0 --blocks {} --raw",
-        first + 2
-    ));
-    let tail = cpu(&format!(
-        "words --key 3,4 --counter {first},0,0,0 --blocks 2 --raw"
-    ));
+    let words = |at, blocks| {
+        let line = format!("words --key 3,4 --counter {at},0,0,0 --blocks {blocks} --raw");
+        cpu(&line)
+    };
+    let (raw, tail) = (words(0, first + 2), words(first, 2));
     assert_eq!(raw.len(), 16 * (first + 2));
     assert_same("after the first piece", &raw[16 * first..], &tail);
 }
@@ -90,7 +88,6 @@ fn a_closed_pipe_ends_it_quietly() {
 fn other_rounds_are_refused() {
     for blocks in [0, 1] {
         let line = format!("words --key 0,0 --counter 0,0,0,0 --blocks {blocks} --rounds 8");
-        let output = run(&format!("{line} --engine cpu"));
-        assert_fails(&output, 1, &["8 rounds", "7 or 10"]);
+        fails(&format!("{line} --engine cpu"), 1, &["8 rounds", "7 or 10"]);
     }
 }

@@ -17,7 +17,7 @@ use super::random::Random;
 use super::work::Run;
 use super::*;
 use crate::host::faults::{self, Fault};
-use crate::kernel::axes::{Multiply, ParamsSource, Way};
+use crate::kernel::axes::{BlockAccess, F16Conversion, Multiply, ParamsSource, Way};
 use crate::plan::cut::CutLimits;
 use crate::wgsl::{FunctionsOptions, Variant, functions};
 
@@ -25,7 +25,7 @@ use crate::wgsl::{FunctionsOptions, Variant, functions};
 type Case = (&'static str, Fault);
 
 /// A device of each adapter, with the name of its backend.
-fn devices() -> Vec<(String, wgpu::Device, wgpu::Queue)> {
+pub(super) fn devices() -> Vec<(String, wgpu::Device, wgpu::Queue)> {
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     let instance = wgpu::Instance::new(descriptor);
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
@@ -78,7 +78,7 @@ fn found_by(device: &wgpu::Device, queue: &wgpu::Queue, fault: Fault) -> (Option
 
 /// Held by a test that uses adapters: of two threads on a GL adapter one waits too long for the
 /// other.
-static ADAPTERS: Mutex<()> = Mutex::new(());
+pub(super) static ADAPTERS: Mutex<()> = Mutex::new(());
 
 /// Plants one fault after the other on each adapter: a sample of them, with FAULTS=all every one,
 /// or with FAULTS=part those whose names contain it.
@@ -139,7 +139,12 @@ fn limits(offset_alignment_bytes: u32) -> CutLimits {
 
 const WAYS: [Way; 4] = {
     const fn way(multiply: Multiply, params: ParamsSource) -> Way {
-        Way { multiply, params }
+        Way {
+            multiply,
+            params,
+            blocks: BlockAccess::Vectors,
+            f16: F16Conversion::Integers,
+        }
     }
     [
         way(Multiply::U64, ParamsSource::Immediates),

@@ -176,8 +176,8 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "blocks are wrong from workgroup 4097 on",
         all,
-        "let keep = keep_of_blocks(a",
-        "let keep = u32(a >= 4194304u) ^ keep_of_blocks(a",
+        "let block_a = block_number(a);",
+        "let block_a = block_number(a + u32(a >= 4194304u));",
     ),
     text(
         "words are wrong from workgroup 4097 on",
@@ -387,6 +387,18 @@ pub(super) const TEXTS: &[Case] = &[
         "dropout_lane_bits(even == bounds, odd == bounds) & ~u32(32 * i32(domain == 0u)),",
     ),
     text(
+        "a tie of a block's even lane is overlooked",
+        all,
+        "(ties(words_a) | ties(words_b)) & 0x80008000u;",
+        "(ties(words_a) | ties(words_b)) & 0x80000000u;",
+    ),
+    text(
+        "a settled tie of a block drops where it keeps",
+        all,
+        "select(vec4<u32>(0u), vec4<u32>(0xffffu), kept_odd)",
+        "select(vec4<u32>(0xffffu), vec4<u32>(0u), kept_odd)",
+    ),
+    text(
         "block numbers do not carry",
         all,
         "return dropout_advance(params.first_block, n);",
@@ -397,6 +409,12 @@ pub(super) const TEXTS: &[Case] = &[
         all,
         "        k += DROPOUT_PHILOX_W32; c = dropout_philox_round(c, k);\n    }",
         "        c = dropout_philox_round(c, k);\n    }",
+    ),
+    text(
+        "the last round of a whole block has the key of the last but one",
+        all,
+        "return dropout_philox_round(c, start.k9);",
+        "return dropout_philox_round(c, start.k8);",
     ),
     text(
         "a raw block's counter does not carry into its last word",
@@ -547,14 +565,14 @@ pub(super) const TEXTS: &[Case] = &[
     text(
         "blocks beside the last are stored too",
         all,
-        "    if n >= params.len / 8u {\n        return;\n    }\n    let i",
-        "    if n > params.len / 8u {\n        return;\n    }\n    let i",
+        "    if n >= params.len / 8u {\n        return;\n    }\n    write_lanes",
+        "    if n > params.len / 8u {\n        return;\n    }\n    write_lanes",
     ),
     text(
         "the second half of a block has the first one's decisions",
         is_f32,
-        "dropped_out(load(i + 1u), keep >> 4u,",
-        "dropped_out(load(i + 1u), keep,",
+        "Keep(even.z, odd.z, even.w, odd.w), 8u * n + 4u",
+        "Keep(even.x, odd.x, even.y, odd.y), 8u * n + 4u",
     ),
     text(
         "the carry of one word of the seed is lost",

@@ -10,6 +10,7 @@ use wgpu_dropout::{
     SourceError,
 };
 
+use super::ways::vector_length;
 use crate::common::act::{Case, every_input, slope, traps, value};
 use crate::common::add::{Source, sources};
 use crate::common::elements::{bits, typed};
@@ -345,14 +346,8 @@ fn what_does_not_fit_an_activation_is_refused_and_writes_nothing() {
         ),
         "rows of two halves have 23 elements in all, the gate 12: give twice as many as the gate has"
     );
-    let error = CpuError::VectorLength {
-        elements: 12,
-        len: 7,
-    };
+    let error = vector_length(12, 7);
     gated(&rows, 4, &[0.0; 7], error);
-    let error = CpuError::VectorLength {
-        elements: 12,
-        len: 5,
-    };
+    let error = vector_length(12, 5);
     gated(&rows, 4, &[0.0; 10], error);
 }

@@ -7,6 +7,7 @@ use wgpu_dropout::{
     SourceError,
 };
 
+use super::ways::{mismatch, vector_length};
 use crate::common::add::{Case, Source, TYPES, sources};
 use crate::common::elements::{bits, typed};
 use crate::common::inputs::{LENGTHS, call, kind_call, origins};
@@ -171,19 +172,13 @@ fn what_does_not_fit_a_sum_is_refused_and_writes_nothing() {
         &input,
         &[0.0; 5],
         good,
-        CpuError::VectorLength {
-            elements: 12,
-            len: 5,
-        },
+        vector_length(12, 5),
     );
     assert_eq!(
         message,
         "5 numbers do not repeat over 12 elements: give as many as the last dimension has, or whole rows of them"
     );
-    let error = CpuError::LengthMismatch {
-        input: 11,
-        output: 12,
-    };
+    let error = mismatch(11, 12);
     refused(MaskSource::Len(12), &input[..11], &[], good, error);
     let error = SourceError::Length {
         elements: 12,

@@ -5,12 +5,10 @@ use ndarray::{
 };
 use wgpu_dropout::cpu::{ArrayError, Arrays, apply, apply_to_arrays};
 use wgpu_dropout::half::{bf16, f16};
-use wgpu_dropout::{
-    CpuError, DropoutCall, DropoutKind, Element, IndexOverflow, LayoutError, MaskPattern,
-};
+use wgpu_dropout::{CpuError, DropoutCall, DropoutKind, Element, LayoutError, MaskPattern};
 
 use super::ways::CANARY;
-use crate::common::inputs::{call, kind_call, values};
+use crate::common::inputs::{call, kind_call, past_last, values};
 use crate::common::kinds::Direction;
 
 const KINDS: [DropoutKind; 4] = [
@@ -237,11 +235,7 @@ fn what_the_pattern_or_the_call_refuses_writes_nothing() {
         size: 3,
     });
     refuses(&noise, &call(0.5, 0), &does_not_broadcast);
-    let overflow = IndexOverflow::Call {
-        origin: u64::MAX,
-        len: 9,
-        max: u64::MAX,
-    };
+    let overflow = past_last(u64::MAX, 9, u64::MAX);
     let past_last = ArrayError::Cpu(CpuError::Call(overflow.into()));
     refuses(&MaskPattern::Elementwise, &call(0.5, u64::MAX), &past_last);
 }

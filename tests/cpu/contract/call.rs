@@ -4,10 +4,11 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 
 use wgpu_dropout::{
-    CallError, DropoutCall, DropoutKind, DropoutRate, FoldOverflow, IndexOverflow, MaskKey,
-    MaskLayout, ParseCallError, RateError, advance_counter, mask,
+    CallError, DropoutCall, DropoutKind, DropoutRate, FoldOverflow, MaskKey, MaskLayout,
+    ParseCallError, RateError, advance_counter, mask,
 };
 
+use crate::common::inputs::past_last;
 use crate::common::{reference, vectors};
 
 const KINDS: [DropoutKind; 4] = [
@@ -101,34 +102,10 @@ fn fields_come_in_any_order_and_integers_in_two_notations() {
 
 #[test]
 fn fields_are_refused_by_name() {
-    let u64_overflow = "seed=18446744073709551616";
-    let words = [
-        "q=1",
-        "p",
-        "seed",
-        "=1",
-        "P=0.5",
-        "p=",
-        "p=half",
-        "p=0.5,",
-        "seed=-1",
-        "seed=+1",
-        "seed=0x",
-        "seed=0x+1",
-        "seed=0xg",
-        "seed=1.0",
-        "seed=1_000",
-        "stream=",
-        "stream=0X1",
-        "origin=x",
-        "origin=0x10000000000000000",
-        "kind=",
-        "kind=Alpha",
-        "kind=Gaussian",
-        "kind",
-        u64_overflow,
-    ];
-    for word in words {
+    let words = "q=1 p seed =1 P=0.5 p= p=half p=0.5, seed=-1 seed=+1 seed=0x seed=0x+1 seed=0xg \
+                 seed=1.0 seed=1_000 seed=18446744073709551616 stream= stream=0X1 origin=x \
+                 origin=0x10000000000000000 kind= kind=Alpha kind=Gaussian kind";
+    for word in words.split(' ') {
         let expected = ParseCallError::Field {
             field: word.to_owned(),
         };
@@ -242,11 +219,7 @@ fn a_call_is_checked_with_its_layout() {
             assert_eq!(check(&rows, 0), fits, "{kind}, p {p}");
             assert_eq!(check(&rows, max - 112), fits, "{kind}, p {p}");
             for origin in [max - 111, u64::MAX] {
-                let overflow = IndexOverflow::Call {
-                    origin,
-                    len: 113,
-                    max,
-                };
+                let overflow = past_last(origin, 113, max);
                 let error = Err(CallError::IndexOverflow(overflow));
                 assert_eq!(check(&rows, origin), error, "{kind}, p {p}");
             }
@@ -255,11 +228,7 @@ fn a_call_is_checked_with_its_layout() {
     }
     for (error, message) in [
         (
-            CallError::IndexOverflow(IndexOverflow::Call {
-                origin: 7,
-                len: 113,
-                max: (1 << 63) - 1,
-            }),
+            CallError::IndexOverflow(past_last(7, 113, (1 << 63) - 1)),
             "113 mask indices from 7 on pass the largest one, 2^63 - 1: \
              lower the origin, the number of elements, or a layout's strides and offset",
         ),

@@ -1,8 +1,9 @@
 //! Column sums and gradients of scales on the CPU path [M23].
 
 use wgpu_dropout::cpu::{column_sums, scale_gradient};
-use wgpu_dropout::{CallError, CpuError, DropoutKind, ElementType, Operation};
+use wgpu_dropout::{CallError, DropoutKind, ElementType, Operation};
 
+use super::ways::{mismatch, vector_length};
 use crate::common::add::{Case, Source, check_columns, sources};
 use crate::common::inputs::{call, kind_call};
 
@@ -88,18 +89,12 @@ fn a_fault_in_the_gradient_of_a_scale_is_seen() {
 #[test]
 fn what_does_not_fit_a_sum_of_columns_is_refused_and_writes_nothing() {
     let mut sums = [7.0; 5];
-    let error = CpuError::VectorLength {
-        elements: 12,
-        len: 5,
-    };
+    let error = vector_length(12, 5);
     assert_eq!(
         column_sums(&[1.0f32; 12], &mut sums, false),
         Err(error.clone())
     );
-    let error_without = CpuError::VectorLength {
-        elements: 12,
-        len: 0,
-    };
+    let error_without = vector_length(12, 0);
     assert_eq!(
         column_sums(&[1.0f32; 12], &mut [], false),
         Err(error_without)
@@ -110,15 +105,9 @@ fn what_does_not_fit_a_sum_of_columns_is_refused_and_writes_nothing() {
         scale_gradient(len as u64, &input, bias, &output, &mut sums, &call, false)
     };
     assert_eq!(gradient(12, &[], 12, good), Err(error));
-    let bias = CpuError::VectorLength {
-        elements: 10,
-        len: 4,
-    };
+    let bias = vector_length(10, 4);
     assert_eq!(gradient(10, &[0.0; 4], 10, good), Err(bias));
-    let lengths = CpuError::LengthMismatch {
-        input: 10,
-        output: 9,
-    };
+    let lengths = mismatch(10, 9);
     assert_eq!(gradient(10, &[], 9, good), Err(lengths));
     for kind in [DropoutKind::Alpha, DropoutKind::Gaussian] {
         let operation = Operation::DropoutAdd;

@@ -12,7 +12,7 @@ use wgpu_dropout::{
     SourceError,
 };
 
-use super::ways::{CANARY, both_ways, refuses};
+use super::ways::{CANARY, both_ways, mask_length, mismatch, refuses};
 use crate::common::compare;
 use crate::common::inputs::{
     LENGTHS, RATES, SPECIALS, call, check_dropout, check_mask, linear_vectors, origins, values,
@@ -197,10 +197,7 @@ fn lengths_that_differ_write_nothing() {
     for (input, output) in [(3, 4), (4, 3), (0, 1), (1, 0)] {
         let x = values(input);
         let mut y = vec![CANARY; output];
-        let expected = Err(CpuError::LengthMismatch {
-            input: input as usize,
-            output,
-        });
+        let expected = Err(mismatch(input as usize, output));
         for &direction in Direction::ALL {
             // The source may have either length.
             for len in [input, output as u64] {
@@ -210,10 +207,7 @@ fn lengths_that_differ_write_nothing() {
         }
         assert_eq!(y, vec![CANARY; output]);
     }
-    let error = CpuError::LengthMismatch {
-        input: 3,
-        output: 4,
-    };
+    let error = mismatch(3, 4);
     assert_eq!(
         error.to_string(),
         "the input has 3 elements, the output 4: make them equal"
@@ -240,11 +234,7 @@ fn a_mask_of_another_length_is_not_written() {
     for (len, words) in [(0, 1), (1, 0), (32, 2), (33, 1), (33, 3)] {
         let mut mask = vec![7; words];
         let required = mask_words(len);
-        let error = CpuError::Source(SourceError::MaskLength {
-            words,
-            required,
-            len,
-        });
+        let error = CpuError::Source(mask_length(words, required, len));
         assert_eq!(
             error.to_string(),
             format!(

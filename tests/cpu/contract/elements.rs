@@ -6,13 +6,14 @@ use wgpu_dropout::{
     CallError, CpuError, DropoutCall, IndexOverflow, MaskLayout, MaskSource, SourceError,
 };
 
-use super::ways::{CANARY, both_ways, refuses};
+use super::ways::{CANARY, both_ways, mask_length, mismatch, refuses};
+use crate::common::compare;
 use crate::common::inputs::{
-    KINDS, RATES, SPECIALS, call, check_mask_of, kind_call, sample_indices, values,
+    KINDS, RATES, SPECIALS, call, check_mask_of, kind_call, past_last, random_mask, sample_indices,
+    values,
 };
-use crate::common::kinds::{self, Direction};
+use crate::common::kinds::{self, Direction, unpacked};
 use crate::common::layers::BATCHES;
-use crate::common::{compare, reference};
 
 const IDS: [u32; 5] = [0, 3, u32::MAX, 1 << 20, 3];
 
@@ -65,7 +66,7 @@ fn a_batch_of_one_has_the_masks_of_many() {
             let mut mask = vec![0; mask_words(layout.len()) as usize];
             let layout = &layout;
             keep_mask(MaskSource::Samples { layout, ids }, &mut mask, &call).unwrap();
-            kept(&mask, layout.len() as usize)
+            unpacked(&mask, layout.len() as usize)
         };
         let (one, other) = (mask(&[5]), mask(&[u32::MAX]));
         assert_eq!(mask(&[5, u32::MAX]), [&one[..], &other].concat(), "{name}");
@@ -80,11 +81,7 @@ fn ids_that_do_not_fit_write_nothing() {
         .and_then(|layout| layout.offset(1 << 32))
         .unwrap();
     let ids = |ids| CpuError::Source(SourceError::SampleIds { ids, samples: 2 });
-    let overflow = IndexOverflow::Call {
-        origin: u64::MAX,
-        len: 3 * u64::from(u32::MAX) + 3,
-        max: u64::MAX,
-    };
+    let overflow = past_last(u64::MAX, 3 * u64::from(u32::MAX) + 3, u64::MAX);
     let overflow = CpuError::Call(overflow.into());
     let stride = CpuError::Call(CallError::IndexOverflow(IndexOverflow::Samples {
         stride: 1 << 32,
@@ -127,24 +124,11 @@ fn another_id_differs() {
     }
 }
 
-/// Random bits, also in the spare bits after the last element.
-fn random_mask(len: usize) -> Vec<u32> {
-    (0..len.div_ceil(32) as u32)
-        .map(|word| reference::philox4x32(10, [word, 7, 7, 7], [3, 4])[0])
-        .collect()
-}
-
-fn kept(mask: &[u32], len: usize) -> Vec<bool> {
-    (0..len)
-        .map(|element| mask[element / 32] >> (element % 32) & 1 == 1)
-        .collect()
-}
-
 #[test]
 fn a_packed_mask_decides_alone() {
     for len in [0, 1, 31, 32, 33, 1000, 100_003] {
-        let (x, mask) = (values(len), random_mask(len as usize));
-        let kept = kept(&mask, x.len());
+        let (x, mask) = (values(len), random_mask(len));
+        let kept = unpacked(&mask, x.len());
         let packed = MaskSource::Packed {
             mask: &mask,
             len: x.len() as u64,
@@ -168,8 +152,8 @@ fn a_packed_mask_decides_alone() {
 #[test]
 fn packed_masks_at_the_ends_of_the_rate() {
     let x = SPECIALS.repeat(10);
-    let mask = random_mask(x.len());
-    let kept = kept(&mask, x.len());
+    let mask = random_mask(x.len() as u64);
+    let kept = unpacked(&mask, x.len());
     let select = |value: fn(f32) -> f32| -> Vec<f32> {
         let one = |(&x, &kept): (&f32, &bool)| if kept { value(x) } else { 0.0 };
         x.iter().zip(&kept).map(one).collect()
@@ -195,10 +179,7 @@ fn packed_masks_of_another_length_write_nothing() {
     let (ones, len) = ([!0; 2], 33);
     let packed = MaskSource::Packed { mask: &ones, len };
     let (x, mut y) = (values(33), [CANARY; 32]);
-    let mismatch = CpuError::LengthMismatch {
-        input: 33,
-        output: 32,
-    };
+    let mismatch = mismatch(33, 32);
     for &direction in Direction::ALL {
         let got = apply(direction, packed, (&x[..], &mut y[..]), &call);
         assert_eq!(got.as_ref(), Err(&mismatch));
@@ -212,11 +193,7 @@ fn packed_masks_of_another_length_write_nothing() {
     for (len, words, required) in [(33, 1, 2), (32, 2, 1), (0, 1, 0), (1, 0, 1)] {
         let mask = &ones[..words];
         let packed = MaskSource::Packed { mask, len };
-        let error = CpuError::Source(SourceError::MaskLength {
-            words,
-            required,
-            len,
-        });
+        let error = CpuError::Source(mask_length(words, required, len));
         refuses(packed, len as usize, &call, &error);
         let mut exported = vec![7; required as usize];
         assert_eq!(keep_mask(packed, &mut exported, &call), Err(error));

@@ -2,8 +2,10 @@
 
 use core::ops::Range;
 
+use wgpu_dropout::DropoutRate;
 use wgpu_dropout::cpu::{CpuError, foreign};
-use wgpu_dropout::{DropoutRate, SourceError};
+
+use super::ways::mask_length;
 
 /// A row of tests/data/foreign.kat.
 #[derive(Debug)]
@@ -168,11 +170,7 @@ fn a_mask_of_another_length_is_refused() {
     let refused = |elements, words, required, len| {
         let mut mask = vec![7; words];
         let error = foreign::jax([0, 0], DropoutRate::ZERO, elements, &mut mask).unwrap_err();
-        let expected = SourceError::MaskLength {
-            words,
-            required,
-            len,
-        };
+        let expected = mask_length(words, required, len);
         assert_eq!(error, CpuError::Source(expected));
         assert!(mask.iter().all(|&word| word == 7));
     };

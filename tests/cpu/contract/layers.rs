@@ -5,7 +5,7 @@ use wgpu_dropout::cpu::{apply, keep_mask};
 use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{CpuError, DropoutCall, IndexOverflow, MaskLayout, SourceError};
 
-use super::ways::{CANARY, both_ways, refuses};
+use super::ways::{CANARY, both_ways, mask_length, refuses};
 use crate::common::inputs::{KINDS, RATES, call, kind_call, layout_indices, values};
 use crate::common::kinds::{self, Direction};
 use crate::common::layers::layers;
@@ -135,11 +135,7 @@ fn slices_of_another_length_write_nothing() {
     }
     for words in [0, 2] {
         let mut mask = vec![7; words];
-        let error = CpuError::Source(SourceError::MaskLength {
-            words,
-            required: 1,
-            len: 6,
-        });
+        let error = CpuError::Source(mask_length(words, 1, 6));
         assert_eq!(keep_mask(&layout, &mut mask, &call), Err(error));
         assert_eq!(mask, vec![7; words]);
     }

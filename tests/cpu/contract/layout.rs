@@ -211,82 +211,74 @@ fn ranks_are_checked() {
     use MaskLayout as L;
     let feature = DimensionList::FeatureShape;
     let time = DimensionList::TimeLockedShape;
-    let lacks = "give a 1 for each dimension that the tensor lacks";
-    for (made, list, (least, most), got, message) in [
-        (
-            L::strided(&[2, 3], &[1]),
-            DimensionList::Strides,
-            (2, 2),
-            1,
-            "1 number in the strides for 2 dimensions: give one for each dimension",
-        ),
-        (
-            L::strided(&[], &[1]),
-            DimensionList::Strides,
-            (0, 0),
-            1,
-            "1 number in the strides for 0 dimensions: give one for each dimension",
-        ),
-        (
-            L::noise_shape(&[2, 3], &[Some(1), Some(2), None]),
-            DimensionList::NoiseShape,
-            (0, 2),
-            3,
-            "3 numbers in the noise shape for 2 dimensions: give at most one for each dimension",
-        ),
-        (
-            L::noise_shape(&[2], &[Some(1), Some(2)]),
-            DimensionList::NoiseShape,
-            (0, 1),
-            2,
-            "2 numbers in the noise shape for 1 dimension: give at most one for each dimension",
-        ),
-        (
-            L::feature_channels_first(&[2]),
-            feature,
-            (2, 8),
-            1,
-            &format!("feature dropout takes a shape of 2 to 8 dimensions, this one has 1: {lacks}"),
-        ),
-        (
-            L::feature_channels_last(&[]),
-            feature,
-            (2, 8),
-            0,
-            &format!("feature dropout takes a shape of 2 to 8 dimensions, this one has 0: {lacks}"),
-        ),
-        (
-            L::time_locked_batch_first(&[2]),
-            time,
-            (2, 8),
-            1,
-            &format!(
-                "time-locked dropout takes a shape of 2 to 8 dimensions, this one has 1: {lacks}"
-            ),
-        ),
-        (
-            L::time_locked_time_first(&[]),
-            time,
-            (2, 8),
-            0,
-            &format!(
-                "time-locked dropout takes a shape of 2 to 8 dimensions, this one has 0: {lacks}"
-            ),
-        ),
-        (
-            L::drop_path(&[]),
-            DimensionList::DropPathShape,
-            (1, 8),
-            0,
-            &format!("drop path takes a shape of 1 to 8 dimensions, this one has 0: {lacks}"),
-        ),
-    ] {
+    let rank = |made, list, expected, got, message: &str| {
         let error = LayoutError::Rank {
             list,
-            expected: least..=most,
+            expected,
             got,
         };
         refused(made, error, message);
+    };
+    for (dimensions, message) in [
+        (
+            2,
+            "1 number in the strides for 2 dimensions: give one for each dimension",
+        ),
+        (
+            0,
+            "1 number in the strides for 0 dimensions: give one for each dimension",
+        ),
+    ] {
+        let made = L::strided(&[2, 3][..dimensions], &[1]);
+        rank(
+            made,
+            DimensionList::Strides,
+            dimensions..=dimensions,
+            1,
+            message,
+        );
+    }
+    for (dimensions, message) in [
+        (
+            2,
+            "3 numbers in the noise shape for 2 dimensions: give at most one for each dimension",
+        ),
+        (
+            1,
+            "2 numbers in the noise shape for 1 dimension: give at most one for each dimension",
+        ),
+    ] {
+        let noise_shape = &[Some(1), Some(2), None][..dimensions + 1];
+        let made = L::noise_shape(&[2, 3][..dimensions], noise_shape);
+        rank(
+            made,
+            DimensionList::NoiseShape,
+            0..=dimensions,
+            dimensions + 1,
+            message,
+        );
+    }
+    let lacks = "give a 1 for each dimension that the tensor lacks";
+    for (made, list, name, least, got) in [
+        (L::feature_channels_first(&[2]), feature, "feature", 2, 1),
+        (L::feature_channels_last(&[]), feature, "feature", 2, 0),
+        (L::time_locked_batch_first(&[2]), time, "time-locked", 2, 1),
+        (L::time_locked_time_first(&[]), time, "time-locked", 2, 0),
+        (
+            L::drop_path(&[]),
+            DimensionList::DropPathShape,
+            "drop path",
+            1,
+            0,
+        ),
+    ] {
+        let name = match name {
+            "drop path" => name.to_owned(),
+            name => format!("{name} dropout"),
+        };
+        let message =
+            format!("{name} takes a shape of {least} to 8 dimensions, this one has {got}: {lacks}");
+        rank(made, list, least..=8, got, &message);
     }
 }
 

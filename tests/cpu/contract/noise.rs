@@ -4,13 +4,12 @@ use wgpu_dropout::cpu::keep_mask;
 use wgpu_dropout::half::{bf16, f16};
 use wgpu_dropout::mask::mask_words;
 use wgpu_dropout::{
-    CallError, CpuError, DropoutCall, DropoutKind, Element, IndexOverflow, MaskLayout, MaskSource,
-    Operation,
+    CallError, CpuError, DropoutCall, DropoutKind, Element, MaskLayout, MaskSource, Operation,
 };
 
 use super::ways::{both_ways, refuses};
 use crate::common::inputs::{
-    RATES, SPECIALS, indices, kind_call, layout_indices, sample_indices, values,
+    RATES, SPECIALS, indices, kind_call, layout_indices, past_last, sample_indices, values,
 };
 use crate::common::kinds::Direction;
 use crate::common::reference::{BF16, F16, drop_threshold, normal};
@@ -244,11 +243,7 @@ fn half_of_the_indices_have_noise() {
             let x = values(6);
             both_ways(Direction::Forward, source, &x, &noise(p, MAX - last)).unwrap();
             for origin in [MAX - last + 1, u64::MAX - last, u64::MAX] {
-                let overflow = IndexOverflow::Call {
-                    origin,
-                    len: last + 1,
-                    max: MAX,
-                };
+                let overflow = past_last(origin, last + 1, MAX);
                 let error = CpuError::Call(overflow.into());
                 refuses(source, 6, &noise(p, origin), &error);
             }

@@ -2,9 +2,9 @@
 
 use wgpu_dropout::cpu::apply;
 use wgpu_dropout::half::{bf16, f16};
-use wgpu_dropout::{CpuError, DropoutCall, Element, ElementType, MaskLayout, MaskSource};
+use wgpu_dropout::{DropoutCall, Element, ElementType, MaskLayout, MaskSource};
 
-use super::ways::both_ways;
+use super::ways::{both_ways, mismatch};
 use crate::common::inputs::{
     KINDS, LENGTHS, RATES, call, indices, kind_call, layout_indices, origins, sample_indices,
 };
@@ -143,10 +143,7 @@ fn layouts_and_samples() {
 #[test]
 fn lengths_that_differ_write_nothing() {
     let (x, mut y) = ([f16::ONE; 3], [bf16::ONE; 4]);
-    let error = Err(CpuError::LengthMismatch {
-        input: 3,
-        output: 4,
-    });
+    let error = Err(mismatch(3, 4));
     let (call, direction) = (call(0.5, 0), Direction::Forward);
     let (narrow, brain) = (&mut [f16::ONE; 4][..], &[bf16::ONE; 3][..]);
     assert_eq!(apply(direction, 3u64, (&x[..], narrow), &call), error);

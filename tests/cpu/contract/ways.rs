@@ -1,12 +1,28 @@
 //! Applying a call to slices: forward and backward, with an output slice and in place.
 
 use wgpu_dropout::cpu::{Slices, apply};
-use wgpu_dropout::{CpuError, DropoutCall, Element, MaskSource};
+use wgpu_dropout::{CpuError, DropoutCall, Element, MaskSource, SourceError};
 
 use crate::common::inputs::values;
 use crate::common::kinds::Direction;
 
 pub const CANARY: f32 = -6.25e4;
+
+pub fn vector_length(elements: usize, len: usize) -> CpuError {
+    CpuError::VectorLength { elements, len }
+}
+
+pub fn mismatch(input: usize, output: usize) -> CpuError {
+    CpuError::LengthMismatch { input, output }
+}
+
+pub fn mask_length(words: usize, required: u64, len: u64) -> SourceError {
+    SourceError::MaskLength {
+        words,
+        required,
+        len,
+    }
+}
 
 /// The results for `x`: with an output slice, and in place.
 pub fn both_ways<'a, T: Element>(

@@ -6,7 +6,7 @@ use wgpu_dropout::{
     Elements, KernelDescriptor, MaskLayout, Operation, ShapeError,
 };
 
-use super::device::{Noop, range};
+use super::device::{Noop, range, too_short, whole};
 use crate::common::inputs::{call, kind_call};
 
 fn act(noop: &Noop) -> ActDropout {
@@ -18,49 +18,31 @@ fn act(noop: &Noop) -> ActDropout {
 fn a_bias_that_does_not_repeat_over_the_elements_is_refused() {
     let noop = Noop::downlevel();
     let (act, data, numbers) = (act(&noop), noop.buffer(4096), noop.buffer(4096));
-    let bias = |len| Some(Bias::new(range(&numbers, 0, 0), len));
+    let bias = |len| Some(Bias::new(whole(&numbers), len));
     noop.without_errors(|| {
         for (elements, len) in [(12, 5), (12, 24), (12, 0)] {
-            let error = act.bind_in_place(range(&data, 0, 0), bias(len), elements);
+            let error = act.bind_in_place(whole(&data), bias(len), elements);
             assert_eq!(
                 error.unwrap_err(),
                 ShapeError::VectorLength { elements, len }.into()
             );
         }
-        act.bind_in_place(range(&data, 0, 0), bias(6), 12).unwrap();
+        act.bind_in_place(whole(&data), bias(6), 12).unwrap();
         // Halves need twice 600 elements, more than the buffer holds.
-        let rows = range(&data, 0, 0);
+        let rows = whole(&data);
         let input = ActInput::Halves { rows, columns: 300 };
         let output = noop.buffer(4096);
-        let error = act.bind(input.clone(), range(&output, 0, 0), bias(600), 600);
-        assert_eq!(
-            error.unwrap_err(),
-            BindError::RangeTooShort {
-                role: Role::Input,
-                range_bytes: 4096,
-                required_bytes: 4800,
-                len: 600,
-            }
-        );
+        let error = act.bind(input.clone(), whole(&output), bias(600), 600);
+        assert_eq!(error.unwrap_err(), too_short(Role::Input, 4096, 4800, 600));
         let input = ActInput::Halves {
-            rows: range(&data, 0, 0),
+            rows: whole(&data),
             columns: 512,
         };
-        act.bind(input.clone(), range(&output, 0, 0), bias(512), 512)
+        act.bind(input.clone(), whole(&output), bias(512), 512)
             .unwrap();
         let short = Some(Bias::new(range(&numbers, 0, 4092), 512));
-        let error = act
-            .bind(input, range(&output, 0, 0), short, 512)
-            .unwrap_err();
-        assert_eq!(
-            error,
-            BindError::RangeTooShort {
-                role: Role::Vectors,
-                range_bytes: 4092,
-                required_bytes: 4096,
-                len: 1024,
-            }
-        );
+        let error = act.bind(input, whole(&output), short, 512).unwrap_err();
+        assert_eq!(error, too_short(Role::Vectors, 4092, 4096, 1024));
     });
 }
 
@@ -69,13 +51,13 @@ fn halves_that_are_none_are_refused() {
     let noop = Noop::downlevel();
     let (act, rows, grad) = (act(&noop), noop.buffer(4096), noop.buffer(4096));
     let input = |columns| ActInput::Halves {
-        rows: range(&rows, 0, 0),
+        rows: whole(&rows),
         columns,
     };
     let of = |element| Elements::from(60).of_type(element);
     let refused = |columns, element, error: BindError, message: &str| {
         noop.without_errors(|| {
-            let out = range(&grad, 0, 0);
+            let out = whole(&grad);
             let bound = act.bind(input(columns), out.clone(), None, of(element));
             assert_eq!(bound.unwrap_err(), error);
             let bound = act.bind_backward_in_place(out, input(columns), None, of(element));
@@ -103,25 +85,21 @@ fn halves_that_are_none_are_refused() {
             message,
         );
     }
-    let out = range(&grad, 0, 0);
+    let out = whole(&grad);
     act.bind(input(15), out, None, of(ElementType::F32))
         .unwrap();
 }
 
 #[test]
 fn rows_too_long_to_be_cut_are_refused() {
-    let limits = wgpu::Limits {
-        max_storage_buffer_binding_size: 4096,
-        ..wgpu::Limits::downlevel_defaults()
-    };
-    let noop = Noop::new(wgpu::Features::empty(), limits);
+    let noop = Noop::limited(|limits| limits.max_storage_buffer_binding_size = 4096);
     let (act, rows, output) = (act(&noop), noop.buffer(1 << 16), noop.buffer(1 << 16));
     let bind = |columns, elements: u64| {
         let input = ActInput::Halves {
-            rows: range(&rows, 0, 0),
+            rows: whole(&rows),
             columns,
         };
-        noop.without_errors(|| act.bind(input, range(&output, 0, 0), None, elements))
+        noop.without_errors(|| act.bind(input, whole(&output), None, elements))
     };
     // A binding holds 512 elements of each half and begins at multiples of 64 elements.
     bind(511, 511).unwrap();
@@ -141,14 +119,14 @@ fn forms_of_four_buffers_need_no_limit_and_the_others_name_it() {
     assert_eq!(noop.device.limits().max_storage_buffers_per_shader_stage, 4);
     let act = act(&noop);
     let buffers = [(); 5].map(|()| noop.buffer(4096));
-    let [a, b, c, numbers, ids] = [0, 1, 2, 3, 4].map(|i| range(&buffers[i], 0, 0));
+    let [a, b, c, numbers, ids] = [0, 1, 2, 3, 4].map(|i| whole(&buffers[i]));
     let bias = || Some(Bias::new(numbers.clone(), 8));
     let two = || ActInput::Gated {
         gate: a.clone(),
         up: b.clone(),
     };
     let halves = |at: usize| ActInput::Halves {
-        rows: range(&buffers[at], 0, 0),
+        rows: whole(&buffers[at]),
         columns: 8,
     };
     let layout = MaskLayout::drop_path(&[4, 8]).unwrap();
@@ -213,7 +191,7 @@ fn ranges_of_an_activation_share_no_byte_and_a_bias_no_buffer() {
 fn an_activation_takes_dropout_that_scales() {
     let noop = Noop::downlevel();
     let (act, input, grad) = (act(&noop), noop.buffer(4096), noop.buffer(4096));
-    let (input, grad) = (range(&input, 0, 0), range(&grad, 0, 0));
+    let (input, grad) = (whole(&input), whole(&grad));
     let forward = act.bind(input.clone(), grad.clone(), None, 64).unwrap();
     let backward = act.bind_backward_in_place(grad, input, None, 64).unwrap();
     for p in [0.0, 0.5, 1.0] {

@@ -6,7 +6,7 @@ use wgpu_dropout::{
     Operation, ShapeError, Vectors,
 };
 
-use super::device::{Noop, range};
+use super::device::{Noop, range, too_short, whole};
 use crate::common::inputs::{call, kind_call};
 
 fn add(noop: &Noop) -> DropoutAdd {
@@ -19,15 +19,15 @@ fn vectors_that_do_not_repeat_over_the_elements_are_refused() {
     let (add, input, sum) = (add(&noop), noop.buffer(4096), noop.buffer(4096));
     let numbers = noop.buffer(4096);
     let bind = |vectors, elements: u64| {
-        let (input, sum) = (range(&input, 0, 0), range(&sum, 0, 0));
+        let (input, sum) = (whole(&input), whole(&sum));
         noop.without_errors(|| add.bind_in_place(input, sum, Some(vectors), elements))
     };
-    let whole = || range(&numbers, 0, 0);
+    let all = || whole(&numbers);
     for (vectors, elements, len) in [
-        (Vectors::bias(whole(), 5), 12, 5),
-        (Vectors::scale(whole(), 24), 12, 24),
-        (Vectors::bias_and_scale(whole(), 6, 7), 12, 7),
-        (Vectors::bias(whole(), 0), 12, 0),
+        (Vectors::bias(all(), 5), 12, 5),
+        (Vectors::scale(all(), 24), 12, 24),
+        (Vectors::bias_and_scale(all(), 6, 7), 12, 7),
+        (Vectors::bias(all(), 0), 12, 0),
     ] {
         let error = bind(vectors, elements).unwrap_err();
         assert_eq!(error, ShapeError::VectorLength { elements, len }.into());
@@ -39,19 +39,11 @@ fn vectors_that_do_not_repeat_over_the_elements_are_refused() {
             )
         );
     }
-    bind(Vectors::bias_and_scale(whole(), 12, 6), 12).unwrap();
-    bind(Vectors::bias(whole(), 5), 0).unwrap();
+    bind(Vectors::bias_and_scale(all(), 12, 6), 12).unwrap();
+    bind(Vectors::bias(all(), 5), 0).unwrap();
     // 1,025 numbers need 4,100 bytes, and the buffer has 4,096.
-    let error = bind(Vectors::bias_and_scale(whole(), 1000, 25), 1000).unwrap_err();
-    assert_eq!(
-        error,
-        BindError::RangeTooShort {
-            role: Role::Vectors,
-            range_bytes: 4096,
-            required_bytes: 4100,
-            len: 1025,
-        }
-    );
+    let error = bind(Vectors::bias_and_scale(all(), 1000, 25), 1000).unwrap_err();
+    assert_eq!(error, too_short(Role::Vectors, 4096, 4100, 1025));
     assert_eq!(
         error.to_string(),
         "the vectors range is 4096 bytes, 4100 needed for 1025 numbers: bind a longer range, or fewer numbers"
@@ -60,14 +52,10 @@ fn vectors_that_do_not_repeat_over_the_elements_are_refused() {
 
 #[test]
 fn vectors_longer_than_a_binding_are_refused() {
-    let limits = wgpu::Limits {
-        max_storage_buffer_binding_size: 1024,
-        ..wgpu::Limits::downlevel_defaults()
-    };
-    let noop = Noop::new(wgpu::Features::empty(), limits);
+    let noop = Noop::limited(|limits| limits.max_storage_buffer_binding_size = 1024);
     let (add, buffer, numbers) = (add(&noop), noop.buffer(8192), noop.buffer(4096));
-    let (input, sum) = (range(&buffer, 0, 0), range(&buffer, 4096, 0));
-    let vectors = Some(Vectors::bias(range(&numbers, 0, 0), 257));
+    let (input, sum) = (whole(&buffer), range(&buffer, 4096, 0));
+    let vectors = Some(Vectors::bias(whole(&numbers), 257));
     let error = noop.without_errors(|| add.bind_in_place(input, sum, vectors, 514));
     let error = error.unwrap_err();
     assert_eq!(
@@ -90,7 +78,7 @@ fn more_buffers_than_the_device_binds_are_refused_with_the_ways_out() {
     assert_eq!(noop.device.limits().max_storage_buffers_per_shader_stage, 4);
     let add = add(&noop);
     let buffers = [(); 5].map(|()| noop.buffer(4096));
-    let [input, residual, sum, numbers, ids] = [0, 1, 2, 3, 4].map(|i| range(&buffers[i], 0, 0));
+    let [input, residual, sum, numbers, ids] = [0, 1, 2, 3, 4].map(|i| whole(&buffers[i]));
     let layout = MaskLayout::drop_path(&[4, 8]).unwrap();
     let elements = || Elements::samples(&layout, ids.clone());
     let bias = || Some(Vectors::bias(numbers.clone(), 8));
@@ -138,7 +126,7 @@ fn ranges_of_a_sum_share_no_byte_and_vectors_no_buffer() {
         add.bind(at(0), at(256), at(512), None, 64).unwrap();
         let bias = Some(Vectors::bias(at(1024), 8));
         let error = add
-            .bind(at(0), range(&other, 0, 0), at(512), bias, 64)
+            .bind(at(0), whole(&other), at(512), bias, 64)
             .unwrap_err();
         assert_eq!(
             error,
@@ -154,8 +142,8 @@ fn a_sum_takes_dropout_that_scales() {
     let noop = Noop::downlevel();
     let (add, input, sum) = (add(&noop), noop.buffer(4096), noop.buffer(4096));
     let numbers = noop.buffer(4096);
-    let (input, sum) = (range(&input, 0, 0), range(&sum, 0, 0));
-    let scale = Vectors::scale(range(&numbers, 0, 0), 8);
+    let (input, sum) = (whole(&input), whole(&sum));
+    let scale = Vectors::scale(whole(&numbers), 8);
     let forward = add.bind_in_place(input, sum.clone(), None, 64).unwrap();
     let backward = add.bind_backward_in_place(sum, scale, 64).unwrap();
     for p in [0.0, 0.5, 1.0] {

@@ -4,14 +4,7 @@ use wgpu::BufferUsages;
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{BindError, ElementType, Elements, GaussianDropout, MaskLayout};
 
-use super::device::{Noop, range, two_devices};
-
-/// `got` is `expected`, an error with this message.
-#[track_caller]
-fn refused<T: std::fmt::Debug>(got: Result<T, BindError>, expected: BindError, message: &str) {
-    assert_eq!(expected.to_string(), message);
-    assert_eq!(got.unwrap_err(), expected);
-}
+use super::device::{Noop, range, refused, too_short, two_devices, whole};
 
 #[test]
 fn buffers_without_storage() {
@@ -27,11 +20,11 @@ fn buffers_without_storage() {
     };
     noop.without_errors(|| {
         for (role, got) in [
-            (Role::Input, noop.dropout.bind(bad(), good(), 1)),
-            (Role::Output, noop.dropout.bind(good(), bad(), 1)),
-            (Role::Data, noop.dropout.bind_in_place(bad(), 1)),
+            (Role::Input, noop.bind(bad(), good(), 1)),
+            (Role::Output, noop.bind(good(), bad(), 1)),
+            (Role::Data, noop.bind_in_place(bad(), 1)),
             // The usage is checked even for 0 elements.
-            (Role::Data, noop.dropout.bind_in_place(bad(), 0)),
+            (Role::Data, noop.bind_in_place(bad(), 0)),
         ] {
             refused(got, expected(role), &message(role));
         }
@@ -55,8 +48,7 @@ fn offsets_follow_the_devices_rule() {
     noop.without_errors(|| {
         for offset_bytes in [1, 2, 4, 128, 255, 257, 260] {
             refused(
-                noop.dropout
-                    .bind_in_place(range(&buffer, offset_bytes, 0), 1),
+                noop.bind_in_place(range(&buffer, offset_bytes, 0), 1),
                 BindError::UnalignedOffset {
                     role: Role::Data,
                     offset_bytes,
@@ -69,24 +61,16 @@ fn offsets_follow_the_devices_rule() {
             );
         }
         for offset in [0, 256, 512, 4096 - 256] {
-            noop.dropout
-                .bind_in_place(range(&buffer, offset, 0), 64)
-                .unwrap();
+            noop.bind_in_place(range(&buffer, offset, 0), 64).unwrap();
         }
     });
 
     // A device that allows smaller multiples.
-    let limits = wgpu::Limits {
-        min_storage_buffer_offset_alignment: 32,
-        ..wgpu::Limits::downlevel_defaults()
-    };
-    let noop = Noop::new(wgpu::Features::empty(), limits);
+    let noop = Noop::limited(|limits| limits.min_storage_buffer_offset_alignment = 32);
     let buffer = noop.buffer(4096);
     noop.without_errors(|| {
-        noop.dropout
-            .bind_in_place(range(&buffer, 32, 0), 64)
-            .unwrap();
-        let error = noop.dropout.bind_in_place(range(&buffer, 16, 0), 64);
+        noop.bind_in_place(range(&buffer, 32, 0), 64).unwrap();
+        let error = noop.bind_in_place(range(&buffer, 16, 0), 64);
         let expected = BindError::UnalignedOffset {
             role: Role::Data,
             offset_bytes: 16,
@@ -117,8 +101,7 @@ fn ranges_end_in_their_buffer() {
         ] {
             for len in [0, 1] {
                 refused(
-                    noop.dropout
-                        .bind_in_place(range(&buffer, offset, bytes), len),
+                    noop.bind_in_place(range(&buffer, offset, bytes), len),
                     BindError::PastBuffer {
                         role: Role::Data,
                         end_bytes,
@@ -132,8 +115,7 @@ fn ranges_end_in_their_buffer() {
             }
         }
         for (offset, bytes, len) in [(0, 1024, 256), (768, 256, 64), (768, 0, 64), (1024, 0, 0)] {
-            noop.dropout
-                .bind_in_place(range(&buffer, offset, bytes), len)
+            noop.bind_in_place(range(&buffer, offset, bytes), len)
                 .unwrap();
         }
     });
@@ -163,15 +145,8 @@ fn ranges_hold_their_elements() {
             (0, 0, 1024, u64::MAX, (1 << 62) + 1),
             (0, 0, 1024, u64::MAX, u64::MAX),
         ] {
-            let expected = BindError::RangeTooShort {
-                role: Role::Data,
-                range_bytes,
-                required_bytes,
-                len,
-            };
-            let got = noop
-                .dropout
-                .bind_in_place(range(&buffer, offset, bytes), len);
+            let expected = too_short(Role::Data, range_bytes, required_bytes, len);
+            let got = noop.bind_in_place(range(&buffer, offset, bytes), len);
             refused(
                 got,
                 expected,
@@ -179,8 +154,7 @@ fn ranges_hold_their_elements() {
             );
         }
         for (offset, bytes, len) in [(0, 0, 256), (0, 24, 6), (0, 27, 6), (0, 1000, 6)] {
-            noop.dropout
-                .bind_in_place(range(&buffer, offset, bytes), len)
+            noop.bind_in_place(range(&buffer, offset, bytes), len)
                 .unwrap();
         }
     });
@@ -190,21 +164,16 @@ fn ranges_hold_their_elements() {
 fn both_roles_of_dropout_are_checked() {
     let noop = Noop::downlevel();
     let (long, short) = (noop.buffer(64), noop.buffer(60));
-    let (long, short) = (|| range(&long, 0, 0), || range(&short, 0, 0));
+    let (long, short) = (|| whole(&long), || whole(&short));
     noop.without_errors(|| {
         for (role, got) in [
-            (Role::Input, noop.dropout.bind(short(), long(), 16)),
-            (Role::Output, noop.dropout.bind(long(), short(), 16)),
+            (Role::Input, noop.bind(short(), long(), 16)),
+            (Role::Output, noop.bind(long(), short(), 16)),
         ] {
-            let expected = BindError::RangeTooShort {
-                role,
-                range_bytes: 60,
-                required_bytes: 64,
-                len: 16,
-            };
+            let expected = too_short(role, 60, 64, 16);
             assert_eq!(got.unwrap_err(), expected);
         }
-        noop.dropout.bind(short(), long(), 15).unwrap();
+        noop.bind(short(), long(), 15).unwrap();
     });
 }
 
@@ -212,31 +181,26 @@ fn both_roles_of_dropout_are_checked() {
 fn masks_are_words_and_blocks_are_four() {
     let noop = Noop::downlevel();
     let buffer = noop.buffer(64);
-    let whole = || range(&buffer, 0, 0);
-    let too_short = |role, required_bytes, len| BindError::RangeTooShort {
-        role,
-        range_bytes: 64,
-        required_bytes,
-        len,
-    };
+    let all = || whole(&buffer);
+    let too_short = |role, required_bytes, len| too_short(role, 64, required_bytes, len);
     noop.without_errors(|| {
-        noop.keep_mask.bind(whole(), 512).unwrap();
+        noop.keep_mask.bind(all(), 512).unwrap();
         for (len, required_bytes) in [(513, 68), (u64::MAX, 1 << 61)] {
             let message = format!(
                 "the mask range is 64 bytes, {required_bytes} needed for {len} elements: bind a \
                  longer range, or fewer elements"
             );
             let error = too_short(Role::Mask, required_bytes, len);
-            refused(noop.keep_mask.bind(whole(), len), error, &message);
+            refused(noop.keep_mask.bind(all(), len), error, &message);
         }
-        noop.philox.bind(whole(), 4).unwrap();
+        noop.philox.bind(all(), 4).unwrap();
         for (len, required_bytes) in [(5, 80), (1 << 60, u64::MAX), (u64::MAX, u64::MAX)] {
             let message = format!(
                 "the blocks range is 64 bytes, {required_bytes} needed for {len} blocks: bind a \
                  longer range, or fewer blocks"
             );
             let error = too_short(Role::Blocks, required_bytes, len);
-            refused(noop.philox.bind(whole(), len), error, &message);
+            refused(noop.philox.bind(all(), len), error, &message);
         }
     });
 }
@@ -254,7 +218,7 @@ fn buffers_that_are_destroyed_or_another_devices_are_refused() {
             (&destroyed, "destroyed"),
             (&other.buffer(64), "doesn't match"),
         ] {
-            let (bad, good) = (|| range(bad, 0, 0), || range(&good, 0, 0));
+            let (bad, good) = (|| whole(bad), || whole(&good));
             let samples = Elements::samples(&layout, bad());
             let packed = Elements::packed(bad(), 16);
             for got in [
@@ -294,7 +258,7 @@ fn the_same_range_twice_is_in_place_by_another_name() {
             (range(&buffer, 256, 256), range(&buffer, 256, 512), 64),
         ] {
             refused(
-                noop.dropout.bind(input, output, len),
+                noop.bind(input, output, len),
                 BindError::SameRange {
                     roles: [Role::Input, Role::Output],
                     range: 256..512,
@@ -315,7 +279,7 @@ fn elements_may_touch_but_not_overlap() {
         for (input, output) in [(0, 256), (256, 0), (512, 256)] {
             let end = |start: u64| start..start + 260;
             refused(
-                noop.dropout.bind(at(input), at(output), 65),
+                noop.bind(at(input), at(output), 65),
                 BindError::Overlap {
                     roles: [Role::Input, Role::Output],
                     ranges: [end(input), end(output)],
@@ -327,11 +291,11 @@ fn elements_may_touch_but_not_overlap() {
                     end(output)
                 ),
             );
-            noop.dropout.bind(at(input), at(output), 64).unwrap();
+            noop.bind(at(input), at(output), 64).unwrap();
         }
         // The same ranges of two buffers do not overlap.
         let other = noop.buffer(1024);
-        noop.dropout.bind(at(0), range(&other, 0, 0), 256).unwrap();
+        noop.bind(at(0), whole(&other), 256).unwrap();
     });
 }
 
@@ -341,18 +305,18 @@ fn nothing_can_be_bound_anywhere() {
     let (buffer, empty) = (noop.buffer(1024), noop.buffer(0));
     noop.without_errors(|| {
         for (input, output) in [
-            (range(&buffer, 0, 0), range(&buffer, 0, 0)),
+            (whole(&buffer), whole(&buffer)),
             (range(&buffer, 256, 256), range(&buffer, 256, 256)),
-            (range(&buffer, 1024, 0), range(&buffer, 0, 0)),
-            (range(&empty, 0, 0), range(&empty, 0, 0)),
-            (range(&buffer, 0, 0), range(&empty, 0, 0)),
+            (range(&buffer, 1024, 0), whole(&buffer)),
+            (whole(&empty), whole(&empty)),
+            (whole(&buffer), whole(&empty)),
         ] {
-            let bound = noop.dropout.bind(input, output.clone(), 0).unwrap();
+            let bound = noop.bind(input, output.clone(), 0).unwrap();
             assert_eq!(
                 (bound.len(), bound.dispatches(), bound.is_empty()),
                 (0, 0, true)
             );
-            let bound = noop.dropout.bind_in_place(output.clone(), 0).unwrap();
+            let bound = noop.bind_in_place(output.clone(), 0).unwrap();
             assert_eq!(
                 (bound.len(), bound.dispatches(), bound.is_empty()),
                 (0, 0, true)
@@ -372,7 +336,7 @@ fn elements_of_16_bits_need_their_last_whole_word() {
         for element in [ElementType::F16, ElementType::Bf16] {
             let bind = |range, len| {
                 let elements = Elements::from(len).of_type(element);
-                noop.dropout.bind_in_place(range, elements)
+                noop.bind_in_place(range, elements)
             };
             for offset_bytes in [2, 4, 6] {
                 refused(
@@ -393,21 +357,11 @@ fn elements_of_16_bits_need_their_last_whole_word() {
                 (bind(range(&buffer, 256, 6), 3), 6, 8, 3),
                 // The buffer ends inside the last word.
                 (bind(range(&cut, 256, 0), 131), 262, 264, 131),
-                (
-                    bind(range(&buffer, 0, 0), u64::MAX),
-                    1024,
-                    u64::MAX,
-                    u64::MAX,
-                ),
+                (bind(whole(&buffer), u64::MAX), 1024, u64::MAX, u64::MAX),
             ] {
                 refused(
                     got,
-                    BindError::RangeTooShort {
-                        role: Role::Data,
-                        range_bytes,
-                        required_bytes,
-                        len,
-                    },
+                    too_short(Role::Data, range_bytes, required_bytes, len),
                     &format!(
                         "the data range is {range_bytes} bytes, {required_bytes} needed for {len} \
                          elements: bind a longer range, or fewer elements"

@@ -5,8 +5,8 @@ use wgpu_dropout::{
     GaussianDropout, IndexOverflow, Operation,
 };
 
-use super::device::{Noop, range};
-use crate::common::inputs::{call, kind_call};
+use super::device::{Noop, range, whole};
+use crate::common::inputs::{call, kind_call, past_last};
 
 type Encode = fn(
     &Dropout,
@@ -41,15 +41,9 @@ fn the_last_index_is_taken_and_the_next_refused() {
     let noop = Noop::downlevel();
     let (input, output) = (noop.buffer(1024), noop.buffer(1024));
     for len in [1, 7, 8, 9, 256] {
-        let separate = noop
-            .dropout
-            .bind(range(&input, 0, 0), range(&output, 0, 0), len)
-            .unwrap();
-        let in_place = noop
-            .dropout
-            .bind_in_place(range(&output, 0, 0), len)
-            .unwrap();
-        let mask = noop.keep_mask.bind(range(&output, 0, 0), len).unwrap();
+        let separate = noop.bind(whole(&input), whole(&output), len).unwrap();
+        let in_place = noop.bind_in_place(whole(&output), len).unwrap();
+        let mask = noop.keep_mask.bind(whole(&output), len).unwrap();
         let last = u64::MAX - (len - 1);
         for p in [0.0, 0.5, 1.0] {
             let past_last = (last..=u64::MAX).skip(1);
@@ -76,11 +70,7 @@ fn the_last_index_is_taken_and_the_next_refused() {
             assert!(noop.records(|pass| noop.keep_mask.encode(pass, &mask, &good).unwrap()));
         }
     }
-    let overflow = IndexOverflow::Call {
-        origin: u64::MAX,
-        len: 2,
-        max: u64::MAX,
-    };
+    let overflow = past_last(u64::MAX, 2, u64::MAX);
     let message = "2 mask indices from 18446744073709551615 on pass the largest one, 2^64 - 1: \
          lower the origin, the number of elements, or a layout's strides and offset";
     assert_eq!(overflow.to_string(), message);
@@ -95,9 +85,9 @@ fn the_last_index_of_noise_is_taken_and_the_next_refused() {
     let (input, output) = (noop.buffer(1024), noop.buffer(1024));
     let max = (1 << 63) - 1;
     for len in [1, 7, 8, 9, 256] {
-        let (input, output) = (range(&input, 0, 0), range(&output, 0, 0));
-        let binding = noop.dropout.bind(input.clone(), output, len).unwrap();
-        let in_place = noop.dropout.bind_in_place(input, len).unwrap();
+        let (input, output) = (whole(&input), whole(&output));
+        let binding = noop.bind(input.clone(), output, len).unwrap();
+        let in_place = noop.bind_in_place(input, len).unwrap();
         for p in [0.0, 0.5] {
             let call = |origin| kind_call(p, origin, DropoutKind::Gaussian);
             let good = call(max - (len - 1));
@@ -131,9 +121,9 @@ fn noise_without_a_finite_variance_is_refused() {
     let noop = Noop::downlevel();
     let noise = GaussianDropout::new(&noop.device, &Default::default()).unwrap();
     let buffer = noop.buffer(1024);
-    let whole = || range(&buffer, 0, 0);
-    let some = noop.dropout.bind_in_place(whole(), 8).unwrap();
-    let none = noop.dropout.bind_in_place(whole(), 0).unwrap();
+    let all = || whole(&buffer);
+    let some = noop.bind_in_place(all(), 8).unwrap();
+    let none = noop.bind_in_place(all(), 0).unwrap();
     let half_ulp = 0.5 / 4_294_967_296.0;
     for p in [1.0, 1.0 - half_ulp] {
         let call = kind_call(p, 0, DropoutKind::Gaussian);
@@ -154,10 +144,9 @@ fn kinds_that_do_not_go_with_an_operation_are_refused() {
     let noop = Noop::downlevel();
     let noise = GaussianDropout::new(&noop.device, &Default::default()).unwrap();
     let (data, mask) = (noop.buffer(1024), noop.buffer(1024));
-    let whole = |buffer| range(buffer, 0, 0);
     let packed = Elements::packed(whole(&mask), 64);
-    let packed = noop.dropout.bind_in_place(whole(&data), packed).unwrap();
-    let linear = noop.dropout.bind_in_place(whole(&data), 64).unwrap();
+    let packed = noop.bind_in_place(whole(&data), packed).unwrap();
+    let linear = noop.bind_in_place(whole(&data), 64).unwrap();
     let keep_mask = noop.keep_mask.bind(whole(&mask), 64).unwrap();
     for p in [0.0, 0.5, 1.0] {
         // The kind is checked first, so the origin's overflow is not the error.
@@ -203,17 +192,17 @@ fn kinds_that_do_not_go_with_an_operation_are_refused() {
 fn nothing_has_no_index_to_overflow() {
     let noop = Noop::downlevel();
     let buffer = noop.buffer(1024);
-    let whole = || range(&buffer, 0, 0);
+    let all = || whole(&buffer);
     let call = call(0.5, u64::MAX);
-    let pooled = noop.dropout.bind(whole(), whole(), 0).unwrap();
-    let in_place = noop.dropout.bind_in_place(whole(), 0).unwrap();
+    let pooled = noop.bind(all(), all(), 0).unwrap();
+    let in_place = noop.bind_in_place(all(), 0).unwrap();
     for encode in BOTH {
         assert_eq!(run(&noop, encode, &pooled, call), (Ok(()), false));
         assert_eq!(run(&noop, encode, &in_place, call), (Ok(()), false));
     }
-    let mask = noop.keep_mask.bind(whole(), 0).unwrap();
+    let mask = noop.keep_mask.bind(all(), 0).unwrap();
     assert!(!noop.records(|pass| noop.keep_mask.encode(pass, &mask, &call).unwrap()));
-    let blocks = noop.philox.bind(whole(), 0).unwrap();
+    let blocks = noop.philox.bind(all(), 0).unwrap();
     assert!(!noop.records(|pass| noop.philox.encode(pass, &blocks, [0; 4], [0; 2])));
 }
 
@@ -222,13 +211,9 @@ fn nothing_has_no_index_to_overflow() {
 fn inference_in_place_records_nothing() {
     let noop = Noop::downlevel();
     let buffer = noop.buffer(2048);
-    let in_place = noop
-        .dropout
-        .bind_in_place(range(&buffer, 0, 0), 100)
-        .unwrap();
+    let in_place = noop.bind_in_place(whole(&buffer), 100).unwrap();
     let pooled = noop
-        .dropout
-        .bind(range(&buffer, 0, 0), range(&buffer, 512, 0), 100)
+        .bind(whole(&buffer), range(&buffer, 512, 0), 100)
         .unwrap();
     let half_ulp = 0.5 / 4_294_967_296.0;
     for encode in BOTH {

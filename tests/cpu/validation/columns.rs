@@ -6,7 +6,7 @@ use wgpu_dropout::{
     Operation, PlanError, Vectors,
 };
 
-use super::device::{Noop, range};
+use super::device::{Noop, range, too_short, whole};
 use crate::common::inputs::kind_call;
 
 fn sums(noop: &Noop) -> ColumnSums {
@@ -23,18 +23,14 @@ fn memory_for_a_sum_is_a_64th_and_named_where_it_is_too_short() {
     let sums = sums(&noop);
     let [matrix, scratch, total] = [(); 3].map(|()| noop.buffer(4096));
     let bind = |rows, columns, scratch_bytes, sums_bytes| {
-        let (matrix, scratch) = (range(&matrix, 0, 0), range(&scratch, 0, scratch_bytes));
+        let (matrix, scratch) = (whole(&matrix), range(&scratch, 0, scratch_bytes));
         let total = range(&total, 0, sums_bytes);
         noop.without_errors(|| sums.bind(matrix, scratch, total, (rows, columns), ElementType::F16))
     };
     bind(65, 3, 24, 12).unwrap();
     bind(0, 3, 4, 12).unwrap();
-    let short = |role, range_bytes, required_bytes, len| BindError::RangeTooShort {
-        role,
-        range_bytes,
-        required_bytes,
-        len,
-    };
+    let short =
+        |role, range_bytes, required_bytes, len| too_short(role, range_bytes, required_bytes, len);
     let error = bind(65, 3, 20, 12).unwrap_err();
     assert_eq!(error, short(Role::Scratch, 20, 24, 6));
     assert_eq!(
@@ -68,16 +64,11 @@ fn what_a_sum_writes_lies_in_buffers_of_its_own() {
 
 #[test]
 fn rows_longer_than_a_dispatch_takes_are_refused() {
-    let limits = wgpu::Limits {
-        max_storage_buffer_binding_size: 1 << 16,
-        ..wgpu::Limits::downlevel_defaults()
-    };
-    let noop = Noop::new(wgpu::Features::empty(), limits);
+    let noop = Noop::limited(|limits| limits.max_storage_buffer_binding_size = 1 << 16);
     let sums = sums(&noop);
     let [matrix, scratch, total] = [(); 3].map(|()| noop.buffer(1 << 20));
     let bind = |rows, columns| {
-        let [matrix, scratch, total] =
-            [&matrix, &scratch, &total].map(|buffer| range(buffer, 0, 0));
+        let [matrix, scratch, total] = [&matrix, &scratch, &total].map(|buffer| whole(buffer));
         noop.without_errors(|| sums.bind(matrix, scratch, total, (rows, columns), ElementType::F32))
     };
     let error = bind(100, 257).unwrap_err();
@@ -105,7 +96,7 @@ fn the_gradient_of_a_scale_needs_a_scale_and_dropout_that_scales() {
     let noop = Noop::downlevel();
     let add = DropoutAdd::new(&noop.device, &KernelDescriptor::default()).unwrap();
     let buffers = [(); 5].map(|()| noop.buffer(4096));
-    let at = |place: usize| range(&buffers[place], 0, 0);
+    let at = |place: usize| whole(&buffers[place]);
     let bind = |vectors| {
         noop.without_errors(|| add.bind_scale_gradient(at(0), at(1), vectors, at(3), at(4), 64))
     };

@@ -1,6 +1,11 @@
 //! wgpu's noop device, and handles on it.
 
-use wgpu_dropout::{Dropout, KeepMask, KernelDescriptor, PhiloxBlocks};
+use std::fmt::{Debug, Display};
+
+use wgpu_dropout::wgsl::Role;
+use wgpu_dropout::{
+    BindError, Dropout, DropoutBinding, Elements, KeepMask, KernelDescriptor, PhiloxBlocks,
+};
 
 /// A device and the handles on it.
 pub struct Noop {
@@ -65,6 +70,28 @@ impl Noop {
         Self::new(wgpu::Features::empty(), wgpu::Limits::downlevel_defaults())
     }
 
+    /// A device without features and with downlevel limits but for those that `change` sets.
+    pub fn limited(change: impl FnOnce(&mut wgpu::Limits)) -> Self {
+        Self::new(wgpu::Features::empty(), limits(change))
+    }
+
+    pub fn bind<'a>(
+        &self,
+        input: wgpu::BufferBinding<'_>,
+        output: wgpu::BufferBinding<'_>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutBinding, BindError> {
+        self.dropout.bind(input, output, elements)
+    }
+
+    pub fn bind_in_place<'a>(
+        &self,
+        data: wgpu::BufferBinding<'_>,
+        elements: impl Into<Elements<'a>>,
+    ) -> Result<DropoutBinding, BindError> {
+        self.dropout.bind_in_place(data, elements)
+    }
+
     pub fn buffer(&self, bytes: u64) -> wgpu::Buffer {
         self.buffer_for(bytes, wgpu::BufferUsages::STORAGE)
     }
@@ -121,5 +148,38 @@ pub fn range(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> wgpu::BufferBind
         buffer,
         offset,
         size: wgpu::BufferSize::new(bytes),
+    }
+}
+
+/// The binding of a whole buffer.
+pub fn whole(buffer: &wgpu::Buffer) -> wgpu::BufferBinding<'_> {
+    range(buffer, 0, 0)
+}
+
+/// Downlevel limits but for those that `change` sets.
+pub fn limits(change: impl FnOnce(&mut wgpu::Limits)) -> wgpu::Limits {
+    let mut limits = wgpu::Limits::downlevel_defaults();
+    change(&mut limits);
+    limits
+}
+
+/// `got` is `expected`, an error with this message.
+#[track_caller]
+pub fn refused<T: Debug, E: Debug + Display + PartialEq>(
+    got: Result<T, E>,
+    expected: impl Into<E>,
+    message: &str,
+) {
+    let (error, expected) = (got.unwrap_err(), expected.into());
+    assert_eq!(error, expected);
+    assert_eq!(error.to_string(), message);
+}
+
+pub fn too_short(role: Role, range_bytes: u64, required_bytes: u64, len: u64) -> BindError {
+    BindError::RangeTooShort {
+        role,
+        range_bytes,
+        required_bytes,
+        len,
     }
 }

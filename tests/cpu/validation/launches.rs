@@ -5,10 +5,10 @@ use wgpu_dropout::launch::{
 };
 use wgpu_dropout::{
     Activation, AttentionMask, CallError, Direction, DropoutCall, DropoutKind, ElementType,
-    IndexOverflow, MaskLayout, MaskPlace, Norm, PlanError, ShapeError, Softmax, SoftmaxShapeError,
+    MaskLayout, MaskPlace, Norm, PlanError, ShapeError, Softmax, SoftmaxShapeError,
 };
 
-use crate::common::inputs::{call, kind_call};
+use crate::common::inputs::{call, kind_call, past_last};
 
 /// Elements of one launch under the default limits.
 const PIECE: u64 = 1 << 25;
@@ -47,51 +47,30 @@ fn errors_come_before_the_first_launch() {
             .err()
             .expect("an error")
     };
+    let limits = LaunchLimits::default;
     let long = MaskLayout::linear(1 << 50);
     let (good, last) = (call(0.1, 0), call(0.1, u64::MAX));
-    let overflow = IndexOverflow::Call {
-        origin: u64::MAX,
-        len: 1 << 50,
-        max: u64::MAX,
-    };
+    let overflow = past_last(u64::MAX, 1 << 50, u64::MAX);
     let overflow = CallError::IndexOverflow(overflow);
-    assert_eq!(
-        refused(&long, &last, LaunchLimits::default()),
-        overflow.into()
-    );
+    assert_eq!(refused(&long, &last, limits()), overflow.into());
     let [late, certain] =
         [(0.1, 1 << 63), (1.0, 0)].map(|(p, origin)| kind_call(p, origin, DropoutKind::Gaussian));
-    let overflow = CallError::IndexOverflow(IndexOverflow::Call {
-        origin: 1 << 63,
-        len: 1 << 50,
-        max: (1 << 63) - 1,
-    });
-    assert_eq!(
-        refused(&long, &late, LaunchLimits::default()),
-        overflow.into()
-    );
+    let overflow = CallError::IndexOverflow(past_last(1 << 63, 1 << 50, (1 << 63) - 1));
+    assert_eq!(refused(&long, &late, limits()), overflow.into());
     let no_variance = CallError::Rate { rate: certain.rate };
-    assert_eq!(
-        refused(&long, &certain, LaunchLimits::default()),
-        no_variance.into()
-    );
+    assert_eq!(refused(&long, &certain, limits()), no_variance.into());
     let short = LaunchLimits {
         max_workgroups: 0,
         ..Default::default()
     };
-    assert!(matches!(
-        refused(&long, &good, short),
-        LaunchError::Limits(_)
-    ));
+    let got = refused(&long, &good, short);
+    assert!(matches!(got, LaunchError::Limits(_)));
     let path = MaskLayout::drop_path(&[2, 1 << 31]).unwrap();
     let too_long = PlanError::DimensionTooLong {
         size: 1 << 31,
         max: (1 << 31) - 1,
     };
-    assert_eq!(
-        refused(&path, &good, LaunchLimits::default()),
-        too_long.into()
-    );
+    assert_eq!(refused(&path, &good, limits()), too_long.into());
 }
 
 #[test]

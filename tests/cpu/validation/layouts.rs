@@ -1,25 +1,14 @@
 //! Layouts, sample ids and packed masks that binding and recording refuse.
 
-use wgpu::{BufferUsages, Features, Limits};
+use wgpu::BufferUsages;
 use wgpu_dropout::wgsl::Role;
 use wgpu_dropout::{BindError, DropoutCall, Elements, IndexOverflow, MaskLayout, PlanError};
 
-use super::device::{Noop, range};
+use super::device::{Noop, range, refused, too_short, whole};
 use crate::common::inputs::call;
 
-/// `got` is `expected`, an error with this message.
-#[track_caller]
-fn refused<T: std::fmt::Debug>(got: Result<T, BindError>, expected: BindError, message: &str) {
-    assert_eq!(expected.to_string(), message);
-    assert_eq!(got.unwrap_err(), expected);
-}
-
 fn small_bindings() -> Noop {
-    let limits = Limits {
-        max_storage_buffer_binding_size: 4096,
-        ..Limits::downlevel_defaults()
-    };
-    Noop::new(Features::empty(), limits)
+    Noop::limited(|limits| limits.max_storage_buffer_binding_size = 4096)
 }
 
 /// The two sources with a buffer of their own, in 256 bytes: 64 sample ids, or 2048 mask bits.
@@ -50,8 +39,8 @@ fn buffers_of_ids_and_masks_are_checked() {
     );
     let layout = rows();
     noop.without_errors(|| {
-        let bind = |elements| noop.dropout.bind_in_place(range(&data, 0, 0), elements);
-        for (role, elements) in with_buffers(&layout, range(&bad, 0, 0)) {
+        let bind = |elements| noop.bind_in_place(whole(&data), elements);
+        for (role, elements) in with_buffers(&layout, whole(&bad)) {
             let message = format!(
                 "the {role} buffer has usages BufferUsages(UNIFORM): create it with STORAGE among them"
             );
@@ -73,7 +62,7 @@ fn buffers_of_ids_and_masks_are_checked() {
             );
             refused(bind(elements), error, &message);
         }
-        for window in [range(&short, 0, 0), range(&good, 256, 252)] {
+        for window in [whole(&short), range(&good, 256, 252)] {
             for (role, elements) in with_buffers(&layout, window.clone()) {
                 // 64 samples of 32 elements.
                 let (len, counted) = match role {
@@ -81,7 +70,7 @@ fn buffers_of_ids_and_masks_are_checked() {
                     _ => (64, "samples"),
                 };
                 let error =
-                    BindError::RangeTooShort { role, range_bytes: 252, required_bytes: 256, len };
+                    too_short(role, 252, 256, len);
                 let message = format!(
                     "the {role} range is 252 bytes, 256 needed for {len} {counted}: \
                      bind a longer range, or fewer {counted}"
@@ -107,12 +96,7 @@ fn the_mask_kernel_checks_its_ids() {
     noop.without_errors(|| {
         bind(1024, range(&ids, 256, 4096)).unwrap();
         bind(0, range(&ids, 1, 0)).unwrap();
-        let error = BindError::RangeTooShort {
-            role: Role::SampleIds,
-            range_bytes: 4092,
-            required_bytes: 4096,
-            len: 1024,
-        };
+        let error = too_short(Role::SampleIds, 4092, 4096, 1024);
         let message = "the sample ids range is 4092 bytes, 4096 needed for 1024 samples: \
              bind a longer range, or fewer samples";
         refused(bind(1024, range(&ids, 256, 4092)), error, message);
@@ -122,7 +106,7 @@ fn the_mask_kernel_checks_its_ids() {
             max_bytes: 4096,
         };
         let message = "the sample ids take 4100 bytes, the device binds 4096: bind fewer samples";
-        refused(bind(1025, range(&ids, 0, 0)), error, message);
+        refused(bind(1025, whole(&ids)), error, message);
         let error = BindError::WrittenBuffer {
             role: Role::SampleIds,
         };
@@ -145,14 +129,14 @@ fn ids_and_masks_are_not_written() {
             );
             let error = || BindError::WrittenBuffer { role };
             for got in [
-                noop.dropout.bind_in_place(a(0), elements.clone()),
-                noop.dropout.bind(b(0), a(0), elements.clone()),
-                noop.dropout.bind(a(0), a(8192), elements.clone()),
+                noop.bind_in_place(a(0), elements.clone()),
+                noop.bind(b(0), a(0), elements.clone()),
+                noop.bind(a(0), a(8192), elements.clone()),
             ] {
                 refused(got, error(), &message);
             }
             // An input may share the buffer, since dropout only reads it.
-            noop.dropout.bind(a(0), b(0), elements).unwrap();
+            noop.bind(a(0), b(0), elements).unwrap();
         }
     });
 }
@@ -163,9 +147,8 @@ fn all_ids_fit_one_binding() {
     let (data, ids) = (noop.buffer(8200), noop.buffer(8200));
     let bind = |samples| {
         let layout = MaskLayout::drop_path(&[samples, 2]).unwrap();
-        let ids = range(&ids, 0, 0);
-        noop.dropout
-            .bind_in_place(range(&data, 0, 0), Elements::samples(&layout, ids))
+        let ids = whole(&ids);
+        noop.bind_in_place(whole(&data), Elements::samples(&layout, ids))
     };
     noop.without_errors(|| {
         assert_eq!(bind(1024).unwrap().dispatches(), 2);
@@ -191,12 +174,12 @@ fn the_largest_id_has_indices() {
             .unwrap()
             .offset(first_index)
             .unwrap();
-        let (data, ids, layout) = (range(&data, 0, 0), range(&ids, 0, 0), &layout);
+        let (data, ids, layout) = (whole(&data), whole(&ids), &layout);
         let mask = noop
             .keep_mask
             .bind_samples(data.clone(), layout, ids.clone());
         let samples = Elements::samples(layout, ids);
-        (noop.dropout.bind_in_place(data, samples), mask)
+        (noop.bind_in_place(data, samples), mask)
     };
     const SIDE: u64 = 1 << 32;
     noop.without_errors(|| {
@@ -235,8 +218,8 @@ fn the_largest_id_has_indices() {
 fn dimensions_are_counted_in_31_bits() {
     let noop = Noop::downlevel();
     let buffer = noop.buffer(256);
-    let bind = |layout: &MaskLayout| noop.dropout.bind_in_place(range(&buffer, 0, 0), layout);
-    let mask = |layout: &MaskLayout| noop.keep_mask.bind_layout(range(&buffer, 0, 0), layout);
+    let bind = |layout: &MaskLayout| noop.bind_in_place(whole(&buffer), layout);
+    let mask = |layout: &MaskLayout| noop.keep_mask.bind_layout(whole(&buffer), layout);
     let short = |error| matches!(error, BindError::RangeTooShort { .. });
     noop.without_errors(|| {
         for shape in [
@@ -273,7 +256,7 @@ fn dimensions_are_counted_in_31_bits() {
 fn the_last_index_is_taken_and_the_next_refused() {
     let noop = Noop::downlevel();
     let (data, ids) = (noop.buffer(1024), noop.buffer(256));
-    let whole = || range(&data, 0, 0);
+    let all = || whole(&data);
     let strided = |stride| MaskLayout::strided(&[2, 3], &[stride, 1]).unwrap();
     // A layout, true if its first dimension has sample ids, and its largest index.
     for (layout, samples, last) in [
@@ -291,15 +274,13 @@ fn the_last_index_is_taken_and_the_next_refused() {
         ),
     ] {
         let elements = match samples {
-            true => Elements::samples(&layout, range(&ids, 0, 0)),
+            true => Elements::samples(&layout, whole(&ids)),
             false => Elements::from(&layout),
         };
-        let binding = noop.dropout.bind_in_place(whole(), elements).unwrap();
+        let binding = noop.bind_in_place(all(), elements).unwrap();
         let mask = match samples {
-            true => noop
-                .keep_mask
-                .bind_samples(whole(), &layout, range(&ids, 0, 0)),
-            false => noop.keep_mask.bind_layout(whole(), &layout),
+            true => noop.keep_mask.bind_samples(all(), &layout, whole(&ids)),
+            false => noop.keep_mask.bind_layout(all(), &layout),
         };
         let mask = mask.unwrap();
         let good = call(0.5, u64::MAX - last);
@@ -333,21 +314,18 @@ fn the_last_index_is_taken_and_the_next_refused() {
 fn nothing_has_no_index_to_overflow() {
     let noop = Noop::downlevel();
     let buffer = noop.buffer(256);
-    let whole = || range(&buffer, 0, 0);
+    let all = || whole(&buffer);
     let layout = MaskLayout::elementwise(&[2, 0]).unwrap().offset(7).unwrap();
-    let ids = Elements::samples(&layout, whole());
-    let packed = Elements::packed(whole(), 0);
+    let ids = Elements::samples(&layout, all());
+    let packed = Elements::packed(all(), 0);
     let call = call(0.5, u64::MAX);
     for elements in [Elements::from(&layout), ids, packed] {
         let other = noop.buffer(256);
-        let binding = noop
-            .dropout
-            .bind_in_place(range(&other, 0, 0), elements)
-            .unwrap();
+        let binding = noop.bind_in_place(whole(&other), elements).unwrap();
         assert_eq!((binding.len(), binding.dispatches()), (0, 0));
         assert!(!noop.records(|pass| noop.dropout.encode_forward(pass, &binding, &call).unwrap()));
     }
-    let mask = noop.keep_mask.bind_layout(whole(), &layout).unwrap();
+    let mask = noop.keep_mask.bind_layout(all(), &layout).unwrap();
     assert!(!noop.records(|pass| noop.keep_mask.encode(pass, &mask, &call).unwrap()));
 }
 
@@ -356,11 +334,8 @@ fn nothing_has_no_index_to_overflow() {
 fn packed_masks_know_no_origin() {
     let noop = Noop::downlevel();
     let (data, mask) = (noop.buffer(256), noop.buffer(256));
-    let packed = Elements::packed(range(&mask, 0, 0), 64);
-    let binding = noop
-        .dropout
-        .bind_in_place(range(&data, 0, 0), packed)
-        .unwrap();
+    let packed = Elements::packed(whole(&mask), 64);
+    let binding = noop.bind_in_place(whole(&data), packed).unwrap();
     // At rate 0 a packed mask still drops elements, so even in place there is work.
     for p in [0.0, 0.5, 1.0] {
         let call = call(p, u64::MAX);

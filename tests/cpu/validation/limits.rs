@@ -6,80 +6,36 @@ use wgpu_dropout::{
     MaskLayout, PhiloxBlocks,
 };
 
-use super::device::{Noop, device, range};
+use super::device::{Noop, device, limits, refused, whole};
 use crate::common::inputs::call;
 
 /// A limit and its name, a function that sets it, and the values that dropout, masks, blocks,
 /// column sums and activations need.
 type Row = ((Limit, &'static str), fn(&mut Limits, u32), [u32; 5]);
 
-const ROWS: [Row; 9] = [
-    (
-        (
-            Limit::StorageBuffersPerShaderStage,
-            "max_storage_buffers_per_shader_stage",
-        ),
-        |limits, value| limits.max_storage_buffers_per_shader_stage = value,
-        [3, 2, 1, 4, 4],
-    ),
-    (
-        (
-            Limit::ComputeInvocationsPerWorkgroup,
-            "max_compute_invocations_per_workgroup",
-        ),
-        |limits, value| limits.max_compute_invocations_per_workgroup = value,
-        [256; 5],
-    ),
-    (
-        (Limit::ComputeWorkgroupSizeX, "max_compute_workgroup_size_x"),
-        |limits, value| limits.max_compute_workgroup_size_x = value,
-        [256; 5],
-    ),
+macro_rules! rows {
+    ($($limit:ident, $field:ident: $required:expr;)*) => {
+        [$((
+            (Limit::$limit, stringify!($field)),
+            |limits, value| limits.$field = value.into(),
+            $required,
+        )),*]
+    };
+}
+
+const ROWS: [Row; 9] = rows! {
+    StorageBuffersPerShaderStage, max_storage_buffers_per_shader_stage: [3, 2, 1, 4, 4];
+    ComputeInvocationsPerWorkgroup, max_compute_invocations_per_workgroup: [256; 5];
+    ComputeWorkgroupSizeX, max_compute_workgroup_size_x: [256; 5];
     // One window of 256 bytes, the alignment of storage offsets.
-    (
-        (
-            Limit::StorageBufferBindingSize,
-            "max_storage_buffer_binding_size",
-        ),
-        |limits, value| limits.max_storage_buffer_binding_size = value.into(),
-        [256; 5],
-    ),
-    (
-        (
-            Limit::ComputeWorkgroupsPerDimension,
-            "max_compute_workgroups_per_dimension",
-        ),
-        |limits, value| limits.max_compute_workgroups_per_dimension = value,
-        [1; 5],
-    ),
-    (
-        (Limit::BindGroups, "max_bind_groups"),
-        |limits, value| limits.max_bind_groups = value,
-        [2; 5],
-    ),
-    (
-        (Limit::BindingsPerBindGroup, "max_bindings_per_bind_group"),
-        |limits, value| limits.max_bindings_per_bind_group = value,
-        [4, 3, 1, 6, 6],
-    ),
-    (
-        (
-            Limit::UniformBuffersPerShaderStage,
-            "max_uniform_buffers_per_shader_stage",
-        ),
-        |limits, value| limits.max_uniform_buffers_per_shader_stage = value,
-        [2; 5],
-    ),
+    StorageBufferBindingSize, max_storage_buffer_binding_size: [256; 5];
+    ComputeWorkgroupsPerDimension, max_compute_workgroups_per_dimension: [1; 5];
+    BindGroups, max_bind_groups: [2; 5];
+    BindingsPerBindGroup, max_bindings_per_bind_group: [4, 3, 1, 6, 6];
+    UniformBuffersPerShaderStage, max_uniform_buffers_per_shader_stage: [2; 5];
     // Eight dimensions of eight words each.
-    (
-        (
-            Limit::UniformBufferBindingSize,
-            "max_uniform_buffer_binding_size",
-        ),
-        |limits, value| limits.max_uniform_buffer_binding_size = value.into(),
-        [256; 5],
-    ),
-];
+    UniformBufferBindingSize, max_uniform_buffer_binding_size: [256; 5];
+};
 
 #[test]
 fn a_limit_too_low_is_named_with_both_numbers() {
@@ -87,8 +43,7 @@ fn a_limit_too_low_is_named_with_both_numbers() {
     for ((limit, name), set, required) in ROWS {
         for (kind, required) in required.into_iter().enumerate() {
             let create = |value| {
-                let mut limits = Limits::downlevel_defaults();
-                set(&mut limits, value);
+                let limits = limits(|limits| set(limits, value));
                 let (device, _queue) = device(Features::empty(), limits);
                 match kind {
                     0 => Dropout::new(&device, &descriptor).map(drop),
@@ -99,22 +54,16 @@ fn a_limit_too_low_is_named_with_both_numbers() {
                 }
             };
             for available in [0, required - 1] {
-                let error = create(available).unwrap_err();
-                assert_eq!(
-                    error,
-                    CreateError::Limit {
-                        limit,
-                        required: required.into(),
-                        available: available.into()
-                    }
+                let error = CreateError::Limit {
+                    limit,
+                    required: required.into(),
+                    available: available.into(),
+                };
+                let message = format!(
+                    "the device's {name} is {available}, {required} needed: \
+                     request the device with a higher limit, or another adapter"
                 );
-                assert_eq!(
-                    error.to_string(),
-                    format!(
-                        "the device's {name} is {available}, {required} needed: \
-                         request the device with a higher limit, or another adapter"
-                    )
-                );
+                refused(create(available), error, &message);
             }
             assert_eq!(create(required), Ok(()), "{name}");
         }
@@ -126,12 +75,8 @@ fn philox_has_7_or_10_rounds() {
     let (device, _queue) = device(Features::empty(), Limits::downlevel_defaults());
     let new = |rounds| PhiloxBlocks::new(&device, &KernelDescriptor::default(), rounds);
     for rounds in [0, 1, 6, 8, 9, 11, u32::MAX] {
-        let error = new(rounds).unwrap_err();
-        assert_eq!(error, CreateError::Rounds { rounds });
-        assert_eq!(
-            error.to_string(),
-            format!("Philox with {rounds} rounds is not offered: ask for 7 or 10")
-        );
+        let message = format!("Philox with {rounds} rounds is not offered: ask for 7 or 10");
+        refused(new(rounds), CreateError::Rounds { rounds }, &message);
     }
     for rounds in [7, 10] {
         new(rounds).unwrap();
@@ -143,19 +88,12 @@ fn dispatches(limits: Limits, len: u64) -> usize {
     let noop = Noop::new(Features::empty(), limits);
     let (input, output) = (noop.buffer(4 * len), noop.buffer(4 * len));
     noop.without_errors(|| {
-        let whole = |buffer| range(buffer, 0, 0);
-        let separate = noop
-            .dropout
-            .bind(whole(&input), whole(&output), len)
-            .unwrap();
-        let in_place = noop.dropout.bind_in_place(whole(&output), len).unwrap();
+        let separate = noop.bind(whole(&input), whole(&output), len).unwrap();
+        let in_place = noop.bind_in_place(whole(&output), len).unwrap();
         let mask = noop.keep_mask.bind(whole(&output), len).unwrap();
         let blocks = noop.philox.bind(whole(&output), len / 4).unwrap();
         let runs = MaskLayout::strided(&[len / 32, 32], &[1, 0]).unwrap();
-        let runs = noop
-            .dropout
-            .bind(whole(&input), whole(&output), &runs)
-            .unwrap();
+        let runs = noop.bind(whole(&input), whole(&output), &runs).unwrap();
         assert_eq!(separate.dispatches(), in_place.dispatches());
         assert_eq!((separate.len(), separate.is_empty()), (len, false));
 
@@ -182,10 +120,6 @@ fn dispatches(limits: Limits, len: u64) -> usize {
 
 #[test]
 fn a_binding_too_small_cuts() {
-    let limits = |bytes| Limits {
-        max_storage_buffer_binding_size: bytes,
-        ..Limits::downlevel_defaults()
-    };
     for (bytes, len, expected) in [
         (256, 64, 1),
         (256, 65, 2),
@@ -197,16 +131,13 @@ fn a_binding_too_small_cuts() {
         (4348, 1025, 2),
         (4352, 1025, 1),
     ] {
-        assert_eq!(dispatches(limits(bytes), len), expected, "{bytes}, {len}");
+        let limits = limits(|limits| limits.max_storage_buffer_binding_size = bytes);
+        assert_eq!(dispatches(limits, len), expected, "{bytes}, {len}");
     }
 }
 
 #[test]
 fn a_dispatch_too_small_cuts() {
-    let limits = |workgroups| Limits {
-        max_compute_workgroups_per_dimension: workgroups,
-        ..Limits::downlevel_defaults()
-    };
     // One workgroup takes 8192 elements.
     for (workgroups, len, expected) in [
         (1, 8192, 1),
@@ -215,11 +146,8 @@ fn a_dispatch_too_small_cuts() {
         (2, 16_385, 2),
         (2, 163_840, 10),
     ] {
-        assert_eq!(
-            dispatches(limits(workgroups), len),
-            expected,
-            "{workgroups}, {len}"
-        );
+        let limits = limits(|limits| limits.max_compute_workgroups_per_dimension = workgroups);
+        assert_eq!(dispatches(limits, len), expected, "{workgroups}, {len}");
     }
 }
 

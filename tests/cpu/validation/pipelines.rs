@@ -6,7 +6,7 @@ use wgpu_dropout::{
     UniformReason,
 };
 
-use super::device::{Noop, device, range, two_devices};
+use super::device::{Noop, device, limits, range, two_devices, whole};
 use crate::common::inputs::call;
 
 /// A rate, origin and length for each kernel of a layout: by blocks and by elements, scaled and
@@ -26,11 +26,10 @@ fn compile_all(features: Features, limits: Limits) {
         let mut encoder = noop.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for (p, origin, len) in KERNELS {
-            let whole = |buffer| range(buffer, 0, 0);
             for binding in [
-                noop.dropout.bind(whole(&input), whole(&output), len),
-                noop.dropout.bind(whole(&input), range(&input, 512, 0), len),
-                noop.dropout.bind_in_place(whole(&input), len),
+                noop.bind(whole(&input), whole(&output), len),
+                noop.bind(whole(&input), range(&input, 512, 0), len),
+                noop.bind_in_place(whole(&input), len),
             ] {
                 let binding = binding.unwrap();
                 noop.dropout
@@ -44,7 +43,7 @@ fn compile_all(features: Features, limits: Limits) {
         }
         for rounds in [7, 10] {
             let philox = PhiloxBlocks::new(&noop.device, &Default::default(), rounds).unwrap();
-            let blocks = philox.bind(range(&output, 0, 0), 3).unwrap();
+            let blocks = philox.bind(whole(&output), 3).unwrap();
             philox.encode(&mut pass, &blocks, [0; 4], [0; 2]);
         }
         drop(pass);
@@ -54,10 +53,7 @@ fn compile_all(features: Features, limits: Limits) {
 
 #[test]
 fn with_any_features() {
-    let immediates = Limits {
-        max_immediate_size: 64,
-        ..Limits::downlevel_defaults()
-    };
+    let immediates = limits(|limits| limits.max_immediate_size = 64);
     let (int64, immediate) = (Features::SHADER_INT64, Features::IMMEDIATES);
     compile_all(Features::empty(), Limits::downlevel_defaults());
     compile_all(int64, Limits::downlevel_defaults());
@@ -69,10 +65,7 @@ fn with_any_features() {
 #[test]
 fn with_immediates_that_hold_too_little() {
     for max_immediate_size in [0, 4, 60] {
-        let limits = Limits {
-            max_immediate_size,
-            ..Limits::downlevel_defaults()
-        };
+        let limits = limits(|limits| limits.max_immediate_size = max_immediate_size);
         compile_all(Features::IMMEDIATES, limits);
     }
 }
@@ -101,10 +94,7 @@ fn each_handle_tells_how_parameters_reach_its_kernels() {
         (immediates, none, 60, too_low(60, 64), Immediates),
         (immediates, none, 64, Immediates, Immediates),
     ] {
-        let limits = Limits {
-            max_immediate_size,
-            ..Limits::downlevel_defaults()
-        };
+        let limits = limits(|limits| limits.max_immediate_size = max_immediate_size);
         let (device, _queue) = device(features, limits.clone());
         let descriptor = KernelDescriptor {
             avoid,
@@ -167,7 +157,7 @@ fn with_a_cache_of_the_caller() {
             ..Default::default()
         };
         let dropout = Dropout::new(&own, &descriptor).unwrap();
-        let binding = dropout.bind_in_place(range(&buffer, 0, 0), 16).unwrap();
+        let binding = dropout.bind_in_place(whole(&buffer), 16).unwrap();
         let scope = own.push_error_scope(wgpu::ErrorFilter::Validation);
         dropout.compile(&binding, &call(0.5, 0)).unwrap();
         pollster::block_on(scope.pop()).map(|error| error.to_string())

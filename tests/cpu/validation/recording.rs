@@ -4,12 +4,12 @@
 use std::hint::black_box;
 
 use wgpu::BufferBindingType::{Storage, Uniform};
-use wgpu::{BufferBindingType, ComputePass, Features, Limits};
+use wgpu::{BufferBindingType, ComputePass, Features};
 use wgpu_dropout::{
     Dropout, DropoutBinding, DropoutKind, Elements, KernelDescriptor, MaskLayout, ParameterPath,
 };
 
-use super::device::{Noop, range};
+use super::device::{Noop, limits, range};
 use crate::common::inputs::{call, kind_call};
 
 /// Number of calls in one pass.
@@ -47,10 +47,7 @@ struct Recorder {
 
 impl Recorder {
     fn new() -> Self {
-        let limits = Limits {
-            max_immediate_size: 64,
-            ..Limits::downlevel_defaults()
-        };
+        let limits = limits(|limits| limits.max_immediate_size = 64);
         let noop = Noop::new(Features::IMMEDIATES, limits);
         let [input, output] = [(); 2].map(|()| noop.buffer(4 * LONG));
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM;

@@ -23,8 +23,8 @@ use wgpu_dropout::half::{bf16, f16};
 
 use crate::adapters::TestAdapter;
 use crate::case::{Case, scoped, text};
-use crate::common::compare;
 use crate::common::inputs::KINDS;
+use crate::common::{compare, kinds};
 use crate::gpu::Gpu;
 use crate::run::{self, Item, MODES, Mode};
 use tensor::{Map, Tensor, Value, tensors};
@@ -259,7 +259,7 @@ impl Pass {
         let items: Vec<_> = self.tensors.iter().map(Tensor::item::<T>).collect();
         let got = run::dropout(gpu, self.mode, &items)?;
         let compare_values = |((item, kept), got): ((&Item<T>, &Vec<bool>), Vec<T>)| {
-            T::check(&item.call, self.mode.direction, kept, &item.x, &got)
+            kinds::check_elements(&item.call, self.mode.direction, kept, &item.x, &got)
         };
         Ok(items
             .iter()

@@ -7,23 +7,15 @@ use wgpu_dropout::{DropoutCall, DropoutKind, DropoutRate, Element, MaskKey};
 use super::index_map::{IndexMap, MAX_ELEMENTS, index_map};
 use crate::common::inputs::SPECIALS;
 use crate::common::kinds;
-use crate::common::reference::{self, BF16, F16, Format};
-use crate::run::{Direction, Item, Source};
+use crate::common::reference;
+use crate::run::{Item, Source};
 
 const MAX_ID: u64 = u32::MAX as u64;
 
-/// An element type, and its comparison with the reference.
+/// An element type.
 pub trait Value: Element {
     /// An element from random bits. If `any` is false, its products are never subnormal in `f32`.
     fn of_bits(bits: u64, any: bool) -> Self;
-
-    fn check(
-        call: &DropoutCall,
-        direction: Direction,
-        kept: &[bool],
-        x: &[Self],
-        got: &[Self],
-    ) -> Result<(), String>;
 }
 
 impl Value for f32 {
@@ -34,31 +26,11 @@ impl Value for f32 {
             _ => Self::from_bits(bits as u32),
         }
     }
-
-    fn check(
-        call: &DropoutCall,
-        direction: Direction,
-        kept: &[bool],
-        x: &[Self],
-        got: &[Self],
-    ) -> Result<(), String> {
-        kinds::check(call, direction, kept, x, got)
-    }
 }
 
 impl Value for f16 {
     fn of_bits(bits: u64, _: bool) -> Self {
         Self::from_bits(bits as u16)
-    }
-
-    fn check(
-        call: &DropoutCall,
-        direction: Direction,
-        kept: &[bool],
-        x: &[Self],
-        got: &[Self],
-    ) -> Result<(), String> {
-        check_pairs(F16, call, direction, kept, x, got)
     }
 }
 
@@ -66,28 +38,6 @@ impl Value for bf16 {
     fn of_bits(bits: u64, _: bool) -> Self {
         Self::from_bits(bits as u16)
     }
-
-    fn check(
-        call: &DropoutCall,
-        direction: Direction,
-        kept: &[bool],
-        x: &[Self],
-        got: &[Self],
-    ) -> Result<(), String> {
-        check_pairs(BF16, call, direction, kept, x, got)
-    }
-}
-
-fn check_pairs<T: Element>(
-    format: Format,
-    call: &DropoutCall,
-    direction: Direction,
-    kept: &[bool],
-    x: &[T],
-    got: &[T],
-) -> Result<(), String> {
-    let [x, got] = [x, got].map(bytemuck::cast_slice);
-    kinds::check_pairs(format, call, direction, kept, x, got)
 }
 
 /// A tensor: its call, the source of its decisions and its values.
@@ -252,9 +202,7 @@ impl Tensor {
     /// The decision of each element, if these are its mask indices: true keeps it.
     pub fn kept(&self, indices: Vec<u64>) -> Vec<bool> {
         match &self.map {
-            Map::Packed(len, words) => (0..*len as usize)
-                .map(|element| words[element / 32] >> (element % 32) & 1 == 1)
-                .collect(),
+            Map::Packed(len, words) => kinds::unpacked(words, *len as usize),
             _ => kinds::kept(&self.call, indices),
         }
     }
@@ -264,10 +212,10 @@ impl Tensor {
         let any = self.call.kind == DropoutKind::Classic || self.call.rate.drops_nothing();
         let x = (0..self.len()).map(|element| T::of_bits(mix(self.seed, element), any));
         let source = match &self.map {
-            Map::Linear(_) => Source::Consecutive,
+            Map::Linear(len) => Source::Len(*len),
             Map::Layout(map) => Source::Layout(map.layout.clone()),
             Map::Samples(map, ids) => Source::Samples(map.layout.clone(), ids.clone()),
-            Map::Packed(_, words) => Source::Packed(words.clone()),
+            Map::Packed(len, words) => Source::Packed(words.clone(), *len),
         };
         Item {
             call: self.call,

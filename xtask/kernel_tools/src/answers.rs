@@ -8,26 +8,18 @@ use crate::Result;
 
 /// Prints a JSON array: for each case the input, the results and the launches, bytes in little-endian words.
 pub fn print() -> Result {
+    use MaskLayout as L;
     let mut cases = Vec::new();
     for (name, layout) in [
-        ("one", MaskLayout::linear(1)),
-        ("linear", MaskLayout::linear(40_000)),
-        ("odd", MaskLayout::linear(4099).offset((1 << 33) + 5)?),
-        ("rows", MaskLayout::time_locked_batch_first(&[3, 5, 64])?),
-        (
-            "short rows",
-            MaskLayout::time_locked_batch_first(&[3, 5, 7])?,
-        ),
-        ("runs", MaskLayout::feature_channels_first(&[2, 3, 40, 9])?),
-        (
-            "channels last",
-            MaskLayout::feature_channels_last(&[2, 40, 9, 3])?,
-        ),
-        ("samples", MaskLayout::drop_path(&[5, 333])?),
-        (
-            "transposed",
-            MaskLayout::elementwise(&[48, 31])?.permuted(&[1, 0])?,
-        ),
+        ("one", L::linear(1)),
+        ("linear", L::linear(40_000)),
+        ("odd", L::linear(4099).offset((1 << 33) + 5)?),
+        ("rows", L::time_locked_batch_first(&[3, 5, 64])?),
+        ("short rows", L::time_locked_batch_first(&[3, 5, 7])?),
+        ("runs", L::feature_channels_first(&[2, 3, 40, 9])?),
+        ("channels last", L::feature_channels_last(&[2, 40, 9, 3])?),
+        ("samples", L::drop_path(&[5, 333])?),
+        ("transposed", L::elementwise(&[48, 31])?.permuted(&[1, 0])?),
     ] {
         cases.push(case::<f32>(name, &layout)?);
         cases.push(case::<half::f16>(name, &layout)?);
@@ -49,13 +41,8 @@ fn case<T: Element>(name: &str, layout: &MaskLayout) -> Result<Value> {
     let mut output = input.clone();
     let call = DropoutCall::new(DropoutRate::new(0.3)?, MaskKey::layer_step(42, 3, 7));
     cpu::apply(Direction::Forward, layout, &mut *output, &call)?;
-    let launches = launches(
-        layout,
-        T::TYPE,
-        &call,
-        Direction::Forward,
-        LaunchLimits::default(),
-    )?;
+    let (direction, limits) = (Direction::Forward, LaunchLimits::default());
+    let launches = launches(layout, T::TYPE, &call, direction, limits)?;
     let launches = launches.map(|launch| {
         let size = size_of::<T>() as u64;
         let params = launch

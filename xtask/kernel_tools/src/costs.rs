@@ -38,10 +38,8 @@ pub fn print(files: &[&str]) -> Result {
         }
     }
     let driver = compiler.name.trim();
-    println!(
-        "{}",
-        json!({ "driver": driver, "figures": figures, "complaints": complaints })
-    );
+    let found = json!({ "driver": driver, "figures": figures, "complaints": complaints });
+    println!("{found}");
     Ok(())
 }
 

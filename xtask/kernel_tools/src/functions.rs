@@ -27,10 +27,8 @@ pub fn compose(root: &str) -> Result {
                 .with_prefix(prefix);
             let text = functions(&options.with_import_path("my::masks"))?;
             if let Err(complaint) = composed(&text, &kernel) {
-                println!(
-                    "{prefix}-{multiply:?}.wgsl: {}",
-                    complaint.replace('\n', " ")
-                );
+                let complaint = complaint.replace('\n', " ");
+                println!("{prefix}-{multiply:?}.wgsl: {complaint}");
             } else if composed(&text.replace("sigma", "sigma1"), &kernel).is_ok() {
                 return Err("naga_oil lets a member pass whose name ends in a digit".into());
             }

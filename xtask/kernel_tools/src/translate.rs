@@ -25,9 +25,8 @@ pub fn judge(folder: &str, spirv_val: &str) -> Result {
     let is_meant = |kernel: &&Value| no_features(kernel) || kernel["typical"] == true;
     let kernels: Vec<_> = list.iter().filter(is_meant).collect();
     let text = |kernel: &Value| -> Result<String> {
-        Ok(fs::read_to_string(
-            folder.join(kernel["file"].as_str().ok_or("no file")?),
-        )?)
+        let file = kernel["file"].as_str().ok_or("no file")?;
+        Ok(fs::read_to_string(folder.join(file))?)
     };
 
     // A judge is refused if it finds nothing wrong in these.

@@ -6,143 +6,116 @@ pub mod gpus;
 mod others;
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
+
+use xshell::{Cmd, Shell, cmd};
 
 use crate::Result;
 use crate::adapters::{self, apt_install};
-use crate::command::{
-    announce, cargo, command_line, fetch, npm_package, on_path, output, root, run as run_command,
-    table,
-};
+use crate::command::{command_line, fetch, npm_package, on_path, write_texts};
 use crate::debian::SWIFTSHADER;
 
 /// The examples in other languages.
 const HOSTS: &str = "examples/hosts";
 
-/// Compilers, the numbers of texts that they took, and the seconds.
-type Rows = Vec<Vec<String>>;
-
 /// Fails where a text is refused.
-pub fn run(install: bool) -> Result {
-    let command_line = command_line()?;
+pub fn run(sh: &Shell, install: bool) -> Result {
+    let program = command_line(sh)?;
     // Python's host needs an adapter.
-    adapters::ensure(&[], &command_line, install)?;
-    let root = root()?;
-    let folder = root.join("target/compilers");
+    adapters::ensure(sh, &[], &program, install)?;
+    let folder = sh.create_dir("target/compilers")?;
     let texts = folder.join("wgsl");
-    let _ = fs::remove_dir_all(&texts);
-    fs::create_dir_all(&folder)?;
-    let (dawn, hosts) = (root.join("xtask/dawn"), root.join(HOSTS));
-    npm_package("webgpu", &dawn, install)?;
-    npm_package("webgpu", &hosts, install)?;
-    let python = python(&folder.join("python"), &hosts, install)?;
-    let spirv_val = spirv_val(install)?;
-    let tools = kernel_tools(&root)?;
-    let mut write = Command::new(&command_line);
-    run_command(write.args(["wgsl", "--output-dir"]).arg(&texts))?;
-    let functions = output(Command::new(&command_line).args(["wgsl", "--functions"]))?;
-    others::write(&texts.join("others"), &root, &functions)?;
+    npm_package(sh, "webgpu", "xtask/dawn", install)?;
+    npm_package(sh, "webgpu", HOSTS, install)?;
+    let python = python(sh, &folder.join("python"), install)?;
+    let spirv_val = spirv_val(sh, install)?;
+    let tools = kernel_tools(sh)?;
+    write_texts(sh, &program, &texts)?;
+    let functions = cmd!(sh, "{program} wgsl --functions").read()?;
+    others::write(sh, &texts.join("others"), &(functions + "\n"))?;
 
-    let heads = ["compiler", "texts", "seconds"];
-    let mut rows = vec![heads.map(String::from).to_vec()];
-    let mut judge = |name: &str, command: &mut Command| {
-        rows.push(judge(name, command)?);
-        Ok::<_, Box<dyn std::error::Error>>(())
-    };
-    let node = |folder: &Path, script: &str| {
-        let mut node = Command::new("node");
-        node.arg(folder.join(script));
-        node
-    };
-    judge("Tint", node(&dawn, "tint.mjs").arg(&texts))?;
-    let mut translate = Command::new(&tools);
-    translate.arg("translate").args([&texts, &spirv_val]);
-    judge("naga: SPIR-V by spirv-val, GLSL, HLSL, MSL", &mut translate)?;
-    judge(
-        "naga_oil, an import",
-        Command::new(&tools).arg("compose").arg(&root),
-    )?;
+    let mut rows = Vec::new();
+    for (name, command) in [
+        ("Tint", cmd!(sh, "node xtask/dawn/tint.mjs {texts}")),
+        (
+            "naga: SPIR-V by spirv-val, GLSL, HLSL, MSL",
+            cmd!(sh, "{tools} translate {texts} {spirv_val}"),
+        ),
+        ("naga_oil, an import", cmd!(sh, "{tools} compose .")),
+    ] {
+        rows.push(judge(name, &command)?);
+    }
 
     // The hosts find the command line on their path. They fail where a bit of a mask is not the command line's.
     let path = env::var_os("PATH").unwrap_or_default();
-    let own = command_line.parent().map(PathBuf::from).into_iter();
-    let path = env::join_paths(own.chain(env::split_paths(&path)))?;
-    let mut mask_py = Command::new(python);
-    run_command(mask_py.arg(hosts.join("mask.py")).env("PATH", &path))?;
-    match SWIFTSHADER.unpack(&root) {
+    let own = program.parent().map(PathBuf::from).into_iter();
+    let _path = sh.push_env("PATH", env::join_paths(own.chain(env::split_paths(&path)))?);
+    let mask_py = || cmd!(sh, "{python} {HOSTS}/mask.py");
+    mask_py().run()?;
+    match SWIFTSHADER.unpack(sh) {
         Err(reason) => println!("without Dawn's results: {reason}"),
         Ok(variables) => {
             let answers = folder.join("answers.json");
-            fs::write(&answers, output(Command::new(&tools).arg("answers"))?)?;
-            let mut dawn = node(&dawn, "answers.mjs");
-            judge(
-                "Dawn on SwiftShader, results",
-                dawn.arg(answers).envs(variables.clone()),
-            )?;
+            sh.write_file(&answers, cmd!(sh, "{tools} answers").read()?)?;
+            let dawn = cmd!(sh, "node xtask/dawn/answers.mjs {answers}").envs(variables.clone());
+            rows.push(judge("Dawn on SwiftShader, results", &dawn)?);
             // Dawn takes no old lavapipe.
-            run_command(mask_py.envs(variables.clone()))?;
-            run_command(node(&hosts, "mask.mjs").env("PATH", &path).envs(variables))?;
+            mask_py().envs(variables.clone()).run()?;
+            cmd!(sh, "node {HOSTS}/mask.mjs").envs(variables).run()?;
         }
     }
     if install {
-        rows.extend(gpus::judge(&root, &texts)?);
+        rows.extend(gpus::judge(sh, &texts)?);
     }
-    fs::remove_dir_all(&texts)?;
-    println!("\n{}", table(&rows, 2));
+    sh.remove_path(&texts)?;
+    println!("\n{}", rows.join("\n"));
     Ok(())
 }
 
 /// Builds the program that has naga in it.
-fn kernel_tools(root: &Path) -> Result<PathBuf> {
-    let target = root.join("target/kernel-tools");
-    let mut build = cargo("build --release --locked --manifest-path xtask/kernel_tools/Cargo.toml");
-    run_command(build.current_dir(root).arg("--target-dir").arg(&target))?;
+fn kernel_tools(sh: &Shell) -> Result<PathBuf> {
+    let target = sh.current_dir().join("target/kernel-tools");
+    let build = cmd!(sh, "cargo build --release --locked --target-dir {target}");
+    build
+        .args(["--manifest-path", "xtask/kernel_tools/Cargo.toml"])
+        .run()?;
     Ok(target.join("release/kernel-tools"))
 }
 
-fn spirv_val(install: bool) -> Result<PathBuf> {
+fn spirv_val(sh: &Shell, install: bool) -> Result<PathBuf> {
     const PACKAGE: &str = "spirv-tools";
     if on_path("spirv-val").is_none() {
-        apt_install("there is no spirv-val", &[PACKAGE], install, PACKAGE)?;
+        apt_install(sh, "there is no spirv-val", PACKAGE, install, PACKAGE)?;
     }
     Ok(on_path("spirv-val").ok_or("spirv-tools has no spirv-val")?)
 }
 
-/// A virtual environment with what `hosts` asks for.
-fn python(environment: &Path, hosts: &Path, install: bool) -> Result<PathBuf> {
+/// A virtual environment with what the hosts ask for.
+fn python(sh: &Shell, environment: &Path, install: bool) -> Result<PathBuf> {
     let python = environment.join("bin/python");
-    let mut create = Command::new("python3");
-    fetch(
-        &python,
-        create.args(["-m", "venv"]).arg(environment),
-        install,
-    )?;
-    let mut packages = Command::new(&python);
-    packages.args(["-m", "pip", "install", "--quiet", "--require-hashes", "-r"]);
-    packages.arg(hosts.join("requirements.txt"));
+    let create = cmd!(sh, "python3 -m venv {environment}");
+    fetch(sh, &python, &create, install)?;
+    let packages = cmd!(sh, "{python} -m pip install --quiet --require-hashes -r");
     // Packages that are there already are not fetched.
     if install {
-        run_command(&mut packages)?;
+        packages.arg(format!("{HOSTS}/requirements.txt")).run()?;
     }
     Ok(python)
 }
 
 /// Runs a program, which prints a line for each complaint, a text's name and a colon, and last how much it looked at.
 /// Dawn prints its log there too.
-fn judge(name: &str, command: &mut Command) -> Result<Vec<String>> {
-    announce(command);
+fn judge(name: &str, command: &Cmd) -> Result<String> {
+    println!("$ {command}");
     let start = Instant::now();
-    let said = output(command)?;
-    let seconds = format!("{:.0}", start.elapsed().as_secs_f64());
+    let said = command.read()?;
     let complaints = said.lines().filter(|line| line.contains(".wgsl: "));
     let complaints: Vec<_> = complaints.collect();
     let last = said.lines().last().unwrap_or_default();
     match (complaints.len(), last.parse().unwrap_or(0)) {
         (_, 0) => Err(format!("{name} read no text: {last}").into()),
-        (0, texts) => Ok(vec![name.to_owned(), texts.to_string(), seconds]),
+        (0, texts) => Ok(row(name, texts, start)),
         (count, texts) => {
             let some = complaints[..count.min(3)].join("\n");
             Err(format!("{name}: {count} complaints about {texts} texts\n{some}").into())
@@ -150,14 +123,21 @@ fn judge(name: &str, command: &mut Command) -> Result<Vec<String>> {
     }
 }
 
+/// A line of the table: a compiler, the number of texts that it took, and the time.
+fn row(compiler: &str, texts: usize, start: Instant) -> String {
+    let seconds = start.elapsed().as_secs_f64();
+    format!("{compiler:<70} {texts:>5} texts {seconds:>5.0} s")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::shell;
 
     #[test]
     fn translations_are_by_the_naga_of_wgpu() {
         let naga = |lock: &str| {
-            let lock = fs::read_to_string(root().unwrap().join(lock)).unwrap();
+            let lock = shell().unwrap().read_file(lock).unwrap();
             let (_, rest) = lock.split_once("name = \"naga\"\nversion = ").unwrap();
             rest.lines().next().unwrap().to_owned()
         };
@@ -166,8 +146,9 @@ mod tests {
 
     #[test]
     fn a_complaint_and_a_judge_that_read_nothing_are_errors() {
-        let judge = |said: &str| judge("tint", Command::new("printf").arg(said));
-        assert_eq!(judge("a log\\n3\\n").unwrap()[1], "3");
+        let sh = &shell().unwrap();
+        let judge = |said: &str| judge("tint", &cmd!(sh, "printf {said}"));
+        assert!(judge("a log\\n3\\n").unwrap().contains(" 3 texts "));
         let error = judge("a.wgsl: bad\\n3\\n").unwrap_err().to_string();
         assert!(error.ends_with("a.wgsl: bad"), "{error}");
         assert!(judge("0\\n").is_err() && judge("").is_err());

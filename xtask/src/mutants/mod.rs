@@ -7,11 +7,10 @@ mod rules;
 mod runner;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+
+use xshell::{Shell, cmd};
 
 use crate::Result;
-use crate::command::{root, table};
 use rules::Mutant;
 use runner::{Run, Tests};
 
@@ -32,9 +31,8 @@ struct Shader {
 }
 
 /// Tries the mutants of the shaders `only`, or of all; with `list` it prints them and runs nothing.
-pub fn run(list: bool, only: &[String]) -> Result {
-    let root = root()?;
-    let shaders = shaders(&root.join("shaders"), only)?;
+pub fn run(sh: &Shell, list: bool, only: &[String]) -> Result {
+    let shaders = shaders(sh, only)?;
     if list {
         for shader in &shaders {
             let mutants = shader.mutants.iter();
@@ -42,21 +40,20 @@ pub fn run(list: bool, only: &[String]) -> Result {
         }
         return Ok(());
     }
-    let mut tests = Tests::build(&root)?;
+    let mut tests = Tests::build(sh)?;
     let mut wrong = stale(&shaders, only);
     let mut counts: BTreeMap<String, [usize; 5]> = BTreeMap::new();
     for shader in &shaders {
         let path = tests.tree.join("shaders").join(&shader.name);
         for mutant in &shader.mutants {
-            fs::write(&path, mutant.apply(&shader.text))?;
+            sh.write_file(&path, mutant.apply(&shader.text))?;
             let run = tests.try_shaders()?;
             let reason =
                 equivalents().find_map(|entry| shader.is(&entry, mutant).then(|| entry[4]));
             let described = shader.describe(mutant);
             if reason.is_some() && !matches!(run, Run::Passed) {
-                wrong.push(format!(
-                    "listed as equivalent, but it does not survive: {described}"
-                ));
+                let not = "listed as equivalent, but it does not survive";
+                wrong.push(format!("{not}: {described}"));
             }
             let (column, end) = column(&run, reason);
             println!("{described}  {end}");
@@ -64,7 +61,7 @@ pub fn run(list: bool, only: &[String]) -> Result {
                 counts.entry(row.to_owned()).or_default()[column] += 1;
             }
         }
-        fs::write(&path, &shader.text)?;
+        sh.write_file(&path, &shader.text)?;
     }
     conclude(&counts, &wrong)
 }
@@ -86,14 +83,12 @@ fn column(run: &Run, reason: Option<&str>) -> (usize, String) {
 ///
 /// If too many survived or anything is `wrong` besides.
 fn conclude(counts: &BTreeMap<String, [usize; 5]>, wrong: &[String]) -> Result {
-    let mut rows = vec![["file or kind", "mutants"].map(String::from).to_vec()];
-    rows[0].extend(ENDS.map(String::from));
-    rows.extend(counts.iter().map(|(name, counts)| {
-        let numbers = [counts.iter().sum()].into_iter().chain(*counts);
-        let numbers = numbers.map(|number: usize| number.to_string());
-        [name.clone()].into_iter().chain(numbers).collect()
-    }));
-    println!("\n{}", table(&rows, ENDS.len() + 1));
+    let heads = ENDS.map(|end| format!("{end:>12}")).concat();
+    println!("\n{:<36} {:>9}{heads}", "file or kind", "mutants");
+    for (name, counts) in counts {
+        let numbers = counts.map(|count| format!("{count:>12}")).concat();
+        println!("{name:<36} {:>9}{numbers}", counts.iter().sum::<usize>());
+    }
     let [killed, _, timed_out, survived, _] = counts.get("all").copied().unwrap_or_default();
     let counted = killed + timed_out + survived;
     let percent = 100.0 * (counted - survived) as f64 / counted as f64;
@@ -108,35 +103,26 @@ fn conclude(counts: &BTreeMap<String, [usize; 5]>, wrong: &[String]) -> Result {
 }
 
 /// The shaders `only`, or all, in alphabetical order.
-fn shaders(folder: &Path, only: &[String]) -> Result<Vec<Shader>> {
-    let mut shaders = Vec::new();
-    for part in fs::read_dir(folder)? {
-        let part = part?;
-        if !part.file_type()?.is_dir() {
-            continue;
-        }
-        for file in fs::read_dir(part.path())? {
-            let file = file?;
-            let name = format!(
-                "{}/{}",
-                part.file_name().display(),
-                file.file_name().display()
-            );
-            if only.is_empty() || only.contains(&name) {
-                let text = fs::read_to_string(file.path())?;
-                let mutants = rules::mutants(&text);
-                shaders.push(Shader {
-                    name,
-                    text,
-                    mutants,
-                });
-            }
-        }
-    }
+fn shaders(sh: &Shell, only: &[String]) -> Result<Vec<Shader>> {
+    let files = cmd!(sh, "git ls-files -co --exclude-standard shaders/*/*.wgsl").read()?;
+    let names = files
+        .lines()
+        .filter_map(|file| file.strip_prefix("shaders/"));
+    let names = names.filter(|name| only.is_empty() || only.iter().any(|only| only == name));
+    let shaders: Vec<_> = names
+        .map(|name| {
+            let text = sh.read_file(format!("shaders/{name}"))?;
+            let (name, mutants) = (name.to_owned(), rules::mutants(&text));
+            Ok(Shader {
+                name,
+                text,
+                mutants,
+            })
+        })
+        .collect::<Result<_>>()?;
     if shaders.len() < only.len() {
         return Err(format!("shaders/ has not all of {}", only.join(", ")).into());
     }
-    shaders.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(shaders)
 }
 
@@ -171,16 +157,13 @@ fn stale(shaders: &[Shader], only: &[String]) -> Vec<String> {
         let mut shaders = shaders.iter();
         shaders.any(|shader| shader.mutants.iter().any(|mutant| shader.is(entry, mutant)))
     };
-    equivalents()
-        .filter(|entry| only.is_empty() || only.iter().any(|only| only == entry[0]))
-        .filter(|entry| !is_mutant(entry))
-        .map(|entry| {
-            format!(
-                "listed as equivalent, but no mutant: {}: {}",
-                entry[0], entry[3]
-            )
-        })
-        .collect()
+    let listed =
+        equivalents().filter(|[file, ..]| only.is_empty() || only.iter().any(|o| o == file));
+    let stale = listed.filter(|entry| !is_mutant(entry));
+    let line = |[file, _, _, line, ..]: [&str; 5]| {
+        format!("listed as equivalent, but no mutant: {file}: {line}")
+    };
+    stale.map(line).collect()
 }
 
 #[cfg(test)]
@@ -189,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_listed_equivalent_is_a_mutant() {
-        let shaders = shaders(&root().unwrap().join("shaders"), &[]).unwrap();
+        let shaders = shaders(&crate::command::shell().unwrap(), &[]).unwrap();
         assert_eq!(stale(&shaders, &[]), [""; 0]);
         assert!(equivalents().all(|entry| !entry[4].is_empty()));
     }

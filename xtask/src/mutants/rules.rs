@@ -87,11 +87,8 @@ impl Mutant {
             let line = number.checked_sub(1).and_then(|at| text.lines().nth(at));
             line.unwrap_or_default().trim().to_owned()
         };
-        [
-            line(text, self.line - 1),
-            line(text, self.line),
-            line(&self.apply(text), self.line),
-        ]
+        let (at, mutated) = (self.line, self.apply(text));
+        [line(text, at - 1), line(text, at), line(&mutated, at)]
     }
 }
 
@@ -195,26 +192,14 @@ fn statements(code: &str) -> Vec<Change> {
     changes
 }
 
-/// The arguments, separated by `, `, up to the closing parenthesis.
+/// The arguments up to the closing parenthesis, and parts of what follows it.
 fn arguments(text: &str) -> Vec<&str> {
-    let mut arguments = Vec::new();
-    let (mut depth, mut start) = (0, 0);
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' if depth == 0 => {
-                arguments.push(&text[start..at]);
-                break;
-            }
-            ')' => depth -= 1,
-            ',' if depth == 0 && text[at..].starts_with(", ") => {
-                arguments.push(&text[start..at]);
-                start = at + 2;
-            }
-            _ => {}
-        }
-    }
-    arguments
+    let mut depth = 0;
+    let ends = |c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth < 0 || depth == 0 && c == ','
+    };
+    text.split(ends).map(str::trim_start).collect()
 }
 
 #[cfg(test)]

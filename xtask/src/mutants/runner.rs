@@ -1,6 +1,5 @@
 //! The tests of a copy of the tree, and whether one of them notices a change.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,8 +7,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use xshell::{Shell, cmd};
+
 use crate::Result;
-use crate::command::{cargo, output, test_binary};
+use crate::command::test_binary;
 
 /// How the library takes in a shader, and how its copy here does.
 const INCLUDED: &str = r#"include_str!(concat!("../../shaders/", $name, ".wgsl"))"#;
@@ -45,21 +46,20 @@ pub enum Run {
 
 impl Tests {
     /// Copies the tree and builds it, with shaders that are read when the tests run.
-    pub fn build(root: &Path) -> Result<Self> {
-        let folder = root.join("target/mutants");
+    pub fn build(sh: &Shell) -> Result<Self> {
+        let folder = sh.create_dir("target/mutants")?;
         let tree = folder.join("tree");
-        copy_tree(root, &tree)?;
+        copy_tree(sh, &tree)?;
         let source = tree.join("src/kernel/text.rs");
-        let text = fs::read_to_string(&source)?;
-        fs::write(&source, text.replacen(INCLUDED, READ, 1))?;
-        let mut build = cargo("test --package wgpu-dropout --no-run --lib --test gpu");
+        let text = sh.read_file(&source)?;
+        sh.write_file(&source, text.replacen(INCLUDED, READ, 1))?;
+        let _tree = sh.push_dir(&tree);
+        let _target = sh.push_env("CARGO_TARGET_DIR", folder.join("target"));
+        let _debug = sh.push_env("CARGO_PROFILE_DEV_DEBUG", "0");
         // naga compiles the kernels for every mutant.
-        build
-            .args(["--config", "profile.dev.package.naga.opt-level=2"])
-            .current_dir(&tree)
-            .env("CARGO_TARGET_DIR", folder.join("target"))
-            .env("CARGO_PROFILE_DEV_DEBUG", "0");
-        let mut binary = |source| test_binary(&mut build, source);
+        let build = "test --package wgpu-dropout --no-run --lib --test gpu \
+                     --config profile.dev.package.naga.opt-level=2";
+        let binary = |source| test_binary(sh, build, source);
         let mut tests = Self {
             unit: binary("src/lib.rs")?,
             gpu: binary("tests/gpu/main.rs")?,
@@ -68,7 +68,7 @@ impl Tests {
             limit: Duration::from_secs(600),
             tree,
         };
-        let listing = output(Command::new(&tests.gpu).arg("--list"))?;
+        let listing = sh.cmd(&tests.gpu).arg("--list").read()?;
         tests.adapter = adapter(&listing)
             .ok_or("there is no adapter to run mutants on: see `cargo xtask test`")?;
         println!("on {}", tests.adapter);
@@ -178,25 +178,14 @@ fn adapter(listing: &str) -> Option<String> {
 }
 
 /// Copies what git tracks or would track.
-fn copy_tree(root: &Path, tree: &Path) -> Result {
-    if tree.exists() {
-        fs::remove_dir_all(tree)?;
-    }
-    let mut list = Command::new("git");
-    list.current_dir(root).args([
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]);
-    for file in output(&mut list)?.split_terminator('\0') {
-        let (from, to) = (root.join(file), tree.join(file));
-        // A file may be deleted and still tracked.
-        if from.is_file() {
-            fs::create_dir_all(to.parent().unwrap_or(tree))?;
-            fs::copy(from, to)?;
-        }
+fn copy_tree(sh: &Shell, tree: &Path) -> Result {
+    sh.remove_path(tree)?;
+    let files = cmd!(sh, "git ls-files -co --exclude-standard").read()?;
+    // A file may be deleted and still tracked.
+    for file in files.lines().filter(|file| sh.path_exists(file)) {
+        let to = tree.join(file);
+        sh.create_dir(to.parent().unwrap_or(tree))?;
+        sh.copy_file(file, to)?;
     }
     Ok(())
 }
@@ -204,11 +193,11 @@ fn copy_tree(root: &Path, tree: &Path) -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::root;
+    use crate::command::shell;
 
     #[test]
     fn the_library_takes_in_shaders_as_this_expects() {
-        let source = fs::read_to_string(root().unwrap().join("src/kernel/text.rs")).unwrap();
+        let source = shell().unwrap().read_file("src/kernel/text.rs").unwrap();
         assert_eq!(source.matches(INCLUDED).count(), 1);
         // The copy reads files, which no constant can.
         let constant = |line: &&str| line.contains("const ") && line.contains("shader!");

@@ -7,10 +7,10 @@
 
 use std::env::consts::ARCH;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use xshell::{Cmd, Shell, cmd};
 
 use crate::Result;
-use crate::command::output;
 use crate::debian::{With, find, unpack};
 
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -28,8 +28,9 @@ struct Debian {
 }
 
 impl Toolchain {
-    pub fn find(folder: &Path, install: bool) -> Result<Self> {
-        if rustc(&["--print", "target-libdir", "--target", TARGET])?.exists() {
+    pub fn find(sh: &Shell, folder: &Path, install: bool) -> Result<Self> {
+        let libraries = cmd!(sh, "rustc --print target-libdir --target {TARGET}").read()?;
+        if sh.path_exists(libraries) {
             return Ok(Self(None));
         }
         const REMEDY: &str = "`rustup target add wasm32-unknown-unknown` brings it";
@@ -39,14 +40,12 @@ impl Toolchain {
         }
         let debian = || -> Result<Debian> {
             let apt = folder.join("apt");
-            let unpacked = unpack(&apt, "rustc-web", &PACKAGES, With::Dependencies)?;
+            let unpacked = unpack(sh, &apt, "rustc-web", &PACKAGES, With::Dependencies)?;
+            let own = PathBuf::from(cmd!(sh, "rustc --print sysroot").read()?);
             Ok(Debian {
                 rustc: unpacked.join("usr/bin/rustc"),
                 libraries: unpacked.join(format!("usr/lib/{ARCH}-linux-gnu")),
-                linker: find(
-                    &rustc(&["--print", "sysroot"])?.join("lib/rustlib"),
-                    "rust-lld",
-                )?,
+                linker: find(sh, &own.join("lib/rustlib"), "rust-lld")?,
             })
         };
         let debian = debian().map_err(|error| format!("{missing}. Without rustup: {error}"))?;
@@ -54,22 +53,15 @@ impl Toolchain {
     }
 
     /// Tells cargo of it. Builds go to a folder of their own: another compiler's would be thrown away.
-    pub fn set<'a>(&self, build: &'a mut Command, target_dir: &Path) -> &'a mut Command {
-        build.arg("--target-dir").arg(target_dir);
-        if let Some(debian) = &self.0 {
-            build
-                .arg("-Zbuild-std=std,panic_abort")
-                .env("RUSTC", &debian.rustc)
-                // For -Z on a stable compiler.
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("LD_LIBRARY_PATH", &debian.libraries)
-                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &debian.linker);
-        }
+    pub fn set<'a>(&self, build: Cmd<'a>, target_dir: &Path) -> Cmd<'a> {
+        let build = build.arg("--target-dir").arg(target_dir);
+        let Some(debian) = &self.0 else { return build };
         build
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC", &debian.rustc)
+            // For -Z on a stable compiler.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("LD_LIBRARY_PATH", &debian.libraries)
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &debian.linker)
     }
-}
-
-/// A path that rustc prints.
-fn rustc(args: &[&str]) -> Result<PathBuf> {
-    Ok(output(Command::new("rustc").args(args))?.trim().into())
 }
