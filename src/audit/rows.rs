@@ -1,4 +1,4 @@
-//! What the checks of norms and of softmaxes share: tensors of rows, and what a run may write.
+//! The checks of norms and of softmaxes share this: tensors of rows, and the limits of what a run may write.
 
 use core::fmt::Display;
 

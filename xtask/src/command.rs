@@ -1,4 +1,4 @@
-//! What several tasks start. xshell prints each command before it runs, and its failure is an error.
+//! Programs that several tasks start. xshell prints each command before it runs, and its failure is an error.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -17,7 +17,7 @@ pub const MPI: &str = "--manifest-path mpi/Cargo.toml";
 /// The workspace, with the library's optional features.
 pub const WORKSPACE: &str = "--workspace --all-features";
 
-/// What the harnesses of one run of `cargo test` count.
+/// The counts of the harnesses in one run of `cargo test`.
 #[derive(Default)]
 pub struct Report {
     /// Tests that passed, failed and were skipped.

@@ -37,7 +37,7 @@ pub struct Norms<'a> {
 }
 
 impl<'a> Ways<'a> for Norms<'a> {
-    /// Whether the gradient is measured.
+    /// True if the gradient is measured.
     type Form = bool;
 
     fn fusions(columns: u32) -> Vec<(bool, RowFusion)> {
