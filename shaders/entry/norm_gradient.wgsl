@@ -89,7 +89,7 @@ fn grad_sum(grads: Word, sum: Float, before: Word, element: u32, half: u32) -> W
     return encode(select(grad, decode(half_of(before, half)) + grad, has(ACCUMULATE)));
 }
 
-fn write_gradients(sums: Pair, word: u32, chunk: u32) {
+fn write_pair(sums: Pair, word: u32, chunk: u32) {
     let element = LANES * word;
     let second = LANES * second_word(word);
     var grads: Words;
@@ -160,21 +160,10 @@ fn norm_gradient(
             draw(chunk, elements.y, local);
         }
         if chunk == elements.x {
-            if pair_word(0u) < own_end {
-                write_gradients(held.a, pair_word(0u), chunk);
-            }
-            if pair_word(1u) < own_end {
-                write_gradients(held.b, pair_word(1u), chunk);
-            }
-            if pair_word(2u) < own_end {
-                write_gradients(held.c, pair_word(2u), chunk);
-            }
-            if pair_word(3u) < own_end {
-                write_gradients(held.d, pair_word(3u), chunk);
-            }
+            write_held(chunk);
         }
         for (; word < end_in(chunk); word += pair_step()) {
-            write_gradients(stored_pair(word), word, chunk);
+            write_pair(stored_pair(word), word, chunk);
         }
     }
 }

@@ -61,7 +61,7 @@ fn output_bits(sum: Float, element: u32, half: u32, chunk: u32) -> Word {
     return encode(y);
 }
 
-fn write_output(sums: Pair, word: u32, chunk: u32) {
+fn write_pair(sums: Pair, word: u32, chunk: u32) {
     let first = output_bits(sums.first, LANES * word, 0u, chunk);
     store_pair(word, first, output_bits(sums.second, LANES * second_word(word), SECOND, chunk));
 }
@@ -110,21 +110,10 @@ fn norm_rows(
             draw(chunk, elements.y, local);
         }
         if chunk == elements.x {
-            if pair_word(0u) < own_end {
-                write_output(held.a, pair_word(0u), chunk);
-            }
-            if pair_word(1u) < own_end {
-                write_output(held.b, pair_word(1u), chunk);
-            }
-            if pair_word(2u) < own_end {
-                write_output(held.c, pair_word(2u), chunk);
-            }
-            if pair_word(3u) < own_end {
-                write_output(held.d, pair_word(3u), chunk);
-            }
+            write_held(chunk);
         }
         for (; word < end_in(chunk); word += pair_step()) {
-            write_output(stored_pair(word), word, chunk);
+            write_pair(stored_pair(word), word, chunk);
         }
     }
 }

@@ -85,7 +85,7 @@ fn grad_scores(x: Float, grads: Float, element: u32, half: u32) -> Word {
     return bits;
 }
 
-fn write_gradient(x: Pair, word: u32, chunk: u32) {
+fn write_pair(x: Pair, word: u32, chunk: u32) {
     let grads = pair_grads(word, chunk);
     store_pair(
         word,
@@ -145,21 +145,10 @@ fn softmax_gradient(
             draw(chunk, elements.y, local);
         }
         if chunk == elements.x {
-            if pair_word(0u) < own_end {
-                write_gradient(held.a, pair_word(0u), chunk);
-            }
-            if pair_word(1u) < own_end {
-                write_gradient(held.b, pair_word(1u), chunk);
-            }
-            if pair_word(2u) < own_end {
-                write_gradient(held.c, pair_word(2u), chunk);
-            }
-            if pair_word(3u) < own_end {
-                write_gradient(held.d, pair_word(3u), chunk);
-            }
+            write_held(chunk);
         }
         for (; word < end_in(chunk); word += pair_step()) {
-            write_gradient(weights(word), word, chunk);
+            write_pair(weights(word), word, chunk);
         }
     }
 }

@@ -53,7 +53,7 @@ fn write_probabilities(p: Pair, word: u32) {
     }
 }
 
-fn write_output(weights: Pair, word: u32, chunk: u32) {
+fn write_pair(weights: Pair, word: u32, chunk: u32) {
     let element = LANES * word;
     let second = LANES * second_word(word);
     let p = Pair(
@@ -84,21 +84,10 @@ fn softmax_rows(
     for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
         draw(chunk, elements.y, local);
         if chunk == elements.x {
-            if pair_word(0u) < own_end {
-                write_output(held.a, pair_word(0u), chunk);
-            }
-            if pair_word(1u) < own_end {
-                write_output(held.b, pair_word(1u), chunk);
-            }
-            if pair_word(2u) < own_end {
-                write_output(held.c, pair_word(2u), chunk);
-            }
-            if pair_word(3u) < own_end {
-                write_output(held.d, pair_word(3u), chunk);
-            }
+            write_held(chunk);
         }
         for (; word < end_in(chunk); word += pair_step()) {
-            write_output(exponentials(pair_scores(word), word), word, chunk);
+            write_pair(exponentials(pair_scores(word), word), word, chunk);
         }
     }
 }

@@ -17,3 +17,19 @@ fn store_pair(word: u32, first: Word, second: Word) {
         store(second_word(word), second);
     }
 }
+
+// Writes the results of the pairs that the invocation kept.
+fn write_held(chunk: u32) {
+    if pair_word(0u) < own_end {
+        write_pair(held.a, pair_word(0u), chunk);
+    }
+    if pair_word(1u) < own_end {
+        write_pair(held.b, pair_word(1u), chunk);
+    }
+    if pair_word(2u) < own_end {
+        write_pair(held.c, pair_word(2u), chunk);
+    }
+    if pair_word(3u) < own_end {
+        write_pair(held.d, pair_word(3u), chunk);
+    }
+}

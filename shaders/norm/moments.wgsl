@@ -6,8 +6,6 @@ var<private> mean: Rows;
 var<private> correction: Rows;
 // 1 / deviation.
 var<private> factor: Rows;
-// The sums of the first pairs.
-var<private> held: Held;
 
 // A pair of stored sums.
 fn stored_pair(word: u32) -> Pair {

@@ -14,6 +14,9 @@ struct Held {
     d: Pair,
 }
 
+// The sums before a norm; the scores before a softmax, and then their exponentials.
+var<private> held: Held;
+
 // The bits of a pair. Both Words are loaded before either is used. Of 16-bit elements both are the
 // same Word.
 struct Words {

@@ -17,8 +17,6 @@ var<private> first_number: Marks;
 // The largest score of each row, and the reciprocal of the sum of its exponentials.
 var<private> most: Rows;
 var<private> reciprocal: Rows;
-// The scores of the first pairs, and then their exponentials.
-var<private> held: Held;
 
 var<workgroup> lane_most: array<Rows, WORKGROUP_SIZE>;
 

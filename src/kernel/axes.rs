@@ -77,55 +77,24 @@ impl Way {
     /// binds parameters knows neither the driver nor its conversions.
     pub fn all() -> impl Iterator<Item = Self> {
         use ParamsSource::{Bound, Immediates, Uniform};
-        let by = |(multiply, blocks, f16, params): (_, _, _, &'static [_])| {
-            params.iter().map(move |&params| Self {
+        const ACCESSES: [(Multiply, BlockAccess); 3] = [
+            (Multiply::U64, BlockAccess::Vectors),
+            (Multiply::U64, BlockAccess::U64),
+            (Multiply::Halves, BlockAccess::Vectors),
+        ];
+        let conversions = [F16Conversion::Integers, F16Conversion::Hardware].into_iter();
+        let accesses = conversions.flat_map(|f16| ACCESSES.map(|access| (access, f16)));
+        accesses.flat_map(|((multiply, blocks), f16)| {
+            let is_chosen_by_host = blocks == BlockAccess::U64 || f16 == F16Conversion::Hardware;
+            let params = [Immediates, Uniform, Bound].into_iter();
+            let params = params.filter(move |params| !(is_chosen_by_host && *params == Bound));
+            params.map(move |params| Self {
                 multiply,
                 params,
                 blocks,
                 f16,
             })
-        };
-        let (bound, own) = (&[Immediates, Uniform, Bound], &[Immediates, Uniform]);
-        [
-            (
-                Multiply::U64,
-                BlockAccess::Vectors,
-                F16Conversion::Integers,
-                &bound[..],
-            ),
-            (
-                Multiply::U64,
-                BlockAccess::U64,
-                F16Conversion::Integers,
-                own,
-            ),
-            (
-                Multiply::Halves,
-                BlockAccess::Vectors,
-                F16Conversion::Integers,
-                bound,
-            ),
-            (
-                Multiply::U64,
-                BlockAccess::Vectors,
-                F16Conversion::Hardware,
-                own,
-            ),
-            (
-                Multiply::U64,
-                BlockAccess::U64,
-                F16Conversion::Hardware,
-                own,
-            ),
-            (
-                Multiply::Halves,
-                BlockAccess::Vectors,
-                F16Conversion::Hardware,
-                own,
-            ),
-        ]
-        .into_iter()
-        .flat_map(by)
+        })
     }
 }
 

@@ -470,6 +470,9 @@ fn files(kernel: Kernel, way: Way) -> Vec<&'static str> {
             shader!("value/chain"),
         ],
     });
+    if accesses_by_u64(kernel, way) {
+        files.push(shader!("io/by_u64"));
+    }
     files.push(match (buffers, neighbours) {
         (_, Neighbours::Add { wide: true, .. }) if access == Access::Words => {
             shader!("io/wide_sum_by_words")
