@@ -122,26 +122,25 @@ fn norm_gradient(
 ) {
     begin_rows(local, workgroup.x);
     let elements = elements_of(workgroup.x);
+    draw(elements.x, elements.y, local);
     find_mean(stored_sum(), local);
     var own = Parts();
+    if pair_word(0u) < own_end {
+        own = weigh(own, held.a, pair_word(0u), elements.x);
+    }
+    if pair_word(1u) < own_end {
+        own = weigh(own, held.b, pair_word(1u), elements.x);
+    }
+    if pair_word(2u) < own_end {
+        own = weigh(own, held.c, pair_word(2u), elements.x);
+    }
+    if pair_word(3u) < own_end {
+        own = weigh(own, held.d, pair_word(3u), elements.x);
+    }
     var word = pair_word(4u);
     for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
-        if MASK_ON_OUTPUT {
+        if MASK_ON_OUTPUT && chunk > elements.x {
             draw(chunk, elements.y, local);
-        }
-        if chunk == elements.x {
-            if pair_word(0u) < own_end {
-                own = weigh(own, held.a, pair_word(0u), chunk);
-            }
-            if pair_word(1u) < own_end {
-                own = weigh(own, held.b, pair_word(1u), chunk);
-            }
-            if pair_word(2u) < own_end {
-                own = weigh(own, held.c, pair_word(2u), chunk);
-            }
-            if pair_word(3u) < own_end {
-                own = weigh(own, held.d, pair_word(3u), chunk);
-            }
         }
         for (; word < end_in(chunk); word += pair_step()) {
             own = weigh(own, stored_pair(word), word, chunk);
@@ -154,13 +153,11 @@ fn norm_gradient(
     // the row again.
     let products = second_of(sums) - correction * first_of(sums);
     grad_slope = factor * products * params.reciprocal;
+    write_held(elements.x);
     word = pair_word(4u);
     for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
-        if !MASK_ON_OUTPUT {
+        if !MASK_ON_OUTPUT && chunk > elements.x {
             draw(chunk, elements.y, local);
-        }
-        if chunk == elements.x {
-            write_held(chunk);
         }
         for (; word < end_in(chunk); word += pair_step()) {
             write_pair(stored_pair(word), word, chunk);

@@ -73,44 +73,41 @@ fn norm_rows(
 ) {
     begin_rows(local, workgroup.x);
     let elements = elements_of(workgroup.x);
+    draw(elements.x, elements.y, local);
     number = (params.bias_start + LANES * own_word) % params.bias_len;
     number_step = LANES * params.lanes % params.bias_len;
     var own = Sums();
+    if pair_word(0u) < own_end {
+        held.a = write_sum(pair_word(0u), elements.x);
+        own = pair_sum(own, held.a, pair_word(0u));
+    }
+    if pair_word(1u) < own_end {
+        held.b = write_sum(pair_word(1u), elements.x);
+        own = pair_sum(own, held.b, pair_word(1u));
+    }
+    if pair_word(2u) < own_end {
+        held.c = write_sum(pair_word(2u), elements.x);
+        own = pair_sum(own, held.c, pair_word(2u));
+    }
+    if pair_word(3u) < own_end {
+        held.d = write_sum(pair_word(3u), elements.x);
+        own = pair_sum(own, held.d, pair_word(3u));
+    }
     var word = pair_word(4u);
     for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
-        if !MASK_ON_OUTPUT {
+        if !MASK_ON_OUTPUT && chunk > elements.x {
             draw(chunk, elements.y, local);
-        }
-        if chunk == elements.x {
-            if pair_word(0u) < own_end {
-                held.a = write_sum(pair_word(0u), chunk);
-                own = pair_sum(own, held.a, pair_word(0u));
-            }
-            if pair_word(1u) < own_end {
-                held.b = write_sum(pair_word(1u), chunk);
-                own = pair_sum(own, held.b, pair_word(1u));
-            }
-            if pair_word(2u) < own_end {
-                held.c = write_sum(pair_word(2u), chunk);
-                own = pair_sum(own, held.c, pair_word(2u));
-            }
-            if pair_word(3u) < own_end {
-                held.d = write_sum(pair_word(3u), chunk);
-                own = pair_sum(own, held.d, pair_word(3u));
-            }
         }
         for (; word < end_in(chunk); word += pair_step()) {
             own = pair_sum(own, write_sum(word, chunk), word);
         }
     }
     find_moments(own, local);
+    write_held(elements.x);
     word = pair_word(4u);
     for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
-        if MASK_ON_OUTPUT {
+        if MASK_ON_OUTPUT && chunk > elements.x {
             draw(chunk, elements.y, local);
-        }
-        if chunk == elements.x {
-            write_held(chunk);
         }
         for (; word < end_in(chunk); word += pair_step()) {
             write_pair(stored_pair(word), word, chunk);

@@ -102,34 +102,38 @@ fn softmax_gradient(
     begin_rows(local, workgroup.x);
     begin_masks();
     let elements = elements_of(workgroup.x);
+    draw(elements.x, elements.y, local);
     if !has(PROBABILITIES) {
         find_largest(local);
     }
     var own = Sums();
+    if pair_word(0u) < own_end {
+        held.a = weights_of(held.a, pair_word(0u));
+        own = weigh(own, held.a, pair_word(0u), elements.x);
+    }
+    if pair_word(1u) < own_end {
+        held.b = weights_of(held.b, pair_word(1u));
+        own = weigh(own, held.b, pair_word(1u), elements.x);
+    }
+    if pair_word(2u) < own_end {
+        held.c = weights_of(held.c, pair_word(2u));
+        own = weigh(own, held.c, pair_word(2u), elements.x);
+    }
+    if pair_word(3u) < own_end {
+        held.d = weights_of(held.d, pair_word(3u));
+        own = weigh(own, held.d, pair_word(3u), elements.x);
+    }
     var word = pair_word(4u);
-    for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
-        draw(chunk, elements.y, local);
-        if chunk == elements.x {
-            if pair_word(0u) < own_end {
-                held.a = weights_of(held.a, pair_word(0u));
-                own = weigh(own, held.a, pair_word(0u), chunk);
-            }
-            if pair_word(1u) < own_end {
-                held.b = weights_of(held.b, pair_word(1u));
-                own = weigh(own, held.b, pair_word(1u), chunk);
-            }
-            if pair_word(2u) < own_end {
-                held.c = weights_of(held.c, pair_word(2u));
-                own = weigh(own, held.c, pair_word(2u), chunk);
-            }
-            if pair_word(3u) < own_end {
-                held.d = weights_of(held.d, pair_word(3u));
-                own = weigh(own, held.d, pair_word(3u), chunk);
-            }
-        }
+    var chunk = elements.x;
+    loop {
         for (; word < end_in(chunk); word += pair_step()) {
             own = weigh(own, weights(word), word, chunk);
         }
+        if elements.y - chunk <= CHUNK {
+            break;
+        }
+        chunk += CHUNK;
+        draw(chunk, elements.y, local);
     }
     let sums = total(own, local);
     set_reciprocal(first_of(sums));
@@ -137,18 +141,17 @@ fn softmax_gradient(
         reciprocal = Rows(1.0);
     }
     grad_mean = second_of(sums) * reciprocal;
-    word = pair_word(4u);
-    let is_drawn = elements.y - elements.x <= CHUNK;
-    for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
-        // If the workgroup has only one chunk, its decisions are still in `keep_words`.
-        if !is_drawn {
-            draw(chunk, elements.y, local);
-        }
-        if chunk == elements.x {
-            write_held(chunk);
-        }
+    // Backwards, since the last chunk's decisions are still in `keep_words`.
+    loop {
+        word = max(own_word + (chunk - elements.x) / LANES, pair_word(4u));
         for (; word < end_in(chunk); word += pair_step()) {
             write_pair(weights(word), word, chunk);
         }
+        if chunk == elements.x {
+            break;
+        }
+        chunk -= CHUNK;
+        draw(chunk, elements.y, local);
     }
+    write_held(elements.x);
 }

@@ -78,13 +78,14 @@ fn softmax_rows(
     begin_rows(local, workgroup.x);
     begin_masks();
     let elements = elements_of(workgroup.x);
+    draw(elements.x, elements.y, local);
     find_largest(local);
     find_sum(local);
+    write_held(elements.x);
     var word = pair_word(4u);
     for (var chunk = elements.x; chunk < elements.y; chunk += CHUNK) {
-        draw(chunk, elements.y, local);
-        if chunk == elements.x {
-            write_held(chunk);
+        if chunk > elements.x {
+            draw(chunk, elements.y, local);
         }
         for (; word < end_in(chunk); word += pair_step()) {
             write_pair(exponentials(pair_scores(word), word), word, chunk);
