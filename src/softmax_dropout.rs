@@ -1,6 +1,7 @@
 //! A softmax and a dropout in one pass.
 
 use crate::contract::call::DropoutCall;
+use crate::contract::effect::Direction;
 use crate::contract::error::CallError;
 use crate::contract::softmax::{AttentionMask, SavedSoftmax, Softmax};
 use crate::host::bound::BoundSegment;
@@ -10,12 +11,11 @@ use crate::host::error::BindError;
 use crate::host::params::ParameterPath;
 use crate::host::range::CheckedRange;
 use crate::kernel::axes::{BufferLayout, Role, WORKGROUP_SIZE};
-use crate::kernel::softmaxed::SoftmaxForm;
 use crate::plan::cut::CutLimits;
 use crate::plan::error::CreateError;
 use crate::plan::params::SoftmaxParams;
 use crate::plan::rows::Rows;
-use crate::plan::softmaxed::{IN_OUTPUT, PROBABILITIES, SoftmaxPlan, SoftmaxTensor};
+use crate::plan::softmaxed::{IN_OUTPUT, SoftmaxPlan, SoftmaxTensor, form_and_flags};
 
 /// `output = dropout(softmax(factor * scores + mask))` over the last dimension in one dispatch, and
 /// its gradient. This is the part of attention between its two matrix products.
@@ -167,7 +167,7 @@ impl SoftmaxDropout {
         let ranges = [Some((Role::Input, scores)), Some((Role::Output, output))];
         let kept = probabilities.map(|range| (Role::Probabilities, range));
         let ranges = ranges.into_iter().chain([kept]).flatten().collect();
-        self.bind_all(SoftmaxForm::Forward, softmax, mask, ranges, elements.into())
+        self.bind_all(Direction::Forward, softmax, mask, ranges, elements.into())
             .map(SoftmaxDropoutBinding)
     }
 
@@ -188,7 +188,7 @@ impl SoftmaxDropout {
     ) -> Result<SoftmaxDropoutBinding, BindError> {
         let kept = probabilities.map(|range| (Role::Probabilities, range));
         let ranges = [(Role::Output, data)].into_iter().chain(kept).collect();
-        self.bind_all(SoftmaxForm::Forward, softmax, mask, ranges, elements.into())
+        self.bind_all(Direction::Forward, softmax, mask, ranges, elements.into())
             .map(SoftmaxDropoutBinding)
     }
 
@@ -213,14 +213,8 @@ impl SoftmaxDropout {
             (saved_role(&saved), saved.into_inner()),
             (Role::Output, grad_scores),
         ];
-        self.bind_all(
-            SoftmaxForm::Gradient,
-            softmax,
-            mask,
-            ranges,
-            elements.into(),
-        )
-        .map(SoftmaxDropoutGradient)
+        self.bind_all(Direction::Backward, softmax, mask, ranges, elements.into())
+            .map(SoftmaxDropoutGradient)
     }
 
     /// Binds `elements` of `saved`, which the forward left, and of `grad`. `grad` is the gradient
@@ -242,19 +236,13 @@ impl SoftmaxDropout {
             (saved_role(&saved), saved.into_inner()),
             (Role::Output, grad),
         ];
-        self.bind_all(
-            SoftmaxForm::Gradient,
-            softmax,
-            mask,
-            ranges,
-            elements.into(),
-        )
-        .map(SoftmaxDropoutGradient)
+        self.bind_all(Direction::Backward, softmax, mask, ranges, elements.into())
+            .map(SoftmaxDropoutGradient)
     }
 
     fn bind_all<'a>(
         &self,
-        form: SoftmaxForm,
+        direction: Direction,
         softmax: Softmax,
         mask: AttentionMask<AdditiveMask<'_>>,
         ranges: Vec<(Role, wgpu::BufferBinding<'a>)>,
@@ -274,16 +262,12 @@ impl SoftmaxDropout {
             .collect::<Result<Vec<_>, _>>()?;
         BufferLayout::of(&ranges)?;
         let has = |role| ranges.iter().any(|range| range.role == role);
-        let first = match form {
-            SoftmaxForm::Forward => Role::Input,
-            SoftmaxForm::Gradient => Role::Gradient,
+        let first = match direction {
+            Direction::Forward => Role::Input,
+            Direction::Backward => Role::Gradient,
         };
         let in_output = if has(first) { 0 } else { IN_OUTPUT };
-        let probabilities = if has(Role::Probabilities) {
-            PROBABILITIES
-        } else {
-            0
-        };
+        let (form, flags) = form_and_flags(direction, has(Role::Probabilities));
         let mut sides: Vec<_> = side.into_iter().collect();
         if let AttentionMask::Additive(mask) = &mask {
             let bytes = size_of::<f32>() as u64;
@@ -298,8 +282,8 @@ impl SoftmaxDropout {
         // The backward's kernel has one input, which is either the scores or the probabilities.
         let ranges: Vec<_> = ranges
             .into_iter()
-            .map(|range| match (form, range.role) {
-                (SoftmaxForm::Gradient, Role::Probabilities) => range.with_role(Role::Input),
+            .map(|range| match (direction, range.role) {
+                (Direction::Backward, Role::Probabilities) => range.with_role(Role::Input),
                 _ => range,
             })
             .collect();
@@ -311,7 +295,7 @@ impl SoftmaxDropout {
             },
             mask: numbers,
             form,
-            flags: in_output | probabilities,
+            flags: in_output | flags,
             map,
         };
         let kernel = tensor.any_kernel();

@@ -35,9 +35,9 @@ fn probabilities_of(words: Word, element: u32, half: u32) -> Float {
     return decode(bits);
 }
 
-// The stored probabilities (PROBABILITIES), or the exponentials of scores.
+// The stored probabilities (FROM_PROBABILITIES), or the exponentials of scores.
 fn weights_of(scores: Pair, word: u32) -> Pair {
-    if !has(PROBABILITIES) {
+    if !FROM_PROBABILITIES {
         return exponentials(scores, word);
     }
     let words = input_words(word);
@@ -51,7 +51,7 @@ fn weights_of(scores: Pair, word: u32) -> Pair {
 // The same for a pair that is not held.
 fn weights(word: u32) -> Pair {
     var scores = Pair();
-    if !has(PROBABILITIES) {
+    if !FROM_PROBABILITIES {
         scores = pair_scores(word);
     }
     return weights_of(scores, word);
@@ -75,7 +75,7 @@ fn grad_scores(x: Float, grads: Float, element: u32, half: u32) -> Word {
     // A zero of either sign becomes +0.
     var bits = select(encode(grad), Word(), grad == Float());
     var of_nan = Keep(has_nan(element, half));
-    if has(PROBABILITIES) {
+    if FROM_PROBABILITIES {
         of_nan = is_nan(x);
     }
     bits = select(bits, Word(NAN_BITS), of_nan);
@@ -103,7 +103,7 @@ fn softmax_gradient(
     begin_masks();
     let elements = elements_of(workgroup.x);
     draw(elements.x, elements.y, local);
-    if !has(PROBABILITIES) {
+    if !FROM_PROBABILITIES {
         find_largest(local);
     }
     var own = Sums();
@@ -137,7 +137,7 @@ fn softmax_gradient(
     }
     let sums = total(own, local);
     set_reciprocal(first_of(sums));
-    if has(PROBABILITIES) {
+    if FROM_PROBABILITIES {
         reciprocal = Rows(1.0);
     }
     grad_mean = second_of(sums) * reciprocal;

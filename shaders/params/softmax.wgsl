@@ -28,7 +28,7 @@ const CAUSAL: u32 = 16u;
 // The output's range holds the scores, or in the backward the gradient of the output, until the
 // result overwrites them.
 const IN_OUTPUT: u32 = 32u;
-// The forward stores the probabilities, and the backward reads them instead of the scores.
+// The forward stores the probabilities.
 const PROBABILITIES: u32 = 64u;
 
 fn has(flag: u32) -> bool {

@@ -376,7 +376,9 @@ impl Kernel {
             Self::NormMoments(_) => "norm_moments",
             Self::Softmaxed(softmaxed) => match softmaxed.form {
                 SoftmaxForm::Forward => "softmax_rows",
-                SoftmaxForm::Gradient => "softmax_gradient",
+                SoftmaxForm::Gradient | SoftmaxForm::GradientFromProbabilities => {
+                    "softmax_gradient"
+                }
             },
             Self::KeepMask(_) => "keep_mask",
             Self::ColumnTiles { .. } => "column_tiles",
@@ -626,7 +628,9 @@ fn normed_buffers(kernel: Normed) -> Vec<(Role, BufferAccess)> {
 fn softmaxed_buffers(kernel: Softmaxed) -> Vec<(Role, BufferAccess)> {
     let ranges = match kernel.form {
         SoftmaxForm::Forward => [Role::Input, Role::Output, Role::Probabilities],
-        SoftmaxForm::Gradient => [Role::Gradient, Role::Input, Role::Output],
+        SoftmaxForm::Gradient | SoftmaxForm::GradientFromProbabilities => {
+            [Role::Gradient, Role::Input, Role::Output]
+        }
     };
     buffers_by_mode(&ranges, kernel.decide)
 }

@@ -17,23 +17,24 @@ pub(crate) struct Softmaxed {
 pub(crate) enum SoftmaxForm {
     /// The output, and probabilities if they are kept.
     Forward,
-    /// The gradient of the scores.
+    /// The gradient of the scores, from the scores.
     Gradient,
+    /// The same from the probabilities. A kernel of its own needs neither the exponentials nor
+    /// their registers.
+    GradientFromProbabilities,
 }
 
 impl Softmaxed {
     /// Each kernel.
     pub fn all() -> impl Iterator<Item = Self> {
         ElementType::ALL.iter().flat_map(|&element| {
-            [SoftmaxForm::Forward, SoftmaxForm::Gradient]
-                .into_iter()
-                .flat_map(move |form| {
-                    Decide::ALL.map(move |decide| Self {
-                        element,
-                        form,
-                        decide,
-                    })
+            SoftmaxForm::ALL.into_iter().flat_map(move |form| {
+                Decide::ALL.map(move |decide| Self {
+                    element,
+                    form,
+                    decide,
                 })
+            })
         })
     }
 }
@@ -46,11 +47,18 @@ impl Softmaxed {
 }
 
 impl SoftmaxForm {
+    pub const ALL: [Self; 3] = [
+        Self::Forward,
+        Self::Gradient,
+        Self::GradientFromProbabilities,
+    ];
+
     /// The name in [`fields`](super::wgsl::Variant::fields).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
             Self::Gradient => "gradient",
+            Self::GradientFromProbabilities => "gradient-from-probabilities",
         }
     }
 }
@@ -62,7 +70,7 @@ mod tests {
 
     #[test]
     fn softmaxes_are_few_kernels_of_five_storage_buffers_at_most() {
-        assert!(Softmaxed::all().count() <= 20);
+        assert!(Softmaxed::all().count() <= 30);
         for softmaxed in Softmaxed::all() {
             let buffers = Kernel::Softmaxed(softmaxed).buffers(ParamsSource::Immediates);
             let storage = buffers

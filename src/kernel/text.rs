@@ -139,13 +139,17 @@ fn prelude(kernel: Kernel, way: Way) -> String {
     if let Kernel::Normed(_) | Kernel::Softmaxed(_) = kernel {
         lines.push("const DIMENSIONS = 8u;".to_owned());
     }
-    if let Kernel::Softmaxed(Softmaxed { element, .. }) = kernel {
+    if let Kernel::Softmaxed(Softmaxed { element, form, .. }) = kernel {
         let nan_bits = match element {
             ElementType::F32 => "0x7fc00000u",
             ElementType::F16 => "0x7e00u",
             ElementType::Bf16 => "0x7fc0u",
         };
         lines.push(format!("const NAN_BITS = {nan_bits};"));
+        if form != SoftmaxForm::Forward {
+            let from_probabilities = form == SoftmaxForm::GradientFromProbabilities;
+            lines.push(format!("const FROM_PROBABILITIES = {from_probabilities};"));
+        }
     }
     if let Kernel::Normed(Normed { place, .. }) = kernel {
         let on_output = place == MaskPlace::Output;
@@ -666,7 +670,7 @@ fn softmaxed_files(kernel: Softmaxed) -> Vec<&'static str> {
     ]);
     files.extend(match kernel.form {
         SoftmaxForm::Forward => [shader!("io/softmax"), shader!("entry/softmax_rows")],
-        SoftmaxForm::Gradient => [
+        SoftmaxForm::Gradient | SoftmaxForm::GradientFromProbabilities => [
             shader!("io/softmax_gradient"),
             shader!("entry/softmax_gradient"),
         ],

@@ -19,7 +19,6 @@ use crate::kernel::axes::{
     Role, Way,
 };
 use crate::kernel::normed::NormForm;
-use crate::kernel::softmaxed::SoftmaxForm;
 use crate::kernel::wgsl::Variant;
 use crate::plan::activated::{ActivatedPlan, ActivatedTensor};
 use crate::plan::cut::{Geometry, Segment};
@@ -29,7 +28,7 @@ use crate::plan::index_map::IndexMap;
 use crate::plan::normed::{HAS_RESIDUAL, NormPlan, NormRows, NormTensor};
 use crate::plan::params::{DimensionParams, MAX_DIMENSIONS};
 use crate::plan::rows::Rows;
-use crate::plan::softmaxed::{PROBABILITIES, SoftmaxPlan, SoftmaxTensor};
+use crate::plan::softmaxed::{SoftmaxPlan, SoftmaxTensor, form_and_flags};
 
 /// A fused operation, and the shapes of its operands. Ranges may lie in one buffer, but must not
 /// overlap. The names of ranges, such as `output`, are those of [`Role`].
@@ -469,10 +468,7 @@ impl Tensor {
             AttentionMask::None | AttentionMask::Causal { .. } => 0,
         };
         let mut roles = vec![Role::Input, Role::Output];
-        let form = match direction {
-            Direction::Forward => SoftmaxForm::Forward,
-            Direction::Backward => SoftmaxForm::Gradient,
-        };
+        let (form, flags) = form_and_flags(direction, probabilities);
         roles.extend(match direction {
             Direction::Forward => Some(Role::Probabilities).filter(|_| probabilities),
             Direction::Backward => Some(Role::Gradient),
@@ -489,7 +485,7 @@ impl Tensor {
             rows,
             mask,
             form,
-            flags: if probabilities { PROBABILITIES } else { 0 },
+            flags,
             map: map.clone(),
         };
         let plan = SoftmaxPlan::new(Box::new(tensor), call)?;

@@ -8,6 +8,7 @@ use super::index_map::IndexMap;
 use super::params::{MaskParams, SoftmaxParams};
 use super::rows::Rows;
 use crate::contract::call::DropoutCall;
+use crate::contract::effect::Direction;
 use crate::contract::error::{CallError, Operation};
 use crate::contract::softmax::{AttentionMask, Softmax};
 use crate::kernel::activated::Decide;
@@ -19,7 +20,20 @@ const ADDITIVE: u32 = 8;
 const CAUSAL: u32 = 16;
 #[cfg(feature = "wgpu")]
 pub(crate) const IN_OUTPUT: u32 = 32;
-pub(crate) const PROBABILITIES: u32 = 64;
+const PROBABILITIES: u32 = 64;
+
+/// The kernel's form and flags if the forward stores the probabilities, or the backward reads them.
+pub(crate) const fn form_and_flags(
+    direction: Direction,
+    probabilities: bool,
+) -> (SoftmaxForm, u32) {
+    match (direction, probabilities) {
+        (Direction::Forward, false) => (SoftmaxForm::Forward, 0),
+        (Direction::Forward, true) => (SoftmaxForm::Forward, PROBABILITIES),
+        (Direction::Backward, false) => (SoftmaxForm::Gradient, 0),
+        (Direction::Backward, true) => (SoftmaxForm::GradientFromProbabilities, 0),
+    }
+}
 
 /// A tensor with a softmax, as it is bound.
 #[derive(Clone, Debug)]

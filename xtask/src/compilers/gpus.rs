@@ -52,6 +52,7 @@ its gradient, f32: activated-f32-gradient-gelu-tanh-linear-vectors-u64-immediate
 residual + norm, f32: norm-f32-forward-apart-branch-linear-vectors-u64-immediates
 softmax, f32: softmax-f32-forward-linear-vectors-u64-immediates
 its gradient, f32: softmax-f32-gradient-linear-vectors-u64-immediates
+the same from probabilities, f32: softmax-f32-gradient-from-probabilities-linear-vectors-u64-immediates
 ";
 
 /// The page that `gpus --record` writes.
