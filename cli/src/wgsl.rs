@@ -59,9 +59,11 @@ pub struct Args {
     ])]
     terms: Option<String>,
     /// The output or the gradient of an activation, a norm or a softmax. A norm's `-apart` writes
-    /// its sum or its gradient to a range of its own and not in place
+    /// its sum or its gradient to a range of its own and not in place. A softmax's gradient is
+    /// computed from scores or `-from-probabilities`
     #[arg(long, value_parser = [
         "forward", "gradient", "gated", "gated-gradient", "forward-apart", "gradient-apart",
+        "gradient-from-probabilities",
     ])]
     form: Option<String>,
     /// The operand of dropout in a norm: the branch before it, or its output
@@ -162,7 +164,7 @@ pub fn run(args: &Args) -> Result<()> {
             options(wishes)
         );
     };
-    let left = [first].into_iter().chain(variants);
+    let mut left = [first].into_iter().chain(variants);
     if let Some(folder) = &args.output_dir {
         return write_all(left, folder);
     }
@@ -174,7 +176,10 @@ pub fn run(args: &Args) -> Result<()> {
             writeln!(output, "{line}").context("cannot write the output")?;
         }
     } else {
-        write!(output, "{}", first.0.text(first.1)).context("cannot write the output")?;
+        // A line of `--list` names one text, even if others have all its options and more.
+        let is_named = |(variant, way): &Text| variant.fields(*way).len() == wishes.len();
+        let (variant, way) = left.find(is_named).unwrap_or(first);
+        write!(output, "{}", variant.text(way)).context("cannot write the output")?;
     }
     output.finish()
 }

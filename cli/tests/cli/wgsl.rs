@@ -37,10 +37,12 @@ fn what_the_list_names_is_printed_and_valid() {
     let list = text("--list");
     assert!(list.lines().count() > 10_000);
     // 101 is coprime to the number of values of each option, so the sample mixes their values.
-    let lines: Vec<_> = list
+    let lines: HashSet<_> = list
         .lines()
         .step_by(101)
         .chain(list.lines().last())
+        // Other texts have these options and more.
+        .chain(["--kernel column-tiles --dtype f32 --terms scale --params uniform"])
         .collect();
     let mut texts = HashSet::new();
     for options in &lines {
