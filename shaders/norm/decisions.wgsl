@@ -12,6 +12,8 @@ fn elements_of(workgroup: u32) -> vec2<u32> {
 }
 
 // The decisions of the elements from `chunk` on. The workgroup's elements end at `end`.
+// Kernels draw the first ones before they read the row, so that the generator's registers and the
+// numbers that an invocation keeps are not in use at once.
 fn draw(chunk: u32, end: u32, local: u32) {
     let first = chunk / 32u;
     let count = (min(chunk + CHUNK, end) + 31u) / 32u - first;
